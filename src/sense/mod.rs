@@ -1,0 +1,4 @@
+//! The pure part: frames and a clock go in, reports come out. It opens no device and sleeps nowhere.
+
+pub mod face;
+pub mod geometry;
