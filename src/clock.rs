@@ -22,7 +22,9 @@ impl SystemClock {
     /// A clock whose monotonic zero is now.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 

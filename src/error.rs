@@ -32,7 +32,10 @@ pub struct Failure {
 impl Failure {
     /// A failure of kind `exit` caused by `error`.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self {
+            exit,
+            error: error.into(),
+        }
     }
 }
 

@@ -72,6 +72,9 @@ pub struct CaptureError {
 impl CaptureError {
     /// A failure of `kind` with a reason for the person.
     pub fn new(kind: CaptureKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into() }
+        Self {
+            kind,
+            reason: reason.into(),
+        }
     }
 }

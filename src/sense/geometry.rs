@@ -26,7 +26,10 @@ impl Rect {
     /// Its middle.
     #[must_use]
     pub fn centre(&self) -> Point {
-        Point { x: self.x + self.width / 2.0, y: self.y + self.height / 2.0 }
+        Point {
+            x: self.x + self.width / 2.0,
+            y: self.y + self.height / 2.0,
+        }
     }
 
     /// Area in square pixels; 0 for a box turned inside out.

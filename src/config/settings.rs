@@ -1,0 +1,141 @@
+//! The typed settings. default.toml beside this file documents each with unit and range.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Name of this device in topics and in Home Assistant; empty: the host's name.
+    pub device: String,
+    /// Folder of the model manifests; empty: `/usr/share/affectd/models`, or `models` beside the program's source.
+    pub models: PathBuf,
+    /// Where frames come from.
+    pub camera: Camera,
+    /// Finding and following faces.
+    pub detect: Detect,
+    /// The expression network.
+    pub expression: Expression,
+    /// Means over time and hysteresis.
+    pub smoothing: Smoothing,
+    /// Where results go.
+    pub mqtt: Mqtt,
+}
+
+/// Which source delivers frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// A V4L2 camera.
+    V4l2,
+    /// A program (or standard input) that writes frames.
+    Pipe,
+    /// Pictures or a recorded clip.
+    Files,
+}
+
+/// Where frames come from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// Kind of source.
+    pub source: SourceKind,
+    /// V4L2: a device path, or `auto` for the first usable camera.
+    pub device: String,
+    /// V4L2: `auto` or a four-character code. Pipe: `mjpeg`, `y4m` or a raw layout's code.
+    pub format: String,
+    /// Wished width in pixels.
+    pub width: u32,
+    /// Wished height in pixels.
+    pub height: u32,
+    /// Wished frames a second; for `files` the rate of the replay.
+    pub rate: f32,
+    /// A camera that gives no frame for so many seconds is stalled and opened again.
+    pub timeout_s: f32,
+    /// Pipe: program and arguments; `["-"]` reads standard input.
+    pub command: Vec<String>,
+    /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).
+    pub path: PathBuf,
+    /// Files: start again at the end.
+    pub repeat: bool,
+}
+
+/// Finding and following faces.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detect {
+    /// Manifest name of the detector that searches the whole picture.
+    pub model: String,
+    /// Manifest name of the detector that follows each face on its own surroundings.
+    pub follow_model: String,
+    /// Seconds between two searches of the whole picture.
+    pub interval_s: f32,
+    /// Detections below this score are ignored, 0 to 1.
+    pub min_score: f32,
+    /// Faces whose box is narrower are ignored, in pixels of the frame.
+    pub min_face_px: f32,
+    /// A face not seen for so many seconds has left.
+    pub lost_s: f32,
+}
+
+/// The expression network.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expression {
+    /// Manifest name of the model.
+    pub model: String,
+    /// Most classifications a second of one face.
+    pub rate: f32,
+    /// Threads of the network; 0: chosen by the number of cores.
+    pub threads: usize,
+}
+
+/// Means over time and hysteresis.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smoothing {
+    /// Time constant of the exponential mean of probabilities, seconds.
+    pub tau_s: f32,
+    /// Time constant of the mean of valence and arousal, seconds.
+    pub va_tau_s: f32,
+    /// How far a new category must lie above the held one to replace it, 0 to 1.
+    pub margin: f32,
+    /// A category is held at least so many seconds.
+    pub dwell_s: f32,
+    /// Below this probability the label is `uncertain`, 0 to 1.
+    pub floor: f32,
+    /// After so many seconds without a reading the state starts anew.
+    pub gap_s: f32,
+}
+
+/// The broker; without a host the messages go to standard output as JSON lines.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// Host name or address; empty: standard output.
+    pub host: String,
+    /// TCP port; 0: 8883 with TLS, 1883 without.
+    pub port: u16,
+    /// Use TLS.
+    pub tls: bool,
+    /// PEM file of the authorities to trust; empty: the system's.
+    pub ca_file: PathBuf,
+    /// User name; empty: none.
+    pub username: String,
+    /// File that holds the password; empty: none.
+    pub password_file: PathBuf,
+    /// First part of every topic.
+    pub base: String,
+    /// Publish Home Assistant's device discovery.
+    pub discovery: bool,
+    /// Home Assistant's discovery prefix.
+    pub discovery_prefix: String,
+    /// Most state and face messages a second, each topic.
+    pub rate: f32,
+    /// An unchanged state is published again after so many seconds, so that a subscriber can tell fresh from stale.
+    pub refresh_s: f32,
+    /// Seconds between two health messages.
+    pub health_s: f32,
+}
