@@ -135,11 +135,16 @@ impl Follower {
     fn look_at_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         let mut out_of_sight = false;
         for track in self.tracker.tracks() {
-            self.follow.detect(picture, Some(&surroundings(&track.expected(now))), &mut self.found)?;
+            self.follow.detect(
+                picture,
+                Some(&surroundings(&track.expected(now))),
+                &mut self.found,
+            )?;
             for face in &self.found {
                 add(&mut self.seen, face);
             }
-            out_of_sight |= track.seen == self.updated && !self.found.iter().any(|face| track.fits(face, now));
+            out_of_sight |=
+                track.seen == self.updated && !self.found.iter().any(|face| track.fits(face, now));
         }
         Ok(out_of_sight)
     }

@@ -20,7 +20,12 @@ impl World {
         *self.faces.lock().unwrap() = faces
             .iter()
             .map(|&(x, y, width)| Detection {
-                rect: Rect { x, y, width, height: width },
+                rect: Rect {
+                    x,
+                    y,
+                    width,
+                    height: width,
+                },
                 score: 0.9,
                 landmarks: Landmarks::default(),
             })
@@ -33,14 +38,24 @@ struct Fake(Arc<World>, f32);
 
 impl Detector for Fake {
     fn detect(&mut self, _: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError> {
-        let count = if region.is_some() { &self.0.looks } else { &self.0.searches };
+        let count = if region.is_some() {
+            &self.0.looks
+        } else {
+            &self.0.searches
+        };
         count.fetch_add(1, Ordering::Relaxed);
         found.clear();
-        for face in self.0.faces.lock().unwrap().iter().filter(|face| face.rect.width >= self.1) {
+        for face in self
+            .0
+            .faces
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|face| face.rect.width >= self.1)
+        {
             let c = face.rect.centre();
-            let inside = region.is_none_or(|r| {
-                (r.x..r.x + r.width).contains(&c.x) && (r.y..r.y + r.height).contains(&c.y)
-            });
+            let inside = region
+                .is_none_or(|r| (r.x..r.x + r.width).contains(&c.x) && (r.y..r.y + r.height).contains(&c.y));
             if inside {
                 found.push(*face).unwrap();
             }
@@ -70,16 +85,30 @@ impl Bench {
             min_face_px: 16.0,
             lost_s: 1.0,
         };
-        let follower =
-            Follower::new(&settings, Box::new(Fake(world.clone(), 0.0)), Box::new(Fake(world.clone(), narrowest)));
-        Self { world, follower, picture: Picture::default(), frame: 0, rate, searches: 0 }
+        let follower = Follower::new(
+            &settings,
+            Box::new(Fake(world.clone(), 0.0)),
+            Box::new(Fake(world.clone(), narrowest)),
+        );
+        Self {
+            world,
+            follower,
+            picture: Picture::default(),
+            frame: 0,
+            rate,
+            searches: 0,
+        }
     }
 
     fn next(&mut self) -> heapless::Vec<Followed, MAX_FACES> {
         let now = Duration::from_secs(self.frame.into()) / self.rate;
         self.frame += 1;
         let searches = &mut self.searches;
-        self.follower.update(&self.picture, now, |work| *searches += u32::from(work == Work::Search)).unwrap();
+        self.follower
+            .update(&self.picture, now, |work| {
+                *searches += u32::from(work == Work::Search)
+            })
+            .unwrap();
         self.follower.faces()
     }
 }
@@ -151,7 +180,12 @@ fn two_tracks_do_not_settle_on_one_face() {
     let mut left = 0;
     for _ in 0..40 {
         assert!(bench.next().iter().filter(|face| face.seen).count() == 1);
-        left += bench.follower.events().iter().filter(|event| matches!(event, Event::Left { .. })).count();
+        left += bench
+            .follower
+            .events()
+            .iter()
+            .filter(|event| matches!(event, Event::Left { .. }))
+            .count();
     }
     assert_eq!(left, 1);
     assert_eq!(bench.follower.faces().len(), 1);
@@ -169,7 +203,9 @@ fn faces_that_are_too_small_are_ignored() {
 #[test]
 fn a_crowd_fills_the_places_with_the_nearest_faces() {
     let mut bench = Bench::new(20, 0.0);
-    let crowd: Vec<_> = (0..12).map(|i| (i as f32 * 50.0, 100.0, 20.0 + i as f32)).collect();
+    let crowd: Vec<_> = (0..12)
+        .map(|i| (i as f32 * 50.0, 100.0, 20.0 + i as f32))
+        .collect();
     bench.world.show(&crowd);
     let faces = bench.next();
     assert_eq!(faces.len(), MAX_FACES);

@@ -1,6 +1,9 @@
 //! The pure part: frames and a clock go in, reports come out. It opens no device and sleeps nowhere.
 
 pub mod crop;
+pub mod detect;
 pub mod expression;
 pub mod face;
+pub mod follow;
 pub mod geometry;
+pub mod track;

@@ -156,8 +156,12 @@ impl Tracker {
     /// The confirmed tracks: the primary face first, then by size.
     #[must_use]
     pub fn faces(&self) -> heapless::Vec<Track, MAX_FACES> {
-        let mut faces: heapless::Vec<Track, MAX_FACES> =
-            self.tracks.iter().filter(|track| track.confirmed).copied().collect();
+        let mut faces: heapless::Vec<Track, MAX_FACES> = self
+            .tracks
+            .iter()
+            .filter(|track| track.confirmed)
+            .copied()
+            .collect();
         faces.sort_unstable_by(|a, b| {
             let primary = |track: &Track| Some(track.id) == self.primary;
             primary(b)
@@ -170,7 +174,13 @@ impl Tracker {
 
     /// Takes the detections of one frame. Those from `starting` on may begin new tracks; the ones before only
     /// continue tracks. Writes who came and who left into `events`.
-    pub fn update(&mut self, detections: &[Detection], starting: usize, now: Duration, events: &mut TrackEvents) {
+    pub fn update(
+        &mut self,
+        detections: &[Detection],
+        starting: usize,
+        now: Duration,
+        events: &mut TrackEvents,
+    ) {
         events.clear();
         let detections = &detections[..detections.len().min(MAX_DETECTIONS)];
         let matched = self.associate(detections, now);
@@ -184,7 +194,11 @@ impl Tracker {
         // The largest first, for there may be more of them than free places.
         newcomers.sort_unstable_by(|a, b| order(b, a));
         for detection in newcomers {
-            if self.tracks.push(Track::start(self.next_id, detection, now)).is_err() {
+            if self
+                .tracks
+                .push(Track::start(self.next_id, detection, now))
+                .is_err()
+            {
                 break;
             }
             self.next_id = self.next_id.wrapping_add(1);
@@ -211,9 +225,13 @@ impl Tracker {
             for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !taken[*t]) {
                 let expected = track.expected(now);
                 for (d, detection) in detections.iter().enumerate().filter(|(d, _)| !matched[*d]) {
-                    let Some(fit) = fit(&expected, &detection.rect) else { continue };
+                    let Some(fit) = fit(&expected, &detection.rect) else {
+                        continue;
+                    };
                     let better = best.is_none_or(|(held, _, other)| {
-                        fit.total_cmp(&held).then(order(detection, &detections[other])).is_gt()
+                        fit.total_cmp(&held)
+                            .then(order(detection, &detections[other]))
+                            .is_gt()
                     });
                     if better {
                         best = Some((fit, t, d));
@@ -233,7 +251,10 @@ impl Tracker {
             let stays = now.saturating_sub(track.seen) < lost;
             if !stays && track.confirmed {
                 let seconds = track.seen.saturating_sub(track.first).as_secs_f32();
-                let _ = events.push(Event::Left { track: track.id, seconds }); // at most one a slot
+                let _ = events.push(Event::Left {
+                    track: track.id,
+                    seconds,
+                }); // at most one a slot
             }
             stays
         });
@@ -246,7 +267,10 @@ impl Tracker {
         let held = confirmed().find(|track| Some(track.id) == self.primary);
         let (primary, challenger) = match (held, largest) {
             (Some(held), Some(largest)) if area(largest) > area(held) * PRIMARY_MARGIN => {
-                let since = self.challenger.filter(|(id, _)| *id == largest.id).map_or(now, |(_, since)| since);
+                let since = self
+                    .challenger
+                    .filter(|(id, _)| *id == largest.id)
+                    .map_or(now, |(_, since)| since);
                 if now.saturating_sub(since) >= PRIMARY_DWELL {
                     (Some(largest.id), None)
                 } else {
@@ -276,7 +300,11 @@ fn fit(expected: &Rect, found: &Rect) -> Option<f32> {
 fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
     let key = |d: &Detection| [d.rect.area(), d.score, d.rect.x, d.rect.y];
     let (a, b) = (key(a), key(b));
-    a.iter().zip(&b).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    a.iter()
+        .zip(&b)
+        .map(|(a, b)| a.total_cmp(b))
+        .find(|o| o.is_ne())
+        .unwrap_or(std::cmp::Ordering::Equal)
 }
 
 #[cfg(test)]

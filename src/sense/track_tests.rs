@@ -9,9 +9,17 @@ use crate::sense::face::Landmarks;
 const LOST: Duration = Duration::from_millis(1000);
 
 fn face(x: f32, y: f32, width: f32) -> Detection {
-    let at = |fx: f32, fy: f32| Point { x: x + fx * width, y: y + fy * width };
+    let at = |fx: f32, fy: f32| Point {
+        x: x + fx * width,
+        y: y + fy * width,
+    };
     Detection {
-        rect: Rect { x, y, width, height: width * 1.2 },
+        rect: Rect {
+            x,
+            y,
+            width,
+            height: width * 1.2,
+        },
         score: 0.9,
         landmarks: Landmarks {
             right_eye: at(0.3, 0.4),
@@ -33,7 +41,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { tracker: Tracker::new(LOST), events: TrackEvents::new() }
+        Self {
+            tracker: Tracker::new(LOST),
+            events: TrackEvents::new(),
+        }
     }
 
     fn at(&mut self, s: f32, detections: &[Detection]) -> heapless::Vec<Track, MAX_FACES> {
@@ -45,7 +56,10 @@ impl Bench {
 #[test]
 fn a_sure_face_appears_at_once_and_a_weak_one_when_seen_again() {
     let mut bench = Bench::new();
-    let weak = Detection { score: 0.6, ..face(300.0, 100.0, 50.0) };
+    let weak = Detection {
+        score: 0.6,
+        ..face(300.0, 100.0, 50.0)
+    };
     let faces = bench.at(0.0, &[face(100.0, 100.0, 50.0), weak]);
     assert_eq!(faces.len(), 1);
     assert_eq!(bench.events.as_slice(), [Event::Appeared { track: faces[0].id }]);
@@ -62,7 +76,13 @@ fn a_face_stays_over_a_short_gap_and_leaves_after_a_long_one() {
     assert_eq!(bench.at(1.4, &[]).len(), 1);
     assert_eq!(bench.at(1.45, &[face(104.0, 100.0, 50.0)])[0].id, id);
     assert!(bench.at(2.5, &[]).is_empty());
-    assert_eq!(bench.events.as_slice(), [Event::Left { track: id, seconds: 1.45 }]);
+    assert_eq!(
+        bench.events.as_slice(),
+        [Event::Left {
+            track: id,
+            seconds: 1.45
+        }]
+    );
     assert_ne!(bench.at(2.6, &[face(100.0, 100.0, 50.0)])[0].id, id);
 }
 
@@ -79,7 +99,12 @@ fn detections_of_followers_continue_tracks_but_start_none() {
 fn faces_that_cross_keep_their_numbers() {
     for rate in [5.0_f32, 15.0, 30.0] {
         let mut bench = Bench::new();
-        let places = |t: f32| [face(100.0 + 100.0 * t, 100.0, 60.0), face(340.0 - 100.0 * t, 110.0, 62.0)];
+        let places = |t: f32| {
+            [
+                face(100.0 + 100.0 * t, 100.0, 60.0),
+                face(340.0 - 100.0 * t, 110.0, 62.0),
+            ]
+        };
         bench.at(0.0, &places(0.0));
         let of = |bench: &Bench, x: f32| {
             let nearest = |t: &&Track| (t.detection.rect.x - x).abs() as i32;
@@ -93,7 +118,11 @@ fn faces_that_cross_keep_their_numbers() {
             frame += 1;
         }
         assert_eq!(bench.tracker.tracks().len(), 2);
-        assert_eq!((of(&bench, 340.0), of(&bench, 100.0)), (left, right), "at {rate} frames a second");
+        assert_eq!(
+            (of(&bench, 340.0), of(&bench, 100.0)),
+            (left, right),
+            "at {rate} frames a second"
+        );
     }
 }
 
@@ -103,7 +132,10 @@ fn the_primary_face_changes_only_when_another_is_clearly_larger_for_a_while() {
     let first = bench.at(0.0, &[face(100.0, 100.0, 60.0), face(300.0, 100.0, 50.0)])[0].id;
     // A little larger: never.
     for frame in 1..30 {
-        let faces = bench.at(frame as f32 * 0.1, &[face(100.0, 100.0, 60.0), face(300.0, 100.0, 64.0)]);
+        let faces = bench.at(
+            frame as f32 * 0.1,
+            &[face(100.0, 100.0, 60.0), face(300.0, 100.0, 64.0)],
+        );
         assert_eq!(faces[0].id, first);
     }
     // Clearly larger: after a second.

@@ -27,7 +27,11 @@ impl BlazeFace {
     /// # Errors
     /// [`DetectError::Layout`] if an output is missing or no known layout of anchors has so many.
     pub fn new(outputs: &[OutputInfo], width: usize, height: usize) -> Result<Self, DetectError> {
-        let count = outputs.iter().find(|o| o.name == "classificators").and_then(|o| o.shape.get(1)).copied();
+        let count = outputs
+            .iter()
+            .find(|o| o.name == "classificators")
+            .and_then(|o| o.shape.get(1))
+            .copied();
         // MediaPipe's graphs: the short range network has two grids, the full range one a single grid.
         let layouts: [&[(usize, usize)]; 2] = [&[(8, 2), (16, 6)], &[(4, 1)]];
         let anchors = layouts
@@ -73,7 +77,13 @@ fn anchors(grids: &[(usize, usize)], width: usize, height: usize) -> Vec<Point> 
 
 /// Offers a candidate, in input pixels, for each anchor whose score reaches `min_score`.
 /// `scores` are logits; all places in `regressors` are relative to the anchor.
-pub fn decode(anchors: &[Point], regressors: &[f32], scores: &[f32], min_score: f32, candidates: &mut Candidates) {
+pub fn decode(
+    anchors: &[Point],
+    regressors: &[f32],
+    scores: &[f32],
+    min_score: f32,
+    candidates: &mut Candidates,
+) {
     // Comparing logits saves an exponential for each anchor.
     let min_logit = (min_score / (1.0 - min_score)).ln();
     for ((anchor, row), &logit) in anchors.iter().zip(regressors.chunks_exact(ROW)).zip(scores) {
@@ -123,14 +133,23 @@ mod tests {
     fn an_anchor_becomes_a_box_and_landmarks_relative_to_it() {
         let anchors = [Point { x: 20.0, y: 30.0 }, Point { x: 60.0, y: 30.0 }];
         let mut regressors = [0.0; 2 * ROW];
-        regressors[ROW..ROW + 12].copy_from_slice(&[1.0, 2.0, 10.0, 12.0, -2.0, -3.0, 4.0, -3.0, 1.0, 2.0, 1.0, 5.0]);
+        regressors[ROW..ROW + 12]
+            .copy_from_slice(&[1.0, 2.0, 10.0, 12.0, -2.0, -3.0, 4.0, -3.0, 1.0, 2.0, 1.0, 5.0]);
         let mut candidates = Candidates::default();
         decode(&anchors, &regressors, &[-3.0, 0.0], 0.5, &mut candidates);
         let mut found = Found::new();
         candidates.suppress(&mut found);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].score, 0.5);
-        assert_eq!(found[0].rect, Rect { x: 56.0, y: 26.0, width: 10.0, height: 12.0 });
+        assert_eq!(
+            found[0].rect,
+            Rect {
+                x: 56.0,
+                y: 26.0,
+                width: 10.0,
+                height: 12.0
+            }
+        );
         assert_eq!(found[0].landmarks.right_eye, Point { x: 58.0, y: 27.0 });
         assert_eq!(found[0].landmarks.left_eye, Point { x: 64.0, y: 27.0 });
         assert_eq!(found[0].landmarks.nose, Point { x: 61.0, y: 32.0 });
@@ -141,8 +160,12 @@ mod tests {
     fn garbage_gives_sound_detections_or_none() {
         let anchors = anchors(&[(8, 2)], 32, 32);
         bolero::check!().with_type::<Vec<u32>>().for_each(|bits| {
-            let numbers: Vec<f32> =
-                bits.iter().map(|b| f32::from_bits(*b)).chain(std::iter::repeat(3.0)).take(anchors.len() * 17).collect();
+            let numbers: Vec<f32> = bits
+                .iter()
+                .map(|b| f32::from_bits(*b))
+                .chain(std::iter::repeat(3.0))
+                .take(anchors.len() * 17)
+                .collect();
             let (scores, regressors) = numbers.split_at(anchors.len());
             let mut candidates = Candidates::default();
             decode(&anchors, regressors, scores, 0.5, &mut candidates);

@@ -127,7 +127,14 @@ mod tests {
         let (scale, rest) = rest.split_at(2 * PLANE);
         let (offset, landmarks) = rest.split_at(2 * PLANE);
         let mut candidates = Candidates::default();
-        let maps = Maps { rows: ROWS, columns: COLUMNS, heatmap, scale, offset, landmarks };
+        let maps = Maps {
+            rows: ROWS,
+            columns: COLUMNS,
+            heatmap,
+            scale,
+            offset,
+            landmarks,
+        };
         decode(&maps, 0.5, &mut candidates);
         let mut found = Found::new();
         candidates.suppress(&mut found);
@@ -148,10 +155,19 @@ mod tests {
         }
         let found = run(&numbers);
         assert_eq!(found.len(), 1);
-        let Detection { rect, score, landmarks } = found[0];
+        let Detection {
+            rect,
+            score,
+            landmarks,
+        } = found[0];
         assert_eq!(score, 0.8);
         // Centre at (2.5, 1.75) cells.
-        let expected = Rect { x: 10.0 - 6.0, y: 7.0 - 4.0, width: 12.0, height: 8.0 };
+        let expected = Rect {
+            x: 10.0 - 6.0,
+            y: 7.0 - 4.0,
+            width: 12.0,
+            height: 8.0,
+        };
         assert!(rect.iou(&expected) > 0.9999, "{rect:?}");
         let near = |p: Point, x: f32, y: f32| (p.x - x).abs() < 1e-3 && (p.y - y).abs() < 1e-3;
         assert!(near(landmarks.right_eye, 7.0, 5.0), "{landmarks:?}");
@@ -163,8 +179,12 @@ mod tests {
     #[test]
     fn garbage_gives_sound_detections_or_none() {
         bolero::check!().with_type::<Vec<u32>>().for_each(|bits| {
-            let numbers: Vec<f32> =
-                bits.iter().map(|b| f32::from_bits(*b)).chain(std::iter::repeat(0.9)).take(15 * PLANE).collect();
+            let numbers: Vec<f32> = bits
+                .iter()
+                .map(|b| f32::from_bits(*b))
+                .chain(std::iter::repeat(0.9))
+                .take(15 * PLANE)
+                .collect();
             assert_sound(&run(&numbers), 0.5);
         });
     }

@@ -31,7 +31,9 @@ pub enum DetectError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The manifest asks for an input that no decoder takes.
-    #[error("{manifest}: a detector's input must be nchw in rgb or bgr, with a width and height that are multiples of 32; found {found}")]
+    #[error(
+        "{manifest}: a detector's input must be nchw in rgb or bgr, with a width and height that are multiples of 32; found {found}"
+    )]
     Input {
         /// The manifest's name.
         manifest: String,
@@ -57,7 +59,12 @@ pub trait Detector: Send {
     ///
     /// # Errors
     /// [`InferError`] if the network fails.
-    fn detect(&mut self, picture: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError>;
+    fn detect(
+        &mut self,
+        picture: &Picture,
+        region: Option<&Rect>,
+        found: &mut Found,
+    ) -> Result<(), InferError>;
 }
 
 /// Reads one network's outputs.
@@ -107,7 +114,12 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
-    fn detect(&mut self, picture: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError> {
+    fn detect(
+        &mut self,
+        picture: &Picture,
+        region: Option<&Rect>,
+        found: &mut Found,
+    ) -> Result<(), InferError> {
         found.clear();
         let whole = Rect {
             x: 0.0,
@@ -116,7 +128,13 @@ impl Detector for NetworkDetector {
             height: picture.height() as f32,
         };
         let placement = Placement::fit(region.unwrap_or(&whole), self.size.0, self.size.1);
-        let Self { network, decoder, letterbox, candidates, .. } = self;
+        let Self {
+            network,
+            decoder,
+            letterbox,
+            candidates,
+            ..
+        } = self;
         candidates.clear();
         network.run(
             |input| letterbox.fill(picture, &placement, &self.levels, self.size, input),
@@ -126,9 +144,12 @@ impl Detector for NetworkDetector {
         for detection in found.iter_mut() {
             detection.rect = placement.rect_to_picture(&detection.rect);
             let landmarks = &mut detection.landmarks;
-            for place in
-                [&mut landmarks.right_eye, &mut landmarks.left_eye, &mut landmarks.nose, &mut landmarks.mouth]
-            {
+            for place in [
+                &mut landmarks.right_eye,
+                &mut landmarks.left_eye,
+                &mut landmarks.nose,
+                &mut landmarks.mouth,
+            ] {
                 *place = placement.to_picture(*place);
             }
         }
@@ -144,12 +165,19 @@ fn levels(manifest: &Manifest) -> Result<Levels, DetectError> {
         (Layout::Nchw, Colour::Bgr) => Some([2, 1, 0]),
         _ => None,
     };
-    let (Some(channels), &[m0, m1, m2], &[s0, s1, s2], true) =
-        (channels, &input.mean[..], &input.std[..], input.width % 32 == 0 && input.height % 32 == 0)
-    else {
+    let (Some(channels), &[m0, m1, m2], &[s0, s1, s2], true) = (
+        channels,
+        &input.mean[..],
+        &input.std[..],
+        input.width % 32 == 0 && input.height % 32 == 0,
+    ) else {
         return Err(DetectError::Input {
             manifest: manifest.name.clone(),
-            found: format!("{:?}, {:?}, {}x{}", input.layout, input.colour, input.width, input.height).to_lowercase(),
+            found: format!(
+                "{:?}, {:?}, {}x{}",
+                input.layout, input.colour, input.width, input.height
+            )
+            .to_lowercase(),
         });
     };
     Ok(Levels {
@@ -186,7 +214,12 @@ mod tests {
 
     /// What must hold whatever a network answers.
     pub fn assert_sound(found: &Found, min_score: f32) {
-        for Detection { rect, score, landmarks: l } in found {
+        for Detection {
+            rect,
+            score,
+            landmarks: l,
+        } in found
+        {
             assert!((min_score..=1.0).contains(score), "{score}");
             assert!(rect.width > 0.0 && rect.height > 0.0);
             let places = [l.right_eye, l.left_eye, l.nose, l.mouth, rect.centre()];
@@ -196,10 +229,23 @@ mod tests {
 
     #[test]
     fn an_output_of_another_shape_is_named_with_what_is_needed() {
-        let outputs = [OutputInfo { name: "heatmap".into(), shape: vec![1, 1, 8, 8] }];
+        let outputs = [OutputInfo {
+            name: "heatmap".into(),
+            shape: vec![1, 1, 8, 8],
+        }];
         assert!(centerface::CenterFace::new(&outputs, 32, 64).is_err());
-        let error = output(&outputs, "heatmap", &[1, 1, 16, 8]).unwrap_err().to_string();
-        assert!(error.contains("heatmap") && error.contains("[1, 1, 8, 8]") && error.contains("[1, 1, 16, 8]"), "{error}");
-        assert!(output(&outputs, "scale", &[1]).unwrap_err().to_string().contains("missing"));
+        let error = output(&outputs, "heatmap", &[1, 1, 16, 8])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("heatmap") && error.contains("[1, 1, 8, 8]") && error.contains("[1, 1, 16, 8]"),
+            "{error}"
+        );
+        assert!(
+            output(&outputs, "scale", &[1])
+                .unwrap_err()
+                .to_string()
+                .contains("missing")
+        );
     }
 }

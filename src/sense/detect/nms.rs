@@ -15,6 +15,9 @@ const SAME_FACE: f32 = 0.3;
 /// No candidate lies further out than this, in pixels; networks fed with garbage answer with garbage.
 const FARTHEST: f32 = 1e5;
 
+/// No face is narrower or lower, in pixels.
+const SMALLEST: f32 = 1.0;
+
 /// What a decoder found in one run; fixed in size.
 #[derive(Debug, Default)]
 pub struct Candidates {
@@ -27,7 +30,7 @@ impl Candidates {
         self.all.clear();
     }
 
-    /// Takes a candidate, unless it is nonsense (not finite, without area, absurdly far). A score above 1 counts as 1.
+    /// Takes a candidate, unless it is nonsense (not finite, tiny, absurdly far). A score above 1 counts as 1.
     pub fn offer(&mut self, mut candidate: Detection) {
         if !plausible(&candidate) {
             return;
@@ -70,13 +73,30 @@ impl Candidates {
 }
 
 fn plausible(candidate: &Detection) -> bool {
-    let Detection { rect, score, landmarks: l } = candidate;
+    let Detection {
+        rect,
+        score,
+        landmarks: l,
+    } = candidate;
     let places = [
-        rect.x, rect.y, rect.width, rect.height, l.right_eye.x, l.right_eye.y, l.left_eye.x, l.left_eye.y, l.nose.x,
-        l.nose.y, l.mouth.x, l.mouth.y,
+        rect.x,
+        rect.y,
+        rect.width,
+        rect.height,
+        l.right_eye.x,
+        l.right_eye.y,
+        l.left_eye.x,
+        l.left_eye.y,
+        l.nose.x,
+        l.nose.y,
+        l.mouth.x,
+        l.mouth.y,
     ];
     // Written so that NaN fails.
-    *score > 0.0 && rect.width > 0.0 && rect.height > 0.0 && places.iter().all(|v| v.abs() < FARTHEST)
+    *score > 0.0
+        && rect.width >= SMALLEST
+        && rect.height >= SMALLEST
+        && places.iter().all(|v| v.abs() < FARTHEST)
 }
 
 /// A mean of detections, weighted by score.
@@ -124,7 +144,12 @@ mod tests {
 
     fn at(x: f32, y: f32, size: f32, score: f32) -> Detection {
         Detection {
-            rect: Rect { x, y, width: size, height: size },
+            rect: Rect {
+                x,
+                y,
+                width: size,
+                height: size,
+            },
             score,
             landmarks: Landmarks::default(),
         }
@@ -140,15 +165,24 @@ mod tests {
 
     #[test]
     fn overlapping_boxes_become_one_at_their_weighted_mean() {
-        let found = suppress(&[at(10.0, 0.0, 40.0, 0.9), at(13.0, 0.0, 40.0, 0.45), at(200.0, 0.0, 40.0, 0.6)]);
+        let found = suppress(&[
+            at(10.0, 0.0, 40.0, 0.9),
+            at(13.0, 0.0, 40.0, 0.45),
+            at(200.0, 0.0, 40.0, 0.6),
+        ]);
         assert_eq!(found.len(), 2);
-        assert!((found[0].rect.x - 11.0).abs() < 1e-4 && found[0].score == 0.9, "{found:?}");
+        assert!(
+            (found[0].rect.x - 11.0).abs() < 1e-4 && found[0].score == 0.9,
+            "{found:?}"
+        );
         assert_eq!(found[1].rect.x, 200.0);
     }
 
     #[test]
     fn the_best_survive_when_there_are_too_many() {
-        let many: Vec<_> = (0..400).map(|i| at(i as f32 * 50.0, 0.0, 40.0, 0.1 + i as f32 * 0.002)).collect();
+        let many: Vec<_> = (0..400)
+            .map(|i| at(i as f32 * 50.0, 0.0, 40.0, 0.1 + i as f32 * 0.002))
+            .collect();
         let found = suppress(&many);
         assert_eq!(found.len(), MAX_FOUND);
         assert!(found.iter().all(|d| d.rect.x >= (400 - MAX_FOUND) as f32 * 50.0));

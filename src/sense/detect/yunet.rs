@@ -93,7 +93,9 @@ pub struct Cells<'a> {
 pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
     let stride = cells.stride as f32;
     let rows = cells.rect.chunks_exact(4).zip(cells.landmarks.chunks_exact(10));
-    for (cell, ((class, object), (rect, landmarks))) in cells.class.iter().zip(cells.object).zip(rows).enumerate() {
+    for (cell, ((class, object), (rect, landmarks))) in
+        cells.class.iter().zip(cells.object).zip(rows).enumerate()
+    {
         let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
         // NaN is no face either.
         if !(score >= min_score) {
@@ -139,7 +141,18 @@ mod tests {
         let (object, rest) = rest.split_at(CELLS);
         let (rect, landmarks) = rest.split_at(4 * CELLS);
         let mut candidates = Candidates::default();
-        decode(&Cells { stride: 8, columns: 3, class, object, rect, landmarks }, 0.5, &mut candidates);
+        decode(
+            &Cells {
+                stride: 8,
+                columns: 3,
+                class,
+                object,
+                rect,
+                landmarks,
+            },
+            0.5,
+            &mut candidates,
+        );
         let mut found = Found::new();
         candidates.suppress(&mut found);
         found
@@ -157,7 +170,14 @@ mod tests {
         let found = run(&numbers);
         assert_eq!(found.len(), 1);
         assert!((found[0].score - 0.6).abs() < 1e-6);
-        assert!(found[0].rect.iou(&Rect { x: 4.0, y: 0.0, width: 16.0, height: 24.0 }) > 0.9999);
+        assert!(
+            found[0].rect.iou(&Rect {
+                x: 4.0,
+                y: 0.0,
+                width: 16.0,
+                height: 24.0
+            }) > 0.9999
+        );
         assert_eq!(found[0].landmarks.right_eye, Point { x: 8.0, y: 10.0 });
         assert_eq!(found[0].landmarks.left_eye, Point { x: 16.0, y: 10.0 });
         assert_eq!(found[0].landmarks.nose, Point { x: 12.0, y: 12.0 });
@@ -167,8 +187,12 @@ mod tests {
     #[test]
     fn garbage_gives_sound_detections_or_none() {
         bolero::check!().with_type::<Vec<u32>>().for_each(|bits| {
-            let numbers: Vec<f32> =
-                bits.iter().map(|b| f32::from_bits(*b)).chain(std::iter::repeat(0.8)).take(16 * CELLS).collect();
+            let numbers: Vec<f32> = bits
+                .iter()
+                .map(|b| f32::from_bits(*b))
+                .chain(std::iter::repeat(0.8))
+                .take(16 * CELLS)
+                .collect();
             assert_sound(&run(&numbers), 0.5);
         });
     }
