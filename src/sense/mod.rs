@@ -6,4 +6,5 @@ pub mod expression;
 pub mod face;
 pub mod follow;
 pub mod geometry;
+pub mod search;
 pub mod track;

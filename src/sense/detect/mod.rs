@@ -54,6 +54,9 @@ pub enum DetectError {
 
 /// Finds faces.
 pub trait Detector: Send {
+    /// Width and height of what the network sees, in pixels.
+    fn input_size(&self) -> (usize, usize);
+
     /// Writes the faces of `picture`, or of the part that `region` (in pixels) encloses, into `found`.
     /// Places are in pixels of the whole picture; a face at its edge may reach beyond.
     ///
@@ -114,6 +117,10 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
+    fn input_size(&self) -> (usize, usize) {
+        self.size
+    }
+
     fn detect(
         &mut self,
         picture: &Picture,
