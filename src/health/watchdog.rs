@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 /// Tells systemd that the service is ready and alive; does nothing where systemd is not asking.
 #[derive(Debug)]
 pub struct Watchdog {
-    /// How often to feed it: half of what systemd allows. `None` where no watchdog is set.
+    /// How often to feed it; `None` where systemd does not watch.
     period: Option<Duration>,
     fed: Duration,
     progress: u64,
@@ -17,7 +17,8 @@ impl Watchdog {
     /// Reads from the environment whether systemd watches this process.
     #[must_use]
     pub fn from_environment() -> Self {
-        let period = sd_notify::watchdog_enabled().map(|allowed| allowed / 2);
+        // Half of what is allowed is systemd's own advice; once a second is enough for a long one.
+        let period = sd_notify::watchdog_enabled().map(|allowed| (allowed / 2).min(Duration::from_secs(1)));
         Self { period, fed: Duration::ZERO, progress: 0 }
     }
 
@@ -42,7 +43,7 @@ impl Watchdog {
     fn due(&mut self, now: Duration, progress: u64, idle: bool) -> bool {
         let Some(period) = self.period else { return false };
         let moved = progress != self.progress;
-        let due = (moved || idle) && now.saturating_sub(self.fed) >= period.min(Duration::from_secs(1));
+        let due = (moved || idle) && now.saturating_sub(self.fed) >= period;
         if due {
             self.progress = progress;
             self.fed = now;
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     fn watched() -> Watchdog {
-        Watchdog { period: Some(Duration::from_secs(15)), fed: Duration::ZERO, progress: 0 }
+        Watchdog { period: Some(Duration::from_secs(1)), fed: Duration::ZERO, progress: 0 }
     }
 
     #[test]
