@@ -1,0 +1,3 @@
+//! The subcommands, one room each.
+
+pub mod model;
