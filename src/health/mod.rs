@@ -1,0 +1,3 @@
+//! What the daemon knows of its own condition.
+
+pub mod stage;
