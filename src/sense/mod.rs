@@ -4,3 +4,4 @@ pub mod crop;
 pub mod expression;
 pub mod face;
 pub mod geometry;
+pub mod smooth;
