@@ -45,11 +45,13 @@ pub enum Stage {
     Smooth,
     /// Writing messages and handing them to the broker's client.
     Publish,
+    /// From the capture of a frame until its report is handed over.
+    Total,
 }
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Wait,
         Self::Decode,
         Self::Detect,
@@ -58,6 +60,7 @@ impl Stage {
         Self::Track,
         Self::Smooth,
         Self::Publish,
+        Self::Total,
     ];
 
     /// The published name.
@@ -72,6 +75,7 @@ impl Stage {
             Self::Track => "track",
             Self::Smooth => "smooth",
             Self::Publish => "publish",
+            Self::Total => "total",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tract_onnx::{
@@ -76,6 +77,7 @@ pub struct Network {
     /// Shared with tract during a run only, so that it can be written again before the next.
     input: Arc<Tensor>,
     outputs: Vec<OutputInfo>,
+    busy: Duration,
 }
 
 impl Network {
@@ -168,6 +170,7 @@ impl Network {
             state,
             input: Arc::new(Tensor::zero::<f32>(shape)?),
             outputs,
+            busy: Duration::ZERO,
         })
     }
 
@@ -175,6 +178,12 @@ impl Network {
     #[must_use]
     pub fn outputs(&self) -> &[OutputInfo] {
         &self.outputs
+    }
+
+    /// Time spent in all runs so far, without writing inputs and reading outputs.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        self.busy
     }
 
     /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the numbers of
@@ -204,7 +213,9 @@ impl Network {
         let input =
             Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
         fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        let start = Instant::now();
         let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
+        self.busy += start.elapsed();
         let mut views: TVec<Output<'_>> = TVec::new();
         for result in &results {
             views.push(Output {

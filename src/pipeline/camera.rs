@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Figures, Sink};
 use crate::{
-    capture::{CaptureError, CaptureKind, Frame, LatestFrame, Opener, Source},
+    capture::{CaptureError, CaptureKind, Frame, Slot, Opener, Source},
     error::{Exit, Failure},
     publish::CameraStatus,
     shutdown::Shutdown,
@@ -19,7 +19,7 @@ const PRIVACY_POLL: Duration = Duration::from_millis(100);
 
 pub(super) struct CameraLoop<'a> {
     pub opener: Box<dyn Opener>,
-    pub slot: &'a LatestFrame,
+    pub slot: &'a Slot,
     pub sink: &'a dyn Sink,
     pub figures: &'a Figures,
     pub shutdown: &'a Shutdown,

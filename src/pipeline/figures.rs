@@ -10,8 +10,11 @@ use std::{
 
 use crate::health::{Stage, StageTimes};
 
+/// How far back the latency figures reach, at least.
+const WINDOW: Duration = Duration::from_secs(120);
+
 /// Counters since the start, and the latency histogram of every stage.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Figures {
     captured: AtomicU64,
     corrupt: AtomicU64,
@@ -21,7 +24,26 @@ pub struct Figures {
     stages: Mutex<StageTimes>,
 }
 
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            captured: AtomicU64::new(0),
+            corrupt: AtomicU64::new(0),
+            sensed: AtomicU64::new(0),
+            faces: AtomicU64::new(0),
+            sensing: AtomicBool::new(false),
+            stages: Mutex::new(StageTimes::new(WINDOW)),
+        }
+    }
+}
+
 impl Figures {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Frames that the source delivered.
     #[must_use]
     pub fn captured_frames(&self) -> u64 {
@@ -74,7 +96,7 @@ impl Figures {
         self.sensing.store(sensing, Relaxed);
     }
 
-    pub(super) fn stage(&self, stage: Stage, time: Duration) {
-        self.stages().record(stage, time);
+    pub(super) fn stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
+        self.stages().record(now, stage, elapsed);
     }
 }

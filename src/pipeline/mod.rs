@@ -14,7 +14,7 @@ pub use figures::Figures;
 pub use sink::Sink;
 
 use crate::{
-    capture::{LatestFrame, Opener},
+    capture::{Slot, Opener},
     clock::Clock,
     error::{Exit, Failure},
     health::{Board, Watchdog},
@@ -49,7 +49,7 @@ pub struct Parts {
 /// # Errors
 /// [`Failure`] with the exit code for the process.
 pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
-    let slot = Arc::new(LatestFrame::default());
+    let slot = Arc::new(Slot::new());
     let Parts { opener, sensor, sink, clock, shutdown, health_every } = parts;
 
     let capture = {
@@ -123,7 +123,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Returns when shutdown is raised, a thread has ended, or the sink has given up.
-    fn watch(&mut self, shutdown: &Shutdown, ended: impl Fn() -> bool, slot: &LatestFrame) -> Result<(), Failure> {
+    fn watch(&mut self, shutdown: &Shutdown, ended: impl Fn() -> bool, slot: &Slot) -> Result<(), Failure> {
         self.watchdog.ready();
         while !ended() && !shutdown.wait(SUPERVISE) {
             if let Some(failure) = self.sink.failure() {

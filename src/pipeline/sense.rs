@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Figures, Sink};
 use crate::{
-    capture::{Decoder, Frame, LatestFrame, Taken},
+    capture::{Decoder, Frame, Slot, Taken},
     clock::Clock,
     error::{Exit, Failure},
     health::Stage,
@@ -17,7 +17,7 @@ const WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct SenseLoop<'a> {
     pub sensor: Sensor,
-    pub slot: &'a LatestFrame,
+    pub slot: &'a Slot,
     pub sink: &'a dyn Sink,
     pub figures: &'a Figures,
     pub clock: Arc<dyn Clock>,
@@ -36,13 +36,14 @@ impl SenseLoop<'_> {
         loop {
             match self.slot.take(&mut frame, WAIT) {
                 Taken::Frame => {}
-                Taken::Nothing => continue,
+                Taken::Timeout => continue,
                 Taken::Closed => return Ok(()),
             }
             if self.sink.private() {
                 continue;
             }
             let start = self.clock.now();
+            self.figures.stage(start, Stage::Wait, start.saturating_sub(frame.captured));
             if let Err(error) = decoder.decode(&frame, &mut picture) {
                 self.figures.count_corrupt();
                 if !undecodable {
@@ -52,15 +53,17 @@ impl SenseLoop<'_> {
                 continue;
             }
             undecodable = false;
-            let decoded = self.clock.now();
-            self.figures.stage(Stage::Decode, decoded.saturating_sub(start));
+            self.figures.stage(start, Stage::Decode, self.clock.now().saturating_sub(start));
             let report = self
                 .sensor
-                .sense(&picture, frame.captured, &mut |stage, time| self.figures.stage(stage, time))
+                .sense(&picture, frame.captured, &mut |stage, took| self.figures.stage(start, stage, took))
                 .map_err(|error| Failure::new(Exit::Software, error))?;
+            let sensed = self.clock.now();
             self.sink.report(report);
+            let done = self.clock.now();
+            self.figures.stage(done, Stage::Publish, done.saturating_sub(sensed));
+            self.figures.stage(done, Stage::Total, done.saturating_sub(frame.captured));
             self.figures.count_sensed(report.faces.len());
-            self.figures.stage(Stage::Total, self.clock.now().saturating_sub(frame.captured));
         }
     }
 }
