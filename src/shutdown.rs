@@ -32,16 +32,18 @@ impl Shutdown {
         let shutdown = Self::new();
         let raised = shutdown.clone();
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            for signal in signals.forever() {
-                if raised.is_raised() {
-                    // 128 + number is what shells report for a process ended by a signal.
-                    signal_hook::low_level::exit(128 + signal);
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || {
+                for signal in signals.forever() {
+                    if raised.is_raised() {
+                        // 128 + number is what shells report for a process ended by a signal.
+                        signal_hook::low_level::exit(128 + signal);
+                    }
+                    tracing::info!(signal, "stopping");
+                    raised.raise();
                 }
-                tracing::info!(signal, "stopping");
-                raised.raise();
-            }
-        })?;
+            })?;
         Ok(shutdown)
     }
 
@@ -69,7 +71,10 @@ impl Shutdown {
             if left.is_zero() {
                 break;
             }
-            raised = wake.wait_timeout(raised, left).unwrap_or_else(PoisonError::into_inner).0;
+            raised = wake
+                .wait_timeout(raised, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         *raised
     }

@@ -35,7 +35,12 @@ impl Board {
 fn rss(status: &Path) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1024)
 }
 
 /// Zones report thousandths of a degree; a zone that cannot be read is passed over.
@@ -72,8 +77,11 @@ mod tests {
         write("sys/class/thermal/thermal_zone1/temp", "51000\n");
         write("sys/class/thermal/thermal_zone2/temp", "broken\n");
         write("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n");
-        let expected =
-            Board { rss_bytes: Some(2048 * 1024), temperature_c: Some(51.0), throttled: Some(0x50005) };
+        let expected = Board {
+            rss_bytes: Some(2048 * 1024),
+            temperature_c: Some(51.0),
+            throttled: Some(0x50005),
+        };
         assert_eq!(Board::read_below(root.path()), expected);
     }
 

@@ -19,7 +19,11 @@ impl Watchdog {
     pub fn from_environment() -> Self {
         // Half of what is allowed is systemd's own advice; once a second is enough for a long one.
         let period = sd_notify::watchdog_enabled().map(|allowed| (allowed / 2).min(Duration::from_secs(1)));
-        Self { period, fed: Duration::ZERO, progress: 0 }
+        Self {
+            period,
+            fed: Duration::ZERO,
+            progress: 0,
+        }
     }
 
     /// Says that the service is up.
@@ -63,7 +67,11 @@ mod tests {
     use super::*;
 
     fn watched() -> Watchdog {
-        Watchdog { period: Some(Duration::from_secs(1)), fed: Duration::ZERO, progress: 0 }
+        Watchdog {
+            period: Some(Duration::from_secs(1)),
+            fed: Duration::ZERO,
+            progress: 0,
+        }
     }
 
     #[test]
@@ -71,14 +79,23 @@ mod tests {
         let mut watchdog = watched();
         let second = Duration::from_secs(1);
         assert!(watchdog.due(second, 1, false));
-        assert!(!watchdog.due(20 * second, 1, false), "a wedged pipeline starves it");
-        assert!(watchdog.due(21 * second, 1, true), "no camera is no reason to be killed");
+        assert!(
+            !watchdog.due(20 * second, 1, false),
+            "a wedged pipeline starves it"
+        );
+        assert!(
+            watchdog.due(21 * second, 1, true),
+            "no camera is no reason to be killed"
+        );
         assert!(!watchdog.due(21 * second, 2, false), "once a second is enough");
     }
 
     #[test]
     fn without_systemd_nothing_is_sent() {
-        let mut watchdog = Watchdog { period: None, ..watched() };
+        let mut watchdog = Watchdog {
+            period: None,
+            ..watched()
+        };
         assert!(!watchdog.due(Duration::from_secs(99), 9, true));
     }
 }

@@ -1,5 +1,7 @@
 //! What a face shows: crop, network, probabilities.
 
+use std::time::Duration;
+
 use super::{
     crop::{Cropper, FaceSquare},
     face::{Landmarks, Probabilities, Reading},
@@ -30,6 +32,12 @@ impl Expression {
             network: manifest.load()?.network,
             contract,
         })
+    }
+
+    /// Time spent inside the network so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.network.busy()
     }
 
     /// Classifies the face with these landmarks; returns the unsmoothed reading and the quality of the crop, 0 to 1

@@ -83,6 +83,12 @@ impl Follower {
         }
     }
 
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.search.network_time() + self.follow.network_time()
+    }
+
     /// Takes the frame of time `now`. `done` is called as each piece of work ends, so that the caller can time it.
     ///
     /// # Errors

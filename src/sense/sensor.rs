@@ -69,6 +69,12 @@ impl Sensor {
         Ok((sensor, manifest))
     }
 
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.follower.network_time() + self.expression.network_time()
+    }
+
     /// Senses the picture of a frame that was captured at `captured`. `timer` is told every stage of the work
     /// and how long it took.
     ///
@@ -95,11 +101,14 @@ impl Sensor {
         // There is room: a report holds three events for each face, tracks make two.
         self.report.events.extend(self.follower.events().iter().copied());
         let faces = self.follower.faces();
-        self.people.retain(|person| faces.iter().any(|face| face.track == person.track));
+        self.people
+            .retain(|person| faces.iter().any(|face| face.track == person.track));
         timer(Stage::Track, lap.turn());
 
         for face in &faces {
-            let Some(person) = person(&mut self.people, face.track, &self.smoothing) else { continue };
+            let Some(person) = person(&mut self.people, face.track, &self.smoothing) else {
+                continue;
+            };
             let mut raw = None;
             if face.seen && captured >= person.due {
                 match self.expression.classify(picture, &face.detection.landmarks) {
@@ -110,7 +119,11 @@ impl Sensor {
                         let smoothed = person.smoother.update(captured, &reading, quality);
                         timer(Stage::Smooth, lap.turn());
                         if smoothed.label != person.label {
-                            let event = Event::Changed { track: face.track, from: person.label, to: smoothed.label };
+                            let event = Event::Changed {
+                                track: face.track,
+                                from: person.label,
+                                to: smoothed.label,
+                            };
                             // There is room, see above.
                             let _ = self.report.events.push(event);
                             person.label = smoothed.label;
@@ -156,7 +169,13 @@ fn person<'a>(
         Some(index) => index,
         None => {
             let smoother = Smoother::new(smoothing);
-            let person = Person { track, smoother, quality: 0.0, due: Duration::ZERO, label: Label::Uncertain };
+            let person = Person {
+                track,
+                smoother,
+                quality: 0.0,
+                due: Duration::ZERO,
+                label: Label::Uncertain,
+            };
             people.push(person).ok()?;
             people.len() - 1
         }

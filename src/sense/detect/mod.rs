@@ -6,6 +6,8 @@ mod letterbox;
 mod nms;
 mod yunet;
 
+use std::time::Duration;
+
 use crate::{
     infer::{InferError, Network, Output, OutputInfo},
     model::{self, Colour, Layout, Manifest, ModelError},
@@ -65,6 +67,9 @@ pub trait Detector: Send {
         region: Option<&Rect>,
         found: &mut Found,
     ) -> Result<(), InferError>;
+
+    /// Time spent inside the network so far.
+    fn network_time(&self) -> Duration;
 }
 
 /// Reads one network's outputs.
@@ -114,6 +119,10 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
+    fn network_time(&self) -> Duration {
+        self.network.busy()
+    }
+
     fn detect(
         &mut self,
         picture: &Picture,
