@@ -26,7 +26,10 @@ pub enum InferError {
         source: std::io::Error,
     },
     /// The file is no ONNX network that tract can run at this input shape.
-    #[error("{path} is not a usable ONNX network for an input of {shape:?}: {reason}", path = .path.display())]
+    #[error(
+        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
+        path = .path.display()
+    )]
     Unusable {
         /// The ONNX file.
         path: PathBuf,
@@ -177,11 +180,10 @@ impl Network {
         &self.outputs
     }
 
-    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the numbers of
-    /// the run before); `read` gets the outputs in the file's order.
+    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the
+    /// numbers of the run before); `read` gets the outputs in the file's order.
     ///
-    /// # Errors
-    /// [`InferError::Run`].
+    /// # Errors [`InferError::Run`].
     pub fn run<R>(
         &mut self,
         fill: impl FnOnce(&mut [f32]),
