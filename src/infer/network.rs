@@ -27,7 +27,10 @@ pub enum InferError {
         source: std::io::Error,
     },
     /// The file is no ONNX network that tract can run at this input shape.
-    #[error("{path} is not a usable ONNX network for an input of {shape:?}: {reason}", path = .path.display())]
+    #[error(
+        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
+        path = .path.display()
+    )]
     Unusable {
         /// The ONNX file.
         path: PathBuf,
@@ -186,8 +189,8 @@ impl Network {
         self.busy
     }
 
-    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the numbers of
-    /// the run before); `read` gets the outputs in the file's order.
+    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the
+    /// numbers of the run before); `read` gets the outputs in the file's order.
     ///
     /// # Errors
     /// [`InferError::Run`].

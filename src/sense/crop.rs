@@ -1,5 +1,5 @@
-//! The network's input cut out of a picture: a square fixed by the landmarks alone, so that the boxes of different
-//! detectors, which differ, cannot change it.
+//! The network's input cut out of a picture: a square fixed by the landmarks alone, so that the boxes of
+//! different detectors, which differ, cannot change it.
 
 use super::{face::Landmarks, geometry::Point};
 use crate::{
@@ -29,9 +29,10 @@ pub struct FaceSquare {
 }
 
 impl FaceSquare {
-    /// The canonical square of a face: the similarity (scale, rotation, shift, no mirroring) that maps [`TEMPLATE`] to
-    /// the landmarks with the least sum of squared distances. In the plane it has a closed form; S. Umeyama,
-    /// "Least-squares estimation of transformation parameters between two point patterns", IEEE PAMI 13(4), 1991.
+    /// The canonical square of a face: the similarity (scale, rotation, shift, no mirroring) that maps
+    /// [`TEMPLATE`] to the landmarks with the least sum of squared distances. In the plane it has a closed
+    /// form; S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
+    /// IEEE PAMI 13(4), 1991.
     ///
     /// `None` where the landmarks are not finite or lie closer together than a face of two pixels.
     #[must_use]
@@ -74,8 +75,8 @@ impl FaceSquare {
         })
     }
 
-    /// The same square as a manifest wants it: `margin` adds that fraction to the side about the middle; without
-    /// alignment the square stands upright about the same middle.
+    /// The same square as a manifest wants it: `margin` adds that fraction to the side about the middle;
+    /// without alignment the square stands upright about the same middle.
     fn presented(self, margin: f32, align: Align) -> Region {
         let side = self.side * (1.0 + margin);
         let right = match align {
@@ -141,12 +142,15 @@ impl Cropper {
         }
     }
 
-    /// Writes the crop of a face into the network's input and returns the crop's quality, 0 to 1: the product of
+    /// Writes the crop of a face into the network's input and returns the crop's quality, 0 to 1: the product
+    /// of
     ///
     /// - size: pixels of the picture to one of the input, along the side, at most 1;
-    /// - sharpness: mean absolute Laplacian of the input's luma over its standard deviation (which makes it blind to
-    ///   light), from 0 at [`BLURRED`] to 1 at [`SHARP`];
-    /// - frontalness: residual of the landmarks against the template, from 1 at [`FRONTAL`] to 0 at [`TURNED`];
+    /// - sharpness: mean absolute Laplacian of the input's luma over its standard deviation, which makes it
+    ///   blind to light, times the input's side in pixels, which makes it comparable between networks; from 0
+    ///   at [`BLURRED`] to 1 at [`SHARP`];
+    /// - frontalness: residual of the landmarks against the template, from 1 at [`FRONTAL`] to 0 at
+    ///   [`TURNED`];
     /// - presence: how much of the crop lies in the picture.
     pub fn face(&self, picture: &Picture, square: &FaceSquare, input: &mut [f32]) -> f32 {
         let region = square.presented(self.margin, self.align);
@@ -173,9 +177,9 @@ impl Cropper {
 
     /// Samples the region into the input; returns how much of it lies in the picture, 0 to 1.
     ///
-    /// Where the region shrinks, each pixel of the input is the mean of as many bilinear samples as it covers pixels,
-    /// because single samples would turn skin texture into false contours. Outside the picture its edge pixels go on:
-    /// a border of a fixed colour would be an edge that no face has.
+    /// Where the region shrinks, each pixel of the input is the mean of as many bilinear samples as it covers
+    /// pixels, because single samples would turn skin texture into false contours. Outside the picture its
+    /// edge pixels go on: a border of a fixed colour would be an edge that no face has.
     fn sample(&self, picture: &Picture, region: &Region, input: &mut [f32]) -> f32 {
         let rgb = picture.rgb();
         if rgb.is_empty() {
@@ -207,7 +211,8 @@ impl Cropper {
                 for j in 0..ny {
                     for i in 0..nx {
                         let (i, j) = (i as f32 + 0.5, j as f32 + 0.5);
-                        // Half a pixel back: pixel k of the picture covers k to k + 1, with its value in the middle.
+                        // Half a pixel back: pixel k of the picture covers k to k + 1, with its value in the
+                        // middle.
                         let x = x + along.x * i + below.x * j - 0.5;
                         let y = y + along.y * i + below.y * j - 0.5;
                         bilinear(
@@ -262,7 +267,8 @@ impl Cropper {
         }
     }
 
-    /// Mean absolute Laplacian (four neighbours) over the standard deviation of the luma; 0 for a flat crop.
+    /// Mean absolute Laplacian (four neighbours) over the standard deviation of the luma, times the side; 0
+    /// for a flat crop.
     fn sharpness(&self, input: &[f32]) -> f32 {
         let (mut laplacian, mut sum, mut squares) = (0.0_f32, 0.0_f32, 0.0_f32);
         for row in 1..self.height - 1 {
@@ -283,7 +289,7 @@ impl Cropper {
         if deviation < 1.0 {
             0.0
         } else {
-            laplacian / count / deviation
+            self.width.max(self.height) as f32 * laplacian / count / deviation
         }
     }
 }
@@ -291,10 +297,11 @@ impl Cropper {
 /// Weights of red, green and blue in luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// Sharpness of a crop that shows no detail.
-pub const BLURRED: f32 = 0.05;
-/// Sharpness of a crop that shows all the detail it can.
-pub const SHARP: f32 = 0.25;
+/// Sharpness of a crop without detail: faces of 48 pixels under a Gaussian blur of 2 pixels have 4.
+pub const BLURRED: f32 = 3.0;
+/// Sharpness of a crop with all the detail it needs: 95 of 100 faces of 48 pixels have more than 16 as they
+/// are, and 9 under a Gaussian blur of 1 pixel.
+pub const SHARP: f32 = 12.0;
 /// Residual of landmarks that lie as on a frontal face.
 pub const FRONTAL: f32 = 0.03;
 /// Residual of landmarks as on a face seen from the side.
@@ -352,3 +359,7 @@ fn minus(a: Point, b: Point) -> Point {
         y: a.y - b.y,
     }
 }
+
+#[cfg(test)]
+#[path = "crop_tests.rs"]
+mod tests;

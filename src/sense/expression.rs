@@ -40,11 +40,12 @@ impl Expression {
         self.network.busy()
     }
 
-    /// Classifies the face with these landmarks; returns the unsmoothed reading and the quality of the crop, 0 to 1
-    /// (see [`Cropper::face`]).
+    /// Classifies the face with these landmarks; returns the unsmoothed reading and the quality of the crop,
+    /// 0 to 1 (see [`Cropper::face`]).
     ///
     /// # Errors
-    /// [`InferError::NoFace`] where the landmarks span no face; [`InferError::Run`] and [`InferError::NotFinite`].
+    /// [`InferError::NoFace`] where the landmarks span no face; [`InferError::Run`] and
+    /// [`InferError::NotFinite`].
     pub fn classify(
         &mut self,
         picture: &Picture,
@@ -115,8 +116,8 @@ fn read(contract: &Contract, outputs: &[Output<'_>]) -> Result<Reading, InferErr
     })
 }
 
-/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first, so that
-/// no exponential overflows.
+/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,
+/// so that no exponential overflows.
 fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
     let largest = logits
         .iter()
@@ -126,3 +127,7 @@ fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
     let sum: f32 = exponentials.iter().sum();
     exponentials.map(|exponential| exponential / sum)
 }
+
+#[cfg(test)]
+#[path = "expression_tests.rs"]
+mod tests;
