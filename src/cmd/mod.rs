@@ -1,3 +1,4 @@
-//! The subcommands, one room each.
+//! The subcommands, one file each.
 
 pub mod model;
+pub mod probe;
