@@ -3,6 +3,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod cmd;
 pub mod config;
 pub mod error;
 pub mod health;

@@ -1,3 +1,5 @@
 //! What the daemon knows of its own condition.
 
-pub mod stage;
+mod stage;
+
+pub use stage::{Stage, StageTimes, Summary};

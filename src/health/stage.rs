@@ -29,8 +29,6 @@ const BUCKETS: usize = (((LAST_POWER - FIRST_POWER) << PART_BITS) + 2) as usize;
 /// The stages of a frame's way, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// From the capture of a frame until sensing takes it up.
-    Wait,
     /// The camera's format to RGB.
     Decode,
     /// Searching the whole picture for faces.
@@ -45,12 +43,13 @@ pub enum Stage {
     Smooth,
     /// Writing messages and handing them to the broker's client.
     Publish,
+    /// The whole way of a frame, from its capture.
+    Total,
 }
 
 impl Stage {
     /// All of them, in order.
     pub const ALL: [Self; 8] = [
-        Self::Wait,
         Self::Decode,
         Self::Detect,
         Self::Follow,
@@ -58,13 +57,13 @@ impl Stage {
         Self::Track,
         Self::Smooth,
         Self::Publish,
+        Self::Total,
     ];
 
     /// The published name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Wait => "wait",
             Self::Decode => "decode",
             Self::Detect => "detect",
             Self::Follow => "follow",
@@ -72,6 +71,7 @@ impl Stage {
             Self::Track => "track",
             Self::Smooth => "smooth",
             Self::Publish => "publish",
+            Self::Total => "total",
         }
     }
 }
