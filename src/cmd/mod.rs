@@ -99,7 +99,7 @@ impl Global {
     }
 }
 
-/// Splits the argument of `--set`. The value is left out of the message: it may be a secret.
+/// Splits the argument of `--set`.
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) => Ok((key.trim().to_owned(), value.to_owned())),
