@@ -2,10 +2,14 @@
 //! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
 
 pub mod capture;
+pub mod category;
 pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod error;
 pub mod health;
+pub mod infer;
+pub mod model;
 pub mod picture;
 pub mod sense;
+pub mod shutdown;

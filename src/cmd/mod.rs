@@ -1,6 +1,7 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
 pub mod check;
+pub mod model;
 mod logging;
 mod output;
 

@@ -29,6 +29,8 @@ const BUCKETS: usize = (((LAST_POWER - FIRST_POWER) << PART_BITS) + 2) as usize;
 /// The stages of a frame's way, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// From the capture of a frame until sensing takes it up.
+    Wait,
     /// The camera's format to RGB.
     Decode,
     /// Searching the whole picture for faces.
@@ -43,13 +45,14 @@ pub enum Stage {
     Smooth,
     /// Writing messages and handing them to the broker's client.
     Publish,
-    /// The whole way of a frame, from its capture.
+    /// From the capture of a frame until its report is handed over.
     Total,
 }
 
 impl Stage {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Wait,
         Self::Decode,
         Self::Detect,
         Self::Follow,
@@ -64,6 +67,7 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Wait => "wait",
             Self::Decode => "decode",
             Self::Detect => "detect",
             Self::Follow => "follow",

@@ -1,6 +1,7 @@
 //! What is known of one face: where it is and what it shows.
 
 use super::geometry::{Point, Rect};
+pub use crate::category::Category;
 
 /// The four places that every supported detector marks. "Right" is the person's own right,
 /// on the left in an unmirrored picture.
@@ -25,58 +26,6 @@ pub struct Detection {
     pub score: f32,
     /// Eyes, nose and mouth.
     pub landmarks: Landmarks,
-}
-
-/// The published expression categories, in the order of CAGE and of every published list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[repr(u8)]
-pub enum Category {
-    /// No expression.
-    Neutral,
-    /// A smile.
-    Happiness,
-    /// Corners of the mouth down.
-    Sadness,
-    /// Brows up, mouth open.
-    Surprise,
-    /// Eyes wide, mouth drawn back.
-    Fear,
-    /// Nose wrinkled.
-    Disgust,
-    /// Brows down, lips pressed.
-    Anger,
-    /// One corner of the mouth up.
-    Contempt,
-}
-
-impl Category {
-    /// All of them, in order; a category's place here is its index in [`Probabilities`].
-    pub const ALL: [Self; 8] = [
-        Self::Neutral,
-        Self::Happiness,
-        Self::Sadness,
-        Self::Surprise,
-        Self::Fear,
-        Self::Disgust,
-        Self::Anger,
-        Self::Contempt,
-    ];
-
-    /// The published name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Neutral => "neutral",
-            Self::Happiness => "happiness",
-            Self::Sadness => "sadness",
-            Self::Surprise => "surprise",
-            Self::Fear => "fear",
-            Self::Disgust => "disgust",
-            Self::Anger => "anger",
-            Self::Contempt => "contempt",
-        }
-    }
 }
 
 /// A probability for each of [`Category::ALL`]; a category that the model does not know has 0.

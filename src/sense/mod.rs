@@ -1,5 +1,13 @@
 //! The pure part: frames and a clock go in, reports come out. It opens no device and sleeps nowhere.
 
+pub mod crop;
+pub mod detect;
+pub mod expression;
 pub mod face;
+pub mod follow;
 pub mod geometry;
+pub mod sensor;
 pub mod smooth;
+pub mod track;
+
+pub use sensor::Sensor;

@@ -1,0 +1,90 @@
+//! `affectd model verify`: checksum, golden vectors, time.
+
+use std::{
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{unusable, unwritable};
+use crate::{
+    error::Failure,
+    model::{Catalogue, Kind, Manifest, ModelError, Verified},
+};
+
+/// Runs whose fastest is reported: the machine may be busy with other things.
+const RUNS: u32 = 20;
+
+/// Proves the named models of a folder, or all of them, and writes a line for each.
+///
+/// Every model is tried; the first failure decides the exit code.
+///
+/// # Errors
+/// [`crate::error::Exit::Input`] where a model is unusable.
+pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<(), Failure> {
+    let catalogue = Catalogue::open(models).map_err(unusable)?;
+    let names = if names.is_empty() {
+        catalogue.names()
+    } else {
+        names
+    };
+    let mut failure = None;
+    for name in names {
+        let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {
+            Ok(line) => line,
+            Err(error) => {
+                let line = format!("{name}: FAILED: {error}");
+                failure.get_or_insert(error);
+                line
+            }
+        };
+        writeln!(out, "{line}").map_err(unwritable)?;
+    }
+    failure.map_or(Ok(()), |error| Err(unusable(error)))
+}
+
+fn describe(manifest: &Manifest) -> Result<String, ModelError> {
+    let started = Instant::now();
+    let Verified {
+        mut network,
+        difference,
+    } = manifest.load()?;
+    let loading = started.elapsed();
+    let mut fastest = Duration::MAX;
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        network.run(|_| (), |_| ())?;
+        fastest = fastest.min(started.elapsed());
+    }
+    let golden = match (&manifest.golden, difference) {
+        (Some(golden), Some(difference)) => format!(
+            "{} golden vectors differ by at most {difference:.6} ({} allowed)",
+            golden.count, golden.tolerance
+        ),
+        _ => "no golden vectors".to_owned(),
+    };
+    let measured = match &manifest.kind {
+        Kind::Expression(expression) => match &expression.measured {
+            Some(measured) => match measured.accuracy {
+                Some(accuracy) => format!(
+                    "; {:.1} % on {} ({})",
+                    accuracy * 100.0,
+                    measured.dataset,
+                    measured.runtime
+                ),
+                None => format!("; measured on {} ({})", measured.dataset, measured.runtime),
+            },
+            None => "; accuracy not measured".to_owned(),
+        },
+        Kind::Detector(_) => String::new(),
+    };
+    Ok(format!(
+        "{} {}: SHA-256 {} as expected; {golden}; loaded in {:.2} s; {:.2} ms a run{measured}; {}",
+        manifest.name,
+        manifest.version,
+        manifest.sha256,
+        loading.as_secs_f64(),
+        fastest.as_secs_f64() * 1e3,
+        manifest.licence,
+    ))
+}

@@ -1,0 +1,5 @@
+//! Neural networks on the processor, through tract: load, optimise, run.
+
+mod network;
+
+pub use network::{InferError, Network, Output, OutputInfo};

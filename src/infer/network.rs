@@ -1,0 +1,301 @@
+//! One ONNX network with a fixed input shape, ready to run in the calling thread.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tract_onnx::{
+    prelude::{
+        Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TVec,
+        Tensor, TractError, TypedSimpleState, tvec,
+    },
+    tract_hir::infer::Factoid,
+};
+
+/// Why a network cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    /// The file cannot be read.
+    #[error("cannot read the network {path}: {source}", path = .path.display())]
+    Read {
+        /// The ONNX file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is no ONNX network that tract can run at this input shape.
+    #[error(
+        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
+        path = .path.display()
+    )]
+    Unusable {
+        /// The ONNX file.
+        path: PathBuf,
+        /// The input shape that was asked for.
+        shape: Vec<usize>,
+        /// What was found and what is needed.
+        reason: String,
+    },
+    /// The network failed on this input.
+    #[error("the network failed: {0}")]
+    Run(String),
+    /// The landmarks are not finite or lie closer together than a face of two pixels.
+    #[error("the landmarks span no face")]
+    NoFace,
+    /// An output is infinite or not a number, so the result means nothing.
+    #[error("output {index} of the network is {value}, which is no finite number")]
+    NotFinite {
+        /// Which number of the output vector.
+        index: usize,
+        /// What it is.
+        value: f32,
+    },
+}
+
+/// Name and shape of one output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputInfo {
+    /// The name in the ONNX file.
+    pub name: String,
+    /// Its dimensions for the fixed input shape.
+    pub shape: Vec<usize>,
+}
+
+/// One output of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Output<'a> {
+    /// Its dimensions.
+    pub shape: &'a [usize],
+    /// The numbers, last dimension innermost.
+    pub data: &'a [f32],
+}
+
+/// An optimised network. It runs in the thread that calls it and holds its input buffer from run to run.
+#[derive(Debug)]
+pub struct Network {
+    state: TypedSimpleState,
+    /// Shared with tract during a run only, so that it can be written again before the next.
+    input: Arc<Tensor>,
+    outputs: Vec<OutputInfo>,
+    busy: Duration,
+}
+
+impl Network {
+    /// Loads an ONNX file, fixes its only input to `shape` (f32) and optimises.
+    ///
+    /// Everything must lie within the one file: a network that keeps its weights in further files is refused,
+    /// because the manifest's checksum would not cover them.
+    ///
+    /// # Errors
+    /// [`InferError::Read`] or [`InferError::Unusable`].
+    pub fn load(path: &Path, shape: &[usize]) -> Result<Self, InferError> {
+        let bytes = fs::read(path).map_err(|source| InferError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::prepare(&bytes, shape).map_err(|error| InferError::Unusable {
+            path: path.to_owned(),
+            shape: shape.to_vec(),
+            reason: format!("{error:#}"),
+        })
+    }
+
+    fn prepare(mut bytes: &[u8], shape: &[usize]) -> Result<Self, TractError> {
+        // Shapes noted in the file belong to the size it was exported at; ours may be another.
+        let onnx = tract_onnx::onnx()
+            .with_ignore_output_shapes(true)
+            .with_ignore_value_info(true);
+        let proto = onnx.proto_model_for_read(&mut bytes)?;
+        let names: Vec<String> = proto
+            .graph
+            .iter()
+            .flat_map(|g| &g.output)
+            .map(|o| o.name.clone())
+            .collect();
+        // Without a folder, so that external weights cannot be found.
+        let model = onnx.model_for_proto_model(&proto)?;
+        drop(proto);
+
+        let inputs = model.input_outlets()?.len();
+        if inputs != 1 {
+            return Err(TractError::msg(format!(
+                "it has {inputs} inputs, and must have one"
+            )));
+        }
+        let declared = model.input_fact(0)?;
+        if let Some(found) = declared
+            .datum_type
+            .concretize()
+            .filter(|found| *found != DatumType::F32)
+        {
+            return Err(TractError::msg(format!(
+                "its input holds {found:?}, and must hold f32"
+            )));
+        }
+        if let Some(rank) = declared
+            .shape
+            .rank()
+            .concretize()
+            .filter(|rank| *rank as usize != shape.len())
+        {
+            return Err(TractError::msg(format!("its input has {rank} dimensions")));
+        }
+
+        let model = model
+            .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
+            .into_optimized()?;
+        let mut outputs = Vec::with_capacity(names.len());
+        for (index, name) in names.into_iter().enumerate() {
+            let fact = model.output_fact(index)?;
+            if fact.datum_type != DatumType::F32 {
+                return Err(TractError::msg(format!(
+                    "output {name} holds {:?}, and must hold f32",
+                    fact.datum_type
+                )));
+            }
+            let shape = fact
+                .shape
+                .as_concrete()
+                .ok_or_else(|| {
+                    TractError::msg(format!(
+                        "the size of output {name} is not fixed: {:?}",
+                        fact.shape
+                    ))
+                })?
+                .to_vec();
+            outputs.push(OutputInfo { name, shape });
+        }
+        let state = model.into_runnable()?.spawn()?;
+        Ok(Self {
+            state,
+            input: Arc::new(Tensor::zero::<f32>(shape)?),
+            outputs,
+            busy: Duration::ZERO,
+        })
+    }
+
+    /// Names and shapes of the outputs, in the file's order.
+    #[must_use]
+    pub fn outputs(&self) -> &[OutputInfo] {
+        &self.outputs
+    }
+
+    /// Time spent in all runs so far, without writing inputs and reading outputs.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
+    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the
+    /// numbers of the run before); `read` gets the outputs in the file's order.
+    ///
+    /// # Errors
+    /// [`InferError::Run`].
+    pub fn run<R>(
+        &mut self,
+        fill: impl FnOnce(&mut [f32]),
+        read: impl FnOnce(&[Output<'_>]) -> R,
+    ) -> Result<R, InferError> {
+        self.evaluate(fill, read).map_err(|error| {
+            // A failed run leaves its intermediate values behind, our input among them.
+            if let Err(reset) = self.state.reset_turn() {
+                tracing::warn!("cannot reset the network: {reset:#}");
+            }
+            InferError::Run(format!("{error:#}"))
+        })
+    }
+
+    fn evaluate<R>(
+        &mut self,
+        fill: impl FnOnce(&mut [f32]),
+        read: impl FnOnce(&[Output<'_>]) -> R,
+    ) -> Result<R, TractError> {
+        let input =
+            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
+        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        let start = Instant::now();
+        let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
+        self.busy += start.elapsed();
+        let mut views: TVec<Output<'_>> = TVec::new();
+        for result in &results {
+            views.push(Output {
+                shape: result.shape(),
+                data: result.try_as_plain_ram()?.as_slice::<f32>()?,
+            });
+        }
+        Ok(read(&views))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tiny(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/models")
+            .join(name)
+    }
+
+    #[test]
+    fn names_and_shapes_of_the_outputs() {
+        let network = Network::load(&tiny("tiny-combined.onnx"), &[1, 1, 16, 16]).unwrap();
+        let scores = OutputInfo {
+            name: "scores".to_owned(),
+            shape: vec![1, 10],
+        };
+        assert_eq!(network.outputs(), [scores]);
+    }
+
+    #[test]
+    fn the_input_buffer_is_kept_from_run_to_run() {
+        let mut network = Network::load(&tiny("tiny-va.onnx"), &[1, 16, 16, 3]).unwrap();
+        let mut run = |value: Option<f32>| {
+            let mut at = std::ptr::null();
+            let outputs = network
+                .run(
+                    |input| {
+                        at = input.as_ptr();
+                        if let Some(value) = value {
+                            input.fill(value);
+                        }
+                    },
+                    |outputs| outputs[0].data.to_vec(),
+                )
+                .unwrap();
+            (at, outputs)
+        };
+        let (at, ones) = run(Some(1.0));
+        assert_eq!(
+            run(None),
+            (at, ones.clone()),
+            "the network must not write into its input"
+        );
+        assert_ne!(run(Some(-1.0)).1, ones);
+    }
+
+    #[test]
+    fn unusable_files_and_shapes_are_errors() {
+        let missing = Network::load(&tiny("none.onnx"), &[1]).unwrap_err();
+        assert!(matches!(missing, InferError::Read { .. }));
+        for shape in [&[1, 1, 16][..], &[1, 3, 16, 16], &[1, 1, 24, 16]] {
+            let wrong = Network::load(&tiny("tiny-combined.onnx"), shape).unwrap_err();
+            assert!(matches!(wrong, InferError::Unusable { .. }), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn a_truncated_file_is_an_error_wherever_it_is_cut() {
+        let whole = fs::read(tiny("tiny-va.onnx")).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for length in (0..whole.len()).step_by(97) {
+            fs::write(file.path(), &whole[..length]).unwrap();
+            let error = Network::load(file.path(), &[1, 16, 16, 3]).unwrap_err();
+            assert!(matches!(error, InferError::Unusable { .. }), "{length}: {error}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The tiny networks of tests/data/models, whose golden vectors ONNX Runtime computed.
+#![allow(clippy::unwrap_used)]
+
+use std::{fs, path::PathBuf};
+
+use super::*;
+use crate::model::{Catalogue, GoldenFile, Kind, Sha256};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
+}
+
+/// A copy of a manifest whose golden file is `bytes`.
+fn with_golden(name: &str, bytes: &[u8], tolerance: f32) -> (tempfile::NamedTempFile, Manifest) {
+    let mut manifest = Catalogue::open(&folder()).unwrap().find(name).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    manifest.golden = Some(GoldenFile {
+        path: file.path().to_owned(),
+        sha256: Sha256::of_file(file.path()).unwrap(),
+        count: 2,
+        tolerance,
+    });
+    (file, manifest)
+}
+
+#[test]
+fn numbers_are_those_of_onnx_runtime() {
+    // tiny-combined keeps its weights in 8 bits (per channel and whole, signed and unsigned) behind
+    // DequantizeLinear: folded into constants they give the same numbers up to the order of sums.
+    for name in ["tiny-combined", "tiny-seven", "tiny-va"] {
+        let verified = Catalogue::open(&folder())
+            .unwrap()
+            .find(name)
+            .unwrap()
+            .load()
+            .unwrap();
+        let difference = verified.difference.unwrap();
+        assert!(difference < 2e-5, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn a_network_that_computes_something_else_is_refused() {
+    let mut bytes = fs::read(folder().join("tiny-va.golden")).unwrap();
+    let last = bytes.len() - 4;
+    let score = f32::from_le_bytes(bytes[last..].try_into().unwrap());
+    bytes[last..].copy_from_slice(&(score + 0.1).to_le_bytes());
+    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.05);
+    match manifest.load() {
+        Err(ModelError::Mismatch {
+            vector: 1,
+            difference,
+            ..
+        }) => assert!((difference - 0.1).abs() < 1e-3),
+        other => panic!("{other:?}"),
+    }
+    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.15);
+    assert!((manifest.load().unwrap().difference.unwrap() - 0.1).abs() < 1e-3);
+}
+
+#[test]
+fn golden_vectors_of_another_length_are_refused() {
+    let bytes = fs::read(folder().join("tiny-va.golden")).unwrap();
+    let (_file, manifest) = with_golden("tiny-seven", &bytes, 0.05);
+    assert!(matches!(manifest.load(), Err(ModelError::Golden { .. })));
+}
+
+#[test]
+fn changed_bytes_are_found_before_the_network_is_loaded() {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let load = || {
+        Catalogue::open(copy.path())
+            .unwrap()
+            .find("tiny-va")
+            .unwrap()
+            .load()
+    };
+    load().unwrap();
+    for file in ["tiny-va.onnx", "tiny-va.golden"] {
+        let path = copy.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        for changed in [&whole[..whole.len() / 2], &[&whole[..], b"x"].concat()] {
+            fs::write(&path, changed).unwrap();
+            match load() {
+                Err(ModelError::Hash { path: named, .. }) => assert_eq!(named, path),
+                other => panic!("{other:?}"),
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(load(), Err(ModelError::Read { .. })));
+        fs::write(&path, &whole).unwrap();
+    }
+    load().unwrap();
+}
+
+#[test]
+fn an_output_that_the_network_has_not_got_is_refused() {
+    let mut manifest = Catalogue::open(&folder()).unwrap().find("tiny-va").unwrap();
+    let Kind::Expression(expression) = &mut manifest.kind else {
+        panic!()
+    };
+    expression.valence_arousal = Some((0, 2));
+    match manifest.load() {
+        Err(ModelError::Outputs {
+            index: 2,
+            available: 2,
+            ..
+        }) => (),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,311 @@
+//! Scales a part of a picture into a network's input without distorting it.
+
+use crate::{
+    picture::Picture,
+    sense::geometry::{Point, Rect},
+};
+
+/// Where a region of a picture lies in a network's input: centred, as large as fits, aspect kept.
+///
+/// Places are continuous: pixel `i` covers `i..i + 1`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// Input pixels per picture pixel.
+    scale: f32,
+    /// The picture's place that falls on the input's origin.
+    origin: Point,
+}
+
+impl Placement {
+    /// Fits `region` (in picture pixels, may reach beyond the picture) into an input of `width` x `height`.
+    ///
+    /// A region without area is widened to one pixel, so that the result is always finite.
+    #[must_use]
+    pub fn fit(region: &Rect, width: usize, height: usize) -> Self {
+        let scale = (width as f32 / region.width.max(1.0)).min(height as f32 / region.height.max(1.0));
+        let centre = region.centre();
+        Self {
+            scale,
+            origin: Point {
+                x: centre.x - width as f32 / 2.0 / scale,
+                y: centre.y - height as f32 / 2.0 / scale,
+            },
+        }
+    }
+
+    /// A place in the input, as a place in the picture.
+    #[must_use]
+    pub fn to_picture(&self, place: Point) -> Point {
+        Point {
+            x: place.x / self.scale + self.origin.x,
+            y: place.y / self.scale + self.origin.y,
+        }
+    }
+
+    /// A box in the input, as a box in the picture.
+    #[must_use]
+    pub fn rect_to_picture(&self, rect: &Rect) -> Rect {
+        let corner = self.to_picture(Point { x: rect.x, y: rect.y });
+        Rect {
+            x: corner.x,
+            y: corner.y,
+            width: rect.width / self.scale,
+            height: rect.height / self.scale,
+        }
+    }
+}
+
+/// How bytes become the network's numbers: `(byte - mean) / std`, in the network's order of channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Levels {
+    /// Which of R, G, B (0, 1, 2) each channel of the input is.
+    pub channels: [usize; 3],
+    /// Subtracted, for each channel of the input.
+    pub mean: [f32; 3],
+    /// Divided by, for each channel of the input.
+    pub std: [f32; 3],
+}
+
+/// The pixels of one axis that make up one pixel of the input.
+#[derive(Debug, Clone, Copy)]
+struct Taps {
+    /// First pixel of the picture.
+    first: usize,
+    /// First of its weights.
+    weights: usize,
+    /// How many; 0 outside the picture.
+    count: usize,
+}
+
+/// Resamples with a triangle filter as wide as one input pixel, at least one picture pixel: bilinear when enlarging,
+/// without aliasing when shrinking. Buffers are kept from call to call.
+#[derive(Debug, Default)]
+pub struct Letterbox {
+    columns: Vec<Taps>,
+    rows: Vec<Taps>,
+    weights: Vec<f32>,
+    row: Vec<f32>,
+}
+
+impl Letterbox {
+    /// Writes the part of `picture` that `placement` shows into `input`: 3 planes of `width` x `height`.
+    /// What lies beyond the picture is black.
+    pub fn fill(
+        &mut self,
+        picture: &Picture,
+        placement: &Placement,
+        levels: &Levels,
+        (width, height): (usize, usize),
+        input: &mut [f32],
+    ) {
+        let plane = width * height;
+        debug_assert_eq!(input.len(), 3 * plane);
+        self.weights.clear();
+        taps(
+            &mut self.columns,
+            &mut self.weights,
+            placement.scale,
+            placement.origin.x,
+            picture.width(),
+            width,
+        );
+        taps(
+            &mut self.rows,
+            &mut self.weights,
+            placement.scale,
+            placement.origin.y,
+            picture.height(),
+            height,
+        );
+
+        // Only the columns that are looked at are summed: first the rows (long, contiguous), then within one row.
+        let used = self.columns.iter().filter(|t| t.count > 0);
+        let left = used.clone().map(|t| t.first).min().unwrap_or(0);
+        let right = used.map(|t| t.first + t.count).max().unwrap_or(0);
+        let stride = picture.width() as usize * 3;
+        let gain = levels.std.map(|std| 1.0 / std);
+        self.row.clear();
+        self.row.resize((right - left) * 3, 0.0);
+
+        for (y, vertical) in self.rows.iter().enumerate() {
+            self.row.fill(0.0);
+            for (source, weight) in self.weights[vertical.weights..][..vertical.count]
+                .iter()
+                .enumerate()
+            {
+                let start = (vertical.first + source) * stride;
+                let pixels = &picture.rgb()[start + left * 3..start + right * 3];
+                for (sum, &byte) in self.row.iter_mut().zip(pixels) {
+                    *sum += f32::from(byte) * weight;
+                }
+            }
+            for (x, horizontal) in self.columns.iter().enumerate() {
+                let mut rgb = [0.0_f32; 3];
+                if horizontal.count > 0 {
+                    let start = (horizontal.first - left) * 3;
+                    let pixels = self.row[start..start + horizontal.count * 3].chunks_exact(3);
+                    let weights = &self.weights[horizontal.weights..][..horizontal.count];
+                    for (pixel, weight) in pixels.zip(weights) {
+                        for (sum, value) in rgb.iter_mut().zip(pixel) {
+                            *sum += value * weight;
+                        }
+                    }
+                }
+                for channel in 0..3 {
+                    let value = rgb[levels.channels[channel]];
+                    input[channel * plane + y * width + x] = (value - levels.mean[channel]) * gain[channel];
+                }
+            }
+        }
+    }
+}
+
+/// The taps of one axis: `size` input pixels over a picture of `pixels`, from `origin` on.
+fn taps(into: &mut Vec<Taps>, weights: &mut Vec<f32>, scale: f32, origin: f32, pixels: u32, size: usize) {
+    into.clear();
+    let step = 1.0 / scale;
+    let radius = step.max(1.0);
+    let pixels_f = pixels as f32;
+    for i in 0..size {
+        let centre = origin + (i as f32 + 0.5) * step;
+        let start = weights.len();
+        let mut first = 0;
+        if centre > 0.0 && centre < pixels_f {
+            let from = (centre - radius).floor().max(0.0) as usize;
+            let to = (centre + radius).ceil().min(pixels_f) as usize;
+            for pixel in from..to {
+                let weight = 1.0 - (pixel as f32 + 0.5 - centre).abs() / radius;
+                if weight > 0.0 {
+                    if weights.len() == start {
+                        first = pixel;
+                    }
+                    weights.push(weight);
+                }
+            }
+            let sum: f32 = weights[start..].iter().sum();
+            weights[start..].iter_mut().for_each(|weight| *weight /= sum);
+        }
+        into.push(Taps {
+            first,
+            weights: start,
+            count: weights.len() - start,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLAIN: Levels = Levels {
+        channels: [0, 1, 2],
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+
+    fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Picture {
+        let mut picture = Picture::default();
+        let bytes = picture.reset(width, height);
+        for (i, rgb) in bytes.chunks_exact_mut(3).enumerate() {
+            rgb.copy_from_slice(&pixel(i as u32 % width, i as u32 / width));
+        }
+        picture
+    }
+
+    fn whole(picture: &Picture) -> Rect {
+        Rect {
+            x: 0.0,
+            y: 0.0,
+            width: picture.width() as f32,
+            height: picture.height() as f32,
+        }
+    }
+
+    #[test]
+    fn at_its_own_size_a_picture_stays_as_it_is() {
+        let picture = picture(5, 4, |x, y| [x as u8 * 10, y as u8 * 20, 7]);
+        let mut input = vec![0.0; 60];
+        let placement = Placement::fit(&whole(&picture), 5, 4);
+        Letterbox::default().fill(&picture, &placement, &PLAIN, (5, 4), &mut input);
+        for y in 0..4 {
+            for x in 0..5 {
+                let at = y * 5 + x;
+                assert_eq!(
+                    [input[at], input[20 + at], input[40 + at]],
+                    [x as f32 * 10.0, y as f32 * 20.0, 7.0]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn shrinking_a_fine_pattern_gives_its_mean_and_no_moire() {
+        let picture = picture(64, 64, |x, y| if (x + y) % 2 == 0 { [255; 3] } else { [0; 3] });
+        let mut input = vec![0.0; 3 * 32 * 32];
+        let placement = Placement::fit(&whole(&picture), 32, 32);
+        Letterbox::default().fill(&picture, &placement, &PLAIN, (32, 32), &mut input);
+        // But for the outermost pixels, where the filter reaches beyond the picture.
+        for row in input[32..31 * 32].chunks_exact(32) {
+            assert!(row[1..31].iter().all(|v| (v - 127.5).abs() < 0.1), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_wide_picture_is_centred_between_black_bars() {
+        let picture = picture(8, 4, |_, _| [200; 3]);
+        let mut input = vec![1.0; 3 * 64];
+        let placement = Placement::fit(&whole(&picture), 8, 8);
+        Letterbox::default().fill(&picture, &placement, &PLAIN, (8, 8), &mut input);
+        for y in 0..8 {
+            let expected = if (2..6).contains(&y) { 200.0 } else { 0.0 };
+            assert!(
+                input[y * 8..][..8].iter().all(|v| (v - expected).abs() < 1e-3),
+                "row {y}"
+            );
+        }
+    }
+
+    #[test]
+    fn channels_are_put_in_the_order_and_range_of_the_network() {
+        let picture = picture(2, 2, |_, _| [10, 20, 30]);
+        let bgr = Levels {
+            channels: [2, 1, 0],
+            mean: [0.0, 10.0, 5.0],
+            std: [1.0, 2.0, 5.0],
+        };
+        let mut input = vec![0.0; 12];
+        let placement = Placement::fit(&whole(&picture), 2, 2);
+        Letterbox::default().fill(&picture, &placement, &bgr, (2, 2), &mut input);
+        assert_eq!([input[0], input[4], input[8]], [30.0, 5.0, 1.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_region_gives_finite_numbers_in_range(
+            x in -500.0f32..900.0, y in -500.0f32..900.0, width in -10.0f32..900.0, height in 0.0f32..900.0,
+            size in (1u32..70, 1u32..50), input in (1usize..40, 1usize..40),
+        ) {
+            let picture = picture(size.0, size.1, |x, y| [x as u8, y as u8, 255]);
+            let placement = Placement::fit(&Rect { x, y, width, height }, input.0, input.1);
+            let mut numbers = vec![f32::NAN; 3 * input.0 * input.1];
+            Letterbox::default().fill(&picture, &placement, &PLAIN, input, &mut numbers);
+            prop_assert!(numbers.iter().all(|v| (0.0..=255.1).contains(v)));
+        }
+
+        #[test]
+        fn places_survive_the_way_there_and_back(
+            x in -50.0f32..600.0, y in -50.0f32..400.0, width in 10.0f32..600.0, height in 10.0f32..400.0,
+        ) {
+            let region = Rect { x, y, width, height };
+            let placement = Placement::fit(&region, 128, 96);
+            let back = placement.rect_to_picture(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
+            // The whole input shows the region and no less, around the same centre.
+            prop_assert!(back.width >= width * 0.999 && back.height >= height * 0.999);
+            prop_assert!((back.centre().x - region.centre().x).abs() < 0.1);
+            prop_assert!((back.centre().y - region.centre().y).abs() < 0.1);
+        }
+    }
+}
