@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod model;
+pub mod probe;
 mod logging;
 mod output;
 
