@@ -74,7 +74,7 @@ pub fn from_toml(text: &str, place: impl Fn(usize) -> Place, problems: &mut Vec<
     // What was recovered from a broken text would only lead to further, wrong messages.
     for error in &errors {
         let offset = error.span().map_or(0, |span| span.start);
-        let found = format!("something else than TOML ({})", error.message());
+        let found = format!("invalid TOML ({})", error.message());
         reader.problem(offset, String::new(), found, "key = value and [section]", "");
     }
     reader.found.sort_by_key(|(offset, _)| *offset);
@@ -153,7 +153,7 @@ impl<P: Fn(usize) -> Place> TomlReader<P> {
             self.layer.0.push(Entry { rule, value, place });
         } else {
             let allowed = rule.allowed.to_string();
-            self.problem(value_at, key, value.to_string(), &allowed, "");
+            self.problem(value_at, key, rule.found(&value), &allowed, "");
         }
     }
 
@@ -244,7 +244,7 @@ fn take(rule: &'static Rule, text: &str, place: Place, layer: &mut Layer, proble
         problems.push(Problem {
             place,
             key: rule.key.to_owned(),
-            found: value.to_string(),
+            found: rule.found(&value),
             allowed: rule.allowed.to_string(),
             hint: hint.to_owned(),
         });

@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<String, Invalid> {
         Err(error) => error.to_string(),
     };
     let problem = Problem {
-        place: Place::File(path.to_owned(), 1),
+        place: Place::File(path.to_owned(), 0),
         key: String::new(),
         found,
         allowed: "a readable TOML file of at most 1 MiB".to_owned(),

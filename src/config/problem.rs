@@ -9,7 +9,7 @@ use crate::error::{Exit, Failure};
 pub enum Place {
     /// The built-in default.toml.
     Default,
-    /// The configuration file, and the line, counted from 1.
+    /// The configuration file, and the line, counted from 1; 0 for the file as a whole.
     File(PathBuf, usize),
     /// A variable of the environment.
     Variable(String),
@@ -21,6 +21,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::File(path, 0) => write!(f, "{}", path.display()),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Option(option) => write!(f, "option {option}"),

@@ -20,6 +20,16 @@ impl Rule {
         self.key.to_owned()
     }
 
+    /// A refused value as messages show it. A path in the wrong place may be the secret itself.
+    #[must_use]
+    pub fn found(&self, value: &Value) -> String {
+        if self.key == "mqtt.password_file" && matches!(value, Value::Text(_)) {
+            "a text (not shown)".to_owned()
+        } else {
+            value.to_string()
+        }
+    }
+
     /// The environment's variable for this setting, e.g. `AFFECTD_CAMERA__WIDTH`.
     #[must_use]
     pub fn variable(&self) -> String {
