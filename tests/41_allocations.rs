@@ -82,7 +82,9 @@ impl Line {
             PixelFormat::Rgb3 | PixelFormat::Bgr3 => SIZE.0 * 3,
             _ => SIZE.0,
         };
-        self.written.data.resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
+        self.written
+            .data
+            .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
         assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Taken::Frame);
         self.decoder.decode(&self.read, &mut self.picture).unwrap();
@@ -95,17 +97,30 @@ impl Line {
         for smoother in &mut self.smoothers {
             let mut probabilities = [0.02; 8];
             probabilities[(number / 40) as usize % 8] = 0.86;
-            let reading = Reading { probabilities: Some(probabilities), valence: Some(0.3), arousal: Some(-0.1) };
+            let reading = Reading {
+                probabilities: Some(probabilities),
+                valence: Some(0.3),
+                arousal: Some(-0.1),
+            };
             smoother.update(now, &reading, 0.8);
         }
-        self.times.record(now, Stage::Decode, Duration::from_micros(u64::from(number)));
+        self.times
+            .record(now, Stage::Decode, Duration::from_micros(u64::from(number)));
     }
 }
 
 fn face(x: f32) -> Detection {
-    let at = |dx: f32, dy: f32| Point { x: x + dx, y: 100.0 + dy };
+    let at = |dx: f32, dy: f32| Point {
+        x: x + dx,
+        y: 100.0 + dy,
+    };
     Detection {
-        rect: Rect { x, y: 100.0, width: 120.0, height: 140.0 },
+        rect: Rect {
+            x,
+            y: 100.0,
+            width: 120.0,
+            height: 140.0,
+        },
         score: 0.9,
         landmarks: Landmarks {
             right_eye: at(35.0, 55.0),
@@ -117,7 +132,14 @@ fn face(x: f32) -> Detection {
 }
 
 fn smoothing() -> Smoothing {
-    Smoothing { tau_s: 0.8, va_tau_s: 0.8, margin: 0.1, dwell_s: 0.5, floor: 0.35, gap_s: 2.0 }
+    Smoothing {
+        tau_s: 0.8,
+        va_tau_s: 0.8,
+        margin: 0.1,
+        dwell_s: 0.5,
+        floor: 0.35,
+        gap_s: 2.0,
+    }
 }
 
 #[test]
@@ -141,5 +163,9 @@ fn nothing_is_allocated_for_a_frame() {
     for (number, format) in LAYOUTS.into_iter().cycle().take(600).enumerate() {
         line.frame(12 + number as u32, format);
     }
-    assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0, "heap allocations in 600 frames");
+    assert_eq!(
+        ALLOCATIONS.load(Relaxed) - before,
+        0,
+        "heap allocations in 600 frames"
+    );
 }

@@ -1,10 +1,14 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
+pub mod bench;
 pub mod check;
-pub mod model;
-pub mod probe;
+pub mod clip;
+pub mod demo;
 mod logging;
+pub mod model;
 mod output;
+pub mod probe;
+mod table;
 
 use std::{
     io::{self, Write as _},
