@@ -1,10 +1,10 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
 pub mod check;
-pub mod model;
-pub mod probe;
 mod logging;
+pub mod model;
 mod output;
+pub mod probe;
 
 use std::{
     io::{self, Write as _},
@@ -17,7 +17,7 @@ use logging::{Destination, LogLevel};
 use output::Output;
 
 use crate::{
-    config::{self, Loaded, Override, Sources},
+    config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
 };
 
@@ -63,6 +63,38 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    /// Lists cameras, what they offer, and what would be chosen and why
+    Probe {
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Proves models and measures their accuracy
+    #[command(subcommand)]
+    Model(Model),
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// Proves models by checksum and golden vectors and times them
+    Verify {
+        /// Manifest names [default: all]
+        names: Vec<String>,
+    },
+    /// Measures a model on pictures of cropped faces
+    ///
+    /// The file's first line is path,category or path,category,valence,arousal. Paths are relative to the file; categories
+    /// are neutral, happiness, sadness, surprise, fear, disgust, anger and contempt; valence and arousal lie between -1 and 1
+    /// or are both empty.
+    Eval {
+        /// Manifest name
+        name: String,
+        /// CSV file of pictures
+        csv: PathBuf,
+        /// Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Cli {
@@ -73,11 +105,24 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         logging::start(self.global.log_level)?;
         let mut output = Output::new(io::stdout());
-        let result = match self.command {
-            Command::Check(arguments) => check::check(self.global.load(), &arguments, &mut output),
-        };
+        let result = self.dispatch(&mut output);
         // Whoever reads the output may leave early (`| head`): that is no failure.
         if output.reader_left() { Ok(()) } else { result }
+    }
+
+    fn dispatch(self, out: &mut dyn io::Write) -> Result<(), Failure> {
+        let Self { global, command } = self;
+        match command {
+            Command::Check(arguments) => check::check(global.load(), &arguments, out),
+            Command::Probe { json } => probe::probe(&global.settings()?, json, out)
+                .map_err(|error| Failure::new(Exit::Camera, error)),
+            Command::Model(Model::Verify { names }) => {
+                model::verify(&global.settings()?.models_dir()?, &names, out)
+            }
+            Command::Model(Model::Eval { name, csv, json }) => {
+                model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
+            }
+        }
     }
 }
 
@@ -98,6 +143,11 @@ impl Global {
                 .collect(),
         };
         Ok(config::load(&sources)?)
+    }
+
+    /// The same without where they come from.
+    fn settings(&self) -> Result<Settings, Failure> {
+        self.load().map(|loaded| loaded.settings)
     }
 }
 
@@ -163,6 +213,8 @@ Exit codes:
   78  the configuration is wrong; all that is wrong is listed
 
 Examples:
-  affectd check                             is everything ready?
-  affectd check --print --set mqtt.tls=true which settings would be in force?
+  affectd probe                                which cameras are there, and what would be chosen?
+  affectd check                                is everything ready?
+  affectd check --print --set mqtt.tls=true    which settings would be in force?
+  affectd model verify                         are the models intact, and how fast are they?
 ";
