@@ -185,7 +185,7 @@ fn variables_are_refused_by_name() {
         (
             "AFFECTD_CAMERA__WIDTH",
             "wide",
-            &["camera.width: found \"wide\"; allowed: a whole number from 16 to 4096"][..],
+            &["camera.width: found \"wide\"; allowed: a whole number from 16 to 8192"][..],
         ),
         ("AFFECTD_CAMERA__WIDTH", "640.5", &["found 640.5"]),
         (

@@ -8,7 +8,7 @@ use affectd::config::{DEFAULT_TOML, Loaded, Override, stack};
 /// The settings that others divide by, allocate by or wait for.
 fn assert_in_range(loaded: &Loaded) {
     let settings = &loaded.settings;
-    assert!((16..=4096).contains(&settings.camera.width) && (16..=4096).contains(&settings.camera.height));
+    assert!((16..=8192).contains(&settings.camera.width) && (16..=8192).contains(&settings.camera.height));
     for positive in [
         settings.camera.rate,
         settings.camera.timeout_s,

@@ -21,8 +21,11 @@ use logging::{Destination, LogLevel};
 use output::Output;
 
 use crate::{
-    config::{self, Loaded, Override, Sources},
+    config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
+    model::{Catalogue, Manifest},
+    sense::Sensor,
+    shutdown::Shutdown,
 };
 
 /// The command line of `affectd`.
@@ -67,6 +70,55 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Arguments),
+    /// Lists cameras, what they offer, and what would be chosen and why
+    Probe {
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures what each stage of a frame's way takes on this machine
+    ///
+    /// The bundled clip goes through decoding and sensing in one thread as fast as it can, once as YUYV and once as MJPEG,
+    /// the layouts that cameras deliver most.
+    Bench {
+        /// Measures each layout for so many seconds
+        #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+        seconds: f32,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Proves models and measures their accuracy
+    #[command(subcommand)]
+    Model(Model),
+    /// Plays the bundled clip through the whole line
+    ///
+    /// Twelve seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
+    /// Needs no camera and no broker.
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// Proves models by checksum and golden vectors and times them
+    Verify {
+        /// Manifest names [default: all]
+        names: Vec<String>,
+    },
+    /// Measures a model on pictures of cropped faces
+    ///
+    /// The file's first line is path,category or path,category,valence,arousal. Paths are relative to the file; categories
+    /// are neutral, happiness, sadness, surprise, fear, disgust, anger and contempt; valence and arousal lie between -1 and 1
+    /// or are both empty.
+    Eval {
+        /// Manifest name
+        name: String,
+        /// CSV file of pictures
+        csv: PathBuf,
+        /// Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Cli {
@@ -77,11 +129,52 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         logging::start(self.global.log_level)?;
         let mut output = Output::new(io::stdout());
-        let result = match self.command {
-            Command::Check(arguments) => check::check(self.global.load(), &arguments, &mut output),
-        };
+        let result = self.dispatch(&mut output);
         // Whoever reads the output may leave early (`| head`): that is no failure.
         if output.reader_left() { Ok(()) } else { result }
+    }
+
+    fn dispatch(self, out: &mut dyn io::Write) -> Result<(), Failure> {
+        let Self { global, command } = self;
+        match command {
+            Command::Check(arguments) => check::check(global.load(), &arguments, out),
+            Command::Probe { json } => probe::probe(&global.settings()?, json, out)
+                .map_err(|error| Failure::new(Exit::Camera, error)),
+            Command::Bench { seconds, json } => {
+                let (sensor, _) = open_sensor(&global.settings()?)?;
+                bench::bench(sensor, seconds, json, out)
+            }
+            Command::Demo => {
+                let settings = global.settings()?;
+                let (sensor, _) = open_sensor(&settings)?;
+                demo::demo(&settings, sensor, stop_on_signals()?)
+            }
+            Command::Model(Model::Verify { names }) => {
+                model::verify(&global.settings()?.models_dir()?, &names, out)
+            }
+            Command::Model(Model::Eval { name, csv, json }) => {
+                model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
+            }
+        }
+    }
+}
+
+/// Opens the models that the settings name.
+fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
+    let catalogue =
+        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+fn stop_on_signals() -> Result<Shutdown, Failure> {
+    Shutdown::on_signals().map_err(|error| Failure::new(Exit::Software, error))
+}
+
+/// A measuring time that ends.
+fn seconds(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("allowed: a number from 0 to 3600, in seconds".to_owned()),
     }
 }
 
@@ -102,6 +195,11 @@ impl Global {
                 .collect(),
         };
         Ok(config::load(&sources)?)
+    }
+
+    /// The same without where they come from.
+    fn settings(&self) -> Result<Settings, Failure> {
+        self.load().map(|loaded| loaded.settings)
     }
 }
 
@@ -167,6 +265,8 @@ Exit codes:
   78  the configuration is wrong; all that is wrong is listed
 
 Examples:
-  affectd check                             is everything ready?
-  affectd check --print --set mqtt.tls=true which settings would be in force?
+  affectd probe                                which cameras are there, and what would be chosen?
+  affectd check                                is everything ready?
+  affectd check --print --set mqtt.tls=true    which settings would be in force?
+  affectd model verify                         are the models intact, and how fast are they?
 ";
