@@ -4,3 +4,5 @@ pub mod crop;
 pub mod expression;
 pub mod face;
 pub mod geometry;
+pub mod resample;
+pub mod square;
