@@ -15,6 +15,8 @@ use tract_onnx::{
     tract_hir::infer::Factoid,
 };
 
+use super::innermost::normalise_along_memory;
+
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
@@ -144,9 +146,10 @@ impl Network {
             return Err(TractError::msg(format!("its input has {rank} dimensions")));
         }
 
-        let model = model
+        let mut model = model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
             .into_optimized()?;
+        normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {
             let fact = model.output_fact(index)?;
