@@ -8,6 +8,7 @@ mod logging;
 pub mod model;
 mod output;
 pub mod probe;
+pub mod run;
 mod table;
 
 use std::{
@@ -69,6 +70,11 @@ struct Global {
 /// A new subcommand takes three lines: its module above, its variant here, its call in [`Cli::run`].
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the daemon
+    ///
+    /// Publishes what the camera's faces show, to the broker of mqtt.host or, without one, to standard output as JSON lines, until
+    /// SIGTERM or SIGINT. A camera or a broker that goes is waited for.
+    Run,
     Check(check::Arguments),
     /// Lists cameras, what they offer, and what would be chosen and why
     Probe {
@@ -137,6 +143,11 @@ impl Cli {
     fn dispatch(self, out: &mut dyn io::Write) -> Result<(), Failure> {
         let Self { global, command } = self;
         match command {
+            Command::Run => {
+                let settings = global.settings()?;
+                let (sensor, manifest) = open_sensor(&settings)?;
+                run::run(&settings, sensor, &manifest, stop_on_signals()?)
+            }
             Command::Check(arguments) => check::check(global.load(), &arguments, out),
             Command::Probe { json } => probe::probe(&global.settings()?, json, out)
                 .map_err(|error| Failure::new(Exit::Camera, error)),

@@ -53,10 +53,10 @@ pub fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: S
 /// Who publishes: this device with this model.
 fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest.expression().map_err(|error| Failure::new(Exit::Input, error))?;
-    let categories: Vec<Category> = expression.categories.iter().map(|output| output.category).collect();
-    let valence_arousal = expression.valence.is_some();
-    let sha256 = &manifest.file.sha256;
-    Ok(Identity::new(&settings.device_name(), &manifest.name, sha256, &categories, valence_arousal))
+    let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
+    let valence_arousal = expression.valence_arousal.is_some();
+    let sha256 = manifest.sha256.to_string();
+    Ok(Identity::new(&settings.device_name(), &manifest.name, &sha256, &categories, valence_arousal))
 }
 
 impl Sink for Publisher {
