@@ -6,4 +6,5 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod picture;
+pub mod publish;
 pub mod sense;
