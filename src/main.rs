@@ -1,1 +1,20 @@
-fn main() {}
+//! Maps the arguments to one subcommand and its failure to an exit code.
+
+use std::process::ExitCode;
+
+use affectd::cmd::{self, Cli};
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return cmd::answer(&answer),
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            cmd::report(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

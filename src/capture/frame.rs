@@ -21,7 +21,80 @@ pub enum PixelFormat {
     Mjpeg,
 }
 
+/// Widest and highest frame or picture that is accepted, in pixels: a bound on memory.
+pub const MAX_SIDE: u32 = 8192;
+
 impl PixelFormat {
+    /// Every layout that can be decoded.
+    pub const ALL: [Self; 7] = [
+        Self::Yuyv,
+        Self::Nv12,
+        Self::Yu12,
+        Self::Grey,
+        Self::Rgb3,
+        Self::Bgr3,
+        Self::Mjpeg,
+    ];
+
+    /// The layout of a V4L2 four-character code, if it can be decoded. `JPEG` is what some drivers call `MJPG`.
+    #[must_use]
+    pub fn from_fourcc(code: [u8; 4]) -> Option<Self> {
+        if &code == b"JPEG" {
+            return Some(Self::Mjpeg);
+        }
+        Self::ALL.into_iter().find(|format| format.fourcc() == code)
+    }
+
+    /// The layout of a name in the settings: a four-character code in any case, or `mjpeg`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_uppercase();
+        match name.as_str() {
+            "MJPEG" => Some(Self::Mjpeg),
+            _ => Self::from_fourcc(name.as_bytes().try_into().ok()?),
+        }
+    }
+
+    /// Bytes of one row of the first plane without padding; 0 for [`PixelFormat::Mjpeg`].
+    #[must_use]
+    pub fn row_bytes(self, width: u32) -> usize {
+        let width = width as usize;
+        match self {
+            Self::Yuyv => width.div_ceil(2) * 4,
+            Self::Nv12 | Self::Yu12 | Self::Grey => width,
+            Self::Rgb3 | Self::Bgr3 => width * 3,
+            Self::Mjpeg => 0,
+        }
+    }
+
+    /// Bytes from one chroma row to the next where the first plane's rows are `stride` apart; 0 where
+    /// there are no chroma planes.
+    #[must_use]
+    pub fn chroma_stride(self, stride: usize) -> usize {
+        match self {
+            Self::Nv12 => stride.next_multiple_of(2),
+            Self::Yu12 => stride.div_ceil(2),
+            _ => 0,
+        }
+    }
+
+    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding
+    /// behind the very last row may be missing. 1 for [`PixelFormat::Mjpeg`].
+    #[must_use]
+    pub fn frame_bytes(self, width: u32, height: u32, stride: usize) -> usize {
+        let (w, h) = (width as usize, height as usize);
+        if w == 0 || h == 0 {
+            return 0;
+        }
+        let chroma = self.chroma_stride(stride);
+        match self {
+            Self::Mjpeg => 1,
+            Self::Yuyv | Self::Grey | Self::Rgb3 | Self::Bgr3 => stride * (h - 1) + self.row_bytes(width),
+            Self::Nv12 => stride * h + chroma * (h.div_ceil(2) - 1) + w.next_multiple_of(2),
+            Self::Yu12 => stride * h + chroma * (2 * h.div_ceil(2) - 1) + w.div_ceil(2),
+        }
+    }
+
     /// The V4L2 four-character code.
     #[must_use]
     pub fn fourcc(self) -> [u8; 4] {

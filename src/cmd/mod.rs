@@ -1,3 +1,283 @@
-//! The subcommands, one room each.
+//! The command line: what every subcommand has in common, and the way to each.
 
+pub mod bench;
+pub mod check;
+pub mod clip;
+pub mod demo;
+mod logging;
 pub mod model;
+mod output;
+pub mod probe;
+pub mod run;
+mod table;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+use logging::{Destination, LogLevel};
+use output::Output;
+
+use crate::{
+    config::{self, Loaded, Override, Settings, Sources},
+    error::{Exit, Failure},
+    model::{Catalogue, Manifest},
+    sense::Sensor,
+    shutdown::Shutdown,
+};
+
+/// The command line of `affectd`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "affectd",
+    version,
+    about = "Facial expression, valence and arousal from a camera, published over MQTT",
+    long_about = ABOUT,
+    after_long_help = MANUAL,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+struct Global {
+    /// Configuration file [default: /etc/affectd/affectd.toml, if it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Sets one setting, before file and environment; can be repeated
+    ///
+    /// Texts are written without quotes, lists as in TOML: --set 'camera.command=["rpicam-vid", "-n"]'.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
+
+    /// What is logged to standard error [default: AFFECTD_LOG, or info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<LogLevel>,
+}
+
+/// A new subcommand takes three lines: its module above, its variant here, its call in [`Cli::run`].
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon
+    ///
+    /// Publishes what the camera's faces show, to the broker of mqtt.host or, without one, to standard output as JSON lines, until
+    /// SIGTERM or SIGINT. A camera or a broker that goes is waited for.
+    Run,
+    Check(check::Arguments),
+    /// Lists cameras, what they offer, and what would be chosen and why
+    Probe {
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures what each stage of a frame's way takes on this machine
+    ///
+    /// The bundled clip goes through decoding and sensing in one thread as fast as it can, once as YUYV and once as MJPEG,
+    /// the layouts that cameras deliver most.
+    Bench {
+        /// Measures each layout for so many seconds
+        #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+        seconds: f32,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Proves models and measures their accuracy
+    #[command(subcommand)]
+    Model(Model),
+    /// Plays the bundled clip through the whole line
+    ///
+    /// Twelve seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
+    /// Needs no camera and no broker.
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    /// Proves models by checksum and golden vectors and times them
+    Verify {
+        /// Manifest names [default: all]
+        names: Vec<String>,
+    },
+    /// Measures a model on pictures of cropped faces
+    ///
+    /// The file's first line is path,category or path,category,valence,arousal. Paths are relative to the file; categories
+    /// are neutral, happiness, sadness, surprise, fear, disgust, anger and contempt; valence and arousal lie between -1 and 1
+    /// or are both empty.
+    Eval {
+        /// Manifest name
+        name: String,
+        /// CSV file of pictures
+        csv: PathBuf,
+        /// Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    ///
+    /// # Errors
+    /// [`Failure`] with the process's exit code.
+    pub fn run(self) -> Result<(), Failure> {
+        logging::start(self.global.log_level)?;
+        let mut output = Output::new(io::stdout());
+        let result = self.dispatch(&mut output);
+        // Whoever reads the output may leave early (`| head`): that is no failure.
+        if output.reader_left() { Ok(()) } else { result }
+    }
+
+    fn dispatch(self, out: &mut dyn io::Write) -> Result<(), Failure> {
+        let Self { global, command } = self;
+        match command {
+            Command::Run => {
+                let settings = global.settings()?;
+                let (sensor, manifest) = open_sensor(&settings)?;
+                run::run(&settings, sensor, &manifest, stop_on_signals()?)
+            }
+            Command::Check(arguments) => check::check(global.load(), &arguments, out),
+            Command::Probe { json } => probe::probe(&global.settings()?, json, out)
+                .map_err(|error| Failure::new(Exit::Camera, error)),
+            Command::Bench { seconds, json } => {
+                let (sensor, _) = open_sensor(&global.settings()?)?;
+                bench::bench(sensor, seconds, json, out)
+            }
+            Command::Demo => {
+                let settings = global.settings()?;
+                let (sensor, _) = open_sensor(&settings)?;
+                demo::demo(&settings, sensor, stop_on_signals()?)
+            }
+            Command::Model(Model::Verify { names }) => {
+                model::verify(&global.settings()?.models_dir()?, &names, out)
+            }
+            Command::Model(Model::Eval { name, csv, json }) => {
+                model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
+            }
+        }
+    }
+}
+
+/// Opens the models that the settings name.
+fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
+    let catalogue =
+        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+fn stop_on_signals() -> Result<Shutdown, Failure> {
+    Shutdown::on_signals().map_err(|error| Failure::new(Exit::Software, error))
+}
+
+/// A measuring time that ends.
+fn seconds(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("allowed: a number from 0 to 3600, in seconds".to_owned()),
+    }
+}
+
+impl Global {
+    /// The settings in force for this command line.
+    fn load(&self) -> Result<Loaded, Failure> {
+        let sources = Sources {
+            file: self.config.clone(),
+            environment: std::env::vars_os().collect(),
+            options: self
+                .set
+                .iter()
+                .map(|(key, value)| Override {
+                    option: "--set".to_owned(),
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        };
+        Ok(config::load(&sources)?)
+    }
+
+    /// The same without where they come from.
+    fn settings(&self) -> Result<Settings, Failure> {
+        self.load().map(|loaded| loaded.settings)
+    }
+}
+
+/// Splits the argument of `--set`.
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.to_owned())),
+        None => Err("allowed: KEY=VALUE, e.g. mqtt.host=broker".to_owned()),
+    }
+}
+
+/// Prints what clap has to say: help and version to standard output, a usage error to standard error.
+#[must_use]
+pub fn answer(answer: &clap::Error) -> ExitCode {
+    // Where it cannot be printed, the exit code still tells.
+    let _ = answer.print();
+    if answer.use_stderr() {
+        ExitCode::from(Exit::Usage as u8)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Says why the process ends, on standard error.
+pub fn report(failure: &Failure) {
+    let priority = match Destination::of_stderr() {
+        Destination::Journal => logging::priority(tracing::Level::ERROR),
+        Destination::Terminal | Destination::Other => "",
+    };
+    let mut stderr = io::stderr().lock();
+    for line in format!("affectd: {failure}").lines() {
+        // There is nobody left to tell that standard error is gone.
+        let _ = writeln!(stderr, "{priority}{line}");
+    }
+}
+
+const ABOUT: &str = "\
+affectd reads the frames of a camera, finds and follows the faces in them, and publishes over MQTT what they show: one of \
+eight expression categories with its probabilities, and valence and arousal. Pictures never leave the process.";
+
+const MANUAL: &str = "\
+Configuration:
+  Built-in defaults, then the configuration file, then the environment, then --set; the later goes before the earlier. Every \
+setting is described in the built-in file, which `affectd check --print` shows as it is in force.
+
+Environment:
+  AFFECTD_SECTION__NAME   a setting, with two underscores after the section: AFFECTD_MQTT__HOST=broker is mqtt.host.
+                          Texts are taken as they stand; lists are written as in TOML or JSON.
+  AFFECTD_LOG             what is logged: error, warn, info, debug or trace
+  NO_COLOR                no colours on the terminal
+
+Files:
+  /etc/affectd/affectd.toml    configuration
+  /usr/share/affectd/models    models and their manifests
+
+Exit codes:
+   0  done, or stopped by SIGTERM or SIGINT
+  64  the command line is wrong
+  66  a model or an input file is missing, corrupt or of the wrong kind
+  69  the broker refused the credentials
+  70  something in affectd itself failed
+  74  the camera cannot be used
+  78  the configuration is wrong; all that is wrong is listed
+
+Examples:
+  affectd probe                                which cameras are there, and what would be chosen?
+  affectd check                                is everything ready?
+  affectd check --print --set mqtt.tls=true    which settings would be in force?
+  affectd model verify                         are the models intact, and how fast are they?
+";

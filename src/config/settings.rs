@@ -93,7 +93,7 @@ pub struct Expression {
 }
 
 /// Means over time and hysteresis.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Smoothing {
     /// Time constant of the exponential mean of probabilities, seconds.

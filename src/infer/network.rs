@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tract_onnx::{
@@ -13,6 +14,8 @@ use tract_onnx::{
     },
     tract_hir::infer::Factoid,
 };
+
+use super::innermost::normalise_along_memory;
 
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +29,10 @@ pub enum InferError {
         source: std::io::Error,
     },
     /// The file is no ONNX network that tract can run at this input shape.
-    #[error("{path} is not a usable ONNX network for an input of {shape:?}: {reason}", path = .path.display())]
+    #[error(
+        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
+        path = .path.display()
+    )]
     Unusable {
         /// The ONNX file.
         path: PathBuf,
@@ -76,6 +82,7 @@ pub struct Network {
     /// Shared with tract during a run only, so that it can be written again before the next.
     input: Arc<Tensor>,
     outputs: Vec<OutputInfo>,
+    busy: Duration,
 }
 
 impl Network {
@@ -139,9 +146,10 @@ impl Network {
             return Err(TractError::msg(format!("its input has {rank} dimensions")));
         }
 
-        let model = model
+        let mut model = model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
             .into_optimized()?;
+        normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {
             let fact = model.output_fact(index)?;
@@ -168,6 +176,7 @@ impl Network {
             state,
             input: Arc::new(Tensor::zero::<f32>(shape)?),
             outputs,
+            busy: Duration::ZERO,
         })
     }
 
@@ -177,8 +186,14 @@ impl Network {
         &self.outputs
     }
 
-    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the numbers of
-    /// the run before); `read` gets the outputs in the file's order.
+    /// Time spent in all runs so far, without writing inputs and reading outputs.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
+    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the
+    /// numbers of the run before); `read` gets the outputs in the file's order.
     ///
     /// # Errors
     /// [`InferError::Run`].
@@ -204,7 +219,9 @@ impl Network {
         let input =
             Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
         fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        let start = Instant::now();
         let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
+        self.busy += start.elapsed();
         let mut views: TVec<Output<'_>> = TVec::new();
         for result in &results {
             views.push(Output {

@@ -41,7 +41,11 @@ pub enum ModelError {
         allowed: String,
     },
     /// No manifest has this name.
-    #[error("there is no model {name:?} in {folder}; there are: {}", .known.join(", "), folder = .folder.display())]
+    #[error(
+        "there is no model {name:?} in {folder}; there are: {}",
+        .known.join(", "),
+        folder = .folder.display()
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -64,7 +68,10 @@ pub enum ModelError {
         needed: &'static str,
     },
     /// A file is not the one that the manifest was written for.
-    #[error("{path} has the SHA-256 {found}, and its manifest says {expected}: it is corrupt or not that model", path = .path.display())]
+    #[error(
+        "{path} has the SHA-256 {found}, and its manifest says {expected}: it is corrupt or not that model",
+        path = .path.display()
+    )]
     Hash {
         /// The file.
         path: PathBuf,
@@ -98,7 +105,10 @@ pub enum ModelError {
         tolerance: f32,
     },
     /// The manifest names an output that the network has not got.
-    #[error("{path}: the manifest uses output {index}, and the network has {available}", path = .path.display())]
+    #[error(
+        "{path}: the manifest uses output {index}, and the network has {available}",
+        path = .path.display()
+    )]
     Outputs {
         /// The manifest.
         path: PathBuf,

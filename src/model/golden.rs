@@ -1,7 +1,7 @@
 //! Golden vectors: inputs and the outputs that the model's authors computed for them with another runtime.
 //!
-//! Layout, all little-endian: `count` as u32, then `count` times the whole input as f32 (already normalised, in the
-//! network's own order) and all outputs as f32, in the network's order. Nothing follows.
+//! Layout, all little-endian: `count` as u32, then `count` times the whole input as f32 (already normalised,
+//! in the network's own order) and all outputs as f32, in the network's order. Nothing follows.
 
 use std::{fs, path::Path};
 
@@ -25,7 +25,8 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads the file of a manifest after comparing its checksum. A vector has `inputs` and `outputs` numbers.
+    /// Reads the file of a manifest after comparing its checksum. A vector has `inputs` and `outputs`
+    /// numbers.
     ///
     /// # Errors
     /// [`ModelError::Read`], [`ModelError::Hash`], [`ModelError::Golden`].

@@ -26,8 +26,8 @@ fn with_golden(name: &str, bytes: &[u8], tolerance: f32) -> (tempfile::NamedTemp
 
 #[test]
 fn numbers_are_those_of_onnx_runtime() {
-    // tiny-combined keeps its weights in 8 bits (per channel and whole, signed and unsigned) behind DequantizeLinear:
-    // folded into constants they give the same numbers up to the order of sums.
+    // tiny-combined keeps its weights in 8 bits (per channel and whole, signed and unsigned) behind
+    // DequantizeLinear: folded into constants they give the same numbers up to the order of sums.
     for name in ["tiny-combined", "tiny-seven", "tiny-va"] {
         let verified = Catalogue::open(&folder())
             .unwrap()

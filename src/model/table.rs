@@ -1,4 +1,5 @@
-//! Reading a TOML table strictly: every refusal names the file, the line, the key, what was found and what is allowed.
+//! Reading a TOML table strictly: every refusal names the file, the line, the key, what was found and what is
+//! allowed.
 
 use std::{ops::RangeInclusive, path::Path};
 

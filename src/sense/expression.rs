@@ -1,8 +1,11 @@
 //! What a face shows: crop, network, probabilities.
 
+use std::time::Duration;
+
 use super::{
-    crop::{Cropper, FaceSquare},
+    crop::Cropper,
     face::{Landmarks, Probabilities, Reading},
+    square::FaceSquare,
 };
 use crate::{
     infer::{InferError, Network, Output},
@@ -32,11 +35,18 @@ impl Expression {
         })
     }
 
-    /// Classifies the face with these landmarks; returns the unsmoothed reading and the quality of the crop, 0 to 1
-    /// (see [`Cropper::face`]).
+    /// Time spent inside the network so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.network.busy()
+    }
+
+    /// Classifies the face with these landmarks; returns the unsmoothed reading and the quality of the crop,
+    /// 0 to 1 (see [`Cropper::face`]).
     ///
     /// # Errors
-    /// [`InferError::NoFace`] where the landmarks span no face; [`InferError::Run`] and [`InferError::NotFinite`].
+    /// [`InferError::NoFace`] where the landmarks span no face; [`InferError::Run`] and
+    /// [`InferError::NotFinite`].
     pub fn classify(
         &mut self,
         picture: &Picture,
@@ -44,7 +54,7 @@ impl Expression {
     ) -> Result<(Reading, f32), InferError> {
         let square = FaceSquare::fit(landmarks).ok_or(InferError::NoFace)?;
         let mut quality = 0.0;
-        let (cropper, contract) = (&self.cropper, &self.contract);
+        let (cropper, contract) = (&mut self.cropper, &self.contract);
         let reading = self.network.run(
             |input| quality = cropper.face(picture, &square, input),
             |outputs| read(contract, outputs),
@@ -57,7 +67,7 @@ impl Expression {
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
     pub fn classify_whole(&mut self, picture: &Picture) -> Result<Reading, InferError> {
-        let (cropper, contract) = (&self.cropper, &self.contract);
+        let (cropper, contract) = (&mut self.cropper, &self.contract);
         self.network.run(
             |input| cropper.whole(picture, input),
             |outputs| read(contract, outputs),
@@ -107,8 +117,8 @@ fn read(contract: &Contract, outputs: &[Output<'_>]) -> Result<Reading, InferErr
     })
 }
 
-/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first, so that
-/// no exponential overflows.
+/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,
+/// so that no exponential overflows.
 fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
     let largest = logits
         .iter()
@@ -118,3 +128,7 @@ fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
     let sum: f32 = exponentials.iter().sum();
     exponentials.map(|exponential| exponential / sum)
 }
+
+#[cfg(test)]
+#[path = "expression_tests.rs"]
+mod tests;

@@ -79,6 +79,12 @@ impl Follower {
         }
     }
 
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.search.network_time() + self.follow.network_time()
+    }
+
     /// Takes the frame of time `now`. `done` is called as each piece of work ends, so that the caller can time it.
     ///
     /// # Errors
@@ -119,6 +125,12 @@ impl Follower {
             seen: track.seen == self.updated,
         };
         self.tracker.faces().iter().map(followed).collect()
+    }
+
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.search.network_time() + self.follow.network_time()
     }
 
     /// Which faces appeared and left in the last update.

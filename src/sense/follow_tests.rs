@@ -41,8 +41,13 @@ struct Fake {
 }
 
 impl Detector for Fake {
+<<<<<<< HEAD
     fn input_size(&self) -> (usize, usize) {
         (320, 256)
+=======
+    fn network_time(&self) -> Duration {
+        Duration::ZERO
+>>>>>>> main
     }
 
     fn detect(&mut self, _: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError> {

@@ -21,12 +21,12 @@ use crate::{
     sense::expression::Expression,
 };
 
-/// Runs a model over the pictures of a CSV file and writes its measures: a report, or with `json` one object with the
-/// keys `accuracy`, `macro_f1`, `ece`, `va_rmse`, `va_ccc` (null where not measurable) and `n`.
+/// Runs a model over the pictures of a CSV file and writes its measures: a report, or with `json` one object
+/// with the keys `accuracy`, `macro_f1`, `ece`, `va_rmse`, `va_ccc` (null where not measurable) and `n`.
 ///
-/// The file's first line is `path,category` or `path,category,valence,arousal`. Paths are relative to the file;
-/// categories are the published names; valence and arousal lie between -1 and 1 or are both empty. Every picture is a
-/// cropped face, used as a whole.
+/// The file's first line is `path,category` or `path,category,valence,arousal`. Paths are relative to the
+/// file; categories are the published names; valence and arousal lie between -1 and 1 or are both empty.
+/// Every picture is a cropped face, used as a whole.
 ///
 /// # Errors
 /// [`Exit::Input`] where the model, the file or a picture is unusable, with the line.
@@ -156,7 +156,8 @@ fn names() -> String {
     Category::ALL.map(Category::name).join(", ")
 }
 
-/// The fields of a line (RFC 4180 without line breaks in fields), trimmed; `None` where a quotation mark is not closed.
+/// The fields of a line (RFC 4180 without line breaks in fields), trimmed; `None` where a quotation mark is
+/// not closed.
 fn fields(line: &str) -> Option<Vec<String>> {
     let mut fields = vec![String::new()];
     let mut quoted = false;

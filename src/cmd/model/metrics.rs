@@ -43,8 +43,8 @@ pub(super) struct Summary {
     pub(super) accuracy: Option<f64>,
     /// Mean F1 of all categories that occur, as truth or as answer.
     pub(super) macro_f1: Option<f64>,
-    /// Expected calibration error over 15 equal bins: C. Guo et al., "On calibration of modern neural networks",
-    /// ICML 2017.
+    /// Expected calibration error over 15 equal bins: C. Guo et al., "On calibration of modern neural
+    /// networks", ICML 2017.
     pub(super) ece: Option<f64>,
     /// Root of the mean square error over valence and arousal together.
     pub(super) va_rmse: Option<f64>,
@@ -147,7 +147,8 @@ impl Pairs {
         ((self.truth_squared - 2.0 * self.product + self.told_squared) / self.n).max(0.0)
     }
 
-    /// Concordance correlation with population variances; `None` without pairs and where all numbers are the same.
+    /// Concordance correlation with population variances; `None` without pairs and where all numbers are the
+    /// same.
     fn ccc(&self) -> Option<f64> {
         let (truth, told) = (self.truth / self.n, self.told / self.n);
         let covariance = self.product / self.n - truth * told;

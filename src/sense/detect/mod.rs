@@ -6,6 +6,8 @@ mod letterbox;
 mod nms;
 mod yunet;
 
+use std::time::Duration;
+
 use crate::{
     infer::{InferError, Network, Output, OutputInfo},
     model::{self, Colour, Layout, Manifest, ModelError},
@@ -57,6 +59,9 @@ pub trait Detector: Send {
     /// Width and height of what the network sees, in pixels.
     fn input_size(&self) -> (usize, usize);
 
+    /// Time spent inside the network so far.
+    fn network_time(&self) -> Duration;
+
     /// Writes the faces of `picture`, or of the part that `region` (in pixels) encloses, into `found`.
     /// Places are in pixels of the whole picture; a face at its edge may reach beyond.
     ///
@@ -68,6 +73,9 @@ pub trait Detector: Send {
         region: Option<&Rect>,
         found: &mut Found,
     ) -> Result<(), InferError>;
+
+    /// Time spent inside the network so far.
+    fn network_time(&self) -> Duration;
 }
 
 /// Reads one network's outputs.
@@ -117,8 +125,13 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
+<<<<<<< HEAD
     fn input_size(&self) -> (usize, usize) {
         self.size
+=======
+    fn network_time(&self) -> Duration {
+        self.network.busy()
+>>>>>>> main
     }
 
     fn detect(

@@ -1,0 +1,380 @@
+#![allow(clippy::unwrap_used)]
+use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+use proptest::prelude::*;
+
+use super::*;
+
+/// The eight bars of 100 % colour, R G B, and the same in BT.601 limited range, Y U V (ITU-R BT.601 and BT.1729).
+const BARS: [([u8; 3], [u8; 3]); 8] = [
+    ([255, 255, 255], [235, 128, 128]),
+    ([255, 255, 0], [210, 16, 146]),
+    ([0, 255, 255], [170, 166, 16]),
+    ([0, 255, 0], [145, 54, 34]),
+    ([255, 0, 255], [106, 202, 222]),
+    ([255, 0, 0], [81, 90, 240]),
+    ([0, 0, 255], [41, 240, 110]),
+    ([0, 0, 0], [16, 128, 128]),
+];
+
+/// Bars that are `bar` pixels wide, as a frame with `padding` extra bytes a row.
+fn bars(format: PixelFormat, bar: u32, height: u32, padding: usize) -> Frame {
+    let width = bar * 8;
+    let stride = format.row_bytes(width) + padding;
+    let colour = |x: u32| BARS[(x.min(width - 1) / bar) as usize];
+    let mut data = vec![0xA5; format.frame_bytes(width, height, stride)];
+    let mut put = |at: usize, value: u8| data[at] = value;
+    let chroma = format.chroma_stride(stride);
+    let luma = stride * height as usize;
+    for y in 0..height {
+        let (row, half) = (y as usize * stride, luma + y as usize / 2 * chroma);
+        for x in 0..width {
+            let ([r, g, b], [luma_value, u, v]) = colour(x);
+            let at = x as usize;
+            match format {
+                PixelFormat::Rgb3 | PixelFormat::Bgr3 => {
+                    let (first, last) = if format == PixelFormat::Rgb3 {
+                        (r, b)
+                    } else {
+                        (b, r)
+                    };
+                    put(row + 3 * at, first);
+                    put(row + 3 * at + 1, g);
+                    put(row + 3 * at + 2, last);
+                }
+                PixelFormat::Grey => put(row + at, luma_value),
+                PixelFormat::Yuyv => {
+                    put(row + 2 * at, luma_value);
+                    put(row + at / 2 * 4 + 1, u);
+                    put(row + at / 2 * 4 + 3, v);
+                }
+                PixelFormat::Nv12 => {
+                    put(row + at, luma_value);
+                    put(half + at / 2 * 2, u);
+                    put(half + at / 2 * 2 + 1, v);
+                }
+                PixelFormat::Yu12 => {
+                    put(row + at, luma_value);
+                    put(half + at / 2, u);
+                    put(half + chroma * height.div_ceil(2) as usize + at / 2, v);
+                }
+                PixelFormat::Mjpeg => unreachable!(),
+            }
+        }
+    }
+    Frame {
+        data,
+        format,
+        width,
+        height,
+        stride: stride as u32,
+        ..Frame::default()
+    }
+}
+
+fn decode(frame: &Frame) -> Result<Picture, CaptureError> {
+    let mut picture = Picture::default();
+    Decoder::new().decode(frame, &mut picture).map(|()| picture)
+}
+
+fn assert_bars(picture: &Picture, bar: u32, tolerance: u8, what: &str) {
+    let width = picture.width();
+    for (index, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+        let (expected, _) = BARS[(index as u32 % width / bar) as usize];
+        for (got, expected) in pixel.iter().zip(expected) {
+            assert!(
+                got.abs_diff(expected) <= tolerance,
+                "{what}, pixel {index}: {pixel:?}, not {expected:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn colour_bars_in_every_layout() {
+    for format in PixelFormat::ALL {
+        if matches!(format, PixelFormat::Grey | PixelFormat::Mjpeg) {
+            continue;
+        }
+        // Wider and narrower than one block, odd heights, padded rows.
+        for (bar, height, padding) in [(2, 1, 0), (4, 3, 0), (10, 7, 12), (80, 480, 0)] {
+            let picture = decode(&bars(format, bar, height, padding)).unwrap();
+            assert_eq!((picture.width(), picture.height()), (bar * 8, height));
+            assert_bars(&picture, bar, 2, &format!("{format} {bar} {height} {padding}"));
+        }
+    }
+}
+
+#[test]
+fn grey_keeps_its_values() {
+    let frame = Frame {
+        data: vec![0, 128, 255, 9, 1, 2, 3],
+        width: 3,
+        height: 2,
+        stride: 4,
+        ..Frame::default()
+    };
+    let picture = decode(&frame).unwrap();
+    assert_eq!(
+        picture.rgb(),
+        [0, 0, 0, 128, 128, 128, 255, 255, 255, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    );
+}
+
+/// Every Y, U and V that limited range allows, and all beyond, against the formula in floating point.
+#[test]
+fn fixed_point_follows_the_formula() {
+    let mut worst = 0.0_f32;
+    for u in (0..=255_u8).step_by(5) {
+        for v in (0..=255_u8).step_by(5) {
+            let data: Vec<u8> = (0..=255_u8)
+                .step_by(2)
+                .flat_map(|y| [y, u, y.saturating_add(1), v])
+                .collect();
+            let mut out = [0; 256 * 3];
+            yuv::yuyv_row(&data, &mut out);
+            for (y, rgb) in out.chunks_exact(3).enumerate() {
+                let luma = 1.164_383 * (y as f32 - 16.0);
+                let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
+                let exact = [
+                    luma + 1.596_027 * v,
+                    luma - 0.391_762 * u - 0.812_968 * v,
+                    luma + 2.017_232 * u,
+                ];
+                for (got, exact) in rgb.iter().zip(exact) {
+                    worst = worst.max((f32::from(*got) - exact.clamp(0.0, 255.0)).abs());
+                }
+            }
+        }
+    }
+    assert!(worst <= 1.5, "{worst}");
+}
+
+#[test]
+fn odd_sizes_use_the_last_chroma_sample() {
+    // Three by three, rows without padding: one luma, chroma of two by two.
+    let frame = Frame {
+        data: [vec![81; 9], vec![90, 90, 90, 90], vec![240, 240, 240, 240]].concat(),
+        format: PixelFormat::Yu12,
+        width: 3,
+        height: 3,
+        stride: 3,
+        ..Frame::default()
+    };
+    let picture = decode(&frame).unwrap();
+    assert!(
+        picture
+            .rgb()
+            .chunks_exact(3)
+            .all(|rgb| rgb[0] >= 253 && rgb[1] <= 2 && rgb[2] <= 2)
+    );
+    let frame = Frame {
+        data: [vec![81; 9], [90, 240].repeat(4)].concat(),
+        format: PixelFormat::Nv12,
+        ..frame
+    };
+    assert_eq!(decode(&frame).unwrap(), picture);
+    let frame = Frame {
+        data: [81, 90, 81, 240].repeat(6),
+        format: PixelFormat::Yuyv,
+        stride: 8,
+        ..frame
+    };
+    assert_eq!(decode(&frame).unwrap(), picture);
+}
+
+#[test]
+fn wrong_sizes_are_refused() {
+    let good = bars(PixelFormat::Yuyv, 8, 4, 0);
+    let error = |frame: Frame| {
+        let error = decode(&frame).unwrap_err();
+        assert_eq!(error.kind, CaptureKind::Corrupt);
+        error.reason
+    };
+    let mut cut_off = good.clone();
+    cut_off.data.pop();
+    assert!(error(cut_off).contains("cut off: 511 bytes came, 512 are needed"));
+    let empty = Frame {
+        data: Vec::new(),
+        ..good.clone()
+    };
+    assert!(error(empty).contains("0 bytes came"));
+    for (width, height) in [(0, 4), (64, 0), (8193, 4), (64, 8193), (u32::MAX, u32::MAX)] {
+        assert!(
+            error(Frame {
+                width,
+                height,
+                ..good.clone()
+            })
+            .contains("are allowed")
+        );
+    }
+    for stride in [0, 127, u32::MAX] {
+        assert!(
+            error(Frame {
+                stride,
+                ..good.clone()
+            })
+            .contains("rows lie")
+        );
+    }
+    // Bytes behind the frame are the driver's padding.
+    let mut padded = good.clone();
+    padded.data.extend_from_slice(&[0; 1000]);
+    assert_eq!(decode(&padded).unwrap(), decode(&good).unwrap());
+}
+
+#[test]
+fn buffers_are_kept() {
+    let (mut decoder, mut picture) = (Decoder::new(), Picture::default());
+    decoder
+        .decode(&bars(PixelFormat::Yuyv, 80, 480, 0), &mut picture)
+        .unwrap();
+    let at = picture.rgb().as_ptr();
+    decoder
+        .decode(&bars(PixelFormat::Nv12, 40, 240, 0), &mut picture)
+        .unwrap();
+    decoder
+        .decode(&bars(PixelFormat::Yu12, 80, 480, 0), &mut picture)
+        .unwrap();
+    assert_eq!(picture.rgb().as_ptr(), at);
+}
+
+/// The bars as a JPEG picture of the image crate's encoder, which uses the standard Huffman tables.
+fn jpeg(bar: u32, height: u32) -> Vec<u8> {
+    let rgb: Vec<u8> = (0..height)
+        .flat_map(|_| (0..bar * 8).flat_map(move |x| BARS[(x / bar) as usize].0))
+        .collect();
+    let mut out = Vec::new();
+    JpegEncoder::new_with_quality(&mut out, 95)
+        .encode(&rgb, bar * 8, height, ExtendedColorType::Rgb8)
+        .unwrap();
+    out
+}
+
+/// The same without its Huffman tables, as many cameras send it; `avi` adds the APP0 segment that some
+/// cameras replace JFIF's with.
+fn without_tables(jpeg: &[u8], avi: bool) -> Vec<u8> {
+    let mut out = vec![0xFF, 0xD8];
+    if avi {
+        out.extend_from_slice(b"\xFF\xE0\x00\x10AVI1\0\0\0\0\0\0\0\0\0\0");
+    }
+    let mut at = 2;
+    loop {
+        let length = 2 + usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+        match jpeg[at + 1] {
+            0xC4 | 0xE0 => {}
+            0xDA => {
+                out.extend_from_slice(&jpeg[at..]);
+                return out;
+            }
+            _ => out.extend_from_slice(&jpeg[at..at + length]),
+        }
+        at += length;
+    }
+}
+
+fn mjpeg(data: Vec<u8>) -> Frame {
+    Frame {
+        data,
+        format: PixelFormat::Mjpeg,
+        ..Frame::default()
+    }
+}
+
+#[test]
+fn mjpeg_with_and_without_huffman_tables() {
+    let whole = jpeg(16, 50);
+    let expected = decode(&mjpeg(whole.clone())).unwrap();
+    assert_eq!((expected.width(), expected.height()), (128, 50));
+    assert_bars(&expected, 16, 12, "MJPG");
+    for avi in [false, true] {
+        let bare = without_tables(&whole, avi);
+        assert!(
+            !bare.windows(2).any(|pair| pair == [0xFF, 0xC4]),
+            "the tables are still there"
+        );
+        assert_eq!(decode(&mjpeg(bare)).unwrap(), expected, "avi: {avi}");
+    }
+}
+
+#[test]
+fn mjpeg_with_padding_or_without_its_end() {
+    let whole = jpeg(16, 50);
+    let expected = decode(&mjpeg(whole.clone())).unwrap();
+    for padding in [
+        vec![0; 1],
+        vec![0; 4096],
+        vec![0xFF; 33],
+        b"\xFF\xD8garbage".to_vec(),
+    ] {
+        let padded = [whole.clone(), padding].concat();
+        assert_eq!(decode(&mjpeg(padded)).unwrap(), expected);
+    }
+    let mut unended = whole;
+    unended.truncate(unended.len() - 2);
+    assert_eq!(decode(&mjpeg(unended)).unwrap(), expected);
+}
+
+#[test]
+fn damaged_mjpeg_is_refused() {
+    let whole = jpeg(16, 64);
+    let reason = |data: &[u8]| {
+        let error = decode(&mjpeg(data.to_vec())).unwrap_err();
+        assert_eq!(error.kind, CaptureKind::Corrupt);
+        error.reason
+    };
+    assert!(reason(&[]).contains("0 bytes: it is empty"));
+    assert!(reason(&[0; 100]).contains("begins with 0000"));
+    for length in 2..whole.len() * 3 / 4 {
+        reason(&whole[..length]);
+    }
+    // A frame header that promises 65535 x 65535 pixels, and one that promises 8192 x 8192 in two kilobytes.
+    let frame_header = whole.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    let mut huge = whole.clone();
+    huge[frame_header + 5..frame_header + 9].fill(0xFF);
+    assert!(reason(&huge).contains("65535x65535"));
+    huge[frame_header + 5..frame_header + 9].copy_from_slice(&[0x20, 0, 0x20, 0]);
+    assert!(reason(&huge).contains("cannot hold a picture of 8192x8192"));
+    huge[frame_header + 5..frame_header + 9].fill(0);
+    assert!(reason(&huge).contains("0x0"));
+    let mut progressive = whole;
+    progressive[frame_header + 1] = 0xC2;
+    assert!(reason(&progressive).contains("not sequential"));
+}
+
+#[test]
+fn grey_jpeg_becomes_rgb() {
+    let mut data = Vec::new();
+    JpegEncoder::new_with_quality(&mut data, 95)
+        .encode(&[77; 24 * 24], 24, 24, ExtendedColorType::L8)
+        .unwrap();
+    let picture = decode(&mjpeg(data)).unwrap();
+    assert!(picture.rgb().iter().all(|value| value.abs_diff(77) <= 2));
+}
+
+proptest! {
+    /// Whatever a driver claims, decoding ends in a whole picture or in an error.
+    #[test]
+    fn any_claim_about_a_frame_is_survived(
+        format in 0..PixelFormat::ALL.len(),
+        width in 0_u32..70,
+        height in 0_u32..9,
+        padding in 0_u32..9,
+        missing in 0_usize..3,
+        seed in any::<u8>(),
+    ) {
+        let format = PixelFormat::ALL[format];
+        let stride = (format.row_bytes(width) as u32 + padding).saturating_sub(2);
+        let length = format.frame_bytes(width, height, stride as usize).saturating_sub(missing);
+        let data = (0..length).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect();
+        let frame = Frame { data, format, width, height, stride, ..Frame::default() };
+        match decode(&frame) {
+            Ok(picture) => {
+                prop_assert!(missing == 0 && padding >= 2);
+                prop_assert_eq!((picture.width(), picture.height()), (width, height));
+                prop_assert_eq!(picture.rgb().len(), (width * height * 3) as usize);
+            }
+            Err(error) => prop_assert_eq!(error.kind, CaptureKind::Corrupt),
+        }
+    }
+}

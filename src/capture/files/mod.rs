@@ -1,0 +1,247 @@
+//! Frames from pictures, folders of pictures and recorded clips, replayed at a rate.
+
+mod clip;
+mod picture;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use super::{
+    frame::{Frame, PixelFormat},
+    source::{CaptureError, CaptureKind, Opener, Source, Stream},
+};
+use crate::{clock::Clock, config::Camera, picture::Picture};
+use clip::Clip;
+use picture::failure;
+
+pub use picture::read_picture;
+
+/// Opens the picture, folder or clip of the settings.
+pub struct FilesOpener {
+    path: PathBuf,
+    rate: Option<f32>,
+    repeat: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl FilesOpener {
+    /// An opener for `settings.path`; a `settings.rate` of 0 replays as fast as frames are asked for.
+    #[must_use]
+    pub fn new(settings: &Camera, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            path: settings.path.clone(),
+            rate: Some(settings.rate).filter(|rate| rate.is_finite() && *rate > 0.0),
+            repeat: settings.repeat,
+            clock,
+        }
+    }
+}
+
+impl Opener for FilesOpener {
+    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        let path = &self.path;
+        if path.as_os_str().is_empty() {
+            return Err(CaptureError::new(
+                CaptureKind::Missing,
+                "camera.path is empty: name a picture, a folder of pictures or a clip (.mjpeg, .mjpg, .y4m)",
+            ));
+        }
+        let metadata = fs::metadata(path).map_err(|error| failure(path, &error))?;
+        let (reel, format, (width, height)) = if metadata.is_file() && is_clip(path) {
+            let clip = Clip::open(path)?;
+            let (format, size) = clip.first();
+            (Reel::Clip(clip), format, size)
+        } else {
+            let paths = if metadata.is_dir() {
+                pictures_in(path)?
+            } else {
+                vec![path.clone()]
+            };
+            let size = first_size(&paths)?;
+            let pictures = Pictures {
+                paths,
+                next: 0,
+                picture: Picture::default(),
+            };
+            (Reel::Pictures(pictures), PixelFormat::Rgb3, size)
+        };
+        Ok(Box::new(Files {
+            stream: Stream {
+                name: path.display().to_string(),
+                format,
+                width,
+                height,
+                rate: self.rate,
+            },
+            reel,
+            repeat: self.repeat,
+            clock: Arc::clone(&self.clock),
+            period: self
+                .rate
+                .map(|rate| Duration::from_secs_f32(1.0 / rate.max(1e-3))),
+            due: None,
+            sequence: 0,
+        }))
+    }
+}
+
+/// A replay.
+struct Files {
+    reel: Reel,
+    stream: Stream,
+    repeat: bool,
+    clock: Arc<dyn Clock>,
+    /// Time from one frame to the next; `None`: as fast as asked.
+    period: Option<Duration>,
+    /// When the next frame is to be shown.
+    due: Option<Duration>,
+    sequence: u64,
+}
+
+enum Reel {
+    Pictures(Pictures),
+    Clip(Clip),
+}
+
+impl Files {
+    /// Waits for the next frame's time. A reader that comes late is not made up for with a burst.
+    fn pace(&mut self) {
+        let Some(period) = self.period else {
+            return;
+        };
+        let now = self.clock.now();
+        let due = self.due.unwrap_or(now);
+        thread::sleep(due.saturating_sub(now));
+        self.due = Some(due.max(now.saturating_sub(period)) + period);
+    }
+
+    /// The next frame; `false` at the end.
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
+        match &mut self.reel {
+            Reel::Pictures(pictures) => pictures.read(frame),
+            Reel::Clip(clip) => clip.read(frame),
+        }
+    }
+
+    fn ended(&self) -> CaptureError {
+        CaptureError::new(CaptureKind::Ended, format!("{} ended", self.stream.name))
+    }
+
+    fn rewind(&mut self) -> Result<(), CaptureError> {
+        match &mut self.reel {
+            Reel::Pictures(pictures) => {
+                pictures.next = 0;
+                Ok(())
+            }
+            Reel::Clip(clip) => clip.rewind(),
+        }
+    }
+}
+
+impl Source for Files {
+    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+        self.pace();
+        if !self.read(frame)? {
+            if !self.repeat {
+                return Err(self.ended());
+            }
+            self.rewind()?;
+            if !self.read(frame)? {
+                return Err(self.ended());
+            }
+        }
+        frame.sequence = self.sequence;
+        frame.captured = self.clock.now();
+        self.sequence += 1;
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+/// Pictures one after the other, decoded when their turn comes.
+struct Pictures {
+    paths: Vec<PathBuf>,
+    next: usize,
+    picture: Picture,
+}
+
+impl Pictures {
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
+        let Some(path) = self.paths.get(self.next) else {
+            return Ok(false);
+        };
+        self.next += 1;
+        read_picture(path, &mut self.picture).map_err(|error| {
+            // The next picture may be there: only this one is lost.
+            CaptureError::new(CaptureKind::Corrupt, error.reason)
+        })?;
+        frame.data.clear();
+        frame.data.extend_from_slice(self.picture.rgb());
+        frame.format = PixelFormat::Rgb3;
+        (frame.width, frame.height) = (self.picture.width(), self.picture.height());
+        frame.stride = frame.width * 3;
+        Ok(true)
+    }
+}
+
+/// The size of the first picture that can be read.
+fn first_size(paths: &[PathBuf]) -> Result<(u32, u32), CaptureError> {
+    let mut first_error = None;
+    for path in paths {
+        match picture::size(path) {
+            Ok(size) => return Ok(size),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| CaptureError::new(CaptureKind::Missing, "there are no pictures")))
+}
+
+/// Names of pictures, in lower case.
+const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "pnm", "ppm", "pgm", "pbm"];
+
+fn extension(path: &Path) -> String {
+    path.extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
+fn is_clip(path: &Path) -> bool {
+    ["mjpeg", "mjpg", "y4m"].contains(&extension(path).as_str())
+}
+
+/// The pictures in a folder, by name; files whose names begin with a dot are left out.
+fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
+    let entries = fs::read_dir(folder).map_err(|error| failure(folder, &error))?;
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| PICTURES.contains(&extension(path).as_str()) && path.is_file())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default();
+            !name.as_encoded_bytes().starts_with(b".")
+        })
+        .collect();
+    if paths.is_empty() {
+        return Err(CaptureError::new(
+            CaptureKind::Missing,
+            format!(
+                "{} holds no pictures: names that end in {} are looked for",
+                folder.display(),
+                PICTURES.join(", ")
+            ),
+        ));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests;

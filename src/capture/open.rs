@@ -1,0 +1,31 @@
+//! From the settings to a source.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    files::FilesOpener,
+    pipe::PipeOpener,
+    source::{CaptureError, Opener},
+    v4l2::CameraOpener,
+};
+use crate::{
+    clock::Clock,
+    config::{Camera, SourceKind},
+};
+
+/// Longest wait for a frame: a day.
+const MAX_TIMEOUT_S: f32 = 86_400.0;
+
+/// What opens the source that the settings describe.
+///
+/// # Errors
+/// [`super::CaptureKind::Unsupported`] if the settings name a layout that cannot be decoded.
+pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener>, CaptureError> {
+    // `max` and `min` turn a NaN into a number.
+    let timeout = Duration::from_secs_f32(settings.timeout_s.max(0.05).min(MAX_TIMEOUT_S));
+    Ok(match settings.source {
+        SourceKind::V4l2 => Box::new(CameraOpener::new(settings, timeout, clock)?),
+        SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeout, clock)?),
+        SourceKind::Files => Box::new(FilesOpener::new(settings, clock)),
+    })
+}

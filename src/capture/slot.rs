@@ -1,0 +1,184 @@
+//! Between the capture thread and the sensing thread: one frame, and the newest wins.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::frame::Frame;
+
+/// Room for one frame. A frame that nobody took is replaced by the next, and counted.
+///
+/// Frames are swapped in and out, so that three buffers go round (the writer's, the slot's, the reader's) and
+/// none is copied or allocated.
+#[derive(Debug, Default)]
+pub struct Slot {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frame: Frame,
+    full: bool,
+    closed: bool,
+    dropped: u64,
+}
+
+/// What [`Slot::take`] came back with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// A frame.
+    Frame,
+    /// None within the timeout.
+    Timeout,
+    /// None, and none will come.
+    Closed,
+}
+
+impl Slot {
+    /// An empty slot.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts `frame` in and leaves an old buffer in its place, for the next frame.
+    pub fn put(&self, frame: &mut Frame) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.frame, frame);
+        state.dropped += u64::from(state.full);
+        state.full = true;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before the
+    /// slot was closed can still be taken.
+    pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Taken {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        loop {
+            if state.full {
+                state.full = false;
+                std::mem::swap(&mut state.frame, frame);
+                return Taken::Frame;
+            }
+            if state.closed {
+                return Taken::Closed;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Taken::Timeout;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Empties the slot: what it held is no longer wanted.
+    pub fn clear(&self) {
+        self.lock().full = false;
+    }
+
+    /// Wakes the reader for the last time.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Frames that were replaced before anyone took them.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// A thread that panicked while it held the lock left whole values behind: every change is a swap.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::{sync::Arc, thread};
+
+    fn numbered(sequence: u64) -> Frame {
+        Frame {
+            data: vec![sequence as u8; 8],
+            sequence,
+            ..Frame::default()
+        }
+    }
+
+    #[test]
+    fn the_newest_frame_wins_and_the_others_are_counted() {
+        let slot = Slot::new();
+        for sequence in 1..=3 {
+            slot.put(&mut numbered(sequence));
+        }
+        let mut frame = Frame::default();
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Frame);
+        assert_eq!((frame.sequence, frame.data[0]), (3, 3));
+        assert_eq!(slot.dropped(), 2);
+        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+        slot.put(&mut numbered(4));
+        slot.clear();
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Timeout);
+    }
+
+    #[test]
+    fn buffers_go_round() {
+        let slot = Slot::new();
+        let (mut writer, mut reader) = (numbered(1), numbered(2));
+        slot.put(&mut writer);
+        slot.take(&mut reader, Duration::ZERO);
+        let mut seen = [
+            reader.data.as_ptr(),
+            writer.data.as_ptr(),
+            slot.lock().frame.data.as_ptr(),
+        ];
+        seen.sort();
+        for sequence in 0..10 {
+            writer.data.clear();
+            writer
+                .data
+                .extend_from_slice(&[sequence; 8][..writer.data.capacity().min(8)]);
+            slot.put(&mut writer);
+            slot.take(&mut reader, Duration::ZERO);
+        }
+        let mut now = [
+            reader.data.as_ptr(),
+            writer.data.as_ptr(),
+            slot.lock().frame.data.as_ptr(),
+        ];
+        now.sort();
+        assert_eq!(seen, now);
+    }
+
+    #[test]
+    fn closing_wakes_a_waiting_reader() {
+        let slot = Arc::new(Slot::new());
+        let reader = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || slot.take(&mut Frame::default(), Duration::from_secs(60)))
+        };
+        thread::sleep(Duration::from_millis(20));
+        slot.close();
+        assert_eq!(reader.join().unwrap(), Taken::Closed);
+    }
+
+    #[test]
+    fn a_frame_wakes_a_waiting_reader() {
+        let slot = Arc::new(Slot::new());
+        let reader = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || slot.take(&mut Frame::default(), Duration::from_secs(60)))
+        };
+        slot.put(&mut numbered(1));
+        slot.close();
+        assert_eq!(reader.join().unwrap(), Taken::Frame);
+    }
+}

@@ -1,0 +1,171 @@
+//! Concatenated JPEG pictures: each from its SOI to its EOI marker (ITU-T T.81, annex B).
+
+use super::Found;
+
+/// Walks one picture; where it stands is kept between calls, so that no byte is looked at twice.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    at: usize,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum State {
+    /// Looking for SOI.
+    #[default]
+    Outside,
+    /// At a marker segment. Its length is honoured: a thumbnail within it has an EOI of its own.
+    Segments,
+    /// In entropy-coded data, where FF is followed by 0 or a restart marker.
+    Data,
+}
+
+impl Splitter {
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Found {
+        let found = self.walk(bytes);
+        if found != Found::More {
+            *self = Self::default();
+        }
+        found
+    }
+
+    fn walk(&mut self, bytes: &[u8]) -> Found {
+        loop {
+            match self.state {
+                State::Outside => {
+                    if bytes.is_empty() || bytes == [0xFF] {
+                        return Found::More;
+                    }
+                    if bytes.starts_with(&[0xFF, 0xD8]) {
+                        self.state = State::Segments;
+                        self.at = 2;
+                        continue;
+                    }
+                    let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xD8]);
+                    // The last byte may be the first half of the marker.
+                    let half = usize::from(bytes.ends_with(&[0xFF]));
+                    return Found::Skip(start.unwrap_or(bytes.len() - half));
+                }
+                State::Segments => {
+                    let Some(&[first, marker]) = bytes.get(self.at..self.at + 2) else {
+                        return Found::More;
+                    };
+                    if first != 0xFF {
+                        return self.lost(bytes, "there is no marker where it needs one");
+                    }
+                    match marker {
+                        0xFF => self.at += 1,
+                        0xD9 => return self.whole(),
+                        0xD8 => return self.lost(bytes, "the next begins within it"),
+                        0x01 | 0xD0..=0xD7 => self.at += 2,
+                        _ => {
+                            let Some(&[high, low]) = bytes.get(self.at + 2..self.at + 4) else {
+                                return Found::More;
+                            };
+                            let length = usize::from(u16::from_be_bytes([high, low]));
+                            if length < 2 {
+                                return self.lost(bytes, "a segment has no length");
+                            }
+                            if marker == 0xDA {
+                                self.state = State::Data;
+                            }
+                            self.at += 2 + length;
+                        }
+                    }
+                }
+                State::Data => {
+                    let Some(rest) = bytes.get(self.at..) else {
+                        return Found::More;
+                    };
+                    let Some(escape) = rest.iter().position(|&byte| byte == 0xFF) else {
+                        self.at = bytes.len();
+                        return Found::More;
+                    };
+                    self.at += escape;
+                    match bytes.get(self.at + 1) {
+                        None => return Found::More,
+                        Some(0xFF) => self.at += 1,
+                        Some(0 | 0xD0..=0xD7) => self.at += 2,
+                        Some(_) => self.state = State::Segments,
+                    }
+                }
+            }
+        }
+    }
+
+    fn whole(&self) -> Found {
+        let end = self.at + 2;
+        Found::Frame { body: 0..end, end }
+    }
+
+    /// Gives the picture up. The length of a segment that was cut off leads past the beginning of the next
+    /// picture, so that is looked for from the second byte on.
+    fn lost(&self, bytes: &[u8], why: &str) -> Found {
+        let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
+        let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);
+        let count = next.map_or(self.at, |next| next + 2);
+        Found::Broken(count, format!("a JPEG picture is cut off or damaged: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: &[u8] = &[
+        0xFF, 0xD8, // start
+        0xFF, 0xE1, 0, 6, 0xFF, 0xD8, 0xFF, 0xD9, // a thumbnail within a segment
+        0xFF, 0xFF, 0xDA, 0, 2, // fill byte, start of scan
+        1, 2, 0xFF, 0, 3, 0xFF, 0xD0, 4, 0xFF, 0xD9, // data, an escaped FF, a restart marker, the end
+    ];
+
+    /// Feeds `bytes` in pieces of `step` and returns the bodies of the frames and the number of broken ones.
+    fn split(bytes: &[u8], step: usize) -> (Vec<Vec<u8>>, usize) {
+        let mut splitter = Splitter::default();
+        let (mut start, mut known, mut frames, mut broken) = (0, 0, Vec::new(), 0);
+        loop {
+            match splitter.find(&bytes[start..known]) {
+                Found::More if known == bytes.len() => return (frames, broken),
+                Found::More => known = (known + step).min(bytes.len()),
+                Found::Skip(n) => start += n,
+                Found::Broken(n, _) => {
+                    broken += 1;
+                    start += n;
+                }
+                Found::Frame { body, end } => {
+                    frames.push(bytes[start..][body].to_vec());
+                    start += end;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn finds_pictures_however_the_bytes_arrive() {
+        let stream = [b"junk", PICTURE, &[0, 0, 0xFF], PICTURE].concat();
+        for step in 1..stream.len() {
+            assert_eq!(
+                split(&stream, step),
+                (vec![PICTURE.to_vec(); 2], 0),
+                "step {step}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_cut_off_does_not_take_the_next_with_it() {
+        // Within its data, and within the header, where a length points into the next picture.
+        for cut in [20, 6] {
+            let stream = [&PICTURE[..cut], PICTURE, PICTURE].concat();
+            for step in 1..stream.len() {
+                let (frames, broken) = split(&stream, step);
+                assert_eq!(
+                    frames.last().map(Vec::as_slice),
+                    Some(PICTURE),
+                    "cut {cut}, step {step}"
+                );
+                assert!(broken > 0);
+            }
+        }
+    }
+}

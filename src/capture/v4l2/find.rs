@@ -1,0 +1,323 @@
+//! Which cameras there are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    choose::{self, Choice, Mode, Unusable, Wish},
+    device::Device,
+};
+use crate::capture::source::{CaptureError, CaptureKind};
+
+pub use super::device::Identity;
+
+/// What a look at one node found.
+#[derive(Debug)]
+pub struct Found {
+    /// The node, e.g. `/dev/video0`.
+    pub node: PathBuf,
+    /// Its path that stays the same when cameras are plugged in another order, if it has one.
+    pub by_id: Option<PathBuf>,
+    /// What the node is, or why it does not say.
+    pub identity: Result<Identity, CaptureError>,
+    /// What it offers; empty for nodes that do not capture pictures.
+    pub modes: Vec<Mode>,
+}
+
+impl Found {
+    /// The path to configure.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.by_id.as_deref().unwrap_or(&self.node)
+    }
+
+    /// What would be used for `wish`, and why, or why nothing.
+    ///
+    /// # Errors
+    /// [`CaptureError`] with the way out.
+    pub fn choose(&self, wish: &Wish) -> Result<Choice, CaptureError> {
+        let identity = self
+            .identity
+            .as_ref()
+            .map_err(|error| CaptureError::new(error.kind, error.reason.clone()))?;
+        choose_for(self.path(), identity, &self.modes, wish)
+    }
+}
+
+/// Looks at every `/dev/video*`, in the order of their numbers.
+#[must_use]
+pub fn find(wish: &Wish) -> Vec<Found> {
+    nodes().into_iter().map(|node| look(node, wish)).collect()
+}
+
+/// The numbered nodes in /dev.
+fn nodes() -> Vec<PathBuf> {
+    let mut numbered: Vec<(u32, PathBuf)> = fs::read_dir("/dev")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix("video")?.parse().ok()?;
+            Some((number, entry.path()))
+        })
+        .collect();
+    numbered.sort();
+    numbered.into_iter().map(|(_, path)| path).collect()
+}
+
+fn look(node: PathBuf, wish: &Wish) -> Found {
+    let by_id = by_id(&node, Path::new("/dev/v4l/by-id"));
+    let (identity, modes) = match Device::open(&node) {
+        Err(error) => (Err(error), Vec::new()),
+        Ok(device) => {
+            let identity = device.identity();
+            let modes = match &identity {
+                Ok(identity) if identity.captures() => device.modes(wish),
+                _ => Vec::new(),
+            };
+            (identity, modes)
+        }
+    };
+    Found {
+        node,
+        by_id,
+        identity,
+        modes,
+    }
+}
+
+/// The link in `folder` that leads to `node`.
+fn by_id(node: &Path, folder: &Path) -> Option<PathBuf> {
+    let node = fs::canonicalize(node).ok()?;
+    let mut links: Vec<PathBuf> = fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|link| fs::canonicalize(link).is_ok_and(|target| target == node))
+        .collect();
+    links.sort();
+    links.into_iter().next()
+}
+
+/// The first camera that can be used for `wish`, or the reason of the one that came closest.
+pub(super) fn first_usable(found: Vec<Found>, wish: &Wish) -> Result<Found, CaptureError> {
+    let mut closest: Option<CaptureError> = None;
+    for camera in found {
+        if camera
+            .identity
+            .as_ref()
+            .is_ok_and(|identity| !identity.captures() && !identity.captures_planes())
+        {
+            continue;
+        }
+        match camera.choose(wish) {
+            Ok(_) => return Ok(camera),
+            // The first of a kind tells most; a camera that is busy or denied says more than one that is unusable.
+            Err(error) => {
+                let better = closest
+                    .as_ref()
+                    .is_none_or(|known| rank(error.kind) > rank(known.kind));
+                if better {
+                    closest = Some(error);
+                }
+            }
+        }
+    }
+    Err(closest.unwrap_or_else(|| {
+        CaptureError::new(
+            CaptureKind::Missing,
+            "there is no camera: no /dev/video* captures pictures. Plug one in, or set camera.source to pipe or files",
+        )
+    }))
+}
+
+fn rank(kind: CaptureKind) -> u8 {
+    match kind {
+        CaptureKind::Busy | CaptureKind::Denied => 2,
+        CaptureKind::Unsupported => 1,
+        _ => 0,
+    }
+}
+
+/// Applies the rule of [`choose::choose`] and puts its refusals into words.
+pub(super) fn choose_for(
+    path: &Path,
+    identity: &Identity,
+    modes: &[Mode],
+    wish: &Wish,
+) -> Result<Choice, CaptureError> {
+    let path = path.display();
+    let unsupported = |reason: String| CaptureError::new(CaptureKind::Unsupported, reason);
+    if !identity.captures() {
+        return Err(unsupported(if identity.captures_planes() {
+            format!(
+                "{path} ({}) captures through the multi-planar interface, as raw camera bridges do. {WAY_OUT}",
+                identity.card
+            )
+        } else {
+            format!(
+                "{path} ({}, driver {}) is a V4L2 node, but no camera: `affectd probe` lists the cameras",
+                identity.card, identity.driver
+            )
+        }));
+    }
+    choose::choose(modes, wish).map_err(|unusable| {
+        let card = &identity.card;
+        unsupported(match unusable {
+            Unusable::Nothing => format!("{path} ({card}) offers no format at all"),
+            Unusable::BayerOnly => format!(
+                "{path} ({card}) gives raw Bayer data ({}), which has to be developed into pictures first. {WAY_OUT}",
+                codes(modes)
+            ),
+            Unusable::Undecodable => format!(
+                "{path} ({card}) offers {}; YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY can be decoded",
+                codes(modes)
+            ),
+            Unusable::NotOffered => format!(
+                "{path} ({card}) offers {}, not the layout that camera.format names ({}); `auto` takes the best",
+                codes(modes),
+                wish.format.map_or_else(String::new, |format| format.to_string())
+            ),
+        })
+    })
+}
+
+/// How to get pictures from a camera whose node gives none.
+const WAY_OUT: &str = "Raspberry Pi: run `libcamerify affectd run`, or set camera.source = \"pipe\" and \
+    camera.command = [\"rpicam-vid\", \"-t\", \"0\", \"-n\", \"--codec\", \"mjpeg\", \"--width\", \"640\", \
+    \"--height\", \"480\", \"-o\", \"-\"]. Jetson: write the camera's pictures into a v4l2loopback node with \
+    nvarguscamerasrc (Argus), or read them through camera.source = \"pipe\"";
+
+/// The codes that are offered, each once.
+fn codes(modes: &[Mode]) -> String {
+    let mut codes: Vec<String> = Vec::new();
+    for mode in modes {
+        let code = String::from_utf8_lossy(&mode.fourcc).trim().to_string();
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    codes.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const WISH: Wish = Wish {
+        format: None,
+        width: 640,
+        height: 480,
+        rate: 30.0,
+    };
+    /// V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_STREAMING.
+    const CAMERA: u32 = 0x0400_0001;
+
+    fn camera(node: &str, capabilities: u32, codes: &[&[u8; 4]]) -> Found {
+        Found {
+            node: node.into(),
+            by_id: None,
+            identity: Ok(Identity {
+                driver: "test".into(),
+                card: "Some camera".into(),
+                bus: "usb".into(),
+                capabilities,
+            }),
+            modes: codes
+                .iter()
+                .map(|code| Mode {
+                    fourcc: **code,
+                    width: 640,
+                    height: 480,
+                    rates: vec![30.0],
+                })
+                .collect(),
+        }
+    }
+
+    fn failed(node: &str, kind: CaptureKind) -> Found {
+        Found {
+            identity: Err(CaptureError::new(kind, format!("{node} failed"))),
+            ..camera(node, 0, &[])
+        }
+    }
+
+    #[test]
+    fn auto_takes_the_first_that_can_be_used() {
+        let found = vec![
+            camera("/dev/video0", 0x0480_0000, &[]),
+            camera("/dev/video1", CAMERA, &[b"RG10"]),
+            failed("/dev/video2", CaptureKind::Busy),
+            camera("/dev/video3", CAMERA, &[b"YUYV"]),
+            camera("/dev/video4", CAMERA, &[b"YUYV"]),
+        ];
+        assert_eq!(first_usable(found, &WISH).unwrap().node, Path::new("/dev/video3"));
+    }
+
+    #[test]
+    fn auto_explains_the_one_that_came_closest() {
+        let bayer = || camera("/dev/video0", CAMERA, &[b"pRAA", b"RG10"]);
+        let error = first_usable(vec![bayer()], &WISH).unwrap_err();
+        assert_eq!(error.kind, CaptureKind::Unsupported);
+        for word in [
+            "/dev/video0",
+            "Bayer",
+            "pRAA, RG10",
+            "libcamerify affectd run",
+            "rpicam-vid",
+            "Argus",
+        ] {
+            assert!(error.reason.contains(word), "{word}: {}", error.reason);
+        }
+        let busy = failed("/dev/video1", CaptureKind::Busy);
+        assert_eq!(
+            first_usable(vec![bayer(), busy], &WISH).unwrap_err().kind,
+            CaptureKind::Busy
+        );
+        let metadata = camera("/dev/video1", 0x0480_0000, &[]);
+        let error = first_usable(vec![metadata], &WISH).unwrap_err();
+        assert_eq!(error.kind, CaptureKind::Missing);
+        let planes = camera("/dev/video2", 0x0400_1000, &[]);
+        let error = first_usable(vec![planes], &WISH).unwrap_err();
+        assert!(error.reason.contains("multi-planar"), "{}", error.reason);
+    }
+
+    #[test]
+    fn a_named_layout_that_is_not_offered_is_named() {
+        let wish = Wish {
+            format: crate::capture::PixelFormat::from_name("nv12"),
+            ..WISH
+        };
+        let error = camera("/dev/video0", CAMERA, &[b"YUYV", b"MJPG"])
+            .choose(&wish)
+            .unwrap_err();
+        assert!(
+            error.reason.contains("offers YUYV, MJPG") && error.reason.contains("(NV12)"),
+            "{}",
+            error.reason
+        );
+        let error = camera("/dev/video0", CAMERA, &[b"H264"])
+            .choose(&WISH)
+            .unwrap_err();
+        assert!(error.reason.contains("offers H264"), "{}", error.reason);
+    }
+
+    #[test]
+    fn the_lasting_path_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = folder.path().join("video7");
+        fs::write(&node, "").unwrap();
+        let ids = folder.path().join("by-id");
+        fs::create_dir(&ids).unwrap();
+        symlink("../video8", ids.join("usb-Other-video-index0")).unwrap();
+        symlink("../video7", ids.join("usb-Camera-video-index0")).unwrap();
+        assert_eq!(by_id(&node, &ids), Some(ids.join("usb-Camera-video-index0")));
+        assert_eq!(by_id(&folder.path().join("video9"), &ids), None);
+        assert_eq!(by_id(&node, &folder.path().join("nothing")), None);
+    }
+}

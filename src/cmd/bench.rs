@@ -1,0 +1,231 @@
+//! `affectd bench`: what each stage of a frame's way takes on this machine.
+//!
+//! The bundled clip goes through decoding and sensing in one thread, as fast as the machine can, while the frames'
+//! own clock goes on at the camera's rate: so the searches and classifications happen as often as they would in
+//! `run`, and nothing waits.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::{clip, table};
+use crate::{
+    capture::{Decoder, Frame, PixelFormat},
+    error::{Exit, Failure},
+    health::{Board, Stage, StageTimes, Summary},
+    picture::Picture,
+    sense::Sensor,
+};
+
+/// Rate of the frames' own clock, a common camera's.
+const CAMERA_RATE: f32 = 15.0;
+
+/// The layouts that cameras deliver most, cheapest decoding first.
+const LAYOUTS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
+
+/// The figures for one layout.
+struct Outcome {
+    layout: PixelFormat,
+    frames: u64,
+    elapsed: Duration,
+    /// Spent inside the networks.
+    networks: Duration,
+    stages: Vec<(Stage, Summary)>,
+}
+
+impl Outcome {
+    /// Share of the line's time outside the networks, 0 to 1.
+    fn outside(&self) -> f64 {
+        1.0 - self.networks.as_secs_f64() / self.elapsed.as_secs_f64()
+    }
+
+    fn frames_per_second(&self) -> f64 {
+        self.frames as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Measures for `seconds` with each layout and writes text or one JSON object to `out`.
+///
+/// # Errors
+/// [`Failure`] when a network fails or `out` cannot be written.
+pub fn bench(mut sensor: Sensor, seconds: f32, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
+    let mut outcomes = Vec::new();
+    let mut camera = Duration::ZERO;
+    for layout in LAYOUTS {
+        let frames = frames(layout).map_err(software)?;
+        // The first round fills caches and buffers.
+        measure(&mut sensor, &frames, layout, Duration::ZERO, &mut camera).map_err(software)?;
+        let time = Duration::from_secs_f32(seconds);
+        outcomes.push(measure(&mut sensor, &frames, layout, time, &mut camera).map_err(software)?);
+    }
+    let written = if json {
+        write_json(out, &outcomes)
+    } else {
+        write_text(out, &outcomes)
+    };
+    written.map_err(|error| software(error.into()))
+}
+
+/// The clip's frames in the layout that is measured.
+fn frames(layout: PixelFormat) -> anyhow::Result<Vec<Frame>> {
+    let mut decoder = Decoder::default();
+    let mut picture = Picture::default();
+    let mut frames = Vec::new();
+    for (index, jpeg) in clip::pictures().enumerate() {
+        let mut frame = clip::frame(jpeg, index as u64, Duration::ZERO);
+        if layout == PixelFormat::Yuyv {
+            decoder.decode(&frame, &mut picture)?;
+            frame.data = yuyv(&picture);
+            frame.format = layout;
+            frame.stride = frame.width * 2;
+        }
+        frames.push(frame);
+    }
+    Ok(frames)
+}
+
+/// RGB to packed 4:2:2, ITU-R BT.601 in limited range.
+fn yuyv(picture: &Picture) -> Vec<u8> {
+    let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
+    picture
+        .rgb()
+        .chunks_exact(6)
+        .flat_map(|pair| {
+            let [r0, g0, b0, r1, g1, b1] = std::array::from_fn(|i| f32::from(pair[i]));
+            let luma = |r: f32, g: f32, b: f32| 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
+            let (r, g, b) = ((r0 + r1) / 2.0, (g0 + g1) / 2.0, (b0 + b1) / 2.0);
+            let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
+            let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
+            [byte(luma(r0, g0, b0)), byte(u), byte(luma(r1, g1, b1)), byte(v)]
+        })
+        .collect()
+}
+
+/// Plays `frames` round and round for `time`, but at least once. `camera` is the frames' own clock.
+fn measure(
+    sensor: &mut Sensor,
+    frames: &[Frame],
+    layout: PixelFormat,
+    time: Duration,
+    camera: &mut Duration,
+) -> anyhow::Result<Outcome> {
+    let mut decoder = Decoder::default();
+    let mut picture = Picture::default();
+    let mut times = StageTimes::new(Duration::MAX);
+    let progress = progress(layout, time);
+    let networks_before = sensor.network_time();
+    let start = Instant::now();
+    let mut count = 0_u64;
+    'playing: loop {
+        for frame in frames {
+            *camera += Duration::from_secs_f32(1.0 / CAMERA_RATE);
+            let begun = Instant::now();
+            decoder.decode(frame, &mut picture)?;
+            times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
+            sensor.sense(&picture, *camera, &mut |stage, took| {
+                times.record(Duration::ZERO, stage, took)
+            })?;
+            times.record(Duration::ZERO, Stage::Total, begun.elapsed());
+            count += 1;
+            if count >= frames.len() as u64 && start.elapsed() >= time {
+                break 'playing;
+            }
+        }
+        progress.set_position(start.elapsed().as_millis() as u64);
+    }
+    let elapsed = start.elapsed();
+    progress.finish_and_clear();
+    let networks = sensor.network_time() - networks_before;
+    let stages = Stage::ALL
+        .into_iter()
+        .filter_map(|s| Some((s, times.summary(Duration::ZERO, s)?)))
+        .collect();
+    Ok(Outcome {
+        layout,
+        frames: count,
+        elapsed,
+        networks,
+        stages,
+    })
+}
+
+fn progress(layout: PixelFormat, time: Duration) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(time.as_millis() as u64), target);
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {eta}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(layout.to_string());
+    bar
+}
+
+fn write_text(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
+    for outcome in outcomes {
+        writeln!(
+            out,
+            "{} {}x{}: {} frames, {:.1} frames/s in one thread, {:.1} % of the time outside the networks",
+            outcome.layout,
+            clip::SIZE.0,
+            clip::SIZE.1,
+            outcome.frames,
+            outcome.frames_per_second(),
+            outcome.outside() * 100.0
+        )?;
+        table::stages(out, &outcome.stages)?;
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "RSS {:.0} MB",
+        Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6
+    )
+}
+
+fn write_json(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
+    let runs: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| {
+            let stages: serde_json::Map<_, _> = outcome
+                .stages
+                .iter()
+                .map(|(stage, summary)| (stage.name().to_owned(), summary_json(summary)))
+                .collect();
+            json!({
+                "format": outcome.layout.to_string(),
+                "width": clip::SIZE.0,
+                "height": clip::SIZE.1,
+                "frames": outcome.frames,
+                "seconds": outcome.elapsed.as_secs_f64(),
+                "fps": outcome.frames_per_second(),
+                "outside_networks": outcome.outside(),
+                "stages": stages,
+            })
+        })
+        .collect();
+    let object = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "rss_bytes": Board::read().rss_bytes,
+        "runs": runs,
+    });
+    writeln!(out, "{object}")
+}
+
+fn summary_json(summary: &Summary) -> serde_json::Value {
+    json!({
+        "count": summary.count,
+        "p50_ms": table::milliseconds(summary.p50),
+        "p95_ms": table::milliseconds(summary.p95),
+        "p99_ms": table::milliseconds(summary.p99),
+        "max_ms": table::milliseconds(summary.max),
+        "total_ms": table::milliseconds(summary.total),
+    })
+}

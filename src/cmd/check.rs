@@ -1,0 +1,182 @@
+//! `affectd check`: is everything ready for `affectd run`?
+
+use std::{
+    fs::File,
+    io::{self, Read as _, Write},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::anyhow;
+use clap::Args;
+
+use crate::{
+    capture::{self, Decoder, Frame},
+    clock::SystemClock,
+    config::{Camera, Loaded, Mqtt, Settings},
+    error::{Exit, Failure},
+    model::Catalogue,
+    picture::Picture,
+    sense::{detect::NetworkDetector, expression::Expression},
+};
+
+/// Checks what `run` needs and says what it finds
+///
+/// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
+/// and reads the files that the connection to the broker needs; the broker itself is not contacted. A line
+/// for each; all are checked, also when one fails, and the exit code is that of the first failure.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
+    #[arg(long)]
+    print: bool,
+}
+
+/// Checks what `run` needs, with a line for each thing.
+///
+/// # Errors
+/// With the exit code of the first failure.
+pub fn check(
+    loaded: Result<Loaded, Failure>,
+    arguments: &Arguments,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let loaded = loaded?;
+    if arguments.print {
+        return out.write_all(loaded.to_toml().as_bytes()).map_err(unwritable);
+    }
+    let settings = &loaded.settings;
+    let mut findings = Findings { out, failed: None };
+    findings.add("configuration", Ok(configuration(&loaded)))?;
+    findings.add("detector", detector(settings, &settings.detect.model))?;
+    findings.add("follower", detector(settings, &settings.detect.follow_model))?;
+    findings.add("expression", expression(settings))?;
+    findings.add("camera", camera(&settings.camera))?;
+    findings.add("broker", broker(&settings.mqtt))?;
+    match findings.failed {
+        None => Ok(()),
+        Some((exit, what)) => Err(Failure::new(exit, anyhow!("not ready: {what}"))),
+    }
+}
+
+/// Writes the lines and remembers what failed.
+struct Findings<'a> {
+    out: &'a mut dyn Write,
+    /// The first failure's exit code, and the names of all.
+    failed: Option<(Exit, String)>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, what: &str, found: Result<String, Failure>) -> Result<(), Failure> {
+        let (word, text) = match found {
+            Ok(text) => ("ok", text),
+            Err(failure) => {
+                match &mut self.failed {
+                    Some((_, names)) => {
+                        names.push_str(", ");
+                        names.push_str(what);
+                    }
+                    None => self.failed = Some((failure.exit, what.to_owned())),
+                }
+                ("FAILED", failure.to_string())
+            }
+        };
+        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(unwritable)
+    }
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(
+        Exit::Software,
+        anyhow::Error::new(error).context("cannot write the result"),
+    )
+}
+
+fn configuration(loaded: &Loaded) -> String {
+    let file = loaded.file.as_ref().map_or_else(
+        || "no file, built-in defaults".to_owned(),
+        |file| file.display().to_string(),
+    );
+    format!("{file}; device {}", loaded.settings.device_name())
+}
+
+/// Loads and proves a detector.
+fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
+    let begun = Instant::now();
+    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
+    NetworkDetector::open(&manifest, settings.detect.min_score).map_err(unusable)?;
+    Ok(proved(name, &manifest.version, begun))
+}
+
+/// Loads and proves the expression model.
+fn expression(settings: &Settings) -> Result<String, Failure> {
+    let begun = Instant::now();
+    let name = &settings.expression.model;
+    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
+    Expression::open(&manifest).map_err(unusable)?;
+    Ok(proved(name, &manifest.version, begun))
+}
+
+fn catalogue(settings: &Settings) -> Result<Catalogue, Failure> {
+    Catalogue::open(&settings.models_dir()?).map_err(unusable)
+}
+
+fn unusable(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::Input, error)
+}
+
+fn proved(name: &str, version: &str, begun: Instant) -> String {
+    format!(
+        "{name} {version}, loaded and proved in {:.1} s",
+        begun.elapsed().as_secs_f32()
+    )
+}
+
+/// Opens the camera, takes one frame, decodes it and lets go.
+fn camera(settings: &Camera) -> Result<String, Failure> {
+    let frame = || {
+        let begun = Instant::now();
+        let mut source = capture::opener(settings, Arc::new(SystemClock::new()))?.open()?;
+        let mut frame = Frame::default();
+        source.next(&mut frame)?;
+        let took = begun.elapsed().as_secs_f32();
+        Decoder::new().decode(&frame, &mut Picture::default())?;
+        let stream = source.stream();
+        let rate = stream
+            .rate
+            .map_or_else(String::new, |rate| format!(" at {rate} frames/s"));
+        Ok(format!(
+            "{}: {} {}x{}{rate}, first frame after {took:.1} s",
+            stream.name, stream.format, stream.width, stream.height
+        ))
+    };
+    frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+}
+
+/// Says which broker would be used and reads the files that the connection needs.
+fn broker(settings: &Mqtt) -> Result<String, Failure> {
+    if settings.host.is_empty() {
+        return Ok("none; messages go to standard output".to_owned());
+    }
+    for (key, path) in [
+        ("mqtt.ca_file", &settings.ca_file),
+        ("mqtt.password_file", &settings.password_file),
+    ] {
+        if !path.as_os_str().is_empty() {
+            readable(path).map_err(|error| {
+                let error = anyhow!(
+                    "{key}: found {}: {error}; allowed: a readable file",
+                    path.display()
+                );
+                Failure::new(Exit::Config, error)
+            })?;
+        }
+    }
+    let tls = if settings.tls { "with TLS" } else { "without TLS" };
+    Ok(format!("{} {tls}, not contacted", settings.host))
+}
+
+fn readable(path: &Path) -> io::Result<()> {
+    File::open(path)?.read(&mut [0]).map(drop)
+}

@@ -1,0 +1,148 @@
+//! `affectd demo`: the bundled clip through the whole line, shown on the screen.
+
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{clip::ClipOpener, table};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::Settings,
+    error::{Exit, Failure},
+    health::{Board, Stage},
+    pipeline::{self, Figures, Parts, Sink},
+    publish::{CameraStatus, HealthPayload},
+    sense::{
+        Sensor,
+        face::{Event, Report, TrackedFace},
+    },
+    shutdown::Shutdown,
+};
+
+/// Plays the clip once and closes with a table of what it took.
+///
+/// # Errors
+/// [`Failure`]: models that cannot be used, or a screen that cannot be written to.
+pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let screen = Arc::new(Screen::default());
+    let figures = Arc::new(Figures::new());
+    println!(
+        "The bundled clip, 12 seconds of two public-domain portraits, through {}:",
+        settings.expression.model
+    );
+    let parts = Parts {
+        opener: Box::new(ClipOpener::new(clock.clone())),
+        sensor,
+        sink: screen.clone(),
+        clock: clock.clone(),
+        shutdown,
+        health_every: Duration::from_secs(3600),
+    };
+    let start = clock.now();
+    pipeline::run(parts, &figures)?;
+    let seconds = clock.now().saturating_sub(start).as_secs_f32();
+    screen.clear();
+    close(&figures, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
+}
+
+fn close(figures: &Figures, now: Duration, seconds: f32) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let frames = figures.sensed_frames();
+    let rss = Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6;
+    writeln!(
+        out,
+        "\nframes {frames}   faces {}   fps {:.1}   RSS {rss:.0} MB",
+        figures.faces(),
+        frames as f32 / seconds
+    )?;
+    let mut times = figures.stages();
+    let rows: Vec<_> = Stage::ALL
+        .into_iter()
+        .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
+        .collect();
+    table::stages(&mut out, &rows)
+}
+
+/// On a terminal a few lines that are drawn anew with every frame; elsewhere a line for each event.
+#[derive(Default)]
+struct Screen {
+    drawn: Mutex<usize>,
+}
+
+impl Screen {
+    fn draw(&self, lines: &str) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = std::io::stdout().lock();
+        if *drawn > 0 {
+            // ECMA-48: cursor up, erase to the end of the screen.
+            let _ = write!(out, "\x1b[{}A\x1b[J", *drawn);
+        }
+        // A screen that went away is no reason to stop measuring.
+        let _ = out.write_all(lines.as_bytes());
+        let _ = out.flush();
+        *drawn = lines.lines().count();
+    }
+
+    fn clear(&self) {
+        *self.drawn.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+    }
+}
+
+impl Sink for Screen {
+    fn report(&self, report: &Report) {
+        if std::io::stdout().is_terminal() {
+            let mut lines = String::new();
+            for face in &report.faces {
+                describe(face, &mut lines);
+            }
+            if report.faces.is_empty() {
+                lines.push_str("  no face\n");
+            }
+            self.draw(&lines);
+            return;
+        }
+        for event in &report.events {
+            match event {
+                Event::Appeared { track } => println!("face {track} appeared"),
+                Event::Left { track, seconds } => println!("face {track} left after {seconds:.1} s"),
+                Event::Changed { track, from, to } => {
+                    println!("face {track}: {} -> {}", from.name(), to.name())
+                }
+            }
+        }
+    }
+
+    fn camera(&self, _status: CameraStatus, _reason: &str) {}
+
+    fn health(&self, _health: &HealthPayload) {}
+}
+
+/// One line for a face: label, its probability as a bar, valence, arousal, width.
+fn describe(face: &TrackedFace, line: &mut String) {
+    let Some(smoothed) = face.smoothed else { return };
+    let best = smoothed
+        .reading
+        .probabilities
+        .map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
+    let bar = "█".repeat((best * 20.0).round() as usize);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        line,
+        "  face {:<3} {:<10} {best:.2} {bar:<20}",
+        face.track,
+        smoothed.label.name()
+    );
+    for (name, value) in [
+        ("valence", smoothed.reading.valence),
+        ("arousal", smoothed.reading.arousal),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(line, "  {name} {value:+.2}");
+        }
+    }
+    let _ = writeln!(line, "  {:.0} px", face.detection.rect.width);
+}

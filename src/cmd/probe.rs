@@ -1,0 +1,302 @@
+//! `affectd probe`: which cameras there are, what they offer, what would be chosen and why.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::{
+    capture::{
+        CaptureError,
+        v4l2::{
+            self,
+            choose::{Choice, Mode, Wish},
+            find::{self, Found},
+        },
+    },
+    config::Settings,
+};
+
+/// Looks at every camera and writes what it found, as text or as one JSON object.
+///
+/// # Errors
+/// If `settings.camera.format` is no layout that can be decoded, or `out` cannot be written to.
+pub fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let wish = v4l2::wish(&settings.camera)?;
+    report(&find::find(&wish), &wish, &settings.camera.device, json, out)
+}
+
+/// Writes what was found.
+fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let cameras: Vec<Camera> = found.iter().map(|found| Camera::new(found, wish)).collect();
+    let first = cameras
+        .iter()
+        .position(|camera| matches!(camera.verdict, Verdict::Usable(_)));
+    if json {
+        let object = json!({
+            "wish": { "format": wish.format.map(|format| format.to_string()), "width": wish.width,
+                "height": wish.height, "rate": rounded(wish.rate), "device": device },
+            "auto": first.map(|first| cameras[first].found.path()),
+            "nodes": cameras.iter().map(Camera::json).collect::<Vec<_>>(),
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    let layout = wish
+        .format
+        .map_or("any layout".to_string(), |format| format.to_string());
+    writeln!(
+        out,
+        "Wished (camera.*): {}x{} at {} fps, {layout}, device {device}\n",
+        wish.width, wish.height, wish.rate
+    )?;
+    for camera in cameras
+        .iter()
+        .filter(|camera| !matches!(camera.verdict, Verdict::Skipped(_)))
+    {
+        camera.text(out)?;
+    }
+    for camera in &cameras {
+        if let Verdict::Skipped(why) = &camera.verdict {
+            writeln!(out, "{}: skipped, {why}", camera.found.node.display())?;
+        }
+    }
+    match first {
+        Some(first) => {
+            let path = cameras[first].found.path().display();
+            writeln!(out, "With camera.device = \"auto\" {path} is used.")?;
+        }
+        None if cameras.is_empty() => writeln!(
+            out,
+            "There is no camera: no /dev/video* exists. Plug one in (`dmesg` says whether the kernel saw it), or set \
+             camera.source to pipe (a program such as rpicam-vid) or files."
+        )?,
+        None => writeln!(out, "No camera can be used as it is.")?,
+    }
+    Ok(())
+}
+
+/// One node and what it is good for.
+struct Camera<'a> {
+    found: &'a Found,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Usable(Choice),
+    Unusable(CaptureError),
+    /// No camera at all: metadata, a codec, ...
+    Skipped(String),
+}
+
+impl<'a> Camera<'a> {
+    fn new(found: &'a Found, wish: &Wish) -> Self {
+        let skipped = found
+            .identity
+            .as_ref()
+            .ok()
+            .filter(|identity| !identity.captures() && !identity.captures_planes());
+        let verdict = match (skipped, found.choose(wish)) {
+            (Some(identity), _) => Verdict::Skipped(format!(
+                "{} (driver {}) gives no pictures: metadata, a converter or an output",
+                identity.card, identity.driver
+            )),
+            (None, Ok(choice)) => Verdict::Usable(choice),
+            (None, Err(error)) => Verdict::Unusable(error),
+        };
+        Self { found, verdict }
+    }
+
+    fn text(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let Found {
+            node,
+            by_id,
+            identity,
+            modes,
+        } = self.found;
+        match identity {
+            Ok(identity) => writeln!(
+                out,
+                "{}: {} (driver {}, {})",
+                node.display(),
+                identity.card,
+                identity.driver,
+                identity.bus
+            )?,
+            Err(_) => writeln!(out, "{}:", node.display())?,
+        }
+        if let Some(by_id) = by_id {
+            writeln!(out, "  lasting path: {}", by_id.display())?;
+        }
+        for (index, mode) in modes.iter().enumerate() {
+            let code = code(mode);
+            let repeated = index > 0 && modes[index - 1].fourcc == mode.fourcc;
+            let label = if repeated { "" } else { code.as_str() };
+            let rates = if mode.rates.is_empty() {
+                "rate unknown".to_string()
+            } else {
+                let rates: Vec<String> = mode.rates.iter().map(|rate| rounded(*rate).to_string()).collect();
+                format!("{} fps", rates.join(", "))
+            };
+            writeln!(out, "  {label:<4}  {:>4}x{:<4}  {rates}", mode.width, mode.height)?;
+        }
+        match &self.verdict {
+            Verdict::Usable(choice) => {
+                let rate = choice
+                    .rate
+                    .map_or(String::new(), |rate| format!(" at {} fps", rounded(rate)));
+                writeln!(
+                    out,
+                    "  chosen: {} {}x{}{rate}: {}",
+                    choice.format, choice.width, choice.height, choice.reason
+                )?;
+            }
+            Verdict::Unusable(error) => writeln!(out, "  cannot be used: {error}")?,
+            Verdict::Skipped(_) => {}
+        }
+        writeln!(out)?;
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let Found {
+            node,
+            by_id,
+            identity,
+            modes,
+        } = self.found;
+        let identity = identity.as_ref().ok();
+        let modes: Vec<Value> = modes
+            .iter()
+            .map(|mode| {
+                let rates: Vec<f64> = mode.rates.iter().map(|rate| rounded(*rate)).collect();
+                json!({ "format": code(mode), "width": mode.width, "height": mode.height, "rates": rates })
+            })
+            .collect();
+        let mut object = json!({
+            "node": node,
+            "by_id": by_id,
+            "name": identity.map(|identity| &identity.card),
+            "driver": identity.map(|identity| &identity.driver),
+            "bus": identity.map(|identity| &identity.bus),
+            "modes": modes,
+            "chosen": null,
+            "reason": null,
+        });
+        match &self.verdict {
+            Verdict::Usable(choice) => {
+                object["chosen"] = json!({ "format": choice.format.to_string(), "width": choice.width,
+                    "height": choice.height, "rate": choice.rate.map(rounded) });
+                object["reason"] = json!(choice.reason);
+            }
+            Verdict::Unusable(error) => object["reason"] = json!(error.reason),
+            Verdict::Skipped(why) => object["reason"] = json!(why),
+        }
+        object
+    }
+}
+
+fn code(mode: &Mode) -> String {
+    String::from_utf8_lossy(&mode.fourcc).trim().to_string()
+}
+
+/// To hundredths: 29.97, not 29.970029830932617.
+fn rounded(rate: f32) -> f64 {
+    (f64::from(rate) * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::capture::{CaptureKind, v4l2::find::Identity};
+
+    const WISH: Wish = Wish {
+        format: None,
+        width: 640,
+        height: 480,
+        rate: 30.0,
+    };
+
+    fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> Found {
+        Found {
+            node: format!("/dev/video{number}").into(),
+            by_id: (number == 2).then(|| "/dev/v4l/by-id/usb-Webcam-video-index0".into()),
+            identity: Ok(Identity {
+                driver: "uvcvideo".into(),
+                card: "HD Webcam".into(),
+                bus: "usb-1.2".into(),
+                capabilities,
+            }),
+            modes: modes
+                .iter()
+                .map(|(fourcc, rates)| Mode {
+                    fourcc: **fourcc,
+                    width: 640,
+                    height: 480,
+                    rates: rates.to_vec(),
+                })
+                .collect(),
+        }
+    }
+
+    /// A sensor's raw node, a metadata node, a webcam, and one that may not be opened.
+    fn board() -> Vec<Found> {
+        let denied = CaptureError::new(CaptureKind::Denied, "/dev/video3 cannot be opened: group `video`");
+        vec![
+            node(0, 0x0400_0001, &[(b"pRAA", &[])]),
+            node(1, 0x0480_0000, &[]),
+            node(
+                2,
+                0x0400_0001,
+                &[(b"YUYV", &[30.0, 15.0]), (b"MJPG", &[29.970_03])],
+            ),
+            Found {
+                identity: Err(denied),
+                ..node(3, 0, &[])
+            },
+        ]
+    }
+
+    fn text(found: &[Found]) -> String {
+        let mut out = Vec::new();
+        report(found, &WISH, "auto", false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn says_what_there_is_and_what_is_chosen() {
+        let text = text(&board());
+        for line in [
+            "/dev/video2: HD Webcam (driver uvcvideo, usb-1.2)",
+            "lasting path: /dev/v4l/by-id/usb-Webcam-video-index0",
+            "  YUYV   640x480   30, 15 fps",
+            "  MJPG   640x480   29.97 fps",
+            "chosen: YUYV 640x480 at 30 fps: the wished size; reaches 30 fps; the cheapest to decode",
+            "gives raw Bayer data (pRAA)",
+            "libcamerify affectd run",
+            "/dev/video1: skipped, HD Webcam",
+            "cannot be used: /dev/video3 cannot be opened: group `video`",
+            "With camera.device = \"auto\" /dev/v4l/by-id/usb-Webcam-video-index0 is used.",
+        ] {
+            assert!(text.contains(line), "{line:?} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_camera_it_says_so() {
+        assert!(text(&[]).contains("There is no camera"));
+        assert!(text(&board()[..2]).contains("No camera can be used as it is."));
+    }
+
+    #[test]
+    fn one_json_object() {
+        let mut out = Vec::new();
+        report(&board(), &WISH, "auto", true, &mut out).unwrap();
+        let object: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(object["auto"], "/dev/v4l/by-id/usb-Webcam-video-index0");
+        assert_eq!(object["nodes"][2]["chosen"]["format"], "YUYV");
+        assert_eq!(object["nodes"][2]["modes"][1]["rates"][0], 29.97);
+        assert_eq!(object["nodes"][0]["chosen"], Value::Null);
+        assert_eq!(object["nodes"].as_array().unwrap().len(), 4);
+    }
+}

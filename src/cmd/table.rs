@@ -1,0 +1,36 @@
+//! The closing table of `demo` and `bench`: what each stage of a frame's way took.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    time::Duration,
+};
+
+use crate::health::{Stage, Summary};
+
+/// Writes a line for each stage that was measured: how often, and its latency in milliseconds.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn stages(out: &mut dyn Write, rows: &[(Stage, Summary)]) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:<10}{:>8}{:>10}{:>10}{:>10}{:>10}",
+        "stage", "count", "p50 ms", "p95 ms", "p99 ms", "max ms"
+    )?;
+    for (stage, summary) in rows {
+        let mut line = format!("{:<10}{:>8}", stage.name(), summary.count);
+        for time in [summary.p50, summary.p95, summary.p99, summary.max] {
+            // Writing to a String cannot fail.
+            let _ = write!(line, "{:>10.3}", milliseconds(time));
+        }
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// A time in milliseconds.
+#[must_use]
+pub fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,9 @@
+//! What the daemon knows of its own condition, and how it tells systemd.
+
+pub mod board;
+pub mod stage;
+pub mod watchdog;
+
+pub use board::Board;
+pub use stage::{Stage, StageTimes, Summary};
+pub use watchdog::Watchdog;

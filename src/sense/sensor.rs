@@ -1,0 +1,204 @@
+//! One picture in, one report out: follows faces, classifies each at its rate, smooths, and says what changed.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    detect::DetectError,
+    expression::Expression,
+    face::{Event, Label, MAX_FACES, Reading, Report, TrackedFace},
+    follow::{Follower, Work},
+    smooth::Smoother,
+};
+use crate::{
+    config::{Settings, Smoothing},
+    health::Stage,
+    infer::InferError,
+    model::{Catalogue, Manifest, ModelError},
+    picture::Picture,
+};
+
+/// Why sensing cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A detector is unusable.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// The expression model is unusable.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// The pure part of the daemon: pictures and their times go in, reports come out.
+pub struct Sensor {
+    follower: Follower,
+    expression: Expression,
+    smoothing: Smoothing,
+    /// Least time between two classifications of one face.
+    pause: Duration,
+    people: heapless::Vec<Person, MAX_FACES>,
+    report: Report,
+}
+
+/// What is remembered of a track besides where it is.
+struct Person {
+    track: u32,
+    smoother: Smoother,
+    raw: Option<Reading>,
+    quality: f32,
+    /// When its next classification is due, on the frames' clock.
+    due: Duration,
+    label: Label,
+}
+
+impl Sensor {
+    /// Opens the detectors and the expression model that `settings` names.
+    ///
+    /// # Errors
+    /// [`OpenError`] if a model is missing, damaged, or does not reproduce its golden vectors here.
+    pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Self, Manifest), OpenError> {
+        let follower = Follower::open(&settings.detect, catalogue)?;
+        let manifest = catalogue.find(&settings.expression.model)?;
+        let expression = Expression::open(&manifest)?;
+        let sensor = Self {
+            follower,
+            expression,
+            smoothing: settings.smoothing,
+            pause: Duration::from_secs_f32(1.0 / settings.expression.rate),
+            people: heapless::Vec::new(),
+            report: Report::default(),
+        };
+        Ok((sensor, manifest))
+    }
+
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.follower.network_time() + self.expression.network_time()
+    }
+
+    /// Senses the picture of a frame that was captured at `captured`. `timer` is told every stage of the work
+    /// and how long it took.
+    ///
+    /// # Errors
+    /// [`InferError`] if a network fails.
+    pub fn sense(
+        &mut self,
+        picture: &Picture,
+        captured: Duration,
+        timer: &mut dyn FnMut(Stage, Duration),
+    ) -> Result<&Report, InferError> {
+        let mut lap = Lap::start();
+        self.follower.update(picture, captured, |work| {
+            let stage = match work {
+                Work::Follow => Stage::Follow,
+                Work::Search => Stage::Detect,
+            };
+            timer(stage, lap.turn());
+        })?;
+        self.report.size = (picture.width(), picture.height());
+        self.report.captured = captured;
+        self.report.faces.clear();
+        self.report.events.clear();
+        // There is room: a report holds three events for each face, tracks make two.
+        self.report.events.extend(self.follower.events().iter().copied());
+        let faces = self.follower.faces();
+        self.people
+            .retain(|person| faces.iter().any(|face| face.track == person.track));
+        timer(Stage::Track, lap.turn());
+
+        for face in &faces {
+            let Some(person) = person(&mut self.people, face.track, &self.smoothing) else {
+                continue;
+            };
+            if face.seen && captured >= person.due {
+                match self.expression.classify(picture, &face.detection.landmarks) {
+                    Ok((reading, quality)) => {
+                        person.raw = Some(reading);
+                        person.quality = quality;
+                        person.schedule(captured, self.pause);
+                        timer(Stage::Classify, lap.turn());
+                        let smoothed = person.smoother.update(captured, &reading, quality);
+                        timer(Stage::Smooth, lap.turn());
+                        if smoothed.label != person.label {
+                            let event = Event::Changed {
+                                track: face.track,
+                                from: person.label,
+                                to: smoothed.label,
+                            };
+                            // There is room, see above.
+                            let _ = self.report.events.push(event);
+                            person.label = smoothed.label;
+                        }
+                    }
+                    // Landmarks in one point: this crop is worth nothing, the next may be.
+                    Err(InferError::NoFace) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let tracked = TrackedFace {
+                track: face.track,
+                detection: face.detection,
+                quality: person.quality,
+                raw: person.raw,
+                smoothed: person.smoother.current(),
+            };
+            // As many places as tracks.
+            let _ = self.report.faces.push(tracked);
+        }
+        Ok(&self.report)
+    }
+}
+
+impl Person {
+    /// Sets the time of the next classification so that the mean rate is kept, however frames fall.
+    fn schedule(&mut self, now: Duration, pause: Duration) {
+        let next = self.due + pause;
+        // After a gap the rate is not made up for.
+        self.due = if next > now { next } else { now + pause };
+    }
+}
+
+/// The person on this track, new where the track is; `None` if there is no room, which tracks never exceed.
+fn person<'a>(
+    people: &'a mut heapless::Vec<Person, MAX_FACES>,
+    track: u32,
+    smoothing: &Smoothing,
+) -> Option<&'a mut Person> {
+    let known = people.iter().position(|person| person.track == track);
+    let index = match known {
+        Some(index) => index,
+        None => {
+            let smoother = Smoother::new(smoothing);
+            let person = Person {
+                track,
+                smoother,
+                raw: None,
+                quality: 0.0,
+                due: Duration::ZERO,
+                label: Label::Uncertain,
+            };
+            people.push(person).ok()?;
+            people.len() - 1
+        }
+    };
+    people.get_mut(index)
+}
+
+/// Times one piece of work after another.
+struct Lap {
+    last: Instant,
+}
+
+impl Lap {
+    fn start() -> Self {
+        Self { last: Instant::now() }
+    }
+
+    /// The time since the last turn.
+    fn turn(&mut self) -> Duration {
+        let now = Instant::now();
+        let took = now - self.last;
+        self.last = now;
+        took
+    }
+}

@@ -1,0 +1,188 @@
+//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
+
+mod common;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use affectd::{
+    capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
+    clock::{Clock, SystemClock},
+    cmd::clip,
+    error::{Exit, Failure},
+    pipeline::{self, Figures, Parts, Sink},
+    publish::{CameraStatus, HealthPayload},
+    sense::face::{Event, Report},
+    shutdown::Shutdown,
+};
+
+/// What a scripted camera does next.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Opening fails.
+    Refuse(CaptureKind),
+    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    Deliver { from: usize, frames: usize, then: CaptureKind },
+}
+
+struct Script {
+    acts: std::vec::IntoIter<Act>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Opener for Script {
+    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        match self.acts.next() {
+            None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
+            Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
+            Some(Act::Deliver { from, frames, then }) => {
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec).collect::<Vec<_>>();
+                let (width, height) = clip::SIZE;
+                let format = affectd::capture::PixelFormat::Mjpeg;
+                let stream = Stream { name: "script".into(), format, width, height, rate: None };
+                Ok(Box::new(Playing { pictures: pictures.into_iter(), then, clock: self.clock.clone(), stream }))
+            }
+        }
+    }
+}
+
+struct Playing {
+    pictures: std::vec::IntoIter<Vec<u8>>,
+    then: CaptureKind,
+    clock: Arc<dyn Clock>,
+    stream: Stream,
+}
+
+impl Source for Playing {
+    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+        thread::sleep(Duration::from_millis(100));
+        let Some(picture) = self.pictures.next() else {
+            return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
+        };
+        *frame = clip::frame(&picture, 0, self.clock.now());
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+#[derive(Default)]
+struct Notes {
+    cameras: Mutex<Vec<CameraStatus>>,
+    events: Mutex<Vec<Event>>,
+    faces: AtomicUsize,
+    health: AtomicUsize,
+    private: AtomicBool,
+}
+
+impl Sink for Notes {
+    fn report(&self, report: &Report) {
+        self.faces.fetch_add(report.faces.len(), Relaxed);
+        self.events.lock().unwrap().extend(report.events.iter().copied());
+    }
+
+    fn camera(&self, status: CameraStatus, _reason: &str) {
+        self.cameras.lock().unwrap().push(status);
+    }
+
+    fn health(&self, _health: &HealthPayload) {
+        self.health.fetch_add(1, Relaxed);
+    }
+
+    fn private(&self) -> bool {
+        self.private.load(Relaxed)
+    }
+}
+
+/// Runs a script to its end.
+fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let figures = Arc::new(Figures::new());
+    let parts = Parts {
+        opener: Box::new(Script { acts: acts.to_vec().into_iter(), clock: clock.clone() }),
+        sensor: common::tiny_sensor(),
+        sink: notes.clone(),
+        clock,
+        shutdown: shutdown.clone(),
+        health_every: Duration::from_millis(300),
+    };
+    let result = pipeline::run(parts, &figures);
+    (result, figures)
+}
+
+#[test]
+fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
+    let notes = Arc::new(Notes::default());
+    let acts = [
+        Act::Refuse(CaptureKind::Missing),
+        Act::Deliver { from: 30, frames: 8, then: CaptureKind::Stalled },
+        Act::Refuse(CaptureKind::Busy),
+        Act::Deliver { from: 38, frames: 8, then: CaptureKind::Ended },
+    ];
+    let (result, figures) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    use CameraStatus::{Missing, Ok, Stalled, Unsupported};
+    assert_eq!(*notes.cameras.lock().unwrap(), [Missing, Ok, Stalled, Unsupported, Ok]);
+    assert_eq!(figures.captured_frames(), 16);
+    assert!(figures.sensed_frames() >= 8, "only {} of 16 frames were sensed", figures.sensed_frames());
+    assert!(notes.faces.load(Relaxed) > 0, "Collins is in every one of these frames");
+    assert!(matches!(notes.events.lock().unwrap()[0], Event::Appeared { .. }));
+    assert!(notes.health.load(Relaxed) > 0);
+}
+
+#[test]
+fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
+    for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
+        let (result, _) = play(&[Act::Refuse(kind)], &Arc::default(), &Shutdown::new());
+        let failure = result.unwrap_err();
+        assert_eq!(failure.exit, Exit::Camera);
+        assert_eq!(failure.to_string(), format!("scripted: {kind:?}"));
+    }
+}
+
+#[test]
+fn unusable_frames_are_counted_and_passed_over() {
+    let notes = Arc::new(Notes::default());
+    // The clip has 120 pictures: from 118 on two are left, then the camera says its frame is corrupt for ever.
+    let shutdown = Shutdown::new();
+    let stop = shutdown.clone();
+    let stopper = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(1500));
+        stop.raise();
+    });
+    let acts = [Act::Deliver { from: 118, frames: 2, then: CaptureKind::Corrupt }];
+    let (result, figures) = play(&acts, &notes, &shutdown);
+    stopper.join().unwrap();
+    result.unwrap();
+    assert!(figures.corrupt_frames() >= 2);
+    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+}
+
+#[test]
+fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
+    let notes = Arc::new(Notes::default());
+    let shutdown = Shutdown::new();
+    let (stop, switch) = (shutdown.clone(), notes.clone());
+    let person = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(600));
+        switch.private.store(true, Relaxed);
+        thread::sleep(Duration::from_millis(600));
+        let pressed = Instant::now();
+        stop.raise();
+        pressed
+    });
+    let acts = [Act::Deliver { from: 30, frames: 60, then: CaptureKind::Stalled }];
+    let (result, _) = play(&acts, &notes, &shutdown);
+    let pressed = person.join().unwrap();
+    result.unwrap();
+    assert!(pressed.elapsed() < Duration::from_secs(5), "the run ended {:?} after it was asked to", pressed.elapsed());
+    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok, CameraStatus::Disabled]);
+}
