@@ -3,6 +3,8 @@
 
 use std::{
     fs,
+    io::Write,
+    os::fd::AsRawFd,
     path::Path,
     sync::Arc,
     thread,
@@ -331,4 +333,35 @@ fn dropping_the_source_ends_the_program_and_what_it_started() {
             assert!(!state.contains(") Z "), "{state}");
         }
     }
+}
+
+/// Standard input cannot be started again: after a stall the next source goes on within the frame.
+#[test]
+fn standard_input() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // SAFETY: nothing else in this program reads standard input.
+    assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
+    drop(reader);
+    let mut opener = command("grey", &["-"], 0.3);
+    assert_eq!(
+        opener.open().err().map(|error| error.kind),
+        Some(CaptureKind::Stalled)
+    );
+    writer.write_all(b"111111112222").unwrap();
+    let mut source = opener.open().unwrap();
+    assert_eq!(source.stream().name, "standard input");
+    assert_eq!(next(&mut source).unwrap().data, b"11111111");
+    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
+    drop(source);
+    writer.write_all(b"2222333").unwrap();
+    let mut source = opener.open().unwrap();
+    assert_eq!(next(&mut source).unwrap().data, b"22222222");
+    drop(writer);
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Ended);
+    assert!(
+        error.reason.contains("within a frame, 3 bytes"),
+        "{}",
+        error.reason
+    );
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::VecDeque,
-    ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void},
+    ffi::{CStr, c_char, c_int, c_uint, c_void},
     fs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
@@ -42,7 +42,7 @@ struct Driver {
     /// Answers so many calls with EINTR first.
     interrupts: u32,
     /// Answers a request with an error.
-    fails: Vec<(c_ulong, c_int)>,
+    fails: Vec<(vidioc::_IOC_TYPE, c_int)>,
 }
 
 const fn driver() -> Driver {
@@ -159,7 +159,7 @@ unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: 
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int {
+unsafe extern "C" fn ioctl(fd: c_int, request: vidioc::_IOC_TYPE, argument: *mut c_void) -> c_int {
     let mut driver = camera();
     if fd != driver.fd {
         drop(driver);
@@ -181,7 +181,11 @@ unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -
     }
 }
 
-unsafe fn answer(driver: &mut Driver, request: c_ulong, argument: *mut c_void) -> Result<(), c_int> {
+unsafe fn answer(
+    driver: &mut Driver,
+    request: vidioc::_IOC_TYPE,
+    argument: *mut c_void,
+) -> Result<(), c_int> {
     let buffer = || unsafe { &mut *argument.cast::<sys::v4l2_buffer>() };
     match request {
         vidioc::VIDIOC_QUERYCAP => {

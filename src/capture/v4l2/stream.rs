@@ -9,7 +9,10 @@ use std::{
 
 use v4l::{v4l_sys as sys, v4l2::vidioc};
 
-use super::device::{Agreed, CAPTURE, Device, failure, zeroed};
+use super::{
+    device::{CAPTURE, Device, failure, zeroed},
+    negotiate::Agreed,
+};
 use crate::{
     capture::{
         frame::Frame,
