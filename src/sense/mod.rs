@@ -7,6 +7,7 @@ pub mod face;
 pub mod follow;
 pub mod geometry;
 pub mod resample;
+pub mod search;
 pub mod sensor;
 pub mod smooth;
 pub mod square;
