@@ -281,6 +281,25 @@ fn the_program_refuses_a_wrong_configuration_with_its_exit_code() {
 }
 
 #[test]
+fn the_journal_is_told_that_it_is_an_error() {
+    use std::os::unix::fs::MetadataExt as _;
+    let journal = tempfile::NamedTempFile::new().unwrap();
+    let metadata = journal.as_file().metadata().unwrap();
+    let stream = format!("{}:{}", metadata.dev(), metadata.ino());
+    let status = Command::new(env!("CARGO_BIN_EXE_affectd"))
+        .args(["check", "--set", "camera.width=1"])
+        .env_clear()
+        .env("JOURNAL_STREAM", stream)
+        .stderr(journal.reopen().unwrap())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(78));
+    let messages = fs::read_to_string(journal.path()).unwrap();
+    assert_eq!(messages.lines().count(), 2);
+    assert!(messages.lines().all(|line| line.starts_with("<3>")), "{messages}");
+}
+
+#[test]
 fn the_program_refuses_a_wrong_command_line_with_its_exit_code() {
     for arguments in [
         &[][..],
@@ -309,6 +328,16 @@ fn the_program_refuses_a_wrong_command_line_with_its_exit_code() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn the_program_prints_a_file_to_begin_with() {
+    // Also for somebody whose configuration is broken.
+    let output = affectd(&["check", "--defaults"], &[("AFFECTD_CAMERA__WIDTH", "1")]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let loaded = stack(Some((Path::new("affectd.toml"), &printed)), &[], &[]).unwrap();
+    assert_eq!(loaded.settings, stack(None, &[], &[]).unwrap().settings);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use clap::Args;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, Loaded, Mqtt, Settings},
+    config::{Camera, DEFAULT_TOML, Loaded, Mqtt, Settings},
     error::{Exit, Failure},
     model::Catalogue,
     picture::Picture,
@@ -31,6 +31,10 @@ pub struct Arguments {
     /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
     #[arg(long)]
     print: bool,
+
+    /// Prints the built-in configuration, which describes every setting, and checks nothing
+    #[arg(long, conflicts_with = "print")]
+    defaults: bool,
 }
 
 /// Checks what `run` needs, with a line for each thing.
@@ -42,6 +46,9 @@ pub fn check(
     arguments: &Arguments,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    if arguments.defaults {
+        return out.write_all(DEFAULT_TOML.as_bytes()).map_err(unwritable);
+    }
     let loaded = loaded?;
     if arguments.print {
         return out.write_all(loaded.to_toml().as_bytes()).map_err(unwritable);

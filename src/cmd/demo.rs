@@ -14,7 +14,7 @@ use crate::{
     error::{Exit, Failure},
     health::{Board, Stage},
     pipeline::{self, Figures, Parts, Sink},
-    publish::{CameraStatus, HealthPayload},
+    publish::payload::{CameraStatus, HealthPayload},
     sense::{
         Sensor,
         face::{Event, Report, TrackedFace},

@@ -253,12 +253,14 @@ eight expression categories with its probabilities, and valence and arousal. Pic
 
 const MANUAL: &str = "\
 Configuration:
-  Built-in defaults, then the configuration file, then the environment, then --set; the later goes before the earlier. Every \
-setting is described in the built-in file, which `affectd check --print` shows as it is in force.
+  Built-in defaults, then the configuration file, then the environment, then --set; the later
+  goes before the earlier. `affectd check --defaults` prints the built-in file, which describes
+  every setting; `affectd check --print` prints what is in force and where it comes from.
 
 Environment:
-  AFFECTD_SECTION__NAME   a setting, with two underscores after the section: AFFECTD_MQTT__HOST=broker is mqtt.host.
-                          Texts are taken as they stand; lists are written as in TOML or JSON.
+  AFFECTD_SECTION__NAME   a setting, two underscores after its section: AFFECTD_MQTT__HOST=broker
+                          sets mqtt.host. Texts are taken as they stand, lists are written as in
+                          TOML or JSON.
   AFFECTD_LOG             what is logged: error, warn, info, debug or trace
   NO_COLOR                no colours on the terminal
 
@@ -279,5 +281,6 @@ Examples:
   affectd probe                                which cameras are there, and what would be chosen?
   affectd check                                is everything ready?
   affectd check --print --set mqtt.tls=true    which settings would be in force?
+  affectd check --defaults > affectd.toml      a file to begin with
   affectd model verify                         are the models intact, and how fast are they?
 ";

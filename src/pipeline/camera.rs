@@ -6,7 +6,7 @@ use super::{Figures, Sink};
 use crate::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Slot, Source},
     error::{Exit, Failure},
-    publish::CameraStatus,
+    publish::payload::CameraStatus,
     shutdown::Shutdown,
 };
 

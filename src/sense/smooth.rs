@@ -79,8 +79,8 @@ impl Smoother {
             gap_s,
             ..
         } = self.settings;
-        // `max` also turns a quality that is not a number into the least weight.
-        let weight = f64::from(quality.max(MIN_WEIGHT).min(1.0));
+        let quality = if quality.is_nan() { 0.0 } else { quality };
+        let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
         let gap = f64::from(gap_s);
 
         if let Some(probabilities) = reading.probabilities.and_then(distribution) {
