@@ -1,6 +1,9 @@
 //! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
 
-mod common;
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/models.rs"]
+mod models;
 
 use std::{
     sync::{
@@ -15,10 +18,15 @@ use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
+    config::{self, Override, Sources},
     error::{Exit, Failure},
+    model::Catalogue,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
-    sense::face::{Event, Report},
+    sense::{
+        Sensor,
+        face::{Event, Report},
+    },
     shutdown::Shutdown,
 };
 
@@ -102,13 +110,23 @@ impl Sink for Notes {
     }
 }
 
+/// The shipped detectors with the tiny expression network.
+fn sensor() -> Sensor {
+    let folder = models::folder();
+    let model = Override { option: "--set".into(), key: "expression.model".into(), value: models::TINY.into() };
+    let sources = Sources { file: Some("/dev/null".into()), environment: Vec::new(), options: vec![model] };
+    let settings = config::load(&sources).unwrap().settings;
+    let catalogue = Catalogue::open(folder.path()).unwrap();
+    Sensor::open(&settings, &catalogue).unwrap().0
+}
+
 /// Runs a script to its end.
 fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let figures = Arc::new(Figures::new());
     let parts = Parts {
         opener: Box::new(Script { acts: acts.to_vec().into_iter(), clock: clock.clone() }),
-        sensor: common::tiny_sensor(),
+        sensor: sensor(),
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
