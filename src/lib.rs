@@ -11,5 +11,7 @@ pub mod health;
 pub mod infer;
 pub mod model;
 pub mod picture;
+pub mod pipeline;
+pub mod publish;
 pub mod sense;
 pub mod shutdown;

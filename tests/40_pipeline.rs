@@ -17,7 +17,7 @@ use affectd::{
     cmd::clip,
     error::{Exit, Failure},
     pipeline::{self, Figures, Parts, Sink},
-    publish::{CameraStatus, HealthPayload},
+    publish::payload::{CameraStatus, HealthPayload},
     sense::face::{Event, Report},
     shutdown::Shutdown,
 };

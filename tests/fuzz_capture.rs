@@ -10,7 +10,7 @@ use affectd::{
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
 fn jpeg() -> Vec<u8> {
-    let rgb: Vec<u8> = (0..48 * 40 * 3).map(|i| (i * i >> 4) as u8).collect();
+    let rgb: Vec<u8> = (0..48 * 40 * 3).map(|i| ((i * i) >> 4) as u8).collect();
     let mut out = Vec::new();
     let encoded = JpegEncoder::new_with_quality(&mut out, 80).encode(&rgb, 48, 40, ExtendedColorType::Rgb8);
     assert!(encoded.is_ok());

@@ -76,11 +76,6 @@ impl Slot {
         }
     }
 
-    /// Empties the slot: what it held is no longer wanted.
-    pub fn clear(&self) {
-        self.lock().full = false;
-    }
-
     /// Wakes the reader for the last time.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -124,9 +119,6 @@ mod tests {
         assert_eq!((frame.sequence, frame.data[0]), (3, 3));
         assert_eq!(slot.dropped(), 2);
         assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
-        slot.put(&mut numbered(4));
-        slot.clear();
-        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Timeout);
     }
 
     #[test]

@@ -55,14 +55,19 @@ impl Outcome {
 pub fn bench(mut sensor: Sensor, seconds: f32, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
     let mut outcomes = Vec::new();
+    let mut camera = Duration::ZERO;
     for layout in LAYOUTS {
         let frames = frames(layout).map_err(software)?;
         // The first round fills caches and buffers.
-        measure(&mut sensor, &frames, layout, Duration::ZERO).map_err(software)?;
+        measure(&mut sensor, &frames, layout, Duration::ZERO, &mut camera).map_err(software)?;
         let time = Duration::from_secs_f32(seconds);
-        outcomes.push(measure(&mut sensor, &frames, layout, time).map_err(software)?);
+        outcomes.push(measure(&mut sensor, &frames, layout, time, &mut camera).map_err(software)?);
     }
-    let written = if json { write_json(out, &outcomes) } else { write_text(out, &outcomes) };
+    let written = if json {
+        write_json(out, &outcomes)
+    } else {
+        write_text(out, &outcomes)
+    };
     written.map_err(|error| software(error.into()))
 }
 
@@ -101,28 +106,30 @@ fn yuyv(picture: &Picture) -> Vec<u8> {
         .collect()
 }
 
-/// Plays `frames` round and round for `time`, but at least once.
+/// Plays `frames` round and round for `time`, but at least once. `camera` is the frames' own clock.
 fn measure(
     sensor: &mut Sensor,
     frames: &[Frame],
     layout: PixelFormat,
     time: Duration,
+    camera: &mut Duration,
 ) -> anyhow::Result<Outcome> {
     let mut decoder = Decoder::default();
     let mut picture = Picture::default();
     let mut times = StageTimes::new(Duration::MAX);
-    sensor.reset();
     let progress = progress(layout, time);
     let networks_before = sensor.network_time();
     let start = Instant::now();
     let mut count = 0_u64;
     'playing: loop {
         for frame in frames {
-            let captured = Duration::from_secs_f64(count as f64 / f64::from(CAMERA_RATE));
+            *camera += Duration::from_secs_f32(1.0 / CAMERA_RATE);
             let begun = Instant::now();
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
-            sensor.sense(&picture, captured, &mut |stage, took| times.record(Duration::ZERO, stage, took))?;
+            sensor.sense(&picture, *camera, &mut |stage, took| {
+                times.record(Duration::ZERO, stage, took)
+            })?;
             times.record(Duration::ZERO, Stage::Total, begun.elapsed());
             count += 1;
             if count >= frames.len() as u64 && start.elapsed() >= time {
@@ -134,14 +141,25 @@ fn measure(
     let elapsed = start.elapsed();
     progress.finish_and_clear();
     let networks = sensor.network_time() - networks_before;
-    let stages =
-        Stage::ALL.into_iter().filter_map(|s| Some((s, times.summary(Duration::ZERO, s)?))).collect();
-    Ok(Outcome { layout, frames: count, elapsed, networks, stages })
+    let stages = Stage::ALL
+        .into_iter()
+        .filter_map(|s| Some((s, times.summary(Duration::ZERO, s)?)))
+        .collect();
+    Ok(Outcome {
+        layout,
+        frames: count,
+        elapsed,
+        networks,
+        stages,
+    })
 }
 
 fn progress(layout: PixelFormat, time: Duration) -> ProgressBar {
-    let target =
-        if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(time.as_millis() as u64), target);
     if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {eta}") {
         bar.set_style(style);
@@ -165,7 +183,11 @@ fn write_text(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
         table::stages(out, &outcome.stages)?;
         writeln!(out)?;
     }
-    writeln!(out, "RSS {:.0} MB", Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6)
+    writeln!(
+        out,
+        "RSS {:.0} MB",
+        Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6
+    )
 }
 
 fn write_json(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {

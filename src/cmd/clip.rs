@@ -22,7 +22,11 @@ const START: &[u8] = &[0xff, 0xd8, 0xff];
 
 /// The clip's pictures, in order.
 pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
-    let mut starts = CLIP.windows(START.len()).enumerate().filter(|(_, at)| *at == START).map(|(index, _)| index);
+    let mut starts = CLIP
+        .windows(START.len())
+        .enumerate()
+        .filter(|(_, at)| *at == START)
+        .map(|(index, _)| index);
     let mut next = starts.next();
     std::iter::from_fn(move || {
         let start = next?;
@@ -36,7 +40,15 @@ pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
 pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
     let (width, height) = SIZE;
     let data = picture.to_vec();
-    Frame { data, format: PixelFormat::Mjpeg, width, height, stride: 0, sequence, captured }
+    Frame {
+        data,
+        format: PixelFormat::Mjpeg,
+        width,
+        height,
+        stride: 0,
+        sequence,
+        captured,
+    }
 }
 
 /// Opens the clip as a camera that plays it in real time, once.
@@ -56,9 +68,21 @@ impl Opener for ClipOpener {
     fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
         let (width, height) = SIZE;
         let format = PixelFormat::Mjpeg;
-        let stream = Stream { name: "the bundled clip".into(), format, width, height, rate: Some(RATE) };
+        let stream = Stream {
+            name: "the bundled clip".into(),
+            format,
+            width,
+            height,
+            rate: Some(RATE),
+        };
         let started = self.clock.now();
-        Ok(Box::new(Playing { clock: self.clock.clone(), pictures: Box::new(pictures()), stream, started, shown: 0 }))
+        Ok(Box::new(Playing {
+            clock: self.clock.clone(),
+            pictures: Box::new(pictures()),
+            stream,
+            started,
+            shown: 0,
+        }))
     }
 }
 

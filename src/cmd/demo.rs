@@ -14,7 +14,7 @@ use crate::{
     error::{Exit, Failure},
     health::{Board, Stage},
     pipeline::{self, Figures, Parts, Sink},
-    publish::{CameraStatus, HealthPayload},
+    publish::payload::{CameraStatus, HealthPayload},
     sense::{
         Sensor,
         face::{Event, Report, TrackedFace},
@@ -30,7 +30,10 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let screen = Arc::new(Screen::default());
     let figures = Arc::new(Figures::new());
-    println!("The bundled clip, 12 seconds of two public-domain portraits, through {}:", settings.expression.model);
+    println!(
+        "The bundled clip, 12 seconds of two public-domain portraits, through {}:",
+        settings.expression.model
+    );
     let parts = Parts {
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
@@ -50,10 +53,17 @@ fn close(figures: &Figures, now: Duration, seconds: f32) -> std::io::Result<()> 
     let mut out = std::io::stdout().lock();
     let frames = figures.sensed_frames();
     let rss = Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6;
-    writeln!(out, "\nframes {frames}   faces {}   fps {:.1}   RSS {rss:.0} MB", figures.faces(), frames as f32 / seconds)?;
+    writeln!(
+        out,
+        "\nframes {frames}   faces {}   fps {:.1}   RSS {rss:.0} MB",
+        figures.faces(),
+        frames as f32 / seconds
+    )?;
     let mut times = figures.stages();
-    let rows: Vec<_> =
-        Stage::ALL.into_iter().filter_map(|stage| Some((stage, times.summary(now, stage)?))).collect();
+    let rows: Vec<_> = Stage::ALL
+        .into_iter()
+        .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
+        .collect();
     table::stages(&mut out, &rows)
 }
 
@@ -99,7 +109,9 @@ impl Sink for Screen {
             match event {
                 Event::Appeared { track } => println!("face {track} appeared"),
                 Event::Left { track, seconds } => println!("face {track} left after {seconds:.1} s"),
-                Event::Changed { track, from, to } => println!("face {track}: {} -> {}", from.name(), to.name()),
+                Event::Changed { track, from, to } => {
+                    println!("face {track}: {} -> {}", from.name(), to.name())
+                }
             }
         }
     }
@@ -112,11 +124,22 @@ impl Sink for Screen {
 /// One line for a face: label, its probability as a bar, valence, arousal, width.
 fn describe(face: &TrackedFace, line: &mut String) {
     let Some(smoothed) = face.smoothed else { return };
-    let best = smoothed.reading.probabilities.map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
+    let best = smoothed
+        .reading
+        .probabilities
+        .map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
     let bar = "█".repeat((best * 20.0).round() as usize);
     // Writing to a String cannot fail.
-    let _ = write!(line, "  face {:<3} {:<10} {best:.2} {bar:<20}", face.track, smoothed.label.name());
-    for (name, value) in [("valence", smoothed.reading.valence), ("arousal", smoothed.reading.arousal)] {
+    let _ = write!(
+        line,
+        "  face {:<3} {:<10} {best:.2} {bar:<20}",
+        face.track,
+        smoothed.label.name()
+    );
+    for (name, value) in [
+        ("valence", smoothed.reading.valence),
+        ("arousal", smoothed.reading.arousal),
+    ] {
         if let Some(value) = value {
             let _ = write!(line, "  {name} {value:+.2}");
         }

@@ -1,10 +1,15 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
+pub mod bench;
 pub mod check;
+pub mod clip;
+pub mod demo;
 mod logging;
 pub mod model;
 mod output;
 pub mod probe;
+pub mod run;
+mod table;
 
 use std::{
     io::{self, Write as _},
@@ -19,6 +24,9 @@ use output::Output;
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
+    model::{Catalogue, Manifest},
+    sense::Sensor,
+    shutdown::Shutdown,
 };
 
 /// The command line of `affectd`.
@@ -62,6 +70,11 @@ struct Global {
 /// A new subcommand takes three lines: its module above, its variant here, its call in [`Cli::run`].
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the daemon
+    ///
+    /// Publishes what the camera's faces show, to the broker of mqtt.host or, without one, to standard output as JSON lines, until
+    /// SIGTERM or SIGINT. A camera or a broker that goes is waited for.
+    Run,
     Check(check::Arguments),
     /// Lists cameras, what they offer, and what would be chosen and why
     Probe {
@@ -69,9 +82,26 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measures what each stage of a frame's way takes on this machine
+    ///
+    /// The bundled clip goes through decoding and sensing in one thread as fast as it can, once as YUYV and once as MJPEG,
+    /// the layouts that cameras deliver most.
+    Bench {
+        /// Measures each layout for so many seconds
+        #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+        seconds: f32,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Proves models and measures their accuracy
     #[command(subcommand)]
     Model(Model),
+    /// Plays the bundled clip through the whole line
+    ///
+    /// Twelve seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
+    /// Needs no camera and no broker.
+    Demo,
 }
 
 #[derive(Debug, Subcommand)]
@@ -113,9 +143,23 @@ impl Cli {
     fn dispatch(self, out: &mut dyn io::Write) -> Result<(), Failure> {
         let Self { global, command } = self;
         match command {
+            Command::Run => {
+                let settings = global.settings()?;
+                let (sensor, manifest) = open_sensor(&settings)?;
+                run::run(&settings, sensor, &manifest, stop_on_signals()?)
+            }
             Command::Check(arguments) => check::check(global.load(), &arguments, out),
             Command::Probe { json } => probe::probe(&global.settings()?, json, out)
                 .map_err(|error| Failure::new(Exit::Camera, error)),
+            Command::Bench { seconds, json } => {
+                let (sensor, _) = open_sensor(&global.settings()?)?;
+                bench::bench(sensor, seconds, json, out)
+            }
+            Command::Demo => {
+                let settings = global.settings()?;
+                let (sensor, _) = open_sensor(&settings)?;
+                demo::demo(&settings, sensor, stop_on_signals()?)
+            }
             Command::Model(Model::Verify { names }) => {
                 model::verify(&global.settings()?.models_dir()?, &names, out)
             }
@@ -123,6 +167,25 @@ impl Cli {
                 model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
             }
         }
+    }
+}
+
+/// Opens the models that the settings name.
+fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
+    let catalogue =
+        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+fn stop_on_signals() -> Result<Shutdown, Failure> {
+    Shutdown::on_signals().map_err(|error| Failure::new(Exit::Software, error))
+}
+
+/// A measuring time that ends.
+fn seconds(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("allowed: a number from 0 to 3600, in seconds".to_owned()),
     }
 }
 

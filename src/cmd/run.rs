@@ -4,11 +4,79 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     capture,
+    category::Category,
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
+    model::Manifest,
     pipeline::{self, Figures, Parts, Sink},
-    publish::{Identity, Publisher},
-    sense::Sensor,
+    publish::{
+        Identity, Publisher,
+        payload::{CameraStatus, HealthPayload},
+    },
+    sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
+
+/// Runs until a signal or the end of a finite source.
+///
+/// # Errors
+/// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
+pub fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let opener =
+        capture::opener(&settings.camera, clock.clone()).map_err(|error| Failure::new(Exit::Config, error))?;
+    let identity = identity(settings, manifest)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        device = identity.device,
+        model = identity.model,
+        boot = identity.boot,
+        "starting"
+    );
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, clock.clone())
+        .map_err(|error| Failure::new(error.exit(), error))?;
+    let parts = Parts {
+        opener,
+        sensor,
+        sink: Arc::new(publisher),
+        clock,
+        shutdown,
+        health_every: Duration::from_secs_f32(settings.mqtt.health_s),
+    };
+    let result = pipeline::run(parts, &Arc::new(Figures::new()));
+    // Whatever ended the run: subscribers hear of it.
+    thread.stop();
+    result
+}
+
+/// Who publishes: this device with this model.
+fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
+    let expression = manifest.expression().map_err(|error| Failure::new(Exit::Input, error))?;
+    let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
+    let valence_arousal = expression.valence_arousal.is_some();
+    let sha256 = manifest.sha256.to_string();
+    Ok(Identity::new(&settings.device_name(), &manifest.name, &sha256, &categories, valence_arousal))
+}
+
+impl Sink for Publisher {
+    fn report(&self, report: &Report) {
+        Publisher::report(self, report);
+    }
+
+    fn camera(&self, status: CameraStatus, reason: &str) {
+        Publisher::camera(self, status, reason);
+    }
+
+    fn health(&self, health: &HealthPayload) {
+        Publisher::health(self, health);
+    }
+
+    fn private(&self) -> bool {
+        self.privacy()
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.fatal().map(|error| Failure::new(error.exit(), error))
+    }
+}

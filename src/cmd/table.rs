@@ -13,7 +13,11 @@ use crate::health::{Stage, Summary};
 /// # Errors
 /// When `out` cannot be written.
 pub fn stages(out: &mut dyn Write, rows: &[(Stage, Summary)]) -> io::Result<()> {
-    writeln!(out, "{:<10}{:>8}{:>10}{:>10}{:>10}{:>10}", "stage", "count", "p50 ms", "p95 ms", "p99 ms", "max ms")?;
+    writeln!(
+        out,
+        "{:<10}{:>8}{:>10}{:>10}{:>10}{:>10}",
+        "stage", "count", "p50 ms", "p95 ms", "p99 ms", "max ms"
+    )?;
     for (stage, summary) in rows {
         let mut line = format!("{:<10}{:>8}", stage.name(), summary.count);
         for time in [summary.p50, summary.p95, summary.p99, summary.max] {

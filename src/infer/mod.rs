@@ -1,5 +1,6 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
+mod innermost;
 mod network;
 
 pub use network::{InferError, Network, Output, OutputInfo};

@@ -1,7 +1,7 @@
 //! One ONNX network with a fixed input shape, ready to run in the calling thread.
 
 use std::{
-    fs,
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -14,6 +14,8 @@ use tract_onnx::{
     },
     tract_hir::infer::Factoid,
 };
+
+use super::innermost::normalise_along_memory;
 
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -92,23 +94,23 @@ impl Network {
     /// # Errors
     /// [`InferError::Read`] or [`InferError::Unusable`].
     pub fn load(path: &Path, shape: &[usize]) -> Result<Self, InferError> {
-        let bytes = fs::read(path).map_err(|source| InferError::Read {
+        let mut file = File::open(path).map_err(|source| InferError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::prepare(&bytes, shape).map_err(|error| InferError::Unusable {
+        Self::prepare(&mut file, shape).map_err(|error| InferError::Unusable {
             path: path.to_owned(),
             shape: shape.to_vec(),
             reason: format!("{error:#}"),
         })
     }
 
-    fn prepare(mut bytes: &[u8], shape: &[usize]) -> Result<Self, TractError> {
+    fn prepare(file: &mut File, shape: &[usize]) -> Result<Self, TractError> {
         // Shapes noted in the file belong to the size it was exported at; ours may be another.
         let onnx = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_value_info(true);
-        let proto = onnx.proto_model_for_read(&mut bytes)?;
+        let proto = onnx.proto_model_for_read(file)?;
         let names: Vec<String> = proto
             .graph
             .iter()
@@ -144,9 +146,10 @@ impl Network {
             return Err(TractError::msg(format!("its input has {rank} dimensions")));
         }
 
-        let model = model
+        let mut model = model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
             .into_optimized()?;
+        normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {
             let fact = model.output_fact(index)?;
@@ -233,6 +236,8 @@ impl Network {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+
     use super::*;
 
     fn tiny(name: &str) -> PathBuf {

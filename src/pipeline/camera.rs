@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Figures, Sink};
 use crate::{
-    capture::{CaptureError, CaptureKind, Frame, Slot, Opener, Source},
+    capture::{CaptureError, CaptureKind, Frame, Opener, Slot, Source},
     error::{Exit, Failure},
-    publish::CameraStatus,
+    publish::payload::CameraStatus,
     shutdown::Shutdown,
 };
 
@@ -114,11 +114,19 @@ struct StatusLog<'a> {
 
 impl<'a> StatusLog<'a> {
     fn new(sink: &'a dyn Sink, figures: &'a Figures) -> Self {
-        Self { sink, figures, last: None }
+        Self {
+            sink,
+            figures,
+            last: None,
+        }
     }
 
     fn enter(&mut self, status: CameraStatus, reason: &str) {
-        if self.last.as_ref().is_some_and(|(was, why)| *was == status && why == reason) {
+        if self
+            .last
+            .as_ref()
+            .is_some_and(|(was, why)| *was == status && why == reason)
+        {
             return;
         }
         match status {
@@ -134,13 +142,21 @@ impl<'a> StatusLog<'a> {
 
 fn describe(source: &dyn Source) -> String {
     let stream = source.stream();
-    let rate = stream.rate.map_or(String::new(), |rate| format!(" at {rate:.1}/s"));
-    format!("{}: {} {}x{}{rate}", stream.name, stream.format, stream.width, stream.height)
+    let rate = stream
+        .rate
+        .map_or(String::new(), |rate| format!(" at {rate:.1}/s"));
+    format!(
+        "{}: {} {}x{}{rate}",
+        stream.name, stream.format, stream.width, stream.height
+    )
 }
 
 /// Failures that a second attempt a moment later will not mend; systemd tries again with its own backoff.
 fn is_hopeless(kind: CaptureKind) -> bool {
-    matches!(kind, CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported)
+    matches!(
+        kind,
+        CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported
+    )
 }
 
 fn status_of(kind: CaptureKind) -> CameraStatus {

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use crate::health::{Stage, StageTimes};
+use crate::{
+    health::{Board, Stage, StageTimes},
+    publish::payload::{HealthPayload, Rounded, StageLatency},
+};
 
 /// How far back the latency figures reach, at least.
 const WINDOW: Duration = Duration::from_secs(120);
@@ -77,6 +80,31 @@ impl Figures {
     /// The latency histograms.
     pub fn stages(&self) -> MutexGuard<'_, StageTimes> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The health message: `fps` over the last interval, `drops` since the start.
+    pub(super) fn health(&self, fps: f32, drops: u64, board: Board, now: Duration) -> HealthPayload {
+        let mut times = self.stages();
+        let latency = Stage::ALL.into_iter().filter_map(|stage| {
+            let summary = times.summary(now, stage)?;
+            let milliseconds = |time: Duration| Rounded(time.as_secs_f32() * 1e3);
+            let [p50, p95, p99] = [summary.p50, summary.p95, summary.p99].map(milliseconds);
+            Some(StageLatency {
+                stage: stage.name(),
+                p50,
+                p95,
+                p99,
+            })
+        });
+        HealthPayload {
+            fps: Rounded(fps),
+            drops,
+            latency: latency.collect(),
+            temperature: board.temperature_c.map(Rounded),
+            throttled: board.throttled,
+            rss: board.rss_bytes.unwrap_or(0),
+            uptime: now.as_secs(),
+        }
     }
 
     pub(super) fn count_captured(&self) {

@@ -14,7 +14,7 @@ pub use figures::Figures;
 pub use sink::Sink;
 
 use crate::{
-    capture::{Slot, Opener},
+    capture::{Opener, Slot},
     clock::Clock,
     error::{Exit, Failure},
     health::{Board, Watchdog},
@@ -50,23 +50,48 @@ pub struct Parts {
 /// [`Failure`] with the exit code for the process.
 pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
     let slot = Arc::new(Slot::new());
-    let Parts { opener, sensor, sink, clock, shutdown, health_every } = parts;
+    let Parts {
+        opener,
+        sensor,
+        sink,
+        clock,
+        shutdown,
+        health_every,
+    } = parts;
 
     let capture = {
         let (slot, sink, figures, shutdown) = (slot.clone(), sink.clone(), figures.clone(), shutdown.clone());
         spawn("capture", move || {
-            camera::CameraLoop { opener, slot: &slot, sink: &*sink, figures: &figures, shutdown: &shutdown }.run()
+            camera::CameraLoop {
+                opener,
+                slot: &slot,
+                sink: &*sink,
+                figures: &figures,
+                shutdown: &shutdown,
+            }
+            .run()
         })?
     };
     let sensing = {
         let (slot, sink, figures, clock) = (slot.clone(), sink.clone(), figures.clone(), clock.clone());
         spawn("sense", move || {
-            sense::SenseLoop { sensor, slot: &slot, sink: &*sink, figures: &figures, clock }.run()
+            sense::SenseLoop {
+                sensor,
+                slot: &slot,
+                sink: &*sink,
+                figures: &figures,
+                clock,
+            }
+            .run()
         })?
     };
 
     let mut supervisor = Supervisor::new(&*sink, figures, &*clock, health_every);
-    let watched = supervisor.watch(&shutdown, || capture.is_finished() || sensing.is_finished(), &slot);
+    let watched = supervisor.watch(
+        &shutdown,
+        || capture.is_finished() || sensing.is_finished(),
+        &slot,
+    );
     let capture_ended = capture.is_finished();
     shutdown.raise();
     // A finite source ends by closing the slot; its last frame is still to be sensed.
@@ -81,13 +106,19 @@ pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
 type Worker = thread::JoinHandle<Result<(), Failure>>;
 
 fn spawn(name: &str, body: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<Worker, Failure> {
-    thread::Builder::new().name(name.into()).spawn(body).map_err(|error| Failure::new(Exit::Software, error))
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|error| Failure::new(Exit::Software, error))
 }
 
 fn join(worker: Worker) -> Result<(), Failure> {
     let name = worker.thread().name().unwrap_or("?").to_owned();
     worker.join().unwrap_or_else(|_| {
-        Err(Failure::new(Exit::Software, anyhow::anyhow!("the {name} thread panicked; its message stands above")))
+        Err(Failure::new(
+            Exit::Software,
+            anyhow::anyhow!("the {name} thread panicked; its message stands above"),
+        ))
     })
 }
 
@@ -119,7 +150,14 @@ struct Supervisor<'a> {
 impl<'a> Supervisor<'a> {
     fn new(sink: &'a dyn Sink, figures: &'a Figures, clock: &'a dyn Clock, health_every: Duration) -> Self {
         let watchdog = Watchdog::from_environment();
-        Self { sink, figures, clock, watchdog, health_every, reported: (clock.now(), 0) }
+        Self {
+            sink,
+            figures,
+            clock,
+            watchdog,
+            health_every,
+            reported: (clock.now(), 0),
+        }
     }
 
     /// Returns when shutdown is raised, a thread has ended, or the sink has given up.
@@ -130,13 +168,15 @@ impl<'a> Supervisor<'a> {
                 return Err(failure);
             }
             let now = self.clock.now();
-            self.watchdog.feed(now, self.figures.sensed_frames(), !self.figures.is_sensing());
+            self.watchdog
+                .feed(now, self.figures.sensed_frames(), !self.figures.is_sensing());
             let since = now.saturating_sub(self.reported.0);
             if since >= self.health_every {
                 let sensed = self.figures.sensed_frames();
                 let fps = (sensed - self.reported.1) as f32 / since.as_secs_f32();
                 self.reported = (now, sensed);
-                self.sink.health(&self.figures.health(fps, slot.dropped(), Board::read(), now));
+                self.sink
+                    .health(&self.figures.health(fps, slot.dropped(), Board::read(), now));
             }
         }
         self.watchdog.stopping();

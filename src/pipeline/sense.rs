@@ -43,7 +43,8 @@ impl SenseLoop<'_> {
                 continue;
             }
             let start = self.clock.now();
-            self.figures.stage(start, Stage::Wait, start.saturating_sub(frame.captured));
+            self.figures
+                .stage(start, Stage::Wait, start.saturating_sub(frame.captured));
             if let Err(error) = decoder.decode(&frame, &mut picture) {
                 self.figures.count_corrupt();
                 if !undecodable {
@@ -53,16 +54,21 @@ impl SenseLoop<'_> {
                 continue;
             }
             undecodable = false;
-            self.figures.stage(start, Stage::Decode, self.clock.now().saturating_sub(start));
+            self.figures
+                .stage(start, Stage::Decode, self.clock.now().saturating_sub(start));
             let report = self
                 .sensor
-                .sense(&picture, frame.captured, &mut |stage, took| self.figures.stage(start, stage, took))
+                .sense(&picture, frame.captured, &mut |stage, took| {
+                    self.figures.stage(start, stage, took)
+                })
                 .map_err(|error| Failure::new(Exit::Software, error))?;
             let sensed = self.clock.now();
             self.sink.report(report);
             let done = self.clock.now();
-            self.figures.stage(done, Stage::Publish, done.saturating_sub(sensed));
-            self.figures.stage(done, Stage::Total, done.saturating_sub(frame.captured));
+            self.figures
+                .stage(done, Stage::Publish, done.saturating_sub(sensed));
+            self.figures
+                .stage(done, Stage::Total, done.saturating_sub(frame.captured));
             self.figures.count_sensed(report.faces.len());
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Failure,
-    publish::{CameraStatus, HealthPayload},
+    publish::payload::{CameraStatus, HealthPayload},
     sense::face::Report,
 };
 

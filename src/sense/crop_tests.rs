@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::sense::{face::Landmarks, square::TEMPLATE};
 
 const SIDE: usize = 24;
 
@@ -95,8 +96,8 @@ fn pattern(at: Point) -> [f32; 3] {
     [wave(5.0, 2.0), wave(-3.0, 6.0), wave(4.0, -5.0)]
 }
 
-fn crop(cropper: &Cropper, picture: &Picture, landmarks: &Landmarks) -> (Vec<f32>, f32) {
-    let mut numbers = vec![f32::NAN; SIDE * SIDE * cropper.colour.channels()];
+fn crop(cropper: &mut Cropper, picture: &Picture, landmarks: &Landmarks) -> (Vec<f32>, f32) {
+    let mut numbers = vec![f32::NAN; SIDE * SIDE * cropper.target.colour.channels()];
     let square = FaceSquare::fit(landmarks).unwrap();
     let quality = cropper.face(picture, &square, &mut numbers);
     (numbers, quality)
@@ -149,7 +150,7 @@ proptest! {
     ) {
         let pose = pose(x, y, side, roll);
         let picture = picture(320, 240, |x, y| pattern(pose.find(x, y)));
-        let (found, _) = crop(&cropper(Colour::Rgb, Layout::Nhwc), &picture, &pose.landmarks());
+        let (found, _) = crop(&mut cropper(Colour::Rgb, Layout::Nhwc), &picture, &pose.landmarks());
         let expected: Vec<f32> = (0..SIDE * SIDE)
             .flat_map(|index| {
                 let at = |k: usize| (k as f32 + 0.5) / SIDE as f32;
@@ -158,6 +159,29 @@ proptest! {
             .collect();
         let difference = largest_difference(&found, &expected);
         prop_assert!(difference < 0.03, "{difference}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_landmarks_and_no_picture_break_a_crop(
+        places in prop::array::uniform8(prop::num::f32::ANY), scale in -3_i32..9,
+        width in 0_u32..5, height in 0_u32..5,
+    ) {
+        // Any numbers at all, and numbers of one magnitude.
+        let tamed = places.map(|place| place.clamp(-1e30, 1e30) % 1.0 * 10.0_f32.powi(scale));
+        for [a, b, c, d, e, f, g, h] in [places, tamed] {
+            let at = |x, y| Point { x, y };
+            let landmarks = marks([at(a, b), at(c, d), at(e, f), at(g, h)]);
+            if let Some(square) = FaceSquare::fit(&landmarks) {
+                let mut numbers = vec![f32::NAN; SIDE * SIDE];
+                let quality = grey().face(&picture(width, height, |_, _| [0.5; 3]), &square, &mut numbers);
+                prop_assert!((0.0..=1.0).contains(&quality));
+                prop_assert!(numbers.iter().all(|number| (0.0..=0.51).contains(number)));
+            }
+        }
     }
 }
 
@@ -196,7 +220,7 @@ fn a_whole_picture_of_the_inputs_size_is_copied() {
 fn channels_and_layouts() {
     let pose = pose(60.0, 50.0, 70.0, 0.3);
     let picture = picture(120, 100, |x, y| pattern(pose.find(x, y)));
-    let of = |colour, layout| crop(&cropper(colour, layout), &picture, &pose.landmarks()).0;
+    let of = |colour, layout| crop(&mut cropper(colour, layout), &picture, &pose.landmarks()).0;
     let rgb = of(Colour::Rgb, Layout::Nchw);
     let plane = SIDE * SIDE;
     let [r, g, b] = [&rgb[..plane], &rgb[plane..2 * plane], &rgb[2 * plane..]];
@@ -218,8 +242,8 @@ fn a_grey_model_sees_a_colour_photograph_as_its_grey_version() {
         let [r, g, b] = pattern(pose.find(x, y));
         [0.299 * r + 0.587 * g + 0.114 * b; 3]
     };
-    let (from_colour, quality) = crop(&grey(), &colour, &pose.landmarks());
-    let (from_grey, grey_quality) = crop(&grey(), &picture(120, 100, luma), &pose.landmarks());
+    let (from_colour, quality) = crop(&mut grey(), &colour, &pose.landmarks());
+    let (from_grey, grey_quality) = crop(&mut grey(), &picture(120, 100, luma), &pose.landmarks());
     assert!(largest_difference(&from_colour, &from_grey) < 1.5 / 255.0);
     assert!((quality - grey_quality).abs() < 0.05);
 }
@@ -241,7 +265,7 @@ fn a_large_face_does_not_alias() {
     // Pixels alternate between black and white; every other one sampled would give black, white or bands.
     let checks = picture(480, 480, |x, y| [((x as u32 + y as u32) % 2) as f32; 3]);
     for roll in [0.0, 0.4] {
-        let (numbers, _) = crop(&grey(), &checks, &pose(240.0, 240.0, 240.0, roll).landmarks());
+        let (numbers, _) = crop(&mut grey(), &checks, &pose(240.0, 240.0, 240.0, roll).landmarks());
         let worst = numbers
             .iter()
             .fold(0.0_f32, |worst, value| worst.max((value - 0.5).abs()));
@@ -254,8 +278,8 @@ fn without_alignment_the_square_stands_upright_in_the_same_place() {
     let pose = pose(60.0, 50.0, 48.0, 0.7);
     // Brighter to the right, whatever the face's roll.
     let picture = picture(120, 100, |x, _| [x / 120.0; 3]);
-    let cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.0, Align::None);
-    let (numbers, _) = crop(&cropper, &picture, &pose.landmarks());
+    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.0, Align::None);
+    let (numbers, _) = crop(&mut cropper, &picture, &pose.landmarks());
     for (index, value) in numbers.iter().enumerate() {
         let x = 60.0 + ((index % SIDE) as f32 + 0.5 - SIDE as f32 / 2.0) * 48.0 / SIDE as f32;
         assert!((value - x / 120.0).abs() < 0.01, "{index}: {value}");
@@ -266,8 +290,8 @@ fn without_alignment_the_square_stands_upright_in_the_same_place() {
 fn the_margin_widens_about_the_middle() {
     let pose = pose(60.0, 50.0, 48.0, 0.0);
     let picture = picture(120, 100, |x, _| [x / 120.0; 3]);
-    let cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.5, Align::Roll);
-    let (numbers, _) = crop(&cropper, &picture, &pose.landmarks());
+    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.5, Align::Roll);
+    let (numbers, _) = crop(&mut cropper, &picture, &pose.landmarks());
     // 72 pixels across 24: the first is the mean of 24 to 27.
     assert!((numbers[0] - 25.5 / 120.0).abs() < 0.005);
     assert!((numbers[SIDE - 1] - 94.5 / 120.0).abs() < 0.005);
@@ -276,7 +300,7 @@ fn the_margin_widens_about_the_middle() {
 #[test]
 fn edge_pixels_go_on_outside_the_picture() {
     let picture = picture(40, 40, |_, y| [if y < 1.0 { 0.8 } else { 0.2 }; 3]);
-    let (numbers, _) = crop(&grey(), &picture, &pose(20.0, 0.0, 24.0, 0.0).landmarks());
+    let (numbers, _) = crop(&mut grey(), &picture, &pose(20.0, 0.0, 24.0, 0.0).landmarks());
     assert!(
         numbers[..SIDE * 11]
             .iter()
@@ -287,7 +311,7 @@ fn edge_pixels_go_on_outside_the_picture() {
             .iter()
             .all(|value| (value - 0.2).abs() < 0.01)
     );
-    let (far, quality) = crop(&grey(), &picture, &pose(-500.0, 900.0, 24.0, 0.5).landmarks());
+    let (far, quality) = crop(&mut grey(), &picture, &pose(-500.0, 900.0, 24.0, 0.5).landmarks());
     assert!(far.iter().all(|value| (value - 0.2).abs() < 0.01));
     assert_eq!(quality, 0.0);
 }
@@ -304,7 +328,7 @@ fn stripes(pose: Pose, wavelength: f32) -> Picture {
 #[test]
 fn quality_falls_with_blur_size_and_the_picture_s_edge() {
     let near = pose(160.0, 120.0, 100.0, 0.1);
-    let quality = |pose: Pose, wavelength| crop(&grey(), &stripes(pose, wavelength), &pose.landmarks()).1;
+    let quality = |pose: Pose, wavelength| crop(&mut grey(), &stripes(pose, wavelength), &pose.landmarks()).1;
     let best = quality(near, 0.2);
     assert!(best > 0.95, "{best}");
     let few = quality(near, 0.4);
@@ -325,11 +349,11 @@ fn quality_is_blind_to_light() {
     let mut dim = bright.clone();
     let darker: Vec<u8> = bright.rgb().iter().map(|value| value / 3).collect();
     dim.reset(320, 240).copy_from_slice(&darker);
-    let (_, in_light) = crop(&grey(), &bright, &pose.landmarks());
-    let (_, in_shade) = crop(&grey(), &dim, &pose.landmarks());
+    let (_, in_light) = crop(&mut grey(), &bright, &pose.landmarks());
+    let (_, in_shade) = crop(&mut grey(), &dim, &pose.landmarks());
     assert!((in_light - in_shade).abs() < 0.03, "{in_light} {in_shade}");
     let flat = picture(320, 240, |_, _| [0.5; 3]);
-    assert_eq!(crop(&grey(), &flat, &pose.landmarks()).1, 0.0);
+    assert_eq!(crop(&mut grey(), &flat, &pose.landmarks()).1, 0.0);
 }
 
 #[test]
@@ -351,7 +375,7 @@ fn quality_falls_as_the_head_turns() {
     let pattern = stripes(pose(160.0, 120.0, 130.0, 0.0), 0.2);
     let qualities: Vec<f32> = [0.0_f32, 20.0, 40.0, 60.0, 80.0]
         .iter()
-        .map(|yaw| crop(&grey(), &pattern, &turned(yaw.to_radians())).1)
+        .map(|yaw| crop(&mut grey(), &pattern, &turned(yaw.to_radians())).1)
         .collect();
     assert!(qualities[0] > 0.9, "{qualities:?}");
     assert!(

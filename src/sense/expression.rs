@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    crop::{Cropper, FaceSquare},
+    crop::Cropper,
     face::{Landmarks, Probabilities, Reading},
+    square::FaceSquare,
 };
 use crate::{
     infer::{InferError, Network, Output},
@@ -53,7 +54,7 @@ impl Expression {
     ) -> Result<(Reading, f32), InferError> {
         let square = FaceSquare::fit(landmarks).ok_or(InferError::NoFace)?;
         let mut quality = 0.0;
-        let (cropper, contract) = (&self.cropper, &self.contract);
+        let (cropper, contract) = (&mut self.cropper, &self.contract);
         let reading = self.network.run(
             |input| quality = cropper.face(picture, &square, input),
             |outputs| read(contract, outputs),
@@ -66,7 +67,7 @@ impl Expression {
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
     pub fn classify_whole(&mut self, picture: &Picture) -> Result<Reading, InferError> {
-        let (cropper, contract) = (&self.cropper, &self.contract);
+        let (cropper, contract) = (&mut self.cropper, &self.contract);
         self.network.run(
             |input| cropper.whole(picture, input),
             |outputs| read(contract, outputs),

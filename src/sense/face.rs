@@ -83,7 +83,7 @@ pub struct TrackedFace {
     pub detection: Detection,
     /// Quality of the crop, 0 to 1: small, blurred or turned faces count less.
     pub quality: f32,
-    /// This frame's result; `None` where the face was followed but not classified in this frame.
+    /// The newest result before smoothing, of this frame or of an earlier one; `None` until the first classification.
     pub raw: Option<Reading>,
     /// The smoothed result; `None` until the first classification.
     pub smoothed: Option<Smoothed>,

@@ -1,5 +1,5 @@
-//! When to search the whole picture and when to look only where faces were: a search every so often and when a face
-//! got out of sight, and for every frame a cheap look at each face's own surroundings.
+//! Finds and follows faces: a search of the picture every so often and when a face got out of sight, and in every
+//! frame a cheap look at each face's own surroundings.
 
 use std::time::Duration;
 
@@ -7,23 +7,21 @@ use super::{
     detect::{DetectError, Detector, Found, NetworkDetector},
     face::{Detection, MAX_FACES},
     geometry::Rect,
+    search::{Cadence, Part, same_face},
     track::{MAX_DETECTIONS, Track, TrackEvents, Tracker},
 };
 use crate::{config::Detect, infer::InferError, model::Catalogue, picture::Picture};
 
-/// Side of the surroundings, in widths of the face's box.
-const SURROUNDINGS: f32 = 2.25;
-/// Two detections that share more than this (intersection over union) are one face, seen twice.
-const SAME_FACE: f32 = 0.3;
-/// A face out of sight brings a search at once, but not more often than so many times within the interval.
-const HURRY: u32 = 4;
+/// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this one, and
+/// larger ones at any (models/detectors.md).
+const SURROUNDINGS: f32 = 2.5;
 
 /// A piece of work of one update, for timing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// The followed faces were looked at, each on its own surroundings.
     Follow,
-    /// The whole picture was searched.
+    /// A part of the picture, or all of it, was searched.
     Search,
 }
 
@@ -43,9 +41,8 @@ pub struct Follower {
     search: Box<dyn Detector>,
     follow: Box<dyn Detector>,
     tracker: Tracker,
-    interval: Duration,
+    cadence: Cadence,
     min_face_px: f32,
-    searched: Option<Duration>,
     updated: Duration,
     found: Found,
     seen: heapless::Vec<Detection, MAX_DETECTIONS>,
@@ -73,9 +70,8 @@ impl Follower {
             search,
             follow,
             tracker: Tracker::new(Duration::from_secs_f32(settings.lost_s)),
-            interval: Duration::from_secs_f32(settings.interval_s),
+            cadence: Cadence::new(Duration::from_secs_f32(settings.interval_s)),
             min_face_px: settings.min_face_px,
-            searched: None,
             updated: Duration::ZERO,
             found: Found::new(),
             seen: heapless::Vec::new(),
@@ -106,14 +102,14 @@ impl Follower {
         }
         // What the follower saw comes first and keeps the places steady; a search only adds what is new.
         let starting = self.seen.len();
-        if self.search_is_due(out_of_sight, now) {
-            self.search.detect(picture, None, &mut self.found)?;
-            for face in &self.found {
-                if face.rect.width >= self.min_face_px {
-                    add(&mut self.seen, face);
-                }
-            }
-            self.searched = Some(now);
+        let quarters = Part::quarters_help(picture, self.search.as_ref());
+        if let Some(part) = self.cadence.next(now, out_of_sight, quarters) {
+            part.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
+            let mut index = 0;
+            self.seen.retain(|face| {
+                index += 1;
+                index <= starting || face.rect.width >= self.min_face_px
+            });
             done(Work::Search);
         }
         self.tracker.update(&self.seen, starting, now, &mut self.events);
@@ -131,6 +127,12 @@ impl Follower {
         self.tracker.faces().iter().map(followed).collect()
     }
 
+    /// Time spent inside the networks so far.
+    #[must_use]
+    pub fn network_time(&self) -> Duration {
+        self.search.network_time() + self.follow.network_time()
+    }
+
     /// Which faces appeared and left in the last update.
     #[must_use]
     pub fn events(&self) -> &TrackEvents {
@@ -146,20 +148,16 @@ impl Follower {
                 Some(&surroundings(&track.expected(now))),
                 &mut self.found,
             )?;
-            for face in &self.found {
-                add(&mut self.seen, face);
+            // Other faces in the surroundings have tracks of their own, or wait for the next search.
+            let fitting = self.found.iter().filter(|face| track.fits(face, now));
+            let mut in_sight = false;
+            for face in fitting {
+                in_sight = true;
+                merge(&mut self.seen, face);
             }
-            out_of_sight |=
-                track.seen == self.updated && !self.found.iter().any(|face| track.fits(face, now));
+            out_of_sight |= track.seen == self.updated && !in_sight;
         }
         Ok(out_of_sight)
-    }
-
-    fn search_is_due(&self, out_of_sight: bool, now: Duration) -> bool {
-        self.searched.is_none_or(|searched| {
-            let since = now.saturating_sub(searched);
-            since >= self.interval || (out_of_sight && since >= self.interval / HURRY)
-        })
     }
 }
 
@@ -175,10 +173,14 @@ fn surroundings(face: &Rect) -> Rect {
     }
 }
 
-/// Adds a detection, unless the face is there already.
-fn add(seen: &mut heapless::Vec<Detection, MAX_DETECTIONS>, face: &Detection) {
-    if seen.iter().all(|other| other.rect.iou(&face.rect) < SAME_FACE) {
-        let _ = seen.push(*face); // a full list holds the better ones
+/// Adds a detection; of two of the same face, seen from two tracks, the better one stays.
+fn merge(seen: &mut heapless::Vec<Detection, MAX_DETECTIONS>, face: &Detection) {
+    match seen.iter_mut().find(|other| same_face(other, face)) {
+        Some(other) if other.score < face.score => *other = *face,
+        Some(_) => {}
+        None => {
+            let _ = seen.push(*face); // there is room for one a track and more
+        }
     }
 }
 

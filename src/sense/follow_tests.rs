@@ -34,18 +34,27 @@ impl World {
 }
 
 /// Sees every face whose centre lies in the region, if it is at least so wide.
-struct Fake(Arc<World>, f32);
+struct Fake {
+    world: Arc<World>,
+    narrowest: f32,
+    follows: bool,
+}
 
 impl Detector for Fake {
+<<<<<<< HEAD
+    fn input_size(&self) -> (usize, usize) {
+        (320, 256)
+=======
     fn network_time(&self) -> Duration {
         Duration::ZERO
+>>>>>>> main
     }
 
     fn detect(&mut self, _: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError> {
-        let count = if region.is_some() {
-            &self.0.looks
+        let count = if self.follows {
+            &self.world.looks
         } else {
-            &self.0.searches
+            &self.world.searches
         };
         count.fetch_add(1, Ordering::Relaxed);
         found.clear();
@@ -55,7 +64,7 @@ impl Detector for Fake {
             .lock()
             .unwrap()
             .iter()
-            .filter(|face| face.rect.width >= self.1)
+            .filter(|face| face.rect.width >= self.narrowest)
         {
             let c = face.rect.centre();
             let inside = region
@@ -91,8 +100,16 @@ impl Bench {
         };
         let follower = Follower::new(
             &settings,
-            Box::new(Fake(world.clone(), 0.0)),
-            Box::new(Fake(world.clone(), narrowest)),
+            Box::new(Fake {
+                world: world.clone(),
+                narrowest: 0.0,
+                follows: false,
+            }),
+            Box::new(Fake {
+                world: world.clone(),
+                narrowest,
+                follows: true,
+            }),
         );
         Self {
             world,
@@ -214,4 +231,17 @@ fn a_crowd_fills_the_places_with_the_nearest_faces() {
     let faces = bench.next();
     assert_eq!(faces.len(), MAX_FACES);
     assert!(faces.iter().all(|face| face.detection.rect.width >= 24.0));
+}
+
+#[test]
+fn searches_of_quarters_add_no_second_track_of_a_face() {
+    let mut bench = Bench::new(20, 0.0);
+    bench.picture.reset(640, 480);
+    // In the middle: every quarter sees it, or a part of it.
+    bench.world.show(&[(290.0, 210.0, 60.0), (20.0, 20.0, 60.0)]);
+    for _ in 0..100 {
+        bench.next();
+        assert_eq!(bench.follower.tracker.tracks().len(), 2);
+    }
+    assert_eq!(bench.searches, 20);
 }

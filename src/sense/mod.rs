@@ -6,8 +6,11 @@ pub mod expression;
 pub mod face;
 pub mod follow;
 pub mod geometry;
+pub mod resample;
+pub mod search;
 pub mod sensor;
 pub mod smooth;
+pub mod square;
 pub mod track;
 
 pub use sensor::Sensor;

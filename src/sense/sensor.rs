@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{
     detect::DetectError,
     expression::Expression,
-    face::{Event, Label, MAX_FACES, Report, TrackedFace},
+    face::{Event, Label, MAX_FACES, Reading, Report, TrackedFace},
     follow::{Follower, Work},
     smooth::Smoother,
 };
@@ -43,6 +43,7 @@ pub struct Sensor {
 struct Person {
     track: u32,
     smoother: Smoother,
+    raw: Option<Reading>,
     quality: f32,
     /// When its next classification is due, on the frames' clock.
     due: Duration,
@@ -109,10 +110,10 @@ impl Sensor {
             let Some(person) = person(&mut self.people, face.track, &self.smoothing) else {
                 continue;
             };
-            let mut raw = None;
             if face.seen && captured >= person.due {
                 match self.expression.classify(picture, &face.detection.landmarks) {
                     Ok((reading, quality)) => {
+                        person.raw = Some(reading);
                         person.quality = quality;
                         person.schedule(captured, self.pause);
                         timer(Stage::Classify, lap.turn());
@@ -128,7 +129,6 @@ impl Sensor {
                             let _ = self.report.events.push(event);
                             person.label = smoothed.label;
                         }
-                        raw = Some(reading);
                     }
                     // Landmarks in one point: this crop is worth nothing, the next may be.
                     Err(InferError::NoFace) => {}
@@ -139,7 +139,7 @@ impl Sensor {
                 track: face.track,
                 detection: face.detection,
                 quality: person.quality,
-                raw,
+                raw: person.raw,
                 smoothed: person.smoother.current(),
             };
             // As many places as tracks.
@@ -172,6 +172,7 @@ fn person<'a>(
             let person = Person {
                 track,
                 smoother,
+                raw: None,
                 quality: 0.0,
                 due: Duration::ZERO,
                 label: Label::Uncertain,

@@ -113,7 +113,8 @@ impl Decoder {
                     }
                 }
             }
-            PixelFormat::Mjpeg => unreachable!("decoded above"),
+            // Returned above.
+            PixelFormat::Mjpeg => {}
         }
         Ok(())
     }

@@ -126,7 +126,8 @@ fn decompression_bombs_are_refused() {
     let at = |name: &str| folder.path().join(name);
     // Sixty thousand by sixty thousand pixels in a header without pixels, in each format.
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xEA\x60\0\0\xEA\x60\x08\x02\0\0\0".to_vec();
-    png.extend_from_slice(&0xBFAE_3E2B_u32.to_be_bytes());
+    png.extend_from_slice(&0x0FB0_E215_u32.to_be_bytes());
+    png.extend_from_slice(b"\0\0\0\0IDAT\x35\xAF\x06\x1E");
     let mut bmp = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
     for value in [60_000_u32, 60_000, 0x0018_0001, 0, 0, 0, 0, 0, 0] {
         bmp.extend_from_slice(&value.to_le_bytes());

@@ -51,15 +51,12 @@ impl Splitter {
                         return Found::More;
                     };
                     if first != 0xFF {
-                        return Found::Broken(
-                            self.at,
-                            "there is no marker where a JPEG picture needs one".into(),
-                        );
+                        return self.lost(bytes, "there is no marker where it needs one");
                     }
                     match marker {
                         0xFF => self.at += 1,
                         0xD9 => return self.whole(),
-                        0xD8 => return self.cut_off(),
+                        0xD8 => return self.lost(bytes, "the next begins within it"),
                         0x01 | 0xD0..=0xD7 => self.at += 2,
                         _ => {
                             let Some(&[high, low]) = bytes.get(self.at + 2..self.at + 4) else {
@@ -67,10 +64,7 @@ impl Splitter {
                             };
                             let length = usize::from(u16::from_be_bytes([high, low]));
                             if length < 2 {
-                                return Found::Broken(
-                                    self.at,
-                                    "a segment of a JPEG picture has no length".into(),
-                                );
+                                return self.lost(bytes, "a segment has no length");
                             }
                             if marker == 0xDA {
                                 self.state = State::Data;
@@ -104,11 +98,13 @@ impl Splitter {
         Found::Frame { body: 0..end, end }
     }
 
-    fn cut_off(&self) -> Found {
-        Found::Broken(
-            self.at,
-            "a JPEG picture is cut off, the next begins within it".into(),
-        )
+    /// Gives the picture up. The length of a segment that was cut off leads past the beginning of the next
+    /// picture, so that is looked for from the second byte on.
+    fn lost(&self, bytes: &[u8], why: &str) -> Found {
+        let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
+        let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);
+        let count = next.map_or(self.at, |next| next + 2);
+        Found::Broken(count, format!("a JPEG picture is cut off or damaged: {why}"))
     }
 }
 
@@ -158,9 +154,18 @@ mod tests {
 
     #[test]
     fn a_picture_that_is_cut_off_does_not_take_the_next_with_it() {
-        let stream = [&PICTURE[..20], PICTURE].concat();
-        for step in 1..stream.len() {
-            assert_eq!(split(&stream, step), (vec![PICTURE.to_vec()], 1), "step {step}");
+        // Within its data, and within the header, where a length points into the next picture.
+        for cut in [20, 6] {
+            let stream = [&PICTURE[..cut], PICTURE, PICTURE].concat();
+            for step in 1..stream.len() {
+                let (frames, broken) = split(&stream, step);
+                assert_eq!(
+                    frames.last().map(Vec::as_slice),
+                    Some(PICTURE),
+                    "cut {cut}, step {step}"
+                );
+                assert!(broken > 0);
+            }
         }
     }
 }

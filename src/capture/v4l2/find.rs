@@ -102,8 +102,9 @@ fn by_id(node: &Path, folder: &Path) -> Option<PathBuf> {
     links.into_iter().next()
 }
 
-/// The first camera that can be used for `wish`, or the reason of the one that came closest.
-pub(super) fn first_usable(found: Vec<Found>, wish: &Wish) -> Result<Found, CaptureError> {
+/// The cameras that can be used for `wish`, in their order, or the reason of the one that came closest.
+pub(super) fn usable(found: Vec<Found>, wish: &Wish) -> Result<Vec<Found>, CaptureError> {
+    let mut usable = Vec::new();
     let mut closest: Option<CaptureError> = None;
     for camera in found {
         if camera
@@ -114,7 +115,7 @@ pub(super) fn first_usable(found: Vec<Found>, wish: &Wish) -> Result<Found, Capt
             continue;
         }
         match camera.choose(wish) {
-            Ok(_) => return Ok(camera),
+            Ok(_) => usable.push(camera),
             // The first of a kind tells most; a camera that is busy or denied says more than one that is unusable.
             Err(error) => {
                 let better = closest
@@ -125,6 +126,9 @@ pub(super) fn first_usable(found: Vec<Found>, wish: &Wish) -> Result<Found, Capt
                 }
             }
         }
+    }
+    if !usable.is_empty() {
+        return Ok(usable);
     }
     Err(closest.unwrap_or_else(|| {
         CaptureError::new(
@@ -248,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_the_first_that_can_be_used() {
+    fn auto_tries_those_that_can_be_used_in_their_order() {
         let found = vec![
             camera("/dev/video0", 0x0480_0000, &[]),
             camera("/dev/video1", CAMERA, &[b"RG10"]),
@@ -256,13 +260,18 @@ mod tests {
             camera("/dev/video3", CAMERA, &[b"YUYV"]),
             camera("/dev/video4", CAMERA, &[b"YUYV"]),
         ];
-        assert_eq!(first_usable(found, &WISH).unwrap().node, Path::new("/dev/video3"));
+        let usable: Vec<PathBuf> = usable(found, &WISH)
+            .unwrap()
+            .into_iter()
+            .map(|camera| camera.node)
+            .collect();
+        assert_eq!(usable, [Path::new("/dev/video3"), Path::new("/dev/video4")]);
     }
 
     #[test]
     fn auto_explains_the_one_that_came_closest() {
         let bayer = || camera("/dev/video0", CAMERA, &[b"pRAA", b"RG10"]);
-        let error = first_usable(vec![bayer()], &WISH).unwrap_err();
+        let error = usable(vec![bayer()], &WISH).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Unsupported);
         for word in [
             "/dev/video0",
@@ -276,14 +285,14 @@ mod tests {
         }
         let busy = failed("/dev/video1", CaptureKind::Busy);
         assert_eq!(
-            first_usable(vec![bayer(), busy], &WISH).unwrap_err().kind,
+            usable(vec![bayer(), busy], &WISH).unwrap_err().kind,
             CaptureKind::Busy
         );
         let metadata = camera("/dev/video1", 0x0480_0000, &[]);
-        let error = first_usable(vec![metadata], &WISH).unwrap_err();
+        let error = usable(vec![metadata], &WISH).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Missing);
         let planes = camera("/dev/video2", 0x0400_1000, &[]);
-        let error = first_usable(vec![planes], &WISH).unwrap_err();
+        let error = usable(vec![planes], &WISH).unwrap_err();
         assert!(error.reason.contains("multi-planar"), "{}", error.reason);
     }
 

@@ -3,9 +3,14 @@
 pub mod choose;
 mod device;
 pub mod find;
+mod negotiate;
 mod stream;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     frame::PixelFormat,
@@ -70,21 +75,32 @@ pub fn wish(settings: &Camera) -> Result<Wish, CaptureError> {
 
 impl Opener for CameraOpener {
     fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
-        let path = match &self.device {
-            Some(path) => path.clone(),
-            None => find::first_usable(find::find(&self.wish), &self.wish)?
-                .path()
-                .into(),
-        };
-        let device = Device::open(&path)?;
+        if let Some(path) = &self.device {
+            return self.start(path);
+        }
+        let mut first_error = None;
+        for camera in find::usable(find::find(&self.wish), &self.wish)? {
+            // Whether a camera is busy shows only when it is started.
+            match self.start(camera.path()) {
+                Ok(source) => return Ok(source),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or_else(|| CaptureError::new(CaptureKind::Missing, "there is no camera")))
+    }
+}
+
+impl CameraOpener {
+    fn start(&self, path: &Path) -> Result<Box<dyn Source>, CaptureError> {
+        let device = Device::open(path)?;
         let identity = device.identity()?;
         let modes = if identity.captures() {
             device.modes(&self.wish)
         } else {
             Vec::new()
         };
-        let choice = find::choose_for(&path, &identity, &modes, &self.wish)?;
-        let agreed = device.agree(&choice)?;
+        let choice = find::choose_for(path, &identity, &modes, &self.wish)?;
+        let agreed = device.agree(&choice, self.wish.rate)?;
         let stream = Stream {
             name: format!("{} ({})", path.display(), identity.card),
             format: agreed.format,

@@ -9,7 +9,10 @@ use std::{
 
 use v4l::{v4l_sys as sys, v4l2::vidioc};
 
-use super::device::{Agreed, CAPTURE, Device, failure, zeroed};
+use super::{
+    device::{CAPTURE, Device, failure, zeroed},
+    negotiate::Agreed,
+};
 use crate::{
     capture::{
         frame::Frame,
@@ -275,6 +278,10 @@ unsafe impl Send for Mapping {}
 impl Mapping {
     fn new(device: &Device, length: u32, offset: u32) -> io::Result<Self> {
         let length = length as usize;
+        #[allow(
+            clippy::unnecessary_fallible_conversions,
+            reason = "an offset has 32 bits and a sign on 32-bit boards"
+        )]
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at an address that the kernel chooses.
         let start = unsafe {

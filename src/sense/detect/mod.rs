@@ -56,6 +56,12 @@ pub enum DetectError {
 
 /// Finds faces.
 pub trait Detector: Send {
+    /// Width and height of what the network sees, in pixels.
+    fn input_size(&self) -> (usize, usize);
+
+    /// Time spent inside the network so far.
+    fn network_time(&self) -> Duration;
+
     /// Writes the faces of `picture`, or of the part that `region` (in pixels) encloses, into `found`.
     /// Places are in pixels of the whole picture; a face at its edge may reach beyond.
     ///
@@ -119,8 +125,13 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
+<<<<<<< HEAD
+    fn input_size(&self) -> (usize, usize) {
+        self.size
+=======
     fn network_time(&self) -> Duration {
         self.network.busy()
+>>>>>>> main
     }
 
     fn detect(

@@ -1,0 +1,38 @@
+"""Write a split's faces as PNG files and a CSV path,category,valence,arousal beside them.
+
+    python models/tools/ferplus_csv.py --data DIR --split valid --out DIR
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+import ferplus
+
+
+def main():
+    """Write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=["train", "valid"], default="valid")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+
+    faces = ferplus.load(args.data, args.split)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with (args.out / f"{args.split}.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "category", "valence", "arousal"])
+        for i in tqdm(range(len(faces))):
+            name = f"{i:05}.png"
+            Image.fromarray(faces.images[i]).save(args.out / name)
+            valence, arousal = faces.va[i]
+            category = ferplus.CATEGORIES[faces.label[i]]
+            table.writerow([name, category, f"{valence:.4f}", f"{arousal:.4f}"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The network: torchvision's MaxVit, sized for boards, with one grey input channel."""
+
+from functools import partial
+
+import torch
+from torch import nn
+from torchvision.models.maxvit import MaxVit
+
+OUTPUTS = 10  # 8 logits, valence, arousal
+
+
+class StridedDepthwise(nn.Conv2d):
+    """A depthwise convolution with stride; same weights and same result as nn.Conv2d.
+
+    While training it convolves at stride 1 and then drops the pixels in between: oneDNN's backward
+    pass of a strided depthwise convolution is about eight times slower than the dense one.
+    """
+
+    @classmethod
+    def like(cls, conv):
+        """The same layer as `conv`, with fresh weights."""
+        return cls(
+            conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding,
+            groups=conv.groups, bias=conv.bias is not None,
+        )
+
+    def forward(self, x):
+        """[N, C, H, W] -> [N, C, H / stride, W / stride]"""
+        if not self.training:
+            return super().forward(x)
+        dense = nn.functional.conv2d(x, self.weight, self.bias, 1, self.padding, 1, self.groups)
+        return dense[:, :, :: self.stride[0], :: self.stride[1]]
+
+
+def build(shape):
+    """MaxVit for [N, 1, size, size] -> [N, 10], freshly initialised; `shape` is the [model] table."""
+    net = MaxVit(
+        input_size=(shape["size"], shape["size"]),
+        stem_channels=shape["stem"],
+        partition_size=shape["partition"],
+        block_channels=shape["channels"],
+        block_layers=shape["depths"],
+        head_dim=shape["head_dim"],
+        stochastic_depth_prob=shape["drop_path"],
+        expansion_ratio=shape["expansion"],
+        mlp_ratio=shape["mlp_ratio"],
+        # The tanh form needs no erf, which costs a table or a long polynomial on ARM.
+        activation_layer=partial(nn.GELU, approximate="tanh"),
+        num_classes=OUTPUTS,
+    )
+    colour = net.stem[0][0]
+    net.stem[0][0] = nn.Conv2d(
+        1, colour.out_channels, colour.kernel_size, colour.stride, colour.padding, bias=False
+    )
+    for module in list(net.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and child.groups > 1 and child.stride != (1, 1):
+                setattr(module, name, StridedDepthwise.like(child))
+    initialise(net)
+    return net
+
+
+def initialise(net):
+    """Fan-in scaled weights; torchvision's fixed 0.02 is made for wide networks and long runs."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=module.in_features**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    # Small first answers: the loss starts near that of a uniform guess.
+    with torch.no_grad():
+        net.classifier[-1].weight.mul_(0.1)

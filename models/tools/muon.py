@@ -1,0 +1,57 @@
+"""Muon: momentum made orthogonal by Newton-Schulz steps, for weights that are matrices.
+
+After Keller Jordan, "Muon: an optimizer for hidden layers in neural networks" (2024). torch.optim.Muon
+takes 2-D weights alone and one matrix at a time; here 1x1 convolutions count as matrices too and
+matrices of one shape go through the iteration together.
+"""
+
+from collections import defaultdict
+
+import torch
+
+
+def orthogonal(g):
+    """bf16 [B, m, n] with singular values near one, from any f32 [B, m, n]."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, orthogonalised; decoupled weight decay."""
+
+    def __init__(self, weights, lr, momentum, weight_decay):
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        """Update every weight from its gradient."""
+        for group in self.param_groups:
+            same_shape = defaultdict(list)
+            for weight in group["params"]:
+                same_shape[weight.flatten(1).shape].append(weight)
+            for shape, weights in same_shape.items():
+                self.update(group, shape, weights)
+
+    def update(self, group, shape, weights):
+        """One step for weights [B] x [m, n] of the same shape."""
+        ahead = []
+        for weight in weights:
+            state = self.state[weight]
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(weight.grad)
+            state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
+            ahead.append(weight.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
+        # An orthogonal [m, n] has entries of size 1/sqrt(max(m, n)): scaled to a common RMS of 0.2,
+        # so that one learning rate suits all shapes and resembles AdamW's.
+        changes = orthogonal(torch.stack(ahead)).float() * (0.2 * max(shape) ** 0.5)
+        for weight, change in zip(weights, changes):
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.sub_(group["lr"] * change.view_as(weight))

@@ -1,0 +1,32 @@
+"""Running a network over a split."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def prepare(images, size, data):
+    """u8 [N, 48, 48] -> normalised f32 [N, 1, size, size], by the [data] table's mean and std."""
+    x = torch.as_tensor(images).unsqueeze(1).float() / 255
+    if x.shape[-1] != size:
+        x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    return (x - data["mean"]) / data["std"]
+
+
+@torch.no_grad()
+def predict(net, images, config, batch=256, autocast=False):
+    """f32 [N, 10] by the PyTorch network."""
+    net.eval()
+    answers = []
+    for start in range(0, len(images), batch):
+        x = prepare(images[start : start + batch], config["model"]["size"], config["data"])
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            answers.append(net(x.to(memory_format=torch.channels_last)).float())
+    return torch.cat(answers).numpy()
+
+
+def predict_onnx(session, images, config):
+    """f32 [N, 10] by an ONNX Runtime session of batch 1."""
+    name = session.get_inputs()[0].name
+    faces = prepare(images, config["model"]["size"], config["data"]).numpy()
+    return np.concatenate([session.run(None, {name: face[None]})[0] for face in faces])

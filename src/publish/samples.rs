@@ -1,0 +1,77 @@
+//! Values that the tests of this folder share.
+
+use std::time::Duration;
+
+use super::Identity;
+use crate::sense::{
+    face::{Category, Detection, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
+    geometry::Rect,
+};
+
+pub fn identity() -> Identity {
+    Identity {
+        device: "lobby".into(),
+        model: "small".into(),
+        sha256: "0123456789ab".into(),
+        version: "1.2.3".into(),
+        boot: "00c0ffee00c0ffee".into(),
+        categories: Category::ALL.to_vec(),
+        valence_arousal: true,
+    }
+}
+
+pub fn face(track: u32) -> TrackedFace {
+    let reading = Reading {
+        probabilities: Some([0.1, 0.7, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025]),
+        valence: Some(0.654_321),
+        arousal: Some(-0.000_01),
+    };
+    TrackedFace {
+        track,
+        detection: Detection {
+            rect: Rect {
+                x: 64.0,
+                y: 48.0,
+                width: 160.0,
+                height: 240.0,
+            },
+            score: 0.9,
+            landmarks: Landmarks::default(),
+        },
+        quality: 0.8,
+        raw: Some(Reading {
+            valence: None,
+            ..reading
+        }),
+        smoothed: Some(Smoothed {
+            label: Label::Category(Category::Happiness),
+            reading,
+        }),
+    }
+}
+
+pub fn report(faces: &[TrackedFace]) -> Report {
+    Report {
+        size: (640, 480),
+        captured: Duration::from_secs(1),
+        faces: faces.iter().copied().collect(),
+        events: heapless::Vec::new(),
+    }
+}
+
+pub fn settings() -> crate::config::Mqtt {
+    crate::config::Mqtt {
+        host: "localhost".into(),
+        port: 0,
+        tls: false,
+        ca_file: Default::default(),
+        username: String::new(),
+        password_file: Default::default(),
+        base: "affectd".into(),
+        discovery: true,
+        discovery_prefix: "homeassistant".into(),
+        rate: 5.0,
+        refresh_s: 30.0,
+        health_s: 10.0,
+    }
+}

@@ -1,0 +1,198 @@
+//! A part of a picture at another size.
+
+use super::geometry::Point;
+use crate::picture::Picture;
+
+/// A parallelogram of a picture; it may reach beyond the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// Its middle, in pixels; the picture's first pixel covers 0 to 1.
+    pub centre: Point,
+    /// From its left edge to its right edge.
+    pub across: Point,
+    /// From its upper edge to its lower edge.
+    pub down: Point,
+}
+
+impl Region {
+    /// A whole picture.
+    #[must_use]
+    pub fn whole(picture: &Picture) -> Self {
+        let (width, height) = (picture.width() as f32, picture.height() as f32);
+        Self {
+            centre: Point {
+                x: width / 2.0,
+                y: height / 2.0,
+            },
+            across: Point { x: width, y: 0.0 },
+            down: Point { x: 0.0, y: height },
+        }
+    }
+}
+
+/// Most samples along a side of a new pixel; a region that asks for more is larger than any picture.
+const MOST_SAMPLES: f32 = 64.0;
+
+/// Brings a region to `width` times `height` pixels and hands each to `put` (row, column, red, green and blue
+/// from 0 to 255); returns how much of the region lies in the picture, 0 to 1. Allocates nothing.
+///
+/// Where the region shrinks, each new pixel is the mean of as many samples as it covers pixels, because single
+/// samples would turn fine texture into false contours. Outside the picture its edge pixels go on: a border of
+/// a fixed colour would be a contour that the scene has not got. A picture without pixels is black.
+pub fn resample(
+    picture: &Picture,
+    region: &Region,
+    (width, height): (usize, usize),
+    mut put: impl FnMut(usize, usize, [f32; 3]),
+) -> f32 {
+    let samples = |edge: Point, pixels: usize| {
+        // A hair more than one pixel is still one.
+        let covered = edge.x.hypot(edge.y) / pixels as f32;
+        (covered - 0.01).ceil().clamp(1.0, MOST_SAMPLES) as usize
+    };
+    let grid = Grid {
+        columns: samples(region.across, width),
+        rows: samples(region.down, height),
+        across: divided(region.across, width * samples(region.across, width)),
+        down: divided(region.down, height * samples(region.down, height)),
+    };
+    let source = Source::new(picture);
+    if source.rgb.is_empty() {
+        (0..width * height).for_each(|index| put(index / width, index % width, [0.0; 3]));
+        return 0.0;
+    }
+    // From three samples a side their own number smooths enough, and the nearest pixel does for each.
+    let many = grid.columns >= 3 && grid.rows >= 3;
+    let mut inside = 0_usize;
+    for row in 0..height {
+        let v = row as f32 / height as f32 - 0.5;
+        for column in 0..width {
+            let u = column as f32 / width as f32 - 0.5;
+            let corner = Point {
+                x: region.centre.x + region.across.x * u + region.down.x * v,
+                y: region.centre.y + region.across.y * u + region.down.y * v,
+            };
+            inside += usize::from(source.contains(corner));
+            let mean = if many {
+                grid.nearest(&source, corner)
+            } else {
+                grid.bilinear(&source, corner)
+            };
+            put(row, column, mean);
+        }
+    }
+    inside as f32 / (width * height).max(1) as f32
+}
+
+/// The samples of one new pixel.
+struct Grid {
+    columns: usize,
+    rows: usize,
+    /// From one sample to the next in a row.
+    across: Point,
+    /// From one row of samples to the next.
+    down: Point,
+}
+
+impl Grid {
+    /// Mean of bilinear samples from `corner`, the new pixel's upper left.
+    fn bilinear(&self, source: &Source<'_>, corner: Point) -> [f32; 3] {
+        let mut sum = [0.0; 3];
+        for row in 0..self.rows {
+            for column in 0..self.columns {
+                let (i, j) = (column as f32 + 0.5, row as f32 + 0.5);
+                source.add(
+                    corner.x + self.across.x * i + self.down.x * j,
+                    corner.y + self.across.y * i + self.down.y * j,
+                    &mut sum,
+                );
+            }
+        }
+        let count = (self.rows * self.columns) as f32;
+        sum.map(|channel| channel / count)
+    }
+
+    /// Mean of the pixels nearest to the samples, in 16 binary places.
+    fn nearest(&self, source: &Source<'_>, corner: Point) -> [f32; 3] {
+        // No picture reaches so far, and no sum of so large steps overflows.
+        let fixed = |number: f32| (number.clamp(-1e9, 1e9) * 65_536.0) as i64;
+        let (step_x, step_y) = (fixed(self.across.x), fixed(self.across.y));
+        let mut sum = [0_u32; 3];
+        for row in 0..self.rows {
+            let j = row as f32 + 0.5;
+            let mut x = fixed(corner.x + self.across.x / 2.0 + self.down.x * j);
+            let mut y = fixed(corner.y + self.across.y / 2.0 + self.down.y * j);
+            for _ in 0..self.columns {
+                if let Some([r, g, b]) = source.pixel(x >> 16, y >> 16) {
+                    sum[0] += u32::from(*r);
+                    sum[1] += u32::from(*g);
+                    sum[2] += u32::from(*b);
+                }
+                x += step_x;
+                y += step_y;
+            }
+        }
+        let count = (self.rows * self.columns) as f32;
+        sum.map(|channel| channel as f32 / count)
+    }
+}
+
+/// A picture whose edge pixels go on for ever.
+struct Source<'a> {
+    rgb: &'a [u8],
+    width: usize,
+    height: usize,
+}
+
+impl<'a> Source<'a> {
+    fn new(picture: &'a Picture) -> Self {
+        Self {
+            rgb: picture.rgb(),
+            width: picture.width() as usize,
+            height: picture.height() as usize,
+        }
+    }
+
+    fn contains(&self, at: Point) -> bool {
+        (0.0..self.width as f32).contains(&at.x) && (0.0..self.height as f32).contains(&at.y)
+    }
+
+    fn pixel(&self, x: i64, y: i64) -> Option<&[u8; 3]> {
+        let x = x.clamp(0, self.width as i64 - 1) as usize;
+        let y = y.clamp(0, self.height as i64 - 1) as usize;
+        self.rgb.get((y * self.width + x) * 3..)?.first_chunk()
+    }
+
+    /// Adds the value at a place between the middles of four pixels.
+    fn add(&self, x: f32, y: f32, sum: &mut [f32; 3]) {
+        let x = (x - 0.5).clamp(0.0, (self.width - 1) as f32);
+        let y = (y - 0.5).clamp(0.0, (self.height - 1) as f32);
+        // The last pixel has no neighbour, and then the place lies wholly on it.
+        let left = (x as usize).min(self.width.saturating_sub(2));
+        let top = (y as usize).min(self.height.saturating_sub(2));
+        let (fx, fy) = (x - left as f32, y - top as f32);
+        let right = if self.width > 1 { 3 } else { 0 };
+        let below = if self.height > 1 { self.width * 3 } else { 0 };
+        let upper = (top * self.width + left) * 3;
+        let corners = [
+            (upper, (1.0 - fx) * (1.0 - fy)),
+            (upper + right, fx * (1.0 - fy)),
+            (upper + below, (1.0 - fx) * fy),
+            (upper + below + right, fx * fy),
+        ];
+        for (start, weight) in corners {
+            if let Some([r, g, b]) = self.rgb.get(start..).and_then(<[u8]>::first_chunk) {
+                sum[0] += weight * f32::from(*r);
+                sum[1] += weight * f32::from(*g);
+                sum[2] += weight * f32::from(*b);
+            }
+        }
+    }
+}
+
+fn divided(edge: Point, parts: usize) -> Point {
+    Point {
+        x: edge.x / parts as f32,
+        y: edge.y / parts as f32,
+    }
+}
