@@ -22,10 +22,15 @@ use crate::{
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-pub fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
+pub fn run(
+    settings: &Settings,
+    sensor: Sensor,
+    manifest: &Manifest,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opener =
-        capture::opener(&settings.camera, clock.clone()).map_err(|error| Failure::new(Exit::Config, error))?;
+    let opener = capture::opener(&settings.camera, clock.clone())
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let identity = identity(settings, manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -52,11 +57,19 @@ pub fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: S
 
 /// Who publishes: this device with this model.
 fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest.expression().map_err(|error| Failure::new(Exit::Input, error))?;
+    let expression = manifest
+        .expression()
+        .map_err(|error| Failure::new(Exit::Input, error))?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
     let valence_arousal = expression.valence_arousal.is_some();
     let sha256 = manifest.sha256.to_string();
-    Ok(Identity::new(&settings.device_name(), &manifest.name, &sha256, &categories, valence_arousal))
+    Ok(Identity::new(
+        &settings.device_name(),
+        &manifest.name,
+        &sha256,
+        &categories,
+        valence_arousal,
+    ))
 }
 
 impl Sink for Publisher {

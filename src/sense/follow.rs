@@ -127,12 +127,6 @@ impl Follower {
         self.tracker.faces().iter().map(followed).collect()
     }
 
-    /// Time spent inside the networks so far.
-    #[must_use]
-    pub fn network_time(&self) -> Duration {
-        self.search.network_time() + self.follow.network_time()
-    }
-
     /// Which faces appeared and left in the last update.
     #[must_use]
     pub fn events(&self) -> &TrackEvents {
@@ -143,11 +137,8 @@ impl Follower {
     fn look_at_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         let mut out_of_sight = false;
         for track in self.tracker.tracks() {
-            self.follow.detect(
-                picture,
-                Some(&surroundings(&track.expected(now))),
-                &mut self.found,
-            )?;
+            self.follow
+                .detect(picture, &surroundings(&track.expected(now)), &mut self.found)?;
             // Other faces in the surroundings have tracks of their own, or wait for the next search.
             let fitting = self.found.iter().filter(|face| track.fits(face, now));
             let mut in_sight = false;

@@ -41,16 +41,15 @@ struct Fake {
 }
 
 impl Detector for Fake {
-<<<<<<< HEAD
     fn input_size(&self) -> (usize, usize) {
         (320, 256)
-=======
-    fn network_time(&self) -> Duration {
-        Duration::ZERO
->>>>>>> main
     }
 
-    fn detect(&mut self, _: &Picture, region: Option<&Rect>, found: &mut Found) -> Result<(), InferError> {
+    fn network_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn detect(&mut self, _: &Picture, region: &Rect, found: &mut Found) -> Result<(), InferError> {
         let count = if self.follows {
             &self.world.looks
         } else {
@@ -59,7 +58,7 @@ impl Detector for Fake {
         count.fetch_add(1, Ordering::Relaxed);
         found.clear();
         for face in self
-            .0
+            .world
             .faces
             .lock()
             .unwrap()
@@ -67,8 +66,8 @@ impl Detector for Fake {
             .filter(|face| face.rect.width >= self.narrowest)
         {
             let c = face.rect.centre();
-            let inside = region
-                .is_none_or(|r| (r.x..r.x + r.width).contains(&c.x) && (r.y..r.y + r.height).contains(&c.y));
+            let r = region;
+            let inside = (r.x..r.x + r.width).contains(&c.x) && (r.y..r.y + r.height).contains(&c.y);
             if inside {
                 found.push(*face).unwrap();
             }

@@ -81,7 +81,7 @@ impl Part {
         faces: &mut heapless::Vec<Detection, N>,
     ) -> Result<(), InferError> {
         let region = self.region(picture);
-        detector.detect(picture, Some(&region), found)?;
+        detector.detect(picture, &region, found)?;
         for face in found.iter().filter(|face| !cut(&face.rect, &region, picture)) {
             add(faces, face);
         }

@@ -62,20 +62,12 @@ pub trait Detector: Send {
     /// Time spent inside the network so far.
     fn network_time(&self) -> Duration;
 
-    /// Writes the faces of `picture`, or of the part that `region` (in pixels) encloses, into `found`.
+    /// Writes the faces of the part of `picture` that `region` (in pixels) encloses into `found`.
     /// Places are in pixels of the whole picture; a face at its edge may reach beyond.
     ///
     /// # Errors
     /// [`InferError`] if the network fails.
-    fn detect(
-        &mut self,
-        picture: &Picture,
-        region: Option<&Rect>,
-        found: &mut Found,
-    ) -> Result<(), InferError>;
-
-    /// Time spent inside the network so far.
-    fn network_time(&self) -> Duration;
+    fn detect(&mut self, picture: &Picture, region: &Rect, found: &mut Found) -> Result<(), InferError>;
 }
 
 /// Reads one network's outputs.
@@ -125,29 +117,17 @@ impl NetworkDetector {
 }
 
 impl Detector for NetworkDetector {
-<<<<<<< HEAD
     fn input_size(&self) -> (usize, usize) {
         self.size
-=======
-    fn network_time(&self) -> Duration {
-        self.network.busy()
->>>>>>> main
     }
 
-    fn detect(
-        &mut self,
-        picture: &Picture,
-        region: Option<&Rect>,
-        found: &mut Found,
-    ) -> Result<(), InferError> {
+    fn network_time(&self) -> Duration {
+        self.network.busy()
+    }
+
+    fn detect(&mut self, picture: &Picture, region: &Rect, found: &mut Found) -> Result<(), InferError> {
         found.clear();
-        let whole = Rect {
-            x: 0.0,
-            y: 0.0,
-            width: picture.width() as f32,
-            height: picture.height() as f32,
-        };
-        let placement = Placement::fit(region.unwrap_or(&whole), self.size.0, self.size.1);
+        let placement = Placement::fit(region, self.size.0, self.size.1);
         let Self {
             network,
             decoder,
