@@ -1,9 +1,9 @@
 //! Makes one operator of each tanh-GELU.
 //!
-//! PyTorch's exporter writes `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))` (D. Hendrycks and
-//! K. Gimpel, "Gaussian error linear units", arXiv 1606.08415) as nine operators, each of which walks the whole
-//! activation. tract has one for it, with an own kernel on ARM, but recognises it only where the cube is a
-//! power.
+//! PyTorch's exporter writes `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))` (D. Hendrycks
+//! and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415) as nine operators, each of which walks the
+//! whole activation. tract has one for it, with an own kernel on ARM, but recognises it only where the cube
+//! is a power.
 
 use tract_onnx::{
     prelude::{TractResult, TypedModel, TypedModelHelpers, TypedModelPatch, TypedNode},
