@@ -1,8 +1,8 @@
 //! The connection to the broker: greet, keep alive, come back, say goodbye.
 //!
-//! After every ConnAck, in this order and each step acknowledged before subscribing: availability, discovery,
-//! state, camera, privacy, then the two subscriptions. Nothing is queued while the broker is away: sessions
-//! are clean, and the outbox holds only what is new.
+//! After every ConnAck, in this order: availability, discovery, state, camera and privacy in one go, and once
+//! all are acknowledged the two subscriptions. Only then events, faces and health follow. Nothing is queued
+//! while the broker is away: sessions are clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
