@@ -51,12 +51,18 @@ fn start(broker: &Broker, models: &Path, more: &[&str]) -> Daemon {
 
 fn state(watcher: &Watcher) -> Vec<Value> {
     let messages = watcher.messages();
-    let states = messages.iter().filter(|message| message.topic == "affectd/lobby/state");
-    states.map(|message| serde_json::from_str(&message.text()).unwrap()).collect()
+    let states = messages
+        .iter()
+        .filter(|message| message.topic == "affectd/lobby/state");
+    states
+        .map(|message| serde_json::from_str(&message.text()).unwrap())
+        .collect()
 }
 
 fn a_face_is_published(watcher: &Watcher) {
-    until("a state with a face", || state(watcher).iter().any(|state| state["faces"] == 1));
+    until("a state with a face", || {
+        state(watcher).iter().any(|state| state["faces"] == 1)
+    });
 }
 
 #[test]
@@ -71,16 +77,31 @@ fn photographs_become_messages_and_a_signal_ends_it_cleanly() {
     watcher.wait_for("affectd/lobby/face/1", "\"box\"");
     watcher.wait_for("affectd/lobby/health", "\"fps\"");
 
-    let with_face = state(&watcher).into_iter().find(|state| state["faces"] == 1).unwrap();
-    let sum: f64 = with_face["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+    let with_face = state(&watcher)
+        .into_iter()
+        .find(|state| state["faces"] == 1)
+        .unwrap();
+    let sum: f64 = with_face["probabilities"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|p| p.as_f64().unwrap())
+        .sum();
     assert!((sum - 1.0).abs() < 1e-3, "{with_face}");
     assert_eq!(with_face["model"]["name"], models::TINY);
     for message in watcher.messages() {
-        let retained = !["/face/", "/event", "/health"].iter().any(|part| message.topic.contains(part));
+        let retained = !["/face/", "/event", "/health"]
+            .iter()
+            .any(|part| message.topic.contains(part));
         // The watcher was there before the messages, so that the broker hands them on as live ones.
         assert!(!message.retain, "{}", message.topic);
         if !retained {
-            assert_eq!(broker.retained_at(&message.topic), "", "{} must not be retained", message.topic);
+            assert_eq!(
+                broker.retained_at(&message.topic),
+                "",
+                "{} must not be retained",
+                message.topic
+            );
         }
     }
 
@@ -113,10 +134,16 @@ fn privacy_stops_sensing_and_gives_the_camera_back() {
     watcher.wait_for("affectd/lobby/privacy", "ON");
     watcher.wait_for("affectd/lobby/camera", "disabled");
     let retained: Value = serde_json::from_str(&broker.retained_at("affectd/lobby/state")).unwrap();
-    assert_eq!((&retained["category"], &retained["faces"]), (&Value::from("none"), &Value::from(0)));
+    assert_eq!(
+        (&retained["category"], &retained["faces"]),
+        (&Value::from("none"), &Value::from(0))
+    );
     watcher.forget();
     thread::sleep(Duration::from_secs(3));
-    assert!(state(&watcher).iter().all(|state| state["faces"] == 0), "sensing goes on in private");
+    assert!(
+        state(&watcher).iter().all(|state| state["faces"] == 0),
+        "sensing goes on in private"
+    );
 
     watcher.publish("affectd/lobby/privacy/set", "OFF", false);
     watcher.wait_for("affectd/lobby/camera", "\"ok\"");
@@ -129,7 +156,10 @@ fn refused_credentials_end_it_with_69() {
     let wrong = format!("mqtt.password_file={}", broker.path("wrong-password").display());
     let (code, log) = start(&broker, models.path(), &[&wrong]).wait();
     assert_eq!(code, Some(69), "{log}");
-    assert!(!log.contains("wrong horse"), "the password stands in the log: {log}");
+    assert!(
+        !log.contains("wrong horse"),
+        "the password stands in the log: {log}"
+    );
 }
 
 #[test]
@@ -169,17 +199,31 @@ fn an_outage_of_the_broker_costs_neither_memory_nor_freshness() {
 
     let watcher = broker.watch();
     watcher.wait_for("affectd/lobby/availability", "online");
-    until("a fresh state", || state(&watcher).iter().any(|state| state["age"].as_f64().is_some_and(|age| age < 2.0)));
-    let events: Vec<_> = watcher.messages().into_iter().filter(|m| m.topic.ends_with("/event")).collect();
+    until("a fresh state", || {
+        state(&watcher)
+            .iter()
+            .any(|state| state["age"].as_f64().is_some_and(|age| age < 2.0))
+    });
+    let events: Vec<_> = watcher
+        .messages()
+        .into_iter()
+        .filter(|m| m.topic.ends_with("/event"))
+        .collect();
     for event in events {
         let event: Value = serde_json::from_str(&event.text()).unwrap();
         let time: jiff::Timestamp = event["time"].as_str().unwrap().parse().unwrap();
         let age = jiff::Timestamp::now().duration_since(time).as_secs_f32();
-        assert!(age < back.elapsed().as_secs_f32() + 10.0, "an event of the outage came late: {event}");
+        assert!(
+            age < back.elapsed().as_secs_f32() + 10.0,
+            "an event of the outage came late: {event}"
+        );
     }
     let after = daemon.resident();
     for (when, resident) in [("during", away), ("after", after)] {
         // The allocator and mapped pages move a little; a queue would hold megabytes a second.
-        assert!(resident < before + (4 << 20), "memory {when} the outage: {before} became {resident}");
+        assert!(
+            resident < before + (4 << 20),
+            "memory {when} the outage: {before} became {resident}"
+        );
     }
 }

@@ -17,7 +17,10 @@ fn expect(arguments: &[&str], code: i32, said: &[&str]) -> Output {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
     for part in said {
-        assert!(error.contains(part), "{arguments:?} does not say {part:?}: {error}");
+        assert!(
+            error.contains(part),
+            "{arguments:?} does not say {part:?}: {error}"
+        );
     }
     assert!(!error.contains("panicked"), "{error}");
     output
@@ -31,7 +34,9 @@ fn run_with(folder: &Path) -> Vec<String> {
         "camera.source=files".to_owned(),
         format!("camera.path={}", data("pictures")),
     ];
-    let settings = settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
+    let settings = settings
+        .into_iter()
+        .flat_map(|setting| ["--set".to_owned(), setting]);
     ["run".to_owned()].into_iter().chain(settings).collect()
 }
 
@@ -48,8 +53,16 @@ fn a_wrong_command_line_is_64() {
 
 #[test]
 fn a_wrong_configuration_is_78() {
-    expect(&["run", "--config", "/nonexistent/affectd.toml"], 78, &["/nonexistent/affectd.toml"]);
-    expect(&["run", "--set", "mqtt.hots=broker"], 78, &["mqtt.hots", "mqtt.host"]);
+    expect(
+        &["run", "--config", "/nonexistent/affectd.toml"],
+        78,
+        &["/nonexistent/affectd.toml"],
+    );
+    expect(
+        &["run", "--set", "mqtt.hots=broker"],
+        78,
+        &["mqtt.hots", "mqtt.host"],
+    );
     expect(&["run", "--set", "camera.rate=0"], 78, &["camera.rate", "0.1"]);
 }
 
@@ -60,14 +73,22 @@ fn a_damaged_model_is_66() {
     let mut bytes = fs::read(&network).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&network, bytes).unwrap();
-    expect(&borrowed(&run_with(folder.path())), 66, &["sha256", &network.display().to_string()]);
+    expect(
+        &borrowed(&run_with(folder.path())),
+        66,
+        &["sha256", &network.display().to_string()],
+    );
 }
 
 #[test]
 fn a_missing_model_is_66_and_names_those_that_are_there() {
     let folder = models::folder();
     fs::remove_file(folder.path().join(format!("{}.toml", models::TINY))).unwrap();
-    expect(&borrowed(&run_with(folder.path())), 66, &[models::TINY, "centerface"]);
+    expect(
+        &borrowed(&run_with(folder.path())),
+        66,
+        &[models::TINY, "centerface"],
+    );
 }
 
 #[test]
@@ -98,7 +119,10 @@ fn unusable_pictures_are_66_and_the_others_are_analysed_all_the_same() {
         write("huge.png", &bomb),
         scratch.path().join("missing.jpg").display().to_string(),
     ];
-    let (folder, model) = (format!("models={}", models.path().display()), format!("expression.model={}", models::TINY));
+    let (folder, model) = (
+        format!("models={}", models.path().display()),
+        format!("expression.model={}", models::TINY),
+    );
     let good = data("pictures/astronaut.jpg");
     let mut arguments = vec!["--set", &folder, "--set", &model, "analyze"];
     arguments.extend(files.iter().map(String::as_str));
@@ -106,5 +130,12 @@ fn unusable_pictures_are_66_and_the_others_are_analysed_all_the_same() {
     let names = ["empty.jpg", "cut-off.jpg", "noise.png", "huge.png", "missing.jpg"];
     let output = expect(&arguments, 66, &names);
     let lines = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(lines.lines().filter(|line| line.contains("astronaut.jpg")).count(), 1, "{lines}");
+    assert_eq!(
+        lines
+            .lines()
+            .filter(|line| line.contains("astronaut.jpg"))
+            .count(),
+        1,
+        "{lines}"
+    );
 }

@@ -29,7 +29,11 @@ pub fn output(arguments: &[&str]) -> Output {
 
 /// Path of a file of the tests' data.
 pub fn data(path: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(path)
+        .display()
+        .to_string()
 }
 
 /// A running daemon; killed when the test ends.
@@ -39,14 +43,24 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(arguments: &[&str]) -> Self {
-        let process = affectd(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let process = affectd(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         Self { process }
     }
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
         let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end: exit code, and what it logged.
@@ -60,7 +74,12 @@ impl Daemon {
             thread::sleep(Duration::from_millis(20));
         };
         let mut log = String::new();
-        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.process
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
         (status.code(), log)
     }
 

@@ -12,12 +12,21 @@ pub const TINY: &str = "tiny-combined";
 pub fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in ["centerface.toml", "centerface.onnx", "blazeface.toml", "blazeface.onnx"] {
+    for file in [
+        "centerface.toml",
+        "centerface.onnx",
+        "blazeface.toml",
+        "blazeface.onnx",
+    ] {
         fs::copy(root.join("models").join(file), folder.path().join(file)).unwrap();
     }
     for end in ["toml", "onnx", "golden"] {
         let file = format!("{TINY}.{end}");
-        fs::copy(root.join("tests/data/models").join(&file), folder.path().join(file)).unwrap();
+        fs::copy(
+            root.join("tests/data/models").join(&file),
+            folder.path().join(file),
+        )
+        .unwrap();
     }
     folder
 }
