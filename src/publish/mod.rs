@@ -8,6 +8,7 @@ mod backoff;
 mod client;
 mod discovery;
 mod dispatch;
+mod loss;
 mod options;
 mod outbox;
 pub mod payload;
