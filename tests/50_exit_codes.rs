@@ -48,7 +48,7 @@ fn borrowed(arguments: &[String]) -> Vec<&str> {
 fn a_wrong_command_line_is_64() {
     expect(&["dance"], 64, &["dance"]);
     expect(&["run", "--sett", "a=b"], 64, &["--sett"]);
-    expect(&["bench", "--seconds", "-1"], 64, &["0 to 3600"]);
+    expect(&["bench", "--seconds=-1"], 64, &["0 to 3600"]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_damaged_model_is_66() {
     expect(
         &borrowed(&run_with(folder.path())),
         66,
-        &["sha256", &network.display().to_string()],
+        &["SHA-256", &network.display().to_string()],
     );
 }
 
