@@ -2,6 +2,8 @@
 
 mod gelu;
 mod innermost;
+mod kernel;
+mod linear;
 mod network;
 
 pub use network::{InferError, Network, Output, OutputInfo};

@@ -15,7 +15,7 @@ use tract_onnx::{
     tract_hir::infer::Factoid,
 };
 
-use super::{gelu::fuse_gelu, innermost::normalise_along_memory};
+use super::{gelu::fuse_gelu, innermost::normalise_along_memory, kernel::Best, linear::multiply_integers};
 
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,10 @@ impl Network {
             .into_typed()?
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
+        let isa = Best::detect();
+        if isa.has_integer_products() && std::env::var_os("NOINT").is_none() {
+            multiply_integers(&mut model, isa)?;
+        }
         let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
@@ -193,6 +197,25 @@ impl Network {
     #[must_use]
     pub fn busy(&self) -> Duration {
         self.busy
+    }
+
+    #[doc(hidden)]
+    pub fn profile(&mut self) -> Vec<(usize, String, String, Duration)> {
+        let mut times = vec![];
+        self.state
+            .run_plan_with_eval(tvec!(self.input.clone().into_tvalue()), |c, s, node, i| {
+                let t = Instant::now();
+                let r = tract_onnx::tract_core::plan::eval(c, s, node, i);
+                times.push((
+                    node.id,
+                    node.op().name().to_string(),
+                    node.name.clone(),
+                    t.elapsed(),
+                ));
+                r
+            })
+            .unwrap();
+        times
     }
 
     /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the

@@ -1,0 +1,137 @@
+//! The instruction sets, and how a loop is run on the best of them.
+
+use super::portable::Portable;
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Avx2, Avx512Vnni};
+
+/// Lanes of one vector of sums, on every instruction set.
+pub(super) const LANES: usize = 16;
+
+/// Factors that one step of a product takes from either side.
+pub(super) const DEPTH: usize = 4;
+
+/// One instruction set.
+///
+/// Implementations may use instructions that not every processor has: they are only run through
+/// [`Best::run`], inside a function that is compiled for them.
+pub(in crate::infer) trait Isa {
+    /// Whether a fused multiply-add is one instruction.
+    const FMA: bool;
+    /// Whether activations are unsigned bytes, as the vector instruction may want, or signed.
+    const UNSIGNED: bool;
+    /// Rows of one tile of a product.
+    const ROWS: usize;
+    /// Sixteen sums.
+    type Sums: Copy;
+
+    /// Sums of nothing.
+    fn zero() -> Self::Sums;
+
+    /// Adds to each sum the products of four bytes with those of its lane. One side are activations, the other
+    /// signed weights other than -128; `BY_POSITION` says that the activations are in the row.
+    fn add<const BY_POSITION: bool>(
+        sums: Self::Sums,
+        row: [u8; DEPTH],
+        lanes: &[u8; LANES * DEPTH],
+    ) -> Self::Sums;
+
+    /// The numbers of a vector.
+    fn store(sums: Self::Sums) -> [i32; LANES];
+}
+
+/// Something to be done on any instruction set. `run` must be `#[inline(always)]`, so that it is compiled
+/// for it.
+pub(in crate::infer) trait Work {
+    /// The result.
+    type Output;
+    /// Does it.
+    fn run<I: Isa>(self) -> Self::Output;
+}
+
+/// `a * b + c`, fused where that is one instruction.
+#[inline(always)]
+pub(in crate::infer) fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+    if I::FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// The best instruction set of the processor that the program runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::infer) enum Best {
+    /// What the compiler makes of plain loops. Integer products are no gain here.
+    Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 with VNNI's four-fold products.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+}
+
+impl Best {
+    /// Asks the processor.
+    pub(in crate::infer) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq");
+            if avx2 && avx512 && is_x86_feature_detected!("avx512vnni") {
+                return Self::Avx512Vnni;
+            }
+            if avx2 {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// Whether products of integers are faster than those of floats.
+    pub(in crate::infer) fn has_integer_products(self) -> bool {
+        self != Self::Portable
+    }
+
+    /// Does the work on this instruction set.
+    #[inline]
+    pub(in crate::infer) fn run<W: Work>(self, work: W) -> W::Output {
+        match self {
+            Self::Portable => work.run::<Portable>(),
+            // SAFETY: a variant other than `Portable` comes from `detect` alone, which has asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { on_avx2(work) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => unsafe { on_avx512_vnni(work) },
+        }
+    }
+
+    /// All that this processor has.
+    #[cfg(test)]
+    pub(in crate::infer) fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        match Self::detect() {
+            Self::Portable => (),
+            Self::Avx2 => all.push(Self::Avx2),
+            Self::Avx512Vnni => all.extend([Self::Avx2, Self::Avx512Vnni]),
+        }
+        all
+    }
+}
+
+/// # Safety
+/// The processor has these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn on_avx2<W: Work>(work: W) -> W::Output {
+    work.run::<Avx2>()
+}
+
+/// # Safety
+/// The processor has these features.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn on_avx512_vnni<W: Work>(work: W) -> W::Output {
+    work.run::<Avx512Vnni>()
+}

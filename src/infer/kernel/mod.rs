@@ -1,0 +1,14 @@
+//! Inner loops, compiled for several instruction sets and chosen when the program runs.
+
+mod activate;
+mod isa;
+mod pack;
+mod portable;
+mod product;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(super) use activate::{Activation, activate, exp};
+pub(super) use isa::{Best, Isa, Work, fma};
+pub(super) use pack::{Order, Packed, View, pack};
+pub(super) use product::{Weights, product};

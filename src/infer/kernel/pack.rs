@@ -1,0 +1,218 @@
+//! Quantizes activations and lays them out for a product.
+
+use super::isa::{Best, DEPTH, Isa, LANES, Work, fma};
+
+/// Which of the two axes of a matrix of positions and channels lies innermost in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::infer) enum Order {
+    /// All channels of a position are neighbours.
+    ChannelsInner,
+    /// All positions of a channel are neighbours.
+    PositionsInner,
+}
+
+/// Activations in memory.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::infer) struct View<'a> {
+    /// `positions * channels` numbers.
+    pub(in crate::infer) numbers: &'a [f32],
+    pub(in crate::infer) order: Order,
+    pub(in crate::infer) positions: usize,
+    pub(in crate::infer) channels: usize,
+}
+
+/// Quantized activations: `number = byte * scale + offset` with one scale and offset a position. The buffers
+/// are kept.
+#[derive(Debug, Default)]
+pub(in crate::infer) struct Packed {
+    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`. What
+    /// fills a group of channels up is worth nothing, as the weights there are zero.
+    pub(super) bytes: Vec<u8>,
+    /// One for each position, and as many more as fill the last sixteen up.
+    pub(super) scales: Vec<f32>,
+    /// As many.
+    pub(super) offsets: Vec<f32>,
+    smallest: Vec<f32>,
+    inverse: Vec<f32>,
+}
+
+/// Groups of four channels.
+#[inline(always)]
+pub(super) fn groups(channels: usize) -> usize {
+    channels.div_ceil(DEPTH)
+}
+
+/// Quantizes to eight bits, the smallest number of each position to the first of 256 steps and the largest to
+/// the last, and packs as lanes or else as rows. That a GELU's results have hardly a negative half doubles
+/// their resolution against symmetric steps.
+pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
+    let positions = from.positions.next_multiple_of(LANES);
+    for numbers in [&mut to.scales, &mut to.offsets, &mut to.smallest, &mut to.inverse] {
+        numbers.resize(positions, 0.0);
+    }
+    let size = positions * groups(from.channels) * DEPTH;
+    if to.bytes.len() < size {
+        to.bytes.resize(size, 0);
+    }
+    isa.run(Pack { from, as_lanes, to });
+}
+
+struct Pack<'a> {
+    from: View<'a>,
+    as_lanes: bool,
+    to: &'a mut Packed,
+}
+
+impl Work for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { from, as_lanes, to } = self;
+        match from.order {
+            Order::ChannelsInner => from_rows::<I>(from, as_lanes, to),
+            Order::PositionsInner => from_columns::<I>(from, as_lanes, to),
+        }
+    }
+}
+
+/// The byte that stands for `number`. Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and
+/// leaves it in the low bits.
+#[inline(always)]
+fn quantized<I: Isa>(number: f32, smallest: f32, inverse: f32) -> u8 {
+    fma::<I>(number - smallest, inverse, 12_582_912.0).to_bits() as u8 ^ if I::UNSIGNED { 0 } else { 0x80 }
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// Scale, offset and what to multiply by, from the smallest and the largest number of a position.
+#[inline(always)]
+fn steps<I: Isa>(smallest: f32, largest: f32) -> (f32, f32, f32) {
+    let range = largest - smallest;
+    let inverse = if range > 0.0 { 255.0 / range } else { 0.0 };
+    let scale = range * (1.0 / 255.0);
+    (
+        scale,
+        if I::UNSIGNED {
+            smallest
+        } else {
+            smallest + 128.0 * scale
+        },
+        inverse,
+    )
+}
+
+#[inline(always)]
+fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
+    let groups = groups(from.channels);
+    let padded = groups * DEPTH;
+    for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
+        let mut smallest = [row[0]; LANES];
+        let mut largest = [row[0]; LANES];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                smallest[lane] = smaller(chunk[lane], smallest[lane]);
+                largest[lane] = larger(chunk[lane], largest[lane]);
+            }
+        }
+        for (lane, number) in rest.iter().enumerate() {
+            smallest[lane] = smaller(*number, smallest[lane]);
+            largest[lane] = larger(*number, largest[lane]);
+        }
+        let smallest = smallest.into_iter().fold(smallest[0], smaller);
+        let largest = largest.into_iter().fold(largest[0], larger);
+        let (scale, offset, inverse) = steps::<I>(smallest, largest);
+        (to.scales[position], to.offsets[position]) = (scale, offset);
+        if as_lanes {
+            let start = position / LANES * LANES * padded + position % LANES * DEPTH;
+            let to = to.bytes[start..].chunks_mut(LANES * DEPTH);
+            let (whole, rest) = row.as_chunks::<DEPTH>();
+            for (to, numbers) in to.zip(whole.iter().copied().chain(last_group(rest))) {
+                to[..DEPTH].copy_from_slice(&numbers.map(|number| quantized::<I>(number, smallest, inverse)));
+            }
+        } else {
+            let to = &mut to.bytes[position * padded..][..padded];
+            for (to, number) in to.iter_mut().zip(row) {
+                *to = quantized::<I>(*number, smallest, inverse);
+            }
+        }
+    }
+}
+
+/// Channels that fill no group, filled up.
+#[inline(always)]
+fn last_group(rest: &[f32]) -> Option<[f32; DEPTH]> {
+    let mut group = [0.0; DEPTH];
+    group[..rest.len()].copy_from_slice(rest);
+    (!rest.is_empty()).then_some(group)
+}
+
+#[inline(always)]
+fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
+    let (positions, channels) = (from.positions, from.channels);
+    let groups = groups(channels);
+    let Packed {
+        bytes,
+        scales,
+        offsets,
+        smallest,
+        inverse,
+    } = to;
+    let smallest = &mut smallest[..positions];
+    let largest = &mut scales[..positions];
+    smallest.copy_from_slice(&from.numbers[..positions]);
+    largest.copy_from_slice(&from.numbers[..positions]);
+    for column in from.numbers.chunks_exact(positions) {
+        for ((smallest, largest), number) in smallest.iter_mut().zip(largest.iter_mut()).zip(column) {
+            *smallest = smaller(*number, *smallest);
+            *largest = larger(*number, *largest);
+        }
+    }
+    for position in 0..positions {
+        // The scale stands where the largest number stood.
+        (scales[position], offsets[position], inverse[position]) =
+            steps::<I>(smallest[position], scales[position]);
+    }
+    for start in (0..positions).step_by(LANES) {
+        let count = LANES.min(positions - start);
+        let (mut base, mut factor) = ([0.0; LANES], [0.0; LANES]);
+        base[..count].copy_from_slice(&smallest[start..start + count]);
+        factor[..count].copy_from_slice(&inverse[start..start + count]);
+        for group in 0..groups {
+            let mut words = [0_u32; LANES];
+            for depth in 0..DEPTH.min(channels - group * DEPTH) {
+                let column = &from.numbers[(group * DEPTH + depth) * positions + start..][..count];
+                let mut numbers = [0.0; LANES];
+                // A length known to the compiler, where there is one, keeps the numbers in a register.
+                match column.first_chunk::<LANES>() {
+                    Some(whole) => numbers = *whole,
+                    None => numbers[..count].copy_from_slice(column),
+                }
+                for lane in 0..LANES {
+                    let byte = quantized::<I>(numbers[lane], base[lane], factor[lane]);
+                    words[lane] |= u32::from(byte) << (8 * depth);
+                }
+            }
+            if as_lanes {
+                let to = &mut bytes[(start * groups + group * LANES) * DEPTH..][..LANES * DEPTH];
+                for (to, word) in to.as_chunks_mut::<DEPTH>().0.iter_mut().zip(&words) {
+                    *to = word.to_le_bytes();
+                }
+            } else {
+                for (position, word) in words[..count].iter().enumerate() {
+                    let at = ((start + position) * groups + group) * DEPTH;
+                    bytes[at..at + DEPTH].copy_from_slice(&word.to_le_bytes());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Sums in plain Rust: the reference of the others.
+
+use super::isa::{DEPTH, Isa, LANES};
+
+/// No more than every processor of the architecture has.
+pub(super) struct Portable;
+
+impl Isa for Portable {
+    const FMA: bool = cfg!(target_arch = "aarch64");
+    const UNSIGNED: bool = false;
+    const ROWS: usize = 2;
+    type Sums = [i32; LANES];
+
+    #[inline(always)]
+    fn zero() -> Self::Sums {
+        [0; LANES]
+    }
+
+    #[inline(always)]
+    fn add<const BY_POSITION: bool>(
+        mut sums: Self::Sums,
+        row: [u8; DEPTH],
+        lanes: &[u8; LANES * DEPTH],
+    ) -> Self::Sums {
+        for (sum, lane) in sums.iter_mut().zip(lanes.as_chunks::<DEPTH>().0) {
+            for (a, b) in row.iter().zip(lane) {
+                *sum = sum.wrapping_add(i32::from(a.cast_signed()) * i32::from(b.cast_signed()));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn store(sums: Self::Sums) -> [i32; LANES] {
+        sums
+    }
+}
