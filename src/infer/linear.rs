@@ -429,7 +429,7 @@ mod tests {
                 let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>();
                 let error = squares(&mut expected.iter().zip(&found).map(|(a, b)| a - b));
                 let error = (error / squares(&mut expected.iter().copied())).sqrt();
-                assert!(error < 0.02, "{expression} {isa:?}: {error}");
+                assert!(error < 0.06, "{expression} {isa:?}: {error}");
             }
         }
     }

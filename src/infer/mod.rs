@@ -1,5 +1,6 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
+mod attention;
 mod gelu;
 mod innermost;
 mod kernel;

@@ -15,7 +15,10 @@ use tract_onnx::{
     tract_hir::infer::Factoid,
 };
 
-use super::{gelu::fuse_gelu, innermost::normalise_along_memory, kernel::Best, linear::multiply_integers};
+use super::{
+    attention::fuse_attention, gelu::fuse_gelu, innermost::normalise_along_memory, kernel::Best,
+    linear::multiply_integers,
+};
 
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +155,7 @@ impl Network {
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
+        fuse_attention(&mut model, isa)?;
         if isa.has_integer_products() && std::env::var_os("NOINT").is_none() {
             multiply_integers(&mut model, isa)?;
         }

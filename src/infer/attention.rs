@@ -1,0 +1,485 @@
+//! Makes one operator of each attention with relative positions.
+//!
+//! The exporter writes it as a dozen: queries, keys and values are cut apart and moved, and the scores of all
+//! groups lie in memory at once, three times. Here the scores of four tokens at a time stay in the nearest
+//! cache.
+
+use std::{cell::RefCell, sync::Arc};
+
+use tract_onnx::{
+    prelude::{
+        Datum, DatumExt, OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedFact, TypedModel,
+        TypedModelPatch, TypedNode, tvec,
+    },
+    tract_core::ops::{
+        array::Gather,
+        binary::TypedBinOp,
+        change_axes::AxisOp,
+        einsum::EinSum,
+        math::Add,
+        nn::{Softmax, SoftmaxKind},
+    },
+    tract_hir::{
+        internal::{EvalContext, EvalOp, InOut, IntoTValue, Op, StaticName, TypedOp},
+        tract_core::{as_op, op_as_typed_op, op_out_of_plan},
+    },
+};
+
+use super::kernel::{Best, Isa, Work, exp, fma};
+
+/// Numbers of one vector.
+const LANES: usize = 16;
+
+/// Tokens whose scores are computed together.
+const ROWS: usize = 4;
+
+thread_local! {
+    /// Transposed keys, then scores. All attentions of a thread share them.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `softmax(q * k + bias) * v` for `[group][token][q, k, v][head][depth]`, giving `[group][token][head][depth]`.
+#[derive(Debug, Clone)]
+struct Attention {
+    isa: Best,
+    groups: usize,
+    tokens: usize,
+    heads: usize,
+    /// A multiple of [`LANES`].
+    depth: usize,
+    /// `[head][token][other token]`, the last filled up to a multiple of [`LANES`] with what makes a share of
+    /// nothing.
+    bias: Arc<[f32]>,
+    shape: TVec<usize>,
+}
+
+impl PartialEq for Attention {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bias, &other.bias) && self.shape == other.shape
+    }
+}
+
+impl Eq for Attention {}
+
+/// Replaces every attention of a decluttered model; returns how many.
+pub(super) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
+    let mut replaced = 0;
+    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
+    for node in 0..model.nodes().len() {
+        if let Some((attention, input, last)) = find(model, model.node(node), isa) {
+            let mut patch = TypedModelPatch::default();
+            let input = patch.tap_model(model, input)?;
+            let name = format!("{}.attention", model.node(last).name);
+            let output = patch.wire_node(name, attention, &[input])?;
+            patch.shunt_outside(model, last.into(), output[0])?;
+            patch.apply(model)?;
+            replaced += 1;
+        }
+    }
+    Ok(replaced)
+}
+
+/// The attention of this softmax, its input and its last node.
+fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Attention, OutletId, usize)> {
+    let softmax = node.op_as::<Softmax>()?;
+    if softmax.kind != SoftmaxKind::default() || softmax.quant_output_dt.is_some() {
+        return None;
+    }
+    let sum = model.node(node.inputs[0].node);
+    sum.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;
+    let constant = |outlet: &OutletId| model.outlet_fact(*outlet).ok()?.konst.clone();
+    let bias = sum.inputs.iter().find_map(constant)?;
+    let scores = model.node(sum.inputs.iter().find(|input| constant(input).is_none())?.node);
+    let product = model.single_succ(node.id).ok()??;
+    for inner in [scores, sum] {
+        model.single_succ(inner.id).ok()??;
+    }
+    if product.inputs.first()?.node != node.id {
+        return None;
+    }
+    match (&*expression(model, scores)?, &*expression(model, product)?) {
+        ("abcd,abed->abce", "abcd,abde->acbe") | ("abc,adc->abd", "abc,acd->bad") => (),
+        _ => return None,
+    }
+    let moved = part(model, scores.inputs[0], 0)?;
+    if part(model, scores.inputs[1], 1)? != moved || part(model, product.inputs[1], 2)? != moved {
+        return None;
+    }
+
+    // [group, token, 3 * C] -> [group, token, 3, head, depth] -> [3, group, head, token, depth]
+    let before = |outlet: OutletId| {
+        let node = model.node(outlet.node);
+        Some((node.op_as::<AxisOp>()?, *node.inputs.first()?))
+    };
+    let (AxisOp::Move(2, 3), outlet) = before(moved)? else {
+        return None;
+    };
+    let (AxisOp::Move(2, 0), outlet) = before(outlet)? else {
+        return None;
+    };
+    let split = shape(model, outlet)?;
+    let (AxisOp::Reshape(2, _, _), input) = before(outlet)? else {
+        return None;
+    };
+    let [groups, tokens, 3, heads, depth] = split[..] else {
+        return None;
+    };
+    let whole = shape(model, input)?;
+    let last_axis = softmax.axes[..] == [node.outputs[0].fact.rank() - 1];
+    if whole[..] != [groups, tokens, 3 * heads * depth]
+        || depth % LANES != 0
+        || !last_axis
+        || model.outlet_fact(input).ok()?.datum_type != f32::datum_type()
+        || bias.len() != heads * tokens * tokens
+        || !bias.shape().ends_with(&[heads, tokens, tokens])
+    {
+        return None;
+    }
+
+    let numbers = bias.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec();
+    let padded = tokens.next_multiple_of(LANES);
+    let mut bias = Vec::with_capacity(heads * tokens * padded);
+    for row in numbers.chunks_exact(tokens) {
+        bias.extend_from_slice(row);
+        bias.resize(bias.len() + padded - tokens, f32::MIN);
+    }
+    let attention = Attention {
+        isa,
+        groups,
+        tokens,
+        heads,
+        depth,
+        bias: bias.into(),
+        shape: shape(model, product.id.into())?,
+    };
+    Some((attention, input, product.id))
+}
+
+fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+    model
+        .outlet_fact(outlet)
+        .ok()?
+        .shape
+        .as_concrete()
+        .map(TVec::from)
+}
+
+/// What the outlet is one part of, along the first axis, if it is the one of this index.
+fn part(model: &TypedModel, outlet: OutletId, index: i64) -> Option<OutletId> {
+    let node = model.node(outlet.node);
+    if node.op_as::<Gather>()?.axis != 0 {
+        return None;
+    }
+    let at = model.outlet_fact(node.inputs[1]).ok()?.konst.clone()?;
+    let at = at.cast_to::<i64>().ok()?.into_owned();
+    (at.rank() == 0 && at.try_as_plain_ram().ok()?.as_slice::<i64>().ok()? == [index])
+        .then_some(node.inputs[0])
+}
+
+/// The expression of a product of two, with letters in the order of their appearance and without axes of
+/// length one.
+fn expression(model: &TypedModel, node: &TypedNode) -> Option<String> {
+    let product = node.op_as::<EinSum>()?;
+    if product.q_params.is_some() || node.inputs.len() != 2 {
+        return None;
+    }
+    let mut known: Vec<char> = Vec::new();
+    let mut text = String::new();
+    let operands = [
+        (InOut::In(0), node.inputs[0], ""),
+        (InOut::In(1), node.inputs[1], ","),
+        (InOut::Out(0), node.id.into(), "->"),
+    ];
+    for (operand, outlet, sign) in operands {
+        text.push_str(sign);
+        let shape = shape(model, outlet)?;
+        for (position, length) in shape.iter().enumerate() {
+            if *length == 1 {
+                continue;
+            }
+            let axis = product.axes.axis((operand, position)).ok()?.repr;
+            let index = known.iter().position(|other| *other == axis).unwrap_or_else(|| {
+                known.push(axis);
+                known.len() - 1
+            });
+            text.push(char::from(b'a' + u8::try_from(index).ok()?));
+        }
+    }
+    Some(text)
+}
+
+impl Op for Attention {
+    fn name(&self) -> StaticName {
+        "Attention".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Attention {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let input = inputs
+            .first()
+            .ok_or_else(|| TractError::msg("an input is missing"))?;
+        let from = input.try_as_plain_ram()?.as_slice::<f32>()?;
+        // SAFETY: every number is written below.
+        let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
+        let mut plain = output.try_as_plain_ram_mut()?;
+        let to = plain.as_slice_mut::<f32>()?;
+        SCRATCH.with_borrow_mut(|scratch| {
+            // What fills keys up must be a number, whatever stood there.
+            scratch.clear();
+            scratch.resize((self.depth + ROWS) * self.tokens.next_multiple_of(LANES), 0.0);
+            self.isa.run(Attend {
+                attention: self,
+                from,
+                to,
+                scratch,
+            });
+        });
+        drop(plain);
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for Attention {
+    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(&self.shape)))
+    }
+
+    as_op!();
+}
+
+struct Attend<'a> {
+    attention: &'a Attention,
+    from: &'a [f32],
+    to: &'a mut [f32],
+    scratch: &'a mut [f32],
+}
+
+impl Work for Attend<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Attention {
+            tokens, heads, depth, ..
+        } = *self.attention;
+        let channels = heads * depth;
+        let padded = tokens.next_multiple_of(LANES);
+        let (keys, scores) = self.scratch.split_at_mut(depth * padded);
+        let groups = self.from.chunks_exact(tokens * 3 * channels);
+        for (from, to) in groups.zip(self.to.chunks_exact_mut(tokens * channels)) {
+            for head in 0..heads {
+                for token in 0..tokens {
+                    let key = &from[(token * 3 + 1) * channels + head * depth..][..depth];
+                    for (column, number) in keys.chunks_exact_mut(padded).zip(key) {
+                        column[token] = *number;
+                    }
+                }
+                for first in (0..tokens).step_by(ROWS) {
+                    // Rows past the end repeat the last one; their results are dropped.
+                    let rows: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(tokens - 1));
+                    let queries = rows.map(|row| &from[row * 3 * channels + head * depth..][..depth]);
+                    let bias =
+                        rows.map(|row| &self.attention.bias[(head * tokens + row) * padded..][..padded]);
+                    multiply_keys::<I>(queries, keys, bias, scores);
+                    let mut factors = [0.0; ROWS];
+                    for (row, factor) in scores.chunks_exact_mut(padded).zip(&mut factors) {
+                        *factor = 1.0 / exponentials::<I>(row);
+                    }
+                    let values = &from[2 * channels + head * depth..];
+                    for start in (0..depth).step_by(LANES) {
+                        let sums = multiply_values::<I>(scores, &values[start..], 3 * channels, tokens);
+                        for (row, sums) in sums.iter().enumerate().take(tokens - first) {
+                            let at = (first + row) * channels + head * depth + start;
+                            for (to, sum) in to[at..at + LANES].iter_mut().zip(sums) {
+                                *to = sum * factors[row];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Scores of some queries: products with transposed keys, plus bias.
+#[inline(always)]
+fn multiply_keys<I: Isa>(queries: [&[f32]; ROWS], keys: &[f32], bias: [&[f32]; ROWS], scores: &mut [f32]) {
+    let padded = bias[0].len();
+    for start in (0..padded).step_by(LANES) {
+        let mut sums = [[0.0; LANES]; ROWS];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(&bias[row][start..start + LANES]);
+        }
+        for (depth, keys) in keys.chunks_exact(padded).enumerate() {
+            let keys = &keys[start..start + LANES];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let query = queries[row][depth];
+                for (sum, key) in sums.iter_mut().zip(keys) {
+                    *sum = fma::<I>(query, *key, *sum);
+                }
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            scores[row * padded + start..][..LANES].copy_from_slice(sums);
+        }
+    }
+}
+
+/// Turns scores into exponentials, the largest becoming one; returns their sum.
+#[inline(always)]
+fn exponentials<I: Isa>(scores: &mut [f32]) -> f32 {
+    let (chunks, _) = scores.as_chunks_mut::<LANES>();
+    let mut largest = [f32::MIN; LANES];
+    for chunk in &*chunks {
+        for (largest, score) in largest.iter_mut().zip(chunk) {
+            *largest = if *score > *largest { *score } else { *largest };
+        }
+    }
+    let largest = largest.into_iter().fold(f32::MIN, f32::max);
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for (sum, score) in sums.iter_mut().zip(chunk) {
+            *score = exp::<I>(*score - largest);
+            *sum += *score;
+        }
+    }
+    sums.into_iter().sum()
+}
+
+/// Sums of values by the exponentials of each row.
+#[inline(always)]
+fn multiply_values<I: Isa>(
+    scores: &[f32],
+    values: &[f32],
+    stride: usize,
+    tokens: usize,
+) -> [[f32; LANES]; ROWS] {
+    let padded = scores.len() / ROWS;
+    let mut sums = [[0.0; LANES]; ROWS];
+    for token in 0..tokens {
+        let values = &values[token * stride..][..LANES];
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let share = scores[row * padded + token];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = fma::<I>(share, *value, *sum);
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tract_onnx::{
+        prelude::{IntoRunnable, IntoTensor},
+        tract_core::ops::math::add,
+        tract_hir::internal::SpecialOps,
+    };
+
+    use super::*;
+
+    fn noise(shape: &[usize], step: f32) -> Tensor {
+        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+            .map(|n| (n as f32 * step).sin() * 3.0)
+            .collect();
+        Tensor::from_shape(shape, &numbers).unwrap()
+    }
+
+    /// As the exporter writes it; `parts` are the places of queries, keys and values.
+    fn model(groups: usize, tokens: usize, heads: usize, depth: usize, parts: [i64; 3]) -> TypedModel {
+        let mut model = TypedModel::default();
+        let channels = heads * depth;
+        let mut outlet = model
+            .add_source("qkv", f32::fact([groups, tokens, 3 * channels]))
+            .unwrap();
+        let split = AxisOp::Reshape(
+            2,
+            tvec!((3 * channels).into()),
+            tvec!(3.into(), heads.into(), depth.into()),
+        );
+        for (name, op) in [
+            ("split", split),
+            ("first", AxisOp::Move(2, 0)),
+            ("heads", AxisOp::Move(2, 3)),
+        ] {
+            outlet = model.wire_node(name, op, &[outlet]).unwrap()[0];
+        }
+        let [q, k, v] = parts.map(|part| {
+            let index = model
+                .add_const(format!("index{part}"), Tensor::from(part))
+                .unwrap();
+            let gather = Gather::new(0);
+            model
+                .wire_node(format!("part{part}"), gather, &[outlet, index])
+                .unwrap()[0]
+        });
+        let product = |expression: &str| EinSum::new(expression.parse().unwrap(), f32::datum_type());
+        let scores = model
+            .wire_node("scores", product("abmk,abnk->abmn"), &[q, k])
+            .unwrap()[0];
+        let bias = model
+            .add_const("bias", noise(&[1, heads, tokens, tokens], 0.3))
+            .unwrap();
+        let sum = model.wire_node("sum", add(), &[scores, bias]).unwrap()[0];
+        let softmax = Softmax {
+            axes: tvec!(3),
+            ..Softmax::default()
+        };
+        let softmax = model.wire_node("softmax", softmax, &[sum]).unwrap()[0];
+        let last = model
+            .wire_node("values", product("abmk,abkn->ambn"), &[softmax, v])
+            .unwrap();
+        model.select_output_outlets(&last).unwrap();
+        model
+    }
+
+    fn run(model: TypedModel, input: &Tensor) -> Tensor {
+        let input = tvec!(input.clone().into_tvalue());
+        model
+            .into_runnable()
+            .unwrap()
+            .run(input)
+            .unwrap()
+            .remove(0)
+            .into_tensor()
+    }
+
+    #[test]
+    fn one_operator_gives_the_same() {
+        for (groups, tokens, heads, depth) in [(4, 9, 3, 16), (1, 49, 2, 32), (3, 16, 2, 48), (2, 5, 3, 16)] {
+            let input = noise(&[groups, tokens, 3 * heads * depth], 0.37);
+            let expected = run(model(groups, tokens, heads, depth, [0, 1, 2]), &input);
+            for isa in Best::all() {
+                let mut changed = model(groups, tokens, heads, depth, [0, 1, 2]);
+                assert_eq!(fuse_attention(&mut changed, isa).unwrap(), 1);
+                let changed = changed.into_optimized().unwrap();
+                assert!(
+                    !changed
+                        .nodes()
+                        .iter()
+                        .any(|node| node.op_is::<EinSum>() || node.op_is::<Softmax>())
+                );
+                expected.close_enough(&run(changed, &input), true).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_otherwise_is_left_alone() {
+        for parts in [[1, 0, 2], [0, 2, 1]] {
+            let mut other = model(4, 9, 3, 16, parts);
+            assert_eq!(fuse_attention(&mut other, Best::detect()).unwrap(), 0);
+        }
+        // No whole vectors.
+        assert_eq!(
+            fuse_attention(&mut model(4, 9, 3, 8, [0, 1, 2]), Best::detect()).unwrap(),
+            0
+        );
+    }
+}
