@@ -25,10 +25,7 @@ use tract_onnx::{
     },
 };
 
-use super::kernel::{Best, Isa, Work, exp, fma};
-
-/// Numbers of one vector.
-const LANES: usize = 16;
+use super::kernel::{Best, Isa, LANES, Work, exp, sixteen};
 
 /// Tokens whose scores are computed together.
 const ROWS: usize = 4;
@@ -295,8 +292,8 @@ impl Work for Attend<'_> {
                         let sums = multiply_values::<I>(scores, &values[start..], 3 * channels, tokens);
                         for (row, sums) in sums.iter().enumerate().take(tokens - first) {
                             let at = (first + row) * channels + head * depth + start;
-                            for (to, sum) in to[at..at + LANES].iter_mut().zip(sums) {
-                                *to = sum * factors[row];
+                            if let Some(to) = to[at..].first_chunk_mut() {
+                                I::store(I::multiply(*sums, I::splat(factors[row])), to);
                             }
                         }
                     }
@@ -311,21 +308,20 @@ impl Work for Attend<'_> {
 fn multiply_keys<I: Isa>(queries: [&[f32]; ROWS], keys: &[f32], bias: [&[f32]; ROWS], scores: &mut [f32]) {
     let padded = bias[0].len();
     for start in (0..padded).step_by(LANES) {
-        let mut sums = [[0.0; LANES]; ROWS];
-        for (row, sums) in sums.iter_mut().enumerate() {
-            sums.copy_from_slice(&bias[row][start..start + LANES]);
+        let mut sums = [I::splat(0.0); ROWS];
+        for (sum, bias) in sums.iter_mut().zip(&bias) {
+            *sum = I::load(sixteen(&bias[start..]));
         }
         for (depth, keys) in keys.chunks_exact(padded).enumerate() {
-            let keys = &keys[start..start + LANES];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let query = queries[row][depth];
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum = fma::<I>(query, *key, *sum);
-                }
+            let keys = I::load(sixteen(&keys[start..]));
+            for (sum, query) in sums.iter_mut().zip(&queries) {
+                *sum = I::multiply_add(I::splat(query[depth]), keys, *sum);
             }
         }
-        for (row, sums) in sums.iter().enumerate() {
-            scores[row * padded + start..][..LANES].copy_from_slice(sums);
+        for (row, sum) in scores.chunks_exact_mut(padded).zip(&sums) {
+            if let Some(to) = row[start..].first_chunk_mut() {
+                I::store(*sum, to);
+            }
         }
     }
 }
@@ -358,16 +354,14 @@ fn multiply_values<I: Isa>(
     values: &[f32],
     stride: usize,
     tokens: usize,
-) -> [[f32; LANES]; ROWS] {
+) -> [I::Floats; ROWS] {
     let padded = scores.len() / ROWS;
-    let mut sums = [[0.0; LANES]; ROWS];
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &scores[row * padded..][..tokens]);
+    let mut sums = [I::splat(0.0); ROWS];
     for token in 0..tokens {
-        let values = &values[token * stride..][..LANES];
-        for (row, sums) in sums.iter_mut().enumerate() {
-            let share = scores[row * padded + token];
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = fma::<I>(share, *value, *sum);
-            }
+        let values = I::load(sixteen(&values[token * stride..]));
+        for (sum, row) in sums.iter_mut().zip(&rows) {
+            *sum = I::multiply_add(I::splat(row[token]), values, *sum);
         }
     }
     sums

@@ -113,19 +113,7 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Linear, usiz
         weights.set_bias(&bias);
         last = id;
     }
-    let mut activation = Activation::Identity;
-    if let Ok(Some(next)) = model.single_succ(last)
-        && let Some(ElementWiseOp(op, _)) = next.op_as::<ElementWiseOp>()
-    {
-        if op
-            .downcast_ref::<GeluApproximate>()
-            .is_some_and(|gelu| !gelu.fast_impl)
-        {
-            (activation, last) = (Activation::GeluTanh, next.id);
-        } else if op.downcast_ref::<GeluExact>().is_some() {
-            (activation, last) = (Activation::GeluErf, next.id);
-        }
-    }
+    let (activation, last) = activation_behind(model, last);
     let linear = Linear {
         weights: Arc::new(weights),
         activation,
@@ -135,6 +123,24 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Linear, usiz
         shape: to_shape,
     };
     Some((linear, input, last))
+}
+
+/// The activation that is all that follows a node, and its node; else nothing and the node itself.
+pub(super) fn activation_behind(model: &TypedModel, node: usize) -> (Activation, usize) {
+    if let Ok(Some(next)) = model.single_succ(node)
+        && let Some(ElementWiseOp(op, _)) = next.op_as::<ElementWiseOp>()
+    {
+        if op
+            .downcast_ref::<GeluApproximate>()
+            .is_some_and(|gelu| !gelu.fast_impl)
+        {
+            return (Activation::GeluTanh, next.id);
+        }
+        if op.downcast_ref::<GeluExact>().is_some() {
+            return (Activation::GeluErf, next.id);
+        }
+    }
+    (Activation::Identity, node)
 }
 
 /// The constant of one number an output that is added next, and the node that does so.

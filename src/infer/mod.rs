@@ -1,6 +1,7 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
 mod attention;
+mod depthwise;
 mod gelu;
 mod innermost;
 mod kernel;

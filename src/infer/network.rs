@@ -16,8 +16,8 @@ use tract_onnx::{
 };
 
 use super::{
-    attention::fuse_attention, gelu::fuse_gelu, innermost::normalise_along_memory, kernel::Best,
-    linear::multiply_integers,
+    attention::fuse_attention, depthwise::convolve_by_rows, gelu::fuse_gelu,
+    innermost::normalise_along_memory, kernel::Best, linear::multiply_integers,
 };
 
 /// Why a network cannot be loaded or run.
@@ -156,7 +156,8 @@ impl Network {
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
         fuse_attention(&mut model, isa)?;
-        if isa.has_integer_products() && std::env::var_os("NOINT").is_none() {
+        convolve_by_rows(&mut model, isa)?;
+        if isa.has_integer_products() {
             multiply_integers(&mut model, isa)?;
         }
         let mut model = model.into_optimized()?;
@@ -201,25 +202,6 @@ impl Network {
     #[must_use]
     pub fn busy(&self) -> Duration {
         self.busy
-    }
-
-    #[doc(hidden)]
-    pub fn profile(&mut self) -> Vec<(usize, String, String, Duration)> {
-        let mut times = vec![];
-        self.state
-            .run_plan_with_eval(tvec!(self.input.clone().into_tvalue()), |c, s, node, i| {
-                let t = Instant::now();
-                let r = tract_onnx::tract_core::plan::eval(c, s, node, i);
-                times.push((
-                    node.id,
-                    node.op().name().to_string(),
-                    node.name.clone(),
-                    t.elapsed(),
-                ));
-                r
-            })
-            .unwrap();
-        times
     }
 
     /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the

@@ -17,10 +17,19 @@ pub(in crate::infer) enum Activation {
 /// Applies an activation in place.
 #[inline(always)]
 pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [f32]) {
+    // Plain loops: a closure that is not inlined is not compiled for the instruction set.
     match activation {
         Activation::Identity => (),
-        Activation::GeluTanh => numbers.iter_mut().for_each(|x| *x = gelu_tanh::<I>(*x)),
-        Activation::GeluErf => numbers.iter_mut().for_each(|x| *x = gelu_erf::<I>(*x)),
+        Activation::GeluTanh => {
+            for number in numbers {
+                *number = gelu_tanh::<I>(*number);
+            }
+        }
+        Activation::GeluErf => {
+            for number in numbers {
+                *number = gelu_erf::<I>(*number);
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::portable::Portable;
 use super::x86::{Avx2, Avx512Vnni};
 
 /// Lanes of one vector of sums, on every instruction set.
-pub(super) const LANES: usize = 16;
+pub(in crate::infer) const LANES: usize = 16;
 
 /// Factors that one step of a product takes from either side.
 pub(super) const DEPTH: usize = 4;
@@ -23,6 +23,8 @@ pub(in crate::infer) trait Isa {
     const ROWS: usize;
     /// Sixteen sums.
     type Sums: Copy;
+    /// Sixteen floats.
+    type Floats: Copy;
 
     /// Sums of nothing.
     fn zero() -> Self::Sums;
@@ -35,8 +37,23 @@ pub(in crate::infer) trait Isa {
         lanes: &[u8; LANES * DEPTH],
     ) -> Self::Sums;
 
-    /// The numbers of a vector.
-    fn store(sums: Self::Sums) -> [i32; LANES];
+    /// The sums as floats.
+    fn to_floats(sums: Self::Sums) -> Self::Floats;
+
+    /// The same number sixteen times.
+    fn splat(number: f32) -> Self::Floats;
+
+    /// Sixteen numbers from memory.
+    fn load(numbers: &[f32; LANES]) -> Self::Floats;
+
+    /// Writes sixteen numbers.
+    fn store(numbers: Self::Floats, to: &mut [f32; LANES]);
+
+    /// `a * b + c`, fused if [`Isa::FMA`].
+    fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+
+    /// `a * b`
+    fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 }
 
 /// Something to be done on any instruction set. `run` must be `#[inline(always)]`, so that it is compiled
@@ -134,4 +151,11 @@ unsafe fn on_avx2<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn on_avx512_vnni<W: Work>(work: W) -> W::Output {
     work.run::<Avx512Vnni>()
+}
+
+/// The first sixteen of at least as many numbers.
+#[inline(always)]
+pub(in crate::infer) fn sixteen(numbers: &[f32]) -> &[f32; LANES] {
+    // The slice has the length of the array.
+    numbers[..LANES].first_chunk().unwrap_or_else(|| unreachable!())
 }

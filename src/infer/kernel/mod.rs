@@ -9,6 +9,6 @@ mod product;
 mod x86;
 
 pub(super) use activate::{Activation, activate, exp};
-pub(super) use isa::{Best, Isa, Work, fma};
+pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
 pub(super) use pack::{Order, Packed, View, pack};
 pub(super) use product::{Weights, product};

@@ -137,7 +137,9 @@ fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
             let to = to.bytes[start..].chunks_mut(LANES * DEPTH);
             let (whole, rest) = row.as_chunks::<DEPTH>();
             for (to, numbers) in to.zip(whole.iter().copied().chain(last_group(rest))) {
-                to[..DEPTH].copy_from_slice(&numbers.map(|number| quantized::<I>(number, smallest, inverse)));
+                for (to, number) in to.iter_mut().zip(numbers) {
+                    *to = quantized::<I>(number, smallest, inverse);
+                }
             }
         } else {
             let to = &mut to.bytes[position * padded..][..padded];

@@ -1,6 +1,6 @@
 //! Sums in plain Rust: the reference of the others.
 
-use super::isa::{DEPTH, Isa, LANES};
+use super::isa::{DEPTH, Isa, LANES, fma};
 
 /// No more than every processor of the architecture has.
 pub(super) struct Portable;
@@ -10,6 +10,7 @@ impl Isa for Portable {
     const UNSIGNED: bool = false;
     const ROWS: usize = 2;
     type Sums = [i32; LANES];
+    type Floats = [f32; LANES];
 
     #[inline(always)]
     fn zero() -> Self::Sums {
@@ -31,7 +32,38 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn store(sums: Self::Sums) -> [i32; LANES] {
-        sums
+    fn to_floats(sums: Self::Sums) -> Self::Floats {
+        sums.map(|sum| sum as f32)
+    }
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self::Floats {
+        [number; LANES]
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> Self::Floats {
+        *numbers
+    }
+
+    #[inline(always)]
+    fn store(numbers: Self::Floats, to: &mut [f32; LANES]) {
+        *to = numbers;
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Self::Floats, b: Self::Floats, mut c: Self::Floats) -> Self::Floats {
+        for lane in 0..LANES {
+            c[lane] = fma::<Self>(a[lane], b[lane], c[lane]);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn multiply(mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        for lane in 0..LANES {
+            a[lane] *= b[lane];
+        }
+        a
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     activate::{Activation, activate},
-    isa::{Best, DEPTH, Isa, LANES, Work, fma},
+    isa::{Best, DEPTH, Isa, LANES, Work, sixteen},
     pack::{Order, Packed, groups},
 };
 
@@ -197,28 +197,23 @@ impl Product<'_> {
             let mut results = [[0.0_f32; LANES]; WIDTH];
             for (panel, results) in results.iter_mut().enumerate() {
                 let start = lane_start + panel * LANES;
-                let sums = I::store(sums[panel]);
                 // What belongs to the lanes, from either side; the rows' is one number each.
-                let (scales, offsets, row_scale, row_offset);
+                let (scales, offsets, bias, row_scale, row_offset);
                 if BY_POSITION {
-                    (scales, offsets) = (sixteen(&weights.scales[start..]), sixteen(&weights.sums[start..]));
+                    (scales, offsets) = (&weights.scales[start..], &weights.sums[start..]);
                     (row_scale, row_offset) = (packed.scales[row], packed.offsets[row]);
+                    bias = I::load(sixteen(&weights.bias[start..]));
                 } else {
-                    (scales, offsets) = (
-                        sixteen(&packed.scales[start..]),
-                        sixteen(&packed.offsets[start..]),
-                    );
+                    (scales, offsets) = (&packed.scales[start..], &packed.offsets[start..]);
                     (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
+                    bias = I::splat(weights.bias[row]);
                 }
-                let bias = if BY_POSITION {
-                    *sixteen(&weights.bias[start..])
-                } else {
-                    [weights.bias[row]; LANES]
-                };
-                for (lane, result) in results.iter_mut().enumerate() {
-                    let constant = fma::<I>(offsets[lane], row_offset, bias[lane]);
-                    *result = fma::<I>(sums[lane] as f32, scales[lane] * row_scale, constant);
-                }
+                let constant = I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias);
+                let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
+                I::store(
+                    I::multiply_add(I::to_floats(sums[panel]), scales, constant),
+                    results,
+                );
             }
             activate::<I>(self.activation, results.as_flattened_mut());
             let to = &mut self.to[row * lane_count + lane_start..(row + 1) * lane_count];
@@ -227,12 +222,6 @@ impl Product<'_> {
             to[..length].copy_from_slice(&results[..length]);
         }
     }
-}
-
-#[inline(always)]
-fn sixteen<T>(numbers: &[T]) -> &[T; LANES] {
-    // Every array of numbers is filled up to whole sixteens.
-    numbers.first_chunk().unwrap_or_else(|| unreachable!())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ impl Isa for Avx2 {
     const UNSIGNED: bool = false;
     const ROWS: usize = 4;
     type Sums = [__m256i; 2];
+    type Floats = [__m256; 2];
 
     #[inline(always)]
     fn zero() -> Self::Sums {
@@ -25,8 +26,6 @@ impl Isa for Avx2 {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
-    /// The instruction adds pairs of products of an unsigned and a signed byte in 16 bits, with saturation.
-    /// Magnitudes and transferred signs keep every pair within 2 * 128 * 127, so that none saturates.
     #[inline(always)]
     fn add<const BY_POSITION: bool>(
         sums: Self::Sums,
@@ -37,31 +36,83 @@ impl Isa for Avx2 {
         // SAFETY: see above.
         unsafe {
             let row = _mm256_set1_epi32(i32::from_le_bytes(row));
-            let ones = _mm256_set1_epi16(1);
-            let half = |sums, lanes| {
-                // A sign cannot be given to -128, which activations may be.
-                let (activations, weights) = if BY_POSITION { (row, lanes) } else { (lanes, row) };
-                let magnitude = _mm256_abs_epi8(activations);
-                let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(weights, activations));
-                _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones))
-            };
+            let (first, second) = (_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1)));
+            if BY_POSITION {
+                [
+                    add_products(sums[0], row, first),
+                    add_products(sums[1], row, second),
+                ]
+            } else {
+                [
+                    add_products(sums[0], first, row),
+                    add_products(sums[1], second, row),
+                ]
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn to_floats(sums: Self::Sums) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_cvtepi32_ps(sums[0]), _mm256_cvtepi32_ps(sums[1])] }
+    }
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_set1_ps(number); 2] }
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> Self::Floats {
+        let at = numbers.as_ptr();
+        // SAFETY: see above.
+        unsafe { [_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(LANES / 2))] }
+    }
+
+    #[inline(always)]
+    fn store(numbers: Self::Floats, to: &mut [f32; LANES]) {
+        let at = to.as_mut_ptr();
+        // SAFETY: see above.
+        unsafe {
+            _mm256_storeu_ps(at, numbers[0]);
+            _mm256_storeu_ps(at.add(LANES / 2), numbers[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe {
             [
-                half(sums[0], _mm256_loadu_si256(at)),
-                half(sums[1], _mm256_loadu_si256(at.add(1))),
+                _mm256_fmadd_ps(a[0], b[0], c[0]),
+                _mm256_fmadd_ps(a[1], b[1], c[1]),
             ]
         }
     }
 
     #[inline(always)]
-    fn store(sums: Self::Sums) -> [i32; LANES] {
-        let mut values = [0; LANES];
-        let at = values.as_mut_ptr().cast::<__m256i>();
+    fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
-        unsafe {
-            _mm256_storeu_si256(at, sums[0]);
-            _mm256_storeu_si256(at.add(1), sums[1]);
-        }
-        values
+        unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+}
+
+/// Adds to each of eight sums four products.
+///
+/// The instruction adds pairs of products of an unsigned and a signed byte in 16 bits, with saturation. It gets
+/// the activations' magnitudes and the weights with the activations' signs: -128, which only activations may
+/// be, cannot change its sign. Every pair is then within 2 * 128 * 127, so that none saturates.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn add_products(sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+    // SAFETY: by the caller.
+    unsafe {
+        let magnitudes = _mm256_abs_epi8(activations);
+        let pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(weights, activations));
+        _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
     }
 }
 
@@ -70,6 +121,7 @@ impl Isa for Avx512Vnni {
     const UNSIGNED: bool = true;
     const ROWS: usize = 8;
     type Sums = __m512i;
+    type Floats = __m512;
 
     #[inline(always)]
     fn zero() -> Self::Sums {
@@ -96,10 +148,38 @@ impl Isa for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn store(sums: Self::Sums) -> [i32; LANES] {
-        let mut values = [0; LANES];
+    fn to_floats(sums: Self::Sums) -> Self::Floats {
         // SAFETY: see above.
-        unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), sums) };
-        values
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+
+    #[inline(always)]
+    fn splat(number: f32) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_set1_ps(number) }
+    }
+
+    #[inline(always)]
+    fn load(numbers: &[f32; LANES]) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(numbers: Self::Floats, to: &mut [f32; LANES]) {
+        // SAFETY: see above.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), numbers) };
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_mul_ps(a, b) }
     }
 }
