@@ -2,9 +2,10 @@
 //!
 //! Fully connected layers and convolutions of one pixel are both an `EinSum` with a constant factor. tract has
 //! folded that constant to floats; whether it came from eight bits shows, as each output's weights are then
-//! whole multiples of a 127th of the largest. Other weights stay as they are, and so does their layer.
+//! whole multiples of a 127th of the largest. Other weights stay as they are, and so does their layer. As small
+//! weights made by hand look the same, the caller says whether a network is to come here at all.
 //!
-//! Activations are quantized as they come, symmetrically, with one scale for each position (token or pixel), so
+//! Activations are quantized as they come, with a scale and an offset for each position (token or pixel), so
 //! that no calibration is needed and one bright pixel costs no other its accuracy.
 
 use std::{cell::RefCell, sync::Arc};

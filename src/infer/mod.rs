@@ -8,4 +8,4 @@ mod kernel;
 mod linear;
 mod network;
 
-pub use network::{InferError, Network, Output, OutputInfo};
+pub use network::{Arithmetic, InferError, Network, Output, OutputInfo};

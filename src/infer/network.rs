@@ -60,6 +60,16 @@ pub enum InferError {
     },
 }
 
+/// How linear layers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// In floats, whatever the file keeps the weights in.
+    Floats,
+    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it;
+    /// activations are rounded to 256 steps then.
+    Integers,
+}
+
 /// Name and shape of one output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputInfo {
@@ -96,19 +106,19 @@ impl Network {
     ///
     /// # Errors
     /// [`InferError::Read`] or [`InferError::Unusable`].
-    pub fn load(path: &Path, shape: &[usize]) -> Result<Self, InferError> {
+    pub fn load(path: &Path, shape: &[usize], arithmetic: Arithmetic) -> Result<Self, InferError> {
         let mut file = File::open(path).map_err(|source| InferError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::prepare(&mut file, shape).map_err(|error| InferError::Unusable {
+        Self::prepare(&mut file, shape, arithmetic).map_err(|error| InferError::Unusable {
             path: path.to_owned(),
             shape: shape.to_vec(),
             reason: format!("{error:#}"),
         })
     }
 
-    fn prepare(file: &mut File, shape: &[usize]) -> Result<Self, TractError> {
+    fn prepare(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> Result<Self, TractError> {
         // Shapes noted in the file belong to the size it was exported at; ours may be another.
         let onnx = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
@@ -157,7 +167,7 @@ impl Network {
         let isa = Best::detect();
         fuse_attention(&mut model, isa)?;
         convolve_by_rows(&mut model, isa)?;
-        if isa.has_integer_products() {
+        if arithmetic == Arithmetic::Integers && isa.has_integer_products() {
             multiply_integers(&mut model, isa)?;
         }
         let mut model = model.into_optimized()?;
@@ -260,7 +270,8 @@ mod tests {
 
     #[test]
     fn names_and_shapes_of_the_outputs() {
-        let network = Network::load(&tiny("tiny-combined.onnx"), &[1, 1, 16, 16]).unwrap();
+        let network =
+            Network::load(&tiny("tiny-combined.onnx"), &[1, 1, 16, 16], Arithmetic::Floats).unwrap();
         let scores = OutputInfo {
             name: "scores".to_owned(),
             shape: vec![1, 10],
@@ -270,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_input_buffer_is_kept_from_run_to_run() {
-        let mut network = Network::load(&tiny("tiny-va.onnx"), &[1, 16, 16, 3]).unwrap();
+        let mut network = Network::load(&tiny("tiny-va.onnx"), &[1, 16, 16, 3], Arithmetic::Floats).unwrap();
         let mut run = |value: Option<f32>| {
             let mut at = std::ptr::null();
             let outputs = network
@@ -297,10 +308,10 @@ mod tests {
 
     #[test]
     fn unusable_files_and_shapes_are_errors() {
-        let missing = Network::load(&tiny("none.onnx"), &[1]).unwrap_err();
+        let missing = Network::load(&tiny("none.onnx"), &[1], Arithmetic::Floats).unwrap_err();
         assert!(matches!(missing, InferError::Read { .. }));
         for shape in [&[1, 1, 16][..], &[1, 3, 16, 16], &[1, 1, 24, 16]] {
-            let wrong = Network::load(&tiny("tiny-combined.onnx"), shape).unwrap_err();
+            let wrong = Network::load(&tiny("tiny-combined.onnx"), shape, Arithmetic::Floats).unwrap_err();
             assert!(matches!(wrong, InferError::Unusable { .. }), "{shape:?}");
         }
     }
@@ -311,7 +322,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         for length in (0..whole.len()).step_by(97) {
             fs::write(file.path(), &whole[..length]).unwrap();
-            let error = Network::load(file.path(), &[1, 16, 16, 3]).unwrap_err();
+            let error = Network::load(file.path(), &[1, 16, 16, 3], Arithmetic::Floats).unwrap_err();
             assert!(matches!(error, InferError::Unusable { .. }), "{length}: {error}");
         }
     }

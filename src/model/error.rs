@@ -99,7 +99,7 @@ pub enum ModelError {
         path: PathBuf,
         /// Which vector, from 0.
         vector: usize,
-        /// Largest difference of an output.
+        /// Largest difference of an output, in the unit of the tolerance.
         difference: f32,
         /// What the manifest allows.
         tolerance: f32,

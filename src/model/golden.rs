@@ -81,7 +81,8 @@ impl Golden {
         Ok(Self { vectors })
     }
 
-    /// Runs the network on every vector and returns the largest difference of an output.
+    /// Runs the network on every vector and returns the largest difference of an output, as a share of the
+    /// vector's largest one where that is above one: eight-bit steps grow with the numbers they divide.
     ///
     /// # Errors
     /// [`ModelError::Mismatch`] where a difference is larger than the manifest allows or no number at all;
@@ -89,6 +90,10 @@ impl Golden {
     pub fn check(&self, network: &mut Network, path: &Path, tolerance: f32) -> Result<f32, ModelError> {
         let mut largest = 0.0_f32;
         for (index, vector) in self.vectors.iter().enumerate() {
+            let unit = vector
+                .outputs
+                .iter()
+                .fold(1.0_f32, |unit, output| unit.max(output.abs()));
             let difference = network.run(
                 |input| input.copy_from_slice(&vector.input),
                 |outputs| {
@@ -97,7 +102,7 @@ impl Golden {
                     found
                         .zip(&vector.outputs)
                         .fold(0.0_f32, |worst, (found, expected)| {
-                            let difference = (found - expected).abs();
+                            let difference = (found - expected).abs() / unit;
                             if difference > worst || difference.is_nan() {
                                 difference
                             } else {

@@ -1,7 +1,11 @@
 //! From a manifest to a network that is proven to be the right one and to compute the right thing.
 
-use super::{error::ModelError, golden::Golden, manifest::Manifest};
-use crate::infer::Network;
+use super::{
+    error::ModelError,
+    golden::Golden,
+    manifest::{Kind, Manifest, Precision},
+};
+use crate::infer::{Arithmetic, Network};
 
 /// A network whose checksum is right and that reproduced its golden vectors.
 #[derive(Debug)]
@@ -19,7 +23,14 @@ impl Manifest {
     /// Every [`ModelError`] but those of the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
         self.sha256.verify(&self.file)?;
-        let mut network = Network::load(&self.file, &self.input.shape())?;
+        // A detector's recall was measured in floats.
+        let arithmetic = match &self.kind {
+            Kind::Expression(expression) if expression.precision == Precision::Int8Weights => {
+                Arithmetic::Integers
+            }
+            _ => Arithmetic::Floats,
+        };
+        let mut network = Network::load(&self.file, &self.input.shape(), arithmetic)?;
         let available = network
             .outputs()
             .iter()

@@ -27,8 +27,9 @@ fn with_golden(name: &str, bytes: &[u8], tolerance: f32) -> (tempfile::NamedTemp
 #[test]
 fn numbers_are_those_of_onnx_runtime() {
     // tiny-combined keeps its weights in 8 bits (per channel and whole, signed and unsigned) behind
-    // DequantizeLinear: folded into constants they give the same numbers up to the order of sums.
-    for name in ["tiny-combined", "tiny-seven", "tiny-va"] {
+    // DequantizeLinear, so that its activations may be cut to 8 bits too; the others' numbers are the same up
+    // to the order of sums.
+    for (name, bound) in [("tiny-combined", 0.01), ("tiny-seven", 2e-5), ("tiny-va", 2e-5)] {
         let verified = Catalogue::open(&folder())
             .unwrap()
             .find(name)
@@ -36,7 +37,7 @@ fn numbers_are_those_of_onnx_runtime() {
             .load()
             .unwrap();
         let difference = verified.difference.unwrap();
-        assert!(difference < 2e-5, "{name}: {difference}");
+        assert!(difference < bound, "{name}: {difference}");
     }
 }
 
@@ -46,17 +47,22 @@ fn a_network_that_computes_something_else_is_refused() {
     let last = bytes.len() - 4;
     let score = f32::from_le_bytes(bytes[last..].try_into().unwrap());
     bytes[last..].copy_from_slice(&(score + 0.1).to_le_bytes());
-    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.05);
+    let unit = bytes[last - 4..]
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .fold(1.0, |unit: f32, score| unit.max(f32::from_le_bytes(*score).abs()));
+    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.05 / unit);
     match manifest.load() {
         Err(ModelError::Mismatch {
             vector: 1,
             difference,
             ..
-        }) => assert!((difference - 0.1).abs() < 1e-3),
+        }) => assert!((difference - 0.1 / unit).abs() < 1e-3),
         other => panic!("{other:?}"),
     }
-    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.15);
-    assert!((manifest.load().unwrap().difference.unwrap() - 0.1).abs() < 1e-3);
+    let (_file, manifest) = with_golden("tiny-va", &bytes, 0.15 / unit);
+    assert!((manifest.load().unwrap().difference.unwrap() - 0.1 / unit).abs() < 1e-3);
 }
 
 #[test]

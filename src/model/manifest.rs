@@ -130,7 +130,8 @@ pub struct GoldenFile {
     pub sha256: Sha256,
     /// Number of vectors.
     pub count: usize,
-    /// Largest difference of any output from the stored one.
+    /// Largest difference of any output from the stored one, as a share of the vector's largest output where
+    /// that is above one.
     pub tolerance: f32,
 }
 
@@ -168,7 +169,7 @@ pub enum Task {
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
-    /// Weights stored in 8 bits, computed in floats.
+    /// Weights stored in 8 bits; linear layers are computed in them where the processor is faster at it.
     Int8Weights,
     /// Stored and computed in 8 bits.
     Int8,

@@ -166,7 +166,7 @@ align = "{align}"
 path = "{name}.golden"
 sha256 = "{golden}"
 count = 2
-tolerance = 0.001
+tolerance = {0.02 if int8 else 0.001}
 """)
 
 
