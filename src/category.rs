@@ -24,7 +24,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// All of them, in order; a category's place here is its index in [`Probabilities`].
+    /// All of them, in order; a category's place here is its index in published lists of probabilities.
     pub const ALL: [Self; 8] = [
         Self::Neutral,
         Self::Happiness,

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "common/models.rs"]
+mod models;
+
 use std::{
     fs,
     path::Path,
@@ -9,28 +12,6 @@ use std::{
 };
 
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
-
-/// A folder with the bundled detectors and a tiny expression model.
-fn models() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let tiny = Path::new(SOURCE).join("tests/data/models");
-    for (from, wanted) in [
-        (
-            Path::new(SOURCE).join("models"),
-            &["centerface.", "blazeface."][..],
-        ),
-        (tiny, &["tiny-combined."]),
-    ] {
-        for entry in fs::read_dir(&from).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if path.is_file() && wanted.iter().any(|wanted| name.starts_with(wanted)) {
-                fs::copy(&path, folder.path().join(name)).unwrap();
-            }
-        }
-    }
-    folder
-}
 
 fn check(models: &Path, settings: &[&str]) -> Output {
     let picture = format!("camera.path={SOURCE}/tests/data/pictures/astronaut.jpg");
@@ -59,7 +40,7 @@ fn verdicts(output: &Output) -> Vec<String> {
 
 #[test]
 fn everything_is_ready() {
-    let models = models();
+    let models = models::folder();
     let output = check(models.path(), &[]);
     assert_eq!(
         verdicts(&output),
@@ -79,7 +60,7 @@ fn everything_is_ready() {
 
 #[test]
 fn all_failures_are_named_and_the_first_decides() {
-    let models = models();
+    let models = models::folder();
     let weights = models.path().join("blazeface.onnx");
     let mut bytes = fs::read(&weights).unwrap();
     let last = bytes.len() - 1;
@@ -124,7 +105,7 @@ fn all_failures_are_named_and_the_first_decides() {
 
 #[test]
 fn each_part_has_its_exit_code() {
-    let models = models();
+    let models = models::folder();
     for (setting, code) in [
         ("camera.path=/nonexistent.jpg", 74),
         ("expression.model=centerface", 66),

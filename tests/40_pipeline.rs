@@ -1,6 +1,9 @@
 //! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
 
-mod common;
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/models.rs"]
+mod models;
 
 use std::{
     sync::{
@@ -15,10 +18,15 @@ use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
+    config::{self, Override, Sources},
     error::{Exit, Failure},
+    model::Catalogue,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
-    sense::face::{Event, Report},
+    sense::{
+        Sensor,
+        face::{Event, Report},
+    },
     shutdown::Shutdown,
 };
 
@@ -28,7 +36,11 @@ enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
     /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
-    Deliver { from: usize, frames: usize, then: CaptureKind },
+    Deliver {
+        from: usize,
+        frames: usize,
+        then: CaptureKind,
+    },
 }
 
 struct Script {
@@ -42,11 +54,26 @@ impl Opener for Script {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
             Some(Act::Deliver { from, frames, then }) => {
-                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec).collect::<Vec<_>>();
+                let pictures = clip::pictures()
+                    .skip(from)
+                    .take(frames)
+                    .map(<[u8]>::to_vec)
+                    .collect::<Vec<_>>();
                 let (width, height) = clip::SIZE;
                 let format = affectd::capture::PixelFormat::Mjpeg;
-                let stream = Stream { name: "script".into(), format, width, height, rate: None };
-                Ok(Box::new(Playing { pictures: pictures.into_iter(), then, clock: self.clock.clone(), stream }))
+                let stream = Stream {
+                    name: "script".into(),
+                    format,
+                    width,
+                    height,
+                    rate: None,
+                };
+                Ok(Box::new(Playing {
+                    pictures: pictures.into_iter(),
+                    then,
+                    clock: self.clock.clone(),
+                    stream,
+                }))
             }
         }
     }
@@ -102,13 +129,34 @@ impl Sink for Notes {
     }
 }
 
+/// The shipped detectors with the tiny expression network.
+fn sensor() -> Sensor {
+    let folder = models::folder();
+    let model = Override {
+        option: "--set".into(),
+        key: "expression.model".into(),
+        value: models::TINY.into(),
+    };
+    let sources = Sources {
+        file: Some("/dev/null".into()),
+        environment: Vec::new(),
+        options: vec![model],
+    };
+    let settings = config::load(&sources).unwrap().settings;
+    let catalogue = Catalogue::open(folder.path()).unwrap();
+    Sensor::open(&settings, &catalogue).unwrap().0
+}
+
 /// Runs a script to its end.
 fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let figures = Arc::new(Figures::new());
     let parts = Parts {
-        opener: Box::new(Script { acts: acts.to_vec().into_iter(), clock: clock.clone() }),
-        sensor: common::tiny_sensor(),
+        opener: Box::new(Script {
+            acts: acts.to_vec().into_iter(),
+            clock: clock.clone(),
+        }),
+        sensor: sensor(),
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
@@ -123,17 +171,35 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
     let notes = Arc::new(Notes::default());
     let acts = [
         Act::Refuse(CaptureKind::Missing),
-        Act::Deliver { from: 30, frames: 8, then: CaptureKind::Stalled },
+        Act::Deliver {
+            from: 30,
+            frames: 8,
+            then: CaptureKind::Stalled,
+        },
         Act::Refuse(CaptureKind::Busy),
-        Act::Deliver { from: 38, frames: 8, then: CaptureKind::Ended },
+        Act::Deliver {
+            from: 38,
+            frames: 8,
+            then: CaptureKind::Ended,
+        },
     ];
     let (result, figures) = play(&acts, &notes, &Shutdown::new());
     result.unwrap();
     use CameraStatus::{Missing, Ok, Stalled, Unsupported};
-    assert_eq!(*notes.cameras.lock().unwrap(), [Missing, Ok, Stalled, Unsupported, Ok]);
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [Missing, Ok, Stalled, Unsupported, Ok]
+    );
     assert_eq!(figures.captured_frames(), 16);
-    assert!(figures.sensed_frames() >= 8, "only {} of 16 frames were sensed", figures.sensed_frames());
-    assert!(notes.faces.load(Relaxed) > 0, "Collins is in every one of these frames");
+    assert!(
+        figures.sensed_frames() >= 8,
+        "only {} of 16 frames were sensed",
+        figures.sensed_frames()
+    );
+    assert!(
+        notes.faces.load(Relaxed) > 0,
+        "Collins is in every one of these frames"
+    );
     assert!(matches!(notes.events.lock().unwrap()[0], Event::Appeared { .. }));
     assert!(notes.health.load(Relaxed) > 0);
 }
@@ -158,7 +224,11 @@ fn unusable_frames_are_counted_and_passed_over() {
         thread::sleep(Duration::from_millis(1500));
         stop.raise();
     });
-    let acts = [Act::Deliver { from: 118, frames: 2, then: CaptureKind::Corrupt }];
+    let acts = [Act::Deliver {
+        from: 118,
+        frames: 2,
+        then: CaptureKind::Corrupt,
+    }];
     let (result, figures) = play(&acts, &notes, &shutdown);
     stopper.join().unwrap();
     result.unwrap();
@@ -179,10 +249,21 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
         stop.raise();
         pressed
     });
-    let acts = [Act::Deliver { from: 30, frames: 60, then: CaptureKind::Stalled }];
+    let acts = [Act::Deliver {
+        from: 30,
+        frames: 60,
+        then: CaptureKind::Stalled,
+    }];
     let (result, _) = play(&acts, &notes, &shutdown);
     let pressed = person.join().unwrap();
     result.unwrap();
-    assert!(pressed.elapsed() < Duration::from_secs(5), "the run ended {:?} after it was asked to", pressed.elapsed());
-    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok, CameraStatus::Disabled]);
+    assert!(
+        pressed.elapsed() < Duration::from_secs(5),
+        "the run ended {:?} after it was asked to",
+        pressed.elapsed()
+    );
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Disabled]
+    );
 }

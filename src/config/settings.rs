@@ -88,8 +88,6 @@ pub struct Expression {
     pub model: String,
     /// Most classifications a second of one face.
     pub rate: f32,
-    /// Threads of the network; 0: chosen by the number of cores.
-    pub threads: usize,
 }
 
 /// Means over time and hysteresis.

@@ -1,7 +1,7 @@
 //! How long each stage of a frame's way takes: histograms of fixed size, recorded without allocation.
 //!
 //! # Buckets
-//! Log-linear: below [`LOW`] nanoseconds one bucket, above it each power of two is cut into 32 equal parts up to
+//! Log-linear: below 512 ns one bucket, above it each power of two is cut into 32 equal parts up to
 //! 2^36 ns (68 s), where the last bucket takes what is longer. A value is reported as its bucket's middle, so it is wrong by at most
 //! half a part of 1/32, 1.6 %, from 1 µs to 60 s. This is the layout of HDR histograms (G. Tene,
 //! hdrhistogram.org) with a fixed range.
@@ -97,7 +97,7 @@ pub struct Summary {
     pub max: Duration,
 }
 
-/// The latency histograms of all stages, about 55 KiB that never grow.
+/// The latency histograms of all stages, about 64 KiB that never grow.
 #[derive(Debug, Clone)]
 pub struct StageTimes {
     window: Duration,

@@ -1,5 +1,6 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
+mod gelu;
 mod innermost;
 mod network;
 

@@ -15,7 +15,7 @@ use tract_onnx::{
     tract_hir::infer::Factoid,
 };
 
-use super::innermost::normalise_along_memory;
+use super::{gelu::fuse_gelu, innermost::normalise_along_memory};
 
 /// Why a network cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +148,10 @@ impl Network {
 
         let mut model = model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
-            .into_optimized()?;
+            .into_typed()?
+            .into_decluttered()?;
+        fuse_gelu(&mut model)?;
+        let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {

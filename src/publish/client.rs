@@ -1,15 +1,14 @@
 //! The connection to the broker: greet, keep alive, come back, say goodbye.
 //!
-//! After every ConnAck, in this order and each step acknowledged before subscribing: availability, discovery,
-//! state, camera, privacy, then the two subscriptions. Nothing is queued while the broker is away: sessions
-//! are clean, and the outbox holds only what is new.
+//! After every ConnAck, in this order: availability, discovery, state, camera and privacy in one go, and once
+//! all are acknowledged the two subscriptions. Only then events, faces and health follow. Nothing is queued
+//! while the broker is away: sessions are clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet,
-    Publish, PublishOptions, QoS, SubscribeReasonCode, TlsError,
-    tokio_rustls::rustls::{self, CertificateError},
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, PublishOptions, QoS,
+    SubscribeReasonCode,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
@@ -18,6 +17,7 @@ use super::{
     PublishError, PublishErrorKind, Shared,
     backoff::Backoff,
     dispatch::{Dispatcher, Full, Message, Sink},
+    loss::Loss,
     options::{Destination, KEEP_ALIVE_S},
 };
 
@@ -106,11 +106,6 @@ enum End {
     Stopped,
     /// The broker is gone or did not come.
     Lost(Loss),
-}
-
-enum Loss {
-    Connection(ConnectionError),
-    Silence,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,29 +295,20 @@ impl Session<'_> {
 
     /// The error that ends the daemon, if this loss is for good.
     fn for_good(&mut self, loss: &Loss) -> Option<PublishError> {
-        let Loss::Connection(ConnectionError::ConnectionRefused(code)) = loss else {
-            return None;
-        };
-        if !matches!(
-            code,
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized
-        ) {
-            return None;
-        }
+        let refusal = loss.refused_credentials()?;
         self.refusals += 1;
         (!self.accepted || self.refusals >= REFUSALS).then(|| PublishError {
             kind: PublishErrorKind::Refused,
             reason: format!(
-                "{} refuses the credentials ({}): check mqtt.username and mqtt.password_file",
-                self.destination.address,
-                refusal(*code)
+                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
+                self.destination.address
             ),
         })
     }
 
     /// Logs a loss, once for each new reason, and prepares the next attempt.
     fn lost(&mut self, loss: &Loss) {
-        let reason = describe(loss, self.destination);
+        let reason = loss.describe(self.destination);
         let address = &self.destination.address;
         if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");
@@ -335,55 +321,6 @@ impl Session<'_> {
         self.phase = Phase::Connecting;
         self.broker.unacknowledged = 0;
     }
-}
-
-fn refusal(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "no reason given",
-        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId => "it does not allow this client id",
-        ConnectReturnCode::ServiceUnavailable => "it is not available at the moment",
-        ConnectReturnCode::BadUserNamePassword => "bad user name or password",
-        ConnectReturnCode::NotAuthorized => "not authorised",
-    }
-}
-
-fn describe(loss: &Loss, destination: &Destination) -> String {
-    let error = match loss {
-        Loss::Silence => return format!("no answer for {KEEP_ALIVE_S} s"),
-        Loss::Connection(error) => error,
-    };
-    let tls = match error {
-        ConnectionError::ConnectionRefused(code) => return format!("refused, {}", refusal(*code)),
-        ConnectionError::Tls(TlsError::TLS(error)) => Some(error),
-        ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        _ => None,
-    };
-    let Some(tls) = tls else {
-        return error.to_string();
-    };
-    let hint = match tls {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!(
-                    "; its certificate must be signed by one of {}",
-                    destination.authorities
-                )
-            }
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => "; is this device's clock right?".into(),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "; mqtt.host must be a name that its certificate is made for".into()
-            }
-            _ => String::new(),
-        },
-        _ => String::new(),
-    };
-    format!("{tls}{hint}")
 }
 
 /// The client as a sink: takes what the window allows.
@@ -424,37 +361,5 @@ impl Sink for Broker {
             self.unacknowledged += 1;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::io;
-
-    use super::*;
-
-    fn destination() -> Destination {
-        Destination {
-            address: "mqtts://broker:8883".into(),
-            authorities: "/etc/affectd/ca.pem".into(),
-        }
-    }
-
-    #[test]
-    fn certificate_errors_say_what_helps() {
-        for (error, help) in [
-            (CertificateError::UnknownIssuer, "/etc/affectd/ca.pem"),
-            (CertificateError::Expired, "clock"),
-            (CertificateError::NotValidForName, "mqtt.host"),
-        ] {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidData,
-                rustls::Error::InvalidCertificate(error),
-            );
-            let loss = Loss::Connection(ConnectionError::Tls(TlsError::Io(error)));
-            let line = describe(&loss, &destination());
-            assert!(line.contains(help) && line.contains("certificate"), "{line}");
-        }
     }
 }

@@ -70,7 +70,7 @@ impl Desk {
     /// Greeted and quiet.
     fn live() -> Self {
         let mut desk = Self::new();
-        desk.due();
+        desk.due().unwrap();
         desk.kept.messages.clear();
         desk
     }

@@ -1,17 +1,18 @@
 //! Results to the outside: over MQTT, or without a broker as JSON lines on standard output.
 //!
-//! The way of a message: the pipeline puts the newest values into the [`outbox`]; one thread asks
-//! [`dispatch`] what is due, which renders a [`payload`] for one of the [`topics`] and gives it to the
-//! broker ([`client`]) or to standard output ([`stdout`]).
+//! The way of a message: the pipeline puts the newest values into the `outbox`; one thread asks
+//! `dispatch` what is due, which renders a [`payload`] for one of the [`topics`] and gives it to the
+//! broker (`client`) or to standard output (`stdout`).
 
-pub mod backoff;
-pub mod client;
-pub mod discovery;
-pub mod dispatch;
-pub mod options;
-pub mod outbox;
+mod backoff;
+mod client;
+mod discovery;
+mod dispatch;
+mod loss;
+mod options;
+mod outbox;
 pub mod payload;
-pub mod stdout;
+mod stdout;
 pub mod topics;
 
 #[cfg(test)]

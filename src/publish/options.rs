@@ -61,6 +61,12 @@ pub fn options(
     // ends the old session first. Otherwise the old session's will would overwrite the new "online".
     let id = format!("affectd-{}", identity.device);
     let host = match settings.host.parse::<Ipv6Addr>() {
+        // The client's library would look the brackets up in the certificate.
+        Ok(address) if settings.tls => {
+            return Err(PublishError::config(format!(
+                "mqtt.host is {address}; with mqtt.tls a name or an IPv4 address is allowed, no IPv6 address"
+            )));
+        }
         Ok(address) => format!("[{address}]"),
         Err(_) => settings.host.clone(),
     };
@@ -255,6 +261,18 @@ mod tests {
             .err()
             .unwrap();
         assert!(error.to_string().contains("mqtt.username"), "{error}");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_bracketed_but_not_with_tls() {
+        let host = |tls| {
+            build(|settings| {
+                settings.host = "::1".into();
+                settings.tls = tls;
+            })
+        };
+        assert_eq!(host(false).unwrap().broker().tcp_address(), Some(("[::1]", 1883)));
+        assert_eq!(host(true).err().unwrap().kind, PublishErrorKind::Config);
     }
 
     #[test]

@@ -36,9 +36,9 @@ const MOST_SAMPLES: f32 = 64.0;
 /// Brings a region to `width` times `height` pixels and hands each to `put` (row, column, red, green and blue
 /// from 0 to 255); returns how much of the region lies in the picture, 0 to 1. Allocates nothing.
 ///
-/// Where the region shrinks, each new pixel is the mean of as many samples as it covers pixels, because single
-/// samples would turn fine texture into false contours. Outside the picture its edge pixels go on: a border of
-/// a fixed colour would be a contour that the scene has not got. A picture without pixels is black.
+/// Where the region shrinks, each new pixel is the mean of as many samples as it covers pixels, because
+/// single samples would turn fine texture into false contours. Outside the picture its edge pixels go on: a
+/// border of a fixed colour would be a contour that the scene has not got. A picture without pixels is black.
 pub fn resample(
     picture: &Picture,
     region: &Region,

@@ -3,9 +3,9 @@
 
 use super::{face::Landmarks, geometry::Point};
 
-/// Where right eye, left eye, nose and mouth lie in the canonical square, as fractions of its side: the medians
-/// that a detector found on the faces of FER2013, made symmetric. A model whose training faces are cut
-/// otherwise says so by the margin of its manifest.
+/// Where right eye, left eye, nose and mouth lie in the canonical square, as fractions of its side: the
+/// medians that a detector found on the faces of FER2013, made symmetric. A model whose training faces are
+/// cut wider or closer says so by the margin of its manifest.
 pub const TEMPLATE: [Point; 4] = [
     Point { x: 0.31, y: 0.40 },
     Point { x: 0.69, y: 0.40 },

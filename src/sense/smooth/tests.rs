@@ -218,6 +218,23 @@ proptest! {
     }
 
     #[test]
+    fn readings_no_newer_than_the_last_are_passed_over(
+        signal in signal(),
+        late in prop::collection::vec((0.0..1.9_f64, prop::array::uniform8(0.0..1.0_f32)), 41),
+    ) {
+        let mut disturbed = Smoother::new(&SETTINGS);
+        let mut undisturbed = Smoother::new(&SETTINGS);
+        for (time, (delay, probabilities)) in regular(5).zip(late) {
+            let expected = undisturbed.update(at(time), &signal.read(time), 1.0);
+            prop_assert_eq!(disturbed.update(at(time), &signal.read(time), 1.0), expected);
+            let reading = Reading { probabilities: Some(probabilities), valence: Some(1.0), arousal: Some(-1.0) };
+            for stamp in [time, (time - delay).max(0.0)] {
+                prop_assert_eq!(disturbed.update(at(stamp), &reading, 1.0).reading, expected.reading);
+            }
+        }
+    }
+
+    #[test]
     fn constant_input_is_a_fixed_point(
         probabilities in prop::array::uniform8(0.01..1.0_f32),
         affect in (-1.0..1.0_f32, -1.0..1.0_f32),
@@ -396,15 +413,6 @@ fn a_gap_starts_anew() {
         assert_eq!(smoothed.label, Label::Category(Category::Fear));
         assert!((smoothed.reading.probabilities.unwrap()[Category::Fear as usize] - 0.7).abs() < 1e-6);
     }
-}
-
-#[test]
-fn a_reading_at_the_same_time_is_passed_over() {
-    let mut smoother = Smoother::new(&SETTINGS);
-    smoother.update(at(1.0), &seen(Category::Happiness, 0.9), 1.0);
-    let before = smoother.update(at(1.1), &seen(Category::Happiness, 0.9), 1.0);
-    let after = smoother.update(at(1.1), &seen(Category::Fear, 0.9), 1.0);
-    assert_eq!(before, after);
 }
 
 #[test]

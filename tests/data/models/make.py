@@ -58,6 +58,19 @@ class Graph:
         return self.add("DequantizeLinear", inputs, name, **({"axis": axis} if axis is not None else {}))
 
 
+def gelu(g, x):
+    """The tanh-GELU as PyTorch's exporter writes it."""
+    numbers = {"cubic": 0.044715, "slope": (2 / np.pi) ** 0.5, "one": 1, "half": 0.5}
+    for name, value in numbers.items():
+        g.constant(f"gelu_{name}", np.float32(value))
+    square = g.add("Mul", [x, x], "gelu_square")
+    cube = g.add("Mul", [x, square], "gelu_cube")
+    inner = g.add("Add", [x, g.add("Mul", ["gelu_cubic", cube], "gelu_scaled")], "gelu_sum")
+    tanh = g.add("Tanh", [g.add("Mul", ["gelu_slope", inner], "gelu_argument")], "gelu_tanh")
+    product = g.add("Mul", [x, g.add("Add", [tanh, "gelu_one"], "gelu_shifted")], "gelu_product")
+    return g.add("Mul", ["gelu_half", product], "gelu")
+
+
 def make(name, channels, outputs, layout, int8):
     g = Graph(int8)
     x = "picture"
@@ -74,7 +87,7 @@ def make(name, channels, outputs, layout, int8):
     shift = g.constant("norm_b", rng.normal(0, 0.1, 8).astype(np.float32))
     x = g.add("LayerNormalization", [x, scale, shift], "norm", axis=-1, epsilon=1e-5)
     x = g.add("MatMul", [x, g.weight("token_w", (8, 12), 1)], "token")
-    x = g.add("Tanh", [x], "token_tanh")
+    x = gelu(g, x) if int8 else g.add("Tanh", [x], "token_tanh")
     x = g.add("MatMul", [x, g.weight("mix_w", (12, 6), None, unsigned=True)], "mix")
     x = g.add("Reshape", [x, g.constant("flat_shape", np.array([1, 384], np.int64))], "flat")
     bias = g.constant("head_b", rng.normal(0, 0.5, outputs).astype(np.float32))
