@@ -116,6 +116,24 @@ fn the_eyes_of_both_portraits_are_where_they_are() {
 }
 
 #[test]
+fn a_face_as_far_away_as_five_metres_is_found() {
+    let folder = models();
+    let catalogue = Catalogue::open(folder.path()).unwrap();
+    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    // The face is 93 pixels wide in the portrait and 18 here; only a quarter shows it large enough.
+    let portrait = image::open(portrait("astronaut.jpg")).unwrap().to_rgb8();
+    let far = image::imageops::resize(&portrait, 100, 100, image::imageops::FilterType::Triangle);
+    let mut canvas = image::RgbImage::from_pixel(640, 480, image::Rgb([120, 116, 110]));
+    image::imageops::overlay(&mut canvas, &far, 430, 300);
+    let mut picture = Picture::default();
+    picture.reset(640, 480).copy_from_slice(&canvas);
+    let faces = all_faces(&mut detector, &picture).unwrap();
+    assert_eq!(faces.len(), 1, "{faces:?}");
+    let centre = faces[0].rect.centre();
+    assert!((centre.x - 473.8).hypot(centre.y - 323.0) < 5.0, "{faces:?}");
+}
+
+#[test]
 fn a_group_gives_a_line_each_a_plain_wall_one_that_says_there_is_no_face() {
     let models = models();
     let folder = tempfile::tempdir().unwrap();
