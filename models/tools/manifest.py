@@ -82,7 +82,9 @@ def main():
         lambda images: runner.predict_onnx(session, images, config), config, args.data
     )
     vectors = args.model.with_suffix(".golden")
-    golden.write(vectors, session, golden.inputs(GOLDEN_COUNT, config["model"]["size"], config["data"]))
+    data = config["data"]
+    faces = golden.inputs(GOLDEN_COUNT, 1, config["model"]["size"], data["mean"], data["std"])
+    golden.write(vectors, faces, golden.answers(session, faces))
 
     text = TEMPLATE.format(
         name=quoted(config["name"]),
