@@ -126,6 +126,8 @@ class Reading(unittest.TestCase):
         with self.assertRaises(Refused):
             import_cage.read(self.path)
         self.assertFalse(witness.exists())
+        import_cage.read(self.path, trust_pickle=True)["a"].close()
+        self.assertTrue(witness.exists())
 
     def test_files_that_are_no_checkpoint(self):
         with self.assertRaisesRegex(Refused, "cannot read .*model.pt: No such file"):
