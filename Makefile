@@ -4,12 +4,17 @@
 # tract alone compiles for ten minutes: the target folder outlives the clone.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd/target
 
+# So do the tools that crates.io has and Debian has not.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
+
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # bindgen (v4l) needs libclang; the tests talk to a real mosquitto.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto mosquitto-clients
+TEST_PACKAGES := mosquitto
 
 .PHONY: help
 help: ## list the targets
@@ -31,8 +36,16 @@ test: install-build-packages install-test-packages ## format, lints, documentati
 	cargo test --release
 
 .PHONY: test-slow
-test-slow: install-build-packages install-test-packages ## the tests that need minutes
+test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
 	cargo test --release -- --ignored
+
+.PHONY: deny
+deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
+	$(DENY) check licenses bans sources
+
+$(DENY):
+	cargo install --locked cargo-deny@$(DENY_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
 
 .PHONY: install-build-packages install-test-packages
 install-build-packages:

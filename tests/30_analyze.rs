@@ -1,5 +1,10 @@
 //! `affectd analyze` on real portraits, with the bundled detector and a tiny expression model.
 
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/models.rs"]
+mod models;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,7 +18,6 @@ use affectd::{
     sense::{detect::NetworkDetector, geometry::Point, search::all_faces},
 };
 use serde_json::Value;
-use tempfile::TempDir;
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -23,38 +27,12 @@ fn portrait(name: &str) -> PathBuf {
     repository("tests/data/pictures").join(name)
 }
 
-/// A folder with the bundled detectors and the tests' expression model.
-fn models() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (from, names) in [
-        (
-            "models",
-            [
-                "centerface.toml",
-                "centerface.onnx",
-                "blazeface.toml",
-                "blazeface.onnx",
-            ]
-            .as_slice(),
-        ),
-        (
-            "tests/data/models",
-            &["tiny-combined.toml", "tiny-combined.onnx", "tiny-combined.golden"],
-        ),
-    ] {
-        for name in names {
-            fs::copy(repository(from).join(name), folder.path().join(name)).unwrap();
-        }
-    }
-    folder
-}
-
 fn analyze(models: &Path, arguments: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_affectd"))
         .env("AFFECTD_MODELS", models)
         .args([
             "--set",
-            "expression.model=tiny-combined",
+            &format!("expression.model={}", models::TINY),
             "--set",
             "detect.model=centerface",
             "analyze",
@@ -90,7 +68,7 @@ fn group(path: &Path) {
 
 #[test]
 fn the_eyes_of_both_portraits_are_where_they_are() {
-    let folder = models();
+    let folder = models::folder();
     let catalogue = Catalogue::open(folder.path()).unwrap();
     let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
     let mut picture = Picture::default();
@@ -117,7 +95,7 @@ fn the_eyes_of_both_portraits_are_where_they_are() {
 
 #[test]
 fn a_face_as_far_away_as_five_metres_is_found() {
-    let folder = models();
+    let folder = models::folder();
     let catalogue = Catalogue::open(folder.path()).unwrap();
     let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
     // The face is 93 pixels wide in the portrait and 18 here; only a quarter shows it large enough.
@@ -135,7 +113,7 @@ fn a_face_as_far_away_as_five_metres_is_found() {
 
 #[test]
 fn a_group_gives_a_line_each_a_plain_wall_one_that_says_there_is_no_face() {
-    let models = models();
+    let models = models::folder();
     let folder = tempfile::tempdir().unwrap();
     let (two, none) = (folder.path().join("two.png"), folder.path().join("none.png"));
     group(&two);
@@ -174,7 +152,7 @@ fn a_group_gives_a_line_each_a_plain_wall_one_that_says_there_is_no_face() {
 
 #[test]
 fn an_unreadable_picture_does_not_keep_the_others_from_being_analyzed() {
-    let models = models();
+    let models = models::folder();
     let folder = tempfile::tempdir().unwrap();
     let (broken, missing) = (
         folder.path().join("broken.jpg"),
@@ -196,7 +174,7 @@ fn an_unreadable_picture_does_not_keep_the_others_from_being_analyzed() {
 
 #[test]
 fn annotated_pictures_are_as_large_as_the_originals_and_differ_at_the_face() {
-    let models = models();
+    let models = models::folder();
     let folder = tempfile::tempdir().unwrap();
     let original = portrait("astronaut.jpg");
     let drawn = folder.path().join("drawn.png");

@@ -88,6 +88,11 @@ struct Bench {
 impl Bench {
     /// A follower that looks `rate` times a second; its cheap detector sees faces of at least `narrowest` pixels.
     fn new(rate: u32, narrowest: f32) -> Self {
+        Self::with(rate, 0.0, narrowest)
+    }
+
+    /// The same with the narrowest face that a search sees.
+    fn with(rate: u32, narrowest_searched: f32, narrowest: f32) -> Self {
         let world = Arc::new(World::default());
         let settings = Detect {
             model: String::new(),
@@ -101,7 +106,7 @@ impl Bench {
             &settings,
             Box::new(Fake {
                 world: world.clone(),
-                narrowest: 0.0,
+                narrowest: narrowest_searched,
                 follows: false,
             }),
             Box::new(Fake {
@@ -248,4 +253,14 @@ fn searches_of_quarters_add_no_second_track_of_a_face() {
         assert_eq!(bench.follower.tracker.tracks().len(), 2);
     }
     assert_eq!(bench.searches, 20);
+}
+
+#[test]
+fn what_only_the_follower_takes_for_a_face_does_not_stay() {
+    let mut bench = Bench::with(20, 40.0, 0.0);
+    bench.world.show(&[(100.0, 100.0, 60.0)]);
+    assert_eq!(bench.next().len(), 1);
+    bench.world.show(&[(110.0, 110.0, 38.0)]);
+    let held = (0..200).take_while(|_| !bench.next().is_empty()).count();
+    assert!((60..=80).contains(&held), "{held} frames of 50 ms");
 }
