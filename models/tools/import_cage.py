@@ -95,19 +95,18 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="folder for NAME.onnx, NAME.golden, NAME.toml")
     parser.add_argument("--name", required=True, help="the model's name in affectd's configuration")
     parser.add_argument("--classes", type=int, choices=(7, 8), help="refuse a checkpoint of another number")
-    parser.add_argument(
-        "--task", choices=("combined", "categories", "valence-arousal"), help="refuse a checkpoint of another task"
-    )
-    parser.add_argument("--precision", choices=tuple(TOLERANCE), default="int8-weights")
+    tasks = ("combined", "categories", "valence-arousal")
+    parser.add_argument("--task", choices=tasks, help="refuse a checkpoint of another task")
+    parser.add_argument("--precision", choices=tuple(TOLERANCE), default="int8-weights", help="of the stored weights")
     parser.add_argument("--faces", type=Path, help="folder of cropped faces to compare the file with PyTorch on")
-    parser.add_argument("--golden", type=int, default=package.GOLDEN_COUNT, help="golden vectors, 1 to 64 (default: 2)")
+    parser.add_argument("--golden", type=int, default=package.GOLDEN_COUNT, help="golden vectors, 1 to 64")
     parser.add_argument(
         "--trust-pickle", action="store_true", help="unpickle a whole model: this runs any code that the file holds"
     )
     args = parser.parse_args()
     try:
         convert(args)
-    except Refused as error:
+    except (Refused, OSError) as error:
         sys.exit(f"import_cage: {error}")
 
 
@@ -116,6 +115,7 @@ def convert(args):
     package.check_name(args.name)
     if not 1 <= args.golden <= 64:
         raise Refused(f"--golden is {args.golden}; allowed is 1 to 64")
+    crops = None if args.faces is None else pictures(args.faces)
     state = weights(read(args.checkpoint, args.trust_pickle))
     variant = detect(state, args.classes, args.task)
     print(f"{variant.outputs} outputs: {variant}")
@@ -143,8 +143,8 @@ def convert(args):
     else:
         answers = golden.answers(session, faces)
         print(f"largest difference from PyTorch on the golden vectors: {largest(answers, original):.6f}")
-    if args.faces is not None:
-        compare(net, session, variant, args.faces)
+    if crops is not None:
+        compare(net, session, variant, crops)
 
     manifest = {
         "format": 1,
@@ -171,13 +171,12 @@ def read(path, trust_pickle=False):
         raise Refused(f"cannot read {path}: {error.strerror}") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         if not trust_pickle:
-            reason = str(error)
-            if "Unsupported " in reason:
+            if "Unsupported global" in str(error) or "Unsupported class" in str(error):
                 raise Refused(
                     f"{path} holds a pickled object, whose loading would run code from the file; allowed is a "
                     "state_dict. If you trust its authors, give --trust-pickle"
                 ) from error
-            raise Refused(f"{path} is no PyTorch checkpoint: {reason.splitlines()[0] if reason else 'empty'}") from error
+            raise Refused(f"{path} is no PyTorch checkpoint, or a broken one; allowed is what torch.save wrote") from error
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:  # A pickle can fail with anything.
@@ -214,7 +213,7 @@ def detect(state, classes=None, task=None):
     variant = VARIANTS.get(shape[0]) if len(shape) == 2 else None
     if variant is None:
         allowed = "; ".join(f"{outputs}: {variant}" for outputs, variant in sorted(VARIANTS.items()))
-        raise Refused(f"its last layer, {last}, has the shape {list(shape)}; allowed numbers of outputs are {allowed}")
+        raise Refused(f"its last layer, {last}, is {list(shape)}; allowed numbers of outputs are {allowed}")
     if task is not None and task != variant.task:
         raise Refused(f"its {variant.outputs} outputs are {variant}: the task is {variant.task}, not {task}")
     if classes is not None and variant.classes != classes:
@@ -243,7 +242,7 @@ def network(state, variant):
     if complaints:
         raise Refused(f"these are no weights of torchvision's maxvit_t: {'; '.join(complaints)}")
     if broken := [key for key, value in state.items() if not torch.isfinite(value).all()]:
-        raise Refused(f"{len(broken)} tensors hold infinite numbers or none ({shortened(broken)}); allowed are finite ones")
+        raise Refused(f"{len(broken)} tensors hold infinite numbers or none ({shortened(broken)})")
     net.load_state_dict(state)
     return net.eval()
 
@@ -254,11 +253,10 @@ def predict(net, faces):
     return [net(torch.as_tensor(face)[None]).numpy() for face in tqdm(faces, "PyTorch", disable=None)]
 
 
-def compare(net, session, variant, folder):
-    """Print how far the written file is from PyTorch on pictures of cropped faces."""
-    faces = pictures(folder)
+def compare(net, session, variant, faces):
+    """Print how far the written file is from PyTorch on cropped faces."""
     found, wanted = golden.answers(session, faces), predict(net, faces)
-    print(f"{len(faces)} faces of {folder}: largest difference from PyTorch {largest(found, wanted):.4f}")
+    print(f"{len(faces)} faces: largest difference from PyTorch {largest(found, wanted):.4f}")
     found, wanted = np.concatenate(found), np.concatenate(wanted)
     if variant.classes:
         same = found[:, : variant.classes].argmax(1) == wanted[:, : variant.classes].argmax(1)
@@ -273,7 +271,10 @@ def pictures(folder):
     faces = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp"):
-            picture = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+            try:
+                picture = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+            except OSError as error:
+                raise Refused(f"{path} is no picture: {error}") from error
             faces.append((np.asarray(picture, np.float32) / 255 - IMAGENET["mean"]) / IMAGENET["std"])
     if not faces:
         raise Refused(f"{folder} holds no picture; allowed are jpg, png, webp and bmp files of cropped faces")

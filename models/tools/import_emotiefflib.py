@@ -34,7 +34,7 @@ def main():
     args = parser.parse_args()
     try:
         print(convert(args.model, args.out, args.name))
-    except Refused as error:
+    except (Refused, OSError) as error:
         sys.exit(f"import_emotiefflib: {error}")
 
 

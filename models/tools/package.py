@@ -19,7 +19,8 @@ class Refused(Exception):
 def check_name(name):
     """Refuse what the configuration would not take as a model's name."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise Refused(f"the name is {name!r}; allowed are 1 to 64 letters, digits, - _ and dots, the first a letter or digit")
+        allowed = "1 to 64 letters, digits, - _ and dots, the first a letter or digit"
+        raise Refused(f"the name is {name!r}; allowed are {allowed}")
 
 
 def sha256(path):
