@@ -231,7 +231,7 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 #[test]
 fn unusable_frames_are_counted_and_passed_over() {
     let notes = Arc::new(Notes::default());
-    // The clip has 120 pictures: from 118 on two are left, then the camera says its frame is corrupt for ever.
+    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
     let watched = notes.clone();
@@ -242,7 +242,7 @@ fn unusable_frames_are_counted_and_passed_over() {
         stop.raise();
     });
     let acts = [Act::Deliver {
-        from: 118,
+        from: 128,
         frames: 2,
         then: CaptureKind::Corrupt,
     }];
