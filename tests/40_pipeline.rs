@@ -6,6 +6,7 @@
 mod models;
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -44,13 +45,13 @@ enum Act {
 }
 
 struct Script {
-    acts: std::vec::IntoIter<Act>,
+    acts: VecDeque<Act>,
     clock: Arc<dyn Clock>,
 }
 
 impl Opener for Script {
     fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
-        match self.acts.next() {
+        match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
             Some(Act::Deliver { from, frames, then }) => {
@@ -153,7 +154,7 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
     let figures = Arc::new(Figures::new());
     let parts = Parts {
         opener: Box::new(Script {
-            acts: acts.to_vec().into_iter(),
+            acts: acts.iter().copied().collect(),
             clock: clock.clone(),
         }),
         sensor: sensor(),
