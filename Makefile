@@ -62,6 +62,14 @@ cross-arm64: install-build-packages install-cross-packages ## the program for Ra
 		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
 	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
 
+# 32-bit Raspberry Pi OS. No standard library is packaged for it, so that it is built too, which needs unstable options.
+ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang
+
+.PHONY: cross-armv7
+cross-armv7: install-build-packages install-armv7-packages ## the program for 32-bit Raspberry Pi OS (armv7)
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
+		--config cross/config.toml -Zbuild-std=std,panic_abort --target armv7-unknown-linux-gnueabihf
+
 .PHONY: deb
 deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## the Debian package for arm64
 	cross/package/third_party.py $(ARM64) | gzip -9n > $(dir $(AFFECTD_ARM64))third-party.txt.gz
@@ -84,7 +92,7 @@ $(CARGO_DEB):
 	CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --locked --version $(CARGO_DEB_VERSION) --root $(CACHE)/tools cargo-deb
 	rm -rf $(CACHE)/tools/target
 
-.PHONY: install-build-packages install-test-packages install-cross-packages install-deb-packages install-test-deb-packages
+.PHONY: install-build-packages install-test-packages install-cross-packages install-armv7-packages install-deb-packages install-test-deb-packages
 install-build-packages:
 	@$(call install,$(BUILD_PACKAGES))
 
@@ -94,6 +102,9 @@ install-test-packages:
 install-cross-packages:
 	@dpkg --print-foreign-architectures | grep -qx arm64 || $(SUDO) dpkg --add-architecture arm64
 	@$(call install,$(CROSS_PACKAGES))
+
+install-armv7-packages:
+	@$(call install,$(ARMV7_PACKAGES))
 
 install-deb-packages:
 	@$(call install,$(DEB_PACKAGES))

@@ -64,7 +64,7 @@ inside dpkg -i /tmp/affectd.deb
 inside affectd --version
 inside affectd check --print > /dev/null
 inside affectd model verify
-[ ! -e "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the camera is switched on by the installation"
+[ ! -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the camera is switched on by the installation"
 
 step "upgrade keeps a changed configuration"
 echo 'device = "kiosk-3"' > "$root/etc/affectd/affectd.toml"
@@ -75,7 +75,7 @@ ln -s /usr/lib/systemd/system/affectd@.service "$root/etc/systemd/system/multi-u
 inside dpkg -i --force-confdef /tmp/later.deb
 [ "$(cat "$root/etc/affectd/affectd.toml")" = 'device = "kiosk-3"' ] || fail "the configuration was overwritten"
 inside affectd check --print | grep -q '^device = "kiosk-3"' || fail "the configuration is not read"
-[ -e "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the upgrade disabled the unit"
+[ -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the upgrade disabled the unit"
 
 step "remove keeps it too"
 inside dpkg -r affectd
