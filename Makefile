@@ -5,12 +5,17 @@
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
+# So do the tools that crates.io has and Debian has not.
+TOOLS := $(CACHE)/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
+
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # bindgen (v4l) needs libclang; the tests talk to a real mosquitto.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto mosquitto-clients
+TEST_PACKAGES := mosquitto
 
 .PHONY: help
 help: ## list the targets
@@ -32,8 +37,16 @@ test: install-build-packages install-test-packages ## format, lints, documentati
 	cargo test --release
 
 .PHONY: test-slow
-test-slow: install-build-packages install-test-packages ## the tests that need minutes
+test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
 	cargo test --release -- --ignored
+
+.PHONY: deny
+deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
+	$(DENY) check licenses bans sources
+
+$(DENY):
+	cargo install --locked cargo-deny@$(DENY_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
 
 # --- other boards, and packages ---
 
@@ -42,7 +55,7 @@ CROSS_TARGET_DIR := $(CACHE)/target-cross
 SYSROOT := $(CACHE)/sysroot-arm64
 AFFECTD_ARM64 := $(CROSS_TARGET_DIR)/$(ARM64)/release/affectd
 CARGO_DEB_VERSION := 3.8.0
-CARGO_DEB := $(CACHE)/tools/bin/cargo-deb
+CARGO_DEB := $(TOOLS)/bin/cargo-deb
 
 # Debian's rustc-web comes with a standard library for arm64; bindgen reads the cross compiler's headers with clang.
 CROSS_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
@@ -89,8 +102,8 @@ manual: install-build-packages ## writes the manual pages and completions anew, 
 	WRITE_MANUAL=1 cargo test --release --test 60_manual
 
 $(CARGO_DEB):
-	CARGO_TARGET_DIR=$(CACHE)/tools/target cargo install --quiet --locked --version $(CARGO_DEB_VERSION) --root $(CACHE)/tools cargo-deb
-	rm -rf $(CACHE)/tools/target
+	cargo install --locked cargo-deb@$(CARGO_DEB_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
 
 .PHONY: install-build-packages install-test-packages install-cross-packages install-armv7-packages install-deb-packages install-test-deb-packages
 install-build-packages:

@@ -32,7 +32,7 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
     let figures = Arc::new(Figures::new());
     let model = &settings.expression.model;
     print(&format!(
-        "The bundled clip, 12 seconds of two public-domain portraits, through {model}:\n"
+        "The bundled clip, 13 seconds of two public-domain portraits, through {model}:\n"
     ));
     let parts = Parts {
         opener: Box::new(ClipOpener::new(clock.clone())),

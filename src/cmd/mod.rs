@@ -114,7 +114,7 @@ enum Command {
     Model(Model),
     /// Plays the bundled clip through the whole line
     ///
-    /// Twelve seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
+    /// Thirteen seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
     /// Needs no camera and no broker.
     Demo,
 }
