@@ -97,6 +97,11 @@ deb-host: build install-deb-packages $(CARGO_DEB) ## the Debian package for this
 test-deb: deb-host install-test-deb-packages ## installs, upgrades, removes and purges the package in a throw-away root
 	$(SUDO) cross/test-deb.sh "$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
 
+.PHONY: test-arm64
+test-arm64: build cross-arm64 ## the arm64 program under emulation, as three processors
+	@$(call install,qemu-user python3)
+	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
+
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test 60_manual
