@@ -86,7 +86,7 @@ cross-armv7: install-build-packages install-armv7-packages ## the program for 32
 .PHONY: deb
 deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## the Debian package for arm64
 	cross/package/third_party.py $(ARM64) | gzip -9n > $(dir $(AFFECTD_ARM64))third-party.txt.gz
-	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) $(CARGO_DEB) --no-build --no-strip --target $(ARM64) --output $(CACHE)/deb/
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) $(CARGO_DEB) --no-build --no-strip --variant board --target $(ARM64) --output $(CACHE)/deb/
 
 .PHONY: deb-host
 deb-host: build install-deb-packages $(CARGO_DEB) ## the Debian package for this machine
