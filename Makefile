@@ -1,19 +1,25 @@
 # `make demo` runs the main job, `make test` passes the tests; both install what they need.
 # `make help` lists every target.
 
-# tract alone compiles for ten minutes: the target folder outlives the clone.
-export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd/target
+# tract alone compiles for ten minutes: the target folders outlive the clone.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+# So do the tools that crates.io has and Debian has not.
+TOOLS := $(CACHE)/tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
 
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # bindgen (v4l) needs libclang; the tests talk to a real mosquitto.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto mosquitto-clients
+TEST_PACKAGES := mosquitto
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .PHONY: demo
 demo: build ## build, and run the bundled clip through the whole line
@@ -31,15 +37,98 @@ test: install-build-packages install-test-packages ## format, lints, documentati
 	cargo test --release
 
 .PHONY: test-slow
-test-slow: install-build-packages install-test-packages ## the tests that need minutes
+test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
 	cargo test --release -- --ignored
 
-.PHONY: install-build-packages install-test-packages
+.PHONY: deny
+deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
+	$(DENY) check licenses bans sources
+
+$(DENY):
+	cargo install --locked cargo-deny@$(DENY_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
+
+# --- other boards, and packages ---
+
+ARM64 := aarch64-unknown-linux-gnu
+CROSS_TARGET_DIR := $(CACHE)/target-cross
+SYSROOT := $(CACHE)/sysroot-arm64
+AFFECTD_ARM64 := $(CROSS_TARGET_DIR)/$(ARM64)/release/affectd
+CARGO_DEB_VERSION := 3.8.0
+CARGO_DEB := $(TOOLS)/bin/cargo-deb
+
+# Debian's rustc-web comes with a standard library for arm64; bindgen reads the cross compiler's headers with clang.
+CROSS_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
+	libclang-dev clang mmdebstrap
+DEB_PACKAGES := dpkg-dev python3
+TEST_DEB_PACKAGES := lintian mmdebstrap systemd
+
+# The program is linked with an old C library; only this last step differs from a plain build.
+SYSROOT_LINK := --sysroot=$(SYSROOT) -B$(SYSROOT)/usr/lib/aarch64-linux-gnu \
+	-L$(SYSROOT)/lib/aarch64-linux-gnu -L$(SYSROOT)/usr/lib/aarch64-linux-gnu
+
+.PHONY: cross-arm64
+cross-arm64: install-build-packages install-cross-packages ## the program for Raspberry Pi and Jetson (arm64, glibc 2.31)
+	cross/sysroot.sh $(SYSROOT)
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo rustc --release --locked \
+		--config cross/config.toml --target $(ARM64) --bin affectd -- \
+		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
+	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
+
+# 32-bit Raspberry Pi OS. No standard library is packaged for it, so that it is built too, which needs unstable options.
+ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang
+
+.PHONY: cross-armv7
+cross-armv7: install-build-packages install-armv7-packages ## the program for 32-bit Raspberry Pi OS (armv7)
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
+		--config cross/config.toml -Zbuild-std=std,panic_abort --target armv7-unknown-linux-gnueabihf
+
+.PHONY: deb
+deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## the Debian package for arm64
+	cross/package/third_party.py $(ARM64) | gzip -9n > $(dir $(AFFECTD_ARM64))third-party.txt.gz
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) $(CARGO_DEB) --no-build --no-strip --variant board --target $(ARM64) --output $(CACHE)/deb/
+
+.PHONY: deb-host
+deb-host: build install-deb-packages $(CARGO_DEB) ## the Debian package for this machine
+	cross/package/third_party.py "$$(rustc -vV | sed -n 's/^host: //p')" | gzip -9n > $(dir $(AFFECTD))third-party.txt.gz
+	$(CARGO_DEB) --no-build --strip --output $(CACHE)/deb/
+
+.PHONY: test-deb
+test-deb: deb-host install-test-deb-packages ## installs, upgrades, removes and purges the package in a throw-away root
+	$(SUDO) cross/test-deb.sh "$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
+
+.PHONY: test-arm64
+test-arm64: build cross-arm64 ## the arm64 program under emulation, as three processors
+	@$(call install,qemu-user python3)
+	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
+
+.PHONY: manual
+manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
+	WRITE_MANUAL=1 cargo test --release --test 60_manual
+
+$(CARGO_DEB):
+	cargo install --locked cargo-deb@$(CARGO_DEB_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
+
+.PHONY: install-build-packages install-test-packages install-cross-packages install-armv7-packages install-deb-packages install-test-deb-packages
 install-build-packages:
 	@$(call install,$(BUILD_PACKAGES))
 
 install-test-packages:
 	@$(call install,$(TEST_PACKAGES))
+
+install-cross-packages:
+	@dpkg --print-foreign-architectures | grep -qx arm64 || $(SUDO) dpkg --add-architecture arm64
+	@$(call install,$(CROSS_PACKAGES))
+
+install-armv7-packages:
+	@$(call install,$(ARMV7_PACKAGES))
+
+install-deb-packages:
+	@$(call install,$(DEB_PACKAGES))
+
+install-test-deb-packages:
+	@$(call install,$(TEST_DEB_PACKAGES))
 
 # Asks apt only for what is missing, so that a second run needs neither network nor root.
 define install

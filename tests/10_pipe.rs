@@ -128,7 +128,7 @@ fn raw_frames_one_by_one() {
     let error = next(&mut source).unwrap_err();
     assert_eq!(
         (error.kind, error.reason.as_str()),
-        (CaptureKind::Ended, "`sh` ended")
+        (CaptureKind::Missing, "`sh` ended")
     );
 }
 

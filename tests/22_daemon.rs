@@ -175,7 +175,9 @@ fn a_program_that_writes_frames_may_end_and_is_started_again() {
     let pipe = ["camera.source=pipe", "camera.format=mjpeg", &command];
     let _daemon = start(&broker, models.path(), &pipe);
     watcher.wait("ok, missing, ok", |messages| {
-        let cameras = messages.iter().filter(|message| message.topic == "affectd/lobby/camera");
+        let cameras = messages
+            .iter()
+            .filter(|message| message.topic == "affectd/lobby/camera");
         let mut expected = ["\"ok\"", "\"missing\"", "\"ok\""].into_iter().peekable();
         for message in cameras {
             expected.next_if(|status| message.text().contains(status));

@@ -6,6 +6,7 @@
 mod models;
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
@@ -44,13 +45,13 @@ enum Act {
 }
 
 struct Script {
-    acts: std::vec::IntoIter<Act>,
+    acts: VecDeque<Act>,
     clock: Arc<dyn Clock>,
 }
 
 impl Opener for Script {
     fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
-        match self.acts.next() {
+        match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
             Some(Act::Deliver { from, frames, then }) => {
@@ -110,6 +111,19 @@ struct Notes {
     private: AtomicBool,
 }
 
+impl Notes {
+    fn wait_for(&self, status: CameraStatus) {
+        let start = Instant::now();
+        while !self.cameras.lock().unwrap().contains(&status) {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "the camera is never {status:?}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 impl Sink for Notes {
     fn report(&self, report: &Report) {
         self.faces.fetch_add(report.faces.len(), Relaxed);
@@ -153,7 +167,7 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
     let figures = Arc::new(Figures::new());
     let parts = Parts {
         opener: Box::new(Script {
-            acts: acts.to_vec().into_iter(),
+            acts: acts.iter().copied().collect(),
             clock: clock.clone(),
         }),
         sensor: sensor(),
@@ -217,15 +231,18 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 #[test]
 fn unusable_frames_are_counted_and_passed_over() {
     let notes = Arc::new(Notes::default());
-    // The clip has 120 pictures: from 118 on two are left, then the camera says its frame is corrupt for ever.
+    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
+    let watched = notes.clone();
     let stopper = thread::spawn(move || {
+        watched.wait_for(CameraStatus::Ok);
+        // Two frames and several corrupt ones, a tenth of a second each.
         thread::sleep(Duration::from_millis(1500));
         stop.raise();
     });
     let acts = [Act::Deliver {
-        from: 118,
+        from: 128,
         frames: 2,
         then: CaptureKind::Corrupt,
     }];
@@ -242,9 +259,9 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
     let shutdown = Shutdown::new();
     let (stop, switch) = (shutdown.clone(), notes.clone());
     let person = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(600));
+        switch.wait_for(CameraStatus::Ok);
         switch.private.store(true, Relaxed);
-        thread::sleep(Duration::from_millis(600));
+        switch.wait_for(CameraStatus::Disabled);
         let pressed = Instant::now();
         stop.raise();
         pressed

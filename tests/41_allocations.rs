@@ -1,6 +1,8 @@
 //! In steady state capture, tracking and smoothing must not touch the heap: a daemon that runs for years must
 //! not fragment its memory frame by frame. The only test in this program, since the counter sees every thread.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -150,7 +152,7 @@ fn nothing_is_allocated_for_a_frame() {
         read: Frame::default(),
         decoder: Decoder::new(),
         picture: Picture::default(),
-        tracker: Tracker::new(Duration::from_secs(1)),
+        tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
         events: TrackEvents::new(),
         smoothers: [Smoother::new(&smoothing()); 3],
         times: StageTimes::new(Duration::from_secs(60)),

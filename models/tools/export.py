@@ -27,21 +27,26 @@ def main():
 
     net, config = checkpoint.load(args.checkpoint)
     size = config["model"]["size"]
-    plain = deploy.plain(net)
     face = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0))
-    torch.onnx.export(
-        plain, (face,), args.out, dynamo=False, opset_version=OPSET,
-        input_names=["face"], output_names=["expression"],
-    )
-    graph = onnx.shape_inference.infer_shapes(onnx.load(args.out), strict_mode=True, data_prop=True)
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save(graph, args.out)
+    graph = write(deploy.plain(net), face, args.out)
 
     with torch.no_grad():
         wanted = net(face)
     found = onnxruntime.InferenceSession(args.out).run(None, {"face": face.numpy()})[0]
     print("largest difference from PyTorch:", float(abs(wanted.numpy() - found).max()))
     print(dict(Counter(node.op_type for node in graph.graph.node)))
+
+
+def write(plain, face, path):
+    """Write a network of `deploy.plain` for inputs of the shape of `face`; returns the checked ONNX model."""
+    torch.onnx.export(
+        plain, (face,), path, dynamo=False, opset_version=OPSET,
+        input_names=["face"], output_names=["expression"],
+    )
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True)
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+    return graph
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnxruntime
 import evaluate
 import ferplus
 import golden
+import package
 import runner
 
 GOLDEN_COUNT = 2
@@ -23,7 +23,7 @@ format = 1
 kind = "expression"
 name = {name}
 version = {version}
-licence = "MIT OR Apache-2.0"
+licence = "MIT"
 provenance = {provenance}
 task = "combined"
 precision = "int8-weights"
@@ -82,14 +82,16 @@ def main():
         lambda images: runner.predict_onnx(session, images, config), config, args.data
     )
     vectors = args.model.with_suffix(".golden")
-    golden.write(vectors, session, golden.inputs(GOLDEN_COUNT, config["model"]["size"], config["data"]))
+    data = config["data"]
+    faces = golden.inputs(GOLDEN_COUNT, 1, config["model"]["size"], data["mean"], data["std"])
+    golden.write(vectors, faces, golden.answers(session, faces))
 
     text = TEMPLATE.format(
         name=quoted(config["name"]),
         version=quoted(config["version"]),
         provenance=quoted(config["provenance"]),
         file=quoted(args.model.name),
-        file_sha256=quoted(sha256(args.model)),
+        file_sha256=quoted(package.sha256(args.model)),
         size=config["model"]["size"],
         mean=config["data"]["mean"],
         std=config["data"]["std"],
@@ -97,7 +99,7 @@ def main():
         logits=list(range(len(ferplus.CATEGORIES))),
         temperature=temperature,
         golden=quoted(vectors.name),
-        golden_sha256=quoted(sha256(vectors)),
+        golden_sha256=quoted(package.sha256(vectors)),
         golden_count=GOLDEN_COUNT,
         runtime=onnxruntime.__version__,
         **figures,
@@ -109,11 +111,6 @@ def main():
 def quoted(text):
     """A TOML basic string; JSON's escapes are a subset of TOML's."""
     return json.dumps(text)
-
-
-def sha256(path):
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -122,9 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clip_has_twelve_seconds_of_whole_pictures() {
+    fn the_clip_has_thirteen_seconds_of_whole_pictures() {
         let pictures: Vec<_> = pictures().collect();
-        assert_eq!(pictures.len(), 120);
+        assert_eq!(pictures.len(), 130);
         assert_eq!(pictures.iter().map(|p| p.len()).sum::<usize>(), CLIP.len());
         for picture in pictures {
             let decoded = image::load_from_memory_with_format(picture, image::ImageFormat::Jpeg).unwrap();

@@ -30,10 +30,10 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let screen = Arc::new(Screen::default());
     let figures = Arc::new(Figures::new());
-    println!(
-        "The bundled clip, 12 seconds of two public-domain portraits, through {}:",
-        settings.expression.model
-    );
+    let model = &settings.expression.model;
+    print(&format!(
+        "The bundled clip, 13 seconds of two public-domain portraits, through {model}:\n"
+    ));
     let parts = Parts {
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
@@ -76,14 +76,11 @@ struct Screen {
 impl Screen {
     fn draw(&self, lines: &str) {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut out = std::io::stdout().lock();
         if *drawn > 0 {
             // ECMA-48: cursor up, erase to the end of the screen.
-            let _ = write!(out, "\x1b[{}A\x1b[J", *drawn);
+            print(&format!("\x1b[{}A\x1b[J", *drawn));
         }
-        // A screen that went away is no reason to stop measuring.
-        let _ = out.write_all(lines.as_bytes());
-        let _ = out.flush();
+        print(lines);
         *drawn = lines.lines().count();
     }
 
@@ -105,20 +102,29 @@ impl Sink for Screen {
             self.draw(&lines);
             return;
         }
+        let mut lines = String::new();
         for event in &report.events {
-            match event {
-                Event::Appeared { track } => println!("face {track} appeared"),
-                Event::Left { track, seconds } => println!("face {track} left after {seconds:.1} s"),
+            // Writing to a String cannot fail.
+            let _ = match event {
+                Event::Appeared { track } => writeln!(lines, "face {track} appeared"),
+                Event::Left { track, seconds } => writeln!(lines, "face {track} left after {seconds:.1} s"),
                 Event::Changed { track, from, to } => {
-                    println!("face {track}: {} -> {}", from.name(), to.name())
+                    writeln!(lines, "face {track}: {} -> {}", from.name(), to.name())
                 }
-            }
+            };
         }
+        print(&lines);
     }
 
     fn camera(&self, _status: CameraStatus, _reason: &str) {}
 
     fn health(&self, _health: &HealthPayload) {}
+}
+
+/// Writes at once; a reader that went away is no reason to stop measuring.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// One line for a face: label, its probability as a bar, valence, arousal, width.

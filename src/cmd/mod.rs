@@ -1,5 +1,6 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
+pub mod analyze;
 pub mod bench;
 pub mod check;
 pub mod clip;
@@ -82,6 +83,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Tells what the faces of photographs show
+    ///
+    /// Prints one JSON object a line for each face: file, faces (how many the picture shows), face (its number, the largest
+    /// first), box (left, top, width, height in pixels), score, quality, category, probabilities, valence and arousal, of
+    /// this one picture alone. A picture without a face is one line with "faces":0. Pictures that cannot be read are named
+    /// on standard error, and the exit code is then 66.
+    Analyze {
+        /// Photographs: JPEG, PNG, WebP, BMP or PNM
+        #[arg(required = true, value_name = "PICTURE")]
+        pictures: Vec<PathBuf>,
+        /// Draws boxes, landmarks and results: a .png or .jpg file for one picture, or a folder
+        #[arg(long, value_name = "OUT")]
+        annotate: Option<PathBuf>,
+    },
     /// Measures what each stage of a frame's way takes on this machine
     ///
     /// The bundled clip goes through decoding and sensing in one thread as fast as it can, once as YUYV and once as MJPEG,
@@ -99,7 +114,7 @@ enum Command {
     Model(Model),
     /// Plays the bundled clip through the whole line
     ///
-    /// Twelve seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
+    /// Thirteen seconds of two public-domain portraits in front of a wall, with what affectd makes of them, and a closing table.
     /// Needs no camera and no broker.
     Demo,
 }
@@ -151,6 +166,9 @@ impl Cli {
             Command::Check(arguments) => check::check(global.load(), &arguments, out),
             Command::Probe { json } => probe::probe(&global.settings()?, json, out)
                 .map_err(|error| Failure::new(Exit::Camera, error)),
+            Command::Analyze { pictures, annotate } => {
+                analyze::analyze(&global.settings()?, &pictures, annotate.as_deref(), out)
+            }
             Command::Bench { seconds, json } => {
                 let (sensor, _) = open_sensor(&global.settings()?)?;
                 bench::bench(sensor, seconds, json, out)

@@ -70,7 +70,12 @@ impl CameraLoop<'_> {
                 Err(error) => error,
             };
             if failure.kind == CaptureKind::Ended {
-                return Ok(());
+                let empty = self.figures.captured_frames() == 0;
+                return if empty {
+                    Err(Failure::new(Exit::Camera, failure))
+                } else {
+                    Ok(())
+                };
             }
             status.enter(status_of(failure.kind), &failure.reason);
             let _ = self.shutdown.wait(pause);

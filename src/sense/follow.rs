@@ -15,6 +15,9 @@ use crate::{config::Detect, infer::InferError, model::Catalogue, picture::Pictur
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this one, and
 /// larger ones at any (models/detectors.md).
 const SURROUNDINGS: f32 = 2.5;
+/// A face that no search saw for so many intervals is none. One far away is searched for every fourth, so it has two
+/// chances.
+const DOUBT: u32 = 8;
 
 /// A piece of work of one update, for timing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +69,12 @@ impl Follower {
     /// Searches with one detector and follows with the other.
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
+        let interval = Duration::from_secs_f32(settings.interval_s);
         Self {
             search,
             follow,
-            tracker: Tracker::new(Duration::from_secs_f32(settings.lost_s)),
-            cadence: Cadence::new(Duration::from_secs_f32(settings.interval_s)),
+            tracker: Tracker::new(Duration::from_secs_f32(settings.lost_s), interval * DOUBT),
+            cadence: Cadence::new(interval),
             min_face_px: settings.min_face_px,
             updated: Duration::ZERO,
             found: Found::new(),
@@ -105,6 +109,7 @@ impl Follower {
         let quarters = Part::quarters_help(picture, self.search.as_ref());
         if let Some(part) = self.cadence.next(now, out_of_sight, quarters) {
             part.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
+            self.tracker.confirm(&self.found, now);
             let mut index = 0;
             self.seen.retain(|face| {
                 index += 1;

@@ -42,7 +42,7 @@ struct Fake {
 
 impl Detector for Fake {
     fn input_size(&self) -> (usize, usize) {
-        (320, 256)
+        (640, 480)
     }
 
     fn network_time(&self) -> Duration {
@@ -88,6 +88,11 @@ struct Bench {
 impl Bench {
     /// A follower that looks `rate` times a second; its cheap detector sees faces of at least `narrowest` pixels.
     fn new(rate: u32, narrowest: f32) -> Self {
+        Self::with(rate, 0.0, narrowest)
+    }
+
+    /// The same with the narrowest face that a search sees.
+    fn with(rate: u32, narrowest_searched: f32, narrowest: f32) -> Self {
         let world = Arc::new(World::default());
         let settings = Detect {
             model: String::new(),
@@ -101,7 +106,7 @@ impl Bench {
             &settings,
             Box::new(Fake {
                 world: world.clone(),
-                narrowest: 0.0,
+                narrowest: narrowest_searched,
                 follows: false,
             }),
             Box::new(Fake {
@@ -110,10 +115,12 @@ impl Bench {
                 follows: true,
             }),
         );
+        let mut picture = Picture::default();
+        picture.reset(640, 480);
         Self {
             world,
             follower,
-            picture: Picture::default(),
+            picture,
             frame: 0,
             rate,
             searches: 0,
@@ -173,10 +180,13 @@ fn a_face_out_of_sight_is_searched_for_at_once_but_not_in_every_frame() {
     let faces = bench.next();
     assert_eq!(bench.searches, 2);
     assert!(!faces[0].seen);
-    for _ in 0..9 {
+    // Until the next one's own time, half a second after the first.
+    for _ in 5..10 {
         bench.next();
     }
     assert_eq!(bench.searches, 2);
+    bench.next();
+    assert_eq!(bench.searches, 3);
 }
 
 #[test]
@@ -235,12 +245,22 @@ fn a_crowd_fills_the_places_with_the_nearest_faces() {
 #[test]
 fn searches_of_quarters_add_no_second_track_of_a_face() {
     let mut bench = Bench::new(20, 0.0);
-    bench.picture.reset(640, 480);
+    bench.picture.reset(1280, 960);
     // In the middle: every quarter sees it, or a part of it.
-    bench.world.show(&[(290.0, 210.0, 60.0), (20.0, 20.0, 60.0)]);
+    bench.world.show(&[(610.0, 450.0, 60.0), (20.0, 20.0, 60.0)]);
     for _ in 0..100 {
         bench.next();
         assert_eq!(bench.follower.tracker.tracks().len(), 2);
     }
     assert_eq!(bench.searches, 20);
+}
+
+#[test]
+fn what_only_the_follower_takes_for_a_face_does_not_stay() {
+    let mut bench = Bench::with(20, 40.0, 0.0);
+    bench.world.show(&[(100.0, 100.0, 60.0)]);
+    assert_eq!(bench.next().len(), 1);
+    bench.world.show(&[(110.0, 110.0, 38.0)]);
+    let held = (0..200).take_while(|_| !bench.next().is_empty()).count();
+    assert!((60..=80).contains(&held), "{held} frames of 50 ms");
 }

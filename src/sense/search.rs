@@ -177,7 +177,7 @@ impl Cadence {
         }
         let turn = self.turn;
         self.turn = (turn + 1) % 8;
-        Some(if turn % 2 == 0 {
+        Some(if turn.is_multiple_of(2) {
             Part::Whole
         } else {
             Part::Quarter(turn / 2)

@@ -39,6 +39,8 @@ pub struct Track {
     pub seen: Duration,
     /// When it was seen first.
     first: Duration,
+    /// When a search of the picture saw it last.
+    searched: Duration,
     hits: u32,
     confirmed: bool,
     /// The last detection's centre, not smoothed.
@@ -73,6 +75,7 @@ impl Track {
             detection: *detection,
             seen: now,
             first: now,
+            searched: now,
             hits: 1,
             confirmed: false,
             centre: detection.rect.centre(),
@@ -127,6 +130,7 @@ pub type TrackEvents = heapless::Vec<Event, { 2 * MAX_FACES }>;
 #[derive(Debug)]
 pub struct Tracker {
     lost: Duration,
+    doubt: Duration,
     tracks: heapless::Vec<Track, MAX_FACES>,
     next_id: u32,
     primary: Option<u32>,
@@ -135,11 +139,12 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A face not seen for `lost` has left.
+    /// A face not seen for `lost` has left; so has one that only followers saw, and no search, for `doubt`.
     #[must_use]
-    pub fn new(lost: Duration) -> Self {
+    pub fn new(lost: Duration, doubt: Duration) -> Self {
         Self {
             lost,
+            doubt,
             tracks: heapless::Vec::new(),
             next_id: 1,
             primary: None,
@@ -170,6 +175,16 @@ impl Tracker {
                 .then(a.id.cmp(&b.id))
         });
         faces
+    }
+
+    /// Notes which tracks a search of the picture at `now` found. A follower asks "where is the face?" rather than "is
+    /// there one?", and may hold on to a stain on the wall that a person has left.
+    pub fn confirm(&mut self, found: &[Detection], now: Duration) {
+        for track in &mut self.tracks {
+            if found.iter().any(|detection| track.fits(detection, now)) {
+                track.searched = now;
+            }
+        }
     }
 
     /// Takes the detections of one frame. Those from `starting` on may begin new tracks; the ones before only
@@ -246,9 +261,9 @@ impl Tracker {
     }
 
     fn leave(&mut self, now: Duration, events: &mut TrackEvents) {
-        let lost = self.lost;
+        let (lost, doubt) = (self.lost, self.doubt);
         self.tracks.retain(|track| {
-            let stays = now.saturating_sub(track.seen) < lost;
+            let stays = now.saturating_sub(track.seen) < lost && now.saturating_sub(track.searched) < doubt;
             if !stays && track.confirmed {
                 let seconds = track.seen.saturating_sub(track.first).as_secs_f32();
                 let _ = events.push(Event::Left {

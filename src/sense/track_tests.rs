@@ -7,6 +7,7 @@ use super::*;
 use crate::sense::face::Landmarks;
 
 const LOST: Duration = Duration::from_millis(1000);
+const FOREVER: Duration = Duration::MAX;
 
 fn face(x: f32, y: f32, width: f32) -> Detection {
     let at = |fx: f32, fy: f32| Point {
@@ -42,7 +43,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            tracker: Tracker::new(LOST),
+            tracker: Tracker::new(LOST, FOREVER),
             events: TrackEvents::new(),
         }
     }
@@ -93,6 +94,24 @@ fn detections_of_followers_continue_tracks_but_start_none() {
     bench.tracker.update(&seen, 1, seconds(0.0), &mut bench.events);
     assert_eq!(bench.tracker.tracks().len(), 1);
     assert_eq!(bench.tracker.tracks()[0].detection.rect.x, 300.0);
+}
+
+#[test]
+fn a_face_that_no_search_confirms_has_left() {
+    let seen = [face(100.0, 100.0, 50.0)];
+    for (confirms, stays) in [(true, true), (false, false)] {
+        let mut bench = Bench::new();
+        bench.tracker.doubt = seconds(3.0);
+        bench.at(0.0, &seen);
+        for frame in 1..40 {
+            let now = seconds(frame as f32 * 0.1);
+            if confirms && frame % 10 == 0 {
+                bench.tracker.confirm(&seen, now);
+            }
+            bench.tracker.update(&seen, seen.len(), now, &mut bench.events);
+        }
+        assert_eq!(!bench.tracker.faces().is_empty(), stays);
+    }
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Photographs: read whole, turned upright, bounded.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, BufReader},
+    path::Path,
+};
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, metadata::Orientation};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, metadata::Orientation};
 
 use crate::{
     capture::{
@@ -21,7 +25,14 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`] if
 /// it holds no such picture or one larger than 8192x8192 pixels.
 pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureError> {
-    let (decoder, orientation) = open(path)?;
+    let (decoder, orientation, format) = open(path)?;
+    if format == Some(ImageFormat::Jpeg) && !is_complete(path).map_err(|error| failure(path, &error))? {
+        let reason = format!(
+            "{}: the picture is cut off: no end of image (FFD9) follows its data",
+            path.display()
+        );
+        return Err(CaptureError::new(CaptureKind::Corrupt, reason));
+    }
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(path, &error))?;
     image.apply_orientation(orientation);
     let image = image.into_rgb8();
@@ -33,7 +44,7 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
 
 /// Width and height of a photograph in pixels, turned upright.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
-    let (decoder, orientation) = open(path)?;
+    let (decoder, orientation, _) = open(path)?;
     let (width, height) = decoder.dimensions();
     Ok(match orientation {
         Orientation::Rotate90
@@ -45,7 +56,7 @@ pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
 }
 
 /// Reads a photograph's header and checks its size before anything is allocated for it.
-fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), CaptureError> {
+fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation, Option<ImageFormat>), CaptureError> {
     let file = File::open(path).map_err(|error| failure(path, &error))?;
     let metadata = file.metadata().map_err(|error| failure(path, &error))?;
     let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
@@ -64,6 +75,7 @@ fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), CaptureError> {
     let reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
         .map_err(|error| failure(path, &error))?;
+    let format = reader.format();
     // Only the header is read here; the decoders' own buffers are bounded by the crate's default limits.
     let mut decoder = reader.into_decoder().map_err(|error| corrupt(path, &error))?;
     let (width, height) = decoder.dimensions();
@@ -74,7 +86,15 @@ fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), CaptureError> {
     }
     // A photograph whose EXIF data are damaged is shown as it is stored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation))
+    Ok((decoder, orientation, format))
+}
+
+/// Whether a JPEG file goes on to its end-of-image marker, which the decoder does not ask for: it would give a
+/// picture that is half grey. The marker's bytes cannot stand within the data (T.81, B.1.1.5).
+fn is_complete(path: &Path) -> io::Result<bool> {
+    let bytes = fs::read(path)?;
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|at| at == marker);
+    Ok(last([0xFF, 0xD9]) > last([0xFF, 0xDA]))
 }
 
 fn corrupt(path: &Path, error: &ImageError) -> CaptureError {
@@ -90,9 +110,9 @@ fn corrupt(path: &Path, error: &ImageError) -> CaptureError {
 }
 
 /// What an error of the file system means.
-pub(super) fn failure(path: &Path, error: &std::io::Error) -> CaptureError {
+pub(super) fn failure(path: &Path, error: &io::Error) -> CaptureError {
     let kind = match error.kind() {
-        std::io::ErrorKind::PermissionDenied => CaptureKind::Denied,
+        io::ErrorKind::PermissionDenied => CaptureKind::Denied,
         _ => CaptureKind::Missing,
     };
     CaptureError::new(kind, format!("{} cannot be read: {error}", path.display()))

@@ -89,7 +89,7 @@ impl Child {
     }
 
     /// Why the output is at its end.
-    pub(super) fn ended(&mut self) -> (CaptureKind, String) {
+    pub(super) fn ended(&mut self) -> String {
         let deadline = Instant::now() + GRACE;
         let status = loop {
             while let Some(messages) = self.messages()
@@ -116,21 +116,16 @@ impl Child {
         {
             self.listen();
         }
-        let (kind, mut reason) = match status {
-            Some(status) if status.success() => (CaptureKind::Ended, format!("`{}` ended", self.program)),
-            Some(status) => (
-                CaptureKind::Missing,
-                format!("`{}` ended with {status}", self.program),
-            ),
-            None => (
-                CaptureKind::Missing,
-                format!("`{}` closed its output", self.program),
-            ),
+        // Even where it ended well: whoever runs for years wants its camera program started again.
+        let mut reason = match status {
+            Some(status) if status.success() => format!("`{}` ended", self.program),
+            Some(status) => format!("`{}` ended with {status}", self.program),
+            None => format!("`{}` closed its output", self.program),
         };
-        if let Some(said) = self.said.text().filter(|_| kind != CaptureKind::Ended) {
+        if let Some(said) = self.said.text() {
             reason += &format!(" (it said: {said})");
         }
-        (kind, reason)
+        reason
     }
 
     fn signal(&self, signal: libc::c_int) {

@@ -77,10 +77,9 @@ impl Opener for PipeOpener {
             timeout: self.timeout,
         };
         reader.wait().map_err(|error| match error.kind {
-            CaptureKind::Ended => CaptureError::new(
-                CaptureKind::Missing,
-                format!("{} before its first frame", error.reason),
-            ),
+            CaptureKind::Ended | CaptureKind::Missing => {
+                CaptureError::new(error.kind, format!("{} before its first frame", error.reason))
+            }
             _ => error,
         })?;
         let Some(layout) = reader.intake.layout() else {
@@ -249,7 +248,7 @@ impl Reader {
     fn ended(&mut self) -> CaptureError {
         let (kind, mut reason) = match &mut self.input {
             Input::Stdin(_) => (CaptureKind::Ended, "standard input ended".into()),
-            Input::Child(child) => child.ended(),
+            Input::Child(child) => (CaptureKind::Missing, child.ended()),
         };
         if self.intake.pending() > 0 {
             reason += &format!(

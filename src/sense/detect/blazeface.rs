@@ -87,8 +87,7 @@ pub fn decode(
     // Comparing logits saves an exponential for each anchor.
     let min_logit = (min_score / (1.0 - min_score)).ln();
     for ((anchor, row), &logit) in anchors.iter().zip(regressors.chunks_exact(ROW)).zip(scores) {
-        // NaN is no face either.
-        if !(logit >= min_logit) {
+        if logit.is_nan() || logit < min_logit {
             continue;
         }
         let place = |which: usize| Point {

@@ -81,8 +81,7 @@ pub struct Maps<'a> {
 pub fn decode(maps: &Maps<'_>, min_score: f32, candidates: &mut Candidates) {
     let plane = maps.rows * maps.columns;
     for (cell, &score) in maps.heatmap.iter().enumerate().take(plane) {
-        // NaN is no face either.
-        if !(score >= min_score) {
+        if score.is_nan() || score < min_score {
             continue;
         }
         let (row, column) = ((cell / maps.columns) as f32, (cell % maps.columns) as f32);

@@ -35,7 +35,7 @@ impl Placement {
 
     /// A place in the input, as a place in the picture.
     #[must_use]
-    pub fn to_picture(&self, place: Point) -> Point {
+    pub fn place(&self, place: Point) -> Point {
         Point {
             x: place.x / self.scale + self.origin.x,
             y: place.y / self.scale + self.origin.y,
@@ -44,8 +44,8 @@ impl Placement {
 
     /// A box in the input, as a box in the picture.
     #[must_use]
-    pub fn rect_to_picture(&self, rect: &Rect) -> Rect {
-        let corner = self.to_picture(Point { x: rect.x, y: rect.y });
+    pub fn rect(&self, rect: &Rect) -> Rect {
+        let corner = self.place(Point { x: rect.x, y: rect.y });
         Rect {
             x: corner.x,
             y: corner.y,
@@ -101,6 +101,10 @@ impl Letterbox {
         let plane = width * height;
         debug_assert_eq!(input.len(), 3 * plane);
         self.weights.clear();
+        // As much as any region of this picture needs, so that a face that comes nearer allocates nothing: a pixel of
+        // the picture counts in two of the input, a pixel of the input has at least three taps.
+        let (across, down) = (picture.width() as usize, picture.height() as usize);
+        self.weights.reserve(2 * (across + down) + 3 * (width + height));
         taps(
             &mut self.columns,
             &mut self.weights,
@@ -125,6 +129,7 @@ impl Letterbox {
         let stride = picture.width() as usize * 3;
         let gain = levels.std.map(|std| 1.0 / std);
         self.row.clear();
+        self.row.reserve(across * 3);
         self.row.resize((right - left) * 3, 0.0);
 
         for (y, vertical) in self.rows.iter().enumerate() {
@@ -282,6 +287,32 @@ mod tests {
         assert_eq!([input[0], input[4], input[8]], [30.0, 5.0, 1.0]);
     }
 
+    #[test]
+    fn a_face_that_comes_nearer_allocates_nothing() {
+        let picture = picture(640, 480, |_, _| [1; 3]);
+        let mut letterbox = Letterbox::default();
+        let mut input = vec![0.0; 3 * 128 * 128];
+        let mut capacities = std::collections::BTreeSet::new();
+        for side in (10..1500).step_by(7) {
+            let side = side as f32;
+            let region = Rect {
+                x: 320.0 - side / 2.0,
+                y: 240.0 - side / 2.0,
+                width: side,
+                height: side,
+            };
+            letterbox.fill(
+                &picture,
+                &Placement::fit(&region, 128, 128),
+                &PLAIN,
+                (128, 128),
+                &mut input,
+            );
+            capacities.insert((letterbox.weights.capacity(), letterbox.row.capacity()));
+        }
+        assert_eq!(capacities.len(), 1, "{capacities:?}");
+    }
+
     proptest! {
         #[test]
         fn any_region_gives_finite_numbers_in_range(
@@ -301,7 +332,7 @@ mod tests {
         ) {
             let region = Rect { x, y, width, height };
             let placement = Placement::fit(&region, 128, 96);
-            let back = placement.rect_to_picture(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
+            let back = placement.rect(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
             // The whole input shows the region and no less, around the same centre.
             prop_assert!(back.width >= width * 0.999 && back.height >= height * 0.999);
             prop_assert!((back.centre().x - region.centre().x).abs() < 0.1);

@@ -142,7 +142,7 @@ impl Detector for NetworkDetector {
         )?;
         candidates.suppress(found);
         for detection in found.iter_mut() {
-            detection.rect = placement.rect_to_picture(&detection.rect);
+            detection.rect = placement.rect(&detection.rect);
             let landmarks = &mut detection.landmarks;
             for place in [
                 &mut landmarks.right_eye,
@@ -150,7 +150,7 @@ impl Detector for NetworkDetector {
                 &mut landmarks.nose,
                 &mut landmarks.mouth,
             ] {
-                *place = placement.to_picture(*place);
+                *place = placement.place(*place);
             }
         }
         Ok(())
@@ -169,7 +169,7 @@ fn levels(manifest: &Manifest) -> Result<Levels, DetectError> {
         channels,
         &input.mean[..],
         &input.std[..],
-        input.width % 32 == 0 && input.height % 32 == 0,
+        input.width.is_multiple_of(32) && input.height.is_multiple_of(32),
     ) else {
         return Err(DetectError::Input {
             manifest: manifest.name.clone(),

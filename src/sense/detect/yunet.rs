@@ -97,8 +97,7 @@ pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
         cells.class.iter().zip(cells.object).zip(rows).enumerate()
     {
         let score = (class.clamp(0.0, 1.0) * object.clamp(0.0, 1.0)).sqrt();
-        // NaN is no face either.
-        if !(score >= min_score) {
+        if score.is_nan() || score < min_score {
             continue;
         }
         let (column, row) = ((cell % cells.columns) as f32, (cell / cells.columns) as f32);

@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-WIDTH, HEIGHT, RATE, SECONDS = 640, 480, 10, 12
+WIDTH, HEIGHT, RATE, SECONDS = 640, 480, 10, 13
 
 
 def cut_out(path, box):

@@ -94,14 +94,44 @@ def make(name, channels, outputs, layout, int8):
     g.add("Gemm", [x, g.weight("head_w", (outputs, 384), 0), bias], "scores", transB=1)
 
     shape = [1, channels, SIDE, SIDE] if layout == "nchw" else [1, SIDE, SIDE, channels]
+    return store(name, g, {"picture": shape}, {"scores": [1, outputs]}, 17)
+
+
+def make_efficientnet(name):
+    """EmotiEffLib's layout: an EfficientNet's operators, opset and names, a batch of any size, 8 + 2 outputs."""
+
+    def silu(x):
+        return g.add("Mul", [x, g.add("Sigmoid", [x], f"{x}_gate")], f"{x}_silu")
+
+    def conv(x, name, shape, **attributes):
+        bias = g.constant(f"{name}_b", rng.normal(0, 0.1, shape[0]).astype(np.float32))
+        return g.add("Conv", [x, g.weight(f"{name}_w", shape, 0), bias], name, **attributes)
+
+    g = Graph(False)
+    x = silu(conv("input", "stem", (8, 3, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1]))
+    y = silu(conv(x, "depth", (8, 1, 3, 3), group=8, pads=[1, 1, 1, 1]))
+    squeeze = g.add("ReduceMean", [y], "squeeze", axes=[2, 3], keepdims=1)
+    excite = conv(silu(conv(squeeze, "reduce", (2, 8, 1, 1))), "expand", (8, 2, 1, 1))
+    y = g.add("Mul", [y, g.add("Sigmoid", [excite], "share")], "excited")
+    x = g.add("Add", [x, conv(y, "project", (8, 8, 1, 1))], "residual")
+    x = silu(conv(x, "head", (16, 8, 1, 1)))
+    x = g.add("Flatten", [g.add("GlobalAveragePool", [x], "pool")], "features", axis=1)
+    bias = g.constant("classifier_b", rng.normal(0, 0.2, 10).astype(np.float32))
+    g.add("Gemm", [x, g.weight("classifier_w", (10, 16), 0), bias], "output", transB=1)
+    return store(name, g, {"input": ["batch_size", 3, SIDE, SIDE]}, {"output": ["batch_size", 10]}, 11)
+
+
+def store(name, g, inputs, outputs, opset):
+    """Writes network and golden vectors; returns their digests."""
+    info = helper.make_tensor_value_info
     graph = helper.make_graph(
         g.nodes,
         name,
-        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, outputs])],
+        [info(key, TensorProto.FLOAT, shape) for key, shape in inputs.items()],
+        [info(key, TensorProto.FLOAT, shape) for key, shape in outputs.items()],
         g.weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 9
     onnx.checker.check_model(model, full_check=True)
     data = model.SerializeToString()
@@ -113,15 +143,17 @@ def make(name, channels, outputs, layout, int8):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     golden = struct.pack("<I", 2)
+    ((key, shape),) = inputs.items()
     for _ in range(2):
-        picture = rng.uniform(-2, 2, shape).astype(np.float32)
-        (scores,) = session.run(None, {"picture": picture})
+        picture = rng.uniform(-2, 2, [1, *shape[1:]]).astype(np.float32)
+        (scores,) = session.run(None, {key: picture})
         golden += picture.astype("<f4").tobytes() + scores.astype("<f4").tobytes()
     with open(f"{name}.golden", "wb") as file:
         file.write(golden)
     return hashlib.sha256(data).hexdigest(), hashlib.sha256(golden).hexdigest()
 
 
+EMOTIEFFLIB = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 EIGHT = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
 SEVEN = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 
@@ -129,11 +161,17 @@ SEVEN = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutra
 def manifest(name, task, colour, layout, margin, align, int8, output):
     channels = 1 if colour == "gray" else 3
     outputs = {"combined": 10, "categories": 7, "valence-arousal": 2}[task]
-    network, golden = make(name, channels, outputs, layout, int8)
-    va = "" if task == "categories" else 'va = "projected"\n'
+    digests = make(name, channels, outputs, layout, int8)
     mean, std = ([0.5], [0.25]) if channels == 1 else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     if colour == "bgr":
         mean, std = mean[::-1], std[::-1]
+    va = None if task == "categories" else "projected"
+    write_manifest(name, task, va, colour, layout, mean, std, margin, align, int8, output, digests)
+
+
+def write_manifest(name, task, va, colour, layout, mean, std, margin, align, int8, output, digests):
+    network, golden = digests
+    va = f'va = "{va}"\n' if va else ""
     with open(f"{name}.toml", "w") as file:
         file.write(f"""\
 # Seeded random weights for the tests: it knows nothing of faces.
@@ -183,3 +221,8 @@ manifest(
     f"categories = {words(SEVEN)}\nlogits = [0, 1, 2, 3, 4, 5, 6]\ntemperature = 1.0\n",
 )
 manifest("tiny-va", "valence-arousal", "bgr", "nhwc", 0.0, "roll", False, "valence = 1\narousal = 0\n")
+write_manifest(
+    "tiny-emotiefflib", "combined", "annotated", "rgb", "nchw", [0.5] * 3, [0.5] * 3, 0.0, "roll", False,
+    f"categories = {words(EMOTIEFFLIB)}\nlogits = [0, 1, 2, 3, 4, 5, 6, 7]\nvalence = 8\narousal = 9\ntemperature = 1.0\n",
+    make_efficientnet("tiny-emotiefflib"),
+)

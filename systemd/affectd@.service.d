@@ -1,0 +1,1 @@
+affectd.service.d
