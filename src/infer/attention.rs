@@ -39,7 +39,6 @@ thread_local! {
 #[derive(Debug, Clone)]
 struct Attention {
     isa: Best,
-    groups: usize,
     tokens: usize,
     heads: usize,
     /// A multiple of [`LANES`].
@@ -142,7 +141,6 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Attention, O
     }
     let attention = Attention {
         isa,
-        groups,
         tokens,
         heads,
         depth,
@@ -236,7 +234,6 @@ impl EvalOp for Attention {
                 scratch,
             });
         });
-        drop(plain);
         Ok(tvec!(output.into_tvalue()))
     }
 }

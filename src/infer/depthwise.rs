@@ -169,7 +169,6 @@ impl EvalOp for Depthwise {
                 scratch,
             });
         });
-        drop(plain);
         Ok(tvec!(output.into_tvalue()))
     }
 }

@@ -277,7 +277,8 @@ fn eight_bits(weights: &[f32], outputs: usize) -> Option<(Vec<i8>, Vec<f32>)> {
         for weight in row {
             let steps = weight * inverse;
             let whole = steps.round();
-            if !((steps - whole).abs() <= TOLERANCE) {
+            // What is no number is no step either.
+            if steps.is_nan() || (steps - whole).abs() > TOLERANCE {
                 return None;
             }
             bytes.push(whole as i8);
@@ -398,8 +399,10 @@ mod tests {
         outputs.remove(0).into_tensor()
     }
 
+    type Shape = &'static [usize];
+
     /// Tokens, pixels, either into the other, one vector, and heads that are joined.
-    const LAYERS: [(&str, &[usize], &[usize], &[usize]); 6] = [
+    const LAYERS: [(&str, Shape, Shape, Shape); 6] = [
         ("amk,kn->amn", &[4, 9, 48], &[48, 33], &[1, 1, 33]),
         ("NIHW,OI->OHW", &[1, 30, 5, 7], &[21, 30], &[21, 1, 1]),
         ("IHW,OI->HWO", &[30, 5, 7], &[21, 30], &[1, 1, 21]),

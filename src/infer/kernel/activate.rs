@@ -59,7 +59,7 @@ pub(in crate::infer) fn exp<I: Isa>(x: f32) -> f32 {
 #[inline(always)]
 fn gelu_tanh<I: Isa>(x: f32) -> f32 {
     // -2 * sqrt(2 / pi), and 0.044715 times that.
-    const LINEAR: f32 = -1.595_769_1;
+    const LINEAR: f32 = -1.595_769;
     const CUBIC: f32 = -0.071_354_814;
     let slope = fma::<I>(x * x, CUBIC, LINEAR);
     x / (1.0 + exp::<I>(x * slope))
