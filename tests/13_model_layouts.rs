@@ -37,7 +37,12 @@ fn read(manifest: &Manifest, colour: [u8; 3]) -> Reading {
 /// The network's own ten numbers for a flat colour, normalised as EmotiEffLib does it.
 fn raw(colour: [u8; 3]) -> Vec<f32> {
     let manifest = manifest();
-    let mut network = Network::load(&manifest.file, &[1, 3, 16, 16]).unwrap();
+    let mut network = Network::load(
+        &manifest.file,
+        &[1, 3, 16, 16],
+        affectd::infer::Arithmetic::Floats,
+    )
+    .unwrap();
     network
         .run(
             |input| {
