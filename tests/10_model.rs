@@ -70,10 +70,10 @@ fn verify_proves_every_model_of_the_folder() {
     let names = ["tiny-combined", "tiny-emotiefflib", "tiny-seven", "tiny-va"];
     assert_eq!(text.lines().count(), names.len(), "{text}");
     for (line, name) in text.lines().zip(names) {
-        assert!(
-            line.starts_with(name) && line.contains("2 golden vectors differ by at most 0.0000"),
-            "{line}"
-        );
+        // Eight-bit weights are computed in integers, the others in floats.
+        let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
+        let proved = format!("2 golden vectors differ by at most {difference}");
+        assert!(line.starts_with(name) && line.contains(&proved), "{line}");
     }
     let (result, text) = verified(&models(), &["tiny-va"]);
     result.unwrap();
