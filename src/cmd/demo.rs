@@ -52,10 +52,10 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
 fn close(figures: &Figures, now: Duration, seconds: f32) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let frames = figures.sensed_frames();
-    let rss = Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6;
+    let rss = Board::read().peak_rss_bytes.unwrap_or(0) as f64 / 1e6;
     writeln!(
         out,
-        "\nframes {frames}   faces {}   fps {:.1}   RSS {rss:.0} MB",
+        "\nframes {frames}   faces {}   fps {:.1}   peak RSS {rss:.0} MB",
         figures.faces(),
         frames as f32 / seconds
     )?;

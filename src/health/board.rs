@@ -8,6 +8,8 @@ use std::{fs, path::Path};
 pub struct Board {
     /// Resident memory of this process in bytes.
     pub rss_bytes: Option<u64>,
+    /// The most resident memory that this process ever had, in bytes.
+    pub peak_rss_bytes: Option<u64>,
     /// The hottest thermal zone in degrees Celsius.
     pub temperature_c: Option<f32>,
     /// Raspberry Pi firmware's throttle bits (bit 0 undervoltage now, 1 frequency capped now, 2 throttled
@@ -24,17 +26,18 @@ impl Board {
 
     fn read_below(root: &Path) -> Self {
         Self {
-            rss_bytes: rss(&root.join("proc/self/status")),
+            rss_bytes: memory(&root.join("proc/self/status"), "VmRSS:"),
+            peak_rss_bytes: memory(&root.join("proc/self/status"), "VmHWM:"),
             temperature_c: hottest(&root.join("sys/class/thermal")),
             throttled: throttled(&root.join("sys/devices/platform/soc/soc:firmware/get_throttled")),
         }
     }
 }
 
-/// `VmRSS:   1234 kB` in /proc/self/status, proc(5).
-fn rss(status: &Path) -> Option<u64> {
+/// `VmRSS:   1234 kB`, `VmHWM` likewise, in /proc/self/status, proc(5).
+fn memory(status: &Path, field: &str) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim()
         .strip_suffix("kB")?
         .trim()
@@ -72,13 +75,17 @@ mod tests {
         };
         assert_eq!(Board::read_below(root.path()), Board::default());
 
-        write("proc/self/status", "Name:\taffectd\nVmRSS:\t   2048 kB\n");
+        write(
+            "proc/self/status",
+            "Name:\taffectd\nVmHWM:\t   4096 kB\nVmRSS:\t   2048 kB\n",
+        );
         write("sys/class/thermal/thermal_zone0/temp", "48312\n");
         write("sys/class/thermal/thermal_zone1/temp", "51000\n");
         write("sys/class/thermal/thermal_zone2/temp", "broken\n");
         write("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n");
         let expected = Board {
             rss_bytes: Some(2048 * 1024),
+            peak_rss_bytes: Some(4096 * 1024),
             temperature_c: Some(51.0),
             throttled: Some(0x50005),
         };
