@@ -1,8 +1,8 @@
 //! Photographs: read whole, turned upright, bounded.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufReader},
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read as _, Seek},
     path::Path,
 };
 
@@ -25,8 +25,12 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 /// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`] if
 /// it holds no such picture or one larger than 8192x8192 pixels.
 pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureError> {
-    let (decoder, orientation, format) = open(path)?;
-    if format == Some(ImageFormat::Jpeg) && !is_complete(path).map_err(|error| failure(path, &error))? {
+    let mut bytes = Vec::new();
+    open(path)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| failure(path, &error))?;
+    let (decoder, orientation, format) = header(path, Cursor::new(&bytes))?;
+    if format == Some(ImageFormat::Jpeg) && !is_complete(&bytes) {
         let reason = format!(
             "{}: the picture is cut off: no end of image (FFD9) follows its data",
             path.display()
@@ -44,7 +48,7 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
 
 /// Width and height of a photograph in pixels, turned upright.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
-    let (decoder, orientation, _) = open(path)?;
+    let (decoder, orientation, _) = header(path, BufReader::new(open(path)?))?;
     let (width, height) = decoder.dimensions();
     Ok(match orientation {
         Orientation::Rotate90
@@ -55,8 +59,8 @@ pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
     })
 }
 
-/// Reads a photograph's header and checks its size before anything is allocated for it.
-fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation, Option<ImageFormat>), CaptureError> {
+/// Opens a photograph's file, if it is one of a size that may be read.
+fn open(path: &Path) -> Result<File, CaptureError> {
     let file = File::open(path).map_err(|error| failure(path, &error))?;
     let metadata = file.metadata().map_err(|error| failure(path, &error))?;
     let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
@@ -72,7 +76,16 @@ fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation, Option<ImageForm
             metadata.len()
         )));
     }
-    let reader = ImageReader::new(BufReader::new(file))
+    Ok(file)
+}
+
+/// Reads a photograph's header and checks its size before anything is allocated for it.
+fn header<'a>(
+    path: &Path,
+    input: impl BufRead + Seek + 'a,
+) -> Result<(impl ImageDecoder + 'a, Orientation, Option<ImageFormat>), CaptureError> {
+    let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
+    let reader = ImageReader::new(input)
         .with_guessed_format()
         .map_err(|error| failure(path, &error))?;
     let format = reader.format();
@@ -91,10 +104,9 @@ fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation, Option<ImageForm
 
 /// Whether a JPEG file goes on to its end-of-image marker, which the decoder does not ask for: it would give a
 /// picture that is half grey. The marker's bytes cannot stand within the data (T.81, B.1.1.5).
-fn is_complete(path: &Path) -> io::Result<bool> {
-    let bytes = fs::read(path)?;
+fn is_complete(bytes: &[u8]) -> bool {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|at| at == marker);
-    Ok(last([0xFF, 0xD9]) > last([0xFF, 0xDA]))
+    last([0xFF, 0xD9]) > last([0xFF, 0xDA])
 }
 
 fn corrupt(path: &Path, error: &ImageError) -> CaptureError {
