@@ -1,5 +1,7 @@
 //! The instruction sets, and how a loop is run on the best of them.
 
+#[cfg(target_arch = "aarch64")]
+use super::arm::{Dotprod, Neon};
 use super::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512Vnni};
@@ -21,6 +23,8 @@ pub(in crate::infer) trait Isa {
     const UNSIGNED: bool;
     /// Rows of one tile of a product.
     const ROWS: usize;
+    /// Vectors of lanes of one, at most.
+    const VECTORS: usize;
     /// Sixteen sums.
     type Sums: Copy;
     /// Sixteen floats.
@@ -36,6 +40,27 @@ pub(in crate::infer) trait Isa {
         row: [u8; DEPTH],
         lanes: &[u8; LANES * DEPTH],
     ) -> Self::Sums;
+
+    /// The sums of one tile. All rows and panels have the same number of groups.
+    #[inline(always)]
+    fn products<const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
+        rows: [&[[u8; DEPTH]]; ROWS],
+        panels: [&[[u8; LANES * DEPTH]]; WIDTH],
+    ) -> [[Self::Sums; WIDTH]; ROWS] {
+        let mut sums = [[Self::zero(); WIDTH]; ROWS];
+        for group in 0..panels[0].len() {
+            for panel in 0..WIDTH {
+                // SAFETY: all panels and rows have this many elements.
+                let lanes = unsafe { panels[panel].get_unchecked(group) };
+                for row in 0..ROWS {
+                    // SAFETY: as above.
+                    let row_bytes = unsafe { *rows[row].get_unchecked(group) };
+                    sums[row][panel] = Self::add::<BY_POSITION>(sums[row][panel], row_bytes, lanes);
+                }
+            }
+        }
+        sums
+    }
 
     /// The sums as floats.
     fn to_floats(sums: Self::Sums) -> Self::Floats;
@@ -82,6 +107,12 @@ pub(in crate::infer) enum Best {
     /// AVX-512 with VNNI's four-fold products.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// What every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// With four-fold products.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
 }
 
 impl Best {
@@ -101,6 +132,13 @@ impl Best {
                 return Self::Avx2;
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        return if std::arch::is_aarch64_feature_detected!("dotprod") {
+            Self::Dotprod
+        } else {
+            Self::Neon
+        };
+        #[cfg(not(target_arch = "aarch64"))]
         Self::Portable
     }
 
@@ -120,6 +158,11 @@ impl Best {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { on_avx512_vnni(work) },
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => work.run::<Neon>(),
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => unsafe { on_dotprod(work) },
         }
     }
 
@@ -127,6 +170,12 @@ impl Best {
     #[cfg(test)]
     pub(in crate::infer) fn all() -> Vec<Self> {
         let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self::Neon);
+        #[cfg(target_arch = "aarch64")]
+        if Self::detect() == Self::Dotprod {
+            all.push(Self::Dotprod);
+        }
         #[cfg(target_arch = "x86_64")]
         match Self::detect() {
             Self::Portable => (),
@@ -151,6 +200,14 @@ unsafe fn on_avx2<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn on_avx512_vnni<W: Work>(work: W) -> W::Output {
     work.run::<Avx512Vnni>()
+}
+
+/// # Safety
+/// The processor has this feature.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "dotprod")]
+unsafe fn on_dotprod<W: Work>(work: W) -> W::Output {
+    work.run::<Dotprod>()
 }
 
 /// The first sixteen of at least as many numbers.

@@ -6,9 +6,6 @@ use super::{
     pack::{Order, Packed, groups},
 };
 
-/// Vectors of lanes of one tile, at most.
-const VECTORS: usize = 3;
-
 /// Positions that are multiplied with all weights before the next ones: they stay in the nearest cache.
 const BLOCK: usize = 64;
 
@@ -139,14 +136,14 @@ impl Product<'_> {
             while vector < vectors {
                 let count = match vectors - vector {
                     // Twice two are faster than three and one.
-                    4 => 2,
-                    left => left.min(VECTORS),
+                    4 if I::VECTORS == 3 => 2,
+                    left => left.min(I::VECTORS),
                 };
                 for row in (block..end).step_by(ROWS) {
                     match count {
                         1 => self.tile::<I, ROWS, 1, BY_POSITION>(row, end, vector),
                         2 => self.tile::<I, ROWS, 2, BY_POSITION>(row, end, vector),
-                        _ => self.tile::<I, ROWS, VECTORS, BY_POSITION>(row, end, vector),
+                        _ => self.tile::<I, ROWS, 3, BY_POSITION>(row, end, vector),
                     }
                 }
                 vector += count;
@@ -180,18 +177,7 @@ impl Product<'_> {
             lane_bytes[(vector + panel) * size..][..size].as_chunks().0
         });
         let lane_start = vector * LANES;
-        let mut sums = [[I::zero(); WIDTH]; ROWS];
-        for group in 0..groups {
-            for panel in 0..WIDTH {
-                // SAFETY: all panels and rows were cut to `groups` elements above.
-                let lanes = unsafe { panels[panel].get_unchecked(group) };
-                for row in 0..ROWS {
-                    // SAFETY: as above.
-                    let row_bytes = unsafe { *rows[row].get_unchecked(group) };
-                    sums[row][panel] = I::add::<BY_POSITION>(sums[row][panel], row_bytes, lanes);
-                }
-            }
-        }
+        let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
         for (row, sums) in sums.iter().enumerate().take(count) {
             let row = first + row;
             let mut results = [[0.0_f32; LANES]; WIDTH];

@@ -17,6 +17,7 @@ impl Isa for Avx2 {
     const FMA: bool = true;
     const UNSIGNED: bool = false;
     const ROWS: usize = 4;
+    const VECTORS: usize = 3;
     type Sums = [__m256i; 2];
     type Floats = [__m256; 2];
 
@@ -120,6 +121,7 @@ impl Isa for Avx512Vnni {
     const FMA: bool = true;
     const UNSIGNED: bool = true;
     const ROWS: usize = 8;
+    const VECTORS: usize = 3;
     type Sums = __m512i;
     type Floats = __m512;
 
