@@ -131,20 +131,7 @@ impl Isa for Neon {
                     }
                 }
                 for panel in 0..WIDTH {
-                    for vector in 0..4 {
-                        let at = panels[panel].as_ptr().add(group).cast::<i8>().add(vector * 16);
-                        let lanes = [vld1q_s8(at), vld1q_s8(at.add(LANES * DEPTH))];
-                        for row in 0..ROWS {
-                            let [first, second] = factors[row];
-                            let low = vmull_s8(vget_low_s8(lanes[0]), vget_low_s8(first));
-                            let low = vmlal_s8(low, vget_low_s8(lanes[1]), vget_low_s8(second));
-                            let high = vmull_high_s8(lanes[0], first);
-                            let high = vmlal_high_s8(high, lanes[1], second);
-                            let sums = &mut sums[row][panel];
-                            sums[2 * vector] = vpadalq_s16(sums[2 * vector], low);
-                            sums[2 * vector + 1] = vpadalq_s16(sums[2 * vector + 1], high);
-                        }
-                    }
+                    add_two_groups(&mut sums, panel, panels[panel].as_ptr().add(group), &factors);
                 }
             }
         }
@@ -168,6 +155,86 @@ impl Isa for Neon {
         }
         floats
     }
+}
+
+/// Adds the products of two groups: sixteen lanes by two vectors of each row.
+///
+/// # Safety
+/// Both groups of lanes can be read.
+#[inline(always)]
+unsafe fn add_two_groups<const ROWS: usize, const WIDTH: usize>(
+    sums: &mut [[[int32x4_t; 8]; WIDTH]; ROWS],
+    panel: usize,
+    lanes: *const [u8; LANES * DEPTH],
+    rows: &[[int8x16_t; 2]; ROWS],
+) {
+    for vector in [0, 2] {
+        // SAFETY: by the caller.
+        unsafe {
+            let at = lanes.cast::<i8>().add(vector * 16);
+            let first = [vld1q_s8(at), vld1q_s8(at.add(16))];
+            let at = at.add(LANES * DEPTH);
+            let second = [vld1q_s8(at), vld1q_s8(at.add(16))];
+            for row in 0..ROWS {
+                let sums = &mut sums[row][panel];
+                let eight_lanes = [
+                    sums[2 * vector],
+                    sums[2 * vector + 1],
+                    sums[2 * vector + 2],
+                    sums[2 * vector + 3],
+                ];
+                let eight_lanes = add_products(eight_lanes, first, second, rows[row]);
+                sums[2 * vector..][..4].copy_from_slice(&eight_lanes);
+            }
+        }
+    }
+}
+
+/// Adds the products of eight lanes of two groups by a row's. In one piece, as the compiler would part the vectors into
+/// halves and run out of registers; four chains side by side keep a processor busy that executes in order.
+///
+/// # Safety
+/// None: every aarch64 processor has these instructions.
+#[inline(always)]
+fn add_products(
+    [mut a, mut b, mut c, mut d]: [int32x4_t; 4],
+    first: [int8x16_t; 2],
+    second: [int8x16_t; 2],
+    row: [int8x16_t; 2],
+) -> [int32x4_t; 4] {
+    // SAFETY: it reads and writes its operands alone.
+    unsafe {
+        asm!(
+            "smull {e:v}.8h, {first0:v}.8b, {row0:v}.8b",
+            "smull2 {f:v}.8h, {first0:v}.16b, {row0:v}.16b",
+            "smull {g:v}.8h, {first1:v}.8b, {row0:v}.8b",
+            "smull2 {h:v}.8h, {first1:v}.16b, {row0:v}.16b",
+            "smlal {e:v}.8h, {second0:v}.8b, {row1:v}.8b",
+            "smlal2 {f:v}.8h, {second0:v}.16b, {row1:v}.16b",
+            "smlal {g:v}.8h, {second1:v}.8b, {row1:v}.8b",
+            "smlal2 {h:v}.8h, {second1:v}.16b, {row1:v}.16b",
+            "sadalp {a:v}.4s, {e:v}.8h",
+            "sadalp {b:v}.4s, {f:v}.8h",
+            "sadalp {c:v}.4s, {g:v}.8h",
+            "sadalp {d:v}.4s, {h:v}.8h",
+            a = inout(vreg) a,
+            b = inout(vreg) b,
+            c = inout(vreg) c,
+            d = inout(vreg) d,
+            e = out(vreg) _,
+            f = out(vreg) _,
+            g = out(vreg) _,
+            h = out(vreg) _,
+            first0 = in(vreg) first[0],
+            first1 = in(vreg) first[1],
+            second0 = in(vreg) second[0],
+            second1 = in(vreg) second[1],
+            row0 = in(vreg) row[0],
+            row1 = in(vreg) row[1],
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    [a, b, c, d]
 }
 
 impl Isa for Dotprod {
@@ -218,21 +285,12 @@ impl Isa for Dotprod {
                     *factors = vld1q_s8(row.as_ptr().add(group).cast());
                 }
                 for panel in 0..WIDTH {
-                    for depth in 0..STEP {
-                        let lanes = panels[panel].get_unchecked(group + depth).as_ptr();
-                        for vector in 0..4 {
-                            let lanes = vld1q_s8(lanes.add(vector * 16).cast());
-                            for row in 0..ROWS {
-                                let sum = &mut sums[row][panel][vector];
-                                *sum = match depth {
-                                    0 => dot::<0>(*sum, lanes, factors[row]),
-                                    1 => dot::<1>(*sum, lanes, factors[row]),
-                                    2 => dot::<2>(*sum, lanes, factors[row]),
-                                    _ => dot::<3>(*sum, lanes, factors[row]),
-                                };
-                            }
-                        }
-                    }
+                    let lanes = panels[panel].as_ptr().add(group);
+                    // Written out: in a loop of this size the compiler would leave the sums in memory.
+                    step::<0, ROWS, WIDTH>(&mut sums, panel, lanes, &factors);
+                    step::<1, ROWS, WIDTH>(&mut sums, panel, lanes.add(1), &factors);
+                    step::<2, ROWS, WIDTH>(&mut sums, panel, lanes.add(2), &factors);
+                    step::<3, ROWS, WIDTH>(&mut sums, panel, lanes.add(3), &factors);
                 }
             }
         }
@@ -255,6 +313,29 @@ impl Isa for Dotprod {
             *float = unsafe { vcvtq_f32_s32(sum) };
         }
         floats
+    }
+}
+
+/// Adds the products of one group: sixteen lanes by this quarter of each row's vector.
+///
+/// # Safety
+/// The processor has dotprod, and the lanes can be read.
+#[inline(always)]
+unsafe fn step<const QUARTER: usize, const ROWS: usize, const WIDTH: usize>(
+    sums: &mut [[Quad<int32x4_t>; WIDTH]; ROWS],
+    panel: usize,
+    lanes: *const [u8; LANES * DEPTH],
+    rows: &[int8x16_t; ROWS],
+) {
+    for vector in 0..4 {
+        // SAFETY: by the caller.
+        unsafe {
+            let lanes = vld1q_s8(lanes.cast::<i8>().add(vector * 16));
+            for row in 0..ROWS {
+                let sum = &mut sums[row][panel][vector];
+                *sum = dot::<QUARTER>(*sum, lanes, rows[row]);
+            }
+        }
     }
 }
 
