@@ -3,56 +3,32 @@
 //! tract walks them pixel by pixel, and the activation behind once more. Here a plane is copied into a frame of
 //! zeros, its columns parted where every second one is left out, so that each output row is nine scaled rows.
 
-use std::{cell::RefCell, sync::Arc};
-
 use tract_onnx::{
-    prelude::{
-        Datum, DatumExt, OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedFact, TypedModel,
-        TypedModelPatch, TypedNode, tvec,
-    },
+    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{cnn::Conv, nn::DataFormat},
-    tract_hir::{
-        internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
-        tract_core::{as_op, op_as_typed_op, op_out_of_plan},
-    },
 };
 
 use super::{
     kernel::{Activation, Best, Isa, LANES, Work, activate, sixteen},
     linear::activation_behind,
+    operator::{Compute, Operator, Scratch},
 };
 
 /// Numbers that are activated together: they are still in the nearest cache.
 const BLOCK: usize = 1024;
 
-thread_local! {
-    /// A plane in its frame. All convolutions of a thread share it.
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A depthwise convolution, three by three, with one pixel of zeros around the picture.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Depthwise {
     isa: Best,
     /// Nine weights and the bias of each channel.
-    kernels: Arc<[[f32; 10]]>,
+    kernels: Box<[[f32; 10]]>,
     activation: Activation,
     height: usize,
     width: usize,
     /// One or two.
     stride: usize,
-    shape: TVec<usize>,
 }
-
-impl PartialEq for Depthwise {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.kernels, &other.kernels)
-            && self.activation == other.activation
-            && self.shape == other.shape
-    }
-}
-
-impl Eq for Depthwise {}
 
 /// Replaces every convolution of this kind of a decluttered model; returns how many.
 pub(super) fn convolve_by_rows(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
@@ -73,7 +49,7 @@ pub(super) fn convolve_by_rows(model: &mut TypedModel, isa: Best) -> TractResult
 }
 
 /// The convolution of this node, and the last node that it stands for.
-fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Depthwise, usize)> {
+fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Operator<Depthwise>, usize)> {
     let conv = node.op_as::<Conv>()?;
     let shape = |outlet: OutletId| {
         model
@@ -133,43 +109,29 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Depthwise, u
         height,
         width,
         stride,
-        shape: to,
     };
-    Some((convolution, last))
+    Some((Operator::new(convolution, to), last))
 }
 
-impl Op for Depthwise {
-    fn name(&self) -> StaticName {
-        "Depthwise".into()
+impl Compute for Depthwise {
+    const NAME: &'static str = "Depthwise";
+
+    fn products(&self) -> (DatumType, usize) {
+        let pixels = self.height.div_ceil(self.stride) * self.width.div_ceil(self.stride);
+        (f32::datum_type(), 9 * pixels * self.kernels.len())
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Depthwise {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs
-            .first()
-            .ok_or_else(|| TractError::msg("an input is missing"))?;
-        let from = input.try_as_plain_ram()?.as_slice::<f32>()?;
-        // SAFETY: every number is written below.
-        let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
-        let mut plain = output.try_as_plain_ram_mut()?;
-        let to = plain.as_slice_mut::<f32>()?;
-        SCRATCH.with_borrow_mut(|scratch| {
-            // The frame must be zero, whatever stood there.
-            scratch.clear();
-            scratch.resize((self.height + 2) * self.stride * self.row(), 0.0);
-            self.isa.run(Convolve {
-                convolution: self,
-                from,
-                to,
-                scratch,
-            });
+    fn compute(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
+        // The frame must be zero, whatever stood there.
+        scratch.numbers.clear();
+        let size = (self.height + 2) * self.stride * self.row();
+        scratch.numbers.resize(size, 0.0);
+        self.isa.run(Convolve {
+            convolution: self,
+            from: inputs[0],
+            to,
+            scratch: &mut scratch.numbers,
         });
-        Ok(tvec!(output.into_tvalue()))
     }
 }
 
@@ -178,14 +140,6 @@ impl Depthwise {
     fn row(&self) -> usize {
         self.width.div_ceil(self.stride).next_multiple_of(LANES) + 2
     }
-}
-
-impl TypedOp for Depthwise {
-    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(&self.shape)))
-    }
-
-    as_op!();
 }
 
 struct Convolve<'a> {
@@ -279,7 +233,7 @@ impl Convolve<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{IntoRunnable, IntoTensor},
+        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, tvec},
         tract_core::ops::{
             cnn::{KernelFormat, PaddingSpec, PoolSpec},
             nn::gelu_exact::gelu_exact,

@@ -8,13 +8,8 @@
 //! Activations are quantized as they come, with a scale and an offset for each position (token or pixel), so
 //! that no calibration is needed and one bright pixel costs no other its accuracy.
 
-use std::{cell::RefCell, sync::Arc};
-
 use tract_onnx::{
-    prelude::{
-        Datum, DatumExt, TValue, TVec, Tensor, TractError, TractResult, TypedFact, TypedModel,
-        TypedModelPatch, TypedNode, tvec,
-    },
+    prelude::{Datum, DatumType, TVec, Tensor, TractResult, TypedModel, TypedModelPatch, TypedNode, tvec},
     tract_core::ops::{
         binary::TypedBinOp,
         einsum::EinSum,
@@ -22,42 +17,25 @@ use tract_onnx::{
         math::Add,
         nn::{GeluApproximate, GeluExact},
     },
-    tract_hir::{
-        internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
-        tract_core::{as_op, op_as_typed_op, op_out_of_plan},
-    },
 };
 
-use super::kernel::{Activation, Best, Order, Packed, View, Weights, pack, product};
+use super::{
+    kernel::{Activation, Best, Order, View, Weights, pack, product},
+    operator::{Compute, Operator, Scratch},
+};
 
 /// A product below this many weights gains nothing.
 const MIN_WEIGHTS: usize = 64;
 
-thread_local! {
-    /// Quantized activations of the layer that runs. All layers of a thread share it.
-    static SCRATCH: RefCell<Packed> = RefCell::default();
-}
-
 /// A linear layer in integers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Linear {
-    weights: Arc<Weights>,
+    weights: Weights,
     activation: Activation,
     from: Order,
     positions: usize,
     channels: usize,
-    shape: TVec<usize>,
 }
-
-impl PartialEq for Linear {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.weights, &other.weights)
-            && self.activation == other.activation
-            && self.shape == other.shape
-    }
-}
-
-impl Eq for Linear {}
 
 /// Replaces every linear layer with eight-bit weights of a decluttered model; returns how many.
 pub(super) fn multiply_integers(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
@@ -78,7 +56,7 @@ pub(super) fn multiply_integers(model: &mut TypedModel, isa: Best) -> TractResul
 }
 
 /// The layer that begins with this node, which of the node's inputs it reads, and its last node.
-fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Linear, usize, usize)> {
+fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Operator<Linear>, usize, usize)> {
     let product = node.op_as::<EinSum>()?;
     let [a, b] = node.inputs[..] else {
         return None;
@@ -116,14 +94,13 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Linear, usiz
     }
     let (activation, last) = activation_behind(model, last);
     let linear = Linear {
-        weights: Arc::new(weights),
+        weights,
         activation,
         from: roles.from,
         positions,
         channels: roles.inputs,
-        shape: to_shape,
     };
-    Some((linear, input, last))
+    Some((Operator::new(linear, to_shape), input, last))
 }
 
 /// The activation that is all that follows a node, and its node; else nothing and the node itself.
@@ -288,52 +265,31 @@ fn eight_bits(weights: &[f32], outputs: usize) -> Option<(Vec<i8>, Vec<f32>)> {
     Some((bytes, scales))
 }
 
-impl Op for Linear {
-    fn name(&self) -> StaticName {
-        "Linear".into()
+impl Compute for Linear {
+    const NAME: &'static str = "Linear";
+
+    fn products(&self) -> (DatumType, usize) {
+        (DatumType::I8, self.positions * self.weights.count())
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Linear {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs
-            .first()
-            .ok_or_else(|| TractError::msg("an input is missing"))?;
+    fn compute(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
         let view = View {
-            numbers: input.try_as_plain_ram()?.as_slice::<f32>()?,
+            numbers: inputs[0],
             order: self.from,
             positions: self.positions,
             channels: self.channels,
         };
-        // SAFETY: `product` writes every number.
-        let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
-        let mut plain = output.try_as_plain_ram_mut()?;
-        let to = plain.as_slice_mut::<f32>()?;
-        SCRATCH.with_borrow_mut(|scratch| {
-            pack(self.weights.isa(), view, self.weights.wants_lanes(), scratch);
-            product(&self.weights, scratch, self.positions, self.activation, to);
-        });
-        Ok(tvec!(output.into_tvalue()))
+        let packed = &mut scratch.packed;
+        pack(self.weights.isa(), view, self.weights.wants_lanes(), packed);
+        product(&self.weights, packed, self.positions, self.activation, to);
     }
-}
-
-impl TypedOp for Linear {
-    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(&self.shape)))
-    }
-
-    as_op!();
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{IntoRunnable, IntoTensor},
+        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor},
         tract_core::ops::nn::gelu_exact::gelu_exact,
         tract_hir::internal::SpecialOps,
     };

@@ -7,5 +7,8 @@ mod innermost;
 mod kernel;
 mod linear;
 mod network;
+mod operator;
+mod profile;
 
 pub use network::{Arithmetic, InferError, Network, Output, OutputInfo};
+pub use profile::OperatorTime;

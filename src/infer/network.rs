@@ -1,6 +1,7 @@
 //! One ONNX network with a fixed input shape, ready to run in the calling thread.
 
 use std::{
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,12 +13,17 @@ use tract_onnx::{
         Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TVec,
         Tensor, TractError, TypedSimpleState, tvec,
     },
-    tract_hir::infer::Factoid,
+    tract_hir::{infer::Factoid, tract_core::plan::eval},
 };
 
 use super::{
-    attention::fuse_attention, depthwise::convolve_by_rows, gelu::fuse_gelu,
-    innermost::normalise_along_memory, kernel::Best, linear::multiply_integers,
+    attention::fuse_attention,
+    depthwise::convolve_by_rows,
+    gelu::fuse_gelu,
+    innermost::normalise_along_memory,
+    kernel::Best,
+    linear::multiply_integers,
+    profile::{OperatorTime, by_kind},
 };
 
 /// Why a network cannot be loaded or run.
@@ -231,6 +237,31 @@ impl Network {
             }
             InferError::Run(format!("{error:#}"))
         })
+    }
+
+    /// Runs the network so many times on what its input holds, and times every operator by its fastest run: the
+    /// machine may be busy with other things. The dearest kind comes first.
+    ///
+    /// # Errors
+    /// [`InferError::Run`].
+    pub fn profile(&mut self, runs: u32) -> Result<Vec<OperatorTime>, InferError> {
+        let mut times = HashMap::new();
+        for _ in 0..runs {
+            self.state
+                .run_plan_with_eval(
+                    tvec!(self.input.clone().into_tvalue()),
+                    |context, state, node, inputs| {
+                        let start = Instant::now();
+                        let outputs = eval(context, state, node, inputs);
+                        let took = start.elapsed();
+                        let fastest = times.entry(node.id).or_insert(took);
+                        *fastest = took.min(*fastest);
+                        outputs
+                    },
+                )
+                .map_err(|error| InferError::Run(format!("{error:#}")))?;
+        }
+        Ok(by_kind(self.state.model(), &times))
     }
 
     fn evaluate<R>(

@@ -9,8 +9,14 @@ use super::x86::{Avx2, Avx512Vnni};
 /// Lanes of one vector of sums, on every instruction set.
 pub(in crate::infer) const LANES: usize = 16;
 
-/// Factors that one step of a product takes from either side.
+/// Bytes of activations that one step of a product takes; a group of as many weights is laid out together.
 pub(super) const DEPTH: usize = 4;
+
+/// Most rows of a tile, on any instruction set.
+pub(super) const MOST_ROWS: usize = 8;
+
+/// Most vectors of lanes of a tile, on any instruction set.
+pub(super) const MOST_VECTORS: usize = 3;
 
 /// One instruction set.
 ///
@@ -19,11 +25,14 @@ pub(super) const DEPTH: usize = 4;
 pub(in crate::infer) trait Isa {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
-    /// Whether activations are unsigned bytes, as the vector instruction may want, or signed.
+    /// Bytes of one activation. With one it is a step of 256, by a scale and an offset of its position; with two a
+    /// symmetric step of thousands, where products of sixteen bits cost no more than those of eight.
+    const BYTES: usize = 1;
+    /// Whether activations of one byte are unsigned, as the vector instruction may want, or signed.
     const UNSIGNED: bool;
-    /// Rows of one tile of a product.
+    /// Rows of one tile of a product, at most [`MOST_ROWS`].
     const ROWS: usize;
-    /// Vectors of lanes of one, at most.
+    /// Vectors of lanes of one, at most [`MOST_VECTORS`].
     const VECTORS: usize;
     /// Sixteen sums.
     type Sums: Copy;
@@ -41,7 +50,10 @@ pub(in crate::infer) trait Isa {
         lanes: &[u8; LANES * DEPTH],
     ) -> Self::Sums;
 
-    /// The sums of one tile. All rows and panels have the same number of groups.
+    /// The sums of one tile. All rows have the same number of groups, and all panels.
+    ///
+    /// With activations of two bytes, those of four channels are two groups. Weights in rows are then of two bytes
+    /// too, and their panels hold four channels of sixteen outputs, two and two.
     #[inline(always)]
     fn products<const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
         rows: [&[[u8; DEPTH]]; ROWS],
@@ -145,6 +157,19 @@ impl Best {
     /// Whether products of integers are faster than those of floats.
     pub(in crate::infer) fn has_integer_products(self) -> bool {
         self != Self::Portable
+    }
+
+    /// Bytes of one quantized activation.
+    pub(super) fn activation_bytes(self) -> usize {
+        struct Bytes;
+        impl Work for Bytes {
+            type Output = usize;
+            #[inline(always)]
+            fn run<I: Isa>(self) -> usize {
+                I::BYTES
+            }
+        }
+        self.run(Bytes)
     }
 
     /// Does the work on this instruction set.

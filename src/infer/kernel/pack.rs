@@ -21,13 +21,16 @@ pub(in crate::infer) struct View<'a> {
     pub(in crate::infer) channels: usize,
 }
 
-/// Quantized activations: `number = byte * scale + offset` with one scale and offset a position. The buffers
-/// are kept.
+/// Quantized activations: `number = step * scale + offset` with one scale and offset a position. The buffers are
+/// kept.
 #[derive(Debug, Default)]
 pub(in crate::infer) struct Packed {
-    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`. What
-    /// fills a group of channels up is worth nothing, as the weights there are zero.
+    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`; a group
+    /// has four channels, or two where an activation has two bytes. What fills four channels up is worth nothing,
+    /// as the weights there are zero.
     pub(super) bytes: Vec<u8>,
+    /// Rows of weights in two bytes each.
+    pub(super) widened: Vec<u8>,
     /// One for each position, and as many more as fill the last sixteen up.
     pub(super) scales: Vec<f32>,
     /// As many.
@@ -42,15 +45,17 @@ pub(super) fn groups(channels: usize) -> usize {
     channels.div_ceil(DEPTH)
 }
 
-/// Quantizes to eight bits, the smallest number of each position to the first of 256 steps and the largest to
-/// the last, and packs as lanes or else as rows. That a GELU's results have hardly a negative half doubles
-/// their resolution against symmetric steps.
+/// Quantizes and packs as lanes or else as rows.
+///
+/// In one byte the smallest number of each position becomes the first of 256 steps and the largest the last: that a
+/// GELU's results have hardly a negative half doubles their resolution against symmetric steps. In two bytes
+/// symmetric steps are plenty.
 pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let positions = from.positions.next_multiple_of(LANES);
     for numbers in [&mut to.scales, &mut to.offsets, &mut to.smallest, &mut to.inverse] {
         numbers.resize(positions, 0.0);
     }
-    let size = positions * groups(from.channels) * DEPTH;
+    let size = positions * groups(from.channels) * DEPTH * isa.activation_bytes();
     if to.bytes.len() < size {
         to.bytes.resize(size, 0);
     }
@@ -76,11 +81,16 @@ impl Work for Pack<'_> {
     }
 }
 
-/// The byte that stands for `number`. Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and
-/// leaves it in the low bits.
+/// The step that `number` is rounded to, in the low byte or two. Adding 1.5 * 2^23 rounds to the nearest whole
+/// number, ties to even, and leaves it in the low bits.
 #[inline(always)]
-fn quantized<I: Isa>(number: f32, smallest: f32, inverse: f32) -> u8 {
-    fma::<I>(number - smallest, inverse, 12_582_912.0).to_bits() as u8 ^ if I::UNSIGNED { 0 } else { 0x80 }
+fn quantized<I: Isa>(number: f32, smallest: f32, inverse: f32) -> u32 {
+    let bits = fma::<I>(number - smallest, inverse, 12_582_912.0).to_bits();
+    match (I::BYTES, I::UNSIGNED) {
+        (2, _) => bits & 0xffff,
+        (_, true) => bits & 0xff,
+        (_, false) => bits & 0xff ^ 0x80,
+    }
 }
 
 #[inline(always)]
@@ -93,27 +103,72 @@ fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// Scale, offset and what to multiply by, from the smallest and the largest number of a position.
+/// How the numbers of one position become steps.
+struct Steps {
+    scale: f32,
+    offset: f32,
+    /// What is taken from a number before it is multiplied with `inverse`.
+    base: f32,
+    inverse: f32,
+}
+
+/// From the smallest and the largest number of a position.
 #[inline(always)]
-fn steps<I: Isa>(smallest: f32, largest: f32) -> (f32, f32, f32) {
+fn steps<I: Isa>(smallest: f32, largest: f32, channels: usize) -> Steps {
+    if I::BYTES == 2 {
+        let range = larger(largest, -smallest);
+        let most = most_steps(channels);
+        return Steps {
+            scale: range / most,
+            offset: 0.0,
+            base: 0.0,
+            inverse: invert(range, most),
+        };
+    }
     let range = largest - smallest;
-    let inverse = if range > 0.0 { 255.0 / range } else { 0.0 };
     let scale = range * (1.0 / 255.0);
-    (
+    Steps {
         scale,
-        if I::UNSIGNED {
+        offset: if I::UNSIGNED {
             smallest
         } else {
             smallest + 128.0 * scale
         },
-        inverse,
-    )
+        base: smallest,
+        inverse: invert(range, 255.0),
+    }
+}
+
+/// Steps by range; nothing where the range is nothing or too small for that.
+#[inline(always)]
+fn invert(range: f32, steps: f32) -> f32 {
+    let inverse = steps / range;
+    if inverse < f32::MAX { inverse } else { 0.0 }
+}
+
+/// Steps of two bytes to either side of zero: so many that no sum over all channels can leave 32 bits.
+#[inline(always)]
+pub(super) fn most_steps(channels: usize) -> f32 {
+    (i32::MAX as usize / 127 / channels).min(i16::MAX as usize) as f32
+}
+
+/// Writes the steps of some channels, one byte or two for each.
+#[inline(always)]
+fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
+    if I::BYTES == 2 {
+        for (to, number) in to.as_chunks_mut::<2>().0.iter_mut().zip(numbers) {
+            *to = (quantized::<I>(*number, steps.base, steps.inverse) as u16).to_le_bytes();
+        }
+    } else {
+        for (to, number) in to.iter_mut().zip(numbers) {
+            *to = quantized::<I>(*number, steps.base, steps.inverse) as u8;
+        }
+    }
 }
 
 #[inline(always)]
 fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
-    let groups = groups(from.channels);
-    let padded = groups * DEPTH;
+    let padded = groups(from.channels) * DEPTH * I::BYTES;
     for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
         let mut smallest = [row[0]; LANES];
         let mut largest = [row[0]; LANES];
@@ -130,44 +185,32 @@ fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
         }
         let smallest = smallest.into_iter().fold(smallest[0], smaller);
         let largest = largest.into_iter().fold(largest[0], larger);
-        let (scale, offset, inverse) = steps::<I>(smallest, largest);
-        (to.scales[position], to.offsets[position]) = (scale, offset);
+        let steps = steps::<I>(smallest, largest, from.channels);
+        (to.scales[position], to.offsets[position]) = (steps.scale, steps.offset);
         if as_lanes {
             let start = position / LANES * LANES * padded + position % LANES * DEPTH;
             let to = to.bytes[start..].chunks_mut(LANES * DEPTH);
-            let (whole, rest) = row.as_chunks::<DEPTH>();
-            for (to, numbers) in to.zip(whole.iter().copied().chain(last_group(rest))) {
-                for (to, number) in to.iter_mut().zip(numbers) {
-                    *to = quantized::<I>(number, smallest, inverse);
-                }
+            for (to, numbers) in to.zip(row.chunks(DEPTH / I::BYTES)) {
+                write::<I>(numbers, &steps, &mut to[..DEPTH]);
             }
         } else {
-            let to = &mut to.bytes[position * padded..][..padded];
-            for (to, number) in to.iter_mut().zip(row) {
-                *to = quantized::<I>(*number, smallest, inverse);
-            }
+            write::<I>(row, &steps, &mut to.bytes[position * padded..][..padded]);
         }
     }
-}
-
-/// Channels that fill no group, filled up.
-#[inline(always)]
-fn last_group(rest: &[f32]) -> Option<[f32; DEPTH]> {
-    let mut group = [0.0; DEPTH];
-    group[..rest.len()].copy_from_slice(rest);
-    (!rest.is_empty()).then_some(group)
 }
 
 #[inline(always)]
 fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let (positions, channels) = (from.positions, from.channels);
-    let groups = groups(channels);
+    let groups = groups(channels) * I::BYTES;
+    let width = DEPTH / I::BYTES;
     let Packed {
         bytes,
         scales,
         offsets,
         smallest,
         inverse,
+        ..
     } = to;
     let smallest = &mut smallest[..positions];
     let largest = &mut scales[..positions];
@@ -180,9 +223,10 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
         }
     }
     for position in 0..positions {
-        // The scale stands where the largest number stood.
-        (scales[position], offsets[position], inverse[position]) =
-            steps::<I>(smallest[position], scales[position]);
+        let steps = steps::<I>(smallest[position], scales[position], channels);
+        // The scale stands where the largest number stood, and the base where the smallest did.
+        (scales[position], offsets[position]) = (steps.scale, steps.offset);
+        (smallest[position], inverse[position]) = (steps.base, steps.inverse);
     }
     for start in (0..positions).step_by(LANES) {
         let count = LANES.min(positions - start);
@@ -191,8 +235,8 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
         factor[..count].copy_from_slice(&inverse[start..start + count]);
         for group in 0..groups {
             let mut words = [0_u32; LANES];
-            for depth in 0..DEPTH.min(channels - group * DEPTH) {
-                let column = &from.numbers[(group * DEPTH + depth) * positions + start..][..count];
+            for depth in 0..width.min(channels.saturating_sub(group * width)) {
+                let column = &from.numbers[(group * width + depth) * positions + start..][..count];
                 let mut numbers = [0.0; LANES];
                 // A length known to the compiler, where there is one, keeps the numbers in a register.
                 match column.first_chunk::<LANES>() {
@@ -200,8 +244,8 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
                     None => numbers[..count].copy_from_slice(column),
                 }
                 for lane in 0..LANES {
-                    let byte = quantized::<I>(numbers[lane], base[lane], factor[lane]);
-                    words[lane] |= u32::from(byte) << (8 * depth);
+                    let step = quantized::<I>(numbers[lane], base[lane], factor[lane]);
+                    words[lane] |= step << (8 * I::BYTES * depth);
                 }
             }
             if as_lanes {
