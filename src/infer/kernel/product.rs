@@ -124,8 +124,8 @@ impl Work for Product<'_> {
     }
 }
 
-/// The sums of one tile, as floats.
-type Tile = [[[f32; LANES]; MOST_VECTORS]; MOST_ROWS];
+/// The sums of one tile, as floats: of each vector of lanes all rows.
+type Tile = [[[f32; LANES]; MOST_ROWS]; MOST_VECTORS];
 
 impl Product<'_> {
     /// Rows are positions and lanes outputs, or the other way round.
@@ -137,7 +137,7 @@ impl Product<'_> {
             (self.weights.outputs, self.positions)
         };
         let vectors = lanes.div_ceil(LANES);
-        let mut sums: Tile = [[[0.0; LANES]; MOST_VECTORS]; MOST_ROWS];
+        let mut sums: Tile = [[[0.0; LANES]; MOST_ROWS]; MOST_VECTORS];
         for block in (0..rows).step_by(BLOCK) {
             let end = rows.min(block + BLOCK);
             if I::BYTES == 2 && !BY_POSITION {
@@ -227,18 +227,21 @@ impl Product<'_> {
         } else {
             (&*weights.bytes, place.first, &*packed.bytes, activation_groups)
         };
-        let rows: [&[[u8; DEPTH]]; ROWS] = std::array::from_fn(|row| {
-            let size = activation_groups * DEPTH;
-            row_bytes[(first + row) * size..][..size].as_chunks().0
-        });
-        let panels: [&[[u8; LANES * DEPTH]]; WIDTH] = std::array::from_fn(|panel| {
-            let size = lane_groups * LANES * DEPTH;
-            lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0
-        });
+        // No closures: one that is not inlined costs more than the products of a short row.
+        let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
+        let mut left = &row_bytes.as_chunks().0[first * activation_groups..];
+        for row in &mut rows {
+            (*row, left) = left.split_at(activation_groups);
+        }
+        let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
+        let mut left = &lane_bytes.as_chunks().0[place.vector * lane_groups..];
+        for panel in &mut panels {
+            (*panel, left) = left.split_at(lane_groups);
+        }
         let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-        for (sums, to) in sums.iter().zip(to) {
-            for (sums, to) in sums.iter().zip(to) {
-                I::store(I::to_floats(*sums), to);
+        for panel in 0..WIDTH {
+            for row in 0..ROWS {
+                I::store(I::to_floats(sums[row][panel]), &mut to[panel][row]);
             }
         }
     }
@@ -247,35 +250,45 @@ impl Product<'_> {
     #[inline(always)]
     fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
         let (weights, packed) = (self.weights, &*self.packed);
-        let lane_count = if BY_POSITION {
-            weights.outputs
+        // What belongs to the lanes, from either side; the rows' is one number each.
+        let (of_lanes, of_rows, lane_count) = if BY_POSITION {
+            let of_weights = (&weights.scales, &weights.sums);
+            (of_weights, (&packed.scales, &packed.offsets), weights.outputs)
         } else {
-            self.positions
+            let of_weights = (&weights.scales, &weights.sums);
+            ((&packed.scales, &packed.offsets), of_weights, self.positions)
         };
-        for (row, sums) in sums.iter_mut().enumerate().take(place.height) {
-            let row = place.first + row;
-            for (panel, sums) in sums.iter_mut().enumerate().take(place.width) {
-                let start = (place.vector + panel) * LANES;
-                // What belongs to the lanes, from either side; the rows' is one number each.
-                let (scales, offsets, bias, row_scale, row_offset);
-                if BY_POSITION {
-                    (scales, offsets) = (&weights.scales[start..], &weights.sums[start..]);
-                    (row_scale, row_offset) = (packed.scales[row], packed.offsets[row]);
-                    bias = I::load(sixteen(&weights.bias[start..]));
-                } else {
-                    (scales, offsets) = (&packed.scales[start..], &packed.offsets[start..]);
-                    (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
-                    bias = I::splat(weights.bias[row]);
+        let of_rows = (&of_rows.0[place.first..], &of_rows.1[place.first..]);
+        let to = &mut self.to[place.first * lane_count..][..place.height * lane_count];
+        for (panel, sums) in sums.iter_mut().enumerate().take(place.width) {
+            let sums = &mut sums[..place.height];
+            let start = (place.vector + panel) * LANES;
+            let scales = I::load(sixteen(&of_lanes.0[start..]));
+            let offsets = I::load(sixteen(&of_lanes.1[start..]));
+            if BY_POSITION {
+                let bias = I::load(sixteen(&weights.bias[start..]));
+                for ((sums, scale), offset) in sums.iter_mut().zip(of_rows.0).zip(of_rows.1) {
+                    let constant = I::multiply_add(offsets, I::splat(*offset), bias);
+                    let scales = I::multiply(scales, I::splat(*scale));
+                    I::store(I::multiply_add(I::load(sums), scales, constant), sums);
                 }
-                let constant = I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias);
-                let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
-                I::store(I::multiply_add(I::load(sums), scales, constant), sums);
+            } else {
+                let bias = &weights.bias[place.first..];
+                for (((sums, scale), offset), bias) in sums.iter_mut().zip(of_rows.0).zip(of_rows.1).zip(bias)
+                {
+                    let constant = I::multiply_add(offsets, I::splat(*offset), I::splat(*bias));
+                    let scales = I::multiply(scales, I::splat(*scale));
+                    I::store(I::multiply_add(I::load(sums), scales, constant), sums);
+                }
             }
-            let results = sums[..place.width].as_flattened_mut();
-            activate::<I>(self.activation, results);
-            let to = &mut self.to[row * lane_count + place.vector * LANES..(row + 1) * lane_count];
-            let length = results.len().min(to.len());
-            to[..length].copy_from_slice(&results[..length]);
+            activate::<I>(self.activation, sums.as_flattened_mut());
+            for (to, results) in to.chunks_exact_mut(lane_count).zip(sums) {
+                let to = &mut to[start..];
+                match to.first_chunk_mut() {
+                    Some(to) => I::store(I::load(results), to),
+                    None => to.copy_from_slice(&results[..to.len()]),
+                }
+            }
         }
     }
 }
