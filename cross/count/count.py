@@ -66,7 +66,7 @@ def instructions(args, cpu, engine, model, runs):
     # The same seed, as the layout of Python's tables is else another in each run.
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(args.onnx_runtime)}
     with described(args.root, cpu) as root:
-        emulator = ["qemu-aarch64", "-cpu", cpu, "-L", root, "-plugin", args.plugin]
+        emulator = ["qemu-aarch64", "-cpu", cpu, "-L", root, "-plugin", args.plugin.resolve()]
         ran = subprocess.run(emulator + command, env=environment, capture_output=True, text=True, timeout=3600)
     said = [line for line in ran.stderr.splitlines() if line.startswith("instructions: ")]
     if ran.returncode != 0 or len(said) != 1:
