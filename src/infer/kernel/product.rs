@@ -124,8 +124,8 @@ impl Work for Product<'_> {
     }
 }
 
-/// The sums of one tile, as floats.
-type Tile = [[[f32; LANES]; MOST_VECTORS]; MOST_ROWS];
+/// The sums of one tile, as floats: the vectors of its first row, then those of the others.
+type Tile = [[f32; LANES]; MOST_ROWS * MOST_VECTORS];
 
 impl Product<'_> {
     /// Rows are positions and lanes outputs, or the other way round.
@@ -137,7 +137,7 @@ impl Product<'_> {
             (self.weights.outputs, self.positions)
         };
         let vectors = lanes.div_ceil(LANES);
-        let mut sums: Tile = [[[0.0; LANES]; MOST_VECTORS]; MOST_ROWS];
+        let mut sums: Tile = [[0.0; LANES]; MOST_ROWS * MOST_VECTORS];
         for block in (0..rows).step_by(BLOCK) {
             let end = rows.min(block + BLOCK);
             if I::BYTES == 2 && !BY_POSITION {
@@ -227,19 +227,20 @@ impl Product<'_> {
         } else {
             (&*weights.bytes, place.first, &*packed.bytes, activation_groups)
         };
-        let rows: [&[[u8; DEPTH]]; ROWS] = std::array::from_fn(|row| {
+        // Plain loops: what fills an array by a closure is not inlined.
+        let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
+        for (row, to) in rows.iter_mut().enumerate() {
             let size = activation_groups * DEPTH;
-            row_bytes[(first + row) * size..][..size].as_chunks().0
-        });
-        let panels: [&[[u8; LANES * DEPTH]]; WIDTH] = std::array::from_fn(|panel| {
+            *to = row_bytes[(first + row) * size..][..size].as_chunks().0;
+        }
+        let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
+        for (panel, to) in panels.iter_mut().enumerate() {
             let size = lane_groups * LANES * DEPTH;
-            lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0
-        });
+            *to = lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0;
+        }
         let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-        for (sums, to) in sums.iter().zip(to) {
-            for (sums, to) in sums.iter().zip(to) {
-                I::store(I::to_floats(*sums), to);
-            }
+        for (sums, to) in sums.as_flattened().iter().zip(to) {
+            I::store(I::to_floats(*sums), to);
         }
     }
 
@@ -252,9 +253,10 @@ impl Product<'_> {
         } else {
             self.positions
         };
-        for (row, sums) in sums.iter_mut().enumerate().take(place.height) {
+        let sums = &mut sums[..place.height * place.width];
+        for (row, sums) in sums.chunks_exact_mut(place.width).enumerate() {
             let row = place.first + row;
-            for (panel, sums) in sums.iter_mut().enumerate().take(place.width) {
+            for (panel, sums) in sums.iter_mut().enumerate() {
                 let start = (place.vector + panel) * LANES;
                 // What belongs to the lanes, from either side; the rows' is one number each.
                 let (scales, offsets, bias, row_scale, row_offset);
@@ -267,15 +269,26 @@ impl Product<'_> {
                     (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
                     bias = I::splat(weights.bias[row]);
                 }
-                let constant = I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias);
+                let constant = if I::BYTES == 2 {
+                    bias
+                } else {
+                    I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias)
+                };
                 let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
                 I::store(I::multiply_add(I::load(sums), scales, constant), sums);
             }
-            let results = sums[..place.width].as_flattened_mut();
-            activate::<I>(self.activation, results);
-            let to = &mut self.to[row * lane_count + place.vector * LANES..(row + 1) * lane_count];
-            let length = results.len().min(to.len());
-            to[..length].copy_from_slice(&results[..length]);
+        }
+        activate::<I>(self.activation, sums.as_flattened_mut());
+        for (row, results) in sums.chunks_exact(place.width).enumerate() {
+            let end = (place.first + row + 1) * lane_count;
+            for (panel, results) in results.iter().enumerate() {
+                let start = end - lane_count + (place.vector + panel) * LANES;
+                // A length known to the compiler, where there is one, saves a call.
+                match self.to[start..end].first_chunk_mut() {
+                    Some(to) => *to = *results,
+                    None => self.to[start..end].copy_from_slice(&results[..end - start]),
+                }
+            }
         }
     }
 }
