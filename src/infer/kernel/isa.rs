@@ -86,11 +86,44 @@ pub(in crate::infer) trait Isa {
     /// Writes sixteen numbers.
     fn store(numbers: Self::Floats, to: &mut [f32; LANES]);
 
+    /// Rounds `(number - base) * inverse` to a step for each number, of [`Isa::BYTES`] bytes.
+    #[inline(always)]
+    fn quantize(numbers: &[f32; LANES], base: f32, inverse: f32, to: &mut [u8]) {
+        for (to, number) in to.chunks_exact_mut(Self::BYTES).zip(numbers) {
+            let step = quantized::<Self>(*number, base, inverse).to_le_bytes();
+            to.copy_from_slice(&step[..Self::BYTES]);
+        }
+    }
+
     /// `a * b + c`, fused if [`Isa::FMA`].
     fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
 
     /// `a * b`
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+
+    /// The smaller of each two numbers; the second where one is none.
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
+        Self::store(a, &mut left);
+        Self::store(b, &mut right);
+        for (a, b) in left.iter().zip(&mut right) {
+            *b = if *a < *b { *a } else { *b };
+        }
+        Self::load(&right)
+    }
+
+    /// The larger of each two numbers; the second where one is none.
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
+        Self::store(a, &mut left);
+        Self::store(b, &mut right);
+        for (a, b) in left.iter().zip(&mut right) {
+            *b = if *a > *b { *a } else { *b };
+        }
+        Self::load(&right)
+    }
 }
 
 /// Something to be done on any instruction set. `run` must be `#[inline(always)]`, so that it is compiled
@@ -102,9 +135,21 @@ pub(in crate::infer) trait Work {
     fn run<I: Isa>(self) -> Self::Output;
 }
 
+/// The step that `number` is rounded to, in the low byte or two. Adding 1.5 * 2^23 rounds to the nearest whole
+/// number, ties to even, and leaves it in the low bits.
+#[inline(always)]
+pub(super) fn quantized<I: Isa + ?Sized>(number: f32, base: f32, inverse: f32) -> u32 {
+    let bits = fma::<I>(number - base, inverse, 12_582_912.0).to_bits();
+    match (I::BYTES, I::UNSIGNED) {
+        (2, _) => bits & 0xffff,
+        (_, true) => bits & 0xff,
+        (_, false) => bits & 0xff ^ 0x80,
+    }
+}
+
 /// `a * b + c`, fused where that is one instruction.
 #[inline(always)]
-pub(in crate::infer) fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+pub(in crate::infer) fn fma<I: Isa + ?Sized>(a: f32, b: f32, c: f32) -> f32 {
     if I::FMA { a.mul_add(b, c) } else { a * b + c }
 }
 

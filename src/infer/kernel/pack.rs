@@ -1,6 +1,6 @@
 //! Quantizes activations and lays them out for a product.
 
-use super::isa::{Best, DEPTH, Isa, LANES, Work, fma};
+use super::isa::{Best, DEPTH, Isa, LANES, Work, quantized};
 
 /// Which of the two axes of a matrix of positions and channels lies innermost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,18 +81,6 @@ impl Work for Pack<'_> {
     }
 }
 
-/// The step that `number` is rounded to, in the low byte or two. Adding 1.5 * 2^23 rounds to the nearest whole
-/// number, ties to even, and leaves it in the low bits.
-#[inline(always)]
-fn quantized<I: Isa>(number: f32, smallest: f32, inverse: f32) -> u32 {
-    let bits = fma::<I>(number - smallest, inverse, 12_582_912.0).to_bits();
-    match (I::BYTES, I::UNSIGNED) {
-        (2, _) => bits & 0xffff,
-        (_, true) => bits & 0xff,
-        (_, false) => bits & 0xff ^ 0x80,
-    }
-}
-
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -155,36 +143,47 @@ pub(super) fn most_steps(channels: usize) -> f32 {
 /// Writes the steps of some channels, one byte or two for each.
 #[inline(always)]
 fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
-    if I::BYTES == 2 {
-        for (to, number) in to.as_chunks_mut::<2>().0.iter_mut().zip(numbers) {
-            *to = (quantized::<I>(*number, steps.base, steps.inverse) as u16).to_le_bytes();
-        }
-    } else {
-        for (to, number) in to.iter_mut().zip(numbers) {
-            *to = quantized::<I>(*number, steps.base, steps.inverse) as u8;
-        }
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    let size = LANES * I::BYTES;
+    for (numbers, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
+        I::quantize(numbers, steps.base, steps.inverse, to);
     }
+    for (number, to) in rest.iter().zip(to[whole.len() * size..].chunks_exact_mut(I::BYTES)) {
+        let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
+        to.copy_from_slice(&step[..I::BYTES]);
+    }
+}
+
+/// The smallest and the largest number of a row.
+#[inline(always)]
+fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let (mut low, mut high) = (I::splat(row[0]), I::splat(row[0]));
+    for chunk in chunks {
+        let numbers = I::load(chunk);
+        low = I::smaller(numbers, low);
+        high = I::larger(numbers, high);
+    }
+    let (mut lows, mut highs) = ([0.0; LANES], [0.0; LANES]);
+    I::store(low, &mut lows);
+    I::store(high, &mut highs);
+    let (mut smallest, mut largest) = (lows[0], highs[0]);
+    for lane in 1..LANES {
+        smallest = smaller(lows[lane], smallest);
+        largest = larger(highs[lane], largest);
+    }
+    for number in rest {
+        smallest = smaller(*number, smallest);
+        largest = larger(*number, largest);
+    }
+    (smallest, largest)
 }
 
 #[inline(always)]
 fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let padded = groups(from.channels) * DEPTH * I::BYTES;
     for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
-        let mut smallest = [row[0]; LANES];
-        let mut largest = [row[0]; LANES];
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                smallest[lane] = smaller(chunk[lane], smallest[lane]);
-                largest[lane] = larger(chunk[lane], largest[lane]);
-            }
-        }
-        for (lane, number) in rest.iter().enumerate() {
-            smallest[lane] = smaller(*number, smallest[lane]);
-            largest[lane] = larger(*number, largest[lane]);
-        }
-        let smallest = smallest.into_iter().fold(smallest[0], smaller);
-        let largest = largest.into_iter().fold(largest[0], larger);
+        let (smallest, largest) = extremes::<I>(row);
         let steps = steps::<I>(smallest, largest, from.channels);
         (to.scales[position], to.offsets[position]) = (steps.scale, steps.offset);
         if as_lanes {

@@ -124,8 +124,8 @@ impl Work for Product<'_> {
     }
 }
 
-/// The sums of one tile, as floats: of each vector of lanes all rows.
-type Tile = [[[f32; LANES]; MOST_ROWS]; MOST_VECTORS];
+/// The sums of one tile, as floats: the vectors of its first row, then those of the others.
+type Tile = [[f32; LANES]; MOST_ROWS * MOST_VECTORS];
 
 impl Product<'_> {
     /// Rows are positions and lanes outputs, or the other way round.
@@ -137,7 +137,7 @@ impl Product<'_> {
             (self.weights.outputs, self.positions)
         };
         let vectors = lanes.div_ceil(LANES);
-        let mut sums: Tile = [[[0.0; LANES]; MOST_ROWS]; MOST_VECTORS];
+        let mut sums: Tile = [[0.0; LANES]; MOST_ROWS * MOST_VECTORS];
         for block in (0..rows).step_by(BLOCK) {
             let end = rows.min(block + BLOCK);
             if I::BYTES == 2 && !BY_POSITION {
@@ -227,22 +227,20 @@ impl Product<'_> {
         } else {
             (&*weights.bytes, place.first, &*packed.bytes, activation_groups)
         };
-        // No closures: one that is not inlined costs more than the products of a short row.
+        // Plain loops: what fills an array by a closure is not inlined.
         let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
-        let mut left = &row_bytes.as_chunks().0[first * activation_groups..];
-        for row in &mut rows {
-            (*row, left) = left.split_at(activation_groups);
+        for (row, to) in rows.iter_mut().enumerate() {
+            let size = activation_groups * DEPTH;
+            *to = row_bytes[(first + row) * size..][..size].as_chunks().0;
         }
         let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
-        let mut left = &lane_bytes.as_chunks().0[place.vector * lane_groups..];
-        for panel in &mut panels {
-            (*panel, left) = left.split_at(lane_groups);
+        for (panel, to) in panels.iter_mut().enumerate() {
+            let size = lane_groups * LANES * DEPTH;
+            *to = lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0;
         }
         let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-        for panel in 0..WIDTH {
-            for row in 0..ROWS {
-                I::store(I::to_floats(sums[row][panel]), &mut to[panel][row]);
-            }
+        for (sums, to) in sums.as_flattened().iter().zip(to) {
+            I::store(I::to_floats(*sums), to);
         }
     }
 
@@ -250,43 +248,45 @@ impl Product<'_> {
     #[inline(always)]
     fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
         let (weights, packed) = (self.weights, &*self.packed);
-        // What belongs to the lanes, from either side; the rows' is one number each.
-        let (of_lanes, of_rows, lane_count) = if BY_POSITION {
-            let of_weights = (&weights.scales, &weights.sums);
-            (of_weights, (&packed.scales, &packed.offsets), weights.outputs)
+        let lane_count = if BY_POSITION {
+            weights.outputs
         } else {
-            let of_weights = (&weights.scales, &weights.sums);
-            ((&packed.scales, &packed.offsets), of_weights, self.positions)
+            self.positions
         };
-        let of_rows = (&of_rows.0[place.first..], &of_rows.1[place.first..]);
-        let to = &mut self.to[place.first * lane_count..][..place.height * lane_count];
-        for (panel, sums) in sums.iter_mut().enumerate().take(place.width) {
-            let sums = &mut sums[..place.height];
-            let start = (place.vector + panel) * LANES;
-            let scales = I::load(sixteen(&of_lanes.0[start..]));
-            let offsets = I::load(sixteen(&of_lanes.1[start..]));
-            if BY_POSITION {
-                let bias = I::load(sixteen(&weights.bias[start..]));
-                for ((sums, scale), offset) in sums.iter_mut().zip(of_rows.0).zip(of_rows.1) {
-                    let constant = I::multiply_add(offsets, I::splat(*offset), bias);
-                    let scales = I::multiply(scales, I::splat(*scale));
-                    I::store(I::multiply_add(I::load(sums), scales, constant), sums);
+        let sums = &mut sums[..place.height * place.width];
+        for (row, sums) in sums.chunks_exact_mut(place.width).enumerate() {
+            let row = place.first + row;
+            for (panel, sums) in sums.iter_mut().enumerate() {
+                let start = (place.vector + panel) * LANES;
+                // What belongs to the lanes, from either side; the rows' is one number each.
+                let (scales, offsets, bias, row_scale, row_offset);
+                if BY_POSITION {
+                    (scales, offsets) = (&weights.scales[start..], &weights.sums[start..]);
+                    (row_scale, row_offset) = (packed.scales[row], packed.offsets[row]);
+                    bias = I::load(sixteen(&weights.bias[start..]));
+                } else {
+                    (scales, offsets) = (&packed.scales[start..], &packed.offsets[start..]);
+                    (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
+                    bias = I::splat(weights.bias[row]);
                 }
-            } else {
-                let bias = &weights.bias[place.first..];
-                for (((sums, scale), offset), bias) in sums.iter_mut().zip(of_rows.0).zip(of_rows.1).zip(bias)
-                {
-                    let constant = I::multiply_add(offsets, I::splat(*offset), I::splat(*bias));
-                    let scales = I::multiply(scales, I::splat(*scale));
-                    I::store(I::multiply_add(I::load(sums), scales, constant), sums);
-                }
+                let constant = if I::BYTES == 2 {
+                    bias
+                } else {
+                    I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias)
+                };
+                let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
+                I::store(I::multiply_add(I::load(sums), scales, constant), sums);
             }
-            activate::<I>(self.activation, sums.as_flattened_mut());
-            for (to, results) in to.chunks_exact_mut(lane_count).zip(sums) {
-                let to = &mut to[start..];
-                match to.first_chunk_mut() {
-                    Some(to) => I::store(I::load(results), to),
-                    None => to.copy_from_slice(&results[..to.len()]),
+        }
+        activate::<I>(self.activation, sums.as_flattened_mut());
+        for (row, results) in sums.chunks_exact(place.width).enumerate() {
+            let end = (place.first + row + 1) * lane_count;
+            for (panel, results) in results.iter().enumerate() {
+                let start = end - lane_count + (place.vector + panel) * LANES;
+                // A length known to the compiler, where there is one, saves a call.
+                match self.to[start..end].first_chunk_mut() {
+                    Some(to) => *to = *results,
+                    None => self.to[start..end].copy_from_slice(&results[..end - start]),
                 }
             }
         }
@@ -361,13 +361,7 @@ mod tests {
         let mut packed = Packed::default();
         pack(isa, view, weights.wants_lanes(), &mut packed);
         let mut results = vec![f32::NAN; positions * outputs];
-        product(
-            &weights,
-            &mut packed,
-            positions,
-            Activation::Identity,
-            &mut results,
-        );
+        product(&weights, &mut packed, positions, Activation::Identity, &mut results);
         match to {
             Order::ChannelsInner => results,
             // The other way round is the same exchange.
@@ -458,10 +452,7 @@ mod tests {
                     let weights = vec![127; channels];
                     let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
                     let expected = 254.0 * sign * channels as f32;
-                    assert!(
-                        (found[0] / expected - 1.0).abs() < 1e-3,
-                        "{isa:?}: {found:?}, not {expected}"
-                    );
+                    assert!((found[0] / expected - 1.0).abs() < 1e-3, "{isa:?}: {found:?}, not {expected}");
                 }
             }
         }

@@ -118,6 +118,19 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn quantize(numbers: &[f32; LANES], _: f32, inverse: f32, to: &mut [u8]) {
+        let [first, second] = Self::multiply(Self::load(numbers), Self::splat(inverse));
+        let to: &mut [u8; 2 * LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
+        // SAFETY: see above.
+        unsafe {
+            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(first), _mm256_cvtps_epi32(second));
+            // The instruction packs each half for itself.
+            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), packed);
+        }
+    }
+
+    #[inline(always)]
     fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe {
@@ -132,6 +145,18 @@ impl Isa for Avx2 {
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
     }
 }
 
@@ -211,5 +236,17 @@ impl Isa for Avx512Vnni {
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_max_ps(a, b) }
     }
 }
