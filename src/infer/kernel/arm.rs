@@ -73,6 +73,43 @@ macro_rules! floats {
             }
             a
         }
+
+        #[inline(always)]
+        fn smaller(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                b[vector] = unsafe { vbslq_f32(vcltq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+            }
+            b
+        }
+
+        #[inline(always)]
+        fn larger(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                b[vector] = unsafe { vbslq_f32(vcgtq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+            }
+            b
+        }
+
+        /// Rounds as [`quantized`] does.
+        #[inline(always)]
+        fn quantize(numbers: &[f32; LANES], base: f32, inverse: f32, to: &mut [u8]) {
+            let to: &mut [u8; LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
+            // SAFETY: see above.
+            unsafe {
+                let (base, inverse) = (vdupq_n_f32(base), vdupq_n_f32(inverse));
+                let mut bits = [vdupq_n_u16(0); 4];
+                for (bits, numbers) in bits.iter_mut().zip(Self::load(numbers)) {
+                    let step = vfmaq_f32(vdupq_n_f32(12_582_912.0), vsubq_f32(numbers, base), inverse);
+                    *bits = vreinterpretq_u16_f32(step);
+                }
+                let low = vreinterpretq_u8_u16(vuzp1q_u16(bits[0], bits[1]));
+                let high = vreinterpretq_u8_u16(vuzp1q_u16(bits[2], bits[3]));
+                let bytes = veorq_u8(vuzp1q_u8(low, high), vdupq_n_u8(0x80));
+                vst1q_u8(to.as_mut_ptr(), bytes);
+            }
+        }
     };
 }
 

@@ -148,7 +148,10 @@ fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
     for (numbers, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
         I::quantize(numbers, steps.base, steps.inverse, to);
     }
-    for (number, to) in rest.iter().zip(to[whole.len() * size..].chunks_exact_mut(I::BYTES)) {
+    for (number, to) in rest
+        .iter()
+        .zip(to[whole.len() * size..].chunks_exact_mut(I::BYTES))
+    {
         let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
         to.copy_from_slice(&step[..I::BYTES]);
     }

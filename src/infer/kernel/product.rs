@@ -361,7 +361,13 @@ mod tests {
         let mut packed = Packed::default();
         pack(isa, view, weights.wants_lanes(), &mut packed);
         let mut results = vec![f32::NAN; positions * outputs];
-        product(&weights, &mut packed, positions, Activation::Identity, &mut results);
+        product(
+            &weights,
+            &mut packed,
+            positions,
+            Activation::Identity,
+            &mut results,
+        );
         match to {
             Order::ChannelsInner => results,
             // The other way round is the same exchange.
@@ -452,7 +458,10 @@ mod tests {
                     let weights = vec![127; channels];
                     let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
                     let expected = 254.0 * sign * channels as f32;
-                    assert!((found[0] / expected - 1.0).abs() < 1e-3, "{isa:?}: {found:?}, not {expected}");
+                    assert!(
+                        (found[0] / expected - 1.0).abs() < 1e-3,
+                        "{isa:?}: {found:?}, not {expected}"
+                    );
                 }
             }
         }
