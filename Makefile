@@ -102,6 +102,19 @@ test-arm64: build cross-arm64 ## the arm64 program under emulation, as three pro
 	@$(call install,qemu-user python3)
 	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
 
+# Instructions of one inference, as a cost model of boards that are not at hand.
+COUNT := $(CACHE)/count
+
+.PHONY: count-arm64
+count-arm64: install-build-packages install-cross-packages ## instructions of one inference as two processors, and of others' runtimes
+	@$(call install,qemu-user gcc python3-pip)
+	cross/count/peers.sh $(COUNT)
+	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
+		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
+	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-48.onnx)
+
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test 60_manual
