@@ -10,7 +10,7 @@
 
 use tract_onnx::{
     prelude::{
-        Datum, DatumType, TVec, Tensor, TractResult, TypedModel, TypedModelPatch, TypedNode, tvec,
+        Datum, DatumType, TVec, Tensor, TractResult, TypedModel, TypedModelPatch, TypedNode,
     },
     tract_core::ops::{
         binary::TypedBinOp,
