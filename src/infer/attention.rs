@@ -5,9 +5,7 @@
 //! cache.
 
 use tract_onnx::{
-    prelude::{
-        Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode,
-    },
+    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{
         array::Gather,
         binary::TypedBinOp,

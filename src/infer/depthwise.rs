@@ -4,9 +4,7 @@
 //! zeros, its columns parted where every second one is left out, so that each output row is nine scaled rows.
 
 use tract_onnx::{
-    prelude::{
-        Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode,
-    },
+    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{cnn::Conv, nn::DataFormat},
 };
 

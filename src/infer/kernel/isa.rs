@@ -1,5 +1,7 @@
 //! The instruction sets, and how a loop is run on the best of them.
 
+#[cfg(target_arch = "aarch64")]
+use super::arm::{Dotprod, Neon};
 use super::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512Vnni};
@@ -162,6 +164,12 @@ pub(in crate::infer) enum Best {
     /// AVX-512 with VNNI's four-fold products.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// What every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// With four-fold products.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
 }
 
 impl Best {
@@ -181,6 +189,13 @@ impl Best {
                 return Self::Avx2;
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        return if std::arch::is_aarch64_feature_detected!("dotprod") {
+            Self::Dotprod
+        } else {
+            Self::Neon
+        };
+        #[cfg(not(target_arch = "aarch64"))]
         Self::Portable
     }
 
@@ -213,6 +228,11 @@ impl Best {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { on_avx512_vnni(work) },
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => work.run::<Neon>(),
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => unsafe { on_dotprod(work) },
         }
     }
 
@@ -220,6 +240,12 @@ impl Best {
     #[cfg(test)]
     pub(in crate::infer) fn all() -> Vec<Self> {
         let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self::Neon);
+        #[cfg(target_arch = "aarch64")]
+        if Self::detect() == Self::Dotprod {
+            all.push(Self::Dotprod);
+        }
         #[cfg(target_arch = "x86_64")]
         match Self::detect() {
             Self::Portable => (),
@@ -244,6 +270,14 @@ unsafe fn on_avx2<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn on_avx512_vnni<W: Work>(work: W) -> W::Output {
     work.run::<Avx512Vnni>()
+}
+
+/// # Safety
+/// The processor has this feature.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "dotprod")]
+unsafe fn on_dotprod<W: Work>(work: W) -> W::Output {
+    work.run::<Dotprod>()
 }
 
 /// The first sixteen of at least as many numbers.

@@ -1,6 +1,8 @@
 //! Inner loops, compiled for several instruction sets and chosen when the program runs.
 
 mod activate;
+#[cfg(target_arch = "aarch64")]
+mod arm;
 mod isa;
 mod pack;
 mod portable;

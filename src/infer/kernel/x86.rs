@@ -59,7 +59,10 @@ impl Isa for Avx2 {
                 // SAFETY: see above; a panel of weights has half as many groups as the rows, others as many.
                 let lanes = unsafe {
                     if BY_POSITION {
-                        let half = panels[panel].get_unchecked(group / 2).as_ptr().add(group % 2 * 32);
+                        let half = panels[panel]
+                            .get_unchecked(group / 2)
+                            .as_ptr()
+                            .add(group % 2 * 32);
                         let at = half.cast::<__m128i>();
                         [
                             _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
