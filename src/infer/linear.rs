@@ -9,7 +9,9 @@
 //! that no calibration is needed and one bright pixel costs no other its accuracy.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, TVec, Tensor, TractResult, TypedModel, TypedModelPatch, TypedNode, tvec},
+    prelude::{
+        Datum, DatumType, TVec, Tensor, TractResult, TypedModel, TypedModelPatch, TypedNode,
+    },
     tract_core::ops::{
         binary::TypedBinOp,
         einsum::EinSum,

@@ -17,13 +17,8 @@ use tract_onnx::{
 };
 
 use super::{
-    attention::fuse_attention,
-    depthwise::convolve_by_rows,
-    gelu::fuse_gelu,
-    innermost::normalise_along_memory,
-    kernel::Best,
-    linear::multiply_integers,
-    profile::{OperatorTime, by_kind},
+    attention::fuse_attention, depthwise::convolve_by_rows, gelu::fuse_gelu,
+    innermost::normalise_along_memory, kernel::Best, linear::multiply_integers, profile::{OperatorTime, by_kind, thread_time},
 };
 
 /// Why a network cannot be loaded or run.
@@ -170,6 +165,7 @@ impl Network {
             .into_typed()?
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
+        dump(&model, "declutter");
         let isa = Best::detect();
         fuse_attention(&mut model, isa)?;
         convolve_by_rows(&mut model, isa)?;
@@ -178,6 +174,7 @@ impl Network {
         }
         let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
+        dump(&model, "optimized");
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {
             let fact = model.output_fact(index)?;
@@ -248,17 +245,14 @@ impl Network {
         let mut times = HashMap::new();
         for _ in 0..runs {
             self.state
-                .run_plan_with_eval(
-                    tvec!(self.input.clone().into_tvalue()),
-                    |context, state, node, inputs| {
-                        let start = Instant::now();
-                        let outputs = eval(context, state, node, inputs);
-                        let took = start.elapsed();
-                        let fastest = times.entry(node.id).or_insert(took);
-                        *fastest = took.min(*fastest);
-                        outputs
-                    },
-                )
+                .run_plan_with_eval(tvec!(self.input.clone().into_tvalue()), |context, state, node, inputs| {
+                    let start = thread_time();
+                    let outputs = eval(context, state, node, inputs);
+                    let took = thread_time() - start;
+                    let fastest = times.entry(node.id).or_insert(took);
+                    *fastest = took.min(*fastest);
+                    outputs
+                })
                 .map_err(|error| InferError::Run(format!("{error:#}")))?;
         }
         Ok(by_kind(self.state.model(), &times))
@@ -355,6 +349,15 @@ mod tests {
             fs::write(file.path(), &whole[..length]).unwrap();
             let error = Network::load(file.path(), &[1, 16, 16, 3], Arithmetic::Floats).unwrap_err();
             assert!(matches!(error, InferError::Unusable { .. }), "{length}: {error}");
+        }
+    }
+}
+
+fn dump(model: &tract_onnx::prelude::TypedModel, name: &str) {
+    if let Ok(wanted) = std::env::var("AFFECTD_DUMP") && wanted == name {
+        for id in model.eval_order().unwrap() {
+            let node = model.node(id);
+            eprintln!("{id} {} {:?} {:?} <- {:?} | {}", node.op.name(), node.op.info().unwrap_or_default(), node.outputs[0].fact.shape, node.inputs.iter().map(|i| i.node).collect::<Vec<_>>(), node.name);
         }
     }
 }
