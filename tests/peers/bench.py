@@ -67,7 +67,7 @@ class Engine:
         """The next line's words."""
         line = self.process.stdout.readline()
         if not line:
-            raise Absent(self.process.communicate()[1].strip())
+            raise Absent(self.process.communicate()[1].split("\n\nStack backtrace")[0].strip())
         return line.split()
 
     def turn(self):
@@ -151,7 +151,7 @@ def started(engines):
 def take_turns(engines, rounds, label):
     """Every engine once a round, in random order."""
     order = random.Random(0)
-    for _ in tqdm(range(rounds), label, disable=None):
+    for _ in tqdm(range(rounds), label, disable=None, leave=False):
         for engine in order.sample(engines, len(engines)):
             engine.turn()
 
