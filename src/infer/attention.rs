@@ -5,7 +5,7 @@
 //! cache.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    prelude::{Datum, DatumType, OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{
         array::Gather,
         binary::TypedBinOp,
@@ -19,7 +19,7 @@ use tract_onnx::{
 
 use super::{
     kernel::{Best, Isa, LANES, Work, exp, sixteen},
-    operator::{Compute, Operator, Scratch},
+    operator::{Compute, Operator, Scratch, shape},
 };
 
 /// Tokens whose scores are computed together.
@@ -133,15 +133,6 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Operator<Att
     Some((Operator::new(attention, shape), input, product.id))
 }
 
-fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
-    model
-        .outlet_fact(outlet)
-        .ok()?
-        .shape
-        .as_concrete()
-        .map(TVec::from)
-}
-
 /// What the outlet is one part of, along the first axis, if it is the one of this index.
 fn part(model: &TypedModel, outlet: OutletId, index: i64) -> Option<OutletId> {
     let node = model.node(outlet.node);
@@ -237,10 +228,14 @@ impl Work for Attend<'_> {
                 }
                 for first in (0..tokens).step_by(ROWS) {
                     // Rows past the end repeat the last one; their results are dropped.
-                    let rows: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(tokens - 1));
-                    let queries = rows.map(|row| &from[row * 3 * channels + head * depth..][..depth]);
-                    let bias =
-                        rows.map(|row| &self.attention.bias[(head * tokens + row) * padded..][..padded]);
+                    // Plain loops: what fills an array by a closure is not inlined.
+                    let mut queries: [&[f32]; ROWS] = [&[]; ROWS];
+                    let mut bias: [&[f32]; ROWS] = [&[]; ROWS];
+                    for row in 0..ROWS {
+                        let token = (first + row).min(tokens - 1);
+                        queries[row] = &from[token * 3 * channels + head * depth..][..depth];
+                        bias[row] = &self.attention.bias[(head * tokens + token) * padded..][..padded];
+                    }
                     multiply_keys::<I>(queries, keys, bias, scores);
                     let mut factors = [0.0; ROWS];
                     for (row, factor) in scores.chunks_exact_mut(padded).zip(&mut factors) {
@@ -315,7 +310,10 @@ fn multiply_values<I: Isa>(
     tokens: usize,
 ) -> [I::Floats; ROWS] {
     let padded = scores.len() / ROWS;
-    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &scores[row * padded..][..tokens]);
+    let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+    for (row, to) in rows.iter_mut().enumerate() {
+        *to = &scores[row * padded..][..tokens];
+    }
     let mut sums = [I::splat(0.0); ROWS];
     for token in 0..tokens {
         let values = I::load(sixteen(&values[token * stride..]));

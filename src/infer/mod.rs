@@ -1,14 +1,19 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
 mod attention;
+mod channels_last;
 mod depthwise;
 mod gelu;
 mod innermost;
 mod kernel;
 mod linear;
+mod means;
+mod moves;
 mod network;
 mod operator;
+mod patches;
 mod profile;
+mod roles;
 
 pub use network::{Arithmetic, InferError, Network, Output, OutputInfo};
 pub use profile::OperatorTime;

@@ -17,7 +17,7 @@ use tract_onnx::{
 };
 
 use super::{
-    attention::fuse_attention, depthwise::convolve_by_rows, gelu::fuse_gelu,
+    attention::fuse_attention, channels_last::put_channels_last, gelu::fuse_gelu, means::sum_channels, moves::move_runs,
     innermost::normalise_along_memory, kernel::Best, linear::multiply_integers, profile::{OperatorTime, by_kind, thread_time},
 };
 
@@ -66,9 +66,21 @@ pub enum InferError {
 pub enum Arithmetic {
     /// In floats, whatever the file keeps the weights in.
     Floats,
-    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it;
-    /// activations are rounded to 256 steps then.
+    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it and
+    /// rounds activations to so many steps that the results are those of floats to a thousandth.
+    Precise,
+    /// In such wherever the processor is faster at it; activations may be rounded to 256 steps then.
     Integers,
+}
+
+impl Arithmetic {
+    fn allows_integers(self, isa: Best) -> bool {
+        match self {
+            Self::Floats => false,
+            Self::Precise => isa.has_integer_products() && isa.activation_bytes() == 2,
+            Self::Integers => isa.has_integer_products(),
+        }
+    }
 }
 
 /// Name and shape of one output.
@@ -165,13 +177,17 @@ impl Network {
             .into_typed()?
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
-        dump(&model, "declutter");
         let isa = Best::detect();
+        let integers = arithmetic.allows_integers(isa);
+        put_channels_last(&mut model, isa, integers)?;
+        model.declutter()?;
+        dump(&model, "declutter");
         fuse_attention(&mut model, isa)?;
-        convolve_by_rows(&mut model, isa)?;
-        if arithmetic == Arithmetic::Integers && isa.has_integer_products() {
+        sum_channels(&mut model, isa)?;
+        if integers {
             multiply_integers(&mut model, isa)?;
         }
+        move_runs(&mut model)?;
         let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
         dump(&model, "optimized");

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt::Debug, sync::Arc};
 
 use tract_onnx::{
-    prelude::{DatumExt, DatumType, TDim, TValue, TVec, Tensor, TractResult, TypedFact, tvec},
+    prelude::{DatumExt, DatumType, OutletId, TDim, TValue, TVec, Tensor, TractResult, TypedFact, TypedModel, tvec},
     tract_hir::{
         internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
         tract_core::{as_op, op_as_typed_op, op_out_of_plan, ops::Cost},
@@ -107,4 +107,16 @@ impl<C: Compute> TypedOp for Operator<C> {
     }
 
     as_op!();
+}
+
+/// The dimensions of what comes out there, where they are fixed.
+pub(super) fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+    let fact = model.outlet_fact(outlet).ok()?;
+    fact.shape.as_concrete().map(TVec::from)
+}
+
+/// The numbers that come out there, where they are constant floats.
+pub(super) fn constant(model: &TypedModel, outlet: OutletId) -> Option<Vec<f32>> {
+    let constant = model.outlet_fact(outlet).ok()?.konst.as_ref()?;
+    Some(constant.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
 }

@@ -205,7 +205,7 @@ impl Best {
     }
 
     /// Bytes of one quantized activation.
-    pub(super) fn activation_bytes(self) -> usize {
+    pub(in crate::infer) fn activation_bytes(self) -> usize {
         struct Bytes;
         impl Work for Bytes {
             type Output = usize;

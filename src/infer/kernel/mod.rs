@@ -12,5 +12,5 @@ mod x86;
 
 pub(super) use activate::{Activation, activate, exp};
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
-pub(super) use pack::{Order, Packed, View, pack};
-pub(super) use product::{Weights, product};
+pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
+pub(super) use product::{Finish, Weights, product};

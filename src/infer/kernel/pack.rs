@@ -1,6 +1,6 @@
 //! Quantizes activations and lays them out for a product.
 
-use super::isa::{Best, DEPTH, Isa, LANES, Work, quantized};
+use super::isa::{Best, DEPTH, Isa, LANES, Work, fma, quantized};
 
 /// Which of the two axes of a matrix of positions and channels lies innermost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,28 @@ pub(in crate::infer) enum Order {
     PositionsInner,
 }
 
+/// What is done to the channels of each position before they are quantized; only where they lie innermost.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::infer) enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// Normalised to a mean of zero and a variance of one.
+    Normalised(&'a Normalisation),
+    /// Each multiplied with its own factor.
+    Scaled(&'a [f32]),
+}
+
+/// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
+#[derive(Debug)]
+pub(in crate::infer) struct Normalisation {
+    /// What a channel is multiplied with.
+    pub(in crate::infer) gain: Vec<f32>,
+    /// What is added to it then.
+    pub(in crate::infer) shift: Vec<f32>,
+    /// Added to the variance.
+    pub(in crate::infer) epsilon: f32,
+}
+
 /// Activations in memory.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::infer) struct View<'a> {
@@ -19,6 +41,7 @@ pub(in crate::infer) struct View<'a> {
     pub(in crate::infer) order: Order,
     pub(in crate::infer) positions: usize,
     pub(in crate::infer) channels: usize,
+    pub(in crate::infer) before: Before<'a>,
 }
 
 /// Quantized activations: `number = step * scale + offset` with one scale and offset a position. The buffers are
@@ -37,6 +60,8 @@ pub(in crate::infer) struct Packed {
     pub(super) offsets: Vec<f32>,
     smallest: Vec<f32>,
     inverse: Vec<f32>,
+    /// A position's channels, normalised or scaled.
+    row: Vec<f32>,
 }
 
 /// Groups of four channels.
@@ -59,6 +84,7 @@ pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut
     if to.bytes.len() < size {
         to.bytes.resize(size, 0);
     }
+    debug_assert!(matches!((from.order, from.before), (Order::ChannelsInner, _) | (_, Before::Nothing)));
     isa.run(Pack { from, as_lanes, to });
 }
 
@@ -185,7 +211,22 @@ fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
 #[inline(always)]
 fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let padded = groups(from.channels) * DEPTH * I::BYTES;
+    let mut prepared = std::mem::take(&mut to.row);
+    prepared.resize(from.channels, 0.0);
     for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
+        let row = match from.before {
+            Before::Nothing => row,
+            Before::Normalised(normalisation) => {
+                normalise::<I>(row, normalisation, &mut prepared);
+                &prepared
+            }
+            Before::Scaled(factors) => {
+                for ((to, number), factor) in prepared.iter_mut().zip(row).zip(factors) {
+                    *to = number * factor;
+                }
+                &prepared
+            }
+        };
         let (smallest, largest) = extremes::<I>(row);
         let steps = steps::<I>(smallest, largest, from.channels);
         (to.scales[position], to.offsets[position]) = (steps.scale, steps.offset);
@@ -199,6 +240,43 @@ fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
             write::<I>(row, &steps, &mut to.bytes[position * padded..][..padded]);
         }
     }
+    to.row = prepared;
+}
+
+#[inline(always)]
+fn normalise<I: Isa>(row: &[f32], normalisation: &Normalisation, to: &mut [f32]) {
+    let share = 1.0 / row.len() as f32;
+    let mean = sum::<I, false>(row) * share;
+    for (to, number) in to.iter_mut().zip(row) {
+        *to = number - mean;
+    }
+    let factor = (sum::<I, true>(to) * share + normalisation.epsilon).sqrt().recip();
+    let Normalisation { gain, shift, .. } = normalisation;
+    for ((to, gain), shift) in to.iter_mut().zip(gain).zip(shift) {
+        *to = fma::<I>(*to, factor * gain, *shift);
+    }
+}
+
+/// The sum of numbers or of their squares.
+#[inline(always)]
+fn sum<I: Isa, const SQUARES: bool>(row: &[f32]) -> f32 {
+    let one = I::splat(1.0);
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut sums = I::splat(0.0);
+    for chunk in chunks {
+        let numbers = I::load(chunk);
+        sums = I::multiply_add(numbers, if SQUARES { numbers } else { one }, sums);
+    }
+    let mut lanes = [0.0; LANES];
+    I::store(sums, &mut lanes);
+    let mut total = 0.0;
+    for number in lanes {
+        total += number;
+    }
+    for number in rest {
+        total += if SQUARES { number * number } else { *number };
+    }
+    total
 }
 
 #[inline(always)]

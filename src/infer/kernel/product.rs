@@ -86,20 +86,29 @@ impl Weights {
     }
 }
 
-/// Writes `activation(weights * activations + bias)` for this many positions, in the order of the weights.
+/// What is done to the sums of a product besides scaling.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::infer) struct Finish<'a> {
+    pub(in crate::infer) activation: Activation,
+    /// Added last: as many numbers as the result has, in its order.
+    pub(in crate::infer) residual: Option<&'a [f32]>,
+}
+
+/// Writes `activation(weights * activations + bias) + residual` for this many positions, in the order of the weights.
 pub(in crate::infer) fn product(
     weights: &Weights,
     packed: &mut Packed,
     positions: usize,
-    activation: Activation,
+    finish: Finish<'_>,
     to: &mut [f32],
 ) {
     assert_eq!(to.len(), positions * weights.outputs);
+    assert!(finish.residual.is_none_or(|residual| residual.len() == to.len()));
     weights.isa.run(Product {
         weights,
         packed,
         positions,
-        activation,
+        finish,
         to,
     });
 }
@@ -108,7 +117,7 @@ struct Product<'a> {
     weights: &'a Weights,
     packed: &'a mut Packed,
     positions: usize,
-    activation: Activation,
+    finish: Finish<'a>,
     to: &'a mut [f32],
 }
 
@@ -244,7 +253,8 @@ impl Product<'_> {
         }
     }
 
-    /// Scales the sums of one tile, adds the bias, activates, and writes what the result has room for.
+    /// Scales the sums of one tile, adds the bias, activates, adds what is to be added last, and writes what the
+    /// result has room for.
     #[inline(always)]
     fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
         let (weights, packed) = (self.weights, &*self.packed);
@@ -278,15 +288,26 @@ impl Product<'_> {
                 I::store(I::multiply_add(I::load(sums), scales, constant), sums);
             }
         }
-        activate::<I>(self.activation, sums.as_flattened_mut());
+        activate::<I>(self.finish.activation, sums.as_flattened_mut());
         for (row, results) in sums.chunks_exact(place.width).enumerate() {
             let end = (place.first + row + 1) * lane_count;
             for (panel, results) in results.iter().enumerate() {
                 let start = end - lane_count + (place.vector + panel) * LANES;
+                let to = &mut self.to[start..end];
+                let residual = self.finish.residual.map(|residual| &residual[start..end]);
                 // A length known to the compiler, where there is one, saves a call.
-                match self.to[start..end].first_chunk_mut() {
-                    Some(to) => *to = *results,
-                    None => self.to[start..end].copy_from_slice(&results[..end - start]),
+                match (to.first_chunk_mut(), residual) {
+                    (Some(to), None) => *to = *results,
+                    (Some(to), Some(residual)) => {
+                        let residual = I::load(sixteen(residual));
+                        I::store(I::multiply_add(I::load(results), I::splat(1.0), residual), to);
+                    }
+                    (None, None) => to.copy_from_slice(&results[..to.len()]),
+                    (None, Some(residual)) => {
+                        for ((to, result), residual) in to.iter_mut().zip(results).zip(residual) {
+                            *to = result + residual;
+                        }
+                    }
                 }
             }
         }
@@ -309,7 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::pack::{View, most_steps, pack},
+        super::pack::{Before, View, most_steps, pack},
         *,
     };
 
@@ -357,17 +378,16 @@ mod tests {
             order: from,
             positions,
             channels,
+            before: Before::Nothing,
         };
         let mut packed = Packed::default();
         pack(isa, view, weights.wants_lanes(), &mut packed);
         let mut results = vec![f32::NAN; positions * outputs];
-        product(
-            &weights,
-            &mut packed,
-            positions,
-            Activation::Identity,
-            &mut results,
-        );
+        let finish = Finish {
+            activation: Activation::Identity,
+            residual: None,
+        };
+        product(&weights, &mut packed, positions, finish, &mut results);
         match to {
             Order::ChannelsInner => results,
             // The other way round is the same exchange.
@@ -458,10 +478,7 @@ mod tests {
                     let weights = vec![127; channels];
                     let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
                     let expected = 254.0 * sign * channels as f32;
-                    assert!(
-                        (found[0] / expected - 1.0).abs() < 1e-3,
-                        "{isa:?}: {found:?}, not {expected}"
-                    );
+                    assert!((found[0] / expected - 1.0).abs() < 1e-3, "{isa:?}: {found:?}, not {expected}");
                 }
             }
         }
