@@ -115,6 +115,17 @@ count-arm64: install-build-packages install-cross-packages ## instructions of on
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
 		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-48.onnx)
 
+# The library's own tests, with whatever each processor's instructions choose. Needs a root as new as the cross compiler's C library.
+.PHONY: test-arm64-kernels
+test-arm64-kernels: install-build-packages install-cross-packages ## the networks' inner loops under emulation, as four processors
+	@$(call install,qemu-user python3-pip)
+	cross/count/peers.sh $(COUNT)
+	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 900 qemu-aarch64 -cpu $$cpu -L $(COUNT)/root" \
+		CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo test --release --locked \
+			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
+	done
+
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test 60_manual
