@@ -87,8 +87,8 @@ impl Work for Chains {
             let mut sums = [I::splat(black_box(1.0)); CHAINS];
             let factor = I::splat(black_box(0.5));
             for _ in 0..LENGTH {
-                for chain in 0..CHAINS {
-                    sums[chain] = I::multiply_add(sums[chain], factor, factor);
+                for sum in &mut sums {
+                    *sum = I::multiply_add(*sum, factor, factor);
                 }
             }
             for sum in sums {
