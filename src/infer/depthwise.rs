@@ -105,7 +105,11 @@ impl Depthwise {
 }
 
 /// Channels, height and width of the one f32 picture that a node reads, where the channels come first.
-pub(super) fn picture(model: &TypedModel, node: &TypedNode, spec: &PoolSpec) -> Option<(usize, usize, usize)> {
+pub(super) fn picture(
+    model: &TypedModel,
+    node: &TypedNode,
+    spec: &PoolSpec,
+) -> Option<(usize, usize, usize)> {
     let from = shape(model, node.inputs[0])?;
     let from = match (spec.data_format, &from[..]) {
         (DataFormat::NCHW, [1, rest @ ..]) | (DataFormat::CHW, rest) => rest,
@@ -114,7 +118,8 @@ pub(super) fn picture(model: &TypedModel, node: &TypedNode, spec: &PoolSpec) -> 
     let [channels, height, width] = *from else {
         return None;
     };
-    (model.outlet_fact(node.inputs[0]).ok()?.datum_type == f32::datum_type()).then_some((channels, height, width))
+    (model.outlet_fact(node.inputs[0]).ok()?.datum_type == f32::datum_type())
+        .then_some((channels, height, width))
 }
 
 impl Compute for Depthwise {
@@ -210,9 +215,9 @@ impl Convolve<'_> {
                     let weight = I::load(sixteen(&weights[(row * 3 + column) * channels..]));
                     let start = (y * stride + row - 1) * width + x * stride + column - 1;
                     let from = &self.from[start * channels + channel..];
-                    for (pixel, sum) in sums.iter_mut().enumerate() {
+                    for pixel in 0..COUNT {
                         let from = sixteen(&from[pixel * stride * channels..]);
-                        *sum = I::multiply_add(I::load(from), weight, *sum);
+                        sums[pixel] = I::multiply_add(I::load(from), weight, sums[pixel]);
                     }
                 }
             }

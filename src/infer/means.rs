@@ -86,3 +86,57 @@ impl Work for Add<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tract_onnx::{
+        prelude::{DatumExt, IntoRunnable, IntoTValue, Tensor, tvec},
+        tract_hir::internal::SpecialOps,
+    };
+
+    use super::*;
+
+    fn model(shape: &[usize], axes: &[usize]) -> TypedModel {
+        let mut model = TypedModel::default();
+        let source = model.add_source("source", f32::fact(shape)).unwrap();
+        let reduce = Reduce {
+            axes: axes.iter().copied().collect(),
+            reducer: Reducer::Sum,
+        };
+        let last = model.wire_node("sum", reduce, &[source]).unwrap();
+        model.select_output_outlets(&last).unwrap();
+        model
+    }
+
+    #[test]
+    fn sums_stay_what_they_are() {
+        for shape in [[5, 7, 48], [1, 1, 3], [12, 12, 20]] {
+            let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+                .map(|n| (n as f32 * 0.7).sin())
+                .collect();
+            let input = Tensor::from_shape(&shape, &numbers).unwrap();
+            let run = |model: TypedModel| {
+                let input = tvec!(input.clone().into_tvalue());
+                model.into_runnable().unwrap().run(input).unwrap().remove(0)
+            };
+            for isa in Best::all() {
+                let mut changed = model(&shape, &[0, 1]);
+                assert_eq!(sum_channels(&mut changed, isa).unwrap(), 1);
+                run(model(&shape, &[0, 1]))
+                    .close_enough(&run(changed), true)
+                    .unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn other_sums_are_left_alone() {
+        for axes in [&[0][..], &[1, 2], &[0, 1, 2]] {
+            assert_eq!(
+                sum_channels(&mut model(&[5, 7, 48], axes), Best::detect()).unwrap(),
+                0
+            );
+        }
+    }
+}

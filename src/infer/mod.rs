@@ -8,6 +8,7 @@ mod innermost;
 mod kernel;
 mod linear;
 mod means;
+mod memory;
 mod moves;
 mod network;
 mod operator;
@@ -15,5 +16,7 @@ mod patches;
 mod profile;
 mod roles;
 
-pub use network::{Arithmetic, InferError, Network, Output, OutputInfo};
+pub use kernel::Peak;
+pub use memory::keep_freed_memory;
+pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};
 pub use profile::OperatorTime;

@@ -74,3 +74,50 @@ impl Compute for Exchange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tract_onnx::{
+        prelude::{DatumExt, IntoRunnable, IntoTValue, Tensor, tvec},
+        tract_hir::internal::SpecialOps,
+    };
+
+    use super::*;
+
+    fn model(shape: &[usize], from: usize, to: usize) -> TypedModel {
+        let mut model = TypedModel::default();
+        let source = model.add_source("source", f32::fact(shape)).unwrap();
+        let last = model
+            .wire_node("move", AxisOp::Move(from, to), &[source])
+            .unwrap();
+        model.select_output_outlets(&last).unwrap();
+        model
+    }
+
+    #[test]
+    fn moves_stay_what_they_are() {
+        let shape = [2, 3, 4, 5, 16];
+        let numbers: Vec<f32> = (0..shape.iter().product::<usize>()).map(|n| n as f32).collect();
+        let input = Tensor::from_shape(&shape, &numbers).unwrap();
+        let run = |model: TypedModel| {
+            let input = tvec!(input.clone().into_tvalue());
+            model.into_runnable().unwrap().run(input).unwrap().remove(0)
+        };
+        for from in 0..4 {
+            for to in 0..4 {
+                if from != to {
+                    let mut changed = model(&shape, from, to);
+                    assert_eq!(move_runs(&mut changed).unwrap(), 1, "{from} to {to}");
+                    assert_eq!(run(model(&shape, from, to)), run(changed), "{from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moves_without_runs_are_left_alone() {
+        assert_eq!(move_runs(&mut model(&[4, 5, 16], 0, 2)).unwrap(), 0);
+        assert_eq!(move_runs(&mut model(&[4, 5, 3], 0, 1)).unwrap(), 0);
+    }
+}

@@ -17,8 +17,16 @@ use tract_onnx::{
 };
 
 use super::{
-    attention::fuse_attention, channels_last::put_channels_last, gelu::fuse_gelu, means::sum_channels, moves::move_runs,
-    innermost::normalise_along_memory, kernel::Best, linear::multiply_integers, profile::{OperatorTime, by_kind, thread_time},
+    attention::fuse_attention,
+    channels_last::put_channels_last,
+    gelu::fuse_gelu,
+    innermost::normalise_along_memory,
+    kernel::{Best, Peak},
+    linear::multiply_integers,
+    means::sum_channels,
+    memory,
+    moves::move_runs,
+    profile::{OperatorTime, by_kind, thread_time},
 };
 
 /// Why a network cannot be loaded or run.
@@ -61,26 +69,26 @@ pub enum InferError {
     },
 }
 
+/// Which kernels this processor got, and why no others.
+#[must_use]
+pub fn kernels() -> &'static str {
+    Best::detect().describe()
+}
+
+/// How fast they can be at most.
+#[must_use]
+pub fn peak() -> Peak {
+    Best::detect().peak()
+}
+
 /// How linear layers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// In floats, whatever the file keeps the weights in.
     Floats,
-    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it and
-    /// rounds activations to so many steps that the results are those of floats to a thousandth.
-    Precise,
-    /// In such wherever the processor is faster at it; activations may be rounded to 256 steps then.
+    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it;
+    /// activations may be rounded to 256 steps then.
     Integers,
-}
-
-impl Arithmetic {
-    fn allows_integers(self, isa: Best) -> bool {
-        match self {
-            Self::Floats => false,
-            Self::Precise => isa.has_integer_products() && isa.activation_bytes() == 2,
-            Self::Integers => isa.has_integer_products(),
-        }
-    }
 }
 
 /// Name and shape of one output.
@@ -178,10 +186,9 @@ impl Network {
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
-        let integers = arithmetic.allows_integers(isa);
+        let integers = arithmetic == Arithmetic::Integers && isa.has_integer_products();
         put_channels_last(&mut model, isa, integers)?;
         model.declutter()?;
-        dump(&model, "declutter");
         fuse_attention(&mut model, isa)?;
         sum_channels(&mut model, isa)?;
         if integers {
@@ -190,7 +197,6 @@ impl Network {
         move_runs(&mut model)?;
         let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
-        dump(&model, "optimized");
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {
             let fact = model.output_fact(index)?;
@@ -213,12 +219,44 @@ impl Network {
             outputs.push(OutputInfo { name, shape });
         }
         let state = model.into_runnable()?.spawn()?;
+        // What loading freed goes back to the system; running frees nothing for good.
+        memory::trim();
         Ok(Self {
             state,
             input: Arc::new(Tensor::zero::<f32>(shape)?),
             outputs,
             busy: Duration::ZERO,
         })
+    }
+
+    /// Another state of the same network, for another thread; the weights are shared.
+    ///
+    /// # Errors
+    /// [`InferError::Run`].
+    pub fn another(&self) -> Result<Self, InferError> {
+        let failed = |error: TractError| InferError::Run(format!("{error:#}"));
+        Ok(Self {
+            state: self.state.plan().spawn().map_err(failed)?,
+            input: Arc::new(Tensor::zero::<f32>(self.input.shape()).map_err(failed)?),
+            outputs: self.outputs.clone(),
+            busy: Duration::ZERO,
+        })
+    }
+
+    /// Writes the whole input, as [`Network::run`] does before it runs.
+    ///
+    /// # Errors
+    /// [`InferError::Run`] where a failed run still holds the input.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferError> {
+        self.write(fill)
+            .map_err(|error| InferError::Run(format!("{error:#}")))
+    }
+
+    fn write(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), TractError> {
+        let input =
+            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
+        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        Ok(())
     }
 
     /// Names and shapes of the outputs, in the file's order.
@@ -261,14 +299,17 @@ impl Network {
         let mut times = HashMap::new();
         for _ in 0..runs {
             self.state
-                .run_plan_with_eval(tvec!(self.input.clone().into_tvalue()), |context, state, node, inputs| {
-                    let start = thread_time();
-                    let outputs = eval(context, state, node, inputs);
-                    let took = thread_time() - start;
-                    let fastest = times.entry(node.id).or_insert(took);
-                    *fastest = took.min(*fastest);
-                    outputs
-                })
+                .run_plan_with_eval(
+                    tvec!(self.input.clone().into_tvalue()),
+                    |context, state, node, inputs| {
+                        let start = thread_time();
+                        let outputs = eval(context, state, node, inputs);
+                        let took = thread_time() - start;
+                        let fastest = times.entry(node.id).or_insert(took);
+                        *fastest = took.min(*fastest);
+                        outputs
+                    },
+                )
                 .map_err(|error| InferError::Run(format!("{error:#}")))?;
         }
         Ok(by_kind(self.state.model(), &times))
@@ -279,9 +320,7 @@ impl Network {
         fill: impl FnOnce(&mut [f32]),
         read: impl FnOnce(&[Output<'_>]) -> R,
     ) -> Result<R, TractError> {
-        let input =
-            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
-        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        self.write(fill)?;
         let start = Instant::now();
         let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
         self.busy += start.elapsed();
@@ -365,15 +404,6 @@ mod tests {
             fs::write(file.path(), &whole[..length]).unwrap();
             let error = Network::load(file.path(), &[1, 16, 16, 3], Arithmetic::Floats).unwrap_err();
             assert!(matches!(error, InferError::Unusable { .. }), "{length}: {error}");
-        }
-    }
-}
-
-fn dump(model: &tract_onnx::prelude::TypedModel, name: &str) {
-    if let Ok(wanted) = std::env::var("AFFECTD_DUMP") && wanted == name {
-        for id in model.eval_order().unwrap() {
-            let node = model.node(id);
-            eprintln!("{id} {} {:?} {:?} <- {:?} | {}", node.op.name(), node.op.info().unwrap_or_default(), node.outputs[0].fact.shape, node.inputs.iter().map(|i| i.node).collect::<Vec<_>>(), node.name);
         }
     }
 }

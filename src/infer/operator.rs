@@ -3,7 +3,9 @@
 use std::{cell::RefCell, fmt::Debug, sync::Arc};
 
 use tract_onnx::{
-    prelude::{DatumExt, DatumType, OutletId, TDim, TValue, TVec, Tensor, TractResult, TypedFact, TypedModel, tvec},
+    prelude::{
+        DatumExt, DatumType, OutletId, TDim, TValue, TVec, Tensor, TractResult, TypedFact, TypedModel, tvec,
+    },
     tract_hir::{
         internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
         tract_core::{as_op, op_as_typed_op, op_out_of_plan, ops::Cost},

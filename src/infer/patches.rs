@@ -103,9 +103,13 @@ impl Patches {
         let left = x * self.stride[1];
         // Columns of the kernel that lie inside the picture.
         let first = self.padding[1].saturating_sub(left).min(self.kernel[1]);
-        let end = (self.width + self.padding[1]).saturating_sub(left).clamp(first, self.kernel[1]);
+        let end = (self.width + self.padding[1])
+            .saturating_sub(left)
+            .clamp(first, self.kernel[1]);
         for (tap, to) in to.chunks_exact_mut(row).enumerate() {
-            let line = (y * self.stride[0] + tap).checked_sub(self.padding[0]).filter(|line| *line < self.height);
+            let line = (y * self.stride[0] + tap)
+                .checked_sub(self.padding[0])
+                .filter(|line| *line < self.height);
             let Some(line) = line.filter(|_| first < end) else {
                 to.fill(0.0);
                 continue;
@@ -124,7 +128,10 @@ impl Compute for Patches {
     const NAME: &'static str = "Patches";
 
     fn products(&self) -> (DatumType, usize) {
-        (DatumType::I8, self.out_height * self.out_width * self.weights.count())
+        (
+            DatumType::I8,
+            self.out_height * self.out_width * self.weights.count(),
+        )
     }
 
     fn compute(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {

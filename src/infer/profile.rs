@@ -25,7 +25,10 @@ pub struct OperatorTime {
 /// What this thread has computed so far: unlike the clock's, this time does not run while other work has the
 /// processor.
 pub(super) fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the call writes to nothing but `time`.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0 {
         return Duration::ZERO;

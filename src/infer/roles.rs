@@ -25,7 +25,13 @@ pub(super) struct Roles {
 
 impl Roles {
     /// None where the product is no linear layer, or an axis lies elsewhere than at either end.
-    pub(super) fn of(product: &EinSum, input: usize, from: &[usize], weights: &[usize], to: &[usize]) -> Option<Self> {
+    pub(super) fn of(
+        product: &EinSum,
+        input: usize,
+        from: &[usize],
+        weights: &[usize],
+        to: &[usize],
+    ) -> Option<Self> {
         let (mut positions, mut inputs, mut outputs) = (vec![], vec![], vec![]);
         for axis in product.axes.iter_all_axes() {
             let at = |places: &TVec<usize>, shape: &[usize]| match places[..] {

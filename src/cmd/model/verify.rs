@@ -9,13 +9,14 @@ use std::{
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
+    infer::kernels,
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
 /// Runs whose fastest is reported: the machine may be busy with other things.
 const RUNS: u32 = 20;
 
-/// Proves the named models of a folder, or all of them, and writes a line for each.
+/// Proves the named models of a folder, or all of them, and writes a line for each, after one about the kernels that this processor got.
 ///
 /// Every model is tried; the first failure decides the exit code.
 ///
@@ -28,6 +29,7 @@ pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<()
     } else {
         names
     };
+    writeln!(out, "{}", kernels()).map_err(unwritable)?;
     let mut failure = None;
     for name in names {
         let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {

@@ -101,6 +101,30 @@ pub(in crate::infer) trait Isa {
     /// `a * b`
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
+    /// The smallest of sixteen numbers.
+    #[inline(always)]
+    fn smallest(numbers: Self::Floats) -> f32 {
+        let mut lanes = [0.0; LANES];
+        Self::store(numbers, &mut lanes);
+        let mut smallest = lanes[0];
+        for lane in lanes {
+            smallest = if lane < smallest { lane } else { smallest };
+        }
+        smallest
+    }
+
+    /// The largest of sixteen numbers.
+    #[inline(always)]
+    fn largest(numbers: Self::Floats) -> f32 {
+        let mut lanes = [0.0; LANES];
+        Self::store(numbers, &mut lanes);
+        let mut largest = lanes[0];
+        for lane in lanes {
+            largest = if lane > largest { lane } else { largest };
+        }
+        largest
+    }
+
     /// The smaller of each two numbers; the second where one is none.
     #[inline(always)]
     fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
@@ -202,6 +226,23 @@ impl Best {
     /// Whether products of integers are faster than those of floats.
     pub(in crate::infer) fn has_integer_products(self) -> bool {
         self != Self::Portable
+    }
+
+    /// Which kernels that means, and why no others.
+    pub(in crate::infer) fn describe(self) -> &'static str {
+        match self {
+            Self::Portable => "floats: portable; no integer products (the processor has no AVX2 or no FMA)",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                "integer products: AVX2, activations of 16 bits (no AVX-512 VNNI); floats: AVX2 and FMA"
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => "integer products: AVX-512 VNNI, activations of 8 bits; floats: AVX-512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "integer products: Neon, activations of 8 bits (no dotprod); floats: Neon",
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => "integer products: dotprod, activations of 8 bits; floats: Neon",
+        }
     }
 
     /// Bytes of one quantized activation.

@@ -5,6 +5,7 @@ mod activate;
 mod arm;
 mod isa;
 mod pack;
+mod peak;
 mod portable;
 mod product;
 #[cfg(target_arch = "x86_64")]
@@ -13,4 +14,5 @@ mod x86;
 pub(super) use activate::{Activation, activate, exp};
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
 pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
+pub use peak::Peak;
 pub(super) use product::{Finish, Weights, product};

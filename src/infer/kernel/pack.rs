@@ -84,7 +84,10 @@ pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut
     if to.bytes.len() < size {
         to.bytes.resize(size, 0);
     }
-    debug_assert!(matches!((from.order, from.before), (Order::ChannelsInner, _) | (_, Before::Nothing)));
+    debug_assert!(matches!(
+        (from.order, from.before),
+        (Order::ChannelsInner, _) | (_, Before::Nothing)
+    ));
     isa.run(Pack { from, as_lanes, to });
 }
 
@@ -193,14 +196,7 @@ fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
         low = I::smaller(numbers, low);
         high = I::larger(numbers, high);
     }
-    let (mut lows, mut highs) = ([0.0; LANES], [0.0; LANES]);
-    I::store(low, &mut lows);
-    I::store(high, &mut highs);
-    let (mut smallest, mut largest) = (lows[0], highs[0]);
-    for lane in 1..LANES {
-        smallest = smaller(lows[lane], smallest);
-        largest = larger(highs[lane], largest);
-    }
+    let (mut smallest, mut largest) = (I::smallest(low), I::largest(high));
     for number in rest {
         smallest = smaller(*number, smallest);
         largest = larger(*number, largest);
@@ -250,7 +246,9 @@ fn normalise<I: Isa>(row: &[f32], normalisation: &Normalisation, to: &mut [f32])
     for (to, number) in to.iter_mut().zip(row) {
         *to = number - mean;
     }
-    let factor = (sum::<I, true>(to) * share + normalisation.epsilon).sqrt().recip();
+    let factor = (sum::<I, true>(to) * share + normalisation.epsilon)
+        .sqrt()
+        .recip();
     let Normalisation { gain, shift, .. } = normalisation;
     for ((to, gain), shift) in to.iter_mut().zip(gain).zip(shift) {
         *to = fma::<I>(*to, factor * gain, *shift);

@@ -133,7 +133,7 @@ impl Work for Product<'_> {
     }
 }
 
-/// The sums of one tile, as floats: the vectors of its first row, then those of the others.
+/// The results of one tile: the vectors of its first row, then those of the others.
 type Tile = [[f32; LANES]; MOST_ROWS * MOST_VECTORS];
 
 impl Product<'_> {
@@ -248,46 +248,46 @@ impl Product<'_> {
             *to = lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0;
         }
         let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-        for (sums, to) in sums.as_flattened().iter().zip(to) {
-            I::store(I::to_floats(*sums), to);
+        for panel in 0..WIDTH {
+            let start = (place.vector + panel) * LANES;
+            // What belongs to the lanes, from either side; the rows' is one number each.
+            let (scales, offsets) = if BY_POSITION {
+                (&weights.scales[start..], &weights.sums[start..])
+            } else {
+                (&packed.scales[start..], &packed.offsets[start..])
+            };
+            let (scales, offsets) = (I::load(sixteen(scales)), I::load(sixteen(offsets)));
+            let lane_bias = if BY_POSITION {
+                I::load(sixteen(&weights.bias[start..]))
+            } else {
+                I::splat(0.0)
+            };
+            for row in 0..ROWS {
+                let at = place.first + row;
+                let (row_scale, row_offset, mut constant) = if BY_POSITION {
+                    (packed.scales[at], packed.offsets[at], lane_bias)
+                } else {
+                    (weights.scales[at], weights.sums[at], I::splat(weights.bias[at]))
+                };
+                if I::BYTES == 1 {
+                    constant = I::multiply_add(offsets, I::splat(row_offset), constant);
+                }
+                let scales = I::multiply(scales, I::splat(row_scale));
+                let results = I::multiply_add(I::to_floats(sums[row][panel]), scales, constant);
+                I::store(results, &mut to[row * WIDTH + panel]);
+            }
         }
     }
 
-    /// Scales the sums of one tile, adds the bias, activates, adds what is to be added last, and writes what the
-    /// result has room for.
+    /// Activates the results of one tile, adds what is to be added last, and writes what there is room for.
     #[inline(always)]
     fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
-        let (weights, packed) = (self.weights, &*self.packed);
         let lane_count = if BY_POSITION {
-            weights.outputs
+            self.weights.outputs
         } else {
             self.positions
         };
         let sums = &mut sums[..place.height * place.width];
-        for (row, sums) in sums.chunks_exact_mut(place.width).enumerate() {
-            let row = place.first + row;
-            for (panel, sums) in sums.iter_mut().enumerate() {
-                let start = (place.vector + panel) * LANES;
-                // What belongs to the lanes, from either side; the rows' is one number each.
-                let (scales, offsets, bias, row_scale, row_offset);
-                if BY_POSITION {
-                    (scales, offsets) = (&weights.scales[start..], &weights.sums[start..]);
-                    (row_scale, row_offset) = (packed.scales[row], packed.offsets[row]);
-                    bias = I::load(sixteen(&weights.bias[start..]));
-                } else {
-                    (scales, offsets) = (&packed.scales[start..], &packed.offsets[start..]);
-                    (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
-                    bias = I::splat(weights.bias[row]);
-                }
-                let constant = if I::BYTES == 2 {
-                    bias
-                } else {
-                    I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias)
-                };
-                let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
-                I::store(I::multiply_add(I::load(sums), scales, constant), sums);
-            }
-        }
         activate::<I>(self.finish.activation, sums.as_flattened_mut());
         for (row, results) in sums.chunks_exact(place.width).enumerate() {
             let end = (place.first + row + 1) * lane_count;
@@ -478,7 +478,10 @@ mod tests {
                     let weights = vec![127; channels];
                     let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
                     let expected = 254.0 * sign * channels as f32;
-                    assert!((found[0] / expected - 1.0).abs() < 1e-3, "{isa:?}: {found:?}, not {expected}");
+                    assert!(
+                        (found[0] / expected - 1.0).abs() < 1e-3,
+                        "{isa:?}: {found:?}, not {expected}"
+                    );
                 }
             }
         }

@@ -148,6 +148,28 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn smallest(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = _mm256_min_ps(numbers[0], numbers[1]);
+            let four = _mm_min_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps::<1>(four));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = _mm256_max_ps(numbers[0], numbers[1]);
+            let four = _mm_max_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps::<1>(four));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
     fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
