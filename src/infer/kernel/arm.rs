@@ -10,7 +10,7 @@ pub(super) struct Neon;
 /// With the four-fold products of ARMv8.2.
 pub(super) struct Dotprod;
 
-/// Rows whose four groups of factors one step of [`Dotprod`] takes.
+/// Groups that one step of [`Dotprod`] takes: as many as a vector of a row's factors holds.
 const STEP: usize = 4;
 
 // SAFETY of every block below: Neon is part of aarch64, and what `Dotprod` needs besides is compiled into functions
@@ -229,9 +229,6 @@ unsafe fn add_two_groups<const ROWS: usize, const WIDTH: usize>(
 
 /// Adds the products of eight lanes of two groups by a row's. In one piece, as the compiler would part the vectors into
 /// halves and run out of registers; four chains side by side keep a processor busy that executes in order.
-///
-/// # Safety
-/// None: every aarch64 processor has these instructions.
 #[inline(always)]
 fn add_products(
     [mut a, mut b, mut c, mut d]: [int32x4_t; 4],
