@@ -75,6 +75,24 @@ macro_rules! floats {
         }
 
         #[inline(always)]
+        fn smallest(numbers: Self::Floats) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let [a, b, c, d] = numbers;
+                vminvq_f32(vminq_f32(vminq_f32(a, b), vminq_f32(c, d)))
+            }
+        }
+
+        #[inline(always)]
+        fn largest(numbers: Self::Floats) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let [a, b, c, d] = numbers;
+                vmaxvq_f32(vmaxq_f32(vmaxq_f32(a, b), vmaxq_f32(c, d)))
+            }
+        }
+
+        #[inline(always)]
         fn smaller(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
             for vector in 0..4 {
                 // SAFETY: see above.
