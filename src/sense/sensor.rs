@@ -130,6 +130,10 @@ impl Sensor {
             timer(Stage::Classify, lap.turn());
         }
 
+        // With several threads faces that came at different times are soon read at the same one.
+        let meeting = (self.expression.threads() > 1)
+            .then(|| next_due(&self.people, captured))
+            .flatten();
         for (face, result) in faces.iter().zip(results) {
             let Some(person) = person(&mut self.people, face.track, &self.smoothing) else {
                 continue;
@@ -139,7 +143,7 @@ impl Sensor {
                     Ok((reading, quality)) => {
                         person.raw = Some(reading);
                         person.quality = quality;
-                        person.schedule(captured, self.pause);
+                        person.schedule(captured, self.pause, meeting);
                         let smoothed = person.smoother.update(captured, &reading, quality);
                         timer(Stage::Smooth, lap.turn());
                         if smoothed.label != person.label {
@@ -173,12 +177,22 @@ impl Sensor {
 }
 
 impl Person {
-    /// Sets the time of the next classification so that the mean rate is kept, however frames fall.
-    fn schedule(&mut self, now: Duration, pause: Duration) {
-        let next = self.due + pause;
+    /// Sets the time of the next classification so that the mean rate is kept, however frames fall; or, once, as
+    /// early as `meeting` where others are due before.
+    fn schedule(&mut self, now: Duration, pause: Duration, meeting: Option<Duration>) {
+        let next = meeting.unwrap_or(Duration::MAX).min(self.due + pause);
         // After a gap the rate is not made up for.
         self.due = if next > now { next } else { now + pause };
     }
+}
+
+/// When the first of those who are not due yet will be.
+fn next_due(people: &[Person], now: Duration) -> Option<Duration> {
+    people
+        .iter()
+        .map(|person| person.due)
+        .filter(|due| *due > now)
+        .min()
 }
 
 /// The person on this track, new where the track is; `None` if there is no room, which tracks never exceed.
