@@ -1,6 +1,6 @@
 //! The typed settings. default.toml beside this file documents each with unit and range.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -160,6 +160,16 @@ impl From<String> for Line {
             Ok(number) => Self::Number(number),
             Err(_) if text.is_empty() => Self::Unused,
             Err(_) => Self::Name(text),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unused => f.write_str("none"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => write!(f, "{name:?}"),
         }
     }
 }
