@@ -21,6 +21,7 @@ use affectd::{
     cmd::clip,
     config::{self, Override, Sources},
     error::{Exit, Failure},
+    health::Governor,
     model::Catalogue,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
@@ -138,8 +139,12 @@ impl Sink for Notes {
         self.health.fetch_add(1, Relaxed);
     }
 
-    fn private(&self) -> bool {
+    fn is_private(&self) -> bool {
         self.private.load(Relaxed)
+    }
+
+    fn privacy_reason(&self) -> Option<String> {
+        self.is_private().then(|| "asked to".to_owned())
     }
 }
 
@@ -171,9 +176,15 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
             clock: clock.clone(),
         }),
         sensor: sensor(),
+        fittings: None,
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
+        governor: Governor::new(config::Health {
+            hot_c: 120.0,
+            cool_c: 119.0,
+            dwell_s: 3600.0,
+        }),
         health_every: Duration::from_millis(300),
     };
     let result = pipeline::run(parts, &figures);
