@@ -58,6 +58,7 @@ impl PanelLoop {
             Switch::Off
         };
         sink.switch(&switch);
+        figures.hear_switch(clock.now());
         Self {
             panel: fittings.panel,
             debounce: fittings.switch.map(Debounce::new),
