@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/broker.rs"]
+#[allow(dead_code)]
 mod broker;
 #[path = "common/models.rs"]
 mod models;

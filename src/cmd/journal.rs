@@ -108,8 +108,18 @@ impl Visit for Entry {
             return;
         }
         // Capital letters, digits and underscores, and at most 64 of them.
-        let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        let name: String = PREFIX.chars().chain(field.name().chars().map(legal)).take(64).collect();
+        let legal = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        };
+        let name: String = PREFIX
+            .chars()
+            .chain(field.name().chars().map(legal))
+            .take(64)
+            .collect();
         self.put(&name, value);
     }
 
@@ -169,7 +179,10 @@ mod tests {
         let length = receiver.recv(&mut buffer).unwrap();
         let fields = parse(&buffer[..length]);
         let message = &fields["MESSAGE"];
-        assert!(message.starts_with("camera is unusable ") && message.contains("no such device"), "{message}");
+        assert!(
+            message.starts_with("camera is unusable ") && message.contains("no such device"),
+            "{message}"
+        );
         assert_eq!(fields["PRIORITY"], "4");
         assert_eq!(fields["SYSLOG_IDENTIFIER"], "affectd");
         assert!(fields["CODE_FILE"].ends_with("journal.rs"));

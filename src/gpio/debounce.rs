@@ -58,7 +58,7 @@ mod tests {
         // Thrown and released with a bouncing contact: one change each.
         assert_eq!(
             decisions(30, "......#.#.###.#..#......."),
-            "###...##############....."
+            "###...###############...."
         );
     }
 

@@ -114,10 +114,8 @@ impl Governor {
         let overloaded = self.overloaded.is_some() && since(self.overloaded) >= dwell;
         let strain = self.strain(board, overloaded);
         // A board that is neither hot nor cool stays where it is.
-        hold(
-            &mut self.relieved,
-            strain.is_none() && self.is_cool(board) && self.has_room(load),
-        );
+        let is_relieved = strain.is_none() && self.is_cool(board) && self.has_room(load);
+        hold(&mut self.relieved, is_relieved);
 
         let settled = self.changed.is_none() || since(self.changed) >= dwell;
         match strain {
