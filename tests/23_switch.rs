@@ -5,8 +5,8 @@
 #[path = "common/broker.rs"]
 #[allow(dead_code)]
 mod broker;
-#[path = "common/models.rs"]
-mod models;
+#[path = "common/sensor.rs"]
+mod sensor;
 
 use std::{
     sync::{
@@ -21,14 +21,11 @@ use affectd::{
     capture::{CaptureError, Frame, Opener, PixelFormat, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
-    config::{self, Override, Sources},
     error::Failure,
     gpio::{Fittings, GpioError, Panel},
     health::Governor,
-    model::Catalogue,
     pipeline::{self, Figures, Parts},
     publish::{Identity, Publisher},
-    sense::Sensor,
     shutdown::Shutdown,
 };
 use serde_json::Value;
@@ -123,26 +120,12 @@ struct Daemon {
     camera: Arc<AtomicBool>,
     shutdown: Shutdown,
     thread: JoinHandle<Result<(), Failure>>,
-    _models: tempfile::TempDir,
 }
 
 impl Daemon {
     fn start(broker: &Broker, switch: Result<bool, &'static str>) -> Self {
-        let folder = models::folder();
-        let model = Override {
-            option: "--set".into(),
-            key: "expression.model".into(),
-            value: models::TINY.into(),
-        };
-        let sources = Sources {
-            file: Some("/dev/null".into()),
-            environment: Vec::new(),
-            options: vec![model],
-        };
-        let settings = config::load(&sources).unwrap().settings;
-        let catalogue = Catalogue::open(folder.path()).unwrap();
-        let (sensor, manifest) = Sensor::open(&settings, &catalogue).unwrap();
-
+        let settings = sensor::settings();
+        let (sensor, manifest) = sensor::sensor();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let lines = Arc::new(Lines {
             switch: Mutex::new(switch),
@@ -190,7 +173,6 @@ impl Daemon {
             camera,
             shutdown,
             thread,
-            _models: folder,
         }
     }
 

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/models.rs"]
-mod models;
+#[path = "common/sensor.rs"]
+mod sensor;
 
 use std::{
     collections::VecDeque,
@@ -16,20 +16,15 @@ use std::{
 };
 
 use affectd::{
-    capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, Source, Stream},
+    capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
-    config::{self, Override, Sources},
+    config,
     error::{Exit, Failure},
-    health::{Governor, Stage},
-    model::Catalogue,
-    picture::Picture,
+    health::Governor,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
-    sense::{
-        Sensor,
-        face::{Event, Report},
-    },
+    sense::face::{Event, Report},
     shutdown::Shutdown,
 };
 
@@ -149,24 +144,6 @@ impl Sink for Notes {
     }
 }
 
-/// The shipped detectors with the tiny expression network.
-fn sensor() -> Sensor {
-    let folder = models::folder();
-    let model = Override {
-        option: "--set".into(),
-        key: "expression.model".into(),
-        value: models::TINY.into(),
-    };
-    let sources = Sources {
-        file: Some("/dev/null".into()),
-        environment: Vec::new(),
-        options: vec![model],
-    };
-    let settings = config::load(&sources).unwrap().settings;
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    Sensor::open(&settings, &catalogue).unwrap().0
-}
-
 /// Runs a script to its end.
 fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -176,7 +153,7 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
             acts: acts.iter().copied().collect(),
             clock: clock.clone(),
         }),
-        sensor: sensor(),
+        sensor: sensor::sensor().0,
         fittings: None,
         sink: notes.clone(),
         clock,
@@ -295,41 +272,4 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
         *notes.cameras.lock().unwrap(),
         [CameraStatus::Ok, CameraStatus::Disabled]
     );
-}
-
-#[test]
-fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
-    /// Frames, searches and classifications of the clip, at the part `kept` of the full rate.
-    fn work(kept: f32) -> [usize; 3] {
-        let mut sensor = sensor();
-        sensor.set_kept(kept);
-        let (mut decoder, mut picture) = (Decoder::default(), Picture::default());
-        let (mut frames, mut searches, mut readings) = (0, 0, 0);
-        for (number, bytes) in (0..).zip(clip::pictures()) {
-            let captured = Duration::from_millis(100 * number);
-            if !sensor.takes(captured) {
-                continue;
-            }
-            frames += 1;
-            decoder
-                .decode(&clip::frame(bytes, number, captured), &mut picture)
-                .unwrap();
-            let mut count = |stage, _| match stage {
-                Stage::Detect => searches += 1,
-                Stage::Classify => readings += 1,
-                _ => {}
-            };
-            sensor.sense(&picture, captured, &mut count).unwrap();
-        }
-        [frames, searches, readings]
-    }
-    let full = work(1.0);
-    assert_eq!(full[0], 130, "every frame");
-    let quarter = work(0.25);
-    // The clip has 10 frames a second, a quarter of the wished 15 are 3.75.
-    assert!((47..=50).contains(&quarter[0]), "{quarter:?}");
-    for (full, quarter) in full.into_iter().zip(quarter).skip(1) {
-        let part = quarter as f32 / full as f32;
-        assert!((0.15..0.4).contains(&part), "{full} and {quarter}");
-    }
 }
