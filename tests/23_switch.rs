@@ -228,6 +228,12 @@ fn a_thrown_switch_stops_sensing_and_no_command_brings_it_back() {
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
+    let told = watcher.messages();
+    let mut cameras = told.iter().filter(|message| message.topic == CAMERA);
+    assert!(
+        cameras.all(|message| !message.text().contains("is on")),
+        "a switch that settles was never on"
+    );
 
     daemon.throw(Ok(true));
     daemon.is_private(&broker, "the privacy switch is on");

@@ -95,17 +95,14 @@ impl PanelLoop {
         if now >= *due {
             let read = self.panel.is_private();
             let private = debounce.update(now, read.as_ref().ok().copied());
+            *due = now + if read.is_err() { RETRY } else { POLL };
             let switch = match read {
                 Err(error) => Switch::Unreadable(error.to_string()),
-                Ok(_) if private => Switch::On,
-                Ok(_) => Switch::Off,
+                Ok(true) => Switch::On,
+                // Not steady yet.
+                Ok(false) if private => last.clone(),
+                Ok(false) => Switch::Off,
             };
-            *due = now
-                + if matches!(switch, Switch::Unreadable(_)) {
-                    RETRY
-                } else {
-                    POLL
-                };
             log(last, &switch);
             *last = switch;
         }
