@@ -307,5 +307,8 @@ fn a_light_that_fails_is_no_reason_to_stop() {
     // It is tried again.
     daemon.lines.light_fails.store(false, SeqCst);
     daemon.senses(&watcher);
+    // Its chip was away and has forgotten it.
+    daemon.lines.lit.store(false, SeqCst);
+    until("the light is on again", || daemon.is_lit());
     daemon.stop();
 }

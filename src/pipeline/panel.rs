@@ -13,7 +13,7 @@ use crate::{
 /// How often the switch is read: a person who throws it should see the light go out at once.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Pause after a failure, in which a chip may come back.
+/// Pause after a failure, in which a chip may come back; also between two looks at a light that should be as it was.
 const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) struct PanelLoop {
@@ -27,7 +27,7 @@ pub(super) struct PanelLoop {
     stop: Shutdown,
     /// What the switch said last, and when to read it again.
     switch: (Switch, Duration),
-    /// What the light shows, as far as it is known, and when to try again.
+    /// What the light shows, as far as it is known, and when to set it again.
     light: (Light, Duration),
 }
 
@@ -114,11 +114,13 @@ impl PanelLoop {
     /// A light that fails is a pity, and no reason to stop.
     fn show(&mut self, now: Duration, lit: bool) {
         let (light, due) = self.light;
-        if !self.has_light || light == Light::Is(lit) || (light == Light::Failed && now < due) {
+        let is_news = matches!(light, Light::Is(shown) if shown != lit) || light == Light::Unknown;
+        if !self.has_light || (!is_news && now < due) {
             return;
         }
         self.light = match self.panel.light(lit) {
-            Ok(()) => (Light::Is(lit), now),
+            // It is set anew now and then: its chip may have been away.
+            Ok(()) => (Light::Is(lit), now + RETRY),
             Err(error) => {
                 if light != Light::Failed {
                     tracing::warn!(reason = %error, "the light cannot be set, trying again");
