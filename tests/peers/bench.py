@@ -8,6 +8,9 @@ The figures are medians and quartiles, over the rounds, of a turn's time divided
 many threads in the same round. A turn's time is that of its fastest run. Processor time, which other work on the
 machine touches least, is what the kernel counts for all threads of the process.
 
+With two threads ONNX Runtime and rten divide the work on one face. affectd, and tract as it comes, run one face in
+each thread, as the daemon does when it sees several; their time is that of a run divided by two.
+
 Where there are several ways to quantize, all are tried first and the fastest of those that keep near f32 is compared.
 """
 
