@@ -297,13 +297,7 @@ impl Session<'_> {
     fn for_good(&mut self, loss: &Loss) -> Option<PublishError> {
         let refusal = loss.refused_credentials()?;
         self.refusals += 1;
-        (!self.accepted || self.refusals >= REFUSALS).then(|| PublishError {
-            kind: PublishErrorKind::Refused,
-            reason: format!(
-                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
-                self.destination.address
-            ),
-        })
+        (!self.accepted || self.refusals >= REFUSALS).then(|| self.destination.refuses(refusal))
     }
 
     /// Logs a loss, once for each new reason, and prepares the next attempt.
