@@ -302,7 +302,10 @@ impl Session<'_> {
 
     /// Logs a loss, once for each new reason, and prepares the next attempt.
     fn lost(&mut self, loss: &Loss) {
-        let reason = loss.describe(self.destination);
+        let mut reason = loss.describe(self.destination);
+        if self.phase == Phase::Connecting {
+            reason += loss.question();
+        }
         let address = &self.destination.address;
         if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");

@@ -184,7 +184,11 @@ fn explain(error: ConnectionError, reached: &Reached, destination: &Destination)
             "{broker}: {address} takes the connection but does not answer within {seconds} s: is it a broker's port, \
              and is mqtt.tls right for it?"
         ),
-        Reached::Port(address) => format!("{broker}: {address}: {}", loss.describe(destination)),
+        Reached::Port(address) => format!(
+            "{broker}: {address}: {}{}",
+            loss.describe(destination),
+            loss.question()
+        ),
     };
     PublishError {
         kind: PublishErrorKind::Unreachable,

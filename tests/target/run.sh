@@ -117,7 +117,8 @@ joined() { paste -s -d, "$1" 2> /dev/null || tr '\n' ',' < "$1" | sed 's/,$//'; 
 
 version=$("$program" --version) || fail "$program does not run on this machine"
 affectd check --print > "$work/settings" 2> "$work/error" || fail "$(reason)"
-say "$version on $(tr -d '\000' < /proc/device-tree/model 2> /dev/null || uname -m)"
+# shellcheck disable=SC2002  # the shell would report a missing file itself
+say "$version on $(cat /proc/device-tree/model 2> /dev/null | tr -d '\000') $(uname -m)"
 
 # Every model by itself: proof and time. A damaged one makes the rest worthless.
 affectd model verify > "$work/models" 2> "$work/error" || fail "$(reason)"
@@ -133,16 +134,14 @@ if affectd bench --help | grep -q -e '--threads'; then
 fi
 : > "$work/bench"
 : > "$work/bench.names"
-measure() { # NAME THREADS [OPTION...]
-	name=$1 count=$2
+measure() { # WHAT THREADS [OPTION...]
+	what="$1${2:+, threads: $2}"
+	count=$2
 	shift 2
-	if affectd "$@" bench ${count:+--threads "$count"} --seconds "$seconds" --json > "$work/line" 2> "$work/error"; then
-		cat "$work/line" >> "$work/bench"
-		echo "$name${count:+, $count threads}" >> "$work/bench.names"
-		say "measured: $name${count:+, $count threads}"
-	else
-		return 1
-	fi
+	affectd "$@" bench ${count:+--threads "$count"} --seconds "$seconds" --json > "$work/line" 2> "$work/error" || return 1
+	cat "$work/line" >> "$work/bench"
+	echo "$what" >> "$work/bench.names"
+	say "measured: $what"
 }
 for count in ${threads:-''}; do
 	measure "the configured models" "$count" || fail "$(reason)"
@@ -220,9 +219,10 @@ cat > "$work/awk" <<- 'END'
 			text = substr(text, at + length(keys[i]) + 3)
 		}
 		if (text ~ /^"/) { text = substr(text, 2); sub(/".*/, "", text) } else sub(/[],}].*/, "", text)
-		return text
+		return text == "null" ? "" : text
 	}
-	function ms(text, path,    value) { value = get(text, path); return value == "" || value == "null" ? "-" : sprintf("%.1f", value) }
+	function or_dash(value) { return value == "" ? "-" : value }
+	function ms(text, path,    value) { value = get(text, path); return value == "" ? "-" : sprintf("%.1f", value) }
 	# A row for each pixel format of a line of `bench --json`.
 	function rows(name, line,    runs, count, i, run) {
 		count = split(line, runs, "\"format\":\"")
@@ -234,7 +234,7 @@ cat > "$work/awk" <<- 'END'
 		}
 	}
 	function verdicts(name, line,    parts, count, i) {
-		count = split(line, parts, "{\"allowed\":")
+		count = split(line, parts, /[{]"allowed":/)
 		for (i = 2; i <= count; i++) {
 			parts[i] = "\"allowed\":" parts[i]
 			printf "| %s | %s | %.2f | %.2f | %s |\n", name, get(parts[i], "figure"), get(parts[i], "found"), get(parts[i], "allowed"), \
@@ -247,17 +247,20 @@ table() { # FUNCTION NAMES LINES
 }
 first=$(head -n 1 "$work/bench")
 value() { printf '%s\n' "$1" | awk -v path="$2" "$(cat "$work/awk")"' { print get($0, path) }'; }
+known() { # PATH
+	known=$(value "$first" "$1")
+	echo "${known:-unknown}"
+}
 {
-	model=$(value "$first" "machine model")
-	echo "# affectd on ${model:-an unknown machine}"
+	echo "# affectd on $(known "machine model")"
 	echo
 	echo "$time, $version, program SHA-256 $(printf %.12s "$sum")"
 	echo
-	echo "- System: ${os:-unknown}, kernel $(value "$first" "machine kernel"), $(value "$first" "machine arch")," \
-		"$(value "$first" "machine cores") cores, ${memory:-?} bytes of memory"
-	echo "- Governor: $(value "$first" "machine governor"); temperature after the first measurement" \
-		"$(value "$first" temperature_c) °C, throttle bits $(value "$first" throttled)"
-	echo "- Budgets: $missed was missed"
+	echo "- System: ${os:-unknown}, kernel $(known "machine kernel"), $(known "machine arch")," \
+		"$(known "machine cores") cores, ${memory:-?} bytes of memory"
+	echo "- Governor: $(known "machine governor"); after the first measurement $(known "board temperature_c") °C," \
+		"throttle bits $(known "board throttled")"
+	case $missed in no) echo "- No budget was missed" ;; *) echo "- Missed: $missed" ;; esac
 	echo
 	echo "## Models by themselves"
 	echo
@@ -280,7 +283,7 @@ value() { printf '%s\n' "$1" | awk -v path="$2" "$(cat "$work/awk")"' { print ge
 		echo "$(value "$line" camera): $(value "$line" frames) frames with $(value "$line" faces) faces in $(value "$line" seconds) s; from capture to" \
 			"report p50 $(value "$line" "total p50_ms") ms, p95 $(value "$line" "total p95_ms") ms"
 		echo
-		if [ "$(value "$line" subscriber)" = null ]; then
+		if [ -z "$(value "$line" subscriber)" ]; then
 			echo "No broker: $(cat "$work/no-broker" 2> /dev/null || echo "mqtt.host is empty")"
 		else
 			echo "At a subscriber: $(value "$line" "subscriber messages") messages, p50 $(value "$line" "subscriber p50_ms") ms," \
@@ -303,7 +306,7 @@ value() { printf '%s\n' "$1" | awk -v path="$2" "$(cat "$work/awk")"' { print ge
 				name = get(run[i], "format"); course = run[i]; sub(/\].*/, "", course)
 				count = split(course, sample, "{")
 				for (j = 2; j <= count; j++) printf "| %s | %.0f | %.1f | %s | %s | %s |\n", name, get(sample[j], "seconds"), \
-					get(sample[j], "fps"), get(sample[j], "temperature_c"), get(sample[j], "throttled"), get(sample[j], "clock_mhz")
+					get(sample[j], "fps"), or_dash(get(sample[j], "temperature_c")), or_dash(get(sample[j], "throttled")), or_dash(get(sample[j], "clock_mhz"))
 			}
 		}' "$work/soak"
 	else
@@ -319,7 +322,7 @@ value() { printf '%s\n' "$1" | awk -v path="$2" "$(cat "$work/awk")"' { print ge
 		echo "| --- | --- | --- | --- | --- |"
 		table verdicts "$work/bench.names" "$work/bench"
 		for part in latency soak; do
-			[ -s "$work/$part" ] && awk "$(cat "$work/awk")"" { verdicts(\"$part\", \$0) }" "$work/$part"
+			[ ! -s "$work/$part" ] || awk "$(cat "$work/awk")"" { verdicts(\"$part\", \$0) }" "$work/$part"
 		done
 	else
 		echo "None: $(value "$first" no_budget)"
