@@ -13,9 +13,9 @@ DENY := $(TOOLS)/bin/cargo-deny
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests talk to a real mosquitto.
+# bindgen (v4l) needs libclang; the tests talk to a real mosquitto, and to a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto
+TEST_PACKAGES := mosquitto busybox
 
 .PHONY: help
 help: ## list the targets

@@ -51,6 +51,16 @@ for unit in affectd.service affectd@.service; do
 	tail -n 1 "$work/exposure"
 done
 
+step "units for CSI cameras"
+examples=$work/later/usr/share/doc/affectd/examples
+cp "$examples/pi-csi.conf" "$units/affectd.service.d/"
+# Neither Argus nor GStreamer is installed here.
+sed -e 's,^ExecStart=/usr/bin/gst-launch-1.0,ExecStart=/usr/bin/true,' -e '/nvargus-daemon/d' "$examples/jetson-csi.service" > "$units/jetson-csi.service"
+said=$(cd "$units" && systemd-analyze verify --man=no ./affectd.service ./jetson-csi.service 2>&1) || fail "$said"
+[ -z "$said" ] || fail "$said"
+(cd "$units" && systemd-analyze security --no-pager --offline=true --threshold=15 ./affectd.service) > "$work/exposure" ||
+	fail "with pi-csi.conf: $(tail -n 1 "$work/exposure")"
+
 step "a Debian root"
 mmdebstrap --quiet --variant=minbase --include=init-system-helpers bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 cp "$package" "$root/tmp/affectd.deb"

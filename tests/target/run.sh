@@ -193,7 +193,7 @@ os=$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2> 
 memory=$(awk '/^MemTotal:/ { print $2 * 1024 }' /proc/meminfo)
 sum=$(sha256sum "$program" 2> /dev/null | cut -d ' ' -f 1)
 time=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-missed='no'
+missed=none
 if cat "$work"/bench "$work"/latency "$work"/soak 2> /dev/null | grep -q '"met":false'; then
 	missed='an estimate'
 	if cat "$work"/bench "$work"/latency "$work"/soak 2> /dev/null | grep '"met":false' | grep -q '"source":"measured"'; then
@@ -251,6 +251,8 @@ known() { # PATH
 	known=$(value "$first" "$1")
 	echo "${known:-unknown}"
 }
+# With one decimal, of the camera's line.
+ms() { printf '%s\n' "$line" | awk -v path="$1" "$(cat "$work/awk")"' { print ms($0, path) }'; }
 {
 	echo "# affectd on $(known "machine model")"
 	echo
@@ -260,7 +262,7 @@ known() { # PATH
 		"$(known "machine cores") cores, ${memory:-?} bytes of memory"
 	echo "- Governor: $(known "machine governor"); after the first measurement $(known "board temperature_c") °C," \
 		"throttle bits $(known "board throttled")"
-	case $missed in no) echo "- No budget was missed" ;; *) echo "- Missed: $missed" ;; esac
+	echo "- Missed budgets: $missed"
 	echo
 	echo "## Models by themselves"
 	echo
@@ -280,14 +282,14 @@ known() { # PATH
 	case $line in
 	'{"skipped"'*) echo "Skipped: $(value "$line" skipped)" ;;
 	*)
-		echo "$(value "$line" camera): $(value "$line" frames) frames with $(value "$line" faces) faces in $(value "$line" seconds) s; from capture to" \
-			"report p50 $(value "$line" "total p50_ms") ms, p95 $(value "$line" "total p95_ms") ms"
+		echo "$(value "$line" camera): $(value "$line" frames) frames with $(value "$line" faces) faces in $(ms seconds) s; from capture to" \
+			"report p50 $(ms "total p50_ms") ms, p95 $(ms "total p95_ms") ms"
 		echo
 		if [ -z "$(value "$line" subscriber)" ]; then
 			echo "No broker: $(cat "$work/no-broker" 2> /dev/null || echo "mqtt.host is empty")"
 		else
-			echo "At a subscriber: $(value "$line" "subscriber messages") messages, p50 $(value "$line" "subscriber p50_ms") ms," \
-				"p95 $(value "$line" "subscriber p95_ms") ms, at most $(value "$line" "subscriber max_ms") ms, $(value "$line" "subscriber lost") lost"
+			echo "At a subscriber: $(value "$line" "subscriber messages") messages, p50 $(ms "subscriber p50_ms") ms," \
+				"p95 $(ms "subscriber p95_ms") ms, at most $(ms "subscriber max_ms") ms, $(value "$line" "subscriber lost") lost"
 		fi
 		;;
 	esac
