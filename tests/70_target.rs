@@ -159,10 +159,10 @@ fn a_board_reports_over_ssh() {
     let (json, text) = report(out.path());
     assert_whole(&json, &text);
     assert!(
-        json["latency"]["subscriber"]["messages"].as_u64().unwrap() >= 2,
+        json["latency"]["subscriber"]["messages"].as_u64().unwrap() >= 1,
         "{json}"
     );
-    assert!(json["latency"]["frames"].as_u64().unwrap() >= 5, "{json}");
+    assert!(json["latency"]["frames"].as_u64().unwrap() >= 1, "{json}");
     assert!(text.contains("At a subscriber: "), "{text}");
     // Nothing stays on the board.
     let left: Vec<_> = fs::read_dir(board.folder.path())
