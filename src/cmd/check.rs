@@ -12,8 +12,9 @@ use clap::Args;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, DEFAULT_TOML, Loaded, Settings},
+    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure},
+    gpio::{self, GpioError},
     model::Catalogue,
     picture::Picture,
     publish,
@@ -23,8 +24,8 @@ use crate::{
 /// Checks what `run` needs and says what it finds
 ///
 /// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// and connects to the broker, where it publishes nothing. A line for each; all are checked, also when one fails, and the
-/// exit code is that of the first failure.
+/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
+/// one fails, and the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
@@ -59,6 +60,7 @@ pub fn check(
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
+    findings.add("panel", panel(&settings.gpio))?;
     findings.add("broker", broker(settings))?;
     match findings.failed {
         None => Ok(()),
@@ -158,6 +160,28 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
         ))
     };
     frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+}
+
+/// Reads the switch and puts the light out, where there are any.
+fn panel(settings: &Gpio) -> Result<String, Failure> {
+    let Some(mut fittings) = gpio::fittings(settings) else {
+        return Ok("no light and no switch".to_owned());
+    };
+    let mut look = || {
+        let switch = match fittings.switch {
+            None => "no switch",
+            Some(_) if fittings.panel.is_private()? => "the switch is on: nothing would be sensed",
+            Some(_) => "the switch is off",
+        };
+        let light = if fittings.light {
+            fittings.panel.light(false)?;
+            "the light can be set"
+        } else {
+            "no light"
+        };
+        Ok(format!("{switch}; {light}"))
+    };
+    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
 
 /// Connects to the broker.

@@ -20,9 +20,11 @@ use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
-    health::{Board, Machine, Stage, Summary},
+    gpio,
+    health::{Board, Governor, Machine, Stage, Summary},
     model::Manifest,
     pipeline::{self, Figures, Parts, Sink},
+    privacy::{Privacy, Switch},
     publish::{
         self, Heard, Listener, Publisher,
         payload::{CameraStatus, HealthPayload},
@@ -93,6 +95,7 @@ fn measure(
     let sink = Arc::new(Watched {
         publisher,
         camera: Mutex::default(),
+        privacy: Mutex::default(),
     });
     let figures = Arc::new(Figures::new());
     end_after(Duration::from_secs_f32(seconds), shutdown.clone())?;
@@ -100,9 +103,11 @@ fn measure(
     let parts = Parts {
         opener,
         sensor,
+        fittings: gpio::fittings(&settings.gpio),
         sink: sink.clone(),
         clock: clock.clone(),
         shutdown,
+        governor: Governor::new(settings.health),
         health_every: Duration::from_secs_f32(mqtt.health_s),
     };
     let result = pipeline::run(parts, &figures);
@@ -151,6 +156,17 @@ fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
 struct Watched {
     publisher: Option<Publisher>,
     camera: Mutex<String>,
+    /// The switch on the device holds without a broker too.
+    privacy: Mutex<Privacy>,
+}
+
+impl Watched {
+    fn privacy(&self) -> Privacy {
+        self.privacy
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 impl Sink for Watched {
@@ -173,8 +189,22 @@ impl Sink for Watched {
         }
     }
 
-    fn private(&self) -> bool {
-        self.publisher.as_ref().is_some_and(Publisher::privacy)
+    fn switch(&self, switch: &Switch) {
+        self.privacy.lock().unwrap_or_else(PoisonError::into_inner).switch = switch.clone();
+        if let Some(publisher) = &self.publisher {
+            publisher.switch(switch);
+        }
+    }
+
+    fn is_private(&self) -> bool {
+        self.privacy().is_on() || self.publisher.as_ref().is_some_and(Publisher::is_private)
+    }
+
+    fn privacy_reason(&self) -> Option<String> {
+        match &self.publisher {
+            Some(publisher) => publisher.privacy_reason(),
+            None => self.privacy().reason(),
+        }
     }
 
     fn failure(&self) -> Option<Failure> {

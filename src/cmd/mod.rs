@@ -7,6 +7,7 @@ pub mod check;
 pub mod clip;
 mod course;
 pub mod demo;
+mod journal;
 pub mod latency;
 mod logging;
 pub mod model;
@@ -287,8 +288,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 /// Says why the process ends, on standard error.
 pub fn report(failure: &Failure) {
     let priority = match Destination::of_stderr() {
-        Destination::Journal => logging::priority(tracing::Level::ERROR),
-        Destination::Terminal | Destination::Other => "",
+        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
+        Destination::Terminal | Destination::Other => String::new(),
     };
     let mut stderr = io::stderr().lock();
     for line in format!("affectd: {failure}").lines() {
