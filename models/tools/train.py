@@ -15,16 +15,19 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+import device
 import ferplus
 import metrics
 import model
 import runner
+import unpack
 from augment import Augment
 from ema import Average
 from muon import Muon
 
 SAVE_SECONDS = 180
 PART = 64  # faces whose activations are alive at once: more fall out of the caches
+MEASURED = 2000  # faces that give a packed model its batch norms back
 
 
 def main():
@@ -43,10 +46,10 @@ def main():
     run = Run(config, args.out)
     if (args.out / "last.pt").exists():
         run.resume()
-    elif args.init:
-        run.start_from(args.init)
     faces = ferplus.load(args.data, "train")
     faces, _ = ferplus.split_holdout(faces, config["data"]["holdout"])
+    if args.init and not (args.out / "last.pt").exists():
+        run.start_from(args.init, faces)
     run.train(faces, ferplus.load(args.data, "valid"))
 
 
@@ -60,6 +63,7 @@ class Run:
         self.average = Average(self.net, config["train"]["ema"])
         self.optimizers = optimizers(self.net, config["train"])
         self.augment = Augment(config["augment"])
+        self.bf16 = device.has_bf16(torch.device("cpu"))
         self.step, self.seconds, self.best = 0, 0.0, 0.0
 
     def train(self, faces, valid):
@@ -121,7 +125,7 @@ class Run:
 
     def loss(self, x, target, va):
         """Cross-entropy with the votes plus the square error of valence and arousal."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
             y = self.net(x)
         y = y.float()
         categories = F.cross_entropy(y[:, : target.shape[1]], target)
@@ -133,7 +137,7 @@ class Run:
 
     def validate(self, valid, epoch):
         """Print the averaged network's figures and keep it if it is the best so far."""
-        outputs = runner.predict(self.average.net, valid.images, self.config, autocast=True)
+        outputs = runner.predict(self.average.net, valid.images, self.config, autocast=self.bf16)
         figures = metrics.summary(outputs, valid)
         text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "n")
         print(f"epoch {epoch}  step {self.step}  minutes {self.seconds / 60:.1f}  {text}", flush=True)
@@ -169,9 +173,13 @@ class Run:
         torch.set_rng_state(state["random"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
 
-    def start_from(self, checkpoint):
-        """Take over another run's averaged weights."""
-        weights = torch.load(checkpoint, weights_only=True)["average"]
+    def start_from(self, path, faces):
+        """Take over the averaged weights of another run's checkpoint, or those of a packed model."""
+        if path.suffix == ".onnx":
+            some = faces.images[:: max(1, len(faces) // MEASURED)]
+            weights = unpack.load(path, self.config, some).state_dict()
+        else:
+            weights = torch.load(path, weights_only=True)["average"]
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
 
