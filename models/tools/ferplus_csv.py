@@ -1,6 +1,8 @@
 """Write a split's faces as PNG files and a CSV path,category,valence,arousal beside them.
 
     python models/tools/ferplus_csv.py --data DIR --split valid --out DIR
+
+A split NAME is what lies in ferplus_NAME.npz and ferplus_NAME_*.webp.
 """
 
 import argparse
@@ -17,7 +19,7 @@ def main():
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", choices=["train", "valid"], default="valid")
+    parser.add_argument("--split", default="valid")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
