@@ -144,13 +144,13 @@ class Training(WithFaces):
         self.run_of("teacher")
         teacher = checkpoint.load(self.folder / "teacher" / "best.pt")
         config = copy.deepcopy(CONFIG)
-        config["model"] |= {"size": 36, "channels": [16], "depths": [1]}
+        config["model"] |= {"size": 48, "channels": [16], "depths": [1]}
         config["teacher"] = {"weight": 0.5}
         run, text = self.run_of("student", config, teacher=teacher)
         self.assertIn("accuracy", text)
         target, va = torch.zeros(2, 8), torch.zeros(2, 2)
         target[:, 0] = 1
-        advised, _ = run.teacher.advise(torch.zeros(2, 1, 36, 36), target, va)
+        advised, _ = run.teacher.advise(torch.zeros(2, 1, 48, 48), target, va)
         torch.testing.assert_close(advised.sum(1), torch.ones(2))
         self.assertTrue((advised[:, 0] > 0.5).all() and (advised[:, 1:] > 0).all())
 
@@ -192,17 +192,20 @@ class Packing(WithFaces):
 
         valid = ferplus.load(self.folder, "valid").images
         unpacked = unpack.load(path, config, valid)
-        packed = runner.predict_onnx(onnxruntime.InferenceSession(path), valid, config)
-        np.testing.assert_allclose(runner.predict(unpacked, valid, config), packed, atol=2e-3)
+        # Optimised, ONNX Runtime would round activations as well.
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        packed = runner.predict_onnx(onnxruntime.InferenceSession(path, options), valid, config)
+        np.testing.assert_allclose(runner.predict(unpacked, valid, config), packed, atol=1e-4)
         # Every batch norm sees what it expects.
         for module in unpacked.modules():
             if isinstance(module, torch.nn.Conv2d) and module.bias is None:
-                size = module.weight.square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
+                size = module.weight.detach().square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
                 self.assertAlmostEqual(float(size), 1.0, places=3)
 
         run = train.Run(config, self.folder / "run", CPU)
         run.start_from(path, ferplus.load(self.folder, "train"))
-        np.testing.assert_allclose(runner.predict(run.average.net, valid, config), packed, atol=5e-2)
+        np.testing.assert_allclose(runner.predict(run.average.net, valid, config), packed, atol=1e-3)
 
 
 class Splits(WithFaces):
