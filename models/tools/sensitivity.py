@@ -14,6 +14,7 @@ stands what all layers together cost in accuracy.
 import argparse
 import re
 import tomllib
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ import unpack
 
 COLUMNS = ["expand", "squeeze", "project", "shortcut", "qkv", "merge", "mlp.1", "mlp.3"]
 PLACE = re.compile(r"layers\.(\d+)\.(?:convolutions|window|grid)\.(expand|squeeze|project|shortcut|qkv|merge|mlp\.[13])")
+TABLES = ["dynamic", "mse", "weights"]
 BATCH = 100
 KEPT = 20_000  # activations of a layer and face that calibrate
 
@@ -43,6 +45,7 @@ def main():
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES, help="default: all that the file allows")
     parser.add_argument("--faces", type=int, default=60, help="validation faces for the tables")
     parser.add_argument("--all-faces", type=int, help="validation faces for all layers at once; default: every one")
     parser.add_argument("--calibration", type=int, default=64, help="training faces that fix the ranges")
@@ -60,23 +63,26 @@ def main():
         "mse": lambda name: partial(change_input, partial(fixed, *ranges["mse"][name])),
     }
     some = faces(valid, args.faces, config)
-    for mode in ("dynamic", "mse"):
-        table(mode, net, layers, some, changes[mode])
-    if not any(node.op_type == "DequantizeLinear" for node in onnx.load(args.model).graph.node):
-        weights_table(net, layers, some)
+    rounded = any(node.op_type == "DequantizeLinear" for node in onnx.load(args.model).graph.node)
+    for mode in args.tables:
+        if mode != "weights":
+            print_table(f"activations, {mode}", layers, net, some, partial(inputs_changed, layers, changes[mode]))
+        elif not rounded:
+            print_table("weights", layers, net, some, partial(weights_rounded, layers))
 
     if args.all_faces:
         valid = valid.take(spread(valid, args.all_faces))
-    print(f"\nall layers at once, {len(valid)} faces:\n\n| activations | accuracy | RMS of the logits' change | VA RMSE |")
+    print(f"\nall layers at once, {len(valid)} faces:\n\n| | accuracy | RMS of the logits' change | VA RMSE |")
     print("| --- | --- | --- | --- |")
     everything = faces(valid, len(valid), config)
     exact = predict(net, everything)
     summary("f32", exact, exact, valid)
     for mode, change in changes.items():
-        hooks = [layer.register_forward_pre_hook(change(name)) for name, layer in layers.items()]
-        summary(mode, predict(net, everything), exact, valid)
-        for hook in hooks:
-            hook.remove()
+        with inputs_changed(layers, change, layers):
+            summary(f"activations, {mode}", predict(net, everything), exact, valid)
+    if not rounded:
+        with weights_rounded(layers, layers):
+            summary("weights", predict(net, everything), exact, valid)
 
 
 def plain(path, config):
@@ -167,45 +173,38 @@ def rms(a, b):
     return float((a - b)[:, :logits].square().mean().sqrt())
 
 
-def table(mode, net, layers, x, change):
-    """Print a table of what quantizing the inputs of each group costs."""
-    exact = predict(net, x)
-
-    def cost(names):
-        hooks = [layers[name].register_forward_pre_hook(change(name)) for name in names]
-        found = rms(predict(net, x), exact)
-        for hook in hooks:
-            hook.remove()
-        return found
-
-    print_table(f"activations, {mode}", layers, cost)
+@contextmanager
+def inputs_changed(layers, change, names):
+    """What the layers of these names read is quantized meanwhile."""
+    hooks = [layers[name].register_forward_pre_hook(change(name)) for name in names]
+    yield
+    for hook in hooks:
+        hook.remove()
 
 
-def weights_table(net, layers, x):
-    """Print a table of what rounding the weights of each group costs."""
-    exact = predict(net, x)
-
-    @torch.no_grad()
-    def cost(names):
-        kept = {name: layers[name].weight.clone() for name in names}
-        for name in names:
-            values, scale = quantize.symmetric(kept[name].numpy(), 0)
-            shape = (-1, *[1] * (values.ndim - 1))
-            layers[name].weight.copy_(torch.tensor(values * scale.reshape(shape)))
-        found = rms(predict(net, x), exact)
-        for name in names:
-            layers[name].weight.copy_(kept[name])
-        return found
-
-    print_table("weights", layers, cost)
+@contextmanager
+def weights_rounded(layers, names):
+    """The weights of the layers of these names are int8 meanwhile."""
+    kept = {name: layers[name].weight.detach().clone() for name in names}
+    with torch.no_grad():
+        for name, weight in kept.items():
+            values, scale = quantize.symmetric(weight.numpy(), 0)
+            layers[name].weight.copy_(torch.tensor(values * scale.reshape(-1, *[1] * (values.ndim - 1))))
+    yield
+    with torch.no_grad():
+        for name, weight in kept.items():
+            layers[name].weight.copy_(weight)
 
 
-def print_table(title, layers, cost):
-    """One row a MaxViT layer, one column a kind of product."""
+def print_table(title, layers, net, x, changed):
+    """One row a MaxViT layer, one column a kind of product: how far the logits of `x` move."""
     groups = {}
     for name in layers:
         groups.setdefault(group(name), []).append(name)
-    costs = {place: cost(names) for place, names in tqdm(groups.items(), title, mininterval=10)}
+    exact, costs = predict(net, x), {}
+    for place, names in tqdm(groups.items(), title, mininterval=10):
+        with changed(names):
+            costs[place] = rms(predict(net, x), exact)
     print(f"\n{title}: change of the logits, RMS, in thousandths\n\n| layer | {' | '.join(COLUMNS)} |")
     print("| --- " * (len(COLUMNS) + 1) + "|")
     for row in dict.fromkeys(row for row, _ in groups):
