@@ -154,7 +154,7 @@ enum Model {
         name: String,
         /// CSV file of pictures
         csv: PathBuf,
-        /// Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n
+        /// Prints one JSON object: accuracy, macro_f1, ece, ece_unscaled, va_rmse, va_ccc, n and categories
         #[arg(long)]
         json: bool,
     },

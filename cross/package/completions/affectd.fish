@@ -122,7 +122,7 @@ warn\t'And what goes wrong'
 info\t'And what changes'
 debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n'
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object: accuracy, macro_f1, ece, ece_unscaled, va_rmse, va_ccc, n and categories'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
