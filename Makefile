@@ -102,6 +102,32 @@ test-arm64: build cross-arm64 ## the arm64 program under emulation, as three pro
 	@$(call install,qemu-user python3)
 	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
 
+# --- emulated boards ---
+
+UML := $(CACHE)/uml
+UML_RECIPE := tests/board/uml
+UML_KERNEL := $(UML)/linux-$(shell cat $(UML_RECIPE)/kernel.* | sha256sum | cut -c 1-12)
+UML_ROOT := $(UML)/root-$(shell find $(UML_RECIPE)/root.sh $(UML_RECIPE)/root -type f | sort | xargs cat | sha256sum | cut -c 1-12).img
+UML_KERNEL_PACKAGES := linux-source-6.12 build-essential flex bison bc xz-utils
+UML_ROOT_PACKAGES := mmdebstrap e2fsprogs systemd
+
+.PHONY: test-board
+test-board: test-uml ## the package on emulated boards
+
+.PHONY: test-uml
+test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## a board with camera, switch, systemd and broker in User-Mode Linux: every fault a scenario
+	@$(call install,e2fsprogs util-linux systemd)
+	cargo test --release --test uml -- $(UML_KERNEL) $(UML_ROOT) \
+		"$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
+
+$(UML_KERNEL):
+	@$(call install,$(UML_KERNEL_PACKAGES))
+	$(UML_RECIPE)/kernel.sh /usr/src/linux-source-6.12.tar.xz $@
+
+$(UML_ROOT):
+	@$(call install,$(UML_ROOT_PACKAGES))
+	$(SUDO) $(UML_RECIPE)/root.sh $@
+
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test 60_manual

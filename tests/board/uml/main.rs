@@ -1,0 +1,79 @@
+//! A whole board in User-Mode Linux: the daemon from its package as the hardened unit that it is, with systemd, a broker, a camera that
+//! shows what it is given, and pins. Every fault is a numbered scenario, and what counts is what a subscriber on the board saw.
+//!
+//! `make test-uml` makes what it needs and runs it. The scenarios share one installation and follow one another, as in a board's life;
+//! each leaves the board with a face before a running camera.
+#![allow(clippy::unwrap_used)]
+
+mod board;
+mod machine;
+mod messages;
+mod picture;
+mod scenarios {
+    pub mod broker;
+    pub mod camera;
+    pub mod power;
+    pub mod service;
+}
+mod shell;
+
+use std::{
+    env, fs,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    process::ExitCode,
+    time::Instant,
+};
+
+use board::Board;
+use machine::Parts;
+use scenarios::{broker, camera, power, service};
+use tempfile::TempDir;
+
+type Scenario = fn(&mut Board);
+
+/// In the order in which they happen.
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("installed from its package, it is hardened as told", service::is_installed_and_hardened),
+    ("a face before the camera is found again in the state", camera::a_face_is_told),
+    ("a camera is unplugged and plugged in again", camera::unplugged_and_plugged_in),
+    ("a camera that delivers nothing is stalled", camera::stalled),
+    ("a camera that is frozen starves no watchdog", camera::frozen),
+    ("another program takes the camera", camera::taken),
+    ("a camera that does not offer the format ends it with 74", camera::format_refused),
+    ("a wrong configuration ends it with 78, for good", service::wrong_configuration),
+    ("a wedged pipeline is restarted by the watchdog", service::wedged),
+    ("it is killed, and comes back", service::killed),
+    ("the broker is away for a while", broker::away),
+    ("it is stopped", service::stopped),
+    ("the power is cut; back on a root that cannot be written", power::cut),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [kernel, root, package] = &arguments[..] else {
+        eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` makes all three");
+        return ExitCode::from(64);
+    };
+    let started = Instant::now();
+    let folder = TempDir::new().unwrap();
+    let parts = Parts::prepare(Path::new(kernel), Path::new(root), folder.path());
+    let console = parts.console();
+    let mut board = Board::new(parts, Path::new(package));
+    println!("      the board is up, {:.1} s", started.elapsed().as_secs_f32());
+    for (number, (name, scenario)) in (1..).zip(SCENARIOS) {
+        let begin = Instant::now();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| scenario(&mut board)));
+        let seconds = begin.elapsed().as_secs_f32();
+        if result.is_err() {
+            // Those that follow would begin where this one broke off.
+            println!("FAILED {number:2}  {name}, {seconds:.1} s");
+            let console = fs::read_to_string(console).unwrap_or_default();
+            println!("--- console\n{console}\n{}", board.describe());
+            return ExitCode::FAILURE;
+        }
+        println!("ok {number:2}  {name}, {seconds:.1} s");
+    }
+    println!("{} scenarios, {:.0} s", SCENARIOS.len(), started.elapsed().as_secs_f32());
+    ExitCode::SUCCESS
+}
