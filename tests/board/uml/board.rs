@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    machine::{Machine, Parts},
+    machine::{Machine, Parts, SLOWNESS},
     messages::{Message, Messages},
     picture,
 };
@@ -43,10 +44,14 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with a disk that can be written, as for an installation, and the package in /host.
+    /// A board with a disk that can be written, as for an installation, and the package and the one after it in /host.
     pub fn new(parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
+        let later = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
+            .args([package, &host.join("later.deb")])
+            .status();
+        assert!(later.unwrap().success(), "the next package");
         fs::write(host.join("affectd.toml"), CONFIG).unwrap();
         fs::write(host.join("pauses.conf"), PAUSES).unwrap();
         for portrait in ["astronaut", "grace_hopper"] {
@@ -88,7 +93,8 @@ impl Board {
             v4l2-ctl -d 0 --set-fmt-video width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 1 --set-fmt-video-out width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 0 --set-ctrl osd_text_mode=2
-            v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2",
+            # Linux 6.12, and before it.
+            v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2 2> /dev/null || v4l2-ctl -d 0 --set-ctrl loop_video=1",
         );
         self.show(&self.subject.clone());
         self.run("ln -sfn video0 /dev/camera");
@@ -159,7 +165,7 @@ impl Board {
 
     /// Waits for something on the board that no message tells of.
     pub fn until(&mut self, what: &str, script: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(30) * SLOWNESS;
         let machine = self.machine.as_mut().unwrap();
         while machine.shell.try_run(script).0 != 0 {
             assert!(Instant::now() < deadline, "waited in vain: {what}");

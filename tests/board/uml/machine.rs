@@ -9,6 +9,9 @@ use std::{
 
 use crate::shell::Shell;
 
+/// How much longer than here everything may take; other machines have other figures.
+pub const SLOWNESS: u32 = 1;
+
 /// From power on to a shell; some ten times what it takes.
 const BOOT: Duration = Duration::from_secs(120);
 

@@ -9,8 +9,10 @@ use std::{
 
 use serde_json::Value;
 
+use crate::machine::SLOWNESS;
+
 /// Waits for a message end after this time. Restarts load the networks anew, on an emulated processor.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(45 * SLOWNESS as u64);
 
 /// A message as the broker handed it on.
 #[derive(Debug, Clone)]
