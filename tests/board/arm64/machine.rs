@@ -57,21 +57,53 @@ impl Machine {
         let mut process = Command::new("setpriv")
             // It must not outlive the test, however that ends.
             .args(["--pdeathsig", "KILL", "--"])
-            .args(["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"])
-            .args(["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"])
+            .args([
+                "qemu-system-aarch64",
+                "-machine",
+                "virt",
+                "-cpu",
+                "cortex-a72",
+                "-smp",
+                "2",
+                "-m",
+                "1024",
+            ])
+            .args([
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+                "-nic",
+                "none",
+                "-no-reboot",
+            ])
             .arg("-kernel")
             .arg(image("kernel"))
             .arg("-initrd")
             .arg(image("initrd"))
-            .args(["-append", &format!("console=ttyAMA0 {mode} systemd.show_status=no quiet")])
+            .args([
+                "-append",
+                &format!("console=ttyAMA0 {mode} systemd.show_status=no quiet"),
+            ])
             .arg("-serial")
             .arg(format!("file:{}", parts.console().display()))
-            .args(["-chardev", "stdio,id=shell", "-device", "pci-serial,chardev=shell"])
+            .args([
+                "-chardev",
+                "stdio,id=shell",
+                "-device",
+                "pci-serial,chardev=shell",
+            ])
             .arg("-drive")
-            .arg(format!("file={},format=raw,if=none,id=root,snapshot=on", image("root.img").display()))
+            .arg(format!(
+                "file={},format=raw,if=none,id=root,snapshot=on",
+                image("root.img").display()
+            ))
             .args(["-device", "virtio-blk-pci,drive=root"])
             .arg("-virtfs")
-            .arg(format!("local,path={},mount_tag=host,security_model=none", parts.host().display()))
+            .arg(format!(
+                "local,path={},mount_tag=host,security_model=none",
+                parts.host().display()
+            ))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

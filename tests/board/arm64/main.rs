@@ -12,19 +12,18 @@ mod machine;
 mod messages;
 #[path = "../uml/picture.rs"]
 mod picture;
+#[path = "../uml/play.rs"]
+mod play;
+mod purged;
+#[path = "../uml/scenarios"]
 #[allow(dead_code)]
 mod scenarios {
-    #[path = "../../uml/scenarios/camera.rs"]
     pub mod camera;
-    #[path = "../../uml/scenarios/package.rs"]
     pub mod package;
-    #[path = "../../uml/scenarios/service.rs"]
     pub mod service;
 }
 #[path = "../uml/shell.rs"]
 mod shell;
-#[path = "../uml/play.rs"]
-mod play;
 
 use std::{env, path::Path, process::ExitCode, time::Instant};
 
@@ -36,11 +35,17 @@ use tempfile::TempDir;
 
 /// In the order in which they happen.
 const SCENARIOS: &[Scenario] = &[
-    ("installed from its package, it is hardened as told", service::is_installed_and_hardened),
-    ("a face before the camera is found again in the state", camera::a_face_is_told),
+    (
+        "installed from its package, it is hardened as told",
+        service::is_installed_and_hardened,
+    ),
+    (
+        "a face before the camera is found again in the state",
+        camera::a_face_is_told,
+    ),
     ("the broker's password is a credential", package::credential),
     ("the next version is installed while it runs", package::upgraded),
-    ("the package is purged", package::purged),
+    ("the package is purged", purged::purged),
 ];
 
 fn main() -> ExitCode {

@@ -28,6 +28,10 @@ pub fn play(board: &mut Board, scenarios: &[Scenario], console: &Path) -> ExitCo
         }
         println!("ok {number:2}  {name}, {seconds:.1} s");
     }
-    println!("{} scenarios, {:.0} s", scenarios.len(), started.elapsed().as_secs_f32());
+    println!(
+        "{} scenarios, {:.0} s",
+        scenarios.len(),
+        started.elapsed().as_secs_f32()
+    );
     ExitCode::SUCCESS
 }
