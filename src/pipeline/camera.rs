@@ -65,6 +65,8 @@ impl CameraLoop<'_> {
                     }
                 }
                 Err(error) if !opened_before && is_hopeless(error.kind) => {
+                    // Who subscribes is often nearer than who can read the journal.
+                    status.enter(status_of(error.kind), &error.reason);
                     return Err(Failure::new(Exit::Camera, error));
                 }
                 Err(error) => error,
@@ -137,7 +139,7 @@ impl<'a> StatusLog<'a> {
         match status {
             CameraStatus::Ok => tracing::info!(stream = reason, "camera is delivering"),
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
-            _ => tracing::warn!(?status, reason, "camera is unusable, trying again"),
+            _ => tracing::warn!(?status, reason, "camera is unusable"),
         }
         self.figures.set_sensing(status == CameraStatus::Ok);
         self.sink.camera(status, reason);

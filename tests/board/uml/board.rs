@@ -96,7 +96,9 @@ impl Board {
 
     /// Takes the driver away from the camera, while it streams or not.
     pub fn pull_out(&mut self) {
-        self.run("rm /dev/camera; echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; systemctl stop subject");
+        self.run(
+            "rm /dev/camera; echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; systemctl stop subject",
+        );
     }
 
     /// Places a portrait before the camera.
@@ -115,8 +117,9 @@ impl Board {
     pub fn see(&self, mark: usize, topic: &str, what: &str, condition: impl Fn(&Message) -> bool) -> Message {
         let topic = format!("{BASE}/{topic}");
         let told = format!("{topic}: {what}");
-        self.messages
-            .wait(mark, &told, |message| message.topic == topic && condition(message))
+        self.messages.wait(mark, &told, |message| {
+            message.topic == topic && condition(message)
+        })
     }
 
     pub fn see_availability(&self, mark: usize, word: &str) -> Message {
@@ -124,11 +127,15 @@ impl Board {
     }
 
     pub fn see_camera(&self, mark: usize, status: &str) -> Message {
-        self.see(mark, "camera", status, |message| message.field("status") == status)
+        self.see(mark, "camera", status, |message| {
+            message.field("status") == status
+        })
     }
 
     pub fn see_category(&self, mark: usize, category: &str) -> Message {
-        self.see(mark, "state", category, |message| message.field("category") == category)
+        self.see(mark, "state", category, |message| {
+            message.field("category") == category
+        })
     }
 
     /// The device's messages on a topic after a mark.
@@ -170,7 +177,10 @@ impl Board {
     /// What helps to understand a failure.
     pub fn describe(&mut self) -> String {
         let journal = self.machine.as_mut().map_or(String::new(), |machine| {
-            machine.shell.try_run("journalctl --no-pager -o short-monotonic -n 60").1
+            machine
+                .shell
+                .try_run("journalctl --no-pager -o short-monotonic -n 60")
+                .1
         });
         let messages = self.messages.all();
         let last = &messages[messages.len().saturating_sub(20)..];
@@ -178,7 +188,12 @@ impl Board {
             .iter()
             .map(|message| {
                 let text: String = message.text.chars().take(160).collect();
-                format!("{} {}{} {text}", message.place, message.topic, if message.retained { " (retained)" } else { "" })
+                format!(
+                    "{} {}{} {text}",
+                    message.place,
+                    message.topic,
+                    if message.retained { " (retained)" } else { "" }
+                )
             })
             .collect();
         format!("--- journal\n{journal}\n--- last messages\n{}", lines.join("\n"))

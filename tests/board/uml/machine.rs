@@ -68,13 +68,27 @@ impl Machine {
             // It must not outlive the test, however that ends.
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&parts.kernel)
-            .args(["mem=768M", "root=/dev/ubda", mode, "systemd.show_status=no", "quiet"])
-            .arg(format!("ubd0={},{}", parts.run.join("root.cow").display(), parts.root.display()))
+            .args([
+                "mem=768M",
+                "root=/dev/ubda",
+                mode,
+                "systemd.show_status=no",
+                "quiet",
+            ])
+            .arg(format!(
+                "ubd0={},{}",
+                parts.run.join("root.cow").display(),
+                parts.root.display()
+            ))
             .arg(format!("ubd1={}", parts.run.join("data.img").display()))
             .arg(format!("hostfs={}", parts.host().display()))
             .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"])
             // One camera, and one output that is its subject.
-            .args(["vivid.node_types=0x101", "vivid.num_inputs=1", "vivid.input_types=3"])
+            .args([
+                "vivid.node_types=0x101",
+                "vivid.num_inputs=1",
+                "vivid.input_types=3",
+            ])
             .args(["vivid.num_outputs=1", "vivid.output_types=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

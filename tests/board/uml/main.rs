@@ -34,19 +34,37 @@ type Scenario = fn(&mut Board);
 
 /// In the order in which they happen.
 const SCENARIOS: &[(&str, Scenario)] = &[
-    ("installed from its package, it is hardened as told", service::is_installed_and_hardened),
-    ("a face before the camera is found again in the state", camera::a_face_is_told),
-    ("a camera is unplugged and plugged in again", camera::unplugged_and_plugged_in),
+    (
+        "installed from its package, it is hardened as told",
+        service::is_installed_and_hardened,
+    ),
+    (
+        "a face before the camera is found again in the state",
+        camera::a_face_is_told,
+    ),
+    (
+        "a camera is unplugged and plugged in again",
+        camera::unplugged_and_plugged_in,
+    ),
     ("a camera that delivers nothing is stalled", camera::stalled),
     ("a camera that is frozen starves no watchdog", camera::frozen),
     ("another program takes the camera", camera::taken),
-    ("a camera that does not offer the format ends it with 74", camera::format_refused),
-    ("a wrong configuration ends it with 78, for good", service::wrong_configuration),
+    (
+        "a camera that does not offer the format ends it with 74",
+        camera::format_refused,
+    ),
+    (
+        "a wrong configuration ends it with 78, for good",
+        service::wrong_configuration,
+    ),
     ("a wedged pipeline is restarted by the watchdog", service::wedged),
     ("it is killed, and comes back", service::killed),
     ("the broker is away for a while", broker::away),
     ("it is stopped", service::stopped),
-    ("the power is cut; back on a root that cannot be written", power::cut),
+    (
+        "the power is cut; back on a root that cannot be written",
+        power::cut,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -74,6 +92,10 @@ fn main() -> ExitCode {
         }
         println!("ok {number:2}  {name}, {seconds:.1} s");
     }
-    println!("{} scenarios, {:.0} s", SCENARIOS.len(), started.elapsed().as_secs_f32());
+    println!(
+        "{} scenarios, {:.0} s",
+        SCENARIOS.len(),
+        started.elapsed().as_secs_f32()
+    );
     ExitCode::SUCCESS
 }

@@ -11,7 +11,9 @@ const SIZE: (u32, u32) = (640, 480);
 pub fn write(portrait: Option<&str>, to: &Path) {
     let mut frame = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([120, 116, 110]));
     if let Some(name) = portrait {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures").join(name);
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/pictures")
+            .join(name);
         let picture = image::open(file).unwrap().to_rgb8();
         let width = picture.width() * SIZE.1 / picture.height();
         let picture = imageops::resize(&picture, width, SIZE.1, imageops::FilterType::Triangle);

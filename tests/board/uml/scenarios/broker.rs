@@ -8,7 +8,9 @@ use crate::board::Board;
 pub fn away(board: &mut Board) {
     let mark = board.messages.mark();
     let memory = |board: &Board, mark| {
-        let health = board.see(mark, "health", "memory", |message| message.field("rss").as_u64() > Some(0));
+        let health = board.see(mark, "health", "memory", |message| {
+            message.field("rss").as_u64() > Some(0)
+        });
         health.field("rss").as_u64().unwrap()
     };
     let before = memory(board, mark);
@@ -28,7 +30,11 @@ pub fn away(board: &mut Board) {
         let time = event.field("time");
         let late = Duration::from_secs(5);
         let earliest = back.parse::<jiff::civil::DateTime>().unwrap() - late;
-        assert!(time.as_str().unwrap() >= earliest.to_string().as_str(), "{}", event.text);
+        assert!(
+            time.as_str().unwrap() >= earliest.to_string().as_str(),
+            "{}",
+            event.text
+        );
     }
     // Pages move a little; a queue would hold megabytes.
     let after = memory(board, online.place);

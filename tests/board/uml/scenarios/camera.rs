@@ -16,7 +16,10 @@ pub fn a_face_is_told(board: &mut Board) {
         message.topic == "homeassistant/device/kiosk/config"
     });
     let none = board.see_category(mark, "none");
-    assert!(online.place < discovery.place && discovery.place < none.place, "out of order");
+    assert!(
+        online.place < discovery.place && discovery.place < none.place,
+        "out of order"
+    );
     board.see_camera(mark, "ok");
 
     let mark = board.messages.mark();
@@ -24,8 +27,12 @@ pub fn a_face_is_told(board: &mut Board) {
     // Collins smiles, Hopper does not.
     let state = board.see_category(mark, "happiness");
     assert_eq!(state.field("faces"), 1, "{}", state.text);
-    board.see(mark, "event", "appeared", |message| message.field("event") == "appeared");
-    board.see(mark, "health", "frames", |message| message.field("fps").as_f64() > Some(0.0));
+    board.see(mark, "event", "appeared", |message| {
+        message.field("event") == "appeared"
+    });
+    board.see(mark, "health", "frames", |message| {
+        message.field("fps").as_f64() > Some(0.0)
+    });
     let mark = board.messages.mark();
     board.show("grace_hopper");
     board.see_category(mark, "neutral");
@@ -38,7 +45,9 @@ pub fn a_face_is_told(board: &mut Board) {
     board.see_category(mark, "happiness");
 
     for message in board.messages.all() {
-        let passing = ["/face/", "/event", "/health"].iter().any(|part| message.topic.contains(part));
+        let passing = ["/face/", "/event", "/health"]
+            .iter()
+            .any(|part| message.topic.contains(part));
         assert_eq!(message.retained, !passing, "{}", message.topic);
     }
 }
@@ -55,7 +64,11 @@ pub fn unplugged_and_plugged_in(board: &mut Board) {
     board.plug_in();
     board.see_camera(mark, "ok");
     board.see_category(mark, "happiness");
-    assert_eq!(board.seen(0, "availability").len(), 1, "the daemon itself never went");
+    assert_eq!(
+        board.seen(0, "availability").len(),
+        1,
+        "the daemon itself never went"
+    );
 }
 
 /// It streams, and drops every frame, for longer than the watchdog waits.
@@ -79,7 +92,10 @@ pub fn frozen(board: &mut Board) {
     let mark = board.messages.mark();
     board.wait(Duration::from_secs(12));
     for state in board.seen(mark, "state") {
-        assert_eq!((state.field("category"), state.field("boot")), ("happiness".into(), boot.clone()));
+        assert_eq!(
+            (state.field("category"), state.field("boot")),
+            ("happiness".into(), boot.clone())
+        );
     }
     assert!(board.seen(mark, "availability").is_empty());
 }
@@ -92,7 +108,11 @@ pub fn taken(board: &mut Board) {
     board.wait(Duration::from_secs(1));
     board.run("systemctl start --no-block affectd");
     let camera = board.see_camera(mark, "unsupported");
-    assert!(camera.text.contains("another program holds it"), "{}", camera.text);
+    assert!(
+        camera.text.contains("another program holds it"),
+        "{}",
+        camera.text
+    );
     let mark = board.messages.mark();
     board.run("systemctl stop other");
     board.see_camera(mark, "ok");
@@ -107,7 +127,9 @@ pub fn format_refused(board: &mut Board) {
     for part in ["/dev/camera", "offers", "MJPG"] {
         assert!(camera.text.contains(part), "{part}: {}", camera.text);
     }
-    let stopped = board.see(camera.place, "availability", "stopped", |message| message.text == "stopped");
+    let stopped = board.see(camera.place, "availability", "stopped", |message| {
+        message.text == "stopped"
+    });
     assert_eq!(board.unit("ExecMainStatus"), "74");
     board.run("sed -i 's/^format = .*/format = \"auto\"/' /etc/affectd/affectd.toml");
     // Without a hand on it: the unit tries again by itself.

@@ -14,8 +14,15 @@ pub fn is_installed_and_hardened(board: &mut Board) {
         cp /host/pauses.conf /etc/systemd/system/affectd.service.d/pauses.conf
         systemctl daemon-reload",
     );
-    assert_eq!(board.unit("ActiveState"), "inactive", "the installation switched the camera on");
-    assert_eq!(board.run("systemd-analyze verify --man=no affectd.service affectd@hall.service"), "");
+    assert_eq!(
+        board.unit("ActiveState"),
+        "inactive",
+        "the installation switched the camera on"
+    );
+    assert_eq!(
+        board.run("systemd-analyze verify --man=no affectd.service affectd@hall.service"),
+        ""
+    );
     let rating = board.run("systemd-analyze security --no-pager --threshold=15 affectd.service | tail -n 1");
     println!("       {rating}");
 }
@@ -58,8 +65,15 @@ pub fn wrong_configuration(board: &mut Board) {
     let stopped = board.see_availability(mark, "stopped");
     board.until("the unit fails", "systemctl is-failed --quiet affectd");
     board.wait(Duration::from_secs(5));
-    assert_eq!((board.unit("ExecMainStatus"), board.unit("NRestarts")), ("78".into(), "0".into()));
-    assert_eq!(board.seen(stopped.place + 1, "availability").len(), 0, "it came back");
+    assert_eq!(
+        (board.unit("ExecMainStatus"), board.unit("NRestarts")),
+        ("78".into(), "0".into())
+    );
+    assert_eq!(
+        board.seen(stopped.place + 1, "availability").len(),
+        0,
+        "it came back"
+    );
     assert_eq!(board.retained("state").field("category"), "none");
     let told = board.run("systemctl status --no-pager affectd || true");
     for part in ["/etc/affectd/affectd.toml", "colour"] {
@@ -79,7 +93,12 @@ pub fn stopped(board: &mut Board) {
     assert_eq!(board.retained("availability").text, "stopped");
     assert_eq!(board.retained("state").field("category"), "none");
     assert_eq!(board.retained("camera").field("status"), "disabled");
-    assert!(board.seen(mark, "availability").iter().all(|message| message.text != "offline"));
+    assert!(
+        board
+            .seen(mark, "availability")
+            .iter()
+            .all(|message| message.text != "offline")
+    );
     board.run("systemctl start --no-block affectd");
     board.see_category(stopped.place, "happiness");
 }
