@@ -262,6 +262,23 @@ fn unusable_frames_are_counted_and_passed_over() {
 }
 
 #[test]
+fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+    let notes = Arc::new(Notes::default());
+    let nothing = Act::Deliver {
+        from: 0,
+        frames: 0,
+        then: CaptureKind::Stalled,
+    };
+    let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Stalled, CameraStatus::Ok]
+    );
+}
+
+#[test]
 fn frames_that_cannot_be_decoded_are_progress_too() {
     let (result, figures) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
     result.unwrap();
