@@ -169,7 +169,7 @@ impl<'a> Supervisor<'a> {
             }
             let now = self.clock.now();
             self.watchdog
-                .feed(now, self.figures.sensed_frames(), !self.figures.is_sensing());
+                .feed(now, self.figures.finished_frames(), !self.figures.is_sensing());
             let since = now.saturating_sub(self.reported.0);
             if since >= self.health_every {
                 let sensed = self.figures.sensed_frames();

@@ -89,7 +89,7 @@ impl Board {
         self.run(
             "test -e /sys/bus/platform/drivers/vivid/vivid.0 || echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
             udevadm settle
-            for node in 0 1; do v4l2-ctl -d $node --set-dv-bt-timings index=0 > /dev/null; done
+            for node in 0 1; do v4l2-ctl -d $node --set-dv-bt-timings cvt,width=640,height=480,fps=36 > /dev/null; done
             v4l2-ctl -d 0 --set-fmt-video width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 1 --set-fmt-video-out width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 0 --set-ctrl osd_text_mode=2
@@ -103,7 +103,7 @@ impl Board {
     /// Takes the driver away from the camera, while it streams or not.
     pub fn pull_out(&mut self) {
         self.run(
-            "rm /dev/camera; echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; systemctl stop subject",
+            "rm /dev/camera; echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; systemctl stop subject || true",
         );
     }
 
@@ -112,7 +112,7 @@ impl Board {
         self.subject = subject.into();
         self.run(&format!(
             "systemctl stop subject 2> /dev/null
-            systemd-run --quiet --collect --unit=subject \
+            systemd-run --quiet --collect --unit=subject -p StandardError=null -p StandardOutput=null -p Nice=19 \
                 v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=/host/{subject} --stream-loop"
         ));
     }
