@@ -29,7 +29,7 @@ snapshot() {
 	(
 		cd "$root"
 		find . \( -path ./proc -o -path ./sys -o -path ./tmp -o -path ./var/cache -o -path ./var/log -o -path './var/lib/dpkg/*-old' \
-			-o -path './etc/group*' -o -path './etc/gshadow*' \
+			-o -path './etc/group*' -o -path './etc/gshadow*' -o -path ./etc/.pwd.lock \
 			-o -path ./var/lib/dpkg/status -o -path ./var/lib/dpkg/lock\* \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
 		find etc var/lib -type f ! -path 'var/lib/dpkg/*' ! -path 'etc/group*' ! -path 'etc/gshadow*' -exec sha256sum {} + | sort -k 2
 	)
@@ -58,6 +58,7 @@ mmdebstrap --quiet --variant=minbase --architectures="$architecture" --include=s
 cp "$package" "$root/tmp/affectd.deb"
 "$here/later-deb.sh" "$package" "$root/tmp/later.deb"
 snapshot > "$work/before"
+cp "$root/etc/group" "$work/group"
 
 step "install"
 inside dpkg -i /tmp/affectd.deb
@@ -100,9 +101,11 @@ inside dpkg -P affectd
 rmdir --ignore-fail-on-non-empty "$root/etc/systemd/system/multi-user.target.wants" 2> /dev/null || true
 snapshot > "$work/after"
 diff "$work/before" "$work/after" || fail "the lines above were left or changed"
+! diff "$work/group" "$root/etc/group" | grep '^[<>]' | grep -v '^> gpio:' || fail "the groups above were changed"
 
+# What goes over a board's slow line. This machine's own program is larger, and goes nowhere.
 step "size"
 size=$(stat -c %s "$package")
-[ "$size" -le $((15 * 1000 * 1000)) ] || fail "$size bytes are more than 15 MB"
+[ "$architecture" != arm64 ] || [ "$size" -le $((15 * 1000 * 1000)) ] || fail "$size bytes are more than 15 MB"
 
 echo "ok: $(basename "$package"), $size bytes"
