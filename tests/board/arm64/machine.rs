@@ -12,6 +12,12 @@ use crate::shell::Shell;
 /// How much longer than in User-Mode Linux everything takes, at worst.
 pub const SLOWNESS: u32 = 8;
 
+/// A shorter pause before a restart, and a longer one for the watchdog: a frame may take seconds here.
+pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=3min\n";
+
+/// What the configuration says besides: the small detector searches too, since the portraits are large and an emulated processor is slow.
+pub const CONFIG: &str = "[detect]\nmodel = \"blazeface\"\nlost_s = 10\n";
+
 /// From power on to a shell; some ten times what it takes.
 const BOOT: Duration = Duration::from_secs(600);
 

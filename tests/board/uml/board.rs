@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    machine::{Machine, Parts, SLOWNESS},
+    machine::{self, Machine, Parts, SLOWNESS},
     messages::{Message, Messages},
     picture,
 };
@@ -28,9 +28,6 @@ host = "127.0.0.1"
 refresh_s = 2
 health_s = 2
 "#;
-
-/// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
-const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
 
 /// Name of a frame without a portrait.
 pub const WALL: &str = "wall";
@@ -52,8 +49,8 @@ impl Board {
             .args([package, &host.join("later.deb")])
             .status();
         assert!(later.unwrap().success(), "the next package");
-        fs::write(host.join("affectd.toml"), CONFIG).unwrap();
-        fs::write(host.join("pauses.conf"), PAUSES).unwrap();
+        fs::write(host.join("affectd.toml"), format!("{CONFIG}{}", machine::CONFIG)).unwrap();
+        fs::write(host.join("pauses.conf"), machine::PAUSES).unwrap();
         for portrait in ["astronaut", "grace_hopper"] {
             picture::write(Some(&format!("{portrait}.jpg")), &host.join(portrait));
         }

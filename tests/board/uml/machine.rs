@@ -12,6 +12,12 @@ use crate::shell::Shell;
 /// How much longer than here everything may take; other machines have other figures.
 pub const SLOWNESS: u32 = 1;
 
+/// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
+pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
+
+/// What the configuration says besides: nothing.
+pub const CONFIG: &str = "";
+
 /// From power on to a shell; some ten times what it takes.
 const BOOT: Duration = Duration::from_secs(120);
 
