@@ -13,6 +13,7 @@ mod logging;
 pub mod model;
 mod output;
 pub mod probe;
+pub mod profile;
 pub mod run;
 mod table;
 
@@ -110,6 +111,13 @@ enum Command {
         /// Measures each layout for so many seconds
         #[arg(long, default_value_t = 10.0, value_parser = seconds)]
         seconds: f32,
+        /// Reads so many faces at the same time, as expression.threads does
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+        threads: Option<u8>,
+        /// Shows instead where the networks' time goes: time, operations and share of the machine's peak by kind of
+        /// operator
+        #[arg(long, conflicts_with_all = ["seconds", "threads"])]
+        profile: bool,
         /// Prints one JSON object
         #[arg(long)]
         json: bool,
@@ -187,8 +195,19 @@ impl Cli {
             Command::Analyze { pictures, annotate } => {
                 analyze::analyze(&global.settings()?, &pictures, annotate.as_deref(), out)
             }
-            Command::Bench { seconds, json } => {
-                let settings = global.settings()?;
+            Command::Bench {
+                seconds,
+                threads,
+                profile,
+                json,
+            } => {
+                let mut settings = global.settings()?;
+                if profile {
+                    return profile::profile(&settings, json, out);
+                }
+                if let Some(threads) = threads {
+                    settings.expression.threads = threads.into();
+                }
                 let (sensor, _) = open_sensor(&settings)?;
                 bench::bench(&settings, sensor, seconds, json, out)
             }

@@ -9,6 +9,7 @@ use std::{
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
+    infer::kernels,
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
@@ -18,7 +19,7 @@ const RUNS: u32 = 20;
 /// Where a run is slow, fewer tell as much: a slow or emulated board is not kept waiting.
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
-/// Proves the named models of a folder, or all of them, and writes a line for each.
+/// Proves the named models of a folder, or all of them, and writes a line for each, after one about the kernels that this processor got.
 ///
 /// Every model is tried; the first failure decides the exit code.
 ///
@@ -31,6 +32,7 @@ pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<()
     } else {
         names
     };
+    writeln!(out, "{}", kernels()).map_err(unwritable)?;
     let mut failure = None;
     for name in names {
         let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {
