@@ -138,13 +138,20 @@ fn a_colour_photograph_reads_as_its_grey_version() {
             reading
         };
         let (colour, grey) = (read(&colour), read(&grey));
-        let pairs = colour.probabilities.unwrap().into_iter().zip(grey.probabilities.unwrap());
+        let pairs = colour
+            .probabilities
+            .unwrap()
+            .into_iter()
+            .zip(grey.probabilities.unwrap());
         for (colour, grey) in pairs.chain([
             (colour.valence.unwrap(), grey.valence.unwrap()),
             (colour.arousal.unwrap(), grey.arousal.unwrap()),
         ]) {
             // What is left comes from landmarks that move by less than a pixel.
-            assert!((colour - grey).abs() < 0.1, "{name}: {colour} in colour, {grey} in grey");
+            assert!(
+                (colour - grey).abs() < 0.1,
+                "{name}: {colour} in colour, {grey} in grey"
+            );
         }
     }
 }
