@@ -273,6 +273,22 @@ fn a_clean_exit_says_stopped() {
 }
 
 #[test]
+fn a_run_that_ends_at_once_is_told_of() {
+    let broker = Broker::start();
+    let daemon = Daemon::start(&broker.settings());
+    daemon
+        .publisher
+        .camera(CameraStatus::Unsupported, "another program holds it");
+    daemon.thread.stop();
+    assert!(
+        broker
+            .retained_at("affectd/lobby/camera")
+            .contains("another program holds it")
+    );
+    assert_eq!(broker.retained_at(AVAILABILITY), "stopped");
+}
+
+#[test]
 fn after_an_outage_the_state_is_right_and_fresh() {
     let mut broker = Broker::start();
     let daemon = Daemon::start(&broker.settings());

@@ -33,6 +33,8 @@ use affectd::{
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
+    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    Scramble { frames: usize },
     /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
     Deliver {
         from: usize,
@@ -51,29 +53,33 @@ impl Opener for Script {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
+            Some(Act::Scramble { frames }) => {
+                Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
+            }
             Some(Act::Deliver { from, frames, then }) => {
-                let pictures = clip::pictures()
-                    .skip(from)
-                    .take(frames)
-                    .map(<[u8]>::to_vec)
-                    .collect::<Vec<_>>();
-                let (width, height) = clip::SIZE;
-                let format = affectd::capture::PixelFormat::Mjpeg;
-                let stream = Stream {
-                    name: "script".into(),
-                    format,
-                    width,
-                    height,
-                    rate: None,
-                };
-                Ok(Box::new(Playing {
-                    pictures: pictures.into_iter(),
-                    then,
-                    clock: self.clock.clone(),
-                    stream,
-                }))
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                Ok(self.play(pictures.collect(), then))
             }
         }
+    }
+}
+
+impl Script {
+    fn play(&self, pictures: Vec<Vec<u8>>, then: CaptureKind) -> Box<dyn Source> {
+        let (width, height) = clip::SIZE;
+        let stream = Stream {
+            name: "script".into(),
+            format: affectd::capture::PixelFormat::Mjpeg,
+            width,
+            height,
+            rate: None,
+        };
+        Box::new(Playing {
+            pictures: pictures.into_iter(),
+            then,
+            clock: self.clock.clone(),
+            stream,
+        })
     }
 }
 
@@ -210,7 +216,9 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
 #[test]
 fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
     for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
-        let (result, _) = play(&[Act::Refuse(kind)], &Arc::default(), &Shutdown::new());
+        let notes = Arc::new(Notes::default());
+        let (result, _) = play(&[Act::Refuse(kind)], &notes, &Shutdown::new());
+        assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Unsupported]);
         let failure = result.unwrap_err();
         assert_eq!(failure.exit, Exit::Camera);
         assert_eq!(failure.to_string(), format!("scripted: {kind:?}"));
@@ -240,6 +248,32 @@ fn unusable_frames_are_counted_and_passed_over() {
     result.unwrap();
     assert!(figures.corrupt_frames() >= 2);
     assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+}
+
+#[test]
+fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+    let notes = Arc::new(Notes::default());
+    let nothing = Act::Deliver {
+        from: 0,
+        frames: 0,
+        then: CaptureKind::Stalled,
+    };
+    let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Stalled, CameraStatus::Ok]
+    );
+}
+
+#[test]
+fn frames_that_cannot_be_decoded_are_progress_too() {
+    let (result, figures) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
+    result.unwrap();
+    assert_eq!(figures.sensed_frames(), 0);
+    assert_eq!(figures.corrupt_frames(), figures.finished_frames());
+    assert!(figures.finished_frames() >= 2, "the watchdog would starve");
 }
 
 #[test]

@@ -132,6 +132,7 @@ pub static RULES: &[Rule] = &[
     rule("detect.lost_s", Allowed::Number(0.1, 60.0, SECONDS)),
     rule("expression.model", MODEL),
     rule("expression.rate", Allowed::Number(0.1, 120.0, "per second")),
+    rule("expression.threads", Allowed::Whole(0, 8, "")),
     rule("smoothing.tau_s", Allowed::Number(0.0, 60.0, SECONDS)),
     rule("smoothing.va_tau_s", Allowed::Number(0.0, 60.0, SECONDS)),
     rule("smoothing.margin", Allowed::Number(0.0, 1.0, "")),

@@ -4,13 +4,8 @@
 //! groups lie in memory at once, three times. Here the scores of four tokens at a time stay in the nearest
 //! cache.
 
-use std::{cell::RefCell, sync::Arc};
-
 use tract_onnx::{
-    prelude::{
-        Datum, DatumExt, OutletId, TValue, TVec, Tensor, TractError, TractResult, TypedFact, TypedModel,
-        TypedModelPatch, TypedNode, tvec,
-    },
+    prelude::{Datum, DatumType, OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{
         array::Gather,
         binary::TypedBinOp,
@@ -19,24 +14,19 @@ use tract_onnx::{
         math::Add,
         nn::{Softmax, SoftmaxKind},
     },
-    tract_hir::{
-        internal::{EvalContext, EvalOp, InOut, IntoTValue, Op, StaticName, TypedOp},
-        tract_core::{as_op, op_as_typed_op, op_out_of_plan},
-    },
+    tract_hir::internal::InOut,
 };
 
-use super::kernel::{Best, Isa, LANES, Work, exp, sixteen};
+use super::{
+    kernel::{Best, Isa, LANES, Work, exp, sixteen},
+    operator::{Compute, Operator, Scratch, shape},
+};
 
 /// Tokens whose scores are computed together.
 const ROWS: usize = 4;
 
-thread_local! {
-    /// Transposed keys, then scores. All attentions of a thread share them.
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
 /// `softmax(q * k + bias) * v` for `[group][token][q, k, v][head][depth]`, giving `[group][token][head][depth]`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Attention {
     isa: Best,
     tokens: usize,
@@ -45,17 +35,9 @@ struct Attention {
     depth: usize,
     /// `[head][token][other token]`, the last filled up to a multiple of [`LANES`] with what makes a share of
     /// nothing.
-    bias: Arc<[f32]>,
-    shape: TVec<usize>,
+    bias: Box<[f32]>,
+    groups: usize,
 }
-
-impl PartialEq for Attention {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.bias, &other.bias) && self.shape == other.shape
-    }
-}
-
-impl Eq for Attention {}
 
 /// Replaces every attention of a decluttered model; returns how many.
 pub(super) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
@@ -76,7 +58,7 @@ pub(super) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<u
 }
 
 /// The attention of this softmax, its input and its last node.
-fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Attention, OutletId, usize)> {
+fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Operator<Attention>, OutletId, usize)> {
     let softmax = node.op_as::<Softmax>()?;
     if softmax.kind != SoftmaxKind::default() || softmax.quant_output_dt.is_some() {
         return None;
@@ -145,18 +127,10 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Attention, O
         heads,
         depth,
         bias: bias.into(),
-        shape: shape(model, product.id.into())?,
+        groups,
     };
-    Some((attention, input, product.id))
-}
-
-fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
-    model
-        .outlet_fact(outlet)
-        .ok()?
-        .shape
-        .as_concrete()
-        .map(TVec::from)
+    let shape = shape(model, product.id.into())?;
+    Some((Operator::new(attention, shape), input, product.id))
 }
 
 /// What the outlet is one part of, along the first axis, if it is the one of this index.
@@ -203,47 +177,26 @@ fn expression(model: &TypedModel, node: &TypedNode) -> Option<String> {
     Some(text)
 }
 
-impl Op for Attention {
-    fn name(&self) -> StaticName {
-        "Attention".into()
+impl Compute for Attention {
+    const NAME: &'static str = "Attention";
+
+    fn products(&self) -> (DatumType, usize) {
+        let scores = self.groups * self.heads * self.tokens * self.tokens;
+        (f32::datum_type(), 2 * scores * self.depth)
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for Attention {
-    op_out_of_plan!();
-
-    fn eval(&self, _: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs
-            .first()
-            .ok_or_else(|| TractError::msg("an input is missing"))?;
-        let from = input.try_as_plain_ram()?.as_slice::<f32>()?;
-        // SAFETY: every number is written below.
-        let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
-        let mut plain = output.try_as_plain_ram_mut()?;
-        let to = plain.as_slice_mut::<f32>()?;
-        SCRATCH.with_borrow_mut(|scratch| {
-            // What fills keys up must be a number, whatever stood there.
-            scratch.clear();
-            scratch.resize((self.depth + ROWS) * self.tokens.next_multiple_of(LANES), 0.0);
-            self.isa.run(Attend {
-                attention: self,
-                from,
-                to,
-                scratch,
-            });
+    fn compute(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
+        // What fills keys up must be a number, whatever stood there.
+        scratch.numbers.clear();
+        let size = (self.depth + ROWS) * self.tokens.next_multiple_of(LANES);
+        scratch.numbers.resize(size, 0.0);
+        self.isa.run(Attend {
+            attention: self,
+            from: inputs[0],
+            to,
+            scratch: &mut scratch.numbers,
         });
-        Ok(tvec!(output.into_tvalue()))
     }
-}
-
-impl TypedOp for Attention {
-    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(f32::fact(&self.shape)))
-    }
-
-    as_op!();
 }
 
 struct Attend<'a> {
@@ -275,10 +228,14 @@ impl Work for Attend<'_> {
                 }
                 for first in (0..tokens).step_by(ROWS) {
                     // Rows past the end repeat the last one; their results are dropped.
-                    let rows: [usize; ROWS] = std::array::from_fn(|row| (first + row).min(tokens - 1));
-                    let queries = rows.map(|row| &from[row * 3 * channels + head * depth..][..depth]);
-                    let bias =
-                        rows.map(|row| &self.attention.bias[(head * tokens + row) * padded..][..padded]);
+                    // Plain loops: what fills an array by a closure is not inlined.
+                    let mut queries: [&[f32]; ROWS] = [&[]; ROWS];
+                    let mut bias: [&[f32]; ROWS] = [&[]; ROWS];
+                    for row in 0..ROWS {
+                        let token = (first + row).min(tokens - 1);
+                        queries[row] = &from[token * 3 * channels + head * depth..][..depth];
+                        bias[row] = &self.attention.bias[(head * tokens + token) * padded..][..padded];
+                    }
                     multiply_keys::<I>(queries, keys, bias, scores);
                     let mut factors = [0.0; ROWS];
                     for (row, factor) in scores.chunks_exact_mut(padded).zip(&mut factors) {
@@ -353,7 +310,10 @@ fn multiply_values<I: Isa>(
     tokens: usize,
 ) -> [I::Floats; ROWS] {
     let padded = scores.len() / ROWS;
-    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &scores[row * padded..][..tokens]);
+    let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+    for (row, to) in rows.iter_mut().enumerate() {
+        *to = &scores[row * padded..][..tokens];
+    }
     let mut sums = [I::splat(0.0); ROWS];
     for token in 0..tokens {
         let values = I::load(sixteen(&values[token * stride..]));
@@ -368,7 +328,7 @@ fn multiply_values<I: Isa>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{IntoRunnable, IntoTensor},
+        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, tvec},
         tract_core::ops::math::add,
         tract_hir::internal::SpecialOps,
     };

@@ -1,11 +1,22 @@
 //! Neural networks on the processor, through tract: load, optimise, run.
 
 mod attention;
+mod channels_last;
 mod depthwise;
 mod gelu;
 mod innermost;
 mod kernel;
 mod linear;
+mod means;
+mod memory;
+mod moves;
 mod network;
+mod operator;
+mod patches;
+mod profile;
+mod roles;
 
-pub use network::{Arithmetic, InferError, Network, Output, OutputInfo};
+pub use kernel::Peak;
+pub use memory::keep_freed_memory;
+pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};
+pub use profile::OperatorTime;

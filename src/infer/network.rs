@@ -1,6 +1,7 @@
 //! One ONNX network with a fixed input shape, ready to run in the calling thread.
 
 use std::{
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,12 +13,20 @@ use tract_onnx::{
         Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TVec,
         Tensor, TractError, TypedSimpleState, tvec,
     },
-    tract_hir::infer::Factoid,
+    tract_hir::{infer::Factoid, tract_core::plan::eval},
 };
 
 use super::{
-    attention::fuse_attention, depthwise::convolve_by_rows, gelu::fuse_gelu,
-    innermost::normalise_along_memory, kernel::Best, linear::multiply_integers,
+    attention::fuse_attention,
+    channels_last::put_channels_last,
+    gelu::fuse_gelu,
+    innermost::normalise_along_memory,
+    kernel::{Best, Peak},
+    linear::multiply_integers,
+    means::sum_channels,
+    memory,
+    moves::move_runs,
+    profile::{OperatorTime, by_kind, thread_time},
 };
 
 /// Why a network cannot be loaded or run.
@@ -60,13 +69,25 @@ pub enum InferError {
     },
 }
 
+/// Which kernels this processor got, and why no others.
+#[must_use]
+pub fn kernels() -> &'static str {
+    Best::detect().describe()
+}
+
+/// How fast they can be at most.
+#[must_use]
+pub fn peak() -> Peak {
+    Best::detect().peak()
+}
+
 /// How linear layers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// In floats, whatever the file keeps the weights in.
     Floats,
     /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it;
-    /// activations are rounded to 256 steps then.
+    /// activations may be rounded to 256 steps then.
     Integers,
 }
 
@@ -165,11 +186,15 @@ impl Network {
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
+        let integers = arithmetic == Arithmetic::Integers && isa.has_integer_products();
+        put_channels_last(&mut model, isa, integers)?;
+        model.declutter()?;
         fuse_attention(&mut model, isa)?;
-        convolve_by_rows(&mut model, isa)?;
-        if arithmetic == Arithmetic::Integers && isa.has_integer_products() {
+        sum_channels(&mut model, isa)?;
+        if integers {
             multiply_integers(&mut model, isa)?;
         }
+        move_runs(&mut model)?;
         let mut model = model.into_optimized()?;
         normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
@@ -194,12 +219,44 @@ impl Network {
             outputs.push(OutputInfo { name, shape });
         }
         let state = model.into_runnable()?.spawn()?;
+        // What loading freed goes back to the system; running frees nothing for good.
+        memory::trim();
         Ok(Self {
             state,
             input: Arc::new(Tensor::zero::<f32>(shape)?),
             outputs,
             busy: Duration::ZERO,
         })
+    }
+
+    /// Another state of the same network, for another thread; the weights are shared.
+    ///
+    /// # Errors
+    /// [`InferError::Run`].
+    pub fn another(&self) -> Result<Self, InferError> {
+        let failed = |error: TractError| InferError::Run(format!("{error:#}"));
+        Ok(Self {
+            state: self.state.plan().spawn().map_err(failed)?,
+            input: Arc::new(Tensor::zero::<f32>(self.input.shape()).map_err(failed)?),
+            outputs: self.outputs.clone(),
+            busy: Duration::ZERO,
+        })
+    }
+
+    /// Writes the whole input, as [`Network::run`] does before it runs.
+    ///
+    /// # Errors
+    /// [`InferError::Run`] where a failed run still holds the input.
+    pub fn fill(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferError> {
+        self.write(fill)
+            .map_err(|error| InferError::Run(format!("{error:#}")))
+    }
+
+    fn write(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), TractError> {
+        let input =
+            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
+        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        Ok(())
     }
 
     /// Names and shapes of the outputs, in the file's order.
@@ -233,14 +290,37 @@ impl Network {
         })
     }
 
+    /// Runs the network so many times on what its input holds, and times every operator by its fastest run: the
+    /// machine may be busy with other things. The dearest kind comes first.
+    ///
+    /// # Errors
+    /// [`InferError::Run`].
+    pub fn profile(&mut self, runs: u32) -> Result<Vec<OperatorTime>, InferError> {
+        let mut times = HashMap::new();
+        for _ in 0..runs {
+            self.state
+                .run_plan_with_eval(
+                    tvec!(self.input.clone().into_tvalue()),
+                    |context, state, node, inputs| {
+                        let start = thread_time();
+                        let outputs = eval(context, state, node, inputs);
+                        let took = thread_time() - start;
+                        let fastest = times.entry(node.id).or_insert(took);
+                        *fastest = took.min(*fastest);
+                        outputs
+                    },
+                )
+                .map_err(|error| InferError::Run(format!("{error:#}")))?;
+        }
+        Ok(by_kind(self.state.model(), &times))
+    }
+
     fn evaluate<R>(
         &mut self,
         fill: impl FnOnce(&mut [f32]),
         read: impl FnOnce(&[Output<'_>]) -> R,
     ) -> Result<R, TractError> {
-        let input =
-            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
-        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
+        self.write(fill)?;
         let start = Instant::now();
         let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
         self.busy += start.elapsed();

@@ -21,6 +21,7 @@ const WINDOW: Duration = Duration::from_secs(120);
 pub struct Figures {
     captured: AtomicU64,
     corrupt: AtomicU64,
+    undecodable: AtomicU64,
     sensed: AtomicU64,
     faces: AtomicU64,
     sensing: AtomicBool,
@@ -38,6 +39,7 @@ impl Default for Figures {
         Self {
             captured: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             sensing: AtomicBool::new(false),
@@ -65,13 +67,20 @@ impl Figures {
     /// Frames whose bytes were unusable.
     #[must_use]
     pub fn corrupt_frames(&self) -> u64 {
-        self.corrupt.load(Relaxed)
+        self.corrupt.load(Relaxed) + self.undecodable.load(Relaxed)
     }
 
     /// Frames that went through the whole line.
     #[must_use]
     pub fn sensed_frames(&self) -> u64 {
         self.sensed.load(Relaxed)
+    }
+
+    /// Frames that the sensing thread is done with, also those that could not be decoded: a camera that sends nothing else
+    /// is no reason to start again.
+    #[must_use]
+    pub fn finished_frames(&self) -> u64 {
+        self.sensed_frames() + self.undecodable.load(Relaxed)
     }
 
     /// Faces in all those frames together.
@@ -132,6 +141,10 @@ impl Figures {
 
     pub(super) fn count_corrupt(&self) {
         self.corrupt.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_undecodable(&self) {
+        self.undecodable.fetch_add(1, Relaxed);
     }
 
     pub(super) fn count_sensed(&self, faces: usize) {

@@ -50,7 +50,7 @@ impl SenseLoop<'_> {
             self.figures
                 .stage(start, Stage::Wait, start.saturating_sub(frame.captured));
             if let Err(error) = decoder.decode(&frame, &mut picture) {
-                self.figures.count_corrupt();
+                self.figures.count_undecodable();
                 if !undecodable {
                     tracing::warn!(reason = %error, "a frame could not be decoded");
                 }

@@ -77,7 +77,7 @@ impl<'a> Supervisor<'a> {
             }
             let now = self.clock.now();
             self.watchdog
-                .feed(now, self.figures.sensed_frames(), !self.figures.is_sensing());
+                .feed(now, self.figures.finished_frames(), !self.figures.is_sensing());
             if self.has_switch {
                 self.mind_switch(now);
             }

@@ -280,3 +280,15 @@ fn the_farewell_forgets_the_face() {
     );
     assert_eq!(desk.kept.messages[2].1, "stopped");
 }
+
+#[test]
+fn the_farewell_leaves_the_reason_why_the_camera_cannot_be_used() {
+    let mut desk = Desk::live();
+    desk.outbox
+        .camera(CameraStatus::Unsupported, "it gives raw Bayer data");
+    desk.dispatcher
+        .farewell(&desk.outbox, desk.now, &mut desk.kept)
+        .unwrap();
+    let told = |text: &str| desk.kept.messages.iter().any(|message| message.1.contains(text));
+    assert!(told("it gives raw Bayer data") && told("stopped") && !told("disabled"));
+}

@@ -147,6 +147,33 @@ fn every_kind_of_model_classifies_a_face() {
 }
 
 #[test]
+fn several_threads_read_the_same_as_one() {
+    let mut alone = Expression::open(&manifest("tiny-combined")).unwrap();
+    let mut several = Expression::open(&manifest("tiny-combined"))
+        .unwrap()
+        .with_threads(3)
+        .unwrap();
+    let mut moved = landmarks();
+    moved.nose.x += 4.0;
+    let faces = [landmarks(), Landmarks::default(), moved];
+    for _ in 0..20 {
+        let mut results = Vec::new();
+        several.classify_all(&photograph(), &faces, |number, result| {
+            results.push((number, result))
+        });
+        let numbers: Vec<usize> = results.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        for ((_, found), face) in results.iter().zip(&faces) {
+            match (found, alone.classify(&photograph(), face)) {
+                (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
+                (Err(InferError::NoFace), Err(InferError::NoFace)) => (),
+                (found, expected) => panic!("{found:?}, not {expected:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn landmarks_that_span_no_face_are_an_error() {
     let mut expression = Expression::open(&manifest("tiny-va")).unwrap();
     let error = expression

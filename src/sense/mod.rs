@@ -1,5 +1,6 @@
 //! The pure part: frames and a clock go in, reports come out. It opens no device and sleeps nowhere.
 
+mod crew;
 pub mod crop;
 pub mod detect;
 pub mod expression;

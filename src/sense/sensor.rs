@@ -1,11 +1,14 @@
 //! One picture in, one report out: follows faces, classifies each at its rate, smooths, and says what changed.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZero,
+    time::{Duration, Instant},
+};
 
 use super::{
     detect::DetectError,
-    expression::Expression,
-    face::{Event, Label, MAX_FACES, Reading, Report, TrackedFace},
+    expression::{Classified, Expression},
+    face::{Event, Label, Landmarks, MAX_FACES, Reading, Report, TrackedFace},
     follow::{Follower, Work},
     pace::Rhythm,
     smooth::Smoother,
@@ -89,7 +92,9 @@ impl Sensor {
     pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Self, Manifest), OpenError> {
         let follower = Follower::open(&settings.detect, catalogue)?;
         let manifest = catalogue.find(&settings.expression.model)?;
-        let expression = Expression::open(&manifest)?;
+        let expression = Expression::open(&manifest)?
+            .with_threads(threads(settings.expression.threads))
+            .map_err(ModelError::from)?;
         let sensor = Self {
             follower,
             expression,
@@ -168,17 +173,35 @@ impl Sensor {
             .retain(|person| faces.iter().any(|face| face.track == person.track));
         timer(Stage::Track, lap.turn());
 
-        for face in &faces {
+        // As many faces as there are threads, then the next ones.
+        let mut results: [Option<Classified>; MAX_FACES] = [const { None }; MAX_FACES];
+        let mut due: heapless::Vec<usize, MAX_FACES> = heapless::Vec::new();
+        for (index, face) in faces.iter().enumerate() {
+            let person = person(&mut self.people, face.track, &self.smoothing, pause);
+            if face.seen && person.is_some_and(|person| person.rhythm.is_due(captured)) {
+                let _ = due.push(index); // as many places as faces
+            }
+        }
+        for together in due.chunks(self.expression.threads()) {
+            let mut landmarks: heapless::Vec<Landmarks, MAX_FACES> = heapless::Vec::new();
+            landmarks.extend(together.iter().map(|index| faces[*index].detection.landmarks));
+            self.expression
+                .classify_all(picture, &landmarks, |number, result| {
+                    results[together[number]] = Some(result)
+                });
+            timer(Stage::Classify, lap.turn());
+        }
+
+        for (face, result) in faces.iter().zip(results) {
             let Some(person) = person(&mut self.people, face.track, &self.smoothing, pause) else {
                 continue;
             };
-            if face.seen && person.rhythm.is_due(captured) {
-                match self.expression.classify(picture, &face.detection.landmarks) {
+            if let Some(result) = result {
+                match result {
                     Ok((reading, quality)) => {
                         person.raw = Some(reading);
                         person.quality = quality;
                         person.rhythm.done(captured);
-                        timer(Stage::Classify, lap.turn());
                         let smoothed = person.smoother.update(captured, &reading, quality);
                         timer(Stage::Smooth, lap.turn());
                         if smoothed.label != person.label {
@@ -236,6 +259,18 @@ fn person<'a>(
         }
     };
     people.get_mut(index)
+}
+
+/// Faces that are read at the same time: as set or, where that is nothing, with one core left for the camera.
+fn threads(setting: usize) -> usize {
+    const MOST: usize = 4;
+    match setting {
+        0 => {
+            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+            cores.saturating_sub(1).clamp(1, MOST)
+        }
+        threads => threads.min(MAX_FACES),
+    }
 }
 
 /// Times one piece of work after another.

@@ -9,13 +9,17 @@ use std::{
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
+    infer::kernels,
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
 /// Runs whose fastest is reported: the machine may be busy with other things.
 const RUNS: u32 = 20;
 
-/// Proves the named models of a folder, or all of them, and writes a line for each.
+/// Where a run is slow, fewer tell as much: a slow or emulated board is not kept waiting.
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
+
+/// Proves the named models of a folder, or all of them, and writes a line for each, after one about the kernels that this processor got.
 ///
 /// Every model is tried; the first failure decides the exit code.
 ///
@@ -28,6 +32,7 @@ pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<()
     } else {
         names
     };
+    writeln!(out, "{}", kernels()).map_err(unwritable)?;
     let mut failure = None;
     for name in names {
         let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {
@@ -51,10 +56,14 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
     } = manifest.load()?;
     let loading = started.elapsed();
     let mut fastest = Duration::MAX;
+    let first = Instant::now();
     for _ in 0..RUNS {
         let started = Instant::now();
         network.run(|_| (), |_| ())?;
         fastest = fastest.min(started.elapsed());
+        if first.elapsed() > LONG_ENOUGH {
+            break;
+        }
     }
     let golden = match (&manifest.golden, difference) {
         (Some(golden), Some(difference)) => format!(

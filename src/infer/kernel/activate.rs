@@ -7,6 +7,8 @@ use super::isa::{Isa, fma};
 pub(in crate::infer) enum Activation {
     /// Nothing.
     Identity,
+    /// `max(x, 0)`
+    Relu,
     /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`: D. Hendrycks and K. Gimpel, "Gaussian error
     /// linear units", arXiv 1606.08415.
     GeluTanh,
@@ -20,14 +22,20 @@ pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [
     // Plain loops: a closure that is not inlined is not compiled for the instruction set.
     match activation {
         Activation::Identity => (),
+        Activation::Relu => {
+            for number in numbers {
+                // What is no number stays none.
+                *number = if *number < 0.0 { 0.0 } else { *number };
+            }
+        }
         Activation::GeluTanh => {
             for number in numbers {
-                *number = gelu_tanh::<I>(*number);
+                *number = gelu::<I>(*number, &TANH);
             }
         }
         Activation::GeluErf => {
             for number in numbers {
-                *number = gelu_erf::<I>(*number);
+                *number = gelu::<I>(*number, &ERF);
             }
         }
     }
@@ -55,28 +63,61 @@ pub(in crate::infer) fn exp<I: Isa>(x: f32) -> f32 {
     power * exponent
 }
 
-/// `1 + tanh(u)` is `2 / (1 + exp(-2u))`.
-#[inline(always)]
-fn gelu_tanh<I: Isa>(x: f32) -> f32 {
-    // -2 * sqrt(2 / pi), and 0.044715 times that.
-    const LINEAR: f32 = -1.595_769;
-    const CUBIC: f32 = -0.071_354_814;
-    let slope = fma::<I>(x * x, CUBIC, LINEAR);
-    x / (1.0 + exp::<I>(x * slope))
+/// A GELU is `x` times a share of one. The share less one half is odd, so `x` times a polynomial in `x * x`, here one
+/// in `2 * x * x / limit^2 - 1`, whose coefficients (the constant one first) were fitted by weighted least squares;
+/// beyond the limit it is all or nothing. Together within 3e-6 of the exact function, without a division.
+struct Gelu {
+    limit: f32,
+    coefficients: [f32; 12],
 }
 
-/// erf by M. Abramowitz and I. Stegun, "Handbook of mathematical functions", 7.1.26: within 1.5e-7.
+const TANH: Gelu = Gelu {
+    limit: 4.8,
+    coefficients: [
+        0.147_233_5,
+        -0.073_063_71,
+        0.053_059_015,
+        -0.040_647_686,
+        0.030_304_684,
+        -0.021_483_865,
+        0.014_215_555,
+        -0.008_009_645,
+        0.004_118_646,
+        -0.003_322_676,
+        0.002_619_777_7,
+        -0.000_857_001_5,
+    ],
+};
+
+const ERF: Gelu = Gelu {
+    limit: 5.0,
+    coefficients: [
+        0.141_363_75,
+        -0.070_298_23,
+        0.051_525_397,
+        -0.040_391_98,
+        0.031_356_726,
+        -0.023_625_002,
+        0.016_910_126,
+        -0.010_165_301,
+        0.005_113_288,
+        -0.003_887_069_5,
+        0.003_194_445,
+        -0.001_096_265_6,
+    ],
+};
+
 #[inline(always)]
-fn gelu_erf<I: Isa>(x: f32) -> f32 {
-    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / fma::<I>(z, 0.327_591_1, 1.0);
-    let mut sum = 1.061_405_4;
-    for coefficient in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
-        sum = fma::<I>(sum, t, coefficient);
+fn gelu<I: Isa>(x: f32, Gelu { limit, coefficients }: &Gelu) -> f32 {
+    let place = fma::<I>(x * x, 2.0 / (limit * limit), -1.0);
+    let mut sum = coefficients[11];
+    for at in (0..11).rev() {
+        sum = fma::<I>(sum, place, coefficients[at]);
     }
-    // Half of erfc(z).
-    let tail = 0.5 * sum * t * exp::<I>(-z * z);
-    if x < 0.0 { x * tail } else { x - x * tail }
+    let within = x * fma::<I>(x, sum, 0.5);
+    let beyond = if x > 0.0 { x } else { 0.0 };
+    // What is no number is not beyond.
+    if place > 1.0 { beyond } else { within }
 }
 
 #[cfg(test)]
@@ -129,7 +170,7 @@ mod tests {
                     };
                     let error = (f64::from(found) - expected).abs();
                     assert!(
-                        error < 2e-6,
+                        error < 3e-6,
                         "{isa:?} {activation:?} of {x} is {found}, not {expected}"
                     );
                 }

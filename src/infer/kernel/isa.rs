@@ -1,5 +1,7 @@
 //! The instruction sets, and how a loop is run on the best of them.
 
+#[cfg(target_arch = "aarch64")]
+use super::arm::{Dotprod, Neon};
 use super::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512Vnni};
@@ -7,8 +9,14 @@ use super::x86::{Avx2, Avx512Vnni};
 /// Lanes of one vector of sums, on every instruction set.
 pub(in crate::infer) const LANES: usize = 16;
 
-/// Factors that one step of a product takes from either side.
+/// Bytes of activations that one step of a product takes; a group of as many weights is laid out together.
 pub(super) const DEPTH: usize = 4;
+
+/// Most rows of a tile, on any instruction set.
+pub(super) const MOST_ROWS: usize = 8;
+
+/// Most vectors of lanes of a tile, on any instruction set.
+pub(super) const MOST_VECTORS: usize = 3;
 
 /// One instruction set.
 ///
@@ -17,10 +25,15 @@ pub(super) const DEPTH: usize = 4;
 pub(in crate::infer) trait Isa {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
-    /// Whether activations are unsigned bytes, as the vector instruction may want, or signed.
+    /// Bytes of one activation. With one it is a step of 256, by a scale and an offset of its position; with two a
+    /// symmetric step of thousands, where products of sixteen bits cost no more than those of eight.
+    const BYTES: usize = 1;
+    /// Whether activations of one byte are unsigned, as the vector instruction may want, or signed.
     const UNSIGNED: bool;
-    /// Rows of one tile of a product.
+    /// Rows of one tile of a product, at most [`MOST_ROWS`].
     const ROWS: usize;
+    /// Vectors of lanes of one, at most [`MOST_VECTORS`].
+    const VECTORS: usize;
     /// Sixteen sums.
     type Sums: Copy;
     /// Sixteen floats.
@@ -37,6 +50,30 @@ pub(in crate::infer) trait Isa {
         lanes: &[u8; LANES * DEPTH],
     ) -> Self::Sums;
 
+    /// The sums of one tile. All rows have the same number of groups, and all panels.
+    ///
+    /// With activations of two bytes, those of four channels are two groups. Weights in rows are then of two bytes
+    /// too, and their panels hold four channels of sixteen outputs, two and two.
+    #[inline(always)]
+    fn products<const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
+        rows: [&[[u8; DEPTH]]; ROWS],
+        panels: [&[[u8; LANES * DEPTH]]; WIDTH],
+    ) -> [[Self::Sums; WIDTH]; ROWS] {
+        let mut sums = [[Self::zero(); WIDTH]; ROWS];
+        for group in 0..panels[0].len() {
+            for panel in 0..WIDTH {
+                // SAFETY: all panels and rows have this many elements.
+                let lanes = unsafe { panels[panel].get_unchecked(group) };
+                for row in 0..ROWS {
+                    // SAFETY: as above.
+                    let row_bytes = unsafe { *rows[row].get_unchecked(group) };
+                    sums[row][panel] = Self::add::<BY_POSITION>(sums[row][panel], row_bytes, lanes);
+                }
+            }
+        }
+        sums
+    }
+
     /// The sums as floats.
     fn to_floats(sums: Self::Sums) -> Self::Floats;
 
@@ -49,11 +86,68 @@ pub(in crate::infer) trait Isa {
     /// Writes sixteen numbers.
     fn store(numbers: Self::Floats, to: &mut [f32; LANES]);
 
+    /// Rounds `(number - base) * inverse` to a step for each number, of [`Isa::BYTES`] bytes.
+    #[inline(always)]
+    fn quantize(numbers: &[f32; LANES], base: f32, inverse: f32, to: &mut [u8]) {
+        for (to, number) in to.chunks_exact_mut(Self::BYTES).zip(numbers) {
+            let step = quantized::<Self>(*number, base, inverse).to_le_bytes();
+            to.copy_from_slice(&step[..Self::BYTES]);
+        }
+    }
+
     /// `a * b + c`, fused if [`Isa::FMA`].
     fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
 
     /// `a * b`
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+
+    /// The smallest of sixteen numbers.
+    #[inline(always)]
+    fn smallest(numbers: Self::Floats) -> f32 {
+        let mut lanes = [0.0; LANES];
+        Self::store(numbers, &mut lanes);
+        let mut smallest = lanes[0];
+        for lane in lanes {
+            smallest = if lane < smallest { lane } else { smallest };
+        }
+        smallest
+    }
+
+    /// The largest of sixteen numbers.
+    #[inline(always)]
+    fn largest(numbers: Self::Floats) -> f32 {
+        let mut lanes = [0.0; LANES];
+        Self::store(numbers, &mut lanes);
+        let mut largest = lanes[0];
+        for lane in lanes {
+            largest = if lane > largest { lane } else { largest };
+        }
+        largest
+    }
+
+    /// The smaller of each two numbers; the second where one is none.
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
+        Self::store(a, &mut left);
+        Self::store(b, &mut right);
+        for (a, b) in left.iter().zip(&mut right) {
+            *b = if *a < *b { *a } else { *b };
+        }
+        Self::load(&right)
+    }
+
+    /// The larger of each two numbers; the second where one is none.
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
+        Self::store(a, &mut left);
+        Self::store(b, &mut right);
+        for (a, b) in left.iter().zip(&mut right) {
+            *b = if *a > *b { *a } else { *b };
+        }
+        Self::load(&right)
+    }
 }
 
 /// Something to be done on any instruction set. `run` must be `#[inline(always)]`, so that it is compiled
@@ -65,9 +159,21 @@ pub(in crate::infer) trait Work {
     fn run<I: Isa>(self) -> Self::Output;
 }
 
+/// The step that `number` is rounded to, in the low byte or two. Adding 1.5 * 2^23 rounds to the nearest whole
+/// number, ties to even, and leaves it in the low bits.
+#[inline(always)]
+pub(super) fn quantized<I: Isa + ?Sized>(number: f32, base: f32, inverse: f32) -> u32 {
+    let bits = fma::<I>(number - base, inverse, 12_582_912.0).to_bits();
+    match (I::BYTES, I::UNSIGNED) {
+        (2, _) => bits & 0xffff,
+        (_, true) => bits & 0xff,
+        (_, false) => bits & 0xff ^ 0x80,
+    }
+}
+
 /// `a * b + c`, fused where that is one instruction.
 #[inline(always)]
-pub(in crate::infer) fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
+pub(in crate::infer) fn fma<I: Isa + ?Sized>(a: f32, b: f32, c: f32) -> f32 {
     if I::FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
@@ -82,6 +188,12 @@ pub(in crate::infer) enum Best {
     /// AVX-512 with VNNI's four-fold products.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// What every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// With four-fold products.
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
 }
 
 impl Best {
@@ -101,12 +213,49 @@ impl Best {
                 return Self::Avx2;
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        return if std::arch::is_aarch64_feature_detected!("dotprod") {
+            Self::Dotprod
+        } else {
+            Self::Neon
+        };
+        #[cfg(not(target_arch = "aarch64"))]
         Self::Portable
     }
 
     /// Whether products of integers are faster than those of floats.
     pub(in crate::infer) fn has_integer_products(self) -> bool {
         self != Self::Portable
+    }
+
+    /// Which kernels that means, and why no others.
+    pub(in crate::infer) fn describe(self) -> &'static str {
+        match self {
+            Self::Portable => "floats: portable; no integer products (the processor has no AVX2 or no FMA)",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                "integer products: AVX2, activations of 16 bits (no AVX-512 VNNI); floats: AVX2 and FMA"
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => "integer products: AVX-512 VNNI, activations of 8 bits; floats: AVX-512",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "integer products: Neon, activations of 8 bits (no dotprod); floats: Neon",
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => "integer products: dotprod, activations of 8 bits; floats: Neon",
+        }
+    }
+
+    /// Bytes of one quantized activation.
+    pub(in crate::infer) fn activation_bytes(self) -> usize {
+        struct Bytes;
+        impl Work for Bytes {
+            type Output = usize;
+            #[inline(always)]
+            fn run<I: Isa>(self) -> usize {
+                I::BYTES
+            }
+        }
+        self.run(Bytes)
     }
 
     /// Does the work on this instruction set.
@@ -120,6 +269,11 @@ impl Best {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => unsafe { on_avx512_vnni(work) },
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => work.run::<Neon>(),
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => unsafe { on_dotprod(work) },
         }
     }
 
@@ -127,6 +281,12 @@ impl Best {
     #[cfg(test)]
     pub(in crate::infer) fn all() -> Vec<Self> {
         let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self::Neon);
+        #[cfg(target_arch = "aarch64")]
+        if Self::detect() == Self::Dotprod {
+            all.push(Self::Dotprod);
+        }
         #[cfg(target_arch = "x86_64")]
         match Self::detect() {
             Self::Portable => (),
@@ -151,6 +311,14 @@ unsafe fn on_avx2<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
 unsafe fn on_avx512_vnni<W: Work>(work: W) -> W::Output {
     work.run::<Avx512Vnni>()
+}
+
+/// # Safety
+/// The processor has this feature.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "dotprod")]
+unsafe fn on_dotprod<W: Work>(work: W) -> W::Output {
+    work.run::<Dotprod>()
 }
 
 /// The first sixteen of at least as many numbers.

@@ -1,8 +1,11 @@
 //! Inner loops, compiled for several instruction sets and chosen when the program runs.
 
 mod activate;
+#[cfg(target_arch = "aarch64")]
+mod arm;
 mod isa;
 mod pack;
+mod peak;
 mod portable;
 mod product;
 #[cfg(target_arch = "x86_64")]
@@ -10,5 +13,6 @@ mod x86;
 
 pub(super) use activate::{Activation, activate, exp};
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
-pub(super) use pack::{Order, Packed, View, pack};
-pub(super) use product::{Weights, product};
+pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
+pub use peak::Peak;
+pub(super) use product::{Finish, Weights, product};

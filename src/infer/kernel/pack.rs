@@ -1,6 +1,6 @@
 //! Quantizes activations and lays them out for a product.
 
-use super::isa::{Best, DEPTH, Isa, LANES, Work, fma};
+use super::isa::{Best, DEPTH, Isa, LANES, Work, fma, quantized};
 
 /// Which of the two axes of a matrix of positions and channels lies innermost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,28 @@ pub(in crate::infer) enum Order {
     PositionsInner,
 }
 
+/// What is done to the channels of each position before they are quantized; only where they lie innermost.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::infer) enum Before<'a> {
+    /// Nothing.
+    Nothing,
+    /// Normalised to a mean of zero and a variance of one.
+    Normalised(&'a Normalisation),
+    /// Each multiplied with its own factor.
+    Scaled(&'a [f32]),
+}
+
+/// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
+#[derive(Debug)]
+pub(in crate::infer) struct Normalisation {
+    /// What a channel is multiplied with.
+    pub(in crate::infer) gain: Vec<f32>,
+    /// What is added to it then.
+    pub(in crate::infer) shift: Vec<f32>,
+    /// Added to the variance.
+    pub(in crate::infer) epsilon: f32,
+}
+
 /// Activations in memory.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::infer) struct View<'a> {
@@ -19,21 +41,27 @@ pub(in crate::infer) struct View<'a> {
     pub(in crate::infer) order: Order,
     pub(in crate::infer) positions: usize,
     pub(in crate::infer) channels: usize,
+    pub(in crate::infer) before: Before<'a>,
 }
 
-/// Quantized activations: `number = byte * scale + offset` with one scale and offset a position. The buffers
-/// are kept.
+/// Quantized activations: `number = step * scale + offset` with one scale and offset a position. The buffers are
+/// kept.
 #[derive(Debug, Default)]
 pub(in crate::infer) struct Packed {
-    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`. What
-    /// fills a group of channels up is worth nothing, as the weights there are zero.
+    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`; a group
+    /// has four channels, or two where an activation has two bytes. What fills four channels up is worth nothing,
+    /// as the weights there are zero.
     pub(super) bytes: Vec<u8>,
+    /// Rows of weights in two bytes each.
+    pub(super) widened: Vec<u8>,
     /// One for each position, and as many more as fill the last sixteen up.
     pub(super) scales: Vec<f32>,
     /// As many.
     pub(super) offsets: Vec<f32>,
     smallest: Vec<f32>,
     inverse: Vec<f32>,
+    /// A position's channels, normalised or scaled.
+    row: Vec<f32>,
 }
 
 /// Groups of four channels.
@@ -42,18 +70,24 @@ pub(super) fn groups(channels: usize) -> usize {
     channels.div_ceil(DEPTH)
 }
 
-/// Quantizes to eight bits, the smallest number of each position to the first of 256 steps and the largest to
-/// the last, and packs as lanes or else as rows. That a GELU's results have hardly a negative half doubles
-/// their resolution against symmetric steps.
+/// Quantizes and packs as lanes or else as rows.
+///
+/// In one byte the smallest number of each position becomes the first of 256 steps and the largest the last: that a
+/// GELU's results have hardly a negative half doubles their resolution against symmetric steps. In two bytes
+/// symmetric steps are plenty.
 pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let positions = from.positions.next_multiple_of(LANES);
     for numbers in [&mut to.scales, &mut to.offsets, &mut to.smallest, &mut to.inverse] {
         numbers.resize(positions, 0.0);
     }
-    let size = positions * groups(from.channels) * DEPTH;
+    let size = positions * groups(from.channels) * DEPTH * isa.activation_bytes();
     if to.bytes.len() < size {
         to.bytes.resize(size, 0);
     }
+    debug_assert!(matches!(
+        (from.order, from.before),
+        (Order::ChannelsInner, _) | (_, Before::Nothing)
+    ));
     isa.run(Pack { from, as_lanes, to });
 }
 
@@ -76,13 +110,6 @@ impl Work for Pack<'_> {
     }
 }
 
-/// The byte that stands for `number`. Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and
-/// leaves it in the low bits.
-#[inline(always)]
-fn quantized<I: Isa>(number: f32, smallest: f32, inverse: f32) -> u8 {
-    fma::<I>(number - smallest, inverse, 12_582_912.0).to_bits() as u8 ^ if I::UNSIGNED { 0 } else { 0x80 }
-}
-
 #[inline(always)]
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
@@ -93,81 +120,175 @@ fn smaller(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// Scale, offset and what to multiply by, from the smallest and the largest number of a position.
+/// How the numbers of one position become steps.
+struct Steps {
+    scale: f32,
+    offset: f32,
+    /// What is taken from a number before it is multiplied with `inverse`.
+    base: f32,
+    inverse: f32,
+}
+
+/// From the smallest and the largest number of a position.
 #[inline(always)]
-fn steps<I: Isa>(smallest: f32, largest: f32) -> (f32, f32, f32) {
+fn steps<I: Isa>(smallest: f32, largest: f32, channels: usize) -> Steps {
+    if I::BYTES == 2 {
+        let range = larger(largest, -smallest);
+        let most = most_steps(channels);
+        return Steps {
+            scale: range / most,
+            offset: 0.0,
+            base: 0.0,
+            inverse: invert(range, most),
+        };
+    }
     let range = largest - smallest;
-    let inverse = if range > 0.0 { 255.0 / range } else { 0.0 };
     let scale = range * (1.0 / 255.0);
-    (
+    Steps {
         scale,
-        if I::UNSIGNED {
+        offset: if I::UNSIGNED {
             smallest
         } else {
             smallest + 128.0 * scale
         },
-        inverse,
-    )
+        base: smallest,
+        inverse: invert(range, 255.0),
+    }
+}
+
+/// Steps by range; nothing where the range is nothing or too small for that.
+#[inline(always)]
+fn invert(range: f32, steps: f32) -> f32 {
+    let inverse = steps / range;
+    if inverse < f32::MAX { inverse } else { 0.0 }
+}
+
+/// Steps of two bytes to either side of zero: so many that no sum over all channels can leave 32 bits.
+#[inline(always)]
+pub(super) fn most_steps(channels: usize) -> f32 {
+    (i32::MAX as usize / 127 / channels).min(i16::MAX as usize) as f32
+}
+
+/// Writes the steps of some channels, one byte or two for each.
+#[inline(always)]
+fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    let size = LANES * I::BYTES;
+    for (numbers, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
+        I::quantize(numbers, steps.base, steps.inverse, to);
+    }
+    for (number, to) in rest
+        .iter()
+        .zip(to[whole.len() * size..].chunks_exact_mut(I::BYTES))
+    {
+        let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
+        to.copy_from_slice(&step[..I::BYTES]);
+    }
+}
+
+/// The smallest and the largest number of a row.
+#[inline(always)]
+fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let (mut low, mut high) = (I::splat(row[0]), I::splat(row[0]));
+    for chunk in chunks {
+        let numbers = I::load(chunk);
+        low = I::smaller(numbers, low);
+        high = I::larger(numbers, high);
+    }
+    let (mut smallest, mut largest) = (I::smallest(low), I::largest(high));
+    for number in rest {
+        smallest = smaller(*number, smallest);
+        largest = larger(*number, largest);
+    }
+    (smallest, largest)
 }
 
 #[inline(always)]
 fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
-    let groups = groups(from.channels);
-    let padded = groups * DEPTH;
+    let padded = groups(from.channels) * DEPTH * I::BYTES;
+    let mut prepared = std::mem::take(&mut to.row);
+    prepared.resize(from.channels, 0.0);
     for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
-        let mut smallest = [row[0]; LANES];
-        let mut largest = [row[0]; LANES];
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for lane in 0..LANES {
-                smallest[lane] = smaller(chunk[lane], smallest[lane]);
-                largest[lane] = larger(chunk[lane], largest[lane]);
+        let row = match from.before {
+            Before::Nothing => row,
+            Before::Normalised(normalisation) => {
+                normalise::<I>(row, normalisation, &mut prepared);
+                &prepared
             }
-        }
-        for (lane, number) in rest.iter().enumerate() {
-            smallest[lane] = smaller(*number, smallest[lane]);
-            largest[lane] = larger(*number, largest[lane]);
-        }
-        let smallest = smallest.into_iter().fold(smallest[0], smaller);
-        let largest = largest.into_iter().fold(largest[0], larger);
-        let (scale, offset, inverse) = steps::<I>(smallest, largest);
-        (to.scales[position], to.offsets[position]) = (scale, offset);
+            Before::Scaled(factors) => {
+                for ((to, number), factor) in prepared.iter_mut().zip(row).zip(factors) {
+                    *to = number * factor;
+                }
+                &prepared
+            }
+        };
+        let (smallest, largest) = extremes::<I>(row);
+        let steps = steps::<I>(smallest, largest, from.channels);
+        (to.scales[position], to.offsets[position]) = (steps.scale, steps.offset);
         if as_lanes {
             let start = position / LANES * LANES * padded + position % LANES * DEPTH;
             let to = to.bytes[start..].chunks_mut(LANES * DEPTH);
-            let (whole, rest) = row.as_chunks::<DEPTH>();
-            for (to, numbers) in to.zip(whole.iter().copied().chain(last_group(rest))) {
-                for (to, number) in to.iter_mut().zip(numbers) {
-                    *to = quantized::<I>(number, smallest, inverse);
-                }
+            for (to, numbers) in to.zip(row.chunks(DEPTH / I::BYTES)) {
+                write::<I>(numbers, &steps, &mut to[..DEPTH]);
             }
         } else {
-            let to = &mut to.bytes[position * padded..][..padded];
-            for (to, number) in to.iter_mut().zip(row) {
-                *to = quantized::<I>(*number, smallest, inverse);
-            }
+            write::<I>(row, &steps, &mut to.bytes[position * padded..][..padded]);
         }
+    }
+    to.row = prepared;
+}
+
+#[inline(always)]
+fn normalise<I: Isa>(row: &[f32], normalisation: &Normalisation, to: &mut [f32]) {
+    let share = 1.0 / row.len() as f32;
+    let mean = sum::<I, false>(row) * share;
+    for (to, number) in to.iter_mut().zip(row) {
+        *to = number - mean;
+    }
+    let factor = (sum::<I, true>(to) * share + normalisation.epsilon)
+        .sqrt()
+        .recip();
+    let Normalisation { gain, shift, .. } = normalisation;
+    for ((to, gain), shift) in to.iter_mut().zip(gain).zip(shift) {
+        *to = fma::<I>(*to, factor * gain, *shift);
     }
 }
 
-/// Channels that fill no group, filled up.
+/// The sum of numbers or of their squares.
 #[inline(always)]
-fn last_group(rest: &[f32]) -> Option<[f32; DEPTH]> {
-    let mut group = [0.0; DEPTH];
-    group[..rest.len()].copy_from_slice(rest);
-    (!rest.is_empty()).then_some(group)
+fn sum<I: Isa, const SQUARES: bool>(row: &[f32]) -> f32 {
+    let one = I::splat(1.0);
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    let mut sums = I::splat(0.0);
+    for chunk in chunks {
+        let numbers = I::load(chunk);
+        sums = I::multiply_add(numbers, if SQUARES { numbers } else { one }, sums);
+    }
+    let mut lanes = [0.0; LANES];
+    I::store(sums, &mut lanes);
+    let mut total = 0.0;
+    for number in lanes {
+        total += number;
+    }
+    for number in rest {
+        total += if SQUARES { number * number } else { *number };
+    }
+    total
 }
 
 #[inline(always)]
 fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let (positions, channels) = (from.positions, from.channels);
-    let groups = groups(channels);
+    let groups = groups(channels) * I::BYTES;
+    let width = DEPTH / I::BYTES;
     let Packed {
         bytes,
         scales,
         offsets,
         smallest,
         inverse,
+        ..
     } = to;
     let smallest = &mut smallest[..positions];
     let largest = &mut scales[..positions];
@@ -180,9 +301,10 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
         }
     }
     for position in 0..positions {
-        // The scale stands where the largest number stood.
-        (scales[position], offsets[position], inverse[position]) =
-            steps::<I>(smallest[position], scales[position]);
+        let steps = steps::<I>(smallest[position], scales[position], channels);
+        // The scale stands where the largest number stood, and the base where the smallest did.
+        (scales[position], offsets[position]) = (steps.scale, steps.offset);
+        (smallest[position], inverse[position]) = (steps.base, steps.inverse);
     }
     for start in (0..positions).step_by(LANES) {
         let count = LANES.min(positions - start);
@@ -191,8 +313,8 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
         factor[..count].copy_from_slice(&inverse[start..start + count]);
         for group in 0..groups {
             let mut words = [0_u32; LANES];
-            for depth in 0..DEPTH.min(channels - group * DEPTH) {
-                let column = &from.numbers[(group * DEPTH + depth) * positions + start..][..count];
+            for depth in 0..width.min(channels.saturating_sub(group * width)) {
+                let column = &from.numbers[(group * width + depth) * positions + start..][..count];
                 let mut numbers = [0.0; LANES];
                 // A length known to the compiler, where there is one, keeps the numbers in a register.
                 match column.first_chunk::<LANES>() {
@@ -200,8 +322,8 @@ fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
                     None => numbers[..count].copy_from_slice(column),
                 }
                 for lane in 0..LANES {
-                    let byte = quantized::<I>(numbers[lane], base[lane], factor[lane]);
-                    words[lane] |= u32::from(byte) << (8 * depth);
+                    let step = quantized::<I>(numbers[lane], base[lane], factor[lane]);
+                    words[lane] |= step << (8 * I::BYTES * depth);
                 }
             }
             if as_lanes {

@@ -9,6 +9,7 @@ impl Isa for Portable {
     const FMA: bool = cfg!(target_arch = "aarch64");
     const UNSIGNED: bool = false;
     const ROWS: usize = 2;
+    const VECTORS: usize = 3;
     type Sums = [i32; LANES];
     type Floats = [f32; LANES];
 

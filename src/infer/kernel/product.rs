@@ -2,12 +2,9 @@
 
 use super::{
     activate::{Activation, activate},
-    isa::{Best, DEPTH, Isa, LANES, Work, sixteen},
+    isa::{Best, DEPTH, Isa, LANES, MOST_ROWS, MOST_VECTORS, Work, sixteen},
     pack::{Order, Packed, groups},
 };
-
-/// Vectors of lanes of one tile, at most.
-const VECTORS: usize = 3;
 
 /// Positions that are multiplied with all weights before the next ones: they stay in the nearest cache.
 const BLOCK: usize = 64;
@@ -16,7 +13,8 @@ const BLOCK: usize = 64;
 #[derive(Debug)]
 pub(in crate::infer) struct Weights {
     /// Of the result. With channels inner the weights are lanes, `[output / 16][group of inputs][16
-    /// outputs][4]`, otherwise rows, `[output][group][4]`.
+    /// outputs][4]` (or `[2][16 outputs][2]` where an activation has two bytes), otherwise rows,
+    /// `[output][group][4]`.
     order: Order,
     bytes: Vec<u8>,
     /// From here on one for each output, filled up to whole sixteens.
@@ -35,6 +33,7 @@ impl Weights {
         let outputs = scales.len();
         let inputs = bytes.len() / outputs;
         let (groups, padded) = (groups(inputs), outputs.next_multiple_of(LANES));
+        let width = DEPTH / isa.activation_bytes();
         let mut packed = vec![0; padded * groups * DEPTH];
         let mut sums = vec![0.0; padded];
         for (output, row) in bytes.chunks_exact(inputs).enumerate() {
@@ -43,7 +42,8 @@ impl Weights {
                 let (group, depth) = (input / DEPTH, input % DEPTH);
                 let at = match order {
                     Order::ChannelsInner => {
-                        (output / LANES * groups + group) * LANES * DEPTH + output % LANES * DEPTH + depth
+                        let start = (output / LANES * groups + group) * LANES * DEPTH;
+                        start + depth / width * LANES * width + output % LANES * width + depth % width
                     }
                     Order::PositionsInner => output * groups * DEPTH + input,
                 };
@@ -72,6 +72,11 @@ impl Weights {
         self.order == Order::PositionsInner
     }
 
+    /// How many there are.
+    pub(in crate::infer) fn count(&self) -> usize {
+        self.inputs * self.outputs
+    }
+
     pub(in crate::infer) fn isa(&self) -> Best {
         self.isa
     }
@@ -81,29 +86,38 @@ impl Weights {
     }
 }
 
-/// Writes `activation(weights * activations + bias)` for this many positions, in the order of the weights.
+/// What is done to the sums of a product besides scaling.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::infer) struct Finish<'a> {
+    pub(in crate::infer) activation: Activation,
+    /// Added last: as many numbers as the result has, in its order.
+    pub(in crate::infer) residual: Option<&'a [f32]>,
+}
+
+/// Writes `activation(weights * activations + bias) + residual` for this many positions, in the order of the weights.
 pub(in crate::infer) fn product(
     weights: &Weights,
-    packed: &Packed,
+    packed: &mut Packed,
     positions: usize,
-    activation: Activation,
+    finish: Finish<'_>,
     to: &mut [f32],
 ) {
     assert_eq!(to.len(), positions * weights.outputs);
+    assert!(finish.residual.is_none_or(|residual| residual.len() == to.len()));
     weights.isa.run(Product {
         weights,
         packed,
         positions,
-        activation,
+        finish,
         to,
     });
 }
 
 struct Product<'a> {
     weights: &'a Weights,
-    packed: &'a Packed,
+    packed: &'a mut Packed,
     positions: usize,
-    activation: Activation,
+    finish: Finish<'a>,
     to: &'a mut [f32],
 }
 
@@ -112,116 +126,202 @@ impl Work for Product<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(mut self) {
-        match (I::ROWS, self.weights.order) {
-            (8, Order::ChannelsInner) => self.tiles::<I, 8, true>(),
-            (8, Order::PositionsInner) => self.tiles::<I, 8, false>(),
-            (4, Order::ChannelsInner) => self.tiles::<I, 4, true>(),
-            (4, Order::PositionsInner) => self.tiles::<I, 4, false>(),
-            (_, Order::ChannelsInner) => self.tiles::<I, 2, true>(),
-            (_, Order::PositionsInner) => self.tiles::<I, 2, false>(),
+        match self.weights.order {
+            Order::ChannelsInner => self.tiles::<I, true>(),
+            Order::PositionsInner => self.tiles::<I, false>(),
         }
     }
 }
 
+/// The results of one tile: the vectors of its first row, then those of the others.
+type Tile = [[f32; LANES]; MOST_ROWS * MOST_VECTORS];
+
 impl Product<'_> {
     /// Rows are positions and lanes outputs, or the other way round.
     #[inline(always)]
-    fn tiles<I: Isa, const ROWS: usize, const BY_POSITION: bool>(&mut self) {
+    fn tiles<I: Isa, const BY_POSITION: bool>(&mut self) {
         let (rows, lanes) = if BY_POSITION {
             (self.positions, self.weights.outputs)
         } else {
             (self.weights.outputs, self.positions)
         };
         let vectors = lanes.div_ceil(LANES);
+        let mut sums: Tile = [[0.0; LANES]; MOST_ROWS * MOST_VECTORS];
         for block in (0..rows).step_by(BLOCK) {
             let end = rows.min(block + BLOCK);
+            if I::BYTES == 2 && !BY_POSITION {
+                self.widen(block, end);
+            }
+            // Tiles of nearly the same height, so that none is left with a single row.
+            let tiles = (end - block).div_ceil(I::ROWS);
             let mut vector = 0;
             while vector < vectors {
-                let count = match vectors - vector {
+                let width = match vectors - vector {
                     // Twice two are faster than three and one.
-                    4 => 2,
-                    left => left.min(VECTORS),
+                    4 if I::VECTORS == 3 => 2,
+                    left => left.min(I::VECTORS),
                 };
-                for row in (block..end).step_by(ROWS) {
-                    match count {
-                        1 => self.tile::<I, ROWS, 1, BY_POSITION>(row, end, vector),
-                        2 => self.tile::<I, ROWS, 2, BY_POSITION>(row, end, vector),
-                        _ => self.tile::<I, ROWS, VECTORS, BY_POSITION>(row, end, vector),
-                    }
+                let mut first = block;
+                for tile in 0..tiles {
+                    let height = (end - first).div_ceil(tiles - tile);
+                    let place = Place {
+                        block,
+                        first,
+                        height,
+                        vector,
+                        width,
+                    };
+                    self.sum::<I, BY_POSITION>(&place, &mut sums);
+                    self.finish::<I, BY_POSITION>(&place, &mut sums);
+                    first += height;
                 }
-                vector += count;
+                vector += width;
             }
         }
     }
 
-    /// The results of some rows, before `end`, and of `WIDTH` vectors of lanes.
+    /// Makes the weights of some rows ready for products of sixteen bits.
     #[inline(always)]
-    fn tile<I: Isa, const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
-        &mut self,
-        first: usize,
-        end: usize,
-        vector: usize,
-    ) {
-        let (weights, packed) = (self.weights, self.packed);
-        let groups = groups(weights.inputs);
-        let (row_bytes, lane_bytes, lane_count) = if BY_POSITION {
-            (&*packed.bytes, &*weights.bytes, weights.outputs)
-        } else {
-            (&*weights.bytes, &*packed.bytes, self.positions)
-        };
-        let count = ROWS.min(end - first);
-        // Rows past the end repeat the last one; their results are dropped.
-        let rows: [&[[u8; DEPTH]]; ROWS] = std::array::from_fn(|row| {
-            let start = (first + row.min(count - 1)) * groups * DEPTH;
-            row_bytes[start..][..groups * DEPTH].as_chunks().0
-        });
-        let panels: [&[[u8; LANES * DEPTH]]; WIDTH] = std::array::from_fn(|panel| {
-            let size = groups * LANES * DEPTH;
-            lane_bytes[(vector + panel) * size..][..size].as_chunks().0
-        });
-        let lane_start = vector * LANES;
-        let mut sums = [[I::zero(); WIDTH]; ROWS];
-        for group in 0..groups {
-            for panel in 0..WIDTH {
-                // SAFETY: all panels and rows were cut to `groups` elements above.
-                let lanes = unsafe { panels[panel].get_unchecked(group) };
-                for row in 0..ROWS {
-                    // SAFETY: as above.
-                    let row_bytes = unsafe { *rows[row].get_unchecked(group) };
-                    sums[row][panel] = I::add::<BY_POSITION>(sums[row][panel], row_bytes, lanes);
-                }
-            }
+    fn widen(&mut self, first: usize, end: usize) {
+        let row = groups(self.weights.inputs) * DEPTH;
+        let bytes = &self.weights.bytes[first * row..end * row];
+        let to = &mut self.packed.widened;
+        if to.len() < bytes.len() * 2 {
+            to.resize(bytes.len() * 2, 0);
         }
-        for (row, sums) in sums.iter().enumerate().take(count) {
-            let row = first + row;
-            let mut results = [[0.0_f32; LANES]; WIDTH];
-            for (panel, results) in results.iter_mut().enumerate() {
-                let start = lane_start + panel * LANES;
-                // What belongs to the lanes, from either side; the rows' is one number each.
-                let (scales, offsets, bias, row_scale, row_offset);
-                if BY_POSITION {
-                    (scales, offsets) = (&weights.scales[start..], &weights.sums[start..]);
-                    (row_scale, row_offset) = (packed.scales[row], packed.offsets[row]);
-                    bias = I::load(sixteen(&weights.bias[start..]));
-                } else {
-                    (scales, offsets) = (&packed.scales[start..], &packed.offsets[start..]);
-                    (row_scale, row_offset) = (weights.scales[row], weights.sums[row]);
-                    bias = I::splat(weights.bias[row]);
-                }
-                let constant = I::multiply_add(I::load(sixteen(offsets)), I::splat(row_offset), bias);
-                let scales = I::multiply(I::load(sixteen(scales)), I::splat(row_scale));
-                I::store(
-                    I::multiply_add(I::to_floats(sums[panel]), scales, constant),
-                    results,
-                );
-            }
-            activate::<I>(self.activation, results.as_flattened_mut());
-            let to = &mut self.to[row * lane_count + lane_start..(row + 1) * lane_count];
-            let results = results.as_flattened();
-            let length = results.len().min(to.len());
-            to[..length].copy_from_slice(&results[..length]);
+        for (to, byte) in to.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *to = i16::from(byte.cast_signed()).to_le_bytes();
         }
     }
+
+    #[inline(always)]
+    fn sum<I: Isa, const BY_POSITION: bool>(&self, place: &Place, to: &mut Tile) {
+        match place.width {
+            1 => self.sum_rows::<I, 1, BY_POSITION>(place, to),
+            2 if I::VECTORS > 1 => self.sum_rows::<I, 2, BY_POSITION>(place, to),
+            3 if I::VECTORS > 2 => self.sum_rows::<I, 3, BY_POSITION>(place, to),
+            _ => unreachable!("a tile has at most as many vectors as the instruction set says"),
+        }
+    }
+
+    #[inline(always)]
+    fn sum_rows<I: Isa, const WIDTH: usize, const BY_POSITION: bool>(&self, place: &Place, to: &mut Tile) {
+        match place.height {
+            1 => self.sum_tile::<I, 1, WIDTH, BY_POSITION>(place, to),
+            2 => self.sum_tile::<I, 2, WIDTH, BY_POSITION>(place, to),
+            3 if I::ROWS > 2 => self.sum_tile::<I, 3, WIDTH, BY_POSITION>(place, to),
+            4 if I::ROWS > 3 => self.sum_tile::<I, 4, WIDTH, BY_POSITION>(place, to),
+            5 if I::ROWS > 4 => self.sum_tile::<I, 5, WIDTH, BY_POSITION>(place, to),
+            6 if I::ROWS > 5 => self.sum_tile::<I, 6, WIDTH, BY_POSITION>(place, to),
+            7 if I::ROWS > 6 => self.sum_tile::<I, 7, WIDTH, BY_POSITION>(place, to),
+            8 if I::ROWS > 7 => self.sum_tile::<I, 8, WIDTH, BY_POSITION>(place, to),
+            _ => unreachable!("a tile has at most as many rows as the instruction set says"),
+        }
+    }
+
+    #[inline(always)]
+    fn sum_tile<I: Isa, const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
+        &self,
+        place: &Place,
+        to: &mut Tile,
+    ) {
+        let (weights, packed) = (self.weights, &*self.packed);
+        let fours = groups(weights.inputs);
+        let activation_groups = fours * I::BYTES;
+        let (row_bytes, first, lane_bytes, lane_groups) = if BY_POSITION {
+            (&*packed.bytes, place.first, &*weights.bytes, fours)
+        } else if I::BYTES == 2 {
+            let first = place.first - place.block;
+            (&*packed.widened, first, &*packed.bytes, activation_groups)
+        } else {
+            (&*weights.bytes, place.first, &*packed.bytes, activation_groups)
+        };
+        // Plain loops: what fills an array by a closure is not inlined.
+        let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
+        for (row, to) in rows.iter_mut().enumerate() {
+            let size = activation_groups * DEPTH;
+            *to = row_bytes[(first + row) * size..][..size].as_chunks().0;
+        }
+        let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
+        for (panel, to) in panels.iter_mut().enumerate() {
+            let size = lane_groups * LANES * DEPTH;
+            *to = lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0;
+        }
+        let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
+        for panel in 0..WIDTH {
+            let start = (place.vector + panel) * LANES;
+            // What belongs to the lanes, from either side; the rows' is one number each.
+            let (scales, offsets) = if BY_POSITION {
+                (&weights.scales[start..], &weights.sums[start..])
+            } else {
+                (&packed.scales[start..], &packed.offsets[start..])
+            };
+            let (scales, offsets) = (I::load(sixteen(scales)), I::load(sixteen(offsets)));
+            let lane_bias = if BY_POSITION {
+                I::load(sixteen(&weights.bias[start..]))
+            } else {
+                I::splat(0.0)
+            };
+            for row in 0..ROWS {
+                let at = place.first + row;
+                let (row_scale, row_offset, mut constant) = if BY_POSITION {
+                    (packed.scales[at], packed.offsets[at], lane_bias)
+                } else {
+                    (weights.scales[at], weights.sums[at], I::splat(weights.bias[at]))
+                };
+                if I::BYTES == 1 {
+                    constant = I::multiply_add(offsets, I::splat(row_offset), constant);
+                }
+                let scales = I::multiply(scales, I::splat(row_scale));
+                let results = I::multiply_add(I::to_floats(sums[row][panel]), scales, constant);
+                I::store(results, &mut to[row * WIDTH + panel]);
+            }
+        }
+    }
+
+    /// Activates the results of one tile, adds what is to be added last, and writes what there is room for.
+    #[inline(always)]
+    fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
+        let lane_count = if BY_POSITION {
+            self.weights.outputs
+        } else {
+            self.positions
+        };
+        let sums = &mut sums[..place.height * place.width];
+        activate::<I>(self.finish.activation, sums.as_flattened_mut());
+        for (row, results) in sums.chunks_exact(place.width).enumerate() {
+            let end = (place.first + row + 1) * lane_count;
+            for (panel, results) in results.iter().enumerate() {
+                let start = end - lane_count + (place.vector + panel) * LANES;
+                let to = &mut self.to[start..end];
+                let residual = self.finish.residual.map(|residual| &residual[start..end]);
+                // A length known to the compiler, where there is one, saves a call.
+                match (to.first_chunk_mut(), residual) {
+                    (Some(to), None) => *to = *results,
+                    (Some(to), Some(residual)) => {
+                        let residual = I::load(sixteen(residual));
+                        I::store(I::multiply_add(I::load(results), I::splat(1.0), residual), to);
+                    }
+                    (None, None) => to.copy_from_slice(&results[..to.len()]),
+                    (None, Some(residual)) => {
+                        for ((to, result), residual) in to.iter_mut().zip(results).zip(residual) {
+                            *to = result + residual;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where a tile lies.
+struct Place {
+    /// The first row of its block.
+    block: usize,
+    first: usize,
+    height: usize,
+    vector: usize,
+    width: usize,
 }
 
 #[cfg(test)]
@@ -230,7 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::pack::{View, pack},
+        super::pack::{Before, View, most_steps, pack},
         *,
     };
 
@@ -278,11 +378,16 @@ mod tests {
             order: from,
             positions,
             channels,
+            before: Before::Nothing,
         };
         let mut packed = Packed::default();
         pack(isa, view, weights.wants_lanes(), &mut packed);
         let mut results = vec![f32::NAN; positions * outputs];
-        product(&weights, &packed, positions, Activation::Identity, &mut results);
+        let finish = Finish {
+            activation: Activation::Identity,
+            residual: None,
+        };
+        product(&weights, &mut packed, positions, finish, &mut results);
         match to {
             Order::ChannelsInner => results,
             // The other way round is the same exchange.
@@ -293,31 +398,42 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// Whole numbers from 0 to 255 are quantized without loss, so every product is exact.
+        /// Whole numbers that are steps are quantized without loss, so every sum is exact.
         #[test]
         fn whole_numbers_are_multiplied_exactly(
             positions in 1..140_usize, channels in 2..90_usize, outputs in 1..110_usize, seed: u64,
         ) {
-            let mut numbers: Vec<f32> = noise(seed, positions * channels).into_iter().map(f32::from).collect();
-            for row in numbers.chunks_exact_mut(channels) {
-                (row[0], row[channels - 1]) = (255.0, 0.0);
-            }
             let bytes: Vec<i8> =
                 noise(!seed, outputs * channels).into_iter().map(|byte| byte.cast_signed().max(-127)).collect();
             let scales: Vec<f32> = (0..outputs).map(|output| (1 + output % 4) as f32).collect();
             let bias: Vec<f32> = (0..outputs).map(|output| output as f32 - 5.0).collect();
-            let mut expected = Vec::new();
-            for row in numbers.chunks_exact(channels) {
-                for (output, weights) in bytes.chunks_exact(channels).enumerate() {
-                    let sum: i64 = row.iter().zip(weights).map(|(a, b)| *a as i64 * i64::from(*b)).sum();
-                    expected.push(sum as f32 * scales[output] + bias[output]);
-                }
-            }
             for isa in Best::all() {
+                let (smallest, largest) = match isa.activation_bytes() {
+                    2 => (-77.0, most_steps(channels)),
+                    _ => (0.0, 255.0),
+                };
+                let mut numbers: Vec<f32> = noise(seed, positions * channels).into_iter().map(f32::from).collect();
+                for row in numbers.chunks_exact_mut(channels) {
+                    (row[0], row[channels - 1]) = (largest, smallest);
+                }
+                let mut expected = Vec::new();
+                for row in numbers.chunks_exact(channels) {
+                    for (output, weights) in bytes.chunks_exact(channels).enumerate() {
+                        let sum: i64 = row.iter().zip(weights).map(|(a, b)| *a as i64 * i64::from(*b)).sum();
+                        expected.push(sum as f64 * f64::from(scales[output]) + f64::from(bias[output]));
+                    }
+                }
                 for from in ORDERS {
                     for to in ORDERS {
                         let found = run(isa, (from, to), &numbers, &bytes, &scales, &bias);
-                        prop_assert_eq!(&found, &expected, "{:?} {:?} to {:?}", isa, from, to);
+                        for (found, expected) in found.iter().zip(&expected) {
+                            // What f32 rounds, which is nothing for sums of bytes.
+                            let bound = if expected.abs() < 16e6 { 0.0 } else { expected.abs() * 3e-7 };
+                            prop_assert!(
+                                (f64::from(*found) - expected).abs() <= bound,
+                                "{isa:?} {from:?} to {to:?}: {found}, not {expected}",
+                            );
+                        }
                     }
                 }
             }
@@ -340,9 +456,32 @@ mod tests {
                     let found = run(isa, (from, Order::ChannelsInner), &numbers, &bytes, &scales, &bias);
                     for (at, (found, number)) in found.iter().zip(&numbers).enumerate() {
                         let (base, range) = rows[at / channels];
-                        let bound = range / 255.0 * 0.5 + (base.abs() + range) * 1e-6;
+                        let step = match isa.activation_bytes() {
+                            2 => (base.abs() + range) / most_steps(channels),
+                            _ => range / 255.0,
+                        };
+                        let bound = step * 0.5 + (base.abs() + range) * 1e-6;
                         prop_assert!((found - number).abs() <= bound, "{isa:?}: {number} became {found}");
                     }
+                }
+            }
+        }
+    }
+
+    /// The largest steps and weights in all places: their sum must fit.
+    #[test]
+    fn no_sum_overflows() {
+        for channels in [4, 768, 3072] {
+            for isa in Best::all() {
+                for sign in [1.0, -1.0] {
+                    let numbers = vec![2.0 * sign; channels];
+                    let weights = vec![127; channels];
+                    let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
+                    let expected = 254.0 * sign * channels as f32;
+                    assert!(
+                        (found[0] / expected - 1.0).abs() < 1e-3,
+                        "{isa:?}: {found:?}, not {expected}"
+                    );
                 }
             }
         }
@@ -356,7 +495,8 @@ mod tests {
             for isa in Best::all() {
                 for to in ORDERS {
                     let found = run(isa, (ORDERS[0], to), &numbers, &[weight; 8], &[1.0], &[0.0]);
-                    assert_eq!(found, [f32::from(weight) * 255.0 * 6.0], "{isa:?} {to:?}");
+                    let expected = f32::from(weight) * 255.0 * 6.0;
+                    assert!((found[0] - expected).abs() < 0.1, "{isa:?} {to:?}: {found:?}");
                 }
             }
         }

@@ -15,8 +15,12 @@ pub(super) struct Avx512Vnni;
 
 impl Isa for Avx2 {
     const FMA: bool = true;
+    // The four-fold product of bytes saturates, and to keep it from that takes as many instructions as the products
+    // of sixteen bits save.
+    const BYTES: usize = 2;
     const UNSIGNED: bool = false;
-    const ROWS: usize = 4;
+    const ROWS: usize = 5;
+    const VECTORS: usize = 1;
     type Sums = [__m256i; 2];
     type Floats = [__m256; 2];
 
@@ -26,6 +30,7 @@ impl Isa for Avx2 {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
+    /// Adds two products to each sum, all factors being of sixteen bits.
     #[inline(always)]
     fn add<const BY_POSITION: bool>(
         sums: Self::Sums,
@@ -36,19 +41,51 @@ impl Isa for Avx2 {
         // SAFETY: see above.
         unsafe {
             let row = _mm256_set1_epi32(i32::from_le_bytes(row));
-            let (first, second) = (_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1)));
-            if BY_POSITION {
-                [
-                    add_products(sums[0], row, first),
-                    add_products(sums[1], row, second),
-                ]
-            } else {
-                [
-                    add_products(sums[0], first, row),
-                    add_products(sums[1], second, row),
-                ]
+            [
+                add_pairs(sums[0], row, _mm256_loadu_si256(at)),
+                add_pairs(sums[1], row, _mm256_loadu_si256(at.add(1))),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn products<const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
+        rows: [&[[u8; DEPTH]]; ROWS],
+        panels: [&[[u8; LANES * DEPTH]]; WIDTH],
+    ) -> [[Self::Sums; WIDTH]; ROWS] {
+        let mut sums = [[Self::zero(); WIDTH]; ROWS];
+        for group in 0..rows[0].len() {
+            for panel in 0..WIDTH {
+                // SAFETY: see above; a panel of weights has half as many groups as the rows, others as many.
+                let lanes = unsafe {
+                    if BY_POSITION {
+                        let half = panels[panel]
+                            .get_unchecked(group / 2)
+                            .as_ptr()
+                            .add(group % 2 * 32);
+                        let at = half.cast::<__m128i>();
+                        [
+                            _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
+                            _mm256_cvtepi8_epi16(_mm_loadu_si128(at.add(1))),
+                        ]
+                    } else {
+                        let at = panels[panel].get_unchecked(group).as_ptr().cast::<__m256i>();
+                        [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]
+                    }
+                };
+                for row in 0..ROWS {
+                    // SAFETY: see above; all rows have this many groups.
+                    unsafe {
+                        let factors = i32::from_le_bytes(*rows[row].get_unchecked(group));
+                        let factors = _mm256_set1_epi32(factors);
+                        let [first, second] = &mut sums[row][panel];
+                        *first = add_pairs(*first, factors, lanes[0]);
+                        *second = add_pairs(*second, factors, lanes[1]);
+                    }
+                }
             }
         }
+        sums
     }
 
     #[inline(always)]
@@ -81,6 +118,19 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn quantize(numbers: &[f32; LANES], _: f32, inverse: f32, to: &mut [u8]) {
+        let [first, second] = Self::multiply(Self::load(numbers), Self::splat(inverse));
+        let to: &mut [u8; 2 * LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
+        // SAFETY: see above.
+        unsafe {
+            let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(first), _mm256_cvtps_epi32(second));
+            // The instruction packs each half for itself.
+            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), packed);
+        }
+    }
+
+    #[inline(always)]
     fn multiply_add(a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe {
@@ -96,30 +146,57 @@ impl Isa for Avx2 {
         // SAFETY: see above.
         unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
     }
+
+    #[inline(always)]
+    fn smallest(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = _mm256_min_ps(numbers[0], numbers[1]);
+            let four = _mm_min_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps::<1>(four));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn largest(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = _mm256_max_ps(numbers[0], numbers[1]);
+            let four = _mm_max_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps::<1>(four));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+    }
 }
 
-/// Adds to each of eight sums four products.
-///
-/// The instruction adds pairs of products of an unsigned and a signed byte in 16 bits, with saturation. It gets
-/// the activations' magnitudes and the weights with the activations' signs: -128, which only activations may
-/// be, cannot change its sign. Every pair is then within 2 * 128 * 127, so that none saturates.
+/// Adds to each of eight sums two products of sixteen bits.
 ///
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-unsafe fn add_products(sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+unsafe fn add_pairs(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
     // SAFETY: by the caller.
-    unsafe {
-        let magnitudes = _mm256_abs_epi8(activations);
-        let pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(weights, activations));
-        _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-    }
+    unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)) }
 }
 
 impl Isa for Avx512Vnni {
     const FMA: bool = true;
     const UNSIGNED: bool = true;
     const ROWS: usize = 8;
+    const VECTORS: usize = 3;
     type Sums = __m512i;
     type Floats = __m512;
 
@@ -181,5 +258,17 @@ impl Isa for Avx512Vnni {
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_max_ps(a, b) }
     }
 }

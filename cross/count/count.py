@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Counts the instructions of one inference on emulated arm64 processors, and prints a table.
+
+    count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER MODEL.onnx …
+
+Each engine runs a model once and twice in one thread; the difference is one inference without start and loading.
+A count is a cost model and no time: it knows neither caches nor how many instructions a processor finishes at once.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# What the kernel of a board says of its processor (the part's number, and the features that qemu's model has), as
+# ONNX Runtime asks it: the machine's own /proc and /sys would describe another one.
+PROCESSORS = {
+    "cortex-a53": ("d03", ""),
+    "cortex-a72": ("d08", ""),
+    "cortex-a76": ("d0b", "atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"),
+}
+FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
+ENGINES = ["tract", "onnxruntime", "affectd-f32", "affectd-int8"]
+
+
+def main():
+    """Count, and print as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--plugin", type=Path, required=True, help="compiled from instructions.c")
+    parser.add_argument("--root", type=Path, required=True, help="an arm64 root with Python")
+    parser.add_argument("--peer", type=Path, required=True, help="the program of tests/peers, for arm64")
+    parser.add_argument("--onnx-runtime", type=Path, required=True, help="folder of its arm64 wheel and numpy's")
+    parser.add_argument("--cpu", action="append", choices=PROCESSORS, help="default: cortex-a72 and cortex-a76")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
+    args = parser.parse_args()
+
+    engines = args.engine or ENGINES
+    print("| million instructions, and share of tract | " + " | ".join(engines) + " |")
+    print("| --- |" + " --- |" * len(engines), flush=True)
+    for model in args.models:
+        for cpu in args.cpu or ["cortex-a72", "cortex-a76"]:
+            counts = {engine: inference(args, cpu, engine, model) for engine in engines}
+            cells = [
+                f"{count / 1e6:.1f}" + (f" ({count / counts['tract']:.2f})" if "tract" in counts else "")
+                for count in counts.values()
+            ]
+            print(f"| {model.stem}, {cpu} | " + " | ".join(cells) + " |", flush=True)
+
+
+def inference(args, cpu, engine, model):
+    """Instructions of one inference."""
+    once, twice = (instructions(args, cpu, engine, model, runs) for runs in (1, 2))
+    return twice - once
+
+
+def instructions(args, cpu, engine, model, runs):
+    """Instructions of a program that loads the model and runs it this many times."""
+    if engine == "onnxruntime":
+        python = args.root / "usr/bin/python3"
+        command = [python, Path(__file__).with_name("onnxruntime_runs.py"), model, str(runs)]
+    else:
+        command = [args.peer, engine, model, "1", "--runs", str(runs)]
+    # The same seed, as the layout of Python's tables is else another in each run.
+    environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(args.onnx_runtime)}
+    with described(args.root, cpu) as root:
+        emulator = ["qemu-aarch64", "-cpu", cpu, "-L", root, "-plugin", args.plugin.resolve()]
+        ran = subprocess.run(emulator + command, env=environment, capture_output=True, text=True, timeout=3600)
+    said = [line for line in ran.stderr.splitlines() if line.startswith("instructions: ")]
+    if ran.returncode != 0 or len(said) != 1:
+        sys.exit(f"{engine} on {cpu} ended with {ran.returncode}:\n{ran.stderr}")
+    return int(said[0].split()[1])
+
+
+class described(tempfile.TemporaryDirectory):
+    """A root like another, which describes a processor too."""
+
+    def __init__(self, root, cpu):
+        super().__init__()
+        part, features = PROCESSORS[cpu]
+        copy = Path(self.name)
+        for entry in root.resolve().iterdir():
+            if entry.name not in ("proc", "sys"):
+                (copy / entry.name).symlink_to(entry)
+        cpus = copy / "sys/devices/system/cpu"
+        cpus.mkdir(parents=True)
+        for name in ("possible", "present"):
+            (cpus / name).write_text("0\n")
+        (copy / "proc").mkdir()
+        (copy / "proc/cpuinfo").write_text(
+            f"processor\t: 0\nFeatures\t: {FEATURES} {features}\nCPU implementer\t: 0x41\n"
+            f"CPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0x{part}\nCPU revision\t: 0\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+//! Puts the channels of a pixel side by side.
+//!
+//! Convolutions come with each channel's plane for itself. The other way round a pixel is what a token is, so that
+//! layers of one pixel are the linear layers of tokens, and quantizing a position reads its numbers where they are.
+//! Here each convolution is wrapped into moves of the channels, and tract moves these on through the graph until
+//! they meet and vanish.
+
+use tract_onnx::{
+    prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPatch},
+    tract_core::ops::change_axes::AxisOp,
+};
+
+use super::{
+    depthwise::Depthwise,
+    kernel::Best,
+    operator::{Compute, Operator, shape},
+    patches::Patches,
+};
+
+/// Replaces every depthwise and, where `integers` are allowed, every dense convolution of a decluttered model by one
+/// that has the channels last; returns how many. The model wants to be decluttered again.
+pub(super) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: bool) -> TractResult<usize> {
+    let mut replaced = 0;
+    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
+    for node in 0..model.nodes().len() {
+        let input = match model.node(node).inputs[..] {
+            [input, ..] => input,
+            [] => continue,
+        };
+        if let Some((convolution, last)) = Depthwise::find(model, model.node(node), isa) {
+            let result = convolution.result();
+            wrap(model, input, convolution, result, last)?;
+        } else if integers && let Some((convolution, last)) = Patches::find(model, model.node(node), isa) {
+            let result = convolution.result();
+            wrap(model, input, convolution, result, last)?;
+        } else {
+            continue;
+        }
+        replaced += 1;
+    }
+    Ok(replaced)
+}
+
+fn wrap<C: Compute>(
+    model: &mut TypedModel,
+    input: OutletId,
+    convolution: C,
+    result: [usize; 3],
+    last: usize,
+) -> TractResult<()> {
+    let name = model.node(last).name.clone();
+    let in_rank = shape(model, input).map_or(3, |shape| shape.len());
+    let out_rank = shape(model, last.into()).map_or(3, |shape| shape.len());
+    let mut patch = TypedModelPatch::default();
+    let mut outlet = patch.tap_model(model, input)?;
+    if in_rank == 4 {
+        outlet = patch.wire_node(format!("{name}.one"), AxisOp::Rm(0), &[outlet])?[0];
+    }
+    outlet = patch.wire_node(format!("{name}.last"), AxisOp::Move(0, 2), &[outlet])?[0];
+    let operator = Operator::new(convolution, TVec::from_slice(&result));
+    outlet = patch.wire_node(format!("{name}.channels_last"), operator, &[outlet])?[0];
+    outlet = patch.wire_node(format!("{name}.first"), AxisOp::Move(2, 0), &[outlet])?[0];
+    if out_rank == 4 {
+        outlet = patch.wire_node(format!("{name}.batch"), AxisOp::Add(0), &[outlet])?[0];
+    }
+    patch.shunt_outside(model, last.into(), outlet)?;
+    patch.apply(model)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tract_onnx::{
+        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, tvec},
+        tract_core::ops::{
+            cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec, SumPool},
+            nn::{DataFormat, gelu_exact::gelu_exact},
+        },
+        tract_hir::internal::SpecialOps,
+    };
+
+    use super::*;
+
+    fn noise(shape: &[usize], step: f32) -> Tensor {
+        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+            .map(|n| (n as f32 * step).sin())
+            .collect();
+        Tensor::from_shape(shape, &numbers).unwrap()
+    }
+
+    /// Weights of `count` numbers an output that are whole steps of a scale.
+    fn steps(shape: &[usize], count: usize) -> Tensor {
+        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+            .map(|n| {
+                let step = if n % count == 0 {
+                    127.0
+                } else {
+                    (n as f32 * 0.7).sin() * 127.0
+                };
+                step.round() * (0.001 + (n / count) as f32 * 1e-4)
+            })
+            .collect();
+        Tensor::from_shape(shape, &numbers).unwrap()
+    }
+
+    fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
+        PoolSpec::new(
+            DataFormat::NCHW,
+            tvec!(side, side),
+            PaddingSpec::Explicit(tvec!(pad, pad), tvec!(side / 2, side / 2)),
+            None,
+            Some(tvec!(stride, stride)),
+            channels,
+            outputs,
+        )
+    }
+
+    /// A convolution with bias and GELU.
+    fn convolution(
+        from: [usize; 3],
+        weights: &Tensor,
+        stride: usize,
+        pad: usize,
+        group: usize,
+    ) -> TypedModel {
+        let [channels, height, width] = from;
+        let (outputs, side) = (weights.shape()[0], weights.shape()[2]);
+        let mut model = TypedModel::default();
+        let source = model
+            .add_source("source", f32::fact([1, channels, height, width]))
+            .unwrap();
+        let weights = model.add_const("weights", weights.clone()).unwrap();
+        let bias = model.add_const("bias", noise(&[outputs], 1.3)).unwrap();
+        let conv = Conv {
+            pool_spec: spec(side, stride, pad, channels, outputs),
+            kernel_fmt: KernelFormat::OIHW,
+            group,
+            q_params: None,
+        };
+        let conv = model.wire_node("conv", conv, &[source, weights, bias]).unwrap();
+        let last = model.wire_node("gelu", gelu_exact(), &conv).unwrap();
+        model.select_output_outlets(&last).unwrap();
+        model
+    }
+
+    fn run(model: TypedModel, input: &Tensor) -> Tensor {
+        let input = tvec!(input.clone().into_tvalue());
+        model
+            .into_runnable()
+            .unwrap()
+            .run(input)
+            .unwrap()
+            .remove(0)
+            .into_tensor()
+    }
+
+    /// The model before and after, on one input; with integers to a thousandth or, with bytes, a sixteenth of the
+    /// largest number.
+    fn compare(model: &TypedModel, input: &Tensor, integers: bool) {
+        let expected = run(model.clone(), input);
+        for isa in Best::all() {
+            let mut changed = model.clone();
+            assert_eq!(
+                put_channels_last(&mut changed, isa, integers).unwrap(),
+                1,
+                "{input:?}"
+            );
+            assert!(
+                !changed
+                    .nodes()
+                    .iter()
+                    .any(|node| node.op_is::<Conv>() || node.op_is::<SumPool>())
+            );
+            let found = run(changed, input);
+            assert_eq!(found.shape(), expected.shape());
+            let numbers = |tensor: &Tensor| {
+                tensor
+                    .try_as_plain_ram()
+                    .unwrap()
+                    .as_slice::<f32>()
+                    .unwrap()
+                    .to_vec()
+            };
+            let (expected, found) = (numbers(&expected), numbers(&found));
+            let unit = expected
+                .iter()
+                .fold(0.0_f32, |unit, number| unit.max(number.abs()));
+            let bound = match (integers, isa.activation_bytes()) {
+                (false, _) => 1e-5,
+                (true, 2) => 1e-3,
+                (true, _) => 0.06,
+            };
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() <= bound * unit,
+                    "{isa:?} {found} {expected}"
+                );
+            }
+        }
+    }
+
+    const PICTURES: [[usize; 2]; 7] = [[3, 3], [12, 12], [7, 5], [17, 33], [1, 2], [2, 1], [1, 1]];
+
+    #[test]
+    fn depthwise_convolutions_stay_what_they_are() {
+        for [height, width] in PICTURES {
+            for channels in [16, 24, 48] {
+                for stride in [1, 2] {
+                    let model = convolution(
+                        [channels, height, width],
+                        &noise(&[channels, 1, 3, 3], 0.7),
+                        stride,
+                        1,
+                        channels,
+                    );
+                    compare(&model, &noise(&[1, channels, height, width], 0.37), false);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn means_stay_what_they_are() {
+        for [height, width] in PICTURES {
+            let mut model = TypedModel::default();
+            let source = model
+                .add_source("source", f32::fact([1, 24, height, width]))
+                .unwrap();
+            let pool = SumPool {
+                pool_spec: spec(3, 2, 1, 24, 24),
+                count_include_pad: true,
+                normalize: true,
+            };
+            let last = model.wire_node("pool", pool, &[source]).unwrap();
+            model.select_output_outlets(&last).unwrap();
+            compare(&model, &noise(&[1, 24, height, width], 0.37), false);
+        }
+    }
+
+    #[test]
+    fn dense_convolutions_stay_what_they_are_in_integers() {
+        for [height, width] in PICTURES {
+            for (channels, outputs, side, stride, pad) in [
+                (1, 32, 3, 2, 1),
+                (3, 17, 3, 1, 1),
+                (20, 16, 3, 1, 1),
+                (3, 24, 5, 2, 2),
+                (8, 16, 3, 1, 0),
+            ] {
+                if height.min(width) + pad + side / 2 < side {
+                    continue;
+                }
+                let weights = steps(&[outputs, channels, side, side], channels * side * side);
+                let model = convolution([channels, height, width], &weights, stride, pad, 1);
+                compare(&model, &noise(&[1, channels, height, width], 0.37), true);
+            }
+        }
+    }
+
+    #[test]
+    fn other_convolutions_are_left_alone() {
+        let isa = Best::detect();
+        for (channels, side, stride, pad) in [(16, 5, 1, 1), (16, 3, 3, 1), (16, 3, 1, 0), (8, 3, 1, 1)] {
+            let weights = noise(&[channels, 1, side, side], 0.7);
+            let mut same = convolution([channels, 12, 12], &weights, stride, pad, channels);
+            assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
+        }
+        // Weights of more than eight bits.
+        let mut same = convolution([4, 12, 12], &noise(&[16, 4, 3, 3], 0.7), 1, 1, 1);
+        assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_moves_between_two_convolutions_vanish() {
+        let mut model = convolution([16, 12, 12], &noise(&[16, 1, 3, 3], 0.7), 1, 1, 16);
+        let outlet = model.output_outlets().unwrap()[0];
+        let weights = model.add_const("weights2", noise(&[16, 1, 3, 3], 0.9)).unwrap();
+        let bias = model.add_const("bias2", noise(&[16], 1.1)).unwrap();
+        let conv = Conv {
+            pool_spec: spec(3, 2, 1, 16, 16),
+            kernel_fmt: KernelFormat::OIHW,
+            group: 16,
+            q_params: None,
+        };
+        let last = model.wire_node("conv2", conv, &[outlet, weights, bias]).unwrap();
+        model.select_output_outlets(&last).unwrap();
+        let mut changed = model.clone();
+        assert_eq!(put_channels_last(&mut changed, Best::detect(), false).unwrap(), 2);
+        changed.declutter().unwrap();
+        let moves = changed
+            .nodes()
+            .iter()
+            .filter(|node| matches!(node.op_as::<AxisOp>(), Some(AxisOp::Move(..))));
+        assert!(moves.count() <= 2);
+        let input = noise(&[1, 16, 12, 12], 0.37);
+        run(model, &input)
+            .close_enough(&run(changed, &input), true)
+            .unwrap();
+    }
+}

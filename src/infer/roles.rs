@@ -1,0 +1,111 @@
+//! What the axes of a product with constant weights are for.
+
+use tract_onnx::{
+    prelude::{TVec, Tensor},
+    tract_core::ops::einsum::EinSum,
+};
+
+use super::kernel::Order;
+
+/// A product below this many weights gains nothing in integers.
+const MIN_WEIGHTS: usize = 64;
+
+/// What the axes of a product are for.
+pub(super) struct Roles {
+    pub(super) from: Order,
+    pub(super) to: Order,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    /// Length and position in the weights of each axis of outputs, then of inputs, as the activations order
+    /// them.
+    weight_axes: TVec<(usize, usize)>,
+    /// The axis of outputs in the result, if there is but one.
+    pub(super) output_axis: Option<usize>,
+}
+
+impl Roles {
+    /// None where the product is no linear layer, or an axis lies elsewhere than at either end.
+    pub(super) fn of(
+        product: &EinSum,
+        input: usize,
+        from: &[usize],
+        weights: &[usize],
+        to: &[usize],
+    ) -> Option<Self> {
+        let (mut positions, mut inputs, mut outputs) = (vec![], vec![], vec![]);
+        for axis in product.axes.iter_all_axes() {
+            let at = |places: &TVec<usize>, shape: &[usize]| match places[..] {
+                [] => Some(None),
+                // Axes of one element are in nobody's way.
+                [place] => Some((shape[place] > 1).then_some(place)),
+                _ => None,
+            };
+            let places = (
+                at(&axis.inputs[input], from)?,
+                at(&axis.inputs[1 - input], weights)?,
+                at(&axis.outputs[0], to)?,
+            );
+            match places {
+                (None, None, None) => (),
+                (Some(from), None, Some(to)) => positions.push((from, to)),
+                (Some(from), Some(weight), None) => inputs.push((from, weight)),
+                (None, Some(weight), Some(to)) => outputs.push((to, weight)),
+                _ => return None,
+            }
+        }
+        positions.sort_unstable();
+        inputs.sort_unstable();
+        outputs.sort_unstable();
+        if inputs.is_empty() || outputs.is_empty() || !positions.is_sorted_by_key(|(_, to)| *to) {
+            return None;
+        }
+        let order = |channels: &[(usize, usize)], positions: &mut dyn Iterator<Item = usize>| {
+            let (first, last) = (channels[0].0, channels[channels.len() - 1].0);
+            let (mut before, mut behind) = (true, true);
+            for position in positions {
+                before &= position < first;
+                behind &= position > last;
+            }
+            match (before, behind) {
+                (true, _) => Some(Order::ChannelsInner),
+                (_, true) => Some(Order::PositionsInner),
+                _ => None,
+            }
+        };
+        let length = |axes: &[(usize, usize)]| axes.iter().map(|(_, axis)| weights[*axis]).product::<usize>();
+        let (input_count, output_count) = (length(&inputs), length(&outputs));
+        if input_count * output_count < MIN_WEIGHTS {
+            return None;
+        }
+        Some(Self {
+            from: order(&inputs, &mut positions.iter().map(|(from, _)| *from))?,
+            to: order(&outputs, &mut positions.iter().map(|(_, to)| *to))?,
+            inputs: input_count,
+            outputs: output_count,
+            output_axis: match outputs[..] {
+                [(axis, _)] => Some(axis),
+                _ => None,
+            },
+            weight_axes: outputs
+                .iter()
+                .chain(&inputs)
+                .map(|(_, axis)| (weights[*axis], *axis))
+                .collect(),
+        })
+    }
+
+    /// The weights as `[output][input]`.
+    pub(super) fn gather(&self, weights: &Tensor) -> Option<Vec<f32>> {
+        let numbers = weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
+        let strides = weights.strides();
+        let mut offsets = vec![0];
+        for (length, axis) in &self.weight_axes {
+            let stride = strides[*axis].cast_unsigned();
+            offsets = offsets
+                .iter()
+                .flat_map(|start| (0..*length).map(move |index| start + index * stride))
+                .collect();
+        }
+        Some(offsets.into_iter().map(|offset| numbers[offset]).collect())
+    }
+}

@@ -1,0 +1,108 @@
+//! Threads beside the sensing one, each of which runs an expression network.
+//!
+//! A network goes to a thread with its input written and comes back with the reading, so that nothing is shared and
+//! nothing allocated. Several faces are then read at the same time; splitting one network's work would gain less.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use super::face::Reading;
+use crate::{
+    infer::{InferError, Network},
+    model::Expression as Contract,
+};
+
+/// What came of a run, and the network.
+type Done = (Network, Result<Reading, InferError>);
+
+/// A thread, and the network it is given.
+#[derive(Debug)]
+pub(super) struct Helper {
+    network: Option<Network>,
+    /// `None` only while the helper is dropped.
+    jobs: Option<SyncSender<Network>>,
+    done: Receiver<Done>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Helper {
+    /// Starts a thread for another state of this network.
+    ///
+    /// # Errors
+    /// [`InferError::Run`] where neither can be made.
+    pub(super) fn start(
+        network: &Network,
+        contract: &Arc<Contract>,
+        read: fn(&Contract, &mut Network) -> Result<Reading, InferError>,
+    ) -> Result<Self, InferError> {
+        let (jobs, todo) = sync_channel::<Network>(1);
+        let (results, done) = sync_channel(1);
+        let contract = contract.clone();
+        let work = move || {
+            for mut network in todo {
+                let reading = read(&contract, &mut network);
+                if results.send((network, reading)).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = Builder::new()
+            .name("expression".to_owned())
+            .spawn(work)
+            .map_err(|error| InferError::Run(format!("no thread for it: {error}")))?;
+        Ok(Self {
+            network: Some(network.another()?),
+            jobs: Some(jobs),
+            done,
+            thread: Some(thread),
+        })
+    }
+
+    /// Lets the thread read what `fill` writes.
+    ///
+    /// # Errors
+    /// [`InferError::Run`] where the thread is gone.
+    pub(super) fn begin(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferError> {
+        let mut network = self.network.take().ok_or_else(gone)?;
+        if let Err(error) = network.fill(fill) {
+            self.network = Some(network);
+            return Err(error);
+        }
+        self.jobs
+            .as_ref()
+            .ok_or_else(gone)?
+            .send(network)
+            .map_err(|_| gone())
+    }
+
+    /// Waits for what it read.
+    ///
+    /// # Errors
+    /// [`InferError`] where the network failed or the thread is gone.
+    pub(super) fn finish(&mut self) -> Result<Reading, InferError> {
+        let (network, reading) = self.done.recv().map_err(|_| gone())?;
+        self.network = Some(network);
+        reading
+    }
+}
+
+fn gone() -> InferError {
+    InferError::Run("one of its threads has ended".to_owned())
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // The thread ends when nobody can send any more.
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a thread of the expression network panicked");
+        }
+    }
+}
