@@ -130,6 +130,30 @@ test-deb-arm64: deb install-test-deb-packages install-foreign-packages ## the sa
 test-arm64: build cross-arm64 install-foreign-packages ## the arm64 program under emulation, as three processors
 	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
 
+# Instructions of one inference, as a cost model of boards that are not at hand.
+COUNT := $(CACHE)/count
+
+.PHONY: count-arm64
+count-arm64: install-build-packages install-cross-packages ## instructions of one inference as two processors, and of others' runtimes
+	@$(call install,qemu-user gcc python3-pip)
+	cross/count/peers.sh $(COUNT)
+	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
+	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
+		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
+	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-48.onnx)
+
+# The library's own tests, with whatever each processor's instructions choose. Needs a root as new as the cross compiler's C library.
+.PHONY: test-arm64-kernels
+test-arm64-kernels: install-build-packages install-cross-packages ## the networks' inner loops under emulation, as four processors
+	@$(call install,qemu-user python3-pip)
+	cross/count/peers.sh $(COUNT)
+	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 900 qemu-aarch64 -cpu $$cpu -L $(COUNT)/root" \
+		CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo test --release --locked \
+			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
+	done
+
 # --- emulated boards ---
 
 UML := $(CACHE)/uml
