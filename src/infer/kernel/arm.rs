@@ -10,7 +10,7 @@ pub(super) struct Neon;
 /// With the four-fold products of ARMv8.2.
 pub(super) struct Dotprod;
 
-/// Rows whose four groups of factors one step of [`Dotprod`] takes.
+/// Groups that one step of [`Dotprod`] takes: as many as a vector of a row's factors holds.
 const STEP: usize = 4;
 
 // SAFETY of every block below: Neon is part of aarch64, and what `Dotprod` needs besides is compiled into functions
@@ -72,6 +72,61 @@ macro_rules! floats {
                 a[vector] = unsafe { vmulq_f32(a[vector], b[vector]) };
             }
             a
+        }
+
+        #[inline(always)]
+        fn smallest(numbers: Self::Floats) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let [a, b, c, d] = numbers;
+                vminvq_f32(vminq_f32(vminq_f32(a, b), vminq_f32(c, d)))
+            }
+        }
+
+        #[inline(always)]
+        fn largest(numbers: Self::Floats) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let [a, b, c, d] = numbers;
+                vmaxvq_f32(vmaxq_f32(vmaxq_f32(a, b), vmaxq_f32(c, d)))
+            }
+        }
+
+        #[inline(always)]
+        fn smaller(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                b[vector] = unsafe { vbslq_f32(vcltq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+            }
+            b
+        }
+
+        #[inline(always)]
+        fn larger(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                b[vector] = unsafe { vbslq_f32(vcgtq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+            }
+            b
+        }
+
+        /// Rounds as [`quantized`] does.
+        #[inline(always)]
+        fn quantize(numbers: &[f32; LANES], base: f32, inverse: f32, to: &mut [u8]) {
+            let to: &mut [u8; LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
+            // SAFETY: see above.
+            unsafe {
+                let (base, inverse) = (vdupq_n_f32(base), vdupq_n_f32(inverse));
+                let mut bits = [vdupq_n_u16(0); 4];
+                for (bits, numbers) in bits.iter_mut().zip(Self::load(numbers)) {
+                    let step = vfmaq_f32(vdupq_n_f32(12_582_912.0), vsubq_f32(numbers, base), inverse);
+                    *bits = vreinterpretq_u16_f32(step);
+                }
+                let low = vreinterpretq_u8_u16(vuzp1q_u16(bits[0], bits[1]));
+                let high = vreinterpretq_u8_u16(vuzp1q_u16(bits[2], bits[3]));
+                let bytes = veorq_u8(vuzp1q_u8(low, high), vdupq_n_u8(0x80));
+                vst1q_u8(to.as_mut_ptr(), bytes);
+            }
         }
     };
 }
@@ -192,9 +247,6 @@ unsafe fn add_two_groups<const ROWS: usize, const WIDTH: usize>(
 
 /// Adds the products of eight lanes of two groups by a row's. In one piece, as the compiler would part the vectors into
 /// halves and run out of registers; four chains side by side keep a processor busy that executes in order.
-///
-/// # Safety
-/// None: every aarch64 processor has these instructions.
 #[inline(always)]
 fn add_products(
     [mut a, mut b, mut c, mut d]: [int32x4_t; 4],
