@@ -21,13 +21,15 @@ inside() {
 	chroot "$root" "$@"
 }
 
-# Everything in the root, with the contents of /etc and /var/lib; without what dpkg itself keeps about every package it has seen.
+# Everything in the root, with the contents of /etc and /var/lib; without what dpkg itself keeps about every package it has seen, and
+# without the groups, which stay, since other packages may have come to use them.
 snapshot() {
 	(
 		cd "$root"
 		find . \( -path ./proc -o -path ./sys -o -path ./tmp -o -path ./var/cache -o -path ./var/log -o -path './var/lib/dpkg/*-old' \
+			-o -path './etc/group*' -o -path './etc/gshadow*' \
 			-o -path ./var/lib/dpkg/status -o -path ./var/lib/dpkg/lock\* \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
-		find etc var/lib -type f ! -path 'var/lib/dpkg/*' -exec sha256sum {} + | sort -k 2
+		find etc var/lib -type f ! -path 'var/lib/dpkg/*' ! -path 'etc/group*' ! -path 'etc/gshadow*' -exec sha256sum {} + | sort -k 2
 	)
 }
 

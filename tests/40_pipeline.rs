@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/models.rs"]
-mod models;
+#[path = "common/sensor.rs"]
+mod sensor;
 
 use std::{
     collections::VecDeque,
@@ -19,15 +19,12 @@ use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
-    config::{self, Override, Sources},
+    config,
     error::{Exit, Failure},
-    model::Catalogue,
+    health::Governor,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
-    sense::{
-        Sensor,
-        face::{Event, Report},
-    },
+    sense::face::{Event, Report},
     shutdown::Shutdown,
 };
 
@@ -144,27 +141,13 @@ impl Sink for Notes {
         self.health.fetch_add(1, Relaxed);
     }
 
-    fn private(&self) -> bool {
+    fn is_private(&self) -> bool {
         self.private.load(Relaxed)
     }
-}
 
-/// The shipped detectors with the tiny expression network.
-fn sensor() -> Sensor {
-    let folder = models::folder();
-    let model = Override {
-        option: "--set".into(),
-        key: "expression.model".into(),
-        value: models::TINY.into(),
-    };
-    let sources = Sources {
-        file: Some("/dev/null".into()),
-        environment: Vec::new(),
-        options: vec![model],
-    };
-    let settings = config::load(&sources).unwrap().settings;
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    Sensor::open(&settings, &catalogue).unwrap().0
+    fn privacy_reason(&self) -> Option<String> {
+        self.is_private().then(|| "asked to".to_owned())
+    }
 }
 
 /// Runs a script to its end.
@@ -176,10 +159,16 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
             acts: acts.iter().copied().collect(),
             clock: clock.clone(),
         }),
-        sensor: sensor(),
+        sensor: sensor::sensor().0,
+        fittings: None,
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
+        governor: Governor::new(config::Health {
+            hot_c: 120.0,
+            cool_c: 119.0,
+            dwell_s: 3600.0,
+        }),
         health_every: Duration::from_millis(300),
     };
     let result = pipeline::run(parts, &figures);

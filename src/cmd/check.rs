@@ -14,8 +14,9 @@ use clap::Args;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, DEFAULT_TOML, Loaded, Mqtt, Settings},
+    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Mqtt, Settings},
     error::{Exit, Failure},
+    gpio::{self, GpioError},
     model::Catalogue,
     picture::Picture,
     sense::{detect::NetworkDetector, expression::Expression},
@@ -24,7 +25,7 @@ use crate::{
 /// Checks what `run` needs and says what it finds
 ///
 /// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// and reads the files that the connection to the broker needs; the broker itself is not contacted. A line
+/// reads the privacy switch, and reads the files that the connection to the broker needs; the broker itself is not contacted. A line
 /// for each; all are checked, also when one fails, and the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -60,6 +61,7 @@ pub fn check(
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
+    findings.add("panel", panel(&settings.gpio))?;
     findings.add("broker", broker(&settings.mqtt))?;
     match findings.failed {
         None => Ok(()),
@@ -159,6 +161,28 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
         ))
     };
     frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+}
+
+/// Reads the switch and puts the light out, where there are any.
+fn panel(settings: &Gpio) -> Result<String, Failure> {
+    let Some(mut fittings) = gpio::fittings(settings) else {
+        return Ok("no light and no switch".to_owned());
+    };
+    let mut look = || {
+        let switch = match fittings.switch {
+            None => "no switch",
+            Some(_) if fittings.panel.is_private()? => "the switch is on: nothing would be sensed",
+            Some(_) => "the switch is off",
+        };
+        let light = if fittings.light {
+            fittings.panel.light(false)?;
+            "the light can be set"
+        } else {
+            "no light"
+        };
+        Ok(format!("{switch}; {light}"))
+    };
+    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
 
 /// Says which broker would be used and reads the files that the connection needs.

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 pub mod clip;
 pub mod demo;
+mod journal;
 mod logging;
 pub mod model;
 mod output;
@@ -255,8 +256,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 /// Says why the process ends, on standard error.
 pub fn report(failure: &Failure) {
     let priority = match Destination::of_stderr() {
-        Destination::Journal => logging::priority(tracing::Level::ERROR),
-        Destination::Terminal | Destination::Other => "",
+        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
+        Destination::Terminal | Destination::Other => String::new(),
     };
     let mut stderr = io::stderr().lock();
     for line in format!("affectd: {failure}").lines() {

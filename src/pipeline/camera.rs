@@ -50,8 +50,8 @@ impl CameraLoop<'_> {
         let mut pause = PAUSE.0;
         let mut opened_before = false;
         while !self.shutdown.is_raised() {
-            if self.sink.private() {
-                status.enter(CameraStatus::Disabled, "privacy is on");
+            if let Some(reason) = self.sink.privacy_reason() {
+                status.enter(CameraStatus::Disabled, &reason);
                 let _ = self.shutdown.wait(PRIVACY_POLL);
                 continue;
             }
@@ -92,7 +92,7 @@ impl CameraLoop<'_> {
         let mut frame = Frame::default();
         let mut first = true;
         let mut corrupt = false;
-        while !self.shutdown.is_raised() && !self.sink.private() {
+        while !self.shutdown.is_raised() && !self.sink.is_private() {
             match source.next(&mut frame) {
                 Ok(()) => {
                     if first {

@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use crate::{
-    health::{Board, Stage, StageTimes},
+    health::{Board, Pace, Stage, StageTimes, Strain},
     publish::payload::{HealthPayload, Rounded, StageLatency},
 };
 
@@ -25,6 +25,12 @@ pub struct Figures {
     sensed: AtomicU64,
     faces: AtomicU64,
     sensing: AtomicBool,
+    /// Nanoseconds that the sensing thread has worked for.
+    worked: AtomicU64,
+    /// The part of the full rate at which to sense, as the bits of an `f32`.
+    kept: AtomicU32,
+    /// When the privacy switch was heard of last, in nanoseconds.
+    heard: AtomicU64,
     stages: Mutex<StageTimes>,
 }
 
@@ -37,6 +43,9 @@ impl Default for Figures {
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             sensing: AtomicBool::new(false),
+            worked: AtomicU64::new(0),
+            kept: AtomicU32::new(Pace::FULL.kept.to_bits()),
+            heard: AtomicU64::new(0),
             stages: Mutex::new(StageTimes::new(WINDOW)),
         }
     }
@@ -92,7 +101,14 @@ impl Figures {
     }
 
     /// The health message: `fps` over the last interval, `drops` since the start.
-    pub(super) fn health(&self, fps: f32, drops: u64, board: Board, now: Duration) -> HealthPayload {
+    pub(super) fn health(
+        &self,
+        fps: f32,
+        drops: u64,
+        board: &Board,
+        pace: Pace,
+        now: Duration,
+    ) -> HealthPayload {
         let mut times = self.stages();
         let latency = Stage::ALL.into_iter().filter_map(|stage| {
             let summary = times.summary(now, stage)?;
@@ -111,6 +127,9 @@ impl Figures {
             latency: latency.collect(),
             temperature: board.temperature_c.map(Rounded),
             throttled: board.throttled,
+            undervoltage: board.undervoltage,
+            shed: Rounded(1.0 - pace.kept),
+            strain: pace.strain.map(Strain::name),
             rss: board.rss_bytes.unwrap_or(0),
             uptime: now.as_secs(),
         }
@@ -133,6 +152,34 @@ impl Figures {
         self.faces.fetch_add(faces as u64, Relaxed);
     }
 
+    pub(super) fn count_work(&self, time: Duration) {
+        self.worked.fetch_add(nanoseconds(time), Relaxed);
+    }
+
+    /// How long the sensing thread has worked so far.
+    pub(super) fn worked(&self) -> Duration {
+        Duration::from_nanos(self.worked.load(Relaxed))
+    }
+
+    pub(super) fn set_kept(&self, kept: f32) {
+        self.kept.store(kept.to_bits(), Relaxed);
+    }
+
+    /// The part of the full rate at which to sense.
+    pub(super) fn kept(&self) -> f32 {
+        f32::from_bits(self.kept.load(Relaxed))
+    }
+
+    /// The privacy switch answered, be it with an error.
+    pub(super) fn hear_switch(&self, now: Duration) {
+        self.heard.store(nanoseconds(now), Relaxed);
+    }
+
+    /// When the privacy switch answered last.
+    pub(super) fn heard_switch(&self) -> Duration {
+        Duration::from_nanos(self.heard.load(Relaxed))
+    }
+
     pub(super) fn set_sensing(&self, sensing: bool) {
         self.sensing.store(sensing, Relaxed);
     }
@@ -140,4 +187,9 @@ impl Figures {
     pub(super) fn stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
         self.stages().record(now, stage, elapsed);
     }
+}
+
+/// Enough for 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -12,7 +12,7 @@ use crate::{
     sense::Sensor,
 };
 
-/// How long to wait for a frame before looking at the privacy switch again.
+/// How long to wait for a frame before looking around again.
 const WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct SenseLoop<'a> {
@@ -39,7 +39,11 @@ impl SenseLoop<'_> {
                 Taken::Timeout => continue,
                 Taken::Closed => return Ok(()),
             }
-            if self.sink.private() {
+            if self.sink.is_private() {
+                continue;
+            }
+            self.sensor.set_kept(self.figures.kept());
+            if !self.sensor.takes(frame.captured) {
                 continue;
             }
             let start = self.clock.now();
@@ -69,6 +73,7 @@ impl SenseLoop<'_> {
                 .stage(done, Stage::Publish, done.saturating_sub(sensed));
             self.figures
                 .stage(done, Stage::Total, done.saturating_sub(frame.captured));
+            self.figures.count_work(done.saturating_sub(start));
             self.figures.count_sensed(report.faces.len());
         }
     }

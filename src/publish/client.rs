@@ -19,6 +19,7 @@ use super::{
     dispatch::{Dispatcher, Full, Message, Sink},
     loss::Loss,
     options::{Destination, KEEP_ALIVE_S},
+    payload::privacy_word,
 };
 
 /// Most messages handed to the library and not yet sent.
@@ -289,16 +290,17 @@ impl Session<'_> {
             }
         };
         self.ignoring = false;
-        if privacy != self.shared.outbox.privacy() {
-            let word = super::payload::privacy_word(privacy);
+        let outbox = &self.shared.outbox;
+        if outbox.command_privacy(privacy) {
             info!(
-                privacy = word,
+                command = privacy_word(privacy),
+                // A switch on the device may hold it on.
+                privacy = privacy_word(outbox.is_private()),
                 retained = message.retain,
                 "privacy commanded on {}",
                 topics.privacy_set
             );
         }
-        self.shared.outbox.set_privacy(privacy);
     }
 
     /// The error that ends the daemon, if this loss is for good.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    privacy::Switch,
     publish::samples::{face, identity, report, settings},
     sense::face::Event,
 };
@@ -191,7 +192,7 @@ fn losing_sight_is_told_at_once() {
         desk.kept.messages.clear();
         desk.pass(1);
         let topic = if privacy {
-            desk.outbox.set_privacy(true);
+            desk.outbox.switch(&Switch::On);
             "affectd/lobby/privacy"
         } else {
             desk.outbox.camera(CameraStatus::Missing, "unplugged");

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::{
     backoff::random,
@@ -38,6 +38,7 @@ use crate::{
     clock::Clock,
     config,
     error::Exit,
+    privacy::Switch,
     sense::face::{Category, Report},
 };
 
@@ -221,21 +222,22 @@ impl Publisher {
         self.shared.outbox.health(health);
     }
 
-    /// Whether privacy was commanded: sensing must stop at once. Published state is already overwritten.
-    #[must_use]
-    pub fn privacy(&self) -> bool {
-        self.shared.outbox.privacy()
+    /// Takes the state of the privacy switch on the device.
+    pub fn switch(&self, switch: &Switch) {
+        self.shared.outbox.switch(switch);
     }
 
-    /// Turns privacy on or off from this side, e.g. by a switch on the device.
-    pub fn set_privacy(&self, on: bool) {
-        if self.privacy() != on {
-            info!(
-                privacy = payload::privacy_word(on),
-                "privacy switched on the device"
-            );
-            self.shared.outbox.set_privacy(on);
-        }
+    /// Whether privacy is on, by command or by switch: sensing must stop at once. Published state is already
+    /// overwritten.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.shared.outbox.is_private()
+    }
+
+    /// Why privacy is on, if it is.
+    #[must_use]
+    pub fn privacy_reason(&self) -> Option<String> {
+        self.shared.outbox.privacy_reason()
     }
 
     /// Why publishing has ended for good, if it has; the daemon must end too.

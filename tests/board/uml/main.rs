@@ -13,6 +13,7 @@ mod scenarios {
     pub mod broker;
     pub mod camera;
     pub mod power;
+    pub mod privacy;
     pub mod service;
 }
 mod shell;
@@ -27,7 +28,7 @@ use std::{
 
 use board::Board;
 use machine::Parts;
-use scenarios::{broker, camera, power, service};
+use scenarios::{broker, camera, power, privacy, service};
 use tempfile::TempDir;
 
 type Scenario = fn(&mut Board);
@@ -53,6 +54,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
         "a camera that does not offer the format ends it with 74",
         camera::format_refused,
     ),
+    ("the privacy switch is pressed and released", privacy::switched),
+    ("the privacy switch cannot be read", privacy::unreadable),
     (
         "a wrong configuration ends it with 78, for good",
         service::wrong_configuration,

@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-/// Waits for a message end after this time. Restarts load the networks anew, on an emulated processor.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Waits for a message end after this time, of which a test that passes needs a tenth: restarts load the networks anew.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A message as the broker handed it on.
 #[derive(Debug, Clone)]
