@@ -40,6 +40,23 @@ test: install-build-packages install-test-packages ## format, lints, documentati
 test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
 	cargo test --release -- --ignored
 
+# The rten program is built apart, as tests/peers/Cargo.toml says; the networks' files and the Python that makes them stay.
+PEERS := $(CACHE)/peers
+PEERS_PYTHON := $(PEERS)/venv/bin/python
+
+.PHONY: bench-peers
+bench-peers: install-build-packages $(PEERS)/requirements.txt ## affectd's runtime beside ONNX Runtime, rten and tract; downloads PyTorch
+	cargo build --release -p peers --features rten
+	cargo build --release -p peers --features tract
+	$(PEERS_PYTHON) tests/peers/bench.py --bin $(CARGO_TARGET_DIR)/release --work $(PEERS)
+
+# Its copy says what is installed.
+$(PEERS)/requirements.txt: models/tools/requirements.txt
+	@$(call install,python3-venv)
+	mkdir -p $(PEERS) && python3 -m venv $(PEERS)/venv
+	$(PEERS_PYTHON) -m pip install -r $<
+	cp $< $@
+
 .PHONY: deny
 deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
 	$(DENY) check licenses bans sources

@@ -1,0 +1,215 @@
+"""Compare affectd's runtime with others on the same weights.
+
+    python tests/peers/bench.py --bin target/release --work FOLDER [small] [cage]
+
+Every engine runs in a process of its own with one thread, and in another with two. They take turns in rounds of
+random order, so that whatever else the machine does hits all alike; a turn is about a tenth of a second, or one run.
+The figures are medians and quartiles, over the rounds, of a turn's time divided by that of ONNX Runtime f32 with as
+many threads in the same round. A turn's time is that of its fastest run. Processor time, which other work on the
+machine touches least, is what the kernel counts for all threads of the process.
+
+With two threads ONNX Runtime and rten divide the work on one face. affectd, and tract as it comes, run one face in
+each thread, as the daemon does when it sees several; their time is that of a run divided by two.
+
+Where there are several ways to quantize, all are tried first and the fastest of those that keep near f32 is compared.
+"""
+
+import argparse
+import random
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import machine
+import networks
+
+TURN_NS = 100_000_000
+FORM_ROUNDS = 5
+
+# A form of a network that is further from f32 than this share of the outputs' range computes something else. It is
+# wider than what affectd itself must keep to, so that no peer is left out for being a little coarse.
+SAME = 0.05
+
+
+class Absent(Exception):
+    """What an engine says when it cannot load or run a network."""
+
+
+@dataclass
+class Engine:
+    """A process that has loaded one network."""
+
+    label: str
+    command: list
+    threads: int
+    times: list = field(default_factory=list)
+    cpu: list = field(default_factory=list)
+
+    def start(self):
+        """Load, run once, and size the turns."""
+        self.process = subprocess.Popen(
+            [str(part) for part in self.command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        self.answer()
+        self.ask("run 1")
+        self.output = np.array([float(number) for number in self.ask("output")], np.float32)
+        self.runs = max(1, round(TURN_NS / min(map(int, self.ask("run 3")))))
+        return self
+
+    def ask(self, request):
+        """The words of one answer."""
+        try:
+            self.process.stdin.write(request + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        return self.answer()
+
+    def answer(self):
+        """The next line's words."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise Absent(self.process.communicate()[1].split("\n\nStack backtrace")[0].strip())
+        return line.split()
+
+    def turn(self):
+        """Note the fastest run's time and the mean processor time."""
+        before = machine.processor_time(self.process.pid)
+        times = [int(time) for time in self.ask(f"run {self.runs}")]
+        self.times.append(min(times))
+        self.cpu.append((machine.processor_time(self.process.pid) - before) / self.runs)
+
+    def stop(self):
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def main():
+    """Measure and print one table a network."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="small or cage; both if none is named")
+    parser.add_argument("--bin", type=Path, required=True, help="folder of peer-tract and peer-rten")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the networks' files, which are kept")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--only", default="", metavar="TEXT", help="besides ONNX Runtime f32, only engines that are called so")
+    args = parser.parse_args()
+    if unknown := set(args.networks) - {"small", "cage"}:
+        sys.exit(f"bench: the network is {unknown.pop()}; allowed are small and cage")
+    print(machine.describe())
+    args.work.mkdir(parents=True, exist_ok=True)
+    for name in args.networks or ("small", "cage"):
+        print("\n" + compare(getattr(networks, name)(args.work), args), flush=True)
+
+
+def compare(network, args):
+    """The table of one network."""
+    ort = [sys.executable, Path(__file__).with_name("ort.py")]
+    rten, tract = args.bin / "peer-rten", args.bin / "peer-tract"
+
+    def engine(label, program, model, threads=1):
+        return Engine(label, [*program, model, threads, "--input", network.input()], threads)
+
+    reference = engine("ONNX Runtime, f32", ort, network.floats()).start()
+    rows = [(reference.label, ort, network.floats())]
+    for label, program, kind in (
+        ("ONNX Runtime, dynamic int8", ort, "dynamic"),
+        ("ONNX Runtime, static int8", ort, "static"),
+        ("rten, dynamic int8", [rten, "rten"], "dynamic"),
+    ):
+        if args.only not in label:
+            continue
+        forms = {form: network.quantized(kind, form) for form in networks.FORMS[kind]}
+        form = fastest(reference, [engine(form, program, path) for form, path in forms.items()], label)
+        if form:
+            rows.append((f"{label} ({form})", program, forms[form]))
+    others = [
+        ("rten, f32", [rten, "rten"], network.floats()),
+        ("tract, f32", [tract, "tract"], network.floats()),
+        ("affectd, f32", [tract, "affectd-f32"], network.shipped),
+        ("affectd, int8", [tract, "affectd-int8"], network.shipped),
+    ]
+    rows += [row for row in others if args.only in row[0]]
+    reference.stop()
+
+    engines = started([engine(*row, threads) for threads in (1, 2) for row in rows])
+    take_turns(engines, args.rounds, network.name)
+    for one in engines:
+        one.stop()
+    return table(network.name, engines)
+
+
+def started(engines):
+    """Those that can run their network; the others are named on standard error."""
+    running = []
+    for engine in engines:
+        try:
+            running.append(engine.start())
+        except Absent as why:
+            print(f"{engine.label}, {engine.threads} threads: {why}", file=sys.stderr)
+    return running
+
+
+def take_turns(engines, rounds, label):
+    """Every engine once a round, in random order."""
+    order = random.Random(0)
+    for _ in tqdm(range(rounds), label, disable=None, leave=False):
+        for engine in order.sample(engines, len(engines)):
+            engine.turn()
+
+
+def fastest(reference, forms, label):
+    """The label of the form that takes least processor time, of those that compute the same as the reference."""
+    forms = started(forms)
+    take_turns([reference, *forms], FORM_ROUNDS, label)
+    for form in forms:
+        form.stop()
+    for form in forms:
+        print(
+            f"{label}, {form.label}: {ratio(form.cpu, reference.cpu[-FORM_ROUNDS:])}, "
+            f"difference {difference(form, reference):.4f}",
+            file=sys.stderr,
+        )
+    same = [form for form in forms if difference(form, reference) <= SAME]
+    return min(same, key=lambda form: statistics.median(form.cpu)).label if same else None
+
+
+def difference(engine, reference):
+    """Largest difference of an output, as a share of the reference's range."""
+    return float(abs(engine.output - reference.output).max() / np.ptp(reference.output))
+
+
+def ratio(times, reference):
+    """Median and quartiles of the rounds' ratios."""
+    low, middle, high = statistics.quantiles([a / b for a, b in zip(times, reference, strict=True)], n=4)
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def table(name, engines):
+    """Markdown: one row an engine, ratios to the first one with as many threads."""
+    by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
+    one, two = (list(by_threads[threads].values())[0] for threads in (1, 2))
+    lines = [
+        f"| {name} | difference | one thread | its processor time | two threads | gain by the second |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for label, engine in by_threads[1].items():
+        cells = [label, f"{difference(engine, one):.4f}", ratio(engine.times, one.times), ratio(engine.cpu, one.cpu)]
+        if pair := by_threads[2].get(label):
+            cells += [ratio(pair.times, two.times), ratio(engine.times, pair.times)]
+        else:
+            cells += ["-", "-"]
+        lines.append("| " + " | ".join(cells) + " |")
+    times = [statistics.median(engine.times) / 1e6 for engine in (one, two)]
+    lines.append(f"\n{one.label} takes {times[0]:.2f} ms with one thread and {times[1]:.2f} ms with two (medians).")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The networks that are compared, each in the forms that the engines want, from the same eight-bit weights."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "models/tools"
+sys.path += [str(TOOLS), str(TOOLS / "tests")]
+
+import golden  # noqa: E402
+import package  # noqa: E402
+
+LINEAR = ["MatMul", "Gemm"]
+
+# Without VNNI instructions ONNX Runtime adds pairs of products in sixteen bits, which only weights of seven bits
+# cannot overflow ("reduced"); with them eight bits ("full") are as fast and more accurate.
+FORMS = {
+    "dynamic": {
+        "reduced": dict(weight_type=QuantType.QInt8, reduce_range=True),
+        "full": dict(weight_type=QuantType.QInt8),
+        "unsigned weights": dict(weight_type=QuantType.QUInt8),
+    },
+    "static": {
+        "all operators, reduced": dict(reduce_range=True),
+        "all operators, full": dict(),
+        "all operators, signed activations": dict(activation_type=QuantType.QInt8),
+        "linear and convolutions, reduced": dict(op_types_to_quantize=[*LINEAR, "Conv"], reduce_range=True),
+        "linear, reduced": dict(op_types_to_quantize=LINEAR, reduce_range=True),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network's files; those that are not shipped are kept as NAME-HASH-FORM in a folder."""
+
+    name: str
+    shipped: Path
+    folder: Path
+    faces: np.ndarray
+
+    def path(self, form):
+        """Where a form is kept."""
+        return self.folder / f"{self.name}-{package.sha256(self.shipped)[:12]}-{form.replace(', ', '-').replace(' ', '-')}"
+
+    def input(self):
+        """The face that the engines are run on, as raw floats."""
+        path = self.path("input.f32")
+        self.faces[0].astype("<f4").tofile(path)
+        return path
+
+    def floats(self):
+        """The network with its weights as floats."""
+        path = self.path("f32.onnx")
+        if not path.exists():
+            onnx.save(dequantized(onnx.load(self.shipped)), path)
+        return path
+
+    def quantized(self, kind, form):
+        """The network as ONNX Runtime's tools quantize it; the face that it is run on calibrates too."""
+        path = self.path(f"{kind} {form}.onnx")
+        options = dict(per_channel=True) | FORMS[kind][form]
+        if not path.exists() and kind == "dynamic":
+            quantize_dynamic(self.floats(), path, op_types_to_quantize=LINEAR, **options)
+        elif not path.exists():
+            options = dict(activation_type=QuantType.QUInt8) | options
+            quantize_static(self.floats(), path, Calibration(self.faces), **options)
+        return path
+
+
+def small(folder):
+    """The bundled expression network."""
+    faces = golden.inputs(4, 1, 48, mean=0.508, std=0.255, seed=1)
+    return Network("small", ROOT / "models/maxvit-ferplus-48.onnx", folder, faces)
+
+
+def cage(folder):
+    """A network of CAGE's shape with seeded random weights."""
+    shipped = folder / "cage.onnx"
+    if not shipped.exists():
+        import random_cage
+        import torch
+
+        checkpoint = folder / "cage.pt"
+        torch.save(random_cage.state(10), checkpoint)
+        command = [sys.executable, TOOLS / "import_cage.py", checkpoint, "--out", folder, "--name", "cage"]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        checkpoint.unlink()
+    return Network("cage", shipped, folder, golden.inputs(4, 3, 224, **package.IMAGENET, seed=1))
+
+
+def dequantized(model):
+    """The same network with its weights as floats."""
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
+        values, scale, zero = (tensors[name] for name in node.input)
+        assert not numpy_helper.to_array(zero).any(), node.name
+        (axis,) = (attribute.i for attribute in node.attribute if attribute.name == "axis")
+        values, scale = numpy_helper.to_array(values), numpy_helper.to_array(scale)
+        scale = np.expand_dims(scale, tuple(i for i in range(values.ndim) if i != axis))
+        graph.initializer.append(numpy_helper.from_array(values * scale, node.output[0]))
+        graph.node.remove(node)
+        for name in node.input:
+            graph.initializer.remove(tensors[name])
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class Calibration(CalibrationDataReader):
+    """Hands ONNX Runtime one face after the other."""
+
+    def __init__(self, faces):
+        self.left = iter([{"face": face[None]} for face in faces])
+
+    def get_next(self):
+        """The next face, or None."""
+        return next(self.left, None)

@@ -1,0 +1,143 @@
+//! What the programs of the engines have in common: their command line, the input, and the answers to the driver.
+//!
+//!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N]
+//!
+//! With `--runs` the network is run N times, and each run's time a face printed, in nanoseconds. Without it, the program
+//! says `ready` once the network is loaded and then answers lines on its standard input: `run N` with N times in
+//! one line, `output` with the numbers that the last run gave.
+
+use std::{
+    fmt::Write as _,
+    io::{self, BufRead as _, Write as _},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// A network that is loaded, with one input and one output.
+pub trait Engine {
+    /// How many numbers the input has.
+    fn input_len(&self) -> usize;
+
+    /// On how many faces the network is run at the same time.
+    fn faces(&self) -> u32 {
+        1
+    }
+
+    /// Runs the network once on each face, which are all the same, and gives an output.
+    ///
+    /// # Errors
+    /// The engine's own.
+    fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>>;
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Arguments {
+    /// Which engine, and in which of its ways.
+    pub engine: String,
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Threads that one run may use.
+    pub threads: usize,
+    input: Option<PathBuf>,
+    runs: Option<usize>,
+}
+
+impl Arguments {
+    /// Reads the process's own.
+    ///
+    /// # Errors
+    /// What is wrong with them, and what is allowed.
+    pub fn read() -> anyhow::Result<Self> {
+        let (mut positions, mut input, mut runs) = (Vec::new(), None, None);
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .with_context(|| format!("{argument} needs a value"))
+            };
+            match argument.as_str() {
+                "--input" => input = Some(PathBuf::from(value()?)),
+                "--runs" => runs = Some(value()?.parse().context("--runs needs a whole number")?),
+                _ => positions.push(argument),
+            }
+        }
+        let Ok([engine, model, threads]) = <[String; 3]>::try_from(positions) else {
+            bail!("the arguments are ENGINE MODEL THREADS [--input FILE] [--runs N]");
+        };
+        let threads = threads.parse().context("THREADS must be a whole number")?;
+        ensure!(threads > 0, "THREADS is 0, and must be 1 or more");
+        Ok(Self {
+            engine,
+            model: model.into(),
+            threads,
+            input,
+            runs,
+        })
+    }
+}
+
+/// Runs the network as the command line asks.
+///
+/// # Errors
+/// A missing or short input, an unknown request, or the engine's own.
+pub fn serve(arguments: &Arguments, engine: &mut dyn Engine) -> anyhow::Result<()> {
+    let input = match &arguments.input {
+        Some(path) => read_input(path)?,
+        None => (0..engine.input_len()).map(|n| (n as f32 * 0.7).sin()).collect(),
+    };
+    ensure!(
+        input.len() == engine.input_len(),
+        "the input has {} numbers, and must have {}",
+        input.len(),
+        engine.input_len()
+    );
+    let mut output = Vec::new();
+    if let Some(runs) = arguments.runs {
+        for _ in 0..runs {
+            println!("{}", run(engine, &input, &mut output)?.as_nanos());
+        }
+        return Ok(());
+    }
+    println!("ready");
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        let mut answer = String::new();
+        match line.split_once(' ') {
+            Some(("run", count)) => {
+                for _ in 0..count
+                    .parse::<usize>()
+                    .context("after `run` comes a whole number")?
+                {
+                    write!(answer, "{} ", run(engine, &input, &mut output)?.as_nanos())?;
+                }
+            }
+            None if line == "output" => {
+                for number in &output {
+                    write!(answer, "{number} ")?;
+                }
+            }
+            _ => bail!("the request is {line:?}; allowed are `run N` and `output`"),
+        }
+        println!("{answer}");
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn run(engine: &mut dyn Engine, input: &[f32], output: &mut Vec<f32>) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    *output = engine.run(input)?;
+    Ok(start.elapsed() / engine.faces())
+}
+
+/// Little-endian floats.
+fn read_input(path: &std::path::Path) -> anyhow::Result<Vec<f32>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (floats, rest) = bytes.as_chunks();
+    ensure!(rest.is_empty(), "{} does not hold whole floats", path.display());
+    Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
