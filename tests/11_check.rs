@@ -98,7 +98,7 @@ fn all_failures_are_named_and_the_first_decides() {
         "{text}"
     );
     assert!(
-        text.contains("mqtt.password_file: found /nonexistent/password"),
+        text.contains("mqtt.password_file /nonexistent/password cannot be read"),
         "{text}"
     );
     assert!(

@@ -1,9 +1,7 @@
 //! `affectd check`: is everything ready for `affectd run`?
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Write},
-    path::Path,
+    io::{self, Write},
     sync::Arc,
     time::Instant,
 };
@@ -14,19 +12,20 @@ use clap::Args;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Mqtt, Settings},
+    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure},
     gpio::{self, GpioError},
     model::Catalogue,
     picture::Picture,
+    publish,
     sense::{detect::NetworkDetector, expression::Expression},
 };
 
 /// Checks what `run` needs and says what it finds
 ///
 /// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// reads the privacy switch, and reads the files that the connection to the broker needs; the broker itself is not contacted. A line
-/// for each; all are checked, also when one fails, and the exit code is that of the first failure.
+/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
+/// one fails, and the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
@@ -62,7 +61,7 @@ pub fn check(
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
     findings.add("panel", panel(&settings.gpio))?;
-    findings.add("broker", broker(&settings.mqtt))?;
+    findings.add("broker", broker(settings))?;
     match findings.failed {
         None => Ok(()),
         Some((exit, what)) => Err(Failure::new(exit, anyhow!("not ready: {what}"))),
@@ -185,29 +184,13 @@ fn panel(settings: &Gpio) -> Result<String, Failure> {
     look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
 
-/// Says which broker would be used and reads the files that the connection needs.
-fn broker(settings: &Mqtt) -> Result<String, Failure> {
-    if settings.host.is_empty() {
-        return Ok("none; messages go to standard output".to_owned());
+/// Connects to the broker.
+fn broker(settings: &Settings) -> Result<String, Failure> {
+    if settings.mqtt.host.is_empty() {
+        return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    for (key, path) in [
-        ("mqtt.ca_file", &settings.ca_file),
-        ("mqtt.password_file", &settings.password_file),
-    ] {
-        if !path.as_os_str().is_empty() {
-            readable(path).map_err(|error| {
-                let error = anyhow!(
-                    "{key}: found {}: {error}; allowed: a readable file",
-                    path.display()
-                );
-                Failure::new(Exit::Config, error)
-            })?;
-        }
-    }
-    let tls = if settings.tls { "with TLS" } else { "without TLS" };
-    Ok(format!("{} {tls}, not contacted", settings.host))
-}
-
-fn readable(path: &Path) -> io::Result<()> {
-    File::open(path)?.read(&mut [0]).map(drop)
+    let contact = publish::contact(&settings.mqtt, &settings.device_name())
+        .map_err(|error| Failure::new(error.exit(), error))?;
+    let warning = publish::readable_by_others(&settings.mqtt);
+    Ok(warning.map_or_else(|| contact.to_string(), |warning| format!("{contact}; {warning}")))
 }

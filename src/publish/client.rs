@@ -307,18 +307,15 @@ impl Session<'_> {
     fn for_good(&mut self, loss: &Loss) -> Option<PublishError> {
         let refusal = loss.refused_credentials()?;
         self.refusals += 1;
-        (!self.accepted || self.refusals >= REFUSALS).then(|| PublishError {
-            kind: PublishErrorKind::Refused,
-            reason: format!(
-                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
-                self.destination.address
-            ),
-        })
+        (!self.accepted || self.refusals >= REFUSALS).then(|| self.destination.refuses(refusal))
     }
 
     /// Logs a loss, once for each new reason, and prepares the next attempt.
     fn lost(&mut self, loss: &Loss) {
-        let reason = loss.describe(self.destination);
+        let mut reason = loss.describe(self.destination);
+        if self.phase == Phase::Connecting {
+            reason += loss.question();
+        }
         let address = &self.destination.address;
         if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");

@@ -6,8 +6,10 @@
 
 mod backoff;
 mod client;
+mod contact;
 mod discovery;
 mod dispatch;
+mod listen;
 mod loss;
 mod options;
 mod outbox;
@@ -34,6 +36,10 @@ use self::{
     payload::{CameraStatus, HealthPayload},
     topics::Topics,
 };
+pub use contact::{Contact, contact};
+pub use listen::{Heard, Listener};
+pub use options::readable_by_others;
+
 use crate::{
     clock::Clock,
     config,
@@ -93,6 +99,8 @@ pub enum PublishErrorKind {
     Config,
     /// The broker refused the credentials for good.
     Refused,
+    /// The broker cannot be reached now; only a check ends with it.
+    Unreachable,
     /// The system gave no thread or no event loop.
     System,
 }
@@ -127,7 +135,7 @@ impl PublishError {
     pub fn exit(&self) -> Exit {
         match self.kind {
             PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused => Exit::Broker,
+            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
             PublishErrorKind::System => Exit::Software,
         }
     }
@@ -189,6 +197,9 @@ impl Publisher {
         } else {
             let options = options::options(settings, &identity, &topics)?;
             let destination = options::Destination::new(settings);
+            if let Some(warning) = options::readable_by_others(settings) {
+                warn!(broker = destination.address, "{warning}");
+            }
             let dispatcher = Dispatcher::new(settings, identity, topics, settings.discovery);
             builder.spawn(move || {
                 let _done = done;

@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    machine::{Machine, Parts},
+    machine::{self, Machine, Parts, SLOWNESS},
     messages::{Message, Messages},
     picture,
 };
@@ -26,15 +27,7 @@ format = "auto"
 host = "127.0.0.1"
 refresh_s = 2
 health_s = 2
-[gpio]
-chip = "pins"
-switch = "privacy"
-switch_pull = "none"
-led = "light"
 "#;
-
-/// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
-const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
 
 /// What the outside does to the pins' chip.
 const PINS: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
@@ -51,12 +44,16 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with a disk that can be written, as for an installation, and the package in /host.
+    /// A board with a disk that can be written, as for an installation, and the package and the one after it in /host.
     pub fn new(parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
-        fs::write(host.join("affectd.toml"), CONFIG).unwrap();
-        fs::write(host.join("pauses.conf"), PAUSES).unwrap();
+        let later = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
+            .args([package, &host.join("later.deb")])
+            .status();
+        assert!(later.unwrap().success(), "the next package");
+        fs::write(host.join("affectd.toml"), format!("{CONFIG}{}", machine::CONFIG)).unwrap();
+        fs::write(host.join("pauses.conf"), machine::PAUSES).unwrap();
         for portrait in ["astronaut", "grace_hopper"] {
             picture::write(Some(&format!("{portrait}.jpg")), &host.join(portrait));
         }
@@ -96,7 +93,8 @@ impl Board {
             v4l2-ctl -d 0 --set-fmt-video width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 1 --set-fmt-video-out width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 0 --set-ctrl osd_text_mode=2
-            v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2",
+            # Linux 6.12, and before it.
+            v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2 2> /dev/null || v4l2-ctl -d 0 --set-ctrl loop_video=1",
         );
         self.show(&self.subject.clone());
         self.run("ln -sfn video0 /dev/camera");
@@ -121,8 +119,11 @@ impl Board {
 
     // --- the pins ---
 
-    /// Brings the chip with switch and light into being; the switch lets the camera look.
+    /// Brings the chip with switch and light into being, where the kernel has one to give; the switch lets the camera look.
     pub fn wire(&mut self) {
+        if !machine::HAS_PINS {
+            return;
+        }
         self.run(
             "cd /sys/kernel/config/gpio-sim
             test -d pins || mkdir pins pins/bank pins/bank/line0 pins/bank/line1
@@ -209,7 +210,7 @@ impl Board {
 
     /// Waits for something on the board that no message tells of.
     pub fn until(&mut self, what: &str, script: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(30) * SLOWNESS;
         let machine = self.machine.as_mut().unwrap();
         while machine.shell.try_run(script).0 != 0 {
             assert!(Instant::now() < deadline, "waited in vain: {what}");

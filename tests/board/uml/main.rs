@@ -9,32 +9,27 @@ mod board;
 mod machine;
 mod messages;
 mod picture;
+mod play;
 mod scenarios {
     pub mod broker;
     pub mod camera;
+    pub mod package;
     pub mod power;
     pub mod privacy;
     pub mod service;
 }
 mod shell;
 
-use std::{
-    env, fs,
-    panic::{self, AssertUnwindSafe},
-    path::Path,
-    process::ExitCode,
-    time::Instant,
-};
+use std::{env, path::Path, process::ExitCode, time::Instant};
 
 use board::Board;
 use machine::Parts;
-use scenarios::{broker, camera, power, privacy, service};
+use play::{Scenario, play};
+use scenarios::{broker, camera, package, power, privacy, service};
 use tempfile::TempDir;
 
-type Scenario = fn(&mut Board);
-
 /// In the order in which they happen.
-const SCENARIOS: &[(&str, Scenario)] = &[
+const SCENARIOS: &[Scenario] = &[
     (
         "installed from its package, it is hardened as told",
         service::is_installed_and_hardened,
@@ -64,6 +59,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("it is killed, and comes back", service::killed),
     ("the broker is away for a while", broker::away),
     ("it is stopped", service::stopped),
+    ("the broker's password is a credential", package::credential),
+    ("the next version is installed while it runs", package::upgraded),
     (
         "the power is cut; back on a root that cannot be written",
         power::cut,
@@ -82,23 +79,5 @@ fn main() -> ExitCode {
     let console = parts.console();
     let mut board = Board::new(parts, Path::new(package));
     println!("      the board is up, {:.1} s", started.elapsed().as_secs_f32());
-    for (number, (name, scenario)) in (1..).zip(SCENARIOS) {
-        let begin = Instant::now();
-        let result = panic::catch_unwind(AssertUnwindSafe(|| scenario(&mut board)));
-        let seconds = begin.elapsed().as_secs_f32();
-        if result.is_err() {
-            // Those that follow would begin where this one broke off.
-            println!("FAILED {number:2}  {name}, {seconds:.1} s");
-            let console = fs::read_to_string(console).unwrap_or_default();
-            println!("--- console\n{console}\n{}", board.describe());
-            return ExitCode::FAILURE;
-        }
-        println!("ok {number:2}  {name}, {seconds:.1} s");
-    }
-    println!(
-        "{} scenarios, {:.0} s",
-        SCENARIOS.len(),
-        started.elapsed().as_secs_f32()
-    );
-    ExitCode::SUCCESS
+    play(&mut board, SCENARIOS, &console)
 }

@@ -9,8 +9,10 @@ use std::{
 
 use serde_json::Value;
 
+use crate::machine::SLOWNESS;
+
 /// Waits for a message end after this time, of which a test that passes needs a tenth: restarts load the networks anew.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(90 * SLOWNESS as u64);
 
 /// A message as the broker handed it on.
 #[derive(Debug, Clone)]

@@ -8,8 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::machine::SLOWNESS;
+
 /// Longest that a single command takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60 * SLOWNESS as u64);
 
 /// Stands around the exit code at the end of each answer; no program writes it otherwise.
 const MARK: u8 = 0x1e;
