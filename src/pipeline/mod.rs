@@ -125,7 +125,12 @@ pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
     if !capture_ended {
         slot.close();
     }
-    let sensed = join(sensing);
+    // Otherwise nobody waits for it: on a slow board one in work takes longer than systemd lets a stop take.
+    let sensed = if capture_ended {
+        join(sensing)
+    } else {
+        join_within(sensing, "a frame in work")
+    };
     let captured = join_within(capture, "the camera");
     // The light tells of the camera, so it goes out after it.
     stop_panel.raise();
@@ -152,13 +157,13 @@ fn join(worker: Worker) -> Result<(), Failure> {
     })
 }
 
-/// Waits for a device's thread, but not for ever: the kernel releases the device when the process ends.
-fn join_within(worker: Worker, device: &str) -> Result<(), Failure> {
+/// Waits for a thread, but not for ever: the kernel releases what it holds when the process ends.
+fn join_within(worker: Worker, what: &str) -> Result<(), Failure> {
     let step = Duration::from_millis(10);
     let mut left = RELEASE;
     while !worker.is_finished() {
         if left.is_zero() {
-            tracing::warn!("{device} did not come back from its driver; leaving it to the kernel");
+            tracing::warn!("{what} did not come back in time; leaving it to the kernel");
             return Ok(());
         }
         thread::sleep(step);

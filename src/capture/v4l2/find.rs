@@ -176,14 +176,15 @@ pub(super) fn choose_for(
                 "{path} ({card}) gives raw Bayer data ({}), which has to be developed into pictures first. {WAY_OUT}",
                 codes(modes)
             ),
+            // What counts goes first: cameras offer a lot, and what is published is cut.
             Unusable::Undecodable => format!(
-                "{path} ({card}) offers {}; YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY can be decoded",
+                "{path} ({card}) offers none of YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY, which can be decoded, but {}",
                 codes(modes)
             ),
             Unusable::NotOffered => format!(
-                "{path} ({card}) offers {}, not the layout that camera.format names ({}); `auto` takes the best",
-                codes(modes),
-                wish.format.map_or_else(String::new, |format| format.to_string())
+                "{path} ({card}) does not offer {}, which camera.format names; `auto` takes the best of {}",
+                wish.format.map_or_else(String::new, |format| format.to_string()),
+                codes(modes)
             ),
         })
     })
@@ -279,12 +280,12 @@ mod tests {
         };
         let error = camera(0, &[b"YUYV", b"MJPG"]).choose(&wish).unwrap_err();
         assert!(
-            error.reason.contains("offers YUYV, MJPG") && error.reason.contains("(NV12)"),
+            error.reason.contains("does not offer NV12") && error.reason.ends_with("of YUYV, MJPG"),
             "{}",
             error.reason
         );
         let error = camera(0, &[b"H264"]).choose(&WISH).unwrap_err();
-        assert!(error.reason.contains("offers H264"), "{}", error.reason);
+        assert!(error.reason.ends_with("but H264"), "{}", error.reason);
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub const SLOWNESS: u32 = 8;
 /// A shorter pause before a restart, and a longer one for the watchdog: a frame may take seconds here.
 pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=3min\n";
 
+/// Debian's kernel has no gpio-sim.
+pub const HAS_PINS: bool = false;
+
 /// What the configuration says besides: the small detector searches too, since the portraits are large and an emulated processor is slow.
 pub const CONFIG: &str = "[detect]\nmodel = \"blazeface\"\nlost_s = 10\n";
 

@@ -29,6 +29,9 @@ refresh_s = 2
 health_s = 2
 "#;
 
+/// What the outside does to the pins' chip.
+const PINS: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
+
 /// Name of a frame without a portrait.
 pub const WALL: &str = "wall";
 
@@ -112,6 +115,44 @@ impl Board {
             systemd-run --quiet --collect --unit=subject -p StandardError=null -p StandardOutput=null -p Nice=19 \
                 v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=/host/{subject} --stream-loop"
         ));
+    }
+
+    // --- the pins ---
+
+    /// Brings the chip with switch and light into being, where the kernel has one to give; the switch lets the camera look.
+    pub fn wire(&mut self) {
+        if !machine::HAS_PINS {
+            return;
+        }
+        self.run(
+            "cd /sys/kernel/config/gpio-sim
+            test -d pins || mkdir pins pins/bank pins/bank/line0 pins/bank/line1
+            echo pins > pins/bank/label
+            echo 2 > pins/bank/num_lines
+            echo privacy > pins/bank/line0/name
+            echo light > pins/bank/line1/name
+            echo 1 > pins/live
+            udevadm settle",
+        );
+        self.press(false);
+    }
+
+    /// Takes the chip away.
+    pub fn unwire(&mut self) {
+        self.run("echo 0 > /sys/kernel/config/gpio-sim/pins/live");
+    }
+
+    /// Sets the privacy switch.
+    pub fn press(&mut self, private: bool) {
+        let pull = if private { "pull-up" } else { "pull-down" };
+        self.run(&format!("echo {pull} > {PINS}/sim_gpio0/pull"));
+    }
+
+    /// Waits for the light to be lit, or to be out.
+    pub fn see_light(&mut self, lit: bool) {
+        let level = u8::from(lit);
+        let script = format!("grep -qx {level} {PINS}/sim_gpio1/value");
+        self.until(&format!("the light's level is {level}"), &script);
     }
 
     // --- the subscriber ---

@@ -15,8 +15,17 @@ pub const SLOWNESS: u32 = 1;
 /// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
 pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
 
-/// What the configuration says besides: nothing.
-pub const CONFIG: &str = "";
+/// Whether there are lines for switch and light: its kernel has gpio-sim.
+pub const HAS_PINS: bool = true;
+
+/// What the configuration says besides: where switch and light are.
+pub const CONFIG: &str = r#"
+[gpio]
+chip = "pins"
+switch = "privacy"
+switch_pull = "none"
+led = "light"
+"#;
 
 /// From power on to a shell; some ten times what it takes.
 const BOOT: Duration = Duration::from_secs(120);

@@ -15,6 +15,7 @@ mod scenarios {
     pub mod camera;
     pub mod package;
     pub mod power;
+    pub mod privacy;
     pub mod service;
 }
 mod shell;
@@ -24,7 +25,7 @@ use std::{env, path::Path, process::ExitCode, time::Instant};
 use board::Board;
 use machine::Parts;
 use play::{Scenario, play};
-use scenarios::{broker, camera, package, power, service};
+use scenarios::{broker, camera, package, power, privacy, service};
 use tempfile::TempDir;
 
 /// In the order in which they happen.
@@ -48,6 +49,8 @@ const SCENARIOS: &[Scenario] = &[
         "a camera that does not offer the format ends it with 74",
         camera::format_refused,
     ),
+    ("the privacy switch is pressed and released", privacy::switched),
+    ("the privacy switch cannot be read", privacy::unreadable),
     (
         "a wrong configuration ends it with 78, for good",
         service::wrong_configuration,

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::machine::SLOWNESS;
 
-/// Waits for a message end after this time. Restarts load the networks anew, on an emulated processor.
-const PATIENCE: Duration = Duration::from_secs(45 * SLOWNESS as u64);
+/// Waits for a message end after this time, of which a test that passes needs a tenth: restarts load the networks anew.
+const PATIENCE: Duration = Duration::from_secs(90 * SLOWNESS as u64);
 
 /// A message as the broker handed it on.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use crate::board::{Board, WALL};
 pub fn a_face_is_told(board: &mut Board) {
     board.plug_in();
     let mark = board.messages.mark();
-    board.run("systemctl enable --quiet --now affectd");
+    board.run("systemctl enable --quiet --now --no-block affectd");
     let online = board.see_availability(mark, "online");
     let discovery = board.messages.wait(mark, "discovery", |message| {
         message.topic == "homeassistant/device/kiosk/config"
@@ -124,7 +124,7 @@ pub fn format_refused(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("sed -i 's/^format = .*/format = \"MJPG\"/' /etc/affectd/affectd.toml; systemctl restart --no-block affectd");
     let camera = board.see_camera(mark, "unsupported");
-    for part in ["/dev/camera", "offers", "MJPG"] {
+    for part in ["/dev/camera", "does not offer MJPG"] {
         assert!(camera.text.contains(part), "{part}: {}", camera.text);
     }
     let stopped = board.see(camera.place, "availability", "stopped", |message| {

@@ -10,6 +10,7 @@ pub fn cut(board: &mut Board) {
     board.wait(std::time::Duration::from_secs(2));
     let mark = board.messages.mark();
     board.power_cut();
+    board.wire();
     board.plug_in();
     let stale = board.see(mark, "state", "what the broker kept", |message| {
         message.field("boot") == before

@@ -14,6 +14,7 @@ pub fn is_installed_and_hardened(board: &mut Board) {
         cp /host/pauses.conf /etc/systemd/system/affectd.service.d/pauses.conf
         systemctl daemon-reload",
     );
+    board.wire();
     assert_eq!(
         board.unit("ActiveState"),
         "inactive",
