@@ -78,6 +78,7 @@ debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l seconds -d 'Measures each layout for so many seconds' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l threads -d 'Reads so many faces at the same time, as expression.threads does' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
@@ -85,6 +86,7 @@ warn\t'And what goes wrong'
 info\t'And what changes'
 debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l profile -d 'Shows instead where the networks\' time goes: time, operations and share of the machine\'s peak by kind of operator'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -l seconds -d 'Measures for so many seconds, 1 to 120' -r
