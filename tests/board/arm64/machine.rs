@@ -18,8 +18,16 @@ pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=3min\n";
 /// Debian's kernel has no gpio-sim.
 pub const HAS_PINS: bool = false;
 
-/// What the configuration says besides: the small detector searches too, since the portraits are large and an emulated processor is slow.
-pub const CONFIG: &str = "[detect]\nmodel = \"blazeface\"\nlost_s = 10\n";
+/// What the configuration says besides: the small detector searches too, since the portraits are large; and what is remembered for seconds
+/// elsewhere is remembered for a minute, since here a frame may take seconds.
+pub const CONFIG: &str = r#"
+[detect]
+model = "blazeface"
+interval_s = 20
+lost_s = 60
+[smoothing]
+gap_s = 120
+"#;
 
 /// From power on to a shell; some ten times what it takes.
 const BOOT: Duration = Duration::from_secs(600);
