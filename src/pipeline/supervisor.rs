@@ -18,8 +18,9 @@ const SUPERVISE: Duration = Duration::from_millis(100);
 /// How often to read the board's figures and to decide on the pace.
 const GOVERN: Duration = Duration::from_secs(1);
 
-/// A privacy switch whose driver does not come back for so long cannot be relied on.
-const SWITCH_SILENCE: Duration = Duration::from_secs(1);
+/// A privacy switch whose driver does not come back for so long cannot be relied on. A board with one core that is
+/// busy with other things was seen to keep the reading thread waiting for more than a second.
+const SWITCH_SILENCE: Duration = Duration::from_secs(4);
 
 /// Watches over the threads: health messages, the watchdog, the reasons to end.
 pub(super) struct Supervisor<'a> {
