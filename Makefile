@@ -57,6 +57,11 @@ $(PEERS)/requirements.txt: models/tools/requirements.txt
 	$(PEERS_PYTHON) -m pip install -r $<
 	cp $< $@
 
+.PHONY: test-memory
+test-memory: install-build-packages ## the networks' own operators and kernels under valgrind, some minutes
+	@$(call install,valgrind)
+	cargo test --release --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" infer::
+
 .PHONY: deny
 deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
 	$(DENY) check licenses bans sources
