@@ -44,6 +44,7 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("a camera that delivers nothing is stalled", camera::stalled),
     ("a camera that is frozen starves no watchdog", camera::frozen),
+    ("the broker is away for a while", broker::away),
     ("another program takes the camera", camera::taken),
     (
         "a camera that does not offer the format ends it with 74",
@@ -57,7 +58,6 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("a wedged pipeline is restarted by the watchdog", service::wedged),
     ("it is killed, and comes back", service::killed),
-    ("the broker is away for a while", broker::away),
     ("it is stopped", service::stopped),
     ("the broker's password is a credential", package::credential),
     ("the next version is installed while it runs", package::upgraded),

@@ -76,7 +76,7 @@ pub fn wrong_configuration(board: &mut Board) {
         "it came back"
     );
     assert_eq!(board.retained("state").field("category"), "none");
-    let told = board.run("systemctl status --no-pager affectd || true");
+    let told = board.run("systemctl status --no-pager --full affectd || true");
     for part in ["/etc/affectd/affectd.toml", "colour"] {
         assert!(told.contains(part), "{part} is not named: {told}");
     }
