@@ -13,9 +13,9 @@ DENY := $(TOOLS)/bin/cargo-deny
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests talk to a real mosquitto.
+# bindgen (v4l) needs libclang; the tests talk to a real mosquitto, and to a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto
+TEST_PACKAGES := mosquitto busybox
 
 .PHONY: help
 help: ## list the targets
@@ -40,6 +40,28 @@ test: install-build-packages install-test-packages ## format, lints, documentati
 test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
 	cargo test --release -- --ignored
 
+# The rten program is built apart, as tests/peers/Cargo.toml says; the networks' files and the Python that makes them stay.
+PEERS := $(CACHE)/peers
+PEERS_PYTHON := $(PEERS)/venv/bin/python
+
+.PHONY: bench-peers
+bench-peers: install-build-packages $(PEERS)/requirements.txt ## affectd's runtime beside ONNX Runtime, rten and tract; downloads PyTorch
+	cargo build --release -p peers --features rten
+	cargo build --release -p peers --features tract
+	$(PEERS_PYTHON) tests/peers/bench.py --bin $(CARGO_TARGET_DIR)/release --work $(PEERS)
+
+# Its copy says what is installed.
+$(PEERS)/requirements.txt: models/tools/requirements.txt
+	@$(call install,python3-venv)
+	mkdir -p $(PEERS) && python3 -m venv $(PEERS)/venv
+	$(PEERS_PYTHON) -m pip install -r $<
+	cp $< $@
+
+.PHONY: test-memory
+test-memory: install-build-packages ## the networks' own operators and kernels under valgrind, some minutes
+	@$(call install,valgrind)
+	cargo test --release --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" infer::
+
 .PHONY: deny
 deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
 	$(DENY) check licenses bans sources
@@ -51,17 +73,23 @@ $(DENY):
 # --- other boards, and packages ---
 
 ARM64 := aarch64-unknown-linux-gnu
-CROSS_TARGET_DIR := $(CACHE)/target-cross
+CROSS_TARGET_DIR ?= $(CACHE)/target-cross
 SYSROOT := $(CACHE)/sysroot-arm64
 AFFECTD_ARM64 := $(CROSS_TARGET_DIR)/$(ARM64)/release/affectd
 CARGO_DEB_VERSION := 3.8.0
 CARGO_DEB := $(TOOLS)/bin/cargo-deb
+
+# The newest package for this machine, and for boards.
+DEB_HOST = "$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
+DEB_ARM64 = "$$(ls -t $(CACHE)/deb/affectd_*_arm64.deb | head -n 1)"
 
 # Debian's rustc-web comes with a standard library for arm64; bindgen reads the cross compiler's headers with clang.
 CROSS_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
 	libclang-dev clang mmdebstrap
 DEB_PACKAGES := dpkg-dev python3
 TEST_DEB_PACKAGES := lintian mmdebstrap systemd
+# Programs of another machine, and roots full of them.
+FOREIGN_PACKAGES := qemu-user-static arch-test
 
 # The program is linked with an old C library; only this last step differs from a plain build.
 SYSROOT_LINK := --sysroot=$(SYSROOT) -B$(SYSROOT)/usr/lib/aarch64-linux-gnu \
@@ -94,12 +122,17 @@ deb-host: build install-deb-packages $(CARGO_DEB) ## the Debian package for this
 	$(CARGO_DEB) --no-build --strip --output $(CACHE)/deb/
 
 .PHONY: test-deb
-test-deb: deb-host install-test-deb-packages ## installs, upgrades, removes and purges the package in a throw-away root
-	$(SUDO) cross/test-deb.sh "$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
+test-deb: deb-host install-test-deb-packages ## installs, upgrades, removes and purges the package in a throw-away Debian 13
+	$(SUDO) cross/test-deb.sh $(DEB_HOST) trixie
+
+# The oldest system that it is for.
+.PHONY: test-deb-arm64
+test-deb-arm64: deb install-test-deb-packages install-foreign-packages ## the same with the arm64 package in Debian 11, under emulation
+	$(SUDO) cross/binfmt.sh
+	$(SUDO) cross/test-deb.sh $(DEB_ARM64) bullseye
 
 .PHONY: test-arm64
-test-arm64: build cross-arm64 ## the arm64 program under emulation, as three processors
-	@$(call install,qemu-user python3)
+test-arm64: build cross-arm64 install-foreign-packages ## the arm64 program under emulation, as three processors
 	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
 
 # Instructions of one inference, as a cost model of boards that are not at hand.
@@ -126,6 +159,46 @@ test-arm64-kernels: install-build-packages install-cross-packages ## the network
 			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
 	done
 
+# --- emulated boards ---
+
+UML := $(CACHE)/uml
+UML_RECIPE := tests/board/uml
+UML_KERNEL := $(UML)/linux-$(shell cat $(UML_RECIPE)/kernel.* | sha256sum | cut -c 1-12)
+UML_ROOT := $(UML)/root-$(shell find $(UML_RECIPE)/root.sh $(UML_RECIPE)/root -type f | sort | xargs cat | sha256sum | cut -c 1-12).img
+UML_KERNEL_PACKAGES := linux-source-6.12 build-essential flex bison bc xz-utils
+UML_ROOT_PACKAGES := mmdebstrap e2fsprogs systemd
+
+.PHONY: test-board
+test-board: test-uml test-board-arm64 test-arm64 test-deb-arm64 ## the packages on emulated boards, the program on emulated processors
+
+.PHONY: test-uml
+test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## a board with camera, switch, systemd and broker in User-Mode Linux: every fault a scenario
+	@$(call install,e2fsprogs util-linux systemd)
+	cargo test --release --test uml -- $(UML_KERNEL) $(UML_ROOT) $(DEB_HOST)
+
+$(UML_KERNEL):
+	@$(call install,$(UML_KERNEL_PACKAGES))
+	$(UML_RECIPE)/kernel.sh /usr/src/linux-source-6.12.tar.xz $@
+
+$(UML_ROOT):
+	@$(call install,$(UML_ROOT_PACKAGES))
+	$(SUDO) $(UML_RECIPE)/root.sh $@
+
+# Debian's own kernel, under emulation; the disk is the other board's for this architecture.
+BOARD_RECIPE := tests/board/arm64
+BOARD := $(CACHE)/board-arm64-$(shell find $(BOARD_RECIPE)/image.sh $(BOARD_RECIPE)/root $(UML_RECIPE)/root.sh $(UML_RECIPE)/root -type f | \
+	sort | xargs cat | sha256sum | cut -c 1-12)
+
+.PHONY: test-board-arm64
+test-board-arm64: deb $(BOARD) ## the arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72
+	@$(call install,qemu-system-arm util-linux)
+	cargo test --release --test arm64 -- $(BOARD) $(DEB_ARM64)
+
+$(BOARD): | install-foreign-packages
+	@$(call install,$(UML_ROOT_PACKAGES) kmod cpio)
+	$(SUDO) cross/binfmt.sh
+	$(SUDO) $(BOARD_RECIPE)/image.sh $@
+
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test 60_manual
@@ -134,7 +207,8 @@ $(CARGO_DEB):
 	cargo install --locked cargo-deb@$(CARGO_DEB_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
 	rm -rf $(TOOLS)/build
 
-.PHONY: install-build-packages install-test-packages install-cross-packages install-armv7-packages install-deb-packages install-test-deb-packages
+.PHONY: install-build-packages install-test-packages install-cross-packages install-armv7-packages install-deb-packages install-test-deb-packages \
+	install-foreign-packages
 install-build-packages:
 	@$(call install,$(BUILD_PACKAGES))
 
@@ -153,6 +227,9 @@ install-deb-packages:
 
 install-test-deb-packages:
 	@$(call install,$(TEST_DEB_PACKAGES))
+
+install-foreign-packages:
+	@$(call install,$(FOREIGN_PACKAGES))
 
 # Asks apt only for what is missing, so that a second run needs neither network nor root.
 define install

@@ -6,7 +6,6 @@ use affectd::cmd::{self, Cli};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    affectd::infer::keep_freed_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => return cmd::answer(&answer),

@@ -68,8 +68,13 @@ fn verify_proves_every_model_of_the_folder() {
     let (result, text) = verified(&models(), &[]);
     result.unwrap();
     let names = ["tiny-combined", "tiny-emotiefflib", "tiny-seven", "tiny-va"];
-    assert_eq!(text.lines().count(), names.len(), "{text}");
-    for (line, name) in text.lines().zip(names) {
+    // The first line is about the processor.
+    assert!(
+        text.starts_with("integer products: ") || text.starts_with("floats: "),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1 + names.len(), "{text}");
+    for (line, name) in text.lines().skip(1).zip(names) {
         // Eight-bit weights are computed in integers, the others in floats.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
         let proved = format!("2 golden vectors differ by at most {difference}");
@@ -77,7 +82,7 @@ fn verify_proves_every_model_of_the_folder() {
     }
     let (result, text) = verified(&models(), &["tiny-va"]);
     result.unwrap();
-    assert_eq!(text.lines().count(), 1);
+    assert_eq!(text.lines().count(), 2);
 }
 
 #[test]
@@ -133,13 +138,35 @@ fn eval_of_a_combined_model() {
     let json: serde_json::Value =
         serde_json::from_str(&evaluated("tiny-combined", &path, true).unwrap()).unwrap();
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-    assert_eq!(keys.len(), 6);
+    assert_eq!(keys.len(), 8);
     assert_eq!(json["n"], 12);
     assert!((json["accuracy"].as_f64().unwrap() - 11.0 / 12.0).abs() < 1e-9);
     assert!(json["va_rmse"].as_f64().unwrap() < 1e-6);
     assert!(json["va_ccc"].as_f64().unwrap() > 0.999);
     assert!((0.0..1.0).contains(&json["ece"].as_f64().unwrap()));
+    assert!((0.0..1.0).contains(&json["ece_unscaled"].as_f64().unwrap()));
     assert!(json["macro_f1"].as_f64().unwrap() < 1.0);
+    let categories = json["categories"].as_array().unwrap();
+    let sum = |key: &str| {
+        categories
+            .iter()
+            .map(|category| category[key].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!(sum("n"), 12);
+    for category in categories {
+        let told: u64 = category["told"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n.as_u64().unwrap())
+            .sum();
+        assert_eq!(category["n"], told);
+        for key in ["told_circumplex", "labelled_circumplex"] {
+            let valence = category[key]["valence"].as_f64().unwrap();
+            assert!((-1.0..=1.0).contains(&valence), "{category}");
+        }
+    }
 
     let report = evaluated("tiny-combined", &path, false).unwrap();
     assert!(

@@ -50,6 +50,7 @@ fn everything_is_ready() {
             "follower ok",
             "expression ok",
             "camera ok",
+            "panel ok",
             "broker ok"
         ],
         "{output:?}"
@@ -70,6 +71,8 @@ fn all_failures_are_named_and_the_first_decides() {
     let settings = [
         "camera.source=v4l2",
         "camera.device=/dev/nonexistent",
+        "gpio.chip=/dev/nonexistent",
+        "gpio.switch=17",
         "mqtt.host=broker.invalid",
         "mqtt.username=me",
         "mqtt.password_file=/nonexistent/password",
@@ -83,6 +86,7 @@ fn all_failures_are_named_and_the_first_decides() {
             "follower FAILED",
             "expression ok",
             "camera FAILED",
+            "panel FAILED",
             "broker FAILED"
         ],
         "{output:?}"
@@ -94,12 +98,16 @@ fn all_failures_are_named_and_the_first_decides() {
         "{text}"
     );
     assert!(
-        text.contains("mqtt.password_file: found /nonexistent/password"),
+        text.contains("mqtt.password_file /nonexistent/password cannot be read"),
+        "{text}"
+    );
+    assert!(
+        text.contains("gpio.chip: found \"/dev/nonexistent\"; allowed: "),
         "{text}"
     );
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "affectd: not ready: follower, camera, broker\n"
+        "affectd: not ready: follower, camera, panel, broker\n"
     );
 }
 
@@ -111,6 +119,7 @@ fn each_part_has_its_exit_code() {
         ("expression.model=centerface", 66),
         ("detect.model=nonexistent", 66),
         ("models=/nonexistent", 66),
+        ("gpio.switch=no such line", 78),
     ] {
         let output = check(models.path(), &[setting]);
         assert_eq!(output.status.code(), Some(code), "{setting}: {output:?}");

@@ -19,6 +19,7 @@ use affectd::{
     clock::{Clock, SystemClock},
     config::Mqtt,
     error::Exit,
+    privacy::Switch,
     publish::{
         Identity, PublishErrorKind, Publisher, PublisherThread,
         payload::{CameraStatus, HealthPayload, Rounded},
@@ -134,6 +135,9 @@ fn health() -> HealthPayload {
         latency: heapless::Vec::new(),
         temperature: None,
         throttled: None,
+        undervoltage: None,
+        shed: Rounded(0.0),
+        strain: None,
         rss: 1,
         uptime: 1,
     }
@@ -266,6 +270,22 @@ fn a_clean_exit_says_stopped() {
     until("a clean disconnect", || {
         broker.log().contains("Received DISCONNECT from affectd-lobby")
     });
+}
+
+#[test]
+fn a_run_that_ends_at_once_is_told_of() {
+    let broker = Broker::start();
+    let daemon = Daemon::start(&broker.settings());
+    daemon
+        .publisher
+        .camera(CameraStatus::Unsupported, "another program holds it");
+    daemon.thread.stop();
+    assert!(
+        broker
+            .retained_at("affectd/lobby/camera")
+            .contains("another program holds it")
+    );
+    assert_eq!(broker.retained_at(AVAILABILITY), "stopped");
 }
 
 #[test]
@@ -416,7 +436,7 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
         0,
         "one line is enough"
     );
-    assert!(daemon.publisher.privacy());
+    assert!(daemon.publisher.is_private());
     daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
     until("nothing is shown", || {
         broker.retained_at(STATE).contains(r#""category":"none""#)
@@ -425,7 +445,7 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
     watcher.forget();
     watcher.publish(PRIVACY_SET, "OFF", false);
     watcher.wait_for(PRIVACY, "OFF");
-    assert!(!daemon.publisher.privacy());
+    assert!(!daemon.publisher.is_private());
     daemon.report(Category::Happiness, &[]);
     watcher.wait_for(STATE, &showing(Category::Happiness));
     assert!(
@@ -437,18 +457,53 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
 
 #[test]
 fn a_retained_command_may_give_privacy_but_not_take_it() {
-    for (retained, local, privacy) in [("ON", false, true), ("OFF", true, true)] {
-        let broker = Broker::start();
+    for retained in ["ON", "OFF"] {
+        let mut broker = Broker::start();
         broker.watch().publish(PRIVACY_SET, retained, true);
         until("retained", || broker.retained_at(PRIVACY_SET) == retained);
         let daemon = Daemon::start(&broker.settings());
-        daemon.publisher.set_privacy(local);
-        let acknowledged = "Received PUBACK from affectd-lobby";
-        until("the command has arrived", || broker.log().contains(acknowledged));
+        let commands = |broker: &Broker| broker.log().matches("Received PUBACK from affectd-lobby").count();
+        until("the command has arrived", || commands(&broker) == 1);
+        if retained == "OFF" {
+            broker.watch().publish(PRIVACY_SET, "ON", false);
+        }
         until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
-        assert_eq!(daemon.publisher.privacy(), privacy, "retained {retained}");
+
+        // The retained command arrives again at the next connection.
+        broker.end();
+        let before = commands(&broker);
+        broker.run();
+        until("the command has arrived again", || commands(&broker) > before);
+        until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
+        assert!(daemon.publisher.is_private(), "retained {retained}");
         daemon.thread.stop();
     }
+}
+
+#[test]
+fn a_command_does_not_overrule_the_switch_on_the_device() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker.settings());
+    daemon.report(Category::Happiness, &[]);
+    watcher.wait_for(STATE, &showing(Category::Happiness));
+    daemon.publisher.switch(&Switch::On);
+    watcher.wait_for(PRIVACY, "ON");
+    until("nobody is shown", || {
+        broker.retained_at(STATE).contains(r#""category":"none""#)
+    });
+    until("subscribed", || {
+        broker.log().contains("Received SUBSCRIBE from affectd-lobby")
+    });
+
+    watcher.forget();
+    watcher.publish(PRIVACY_SET, "OFF", false);
+    watcher.wait_for(PRIVACY, "ON");
+    assert!(daemon.publisher.is_private());
+    daemon.publisher.switch(&Switch::Off);
+    watcher.wait_for(PRIVACY, "OFF");
+    assert!(!daemon.publisher.is_private());
+    daemon.thread.stop();
 }
 
 #[test]

@@ -15,7 +15,7 @@ use affectd::{
     capture::read_picture,
     model::Catalogue,
     picture::Picture,
-    sense::{detect::NetworkDetector, geometry::Point, search::all_faces},
+    sense::{detect::NetworkDetector, expression::Expression, geometry::Point, search::all_faces},
 };
 use serde_json::Value;
 
@@ -109,6 +109,51 @@ fn a_face_as_far_away_as_five_metres_is_found() {
     assert_eq!(faces.len(), 1, "{faces:?}");
     let centre = faces[0].rect.centre();
     assert!((centre.x - 473.8).hypot(centre.y - 323.0) < 5.0, "{faces:?}");
+}
+
+/// A camera's colours cost nothing: the same portrait without them reads the same, from search to expression.
+#[test]
+fn a_colour_photograph_reads_as_its_grey_version() {
+    let catalogue = Catalogue::open(&repository("models")).unwrap();
+    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    let mut expression = Expression::open(&catalogue.find("maxvit-ferplus-48").unwrap()).unwrap();
+    for name in ["astronaut.jpg", "grace_hopper.jpg"] {
+        let mut colour = Picture::default();
+        read_picture(&portrait(name), &mut colour).unwrap();
+        let (width, height) = (colour.width(), colour.height());
+        let mut grey = Picture::default();
+        for (to, from) in grey
+            .reset(width, height)
+            .chunks_exact_mut(3)
+            .zip(colour.rgb().chunks_exact(3))
+        {
+            // ITU-R BT.601, as a camera's luma.
+            let luma = 0.299 * f32::from(from[0]) + 0.587 * f32::from(from[1]) + 0.114 * f32::from(from[2]);
+            to.fill(luma.round() as u8);
+        }
+        let mut read = |picture: &Picture| {
+            let faces = all_faces(&mut detector, picture).unwrap();
+            assert_eq!(faces.len(), 1, "{name}: {faces:?}");
+            let (reading, _) = expression.classify(picture, &faces[0].landmarks).unwrap();
+            reading
+        };
+        let (colour, grey) = (read(&colour), read(&grey));
+        let pairs = colour
+            .probabilities
+            .unwrap()
+            .into_iter()
+            .zip(grey.probabilities.unwrap());
+        for (colour, grey) in pairs.chain([
+            (colour.valence.unwrap(), grey.valence.unwrap()),
+            (colour.arousal.unwrap(), grey.arousal.unwrap()),
+        ]) {
+            // What is left comes from landmarks that move by less than a pixel.
+            assert!(
+                (colour - grey).abs() < 0.1,
+                "{name}: {colour} in colour, {grey} in grey"
+            );
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "common/models.rs"]
-mod models;
+#[path = "common/sensor.rs"]
+mod sensor;
 
 use std::{
     collections::VecDeque,
@@ -19,15 +19,12 @@ use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     cmd::clip,
-    config::{self, Override, Sources},
+    config,
     error::{Exit, Failure},
-    model::Catalogue,
+    health::Governor,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
-    sense::{
-        Sensor,
-        face::{Event, Report},
-    },
+    sense::face::{Event, Report},
     shutdown::Shutdown,
 };
 
@@ -36,6 +33,8 @@ use affectd::{
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
+    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    Scramble { frames: usize },
     /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
     Deliver {
         from: usize,
@@ -54,29 +53,33 @@ impl Opener for Script {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
+            Some(Act::Scramble { frames }) => {
+                Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
+            }
             Some(Act::Deliver { from, frames, then }) => {
-                let pictures = clip::pictures()
-                    .skip(from)
-                    .take(frames)
-                    .map(<[u8]>::to_vec)
-                    .collect::<Vec<_>>();
-                let (width, height) = clip::SIZE;
-                let format = affectd::capture::PixelFormat::Mjpeg;
-                let stream = Stream {
-                    name: "script".into(),
-                    format,
-                    width,
-                    height,
-                    rate: None,
-                };
-                Ok(Box::new(Playing {
-                    pictures: pictures.into_iter(),
-                    then,
-                    clock: self.clock.clone(),
-                    stream,
-                }))
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                Ok(self.play(pictures.collect(), then))
             }
         }
+    }
+}
+
+impl Script {
+    fn play(&self, pictures: Vec<Vec<u8>>, then: CaptureKind) -> Box<dyn Source> {
+        let (width, height) = clip::SIZE;
+        let stream = Stream {
+            name: "script".into(),
+            format: affectd::capture::PixelFormat::Mjpeg,
+            width,
+            height,
+            rate: None,
+        };
+        Box::new(Playing {
+            pictures: pictures.into_iter(),
+            then,
+            clock: self.clock.clone(),
+            stream,
+        })
     }
 }
 
@@ -138,27 +141,13 @@ impl Sink for Notes {
         self.health.fetch_add(1, Relaxed);
     }
 
-    fn private(&self) -> bool {
+    fn is_private(&self) -> bool {
         self.private.load(Relaxed)
     }
-}
 
-/// The shipped detectors with the tiny expression network.
-fn sensor() -> Sensor {
-    let folder = models::folder();
-    let model = Override {
-        option: "--set".into(),
-        key: "expression.model".into(),
-        value: models::TINY.into(),
-    };
-    let sources = Sources {
-        file: Some("/dev/null".into()),
-        environment: Vec::new(),
-        options: vec![model],
-    };
-    let settings = config::load(&sources).unwrap().settings;
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    Sensor::open(&settings, &catalogue).unwrap().0
+    fn privacy_reason(&self) -> Option<String> {
+        self.is_private().then(|| "asked to".to_owned())
+    }
 }
 
 /// Runs a script to its end.
@@ -170,10 +159,16 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
             acts: acts.iter().copied().collect(),
             clock: clock.clone(),
         }),
-        sensor: sensor(),
+        sensor: sensor::sensor().0,
+        fittings: None,
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
+        governor: Governor::new(config::Health {
+            hot_c: 120.0,
+            cool_c: 119.0,
+            dwell_s: 3600.0,
+        }),
         health_every: Duration::from_millis(300),
     };
     let result = pipeline::run(parts, &figures);
@@ -221,7 +216,9 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
 #[test]
 fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
     for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
-        let (result, _) = play(&[Act::Refuse(kind)], &Arc::default(), &Shutdown::new());
+        let notes = Arc::new(Notes::default());
+        let (result, _) = play(&[Act::Refuse(kind)], &notes, &Shutdown::new());
+        assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Unsupported]);
         let failure = result.unwrap_err();
         assert_eq!(failure.exit, Exit::Camera);
         assert_eq!(failure.to_string(), format!("scripted: {kind:?}"));
@@ -251,6 +248,32 @@ fn unusable_frames_are_counted_and_passed_over() {
     result.unwrap();
     assert!(figures.corrupt_frames() >= 2);
     assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+}
+
+#[test]
+fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+    let notes = Arc::new(Notes::default());
+    let nothing = Act::Deliver {
+        from: 0,
+        frames: 0,
+        then: CaptureKind::Stalled,
+    };
+    let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Stalled, CameraStatus::Ok]
+    );
+}
+
+#[test]
+fn frames_that_cannot_be_decoded_are_progress_too() {
+    let (result, figures) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
+    result.unwrap();
+    assert_eq!(figures.sensed_frames(), 0);
+    assert_eq!(figures.corrupt_frames(), figures.finished_frames());
+    assert!(figures.finished_frames() >= 2, "the watchdog would starve");
 }
 
 #[test]

@@ -39,7 +39,7 @@ class Faces:
 
 
 def load(folder, split):
-    """The `split` ("train" or "valid") of the FER+ sheets in `folder`, unusable faces left out.
+    """The `split` ("train", "valid" or another name) of the FER+ sheets in `folder`, unusable faces left out.
 
     As in Barsoum et al. 2016, a single vote is taken for a slip and removed, and a face is left out
     when most annotators found it unknown or no face at all.

@@ -1,6 +1,8 @@
 """Write a split's faces as PNG files and a CSV path,category,valence,arousal beside them.
 
     python models/tools/ferplus_csv.py --data DIR --split valid --out DIR
+
+A split NAME is what lies in ferplus_NAME.npz and ferplus_NAME_*.webp.
 """
 
 import argparse
@@ -17,18 +19,23 @@ def main():
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", choices=["train", "valid"], default="valid")
+    parser.add_argument("--split", default="valid")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
 
     faces = ferplus.load(args.data, args.split)
-    args.out.mkdir(parents=True, exist_ok=True)
-    with (args.out / f"{args.split}.csv").open("w", newline="") as file:
+    write(args.out, args.split, map(Image.fromarray, faces.images), faces)
+
+
+def write(folder, split, pictures, faces):
+    """Write `pictures` of `faces`, one each, and the table `split`.csv into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{split}.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["path", "category", "valence", "arousal"])
-        for i in tqdm(range(len(faces))):
+        for i, picture in enumerate(tqdm(pictures, total=len(faces), leave=False)):
             name = f"{i:05}.png"
-            Image.fromarray(faces.images[i]).save(args.out / name)
+            picture.save(folder / name)
             valence, arousal = faces.va[i]
             category = ferplus.CATEGORIES[faces.label[i]]
             table.writerow([name, category, f"{valence:.4f}", f"{arousal:.4f}"])

@@ -9,11 +9,13 @@ from collections import defaultdict
 
 import torch
 
+import device
+
 
 def orthogonal(g):
-    """bf16 [B, m, n] with singular values near one, from any f32 [B, m, n]."""
+    """[B, m, n] with singular values near one, from any f32 [B, m, n]; bf16 where that is fast."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16()
+    x = g.bfloat16() if device.has_bf16(g.device) else g
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT

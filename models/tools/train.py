@@ -1,6 +1,8 @@
 """Train a network as its configuration says; run again with the same --out to carry on.
 
     python models/tools/train.py --config models/tools/configs/NAME.toml --data DIR --out DIR
+
+A GPU is used where there is one. A configuration with a [teacher] table needs --teacher.
 """
 
 import argparse
@@ -15,16 +17,20 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+import checkpoint
+import device
 import ferplus
 import metrics
 import model
 import runner
-from augment import Augment
+import unpack
+from augment import Augment, mix
 from ema import Average
 from muon import Muon
 
 SAVE_SECONDS = 180
-PART = 64  # faces whose activations are alive at once: more fall out of the caches
+SHOWN = 10  # steps between two looks at the loss, which a GPU must be waited for
+MEASURED = 2000  # faces that give a packed model its batch norms back
 
 
 def main():
@@ -33,64 +39,101 @@ def main():
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of the FER+ sheets and votes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoints")
-    parser.add_argument("--init", type=Path, help="checkpoint whose averaged weights a fresh run starts from")
+    parser.add_argument("--init", type=Path, help="checkpoint or packed model whose weights a fresh run starts from")
+    parser.add_argument("--teacher", type=Path, help="checkpoint of the network whose answers are learnt as well")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
+    parser.add_argument("--compile", action="store_true", help="compile the network first: minutes, worth it on a GPU")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     config = tomllib.loads(args.config.read_text())
-    run = Run(config, args.out)
+    if ("teacher" in config) != (args.teacher is not None):
+        parser.error("a configuration with a [teacher] table needs --teacher, and no other takes one")
+    place = device.pick(args.device)
+    run = Run(config, args.out, place, checkpoint.load(args.teacher) if args.teacher else None)
+    faces = ferplus.load(args.data, "train")
+    faces, _ = ferplus.split_holdout(faces, config["data"]["holdout"])
     if (args.out / "last.pt").exists():
         run.resume()
     elif args.init:
-        run.start_from(args.init)
-    faces = ferplus.load(args.data, "train")
-    faces, _ = ferplus.split_holdout(faces, config["data"]["holdout"])
+        run.start_from(args.init, faces)
+    if args.compile:
+        run.compile()
     run.train(faces, ferplus.load(args.data, "valid"))
 
 
 class Run:
     """The state of one training run and the loop over it."""
 
-    def __init__(self, config, out):
+    def __init__(self, config, out, place, teacher=None):
         torch.manual_seed(config["seed"])
-        self.config, self.out = config, out
-        self.net = model.build(config["model"]).to(memory_format=torch.channels_last)
+        self.config, self.out, self.device = config, out, place
+        self.net = model.build(config["model"]).to(place, memory_format=torch.channels_last)
+        self.forward = self.net
+        self.teacher = teacher and Teacher(*teacher, config["teacher"]["weight"], place)
         self.average = Average(self.net, config["train"]["ema"])
         self.optimizers = optimizers(self.net, config["train"])
         self.augment = Augment(config["augment"])
+        self.part = device.part(place, config["train"]["batch"])
+        self.bf16 = device.has_bf16(place)
         self.step, self.seconds, self.best = 0, 0.0, 0.0
 
+    def compile(self):
+        """Compile the network's passes, or go on without where that fails."""
+        compiled = torch.compile(self.net)
+        size = self.config["model"]["size"]
+        face = torch.zeros(self.part, 1, size, size, device=self.device)
+        states = device.random_state(self.device)
+        kept = {name: value.clone() for name, value in self.net.named_buffers()}
+        self.net.train()
+        try:
+            with self.autocast():
+                compiled(face.to(memory_format=torch.channels_last)).float().sum().backward()
+            self.forward = compiled
+        except Exception as error:  # A compiler that is missing or broken fails with anything.
+            print(f"not compiled: {error}", flush=True)
+        # The trial must leave no trace.
+        self.net.zero_grad(set_to_none=True)
+        for name, value in self.net.named_buffers():
+            value.copy_(kept[name])
+        device.set_random_state(self.device, states)
+
+    def autocast(self):
+        """bf16 where that is fast."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
     def train(self, faces, valid):
-        """Epochs over `faces` until the schedule ends, each followed by a look at `valid`."""
-        steps_per_epoch = len(faces) // self.config["train"]["batch"]
-        self.last_step = steps_per_epoch * self.config["train"]["epochs"]
+        """Epochs over `faces` until the schedule ends, looking at `valid` every few of them and at the end."""
+        train = self.config["train"]
+        steps_per_epoch = len(faces) // train["batch"]
+        self.last_step = steps_per_epoch * train["epochs"]
+        data = [torch.from_numpy(part).to(self.device) for part in (faces.images, faces.target, faces.va)]
         while self.progress() < 1:
             epoch = self.step // steps_per_epoch
-            self.one_epoch(faces, epoch, steps_per_epoch)
-            self.validate(valid, epoch)
+            self.one_epoch(data, epoch, steps_per_epoch)
+            if (epoch + 1) % train["validate_every"] == 0 or self.progress() >= 1:
+                self.validate(valid, epoch)
 
-    def one_epoch(self, faces, epoch, steps_per_epoch):
+    def one_epoch(self, data, epoch, steps_per_epoch):
         """The rest of `epoch`, in an order that depends on the seed and the epoch alone."""
         order = torch.Generator().manual_seed(self.config["seed"] * 1000 + epoch)
-        order = torch.randperm(len(faces), generator=order)
-        images = torch.from_numpy(faces.images)
-        targets = torch.from_numpy(faces.target), torch.from_numpy(faces.va)
+        order = torch.randperm(len(data[0]), generator=order).to(self.device)
         batch = self.config["train"]["batch"]
         first = self.step % steps_per_epoch
         bar = tqdm(range(first, steps_per_epoch), f"epoch {epoch}", mininterval=20, ncols=100)
         begun = saved = time.monotonic()
-        seen = 0.0
         self.net.train()
         for i in bar:
             chosen = order[i * batch : (i + 1) * batch]
-            loss = self.one_step(images[chosen], *(t[chosen] for t in targets))
+            loss = self.one_step(*(part[chosen] for part in data))
+            if i % SHOWN == 0:
+                shown = f"{float(loss):.3f}"
+                bar.set_postfix(loss=shown, progress=f"{self.progress():.2f}", refresh=False)
             now = time.monotonic()
             self.seconds += now - begun
             begun = now
-            seen = loss if seen == 0 else seen + 0.02 * (loss - seen)
-            bar.set_postfix(loss=f"{seen:.3f}", progress=f"{self.progress():.2f}", refresh=False)
             if now - saved > SAVE_SECONDS:
                 self.save("last.pt")
                 saved = now
@@ -104,14 +147,20 @@ class Run:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = train["lr"] * rate
-        x = self.augment(images.unsqueeze(1).float() / 255, self.config["model"]["size"])
-        x = ((x - data["mean"]) / data["std"]).to(memory_format=torch.channels_last)
-        total = 0.0
-        parts = [part.split(PART) for part in (x, target, va)]
+        with torch.no_grad():
+            x = self.augment(images.unsqueeze(1).float() / 255, self.config["model"]["size"])
+            x = (x - data["mean"]) / data["std"]
+            if self.teacher:
+                with self.autocast():
+                    target, va = self.teacher.advise(x, target, va)
+            x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
+            x = x.to(memory_format=torch.channels_last)
+        total = torch.zeros((), device=self.device)
+        parts = [part.split(self.part) for part in (x, target, va)]
         for part in zip(*parts):
             loss = self.loss(*part) * (len(part[0]) / len(x))
             loss.backward()
-            total += float(loss.detach())
+            total += loss.detach()
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -121,8 +170,8 @@ class Run:
 
     def loss(self, x, target, va):
         """Cross-entropy with the votes plus the square error of valence and arousal."""
-        with torch.autocast("cpu", torch.bfloat16):
-            y = self.net(x)
+        with self.autocast():
+            y = self.forward(x)
         y = y.float()
         categories = F.cross_entropy(y[:, : target.shape[1]], target)
         return categories + self.config["train"]["va_weight"] * F.mse_loss(y[:, target.shape[1] :], va)
@@ -144,36 +193,57 @@ class Run:
 
     def save(self, name):
         """Write a checkpoint whole or not at all."""
-        state = {
-            "config": self.config,
-            "net": self.net.state_dict(),
-            "average": self.average.net.state_dict(),
-            "average_steps": self.average.steps,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "random": torch.get_rng_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "best": self.best,
-        }
+        # What is measured and packed later needs the averaged weights alone.
+        state = {"config": self.config, "average": self.average.net.state_dict()}
+        if name == "last.pt":
+            state |= {
+                "net": self.net.state_dict(),
+                "average_steps": self.average.steps,
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "random": device.random_state(self.device),
+                "step": self.step,
+                "seconds": self.seconds,
+                "best": self.best,
+            }
         torch.save(state, self.out / f"{name}.new")
         os.replace(self.out / f"{name}.new", self.out / name)
 
     def resume(self):
-        """Carry on from last.pt."""
-        state = torch.load(self.out / "last.pt", weights_only=True)
+        """Carry on from last.pt, whatever device it was written on."""
+        state = torch.load(self.out / "last.pt", map_location="cpu", weights_only=True)
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
         self.average.steps = state["average_steps"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
-        torch.set_rng_state(state["random"])
+        device.set_random_state(self.device, state["random"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
 
-    def start_from(self, checkpoint):
-        """Take over another run's averaged weights."""
-        weights = torch.load(checkpoint, weights_only=True)["average"]
+    def start_from(self, path, faces):
+        """Take over the averaged weights of another run's checkpoint, or those of a packed model."""
+        if path.suffix == ".onnx":
+            some = faces.images[:: max(1, len(faces) // MEASURED)]
+            weights = unpack.load(path, self.config, some).state_dict()
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
+
+
+class Teacher:
+    """A trained network whose answers are mixed into the votes."""
+
+    def __init__(self, net, config, weight, place):
+        self.net = net.to(place, memory_format=torch.channels_last).requires_grad_(False)
+        self.size, self.weight = config["model"]["size"], weight
+
+    def advise(self, x, target, va):
+        """Targets [N, 8] and [N, 2] for normalised faces [N, 1, S, S]; both networks normalise alike."""
+        if x.shape[-1] != self.size:
+            x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False)
+        y = self.net(x.to(memory_format=torch.channels_last)).float()
+        classes = target.shape[1]
+        return target.lerp(y[:, :classes].softmax(1), self.weight), va.lerp(y[:, classes:], self.weight)
 
 
 def optimizers(net, train):

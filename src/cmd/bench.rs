@@ -12,11 +12,17 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::{clip, table};
+use super::{
+    budgets::{Comparison, Figure},
+    clip,
+    course::{Course, Sample, Steadiness},
+    table,
+};
 use crate::{
     capture::{Decoder, Frame, PixelFormat},
+    config::Settings,
     error::{Exit, Failure},
-    health::{Board, Stage, StageTimes, Summary},
+    health::{Board, Machine, Stage, StageTimes, Summary},
     picture::Picture,
     sense::Sensor,
 };
@@ -35,6 +41,7 @@ struct Outcome {
     /// Spent inside the networks.
     networks: Duration,
     stages: Vec<(Stage, Summary)>,
+    course: Vec<Sample>,
 }
 
 impl Outcome {
@@ -48,11 +55,17 @@ impl Outcome {
     }
 }
 
-/// Measures for `seconds` with each layout and writes text or one JSON object to `out`.
+/// Measures for `seconds` with each layout, compares with the board's budget, and writes text or one JSON object to `out`.
 ///
 /// # Errors
 /// [`Failure`] when a network fails or `out` cannot be written.
-pub fn bench(mut sensor: Sensor, seconds: f32, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn bench(
+    settings: &Settings,
+    mut sensor: Sensor,
+    seconds: f32,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
     let mut outcomes = Vec::new();
     let mut camera = Duration::ZERO;
@@ -63,10 +76,13 @@ pub fn bench(mut sensor: Sensor, seconds: f32, json: bool, out: &mut dyn Write) 
         let time = Duration::from_secs_f32(seconds);
         outcomes.push(measure(&mut sensor, &frames, layout, time, &mut camera).map_err(software)?);
     }
+    let machine = Machine::read();
+    let board = Board::read();
+    let budget = Comparison::new(&machine, settings, &figures(&outcomes, board)).map_err(software)?;
     let written = if json {
-        write_json(out, &outcomes)
+        write_json(out, &outcomes, &machine, board, &budget)
     } else {
-        write_text(out, &outcomes)
+        write_text(out, &outcomes, &machine, board, &budget)
     };
     written.map_err(|error| software(error.into()))
 }
@@ -120,6 +136,7 @@ fn measure(
     let progress = progress(layout, time);
     let networks_before = sensor.network_time();
     let start = Instant::now();
+    let mut course = Course::start();
     let mut count = 0_u64;
     'playing: loop {
         for frame in frames {
@@ -136,6 +153,8 @@ fn measure(
                 break 'playing;
             }
         }
+        // After whole rounds of the clip, so that every sample has seen the same.
+        course.tick(count);
         progress.set_position(start.elapsed().as_millis() as u64);
     }
     let elapsed = start.elapsed();
@@ -151,6 +170,7 @@ fn measure(
         elapsed,
         networks,
         stages,
+        course: course.samples().to_vec(),
     })
 }
 
@@ -168,7 +188,53 @@ fn progress(layout: PixelFormat, time: Duration) -> ProgressBar {
     bar
 }
 
-fn write_text(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
+/// What has a budget: the slower layout's, and the hotter course's.
+fn figures(outcomes: &[Outcome], board: Board) -> Vec<(Figure, f64)> {
+    let mut figures = Vec::new();
+    for (figure, stage) in [
+        (Figure::Detect, Stage::Detect),
+        (Figure::Follow, Stage::Follow),
+        (Figure::Classify, Stage::Classify),
+        (Figure::Frame, Stage::Total),
+    ] {
+        let of = |outcome: &Outcome| {
+            outcome
+                .stages
+                .iter()
+                .find(|(s, _)| *s == stage)
+                .map(|(_, s)| s.p50)
+        };
+        let slowest = outcomes.iter().filter_map(of).max();
+        figures.extend(slowest.map(|time| (figure, table::milliseconds(time))));
+    }
+    let megabytes = board.peak_rss_bytes.map(|bytes| bytes as f64 / 1e6);
+    figures.extend(megabytes.map(|megabytes| (Figure::Rss, megabytes)));
+    let steady = || {
+        outcomes
+            .iter()
+            .filter_map(|outcome| Steadiness::of(&outcome.course))
+    };
+    let sustained = steady().map(|steady| steady.sustained).reduce(f64::min);
+    figures.extend(sustained.map(|share| (Figure::Sustained, share)));
+    let hottest = steady().filter_map(|steady| steady.hottest_c).reduce(f32::max);
+    figures.extend(hottest.map(|degrees| (Figure::Temperature, f64::from(degrees))));
+    figures
+}
+
+fn write_text(
+    out: &mut dyn Write,
+    outcomes: &[Outcome],
+    machine: &Machine,
+    board: Board,
+    budget: &Result<Comparison, String>,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}, {}, {} cores\n",
+        machine.model.as_deref().unwrap_or("unknown machine"),
+        machine.arch,
+        machine.cores
+    )?;
     for outcome in outcomes {
         writeln!(
             out,
@@ -181,24 +247,34 @@ fn write_text(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
             outcome.outside() * 100.0
         )?;
         table::stages(out, &outcome.stages)?;
+        if let Some(steady) = Steadiness::of(&outcome.course) {
+            writeln!(out, "{}", steady)?;
+        }
         writeln!(out)?;
     }
+    let megabytes = |bytes: Option<u64>| bytes.unwrap_or(0) as f64 / 1e6;
     writeln!(
         out,
-        "RSS {:.0} MB",
-        Board::read().rss_bytes.unwrap_or(0) as f64 / 1e6
-    )
+        "RSS {:.0} MB, at most {:.0} MB",
+        megabytes(board.rss_bytes),
+        megabytes(board.peak_rss_bytes)
+    )?;
+    match budget {
+        Ok(comparison) => comparison.text(out),
+        Err(why) => writeln!(out, "{why}"),
+    }
 }
 
-fn write_json(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
+fn write_json(
+    out: &mut dyn Write,
+    outcomes: &[Outcome],
+    machine: &Machine,
+    board: Board,
+    budget: &Result<Comparison, String>,
+) -> io::Result<()> {
     let runs: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
-            let stages: serde_json::Map<_, _> = outcome
-                .stages
-                .iter()
-                .map(|(stage, summary)| (stage.name().to_owned(), summary_json(summary)))
-                .collect();
             json!({
                 "format": outcome.layout.to_string(),
                 "width": clip::SIZE.0,
@@ -207,25 +283,21 @@ fn write_json(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
                 "seconds": outcome.elapsed.as_secs_f64(),
                 "fps": outcome.frames_per_second(),
                 "outside_networks": outcome.outside(),
-                "stages": stages,
+                "stages": table::json(&outcome.stages),
+                "course": outcome.course,
+                "steadiness": Steadiness::of(&outcome.course),
             })
         })
         .collect();
     let object = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "rss_bytes": Board::read().rss_bytes,
+        "machine": machine,
+        "rss_bytes": board.rss_bytes,
+        "peak_rss_bytes": board.peak_rss_bytes,
+        "board": { "temperature_c": board.temperature_c, "throttled": board.throttled },
         "runs": runs,
+        "budget": budget.as_ref().ok(),
+        "no_budget": budget.as_ref().err(),
     });
     writeln!(out, "{object}")
-}
-
-fn summary_json(summary: &Summary) -> serde_json::Value {
-    json!({
-        "count": summary.count,
-        "p50_ms": table::milliseconds(summary.p50),
-        "p95_ms": table::milliseconds(summary.p95),
-        "p99_ms": table::milliseconds(summary.p99),
-        "max_ms": table::milliseconds(summary.max),
-        "total_ms": table::milliseconds(summary.total),
-    })
 }

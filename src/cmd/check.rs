@@ -1,9 +1,7 @@
 //! `affectd check`: is everything ready for `affectd run`?
 
 use std::{
-    fs::File,
-    io::{self, Read as _, Write},
-    path::Path,
+    io::{self, Write},
     sync::Arc,
     time::Instant,
 };
@@ -14,18 +12,20 @@ use clap::Args;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, DEFAULT_TOML, Loaded, Mqtt, Settings},
+    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure},
+    gpio::{self, GpioError},
     model::Catalogue,
     picture::Picture,
+    publish,
     sense::{detect::NetworkDetector, expression::Expression},
 };
 
 /// Checks what `run` needs and says what it finds
 ///
 /// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// and reads the files that the connection to the broker needs; the broker itself is not contacted. A line
-/// for each; all are checked, also when one fails, and the exit code is that of the first failure.
+/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
+/// one fails, and the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
@@ -60,7 +60,8 @@ pub fn check(
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
-    findings.add("broker", broker(&settings.mqtt))?;
+    findings.add("panel", panel(&settings.gpio))?;
+    findings.add("broker", broker(settings))?;
     match findings.failed {
         None => Ok(()),
         Some((exit, what)) => Err(Failure::new(exit, anyhow!("not ready: {what}"))),
@@ -161,29 +162,35 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
     frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
 }
 
-/// Says which broker would be used and reads the files that the connection needs.
-fn broker(settings: &Mqtt) -> Result<String, Failure> {
-    if settings.host.is_empty() {
-        return Ok("none; messages go to standard output".to_owned());
-    }
-    for (key, path) in [
-        ("mqtt.ca_file", &settings.ca_file),
-        ("mqtt.password_file", &settings.password_file),
-    ] {
-        if !path.as_os_str().is_empty() {
-            readable(path).map_err(|error| {
-                let error = anyhow!(
-                    "{key}: found {}: {error}; allowed: a readable file",
-                    path.display()
-                );
-                Failure::new(Exit::Config, error)
-            })?;
-        }
-    }
-    let tls = if settings.tls { "with TLS" } else { "without TLS" };
-    Ok(format!("{} {tls}, not contacted", settings.host))
+/// Reads the switch and puts the light out, where there are any.
+fn panel(settings: &Gpio) -> Result<String, Failure> {
+    let Some(mut fittings) = gpio::fittings(settings) else {
+        return Ok("no light and no switch".to_owned());
+    };
+    let mut look = || {
+        let switch = match fittings.switch {
+            None => "no switch",
+            Some(_) if fittings.panel.is_private()? => "the switch is on: nothing would be sensed",
+            Some(_) => "the switch is off",
+        };
+        let light = if fittings.light {
+            fittings.panel.light(false)?;
+            "the light can be set"
+        } else {
+            "no light"
+        };
+        Ok(format!("{switch}; {light}"))
+    };
+    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
 
-fn readable(path: &Path) -> io::Result<()> {
-    File::open(path)?.read(&mut [0]).map(drop)
+/// Connects to the broker.
+fn broker(settings: &Settings) -> Result<String, Failure> {
+    if settings.mqtt.host.is_empty() {
+        return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
+    }
+    let contact = publish::contact(&settings.mqtt, &settings.device_name())
+        .map_err(|error| Failure::new(error.exit(), error))?;
+    let warning = publish::readable_by_others(&settings.mqtt);
+    Ok(warning.map_or_else(|| contact.to_string(), |warning| format!("{contact}; {warning}")))
 }

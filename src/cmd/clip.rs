@@ -3,7 +3,10 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
-    capture::{CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream},
+    capture::{
+        CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream,
+        split::{Found, Splitter},
+    },
     clock::Clock,
 };
 
@@ -16,22 +19,22 @@ pub const RATE: f32 = 10.0;
 /// Size of each picture in pixels.
 pub const SIZE: (u32, u32) = (640, 480);
 
-/// The start and the end of a JPEG picture (T.81, B.1.1.3). The clip's own encoder wrote no restart or
-/// thumbnail that could hold the same bytes.
-const START: &[u8] = &[0xff, 0xd8, 0xff];
-
 /// The clip's pictures, in order.
 pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
-    let mut starts = CLIP
-        .windows(START.len())
-        .enumerate()
-        .filter(|(_, at)| *at == START)
-        .map(|(index, _)| index);
-    let mut next = starts.next();
+    let mut splitter = Splitter::Sniff;
+    let mut rest = CLIP;
     std::iter::from_fn(move || {
-        let start = next?;
-        next = starts.next();
-        Some(&CLIP[start..next.unwrap_or(CLIP.len())])
+        loop {
+            match splitter.find(rest).ok()? {
+                Found::Frame { body, end } => {
+                    let picture = &rest[body];
+                    rest = &rest[end..];
+                    return Some(picture);
+                }
+                Found::Skip(count) | Found::Broken(count, _) => rest = &rest[count..],
+                Found::More => return None,
+            }
+        }
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
-    health::{Board, Stage},
+    health::{Board, Governor, Stage},
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
     sense::{
@@ -37,9 +37,11 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
     let parts = Parts {
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
+        fittings: None,
         sink: screen.clone(),
         clock: clock.clone(),
         shutdown,
+        governor: Governor::new(settings.health),
         health_every: Duration::from_secs(3600),
     };
     let start = clock.now();

@@ -19,6 +19,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
+use super::journal::Journal;
 use crate::error::{Exit, Failure};
 
 /// The variable that sets the level where no option does.
@@ -82,13 +83,13 @@ impl Destination {
     }
 }
 
-/// The prefix by which the journal knows a line's level, sd-daemon(3).
-pub fn priority(level: Level) -> &'static str {
+/// The journal's number for a level, sd-daemon(3).
+pub fn priority(level: Level) -> u8 {
     match level {
-        Level::ERROR => "<3>",
-        Level::WARN => "<4>",
-        Level::INFO => "<6>",
-        Level::DEBUG | Level::TRACE => "<7>",
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
     }
 }
 
@@ -105,14 +106,22 @@ pub fn start(option: Option<LogLevel>) -> Result<(), Failure> {
     let destination = Destination::of_stderr();
     let colours =
         destination == Destination::Terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(colours)
-        // A log that cannot be written must not become a panic.
-        .log_internal_errors(false)
-        .with_writer(io::stderr)
-        .event_format(Line { destination });
+    let journal = match destination {
+        Destination::Journal => Journal::connect().ok(),
+        Destination::Terminal | Destination::Other => None,
+    };
+    // In a container there may be a journal's standard error and no journal.
+    let lines = journal.is_none().then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_ansi(colours)
+            // A log that cannot be written must not become a panic.
+            .log_internal_errors(false)
+            .with_writer(io::stderr)
+            .event_format(Line { destination })
+    });
     tracing_subscriber::registry()
-        .with(layer)
+        .with(journal)
+        .with(lines)
         .with(targets(level))
         .try_init()
         .map_err(|error| Failure::new(Exit::Software, error))
@@ -154,7 +163,7 @@ where
     ) -> fmt::Result {
         let level = *event.metadata().level();
         match self.destination {
-            Destination::Journal => writer.write_str(priority(level))?,
+            Destination::Journal => write!(writer, "<{}>", priority(level))?,
             Destination::Terminal | Destination::Other => {
                 let now = Timestamp::now();
                 write!(writer, "{} ", now.round(Unit::Second).unwrap_or(now))?;

@@ -2,9 +2,13 @@
 
 pub mod analyze;
 pub mod bench;
+mod budgets;
 pub mod check;
 pub mod clip;
+mod course;
 pub mod demo;
+mod journal;
+pub mod latency;
 mod logging;
 pub mod model;
 mod output;
@@ -101,7 +105,8 @@ enum Command {
     /// Measures what each stage of a frame's way takes on this machine
     ///
     /// The bundled clip goes through decoding and sensing in one thread as fast as it can, once as YUYV and once as MJPEG,
-    /// the layouts that cameras deliver most.
+    /// the layouts that cameras deliver most. Where there is a budget for this board, the figures are compared with it. With
+    /// minutes instead of seconds it also shows whether the board gets too hot to stay as fast as it began.
     Bench {
         /// Measures each layout for so many seconds
         #[arg(long, default_value_t = 10.0, value_parser = seconds)]
@@ -113,6 +118,19 @@ enum Command {
         /// operator
         #[arg(long, conflicts_with_all = ["seconds", "threads"])]
         profile: bool,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures how old the results are: from the camera to a subscriber
+    ///
+    /// Runs like the daemon, with the configured camera and broker, while a second client subscribes to the state. The stages
+    /// tell from the capture of a frame to its report; the subscriber's figures add the rate of publishing and the way through
+    /// the broker. Without mqtt.host there are only the stages. The daemon must be stopped: both need the camera.
+    Latency {
+        /// Measures for so many seconds, 1 to 120
+        #[arg(long, default_value_t = 30.0, value_parser = measuring_time)]
+        seconds: f32,
         /// Prints one JSON object
         #[arg(long)]
         json: bool,
@@ -144,7 +162,7 @@ enum Model {
         name: String,
         /// CSV file of pictures
         csv: PathBuf,
-        /// Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n
+        /// Prints one JSON object: accuracy, macro_f1, ece, ece_unscaled, va_rmse, va_ccc, n and categories
         #[arg(long)]
         json: bool,
     },
@@ -191,7 +209,13 @@ impl Cli {
                     settings.expression.threads = threads.into();
                 }
                 let (sensor, _) = open_sensor(&settings)?;
-                bench::bench(sensor, seconds, json, out)
+                bench::bench(&settings, sensor, seconds, json, out)
+            }
+            Command::Latency { seconds, json } => {
+                let settings = global.settings()?;
+                let (sensor, manifest) = open_sensor(&settings)?;
+                let stop = stop_on_signals()?;
+                latency::latency(&settings, sensor, &manifest, stop, (seconds, json), out)
             }
             Command::Demo => {
                 let settings = global.settings()?;
@@ -224,6 +248,14 @@ fn seconds(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(seconds) if (0.0..=3600.0).contains(&seconds) => Ok(seconds),
         _ => Err("allowed: a number from 0 to 3600, in seconds".to_owned()),
+    }
+}
+
+/// A time that the latency figures of a run cover as a whole.
+fn measuring_time(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(seconds) if (1.0..=120.0).contains(&seconds) => Ok(seconds),
+        _ => Err("allowed: a number from 1 to 120, in seconds".to_owned()),
     }
 }
 
@@ -275,8 +307,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 /// Says why the process ends, on standard error.
 pub fn report(failure: &Failure) {
     let priority = match Destination::of_stderr() {
-        Destination::Journal => logging::priority(tracing::Level::ERROR),
-        Destination::Terminal | Destination::Other => "",
+        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
+        Destination::Terminal | Destination::Other => String::new(),
     };
     let mut stderr = io::stderr().lock();
     for line in format!("affectd: {failure}").lines() {
@@ -310,7 +342,7 @@ Exit codes:
    0  done, or stopped by SIGTERM or SIGINT
   64  the command line is wrong
   66  a model or an input file is missing, corrupt or of the wrong kind
-  69  the broker refused the credentials
+  69  the broker refused the credentials, or with check cannot be reached
   70  something in affectd itself failed
   74  the camera cannot be used
   78  the configuration is wrong; all that is wrong is listed

@@ -208,48 +208,21 @@ fn rounded(rate: f32) -> f64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::capture::{CaptureKind, v4l2::find::Identity};
-
-    const WISH: Wish = Wish {
-        format: None,
-        width: 640,
-        height: 480,
-        rate: 30.0,
+    use crate::capture::{
+        CaptureKind,
+        v4l2::samples::{CAMERA, METADATA, WISH, node},
     };
-
-    fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> Found {
-        Found {
-            node: format!("/dev/video{number}").into(),
-            by_id: (number == 2).then(|| "/dev/v4l/by-id/usb-Webcam-video-index0".into()),
-            identity: Ok(Identity {
-                driver: "uvcvideo".into(),
-                card: "HD Webcam".into(),
-                bus: "usb-1.2".into(),
-                capabilities,
-            }),
-            modes: modes
-                .iter()
-                .map(|(fourcc, rates)| Mode {
-                    fourcc: **fourcc,
-                    width: 640,
-                    height: 480,
-                    rates: rates.to_vec(),
-                })
-                .collect(),
-        }
-    }
 
     /// A sensor's raw node, a metadata node, a webcam, and one that may not be opened.
     fn board() -> Vec<Found> {
         let denied = CaptureError::new(CaptureKind::Denied, "/dev/video3 cannot be opened: group `video`");
         vec![
-            node(0, 0x0400_0001, &[(b"pRAA", &[])]),
-            node(1, 0x0480_0000, &[]),
-            node(
-                2,
-                0x0400_0001,
-                &[(b"YUYV", &[30.0, 15.0]), (b"MJPG", &[29.970_03])],
-            ),
+            node(0, CAMERA, &[(b"pRAA", &[])]),
+            node(1, METADATA, &[]),
+            Found {
+                by_id: Some("/dev/v4l/by-id/usb-Webcam-video-index0".into()),
+                ..node(2, CAMERA, &[(b"YUYV", &[30.0, 15.0]), (b"MJPG", &[29.970_03])])
+            },
             Found {
                 identity: Err(denied),
                 ..node(3, 0, &[])

@@ -8,8 +8,11 @@ use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
+    gpio,
+    health::Governor,
     model::Manifest,
     pipeline::{self, Figures, Parts, Sink},
+    privacy::Switch,
     publish::{
         Identity, Publisher,
         payload::{CameraStatus, HealthPayload},
@@ -44,9 +47,11 @@ pub fn run(
     let parts = Parts {
         opener,
         sensor,
+        fittings: gpio::fittings(&settings.gpio),
         sink: Arc::new(publisher),
         clock,
         shutdown,
+        governor: Governor::new(settings.health),
         health_every: Duration::from_secs_f32(settings.mqtt.health_s),
     };
     let result = pipeline::run(parts, &Arc::new(Figures::new()));
@@ -56,7 +61,7 @@ pub fn run(
 }
 
 /// Who publishes: this device with this model.
-fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
+pub(super) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest
         .expression()
         .map_err(|error| Failure::new(Exit::Input, error))?;
@@ -85,8 +90,16 @@ impl Sink for Publisher {
         Publisher::health(self, health);
     }
 
-    fn private(&self) -> bool {
-        self.privacy()
+    fn switch(&self, switch: &Switch) {
+        Publisher::switch(self, switch);
+    }
+
+    fn is_private(&self) -> bool {
+        Publisher::is_private(self)
+    }
+
+    fn privacy_reason(&self) -> Option<String> {
+        Publisher::privacy_reason(self)
     }
 
     fn failure(&self) -> Option<Failure> {

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Map, Value, json};
+
 use crate::health::{Stage, Summary};
 
 /// Writes a line for each stage that was measured: how often, and its latency in milliseconds.
@@ -27,6 +29,25 @@ pub fn stages(out: &mut dyn Write, rows: &[(Stage, Summary)]) -> io::Result<()> 
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// The same figures as a JSON object, by the stages' names.
+#[must_use]
+pub fn json(rows: &[(Stage, Summary)]) -> Value {
+    rows.iter()
+        .map(|(stage, summary)| {
+            let figures = json!({
+                "count": summary.count,
+                "p50_ms": milliseconds(summary.p50),
+                "p95_ms": milliseconds(summary.p95),
+                "p99_ms": milliseconds(summary.p99),
+                "max_ms": milliseconds(summary.max),
+                "total_ms": milliseconds(summary.total),
+            });
+            (stage.name().to_owned(), figures)
+        })
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// A time in milliseconds.

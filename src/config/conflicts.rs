@@ -1,6 +1,6 @@
 //! Rules between settings: values that are allowed each for itself but not together.
 
-use super::settings::{Settings, SourceKind};
+use super::settings::{Line, Settings, SourceKind};
 
 /// Two settings that do not go together.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub fn conflicts(settings: &Settings) -> Vec<Conflict> {
         expression,
         smoothing,
         mqtt,
+        gpio,
+        health,
         ..
     } = settings;
     let mut found = Vec::new();
@@ -72,6 +74,18 @@ pub fn conflicts(settings: &Settings) -> Vec<Conflict> {
         "smoothing.gap_s",
         "expression.rate",
         "more than 1 / expression.rate, or every reading would start anew",
+    );
+    check(
+        gpio.led != Line::Unused && gpio.led == gpio.switch,
+        "gpio.switch",
+        "gpio.led",
+        "another line than gpio.led",
+    );
+    check(
+        health.cool_c >= health.hot_c,
+        "health.cool_c",
+        "health.hot_c",
+        "less than health.hot_c",
     );
     found
 }

@@ -13,7 +13,9 @@ mod value;
 pub use layer::Override;
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use problem::{Invalid, Place, Problem};
-pub use settings::{Camera, Detect, Expression, Mqtt, Settings, Smoothing, SourceKind};
+pub use settings::{
+    Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Pull, Settings, Smoothing, SourceKind,
+};
 
 #[cfg(test)]
 mod tests;

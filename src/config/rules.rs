@@ -50,6 +50,8 @@ pub enum Allowed {
     OneOf(&'static [&'static str]),
     /// A text that passes a test, and the test in words.
     Text(fn(&str) -> bool, &'static str),
+    /// A text that passes a test, or a whole number that passes it as a text; and the test in words.
+    NumberOrText(fn(&str) -> bool, &'static str),
     /// A list of texts.
     List,
 }
@@ -64,7 +66,8 @@ impl Allowed {
             (Self::Number(min, max, _), Value::Whole(found)) => (*min..=*max).contains(&(*found as f64)),
             (Self::Number(min, max, _), Value::Number(found)) => (min..=max).contains(&found),
             (Self::OneOf(words), Value::Text(found)) => words.contains(&found.as_str()),
-            (Self::Text(test, _), Value::Text(found)) => test(found),
+            (Self::Text(test, _) | Self::NumberOrText(test, _), Value::Text(found)) => test(found),
+            (Self::NumberOrText(test, _), Value::Whole(found)) => test(&found.to_string()),
             _ => false,
         }
     }
@@ -87,7 +90,7 @@ impl fmt::Display for Allowed {
                 unit(f, of)
             }
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::Text(_, words) => f.write_str(words),
+            Self::Text(_, words) | Self::NumberOrText(_, words) => f.write_str(words),
             Self::List => f.write_str("a list of texts"),
         }
     }
@@ -151,9 +154,34 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.rate", Allowed::Number(0.1, 60.0, "per second")),
     rule("mqtt.refresh_s", Allowed::Number(1.0, 3600.0, SECONDS)),
     rule("mqtt.health_s", Allowed::Number(1.0, 3600.0, SECONDS)),
+    rule(
+        "gpio.chip",
+        Allowed::Text(
+            chip,
+            "empty, a path that starts with /, or a label of up to 31 characters",
+        ),
+    ),
+    rule("gpio.led", LINE),
+    rule("gpio.led_lit", LEVEL),
+    rule("gpio.switch", LINE),
+    rule("gpio.switch_private", LEVEL),
+    rule("gpio.switch_pull", Allowed::OneOf(&["up", "down", "none"])),
+    rule("gpio.switch_debounce_s", Allowed::Number(0.0, 5.0, SECONDS)),
+    rule("health.hot_c", Allowed::Number(30.0, 120.0, CELSIUS)),
+    rule("health.cool_c", Allowed::Number(20.0, 119.0, CELSIUS)),
+    rule("health.dwell_s", Allowed::Number(1.0, 3600.0, SECONDS)),
 ];
 
 const SECONDS: &str = "in seconds";
+
+const CELSIUS: &str = "in degrees Celsius";
+
+const LEVEL: Allowed = Allowed::OneOf(&["high", "low"]);
+
+const LINE: Allowed = Allowed::NumberOrText(
+    line,
+    "empty, a number from 0 to 1023, or a name of up to 31 characters",
+);
 
 const PATH: Allowed = Allowed::Text(path, "a path, or empty");
 
@@ -198,6 +226,22 @@ fn absolute(text: &str) -> bool {
 
 fn camera(text: &str) -> bool {
     text == "auto" || absolute(text)
+}
+
+/// Names and labels of GPIO chips and lines hold up to 31 characters (linux/gpio.h, `GPIO_MAX_NAME_SIZE`).
+fn label(text: &str) -> bool {
+    text.len() <= 31 && !text.contains(char::is_control)
+}
+
+fn chip(text: &str) -> bool {
+    absolute(text) || (label(text) && !text.contains('/'))
+}
+
+fn line(text: &str) -> bool {
+    match text.parse::<i64>() {
+        Ok(number) => (0..=1023).contains(&number),
+        Err(_) => label(text),
+    }
 }
 
 /// A model's name is part of a file name: nothing in it may lead out of the folder.

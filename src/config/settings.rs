@@ -1,6 +1,6 @@
 //! The typed settings. default.toml beside this file documents each with unit and range.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -22,6 +22,10 @@ pub struct Settings {
     pub smoothing: Smoothing,
     /// Where results go.
     pub mqtt: Mqtt,
+    /// Activity light and privacy switch.
+    pub gpio: Gpio,
+    /// When work is left out.
+    pub health: Health,
 }
 
 /// Which source delivers frames.
@@ -138,4 +142,90 @@ pub struct Mqtt {
     pub refresh_s: f32,
     /// Seconds between two health messages.
     pub health_s: f32,
+}
+
+/// A line of a GPIO chip as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Line {
+    /// None: what would be there is not.
+    Unused,
+    /// By its number on the chip; on a Raspberry Pi's header the BCM number.
+    Number(u32),
+    /// By its name.
+    Name(String),
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        match text.parse() {
+            Ok(number) => Self::Number(number),
+            Err(_) if text.is_empty() => Self::Unused,
+            Err(_) => Self::Name(text),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unused => f.write_str("none"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => write!(f, "{name:?}"),
+        }
+    }
+}
+
+/// The electrical level of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Supply voltage.
+    High,
+    /// Ground.
+    Low,
+}
+
+/// What holds an input that nothing drives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// A resistor to the supply.
+    Up,
+    /// A resistor to ground.
+    Down,
+    /// Nothing on the chip's side.
+    None,
+}
+
+/// Activity light and privacy switch.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gpio {
+    /// Device file or label of the chip; empty: the header of a Raspberry Pi.
+    pub chip: String,
+    /// Line of the light.
+    pub led: Line,
+    /// Level that lights it.
+    pub led_lit: Level,
+    /// Line of the switch.
+    pub switch: Line,
+    /// Level at which sensing stops.
+    pub switch_private: Level,
+    /// What holds the switch's line while the contact is open.
+    pub switch_pull: Pull,
+    /// Seconds that the switch must allow sensing before it begins again.
+    pub switch_debounce_s: f32,
+}
+
+/// When work is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// From this temperature on, work is left out, degrees Celsius.
+    pub hot_c: f32,
+    /// Below this one it is taken up again, degrees Celsius.
+    pub cool_c: f32,
+    /// Seconds between two steps.
+    pub dwell_s: f32,
 }

@@ -101,7 +101,7 @@ fn both_ends_of_every_range_are_allowed_and_nothing_beyond() {
                 }
                 assert!(!accepts(Value::Text("other".to_owned())));
             }
-            Allowed::Flag | Allowed::Text(..) | Allowed::List => {}
+            Allowed::Flag | Allowed::Text(..) | Allowed::NumberOrText(..) | Allowed::List => {}
         }
         for wrong in [Value::Other("a table"), Value::Text("\u{7}".to_owned())] {
             assert!(!accepts(wrong), "{}", rule.key);
@@ -136,6 +136,16 @@ fn texts_are_tested_for_what_the_words_say() {
             "mqtt.base",
             &["affectd", "home/hall"],
             &["", "/a", "a/", "a/+", "#", "$SYS"],
+        ),
+        (
+            "gpio.chip",
+            &["", "/dev/gpiochip4", "tegra234-gpio", "gpio-sim.0-node0"],
+            &["dev/gpiochip4", "a label of more than 31 characters"],
+        ),
+        (
+            "gpio.switch",
+            &["", "0", "17", "1023", "GPIO17", "PQ.05"],
+            &["-1", "1024", "a name of more than 31 characters"],
         ),
         (
             "mqtt.password_file",

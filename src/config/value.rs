@@ -51,7 +51,7 @@ impl Value {
     #[must_use]
     pub fn from_text(text: &str, allowed: &Allowed) -> Self {
         match allowed {
-            Allowed::OneOf(_) | Allowed::Text(..) => Self::Text(text.to_owned()),
+            Allowed::OneOf(_) | Allowed::Text(..) | Allowed::NumberOrText(..) => Self::Text(text.to_owned()),
             Allowed::Flag | Allowed::Whole(..) | Allowed::Number(..) | Allowed::List => {
                 DeValue::parse(text.trim()).map_or_else(
                     |_| Self::Text(text.to_owned()),

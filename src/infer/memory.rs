@@ -4,9 +4,13 @@
 //! four kilobytes, or, once it has learned not to, never returns the hundreds of megabytes that loading needs for a
 //! moment.
 
-/// Blocks up to this size come from the heap, in bytes: the largest that the C library allows.
+/// While a network is loaded, blocks from this size on are mapped, so that they go back when they are freed; in bytes.
 #[cfg(target_env = "gnu")]
-const MAPPED_FROM: libc::c_int = if cfg!(target_pointer_width = "64") {
+const LOADING: libc::c_int = 128 << 10;
+
+/// While networks run, only larger blocks are; in bytes: the largest size that the C library allows.
+#[cfg(target_env = "gnu")]
+const RUNNING: libc::c_int = if cfg!(target_pointer_width = "64") {
     32 << 20
 } else {
     512 << 10
@@ -16,22 +20,22 @@ const MAPPED_FROM: libc::c_int = if cfg!(target_pointer_width = "64") {
 #[cfg(target_env = "gnu")]
 const KEPT: libc::c_int = 256 << 20;
 
-/// Makes what running frees be used again, by all threads. To be called before any network is loaded.
-pub fn keep_freed_memory() {
+/// Does what loads a network.
+pub(super) fn loading<T>(load: impl FnOnce() -> T) -> T {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the calls change nothing but settings of the allocator, under its own lock.
+    // SAFETY: these calls change nothing but settings of the allocator, under its own lock. One arena, because what a
+    // thread frees must serve the others.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LOADING);
     }
-}
-
-/// Gives freed memory back to the system.
-pub(super) fn trim() {
+    let loaded = load();
     #[cfg(target_env = "gnu")]
-    // SAFETY: the call touches only memory that is free, under the allocator's own lock.
+    // SAFETY: as above; the last call touches only memory that is free.
     unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, RUNNING);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::malloc_trim(0);
     }
+    loaded
 }

@@ -17,6 +17,5 @@ mod profile;
 mod roles;
 
 pub use kernel::Peak;
-pub use memory::keep_freed_memory;
 pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};
 pub use profile::OperatorTime;

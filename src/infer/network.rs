@@ -132,10 +132,12 @@ impl Network {
             path: path.to_owned(),
             source,
         })?;
-        Self::prepare(&mut file, shape, arithmetic).map_err(|error| InferError::Unusable {
-            path: path.to_owned(),
-            shape: shape.to_vec(),
-            reason: format!("{error:#}"),
+        memory::loading(|| Self::prepare(&mut file, shape, arithmetic)).map_err(|error| {
+            InferError::Unusable {
+                path: path.to_owned(),
+                shape: shape.to_vec(),
+                reason: format!("{error:#}"),
+            }
         })
     }
 
@@ -219,8 +221,6 @@ impl Network {
             outputs.push(OutputInfo { name, shape });
         }
         let state = model.into_runnable()?.spawn()?;
-        // What loading freed goes back to the system; running frees nothing for good.
-        memory::trim();
         Ok(Self {
             state,
             input: Arc::new(Tensor::zero::<f32>(shape)?),

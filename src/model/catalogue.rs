@@ -7,6 +7,9 @@ use std::{
 
 use super::{error::ModelError, manifest::Manifest};
 
+/// The one TOML file among the manifests that is none: what the models may cost on which board.
+const BUDGETS: &str = "budgets";
+
 /// The manifests of one folder, by name. A broken manifest hurts only the one who asks for it.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
@@ -26,6 +29,7 @@ impl Catalogue {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == "toml")
                     && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
+                    && stem != BUDGETS
                 {
                     names.push(stem.to_owned());
                 }
@@ -85,6 +89,7 @@ mod tests {
         fs::write(folder.path().join("b.toml"), "").unwrap();
         fs::write(folder.path().join("a.toml"), "").unwrap();
         fs::write(folder.path().join("a.onnx"), "").unwrap();
+        fs::write(folder.path().join("budgets.toml"), "").unwrap();
         let catalogue = Catalogue::open(folder.path()).unwrap();
         assert_eq!(catalogue.names(), ["a", "b"]);
         let error = catalogue.find("c").unwrap_err().to_string();

@@ -50,21 +50,24 @@ impl CameraLoop<'_> {
         let mut pause = PAUSE.0;
         let mut opened_before = false;
         while !self.shutdown.is_raised() {
-            if self.sink.private() {
-                status.enter(CameraStatus::Disabled, "privacy is on");
+            if let Some(reason) = self.sink.privacy_reason() {
+                status.enter(CameraStatus::Disabled, &reason);
                 let _ = self.shutdown.wait(PRIVACY_POLL);
                 continue;
             }
             let failure = match self.opener.open() {
                 Ok(mut source) => {
                     opened_before = true;
-                    status.enter(CameraStatus::Ok, &describe(&*source));
-                    match self.stream(&mut *source, &mut pause) {
+                    // It may look from now on; that it delivers is told with its first frame.
+                    self.figures.set_sensing(true);
+                    match self.stream(&mut *source, &mut status, &mut pause) {
                         Stopped::Asked => continue,
                         Stopped::Failed(error) => error,
                     }
                 }
                 Err(error) if !opened_before && is_hopeless(error.kind) => {
+                    // Who subscribes is often nearer than who can read the journal.
+                    status.enter(status_of(error.kind), &error.reason);
                     return Err(Failure::new(Exit::Camera, error));
                 }
                 Err(error) => error,
@@ -85,12 +88,17 @@ impl CameraLoop<'_> {
     }
 
     /// Hands frames on until the source fails or somebody asks to stop.
-    fn stream(&self, source: &mut dyn Source, pause: &mut Duration) -> Stopped {
+    fn stream(&self, source: &mut dyn Source, status: &mut StatusLog, pause: &mut Duration) -> Stopped {
         let mut frame = Frame::default();
+        let mut first = true;
         let mut corrupt = false;
-        while !self.shutdown.is_raised() && !self.sink.private() {
+        while !self.shutdown.is_raised() && !self.sink.is_private() {
             match source.next(&mut frame) {
                 Ok(()) => {
+                    if first {
+                        status.enter(CameraStatus::Ok, &describe(source));
+                        first = false;
+                    }
                     self.slot.put(&mut frame);
                     self.figures.count_captured();
                     *pause = PAUSE.0;
@@ -127,6 +135,7 @@ impl<'a> StatusLog<'a> {
     }
 
     fn enter(&mut self, status: CameraStatus, reason: &str) {
+        self.figures.set_sensing(status == CameraStatus::Ok);
         if self
             .last
             .as_ref()
@@ -137,9 +146,8 @@ impl<'a> StatusLog<'a> {
         match status {
             CameraStatus::Ok => tracing::info!(stream = reason, "camera is delivering"),
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
-            _ => tracing::warn!(?status, reason, "camera is unusable, trying again"),
+            _ => tracing::warn!(?status, reason, "camera is unusable"),
         }
-        self.figures.set_sensing(status == CameraStatus::Ok);
         self.sink.camera(status, reason);
         self.last = Some((status, reason.to_owned()));
     }

@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use crate::{
-    health::{Board, Stage, StageTimes},
+    health::{Board, Pace, Stage, StageTimes, Strain},
     publish::payload::{HealthPayload, Rounded, StageLatency},
 };
 
@@ -21,9 +21,16 @@ const WINDOW: Duration = Duration::from_secs(120);
 pub struct Figures {
     captured: AtomicU64,
     corrupt: AtomicU64,
+    undecodable: AtomicU64,
     sensed: AtomicU64,
     faces: AtomicU64,
     sensing: AtomicBool,
+    /// Nanoseconds that the sensing thread has worked for.
+    worked: AtomicU64,
+    /// The part of the full rate at which to sense, as the bits of an `f32`.
+    kept: AtomicU32,
+    /// When the privacy switch was heard of last, in nanoseconds.
+    heard: AtomicU64,
     stages: Mutex<StageTimes>,
 }
 
@@ -32,9 +39,13 @@ impl Default for Figures {
         Self {
             captured: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             sensing: AtomicBool::new(false),
+            worked: AtomicU64::new(0),
+            kept: AtomicU32::new(Pace::FULL.kept.to_bits()),
+            heard: AtomicU64::new(0),
             stages: Mutex::new(StageTimes::new(WINDOW)),
         }
     }
@@ -56,13 +67,20 @@ impl Figures {
     /// Frames whose bytes were unusable.
     #[must_use]
     pub fn corrupt_frames(&self) -> u64 {
-        self.corrupt.load(Relaxed)
+        self.corrupt.load(Relaxed) + self.undecodable.load(Relaxed)
     }
 
     /// Frames that went through the whole line.
     #[must_use]
     pub fn sensed_frames(&self) -> u64 {
         self.sensed.load(Relaxed)
+    }
+
+    /// Frames that the sensing thread is done with, also those that could not be decoded: a camera that sends nothing else
+    /// is no reason to start again.
+    #[must_use]
+    pub fn finished_frames(&self) -> u64 {
+        self.sensed_frames() + self.undecodable.load(Relaxed)
     }
 
     /// Faces in all those frames together.
@@ -83,7 +101,14 @@ impl Figures {
     }
 
     /// The health message: `fps` over the last interval, `drops` since the start.
-    pub(super) fn health(&self, fps: f32, drops: u64, board: Board, now: Duration) -> HealthPayload {
+    pub(super) fn health(
+        &self,
+        fps: f32,
+        drops: u64,
+        board: &Board,
+        pace: Pace,
+        now: Duration,
+    ) -> HealthPayload {
         let mut times = self.stages();
         let latency = Stage::ALL.into_iter().filter_map(|stage| {
             let summary = times.summary(now, stage)?;
@@ -102,6 +127,9 @@ impl Figures {
             latency: latency.collect(),
             temperature: board.temperature_c.map(Rounded),
             throttled: board.throttled,
+            undervoltage: board.undervoltage,
+            shed: Rounded(1.0 - pace.kept),
+            strain: pace.strain.map(Strain::name),
             rss: board.rss_bytes.unwrap_or(0),
             uptime: now.as_secs(),
         }
@@ -115,9 +143,41 @@ impl Figures {
         self.corrupt.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn count_undecodable(&self) {
+        self.undecodable.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn count_sensed(&self, faces: usize) {
         self.sensed.fetch_add(1, Relaxed);
         self.faces.fetch_add(faces as u64, Relaxed);
+    }
+
+    pub(super) fn count_work(&self, time: Duration) {
+        self.worked.fetch_add(nanoseconds(time), Relaxed);
+    }
+
+    /// How long the sensing thread has worked so far.
+    pub(super) fn worked(&self) -> Duration {
+        Duration::from_nanos(self.worked.load(Relaxed))
+    }
+
+    pub(super) fn set_kept(&self, kept: f32) {
+        self.kept.store(kept.to_bits(), Relaxed);
+    }
+
+    /// The part of the full rate at which to sense.
+    pub(super) fn kept(&self) -> f32 {
+        f32::from_bits(self.kept.load(Relaxed))
+    }
+
+    /// The privacy switch answered, be it with an error.
+    pub(super) fn hear_switch(&self, now: Duration) {
+        self.heard.store(nanoseconds(now), Relaxed);
+    }
+
+    /// When the privacy switch answered last.
+    pub(super) fn heard_switch(&self) -> Duration {
+        Duration::from_nanos(self.heard.load(Relaxed))
     }
 
     pub(super) fn set_sensing(&self, sensing: bool) {
@@ -127,4 +187,9 @@ impl Figures {
     pub(super) fn stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
         self.stages().record(now, stage, elapsed);
     }
+}
+
+/// Enough for 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

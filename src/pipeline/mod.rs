@@ -5,28 +5,29 @@
 
 mod camera;
 mod figures;
+mod panel;
 mod sense;
 mod sink;
+mod supervisor;
 
 use std::{sync::Arc, thread, time::Duration};
 
 pub use figures::Figures;
 pub use sink::Sink;
+use supervisor::Supervisor;
 
 use crate::{
     capture::{Opener, Slot},
     clock::Clock,
     error::{Exit, Failure},
-    health::{Board, Watchdog},
+    gpio::Fittings,
+    health::Governor,
     sense::Sensor,
     shutdown::Shutdown,
 };
 
-/// How often the supervisor looks around: well below the second in which a shutdown must be done.
-const SUPERVISE: Duration = Duration::from_millis(100);
-
-/// How long a camera that blocks in its driver may hold up the end of the process.
-const CAMERA_RELEASE: Duration = Duration::from_millis(700);
+/// How long a device that blocks in its driver may hold up the end of the process.
+const RELEASE: Duration = Duration::from_millis(700);
 
 /// What a run is made of; everything that touches the outside is handed in.
 pub struct Parts {
@@ -34,12 +35,16 @@ pub struct Parts {
     pub opener: Box<dyn Opener>,
     /// Finds, follows and reads faces.
     pub sensor: Sensor,
+    /// Light and switch on the device, where there are any.
+    pub fittings: Option<Fittings>,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ends the run.
     pub shutdown: Shutdown,
+    /// Decides how much work to do.
+    pub governor: Governor,
     /// Time between two health messages.
     pub health_every: Duration,
 }
@@ -53,11 +58,30 @@ pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
     let Parts {
         opener,
         sensor,
+        fittings,
         sink,
         clock,
         shutdown,
+        governor,
         health_every,
     } = parts;
+    let has_switch = fittings
+        .as_ref()
+        .is_some_and(|fittings| fittings.switch.is_some());
+
+    // First, so that nothing is sensed before the switch was read.
+    let stop_panel = Shutdown::new();
+    let panel = match fittings {
+        None => None,
+        Some(fittings) => {
+            let (sink, figures, clock) = (sink.clone(), figures.clone(), clock.clone());
+            let panel = panel::PanelLoop::new(fittings, sink, figures, clock, stop_panel.clone());
+            Some(spawn("panel", move || {
+                panel.run();
+                Ok(())
+            })?)
+        }
+    };
 
     let capture = {
         let (slot, sink, figures, shutdown) = (slot.clone(), sink.clone(), figures.clone(), shutdown.clone());
@@ -86,10 +110,13 @@ pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
         })?
     };
 
-    let mut supervisor = Supervisor::new(&*sink, figures, &*clock, health_every);
+    let mut supervisor = Supervisor::new(&*sink, figures, &*clock, governor, has_switch, health_every);
     let watched = supervisor.watch(
         &shutdown,
-        || capture.is_finished() || sensing.is_finished(),
+        || {
+            let panel = panel.as_ref().is_some_and(Worker::is_finished);
+            capture.is_finished() || sensing.is_finished() || panel
+        },
         &slot,
     );
     let capture_ended = capture.is_finished();
@@ -98,9 +125,17 @@ pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
     if !capture_ended {
         slot.close();
     }
-    let sensed = join(sensing);
-    let captured = join_within(capture, CAMERA_RELEASE);
-    watched.and(sensed).and(captured)
+    // Otherwise nobody waits for it: on a slow board one in work takes longer than systemd lets a stop take.
+    let sensed = if capture_ended {
+        join(sensing)
+    } else {
+        join_within(sensing, "a frame in work")
+    };
+    let captured = join_within(capture, "the camera");
+    // The light tells of the camera, so it goes out after it.
+    stop_panel.raise();
+    let shown = panel.map_or(Ok(()), |panel| join_within(panel, "the panel"));
+    watched.and(sensed).and(captured).and(shown)
 }
 
 type Worker = thread::JoinHandle<Result<(), Failure>>;
@@ -122,64 +157,17 @@ fn join(worker: Worker) -> Result<(), Failure> {
     })
 }
 
-/// Waits for the capture thread, but not for ever: the kernel releases the camera when the process ends.
-fn join_within(worker: Worker, time: Duration) -> Result<(), Failure> {
+/// Waits for a thread, but not for ever: the kernel releases what it holds when the process ends.
+fn join_within(worker: Worker, what: &str) -> Result<(), Failure> {
     let step = Duration::from_millis(10);
-    let mut left = time;
+    let mut left = RELEASE;
     while !worker.is_finished() {
         if left.is_zero() {
-            tracing::warn!("the camera did not come back from its driver; leaving it to the kernel");
+            tracing::warn!("{what} did not come back in time; leaving it to the kernel");
             return Ok(());
         }
         thread::sleep(step);
         left = left.saturating_sub(step);
     }
     join(worker)
-}
-
-/// Watches over the threads: health messages, the watchdog, the reasons to end.
-struct Supervisor<'a> {
-    sink: &'a dyn Sink,
-    figures: &'a Figures,
-    clock: &'a dyn Clock,
-    watchdog: Watchdog,
-    health_every: Duration,
-    reported: (Duration, u64),
-}
-
-impl<'a> Supervisor<'a> {
-    fn new(sink: &'a dyn Sink, figures: &'a Figures, clock: &'a dyn Clock, health_every: Duration) -> Self {
-        let watchdog = Watchdog::from_environment();
-        Self {
-            sink,
-            figures,
-            clock,
-            watchdog,
-            health_every,
-            reported: (clock.now(), 0),
-        }
-    }
-
-    /// Returns when shutdown is raised, a thread has ended, or the sink has given up.
-    fn watch(&mut self, shutdown: &Shutdown, ended: impl Fn() -> bool, slot: &Slot) -> Result<(), Failure> {
-        self.watchdog.ready();
-        while !ended() && !shutdown.wait(SUPERVISE) {
-            if let Some(failure) = self.sink.failure() {
-                return Err(failure);
-            }
-            let now = self.clock.now();
-            self.watchdog
-                .feed(now, self.figures.sensed_frames(), !self.figures.is_sensing());
-            let since = now.saturating_sub(self.reported.0);
-            if since >= self.health_every {
-                let sensed = self.figures.sensed_frames();
-                let fps = (sensed - self.reported.1) as f32 / since.as_secs_f32();
-                self.reported = (now, sensed);
-                self.sink
-                    .health(&self.figures.health(fps, slot.dropped(), Board::read(), now));
-            }
-        }
-        self.watchdog.stopping();
-        Ok(())
-    }
 }

@@ -12,7 +12,7 @@ use crate::{
     sense::Sensor,
 };
 
-/// How long to wait for a frame before looking at the privacy switch again.
+/// How long to wait for a frame before looking around again.
 const WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct SenseLoop<'a> {
@@ -39,14 +39,18 @@ impl SenseLoop<'_> {
                 Taken::Timeout => continue,
                 Taken::Closed => return Ok(()),
             }
-            if self.sink.private() {
+            if self.sink.is_private() {
+                continue;
+            }
+            self.sensor.set_kept(self.figures.kept());
+            if !self.sensor.takes(frame.captured) {
                 continue;
             }
             let start = self.clock.now();
             self.figures
                 .stage(start, Stage::Wait, start.saturating_sub(frame.captured));
             if let Err(error) = decoder.decode(&frame, &mut picture) {
-                self.figures.count_corrupt();
+                self.figures.count_undecodable();
                 if !undecodable {
                     tracing::warn!(reason = %error, "a frame could not be decoded");
                 }
@@ -69,6 +73,7 @@ impl SenseLoop<'_> {
                 .stage(done, Stage::Publish, done.saturating_sub(sensed));
             self.figures
                 .stage(done, Stage::Total, done.saturating_sub(frame.captured));
+            self.figures.count_work(done.saturating_sub(start));
             self.figures.count_sensed(report.faces.len());
         }
     }

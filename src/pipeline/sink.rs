@@ -2,6 +2,7 @@
 
 use crate::{
     error::Failure,
+    privacy::Switch,
     publish::payload::{CameraStatus, HealthPayload},
     sense::face::Report,
 };
@@ -14,9 +15,15 @@ pub trait Sink: Send + Sync {
     fn camera(&self, status: CameraStatus, reason: &str);
     /// The figures of the last interval.
     fn health(&self, health: &HealthPayload);
-    /// Whether somebody asked to stop sensing.
-    fn private(&self) -> bool {
+    /// The privacy switch on the device was read.
+    fn switch(&self, _switch: &Switch) {}
+    /// Whether sensing must stop, by command or by switch.
+    fn is_private(&self) -> bool {
         false
+    }
+    /// Why it must stop, if it must.
+    fn privacy_reason(&self) -> Option<String> {
+        None
     }
     /// Set when the sink has given up for good.
     fn failure(&self) -> Option<Failure> {

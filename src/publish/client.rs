@@ -19,6 +19,7 @@ use super::{
     dispatch::{Dispatcher, Full, Message, Sink},
     loss::Loss,
     options::{Destination, KEEP_ALIVE_S},
+    payload::privacy_word,
 };
 
 /// Most messages handed to the library and not yet sent.
@@ -66,6 +67,7 @@ pub async fn run(shared: &Shared, dispatcher: Dispatcher, options: MqttOptions, 
             now: Duration::ZERO,
         },
         phase: Phase::Connecting,
+        deadline: None,
         logged: None,
         accepted: false,
         refusals: 0,
@@ -128,6 +130,8 @@ struct Session<'a> {
     destination: &'a Destination,
     broker: Broker,
     phase: Phase,
+    /// When to leave at the latest, once the daemon is stopping.
+    deadline: Option<Duration>,
     /// The last loss that was logged: the same again is not worth a line.
     logged: Option<String>,
     /// Whether the broker ever accepted us.
@@ -172,13 +176,18 @@ impl Session<'_> {
         let outbox = &self.shared.outbox;
         self.broker.now = now.monotonic;
         if outbox.stopping() && !matches!(self.phase, Phase::Leaving(_)) {
+            let deadline = *self.deadline.get_or_insert(now.monotonic + FAREWELL);
+            // Also a run that ended before the broker answered is told of: a camera that cannot work ends it at once.
+            if self.phase == Phase::Connecting && now.monotonic < deadline {
+                return Ok(deadline - now.monotonic);
+            }
             self.broker.window = CHANNEL;
             let said = self.phase != Phase::Connecting
                 && self.dispatcher.farewell(outbox, now, &mut self.broker).is_ok();
             if !said {
                 return Err(End::Stopped);
             }
-            self.phase = Phase::Leaving(now.monotonic + FAREWELL);
+            self.phase = Phase::Leaving(deadline);
         }
         let wait = match self.phase {
             Phase::Connecting => return Ok(Duration::MAX),
@@ -281,34 +290,32 @@ impl Session<'_> {
             }
         };
         self.ignoring = false;
-        if privacy != self.shared.outbox.privacy() {
-            let word = super::payload::privacy_word(privacy);
+        let outbox = &self.shared.outbox;
+        if outbox.command_privacy(privacy) {
             info!(
-                privacy = word,
+                command = privacy_word(privacy),
+                // A switch on the device may hold it on.
+                privacy = privacy_word(outbox.is_private()),
                 retained = message.retain,
                 "privacy commanded on {}",
                 topics.privacy_set
             );
         }
-        self.shared.outbox.set_privacy(privacy);
     }
 
     /// The error that ends the daemon, if this loss is for good.
     fn for_good(&mut self, loss: &Loss) -> Option<PublishError> {
         let refusal = loss.refused_credentials()?;
         self.refusals += 1;
-        (!self.accepted || self.refusals >= REFUSALS).then(|| PublishError {
-            kind: PublishErrorKind::Refused,
-            reason: format!(
-                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
-                self.destination.address
-            ),
-        })
+        (!self.accepted || self.refusals >= REFUSALS).then(|| self.destination.refuses(refusal))
     }
 
     /// Logs a loss, once for each new reason, and prepares the next attempt.
     fn lost(&mut self, loss: &Loss) {
-        let reason = loss.describe(self.destination);
+        let mut reason = loss.describe(self.destination);
+        if self.phase == Phase::Connecting {
+            reason += loss.question();
+        }
         let address = &self.destination.address;
         if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");

@@ -71,6 +71,36 @@ pub fn config(identity: &Identity, topics: &Topics) -> Value {
     });
     add("fps", "sensor", "Frame rate", rest);
     let rest = json!({
+        "device_class": "temperature",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "unit_of_measurement": "°C",
+        "state_topic": topics.health,
+        "value_template": "{{ value_json.temperature }}",
+        "entity_category": "diagnostic",
+    });
+    add("temperature", "sensor", "Temperature", rest);
+    let rest = json!({
+        "state_class": "measurement",
+        "unit_of_measurement": "%",
+        "state_topic": topics.health,
+        "value_template": "{{ (value_json.shed * 100) | round(0) }}",
+        "json_attributes_topic": topics.health,
+        "json_attributes_template": "{{ {'strain': value_json.strain} | tojson }}",
+        "icon": "mdi:speedometer-slow",
+        "entity_category": "diagnostic",
+    });
+    add("shed", "sensor", "Work left out", rest);
+    let rest = json!({
+        "device_class": "problem",
+        "state_topic": topics.health,
+        // Home Assistant takes "None" for unknown.
+        "value_template":
+            "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
+        "entity_category": "diagnostic",
+    });
+    add("undervoltage", "binary_sensor", "Undervoltage", rest);
+    let rest = json!({
         "state_topic": topics.privacy,
         "command_topic": topics.privacy_set,
         "payload_on": "ON",
@@ -127,7 +157,16 @@ mod tests {
         assert_eq!(
             names,
             [
-                "arousal", "camera", "category", "faces", "fps", "privacy", "valence"
+                "arousal",
+                "camera",
+                "category",
+                "faces",
+                "fps",
+                "privacy",
+                "shed",
+                "temperature",
+                "undervoltage",
+                "valence"
             ]
         );
         for (key, component) in components {

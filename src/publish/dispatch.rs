@@ -220,12 +220,14 @@ impl Dispatcher {
         Ok(self.next_due(&current).saturating_sub(now.monotonic))
     }
 
-    /// The last words of a clean exit: the state without a face, the camera disabled, then `stopped`.
+    /// The last words of a clean exit: the state without a face, the camera disabled or why it cannot be used, then `stopped`.
     ///
     /// # Errors
     /// [`Full`] if there is no room for them.
     pub fn farewell(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        outbox.camera(CameraStatus::Disabled, "stopped");
+        if outbox.current().camera.0 != CameraStatus::Unsupported {
+            outbox.camera(CameraStatus::Disabled, "stopped");
+        }
         let current = outbox.current();
         self.send_state(&current, now, sink)?;
         self.send_camera(&current, now, sink)?;

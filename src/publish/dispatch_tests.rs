@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    privacy::Switch,
     publish::samples::{face, identity, report, settings},
     sense::face::Event,
 };
@@ -191,7 +192,7 @@ fn losing_sight_is_told_at_once() {
         desk.kept.messages.clear();
         desk.pass(1);
         let topic = if privacy {
-            desk.outbox.set_privacy(true);
+            desk.outbox.switch(&Switch::On);
             "affectd/lobby/privacy"
         } else {
             desk.outbox.camera(CameraStatus::Missing, "unplugged");
@@ -278,4 +279,16 @@ fn the_farewell_forgets_the_face() {
             .contains(r#""status":"disabled","reason":"stopped""#)
     );
     assert_eq!(desk.kept.messages[2].1, "stopped");
+}
+
+#[test]
+fn the_farewell_leaves_the_reason_why_the_camera_cannot_be_used() {
+    let mut desk = Desk::live();
+    desk.outbox
+        .camera(CameraStatus::Unsupported, "it gives raw Bayer data");
+    desk.dispatcher
+        .farewell(&desk.outbox, desk.now, &mut desk.kept)
+        .unwrap();
+    let told = |text: &str| desk.kept.messages.iter().any(|message| message.1.contains(text));
+    assert!(told("it gives raw Bayer data") && told("stopped") && !told("disabled"));
 }

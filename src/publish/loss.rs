@@ -1,7 +1,7 @@
 //! Why there is no connection, in words that help.
 
 use rumqttc::{
-    ConnectReturnCode, ConnectionError, TlsError,
+    ConnectReturnCode, ConnectionError, StateError, TlsError,
     tokio_rustls::rustls::{self, CertificateError},
 };
 
@@ -27,22 +27,54 @@ impl Loss {
         }
     }
 
+    /// What TLS itself found wrong.
+    fn tls(&self) -> Option<&rustls::Error> {
+        let Self::Connection(error) = self else {
+            return None;
+        };
+        match error {
+            ConnectionError::Tls(TlsError::TLS(error)) => Some(error),
+            ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => {
+                error.get_ref()?.downcast_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// A question to ask where a connection never came about; empty where [`Self::describe`] says enough.
+    pub fn question(&self) -> &'static str {
+        let Self::Connection(error) = self else {
+            return "";
+        };
+        let wrong_port = match self.tls() {
+            Some(tls) => matches!(tls, rustls::Error::InvalidMessage(_)),
+            None => matches!(
+                error,
+                ConnectionError::Tls(_)
+                    | ConnectionError::NotConnAck(_)
+                    | ConnectionError::MqttState(
+                        StateError::ConnectionAborted | StateError::Deserialization(_)
+                    )
+            ),
+        };
+        if wrong_port {
+            ": is this a broker's port, and is mqtt.tls right for it?"
+        } else {
+            ""
+        }
+    }
+
     /// What happened and, where there is one, the way out.
     pub fn describe(&self, destination: &Destination) -> String {
         let error = match self {
             Self::Silence => return format!("no answer for {KEEP_ALIVE_S} s"),
             Self::Connection(error) => error,
         };
-        let tls = match error {
-            ConnectionError::ConnectionRefused(code) => return format!("refused, {}", refusal(*code)),
-            ConnectionError::Tls(TlsError::TLS(error)) => Some(error),
-            ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-            _ => None,
-        };
-        let Some(tls) = tls else {
-            return error.to_string();
+        if let ConnectionError::ConnectionRefused(code) = error {
+            return format!("refused, {}", refusal(*code));
+        }
+        let Some(tls) = self.tls() else {
+            return undelivered(error);
         };
         let hint = match tls {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
@@ -59,11 +91,33 @@ impl Loss {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "; mqtt.host must be a name that its certificate is made for".into()
                 }
+                // An authority's own certificate, as `openssl req -x509` makes it.
+                _ if certificate.to_string().contains("CaUsedAsEndEntity") => {
+                    return "invalid peer certificate: it shows an authority's own (CA:TRUE); it must show one that the \
+                            authority has signed for its name"
+                        .into();
+                }
                 _ => String::new(),
             },
             _ => String::new(),
         };
         format!("{tls}{hint}")
+    }
+}
+
+/// What broke a connection other than TLS itself.
+fn undelivered(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::Tls(TlsError::Io(error)) => format!("no TLS ({error})"),
+        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => error.to_string(),
+        ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(error))) => {
+            format!("it closes the connection ({error})")
+        }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => "it closes the connection".into(),
+        ConnectionError::MqttState(StateError::Deserialization(_)) | ConnectionError::NotConnAck(_) => {
+            "what answers does not speak MQTT".into()
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -112,8 +166,10 @@ mod tests {
                 io::ErrorKind::InvalidData,
                 rustls::Error::InvalidCertificate(error),
             );
-            let line = Loss::Connection(ConnectionError::Tls(TlsError::Io(error))).describe(&destination());
+            let loss = Loss::Connection(ConnectionError::Tls(TlsError::Io(error)));
+            let line = loss.describe(&destination());
             assert!(line.contains(help) && line.contains("certificate"), "{line}");
+            assert_eq!(loss.question(), "");
         }
     }
 }

@@ -6,8 +6,10 @@
 
 mod backoff;
 mod client;
+mod contact;
 mod discovery;
 mod dispatch;
+mod listen;
 mod loss;
 mod options;
 mod outbox;
@@ -25,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::{
     backoff::random,
@@ -34,10 +36,15 @@ use self::{
     payload::{CameraStatus, HealthPayload},
     topics::Topics,
 };
+pub use contact::{Contact, contact};
+pub use listen::{Heard, Listener};
+pub use options::readable_by_others;
+
 use crate::{
     clock::Clock,
     config,
     error::Exit,
+    privacy::Switch,
     sense::face::{Category, Report},
 };
 
@@ -92,6 +99,8 @@ pub enum PublishErrorKind {
     Config,
     /// The broker refused the credentials for good.
     Refused,
+    /// The broker cannot be reached now; only a check ends with it.
+    Unreachable,
     /// The system gave no thread or no event loop.
     System,
 }
@@ -126,7 +135,7 @@ impl PublishError {
     pub fn exit(&self) -> Exit {
         match self.kind {
             PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused => Exit::Broker,
+            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
             PublishErrorKind::System => Exit::Software,
         }
     }
@@ -188,6 +197,9 @@ impl Publisher {
         } else {
             let options = options::options(settings, &identity, &topics)?;
             let destination = options::Destination::new(settings);
+            if let Some(warning) = options::readable_by_others(settings) {
+                warn!(broker = destination.address, "{warning}");
+            }
             let dispatcher = Dispatcher::new(settings, identity, topics, settings.discovery);
             builder.spawn(move || {
                 let _done = done;
@@ -221,21 +233,22 @@ impl Publisher {
         self.shared.outbox.health(health);
     }
 
-    /// Whether privacy was commanded: sensing must stop at once. Published state is already overwritten.
-    #[must_use]
-    pub fn privacy(&self) -> bool {
-        self.shared.outbox.privacy()
+    /// Takes the state of the privacy switch on the device.
+    pub fn switch(&self, switch: &Switch) {
+        self.shared.outbox.switch(switch);
     }
 
-    /// Turns privacy on or off from this side, e.g. by a switch on the device.
-    pub fn set_privacy(&self, on: bool) {
-        if self.privacy() != on {
-            info!(
-                privacy = payload::privacy_word(on),
-                "privacy switched on the device"
-            );
-            self.shared.outbox.set_privacy(on);
-        }
+    /// Whether privacy is on, by command or by switch: sensing must stop at once. Published state is already
+    /// overwritten.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.shared.outbox.is_private()
+    }
+
+    /// Why privacy is on, if it is.
+    #[must_use]
+    pub fn privacy_reason(&self) -> Option<String> {
+        self.shared.outbox.privacy_reason()
     }
 
     /// Why publishing has ended for good, if it has; the daemon must end too.

@@ -9,9 +9,8 @@ use rumqttc::{
         pki_types::{CertificateDer, pem::PemObject},
     },
 };
-use tracing::warn;
 
-use super::{Identity, PublishError, topics::Topics};
+use super::{Identity, PublishError, PublishErrorKind, topics::Topics};
 use crate::config;
 
 /// Seconds between two signs of life, in both directions.
@@ -46,12 +45,23 @@ impl Destination {
             },
         }
     }
+
+    /// The error for credentials that the broker does not take.
+    pub fn refuses(&self, refusal: &str) -> PublishError {
+        PublishError {
+            kind: PublishErrorKind::Refused,
+            reason: format!(
+                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
+                self.address
+            ),
+        }
+    }
 }
 
-/// The client's options.
+/// The daemon's options.
 ///
 /// # Errors
-/// Of kind [`super::PublishErrorKind::Config`] if a file cannot be used.
+/// Of kind [`PublishErrorKind::Config`] if a file cannot be used.
 pub fn options(
     settings: &config::Mqtt,
     identity: &Identity,
@@ -59,7 +69,21 @@ pub fn options(
 ) -> Result<MqttOptions, PublishError> {
     // A steady client id: when the device comes back before the broker noticed that it was gone, the broker
     // ends the old session first. Otherwise the old session's will would overwrite the new "online".
-    let id = format!("affectd-{}", identity.device);
+    let mut options = connection(settings, format!("affectd-{}", identity.device))?;
+    options.set_last_will(LastWill::new(
+        &topics.availability,
+        "offline",
+        QoS::AtLeastOnce,
+        true,
+    ));
+    Ok(options)
+}
+
+/// How to connect as client `id`: address, credentials and TLS.
+///
+/// # Errors
+/// As for [`options`].
+pub fn connection(settings: &config::Mqtt, id: String) -> Result<MqttOptions, PublishError> {
     let host = match settings.host.parse::<Ipv6Addr>() {
         // The client's library would look the brackets up in the certificate.
         Ok(address) if settings.tls => {
@@ -73,28 +97,23 @@ pub fn options(
     let mut options = MqttOptions::new(id, (host, port(settings)));
     options
         .set_keep_alive(KEEP_ALIVE_S)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
-        .set_last_will(LastWill::new(
-            &topics.availability,
-            "offline",
-            QoS::AtLeastOnce,
-            true,
-        ));
+        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
     credentials(settings, &mut options)?;
     if settings.tls {
         options.set_transport(Transport::tls_with_config(tls(&settings.ca_file)?));
-    } else if !loopback(&settings.host) {
-        warn!(
-            broker = Destination::new(settings).address,
-            "without TLS everyone on the way can read the messages{}",
-            if settings.password_file.as_os_str().is_empty() {
-                ""
-            } else {
-                " and the password"
-            }
-        );
     }
     Ok(options)
+}
+
+/// What others on the way to the broker can read, in words; `None` with TLS and on this machine.
+pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
+    if settings.tls || loopback(&settings.host) {
+        None
+    } else if settings.password_file.as_os_str().is_empty() {
+        Some("without TLS everyone on the way can read the messages")
+    } else {
+        Some("without TLS everyone on the way can read the messages and the password")
+    }
 }
 
 fn port(settings: &config::Mqtt) -> u16 {
@@ -188,7 +207,7 @@ mod tests {
     use tempfile::NamedTempFile;
 
     use super::*;
-    use crate::publish::{PublishErrorKind, samples};
+    use crate::publish::samples;
 
     fn build(change: impl FnOnce(&mut config::Mqtt)) -> Result<MqttOptions, PublishError> {
         let mut settings = samples::settings();

@@ -14,7 +14,10 @@ use std::{
 use tokio::sync::Notify;
 
 use super::payload::{CameraStatus, HealthPayload};
-use crate::sense::face::{Event, MAX_FACES, Report, TrackedFace};
+use crate::{
+    privacy::{Privacy, Switch},
+    sense::face::{Event, MAX_FACES, Report, TrackedFace},
+};
 
 /// Most events that wait; the oldest is dropped for a new one.
 pub const MAX_EVENTS: usize = 32;
@@ -75,6 +78,7 @@ pub struct Waiting {
 #[derive(Debug)]
 struct Slots {
     current: Current,
+    privacy: Privacy,
     events: heapless::Deque<Waiting, MAX_EVENTS>,
     next_event: u64,
 }
@@ -83,7 +87,8 @@ struct Slots {
 #[derive(Debug)]
 pub struct Outbox {
     slots: Mutex<Slots>,
-    privacy: AtomicBool,
+    /// Of [`Slots::privacy`], for readers that must not wait.
+    private: AtomicBool,
     stopping: AtomicBool,
     /// Wakes the publishing thread.
     pub wake: Notify,
@@ -107,10 +112,11 @@ impl Outbox {
                     health: (None, 0),
                     events_dropped: 0,
                 },
+                privacy: Privacy::default(),
                 events: heapless::Deque::new(),
                 next_event: 0,
             }),
-            privacy: AtomicBool::new(false),
+            private: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             wake: Notify::new(),
         }
@@ -173,25 +179,49 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Turns privacy on or off; on forgets the faces and the waiting events at once.
-    pub fn set_privacy(&self, on: bool) {
+    /// Takes a command to turn privacy on or off; says whether it is news. It is answered in any case: who commands
+    /// waits for that.
+    pub fn command_privacy(&self, on: bool) -> bool {
         let mut slots = self.lock();
-        self.privacy.store(on, Ordering::Release);
-        // Also when nothing changes: who commands waits for an answer.
-        slots.current.privacy.1 += 1;
+        let news = slots.privacy.commanded != on;
+        slots.privacy.commanded = on;
+        self.apply_privacy(slots);
+        news
+    }
+
+    /// Takes the state of the switch on the device.
+    pub fn switch(&self, switch: &Switch) {
+        let mut slots = self.lock();
+        if slots.privacy.switch != *switch {
+            slots.privacy.switch.clone_from(switch);
+            self.apply_privacy(slots);
+        }
+    }
+
+    /// Privacy that has just come on forgets the faces and the waiting events at once.
+    fn apply_privacy(&self, mut slots: MutexGuard<'_, Slots>) {
+        let on = slots.privacy.is_on();
+        self.private.store(on, Ordering::Release);
         if on && !slots.current.privacy.0 {
             slots.current.blank();
             slots.events.clear();
         }
         slots.current.privacy.0 = on;
+        slots.current.privacy.1 += 1;
         drop(slots);
         self.wake.notify_one();
     }
 
-    /// Whether privacy is on.
+    /// Whether privacy is on, for whichever reason.
     #[must_use]
-    pub fn privacy(&self) -> bool {
-        self.privacy.load(Ordering::Acquire)
+    pub fn is_private(&self) -> bool {
+        self.private.load(Ordering::Acquire)
+    }
+
+    /// Why privacy is on, if it is.
+    #[must_use]
+    pub fn privacy_reason(&self) -> Option<String> {
+        self.lock().privacy.reason()
     }
 
     /// A copy of the newest values.
@@ -301,7 +331,7 @@ mod tests {
         outbox.camera(CameraStatus::Ok, "");
         for end in [
             &(|| outbox.camera(CameraStatus::Missing, "unplugged")) as &dyn Fn(),
-            &|| outbox.set_privacy(true),
+            &|| outbox.switch(&Switch::On),
         ] {
             outbox.report(&report(&[face(1)]), SECOND);
             assert_eq!(outbox.current().faces.len(), 1);
@@ -311,8 +341,27 @@ mod tests {
             assert!(current.faces.is_empty() && current.captured.is_none());
             outbox.camera(CameraStatus::Ok, "");
         }
-        assert!(outbox.privacy());
+        assert!(outbox.is_private());
         assert_eq!(outbox.first_event(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_command_cannot_overrule_the_switch_nor_the_switch_a_command() {
+        let outbox = outbox();
+        outbox.switch(&Switch::Unreadable("it is gone".into()));
+        let answered = outbox.current().privacy.1;
+        outbox.command_privacy(false);
+        assert_eq!(outbox.current().privacy, (true, answered + 1), "ON is the answer");
+        outbox.command_privacy(true);
+        outbox.switch(&Switch::Off);
+        assert!(outbox.is_private());
+        assert_eq!(outbox.privacy_reason().as_deref(), Some("privacy was commanded"));
+        let told = outbox.current().privacy.1;
+        outbox.switch(&Switch::Off);
+        assert_eq!(outbox.current().privacy.1, told, "nothing new is not told");
+        outbox.command_privacy(false);
+        assert!(!outbox.is_private() && !outbox.current().privacy.0);
+        assert_eq!(outbox.privacy_reason(), None);
     }
 
     #[test]

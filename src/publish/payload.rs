@@ -381,6 +381,12 @@ pub struct HealthPayload {
     pub temperature: Option<Rounded>,
     /// The board's throttle bits as its firmware gives them; `null` where there are none.
     pub throttled: Option<u32>,
+    /// Whether the supply's voltage is too low; `null` where nothing tells.
+    pub undervoltage: Option<bool>,
+    /// The part of the work that is left out, 0 to 1.
+    pub shed: Rounded,
+    /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
+    pub strain: Option<&'static str>,
     /// Resident memory in bytes.
     pub rss: u64,
     /// Seconds since the daemon's start.

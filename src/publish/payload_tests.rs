@@ -140,13 +140,16 @@ fn camera_and_health() {
         .collect(),
         temperature: Some(Rounded(61.5)),
         throttled: None,
+        undervoltage: Some(false),
+        shed: Rounded(0.3),
+        strain: Some("hot"),
         rss: 90_000_000,
         uptime: 3600,
     };
     assert_eq!(
         json(HealthMessage::new(&identity, &health, 2, time)),
         format!(
-            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.5,"p99":20.0}}}},"temperature":61.5,"throttled":null,"rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
+            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.5,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"strain":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
         )
     );
 }

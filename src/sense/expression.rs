@@ -101,6 +101,12 @@ impl Expression {
         self.network.busy()
     }
 
+    /// What the logits are divided by before the softmax, above 0.
+    #[must_use]
+    pub fn temperature(&self) -> f32 {
+        self.contract.temperature
+    }
+
     /// Classifies the face with these landmarks in the calling thread.
     ///
     /// # Errors

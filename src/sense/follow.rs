@@ -89,6 +89,12 @@ impl Follower {
         self.search.network_time() + self.follow.network_time()
     }
 
+    /// Sets the time between two searches of the whole picture.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.cadence.set_interval(interval);
+        self.tracker.set_doubt(interval * DOUBT);
+    }
+
     /// Takes the frame of time `now`. `done` is called as each piece of work ends, so that the caller can time it.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod expression;
 pub mod face;
 pub mod follow;
 pub mod geometry;
+pub mod pace;
 pub mod resample;
 pub mod search;
 pub mod sensor;

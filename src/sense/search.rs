@@ -153,6 +153,11 @@ impl Cadence {
         }
     }
 
+    /// Sets the time between two searches of the whole picture.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
     /// What to search at `now`. With `hurry` (a face got out of sight) the whole picture may come before its time;
     /// without `quarters` it is all that is searched.
     pub fn next(&mut self, now: Duration, hurry: bool, quarters: bool) -> Option<Part> {

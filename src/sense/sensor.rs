@@ -10,6 +10,7 @@ use super::{
     expression::{Classified, Expression},
     face::{Event, Label, Landmarks, MAX_FACES, Reading, Report, TrackedFace},
     follow::{Follower, Work},
+    pace::Rhythm,
     smooth::Smoother,
 };
 use crate::{
@@ -36,8 +37,12 @@ pub struct Sensor {
     follower: Follower,
     expression: Expression,
     smoothing: Smoothing,
-    /// Least time between two classifications of one face.
-    pause: Duration,
+    /// Pauses at the full rate.
+    full: Pauses,
+    /// The part of the full rate at which to work.
+    kept: f32,
+    /// Frames, where the work must be less than the camera gives.
+    frames: Rhythm,
     people: heapless::Vec<Person, MAX_FACES>,
     report: Report,
 }
@@ -48,9 +53,35 @@ struct Person {
     smoother: Smoother,
     raw: Option<Reading>,
     quality: f32,
-    /// When its next classification is due, on the frames' clock.
-    due: Duration,
+    /// Of its classifications, on the frames' clock.
+    rhythm: Rhythm,
     label: Label,
+}
+
+/// Mean pauses between two pieces of work.
+#[derive(Debug, Clone, Copy)]
+struct Pauses {
+    /// Frames.
+    frame: Duration,
+    /// Searches of the whole picture.
+    search: Duration,
+    /// Classifications of one face.
+    classify: Duration,
+}
+
+impl Pauses {
+    /// At the part `kept` of the rate. Readings that are further apart than the smoothing's gap would each begin anew.
+    fn at(&self, kept: f32, smoothing: &Smoothing) -> Self {
+        Self {
+            frame: self.frame.div_f32(kept),
+            search: self.search.div_f32(kept),
+            classify: self
+                .classify
+                .div_f32(kept)
+                .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
+                .max(self.classify),
+        }
+    }
 }
 
 impl Sensor {
@@ -68,7 +99,13 @@ impl Sensor {
             follower,
             expression,
             smoothing: settings.smoothing,
-            pause: Duration::from_secs_f32(1.0 / settings.expression.rate),
+            full: Pauses {
+                frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
+                search: Duration::from_secs_f32(settings.detect.interval_s),
+                classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
+            },
+            kept: 1.0,
+            frames: Rhythm::new(Duration::ZERO),
             people: heapless::Vec::new(),
             report: Report::default(),
         };
@@ -79,6 +116,30 @@ impl Sensor {
     #[must_use]
     pub fn network_time(&self) -> Duration {
         self.follower.network_time() + self.expression.network_time()
+    }
+
+    /// Works at the part `kept` of the full rate, above 0 and at most 1: searches, classifications and, below 1, frames.
+    pub fn set_kept(&mut self, kept: f32) {
+        if kept == self.kept {
+            return;
+        }
+        self.kept = kept;
+        let pauses = self.full.at(kept, &self.smoothing);
+        self.follower.set_interval(pauses.search);
+        self.frames.set_pause(pauses.frame);
+        for person in &mut self.people {
+            person.rhythm.set_pause(pauses.classify);
+        }
+    }
+
+    /// Whether a frame that was captured at `captured` is to be sensed. All are at the full rate, however many the camera
+    /// gives.
+    pub fn takes(&mut self, captured: Duration) -> bool {
+        let takes = self.kept >= 1.0 || self.frames.is_due(captured);
+        if takes {
+            self.frames.done(captured);
+        }
+        takes
     }
 
     /// Senses the picture of a frame that was captured at `captured`. `timer` is told every stage of the work
@@ -107,6 +168,7 @@ impl Sensor {
         // There is room: a report holds three events for each face, tracks make two.
         self.report.events.extend(self.follower.events().iter().copied());
         let faces = self.follower.faces();
+        let pause = self.full.at(self.kept, &self.smoothing).classify;
         self.people
             .retain(|person| faces.iter().any(|face| face.track == person.track));
         timer(Stage::Track, lap.turn());
@@ -115,8 +177,8 @@ impl Sensor {
         let mut results: [Option<Classified>; MAX_FACES] = [const { None }; MAX_FACES];
         let mut due: heapless::Vec<usize, MAX_FACES> = heapless::Vec::new();
         for (index, face) in faces.iter().enumerate() {
-            let person = person(&mut self.people, face.track, &self.smoothing);
-            if face.seen && person.is_some_and(|person| captured >= person.due) {
+            let person = person(&mut self.people, face.track, &self.smoothing, pause);
+            if face.seen && person.is_some_and(|person| person.rhythm.is_due(captured)) {
                 let _ = due.push(index); // as many places as faces
             }
         }
@@ -130,8 +192,15 @@ impl Sensor {
             timer(Stage::Classify, lap.turn());
         }
 
+        // With several threads faces that came at different times are soon read at the same one.
+        let meeting = self
+            .people
+            .iter()
+            .filter_map(|person| person.rhythm.next(captured))
+            .min();
+        let meeting = meeting.filter(|_| self.expression.threads() > 1);
         for (face, result) in faces.iter().zip(results) {
-            let Some(person) = person(&mut self.people, face.track, &self.smoothing) else {
+            let Some(person) = person(&mut self.people, face.track, &self.smoothing, pause) else {
                 continue;
             };
             if let Some(result) = result {
@@ -139,7 +208,8 @@ impl Sensor {
                     Ok((reading, quality)) => {
                         person.raw = Some(reading);
                         person.quality = quality;
-                        person.schedule(captured, self.pause);
+                        person.rhythm.done(captured);
+                        meeting.into_iter().for_each(|due| person.rhythm.meet(due));
                         let smoothed = person.smoother.update(captured, &reading, quality);
                         timer(Stage::Smooth, lap.turn());
                         if smoothed.label != person.label {
@@ -172,20 +242,12 @@ impl Sensor {
     }
 }
 
-impl Person {
-    /// Sets the time of the next classification so that the mean rate is kept, however frames fall.
-    fn schedule(&mut self, now: Duration, pause: Duration) {
-        let next = self.due + pause;
-        // After a gap the rate is not made up for.
-        self.due = if next > now { next } else { now + pause };
-    }
-}
-
 /// The person on this track, new where the track is; `None` if there is no room, which tracks never exceed.
 fn person<'a>(
     people: &'a mut heapless::Vec<Person, MAX_FACES>,
     track: u32,
     smoothing: &Smoothing,
+    pause: Duration,
 ) -> Option<&'a mut Person> {
     let known = people.iter().position(|person| person.track == track);
     let index = match known {
@@ -197,7 +259,7 @@ fn person<'a>(
                 smoother,
                 raw: None,
                 quality: 0.0,
-                due: Duration::ZERO,
+                rhythm: Rhythm::new(pause),
                 label: Label::Uncertain,
             };
             people.push(person).ok()?;

@@ -152,6 +152,11 @@ impl Tracker {
         }
     }
 
+    /// Sets how long a face is believed that only followers see.
+    pub fn set_doubt(&mut self, doubt: Duration) {
+        self.doubt = doubt;
+    }
+
     /// All tracks, in no particular order, those not yet confirmed among them.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {

@@ -5,25 +5,27 @@ import os
 import platform
 from pathlib import Path
 
-INTERESTING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "asimddp", "i8mm")
+# What integer products depend on, as /proc/cpuinfo calls it.
+INSTRUCTIONS = {
+    "x86_64": ("avx2", "avx512f", "avx512_vnni", "avx_vnni"),
+    "aarch64": ("asimd", "asimddp", "i8mm"),
+}
 
 
 def describe():
-    """The machine and the versions, in two lines."""
+    """The machine, its load and the versions, in one line."""
     fields = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
-    flags = (fields.get("flags") or fields.get("Features", "")).split()
-    model = Path("/proc/device-tree/model")
-    board = model.read_text().strip("\0") if model.exists() else fields.get("model name", "unknown processor")
-    has = [flag for flag in INTERESTING if flag in flags]
-    lacks = [flag for flag in INTERESTING if flag not in flags]
-    load = os.getloadavg()[0]
+    board = Path("/proc/device-tree/model")
+    name = board.read_text().strip("\0") if board.exists() else fields.get("model name", "an unknown processor")
+    has = (fields.get("flags") or fields.get("Features") or "").split()
+    known = INSTRUCTIONS.get(platform.machine(), ())
     return (
-        f"{board}, {os.cpu_count()} cores, {platform.machine()}; has {', '.join(has) or 'none'}"
-        f" of {', '.join(INTERESTING)}; lacks {', '.join(lacks) or 'none'}\n"
-        f"load {load:.1f}; ONNX Runtime {importlib.metadata.version('onnxruntime')}"
+        f"{name}, {os.cpu_count()} cores, {platform.machine()} with {', '.join(i for i in known if i in has)}, "
+        f"without {', '.join(i for i in known if i not in has)}; load {os.getloadavg()[0]:.1f}; "
+        f"ONNX Runtime {importlib.metadata.version('onnxruntime')}"
     )
 
 

@@ -38,6 +38,7 @@ complete -c affectd -n "__fish_affectd_needs_command" -f -a "check" -d 'Checks w
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "probe" -d 'Lists cameras, what they offer, and what would be chosen and why'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "analyze" -d 'Tells what the faces of photographs show'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures what each stage of a frame\'s way takes on this machine'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures how old the results are: from the camera to a subscriber'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Proves models and measures their accuracy'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Plays the bundled clip through the whole line'
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
@@ -77,6 +78,7 @@ debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l seconds -d 'Measures each layout for so many seconds' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l threads -d 'Reads so many faces at the same time, as expression.threads does' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
@@ -84,8 +86,19 @@ warn\t'And what goes wrong'
 info\t'And what changes'
 debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l profile -d 'Shows instead where the networks\' time goes: time, operations and share of the machine\'s peak by kind of operator'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l seconds -d 'Measures for so many seconds, 1 to 120' -r
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
+warn\t'And what goes wrong'
+info\t'And what changes'
+debug\t'And what is decided'
+trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l json -d 'Prints one JSON object'
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
@@ -111,7 +124,7 @@ warn\t'And what goes wrong'
 info\t'And what changes'
 debug\t'And what is decided'
 trace\t'And every step, also of the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object: accuracy, macro_f1, ece, va_rmse, va_ccc and n'
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object: accuracy, macro_f1, ece, ece_unscaled, va_rmse, va_ccc, n and categories'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -l set -d 'Sets one setting, before file and environment; can be repeated' -r

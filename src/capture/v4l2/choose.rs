@@ -220,22 +220,7 @@ fn is_packed(pair: [u8; 2]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn mode(fourcc: &[u8; 4], width: u32, height: u32, rates: &[f32]) -> Mode {
-        Mode {
-            fourcc: *fourcc,
-            width,
-            height,
-            rates: rates.to_vec(),
-        }
-    }
-
-    const WISH: Wish = Wish {
-        format: None,
-        width: 640,
-        height: 480,
-        rate: 30.0,
-    };
+    use crate::capture::v4l2::samples::{WISH, mode};
 
     fn chosen(modes: &[Mode], wish: &Wish) -> (PixelFormat, u32, u32, Option<f32>) {
         let choice = choose(modes, wish).unwrap();

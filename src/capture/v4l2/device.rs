@@ -185,7 +185,7 @@ pub(super) fn failure(path: &Path, what: &str, error: &io::Error) -> CaptureErro
         ),
         Some(libc::EBUSY) => (
             CaptureKind::Busy,
-            "; another program holds it (`fuser` on the device names it)",
+            "; another program holds it (`fuser` on the device names it): affectd itself, where it runs as a service",
         ),
         Some(libc::ENOSPC) => (
             CaptureKind::Busy,

@@ -176,14 +176,15 @@ pub(super) fn choose_for(
                 "{path} ({card}) gives raw Bayer data ({}), which has to be developed into pictures first. {WAY_OUT}",
                 codes(modes)
             ),
+            // What counts goes first: cameras offer a lot, and what is published is cut.
             Unusable::Undecodable => format!(
-                "{path} ({card}) offers {}; YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY can be decoded",
+                "{path} ({card}) offers none of YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY, which can be decoded, but {}",
                 codes(modes)
             ),
             Unusable::NotOffered => format!(
-                "{path} ({card}) offers {}, not the layout that camera.format names ({}); `auto` takes the best",
-                codes(modes),
-                wish.format.map_or_else(String::new, |format| format.to_string())
+                "{path} ({card}) does not offer {}, which camera.format names; `auto` takes the best of {}",
+                wish.format.map_or_else(String::new, |format| format.to_string()),
+                codes(modes)
             ),
         })
     })
@@ -211,54 +212,29 @@ fn codes(modes: &[Mode]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::v4l2::samples::{CAMERA, METADATA, PLANES, WISH, node};
     use std::os::unix::fs::symlink;
 
-    const WISH: Wish = Wish {
-        format: None,
-        width: 640,
-        height: 480,
-        rate: 30.0,
-    };
-    /// V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_STREAMING.
-    const CAMERA: u32 = 0x0400_0001;
-
-    fn camera(node: &str, capabilities: u32, codes: &[&[u8; 4]]) -> Found {
-        Found {
-            node: node.into(),
-            by_id: None,
-            identity: Ok(Identity {
-                driver: "test".into(),
-                card: "Some camera".into(),
-                bus: "usb".into(),
-                capabilities,
-            }),
-            modes: codes
-                .iter()
-                .map(|code| Mode {
-                    fourcc: **code,
-                    width: 640,
-                    height: 480,
-                    rates: vec![30.0],
-                })
-                .collect(),
-        }
+    fn camera(number: u32, codes: &[&[u8; 4]]) -> Found {
+        let modes: Vec<(&[u8; 4], &[f32])> = codes.iter().map(|code| (*code, &[30.0][..])).collect();
+        node(number, CAMERA, &modes)
     }
 
-    fn failed(node: &str, kind: CaptureKind) -> Found {
+    fn failed(number: u32, kind: CaptureKind) -> Found {
         Found {
-            identity: Err(CaptureError::new(kind, format!("{node} failed"))),
-            ..camera(node, 0, &[])
+            identity: Err(CaptureError::new(kind, format!("/dev/video{number} failed"))),
+            ..node(number, 0, &[])
         }
     }
 
     #[test]
     fn auto_tries_those_that_can_be_used_in_their_order() {
         let found = vec![
-            camera("/dev/video0", 0x0480_0000, &[]),
-            camera("/dev/video1", CAMERA, &[b"RG10"]),
-            failed("/dev/video2", CaptureKind::Busy),
-            camera("/dev/video3", CAMERA, &[b"YUYV"]),
-            camera("/dev/video4", CAMERA, &[b"YUYV"]),
+            node(0, METADATA, &[]),
+            camera(1, &[b"RG10"]),
+            failed(2, CaptureKind::Busy),
+            camera(3, &[b"YUYV"]),
+            camera(4, &[b"YUYV"]),
         ];
         let usable: Vec<PathBuf> = usable(found, &WISH)
             .unwrap()
@@ -270,7 +246,7 @@ mod tests {
 
     #[test]
     fn auto_explains_the_one_that_came_closest() {
-        let bayer = || camera("/dev/video0", CAMERA, &[b"pRAA", b"RG10"]);
+        let bayer = || camera(0, &[b"pRAA", b"RG10"]);
         let error = usable(vec![bayer()], &WISH).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Unsupported);
         for word in [
@@ -283,15 +259,15 @@ mod tests {
         ] {
             assert!(error.reason.contains(word), "{word}: {}", error.reason);
         }
-        let busy = failed("/dev/video1", CaptureKind::Busy);
+        let busy = failed(1, CaptureKind::Busy);
         assert_eq!(
             usable(vec![bayer(), busy], &WISH).unwrap_err().kind,
             CaptureKind::Busy
         );
-        let metadata = camera("/dev/video1", 0x0480_0000, &[]);
+        let metadata = node(1, METADATA, &[]);
         let error = usable(vec![metadata], &WISH).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Missing);
-        let planes = camera("/dev/video2", 0x0400_1000, &[]);
+        let planes = node(2, PLANES, &[]);
         let error = usable(vec![planes], &WISH).unwrap_err();
         assert!(error.reason.contains("multi-planar"), "{}", error.reason);
     }
@@ -302,18 +278,14 @@ mod tests {
             format: crate::capture::PixelFormat::from_name("nv12"),
             ..WISH
         };
-        let error = camera("/dev/video0", CAMERA, &[b"YUYV", b"MJPG"])
-            .choose(&wish)
-            .unwrap_err();
+        let error = camera(0, &[b"YUYV", b"MJPG"]).choose(&wish).unwrap_err();
         assert!(
-            error.reason.contains("offers YUYV, MJPG") && error.reason.contains("(NV12)"),
+            error.reason.contains("does not offer NV12") && error.reason.ends_with("of YUYV, MJPG"),
             "{}",
             error.reason
         );
-        let error = camera("/dev/video0", CAMERA, &[b"H264"])
-            .choose(&WISH)
-            .unwrap_err();
-        assert!(error.reason.contains("offers H264"), "{}", error.reason);
+        let error = camera(0, &[b"H264"]).choose(&WISH).unwrap_err();
+        assert!(error.reason.ends_with("but H264"), "{}", error.reason);
     }
 
     #[test]

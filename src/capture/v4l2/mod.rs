@@ -4,6 +4,8 @@ pub mod choose;
 mod device;
 pub mod find;
 mod negotiate;
+#[cfg(test)]
+pub(crate) mod samples;
 mod stream;
 
 use std::{

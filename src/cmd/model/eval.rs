@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// Runs a model over the pictures of a CSV file and writes its measures: a report, or with `json` one object
-/// with the keys `accuracy`, `macro_f1`, `ece`, `va_rmse`, `va_ccc` (null where not measurable) and `n`.
+/// with the keys `accuracy`, `macro_f1`, `ece`, `ece_unscaled`, `va_rmse`, `va_ccc` (null where not measurable), `n`
+/// and `categories`, a list with the counts and the place in the circumplex of each true category.
 ///
 /// The file's first line is `path,category` or `path,category,valence,arousal`. Paths are relative to the
 /// file; categories are the published names; valence and arousal lie between -1 and 1 or are both empty.
@@ -57,13 +58,14 @@ fn measure(expression: &mut Expression, csv: &Path) -> anyhow::Result<Tally> {
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left") {
         progress.set_style(style);
     }
+    let temperature = expression.temperature();
     let mut tally = Tally::default();
     let mut picture = Picture::default();
     for row in &rows {
         let at = || format!("{}:{}", csv.display(), row.line);
         load(&row.path, &mut picture).with_context(at)?;
         let reading = expression.classify_whole(&picture).with_context(at)?;
-        tally.add(row.truth, &reading);
+        tally.add(row.truth, &reading, temperature);
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -189,7 +191,12 @@ fn report(name: &str, tally: &Tally, out: &mut dyn Write) -> std::io::Result<()>
     writeln!(out, "{name}: {} pictures", summary.n)?;
     writeln!(out, "accuracy               {}", figure(summary.accuracy))?;
     writeln!(out, "macro F1               {}", figure(summary.macro_f1))?;
-    writeln!(out, "calibration error      {}", figure(summary.ece))?;
+    writeln!(
+        out,
+        "calibration error      {} ({} without the temperature)",
+        figure(summary.ece),
+        figure(summary.ece_unscaled),
+    )?;
     writeln!(out, "valence-arousal RMSE   {}", figure(summary.va_rmse))?;
     writeln!(out, "valence-arousal CCC    {}", figure(summary.va_ccc))?;
     if summary.accuracy.is_none() {

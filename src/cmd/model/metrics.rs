@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::circumplex::{Cloud, Ellipse};
 use crate::{
     category::Category,
     sense::face::{Probabilities, Reading},
@@ -22,12 +23,23 @@ pub(super) struct Truth {
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pictures: usize,
+    /// By true category.
+    truths: [usize; 8],
     /// By true category, then by the most probable one.
     confusion: [[usize; 8]; 8],
-    bins: [Bin; BINS],
+    calibration: Calibration,
+    /// The calibration without the manifest's temperature.
+    unscaled: Calibration,
     valence: Pairs,
     arousal: Pairs,
+    /// By true category: valence and arousal as told and as labelled.
+    told: [Cloud; 8],
+    labelled: [Cloud; 8],
 }
+
+/// Confidence and how often it was justified, by equal bins of confidence.
+#[derive(Debug, Default)]
+struct Calibration([Bin; BINS]);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Bin {
@@ -46,6 +58,8 @@ pub(super) struct Summary {
     /// Expected calibration error over 15 equal bins: C. Guo et al., "On calibration of modern neural
     /// networks", ICML 2017.
     pub(super) ece: Option<f64>,
+    /// The same without the manifest's temperature.
+    pub(super) ece_unscaled: Option<f64>,
     /// Root of the mean square error over valence and arousal together.
     pub(super) va_rmse: Option<f64>,
     /// Mean of the concordance correlations of valence and of arousal: L. I. Lin, "A concordance correlation
@@ -53,25 +67,47 @@ pub(super) struct Summary {
     pub(super) va_ccc: Option<f64>,
     /// Number of pictures.
     pub(super) n: usize,
+    /// One entry for each category that occurs as truth.
+    pub(super) categories: Vec<CategorySummary>,
+}
+
+/// The measures of the pictures that truly show one category.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct CategorySummary {
+    /// The published name.
+    pub(super) category: &'static str,
+    /// Number of pictures.
+    pub(super) n: usize,
+    /// How many were taken for each category, in the order of the published names.
+    pub(super) told: [usize; 8],
+    /// Part of them that was recognised; `None` where the model tells no categories.
+    pub(super) recall: Option<f64>,
+    /// Where the model puts them in valence and arousal.
+    pub(super) told_circumplex: Option<Ellipse>,
+    /// Where their labels are.
+    pub(super) labelled_circumplex: Option<Ellipse>,
 }
 
 impl Tally {
-    /// Counts one picture.
-    pub(super) fn add(&mut self, truth: Truth, reading: &Reading) {
+    /// Counts one picture. The reading was made with this `temperature`.
+    pub(super) fn add(&mut self, truth: Truth, reading: &Reading, temperature: f32) {
         self.pictures += 1;
+        self.truths[truth.category as usize] += 1;
         if let Some(probabilities) = &reading.probabilities {
             let (answer, confidence) = most_probable(probabilities);
+            let right = answer == truth.category as usize;
             self.confusion[truth.category as usize][answer] += 1;
-            let bin = &mut self.bins[((confidence * BINS as f32) as usize).min(BINS - 1)];
-            bin.count += 1;
-            bin.right += usize::from(answer == truth.category as usize);
-            bin.confidence += f64::from(confidence);
+            self.calibration.add(confidence, right);
+            self.unscaled
+                .add(unscaled(probabilities, confidence, temperature), right);
         }
         if let (Some((valence, arousal)), Some(told_valence), Some(told_arousal)) =
             (truth.valence_arousal, reading.valence, reading.arousal)
         {
             self.valence.add(valence, told_valence);
             self.arousal.add(arousal, told_arousal);
+            self.told[truth.category as usize].add(told_valence, told_arousal);
+            self.labelled[truth.category as usize].add(valence, arousal);
         }
     }
 
@@ -88,14 +124,9 @@ impl Tally {
 
     /// All measures.
     pub(super) fn summary(&self) -> Summary {
-        let classified: usize = self.bins.iter().map(|bin| bin.count).sum();
+        let classified: usize = self.confusion.iter().flatten().sum();
         let right = (0..8).map(|category| self.confusion[category][category]).sum();
         let f1: Vec<f64> = (0..8).filter_map(|category| self.f1(category)).collect();
-        let ece = self
-            .bins
-            .iter()
-            .map(|bin| (bin.right as f64 - bin.confidence).abs())
-            .sum::<f64>();
         let va_rmse = (self.valence.n > 0.0)
             .then(|| ((self.valence.square_error() + self.arousal.square_error()) / 2.0).sqrt());
         let va_ccc = self
@@ -106,17 +137,54 @@ impl Tally {
         Summary {
             accuracy: ratio(right, classified),
             macro_f1: (!f1.is_empty()).then(|| f1.iter().sum::<f64>() / f1.len() as f64),
-            ece: (classified > 0).then(|| ece / classified as f64),
+            ece: self.calibration.error(),
+            ece_unscaled: self.unscaled.error(),
             va_rmse,
             va_ccc,
             n: self.pictures,
+            categories: Category::ALL
+                .into_iter()
+                .filter_map(|category| self.category(category))
+                .collect(),
         }
+    }
+
+    fn category(&self, category: Category) -> Option<CategorySummary> {
+        let index = category as usize;
+        (self.truths[index] > 0).then(|| CategorySummary {
+            category: category.name(),
+            n: self.truths[index],
+            told: self.confusion[index],
+            recall: self.recall(category),
+            told_circumplex: self.told[index].ellipse(),
+            labelled_circumplex: self.labelled[index].ellipse(),
+        })
     }
 
     fn f1(&self, category: usize) -> Option<f64> {
         let truths: usize = self.confusion[category].iter().sum();
         let answers: usize = self.confusion.iter().map(|row| row[category]).sum();
         ratio(2 * self.confusion[category][category], truths + answers)
+    }
+}
+
+impl Calibration {
+    fn add(&mut self, confidence: f32, right: bool) {
+        let bin = &mut self.0[((confidence * BINS as f32) as usize).min(BINS - 1)];
+        bin.count += 1;
+        bin.right += usize::from(right);
+        bin.confidence += f64::from(confidence);
+    }
+
+    /// Mean distance between confidence and accuracy; `None` where nothing was classified.
+    fn error(&self) -> Option<f64> {
+        let count: usize = self.0.iter().map(|bin| bin.count).sum();
+        let gaps: f64 = self
+            .0
+            .iter()
+            .map(|bin| (bin.right as f64 - bin.confidence).abs())
+            .sum();
+        (count > 0).then(|| gaps / count as f64)
     }
 }
 
@@ -169,6 +237,15 @@ fn most_probable(probabilities: &Probabilities) -> (usize, f32) {
     best
 }
 
+/// What the largest probability was before the logits were divided by the temperature.
+fn unscaled(probabilities: &Probabilities, largest: f32, temperature: f32) -> f32 {
+    let sum: f32 = probabilities
+        .iter()
+        .map(|probability| (probability / largest).powf(temperature))
+        .sum();
+    1.0 / sum
+}
+
 fn ratio(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
@@ -207,10 +284,10 @@ mod tests {
         use Category::{Anger, Happiness, Neutral};
         let mut tally = Tally::default();
         // Three neutral (two recognised), one happy (taken for neutral).
-        tally.add(truth(Neutral), &reading(Neutral, 0.9));
-        tally.add(truth(Neutral), &reading(Neutral, 0.5));
-        tally.add(truth(Neutral), &reading(Anger, 0.9));
-        tally.add(truth(Happiness), &reading(Neutral, 0.9));
+        tally.add(truth(Neutral), &reading(Neutral, 0.9), 1.0);
+        tally.add(truth(Neutral), &reading(Neutral, 0.5), 1.0);
+        tally.add(truth(Neutral), &reading(Anger, 0.9), 1.0);
+        tally.add(truth(Happiness), &reading(Neutral, 0.9), 1.0);
         let summary = tally.summary();
         near(summary.accuracy, 0.5);
         // F1: neutral 2*2 / (3 + 3), happiness 0 / (1 + 0), anger 0 / (0 + 1).
@@ -242,6 +319,7 @@ mod tests {
                     valence: Some(told.0),
                     arousal: Some(told.1),
                 },
+                1.0,
             );
         }
         let summary = tally.summary();
@@ -259,11 +337,67 @@ mod tests {
     }
 
     #[test]
+    fn the_temperature_is_taken_out_again() {
+        let logits = [2.0_f32, 0.5, 0.0, -1.0, 0.25, -0.5, 1.0, 0.75];
+        let softmax = |temperature: f32| {
+            let exponentials = logits.map(|logit| (logit / temperature).exp());
+            let sum: f32 = exponentials.iter().sum();
+            exponentials.map(|exponential| exponential / sum)
+        };
+        for temperature in [0.3, 0.8, 1.0, 2.5] {
+            let scaled = softmax(temperature);
+            near(
+                Some(f64::from(unscaled(&scaled, scaled[0], temperature))),
+                f64::from(softmax(1.0)[0]),
+            );
+        }
+        // A certain answer stays certain.
+        let certain = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(unscaled(&certain, 1.0, 0.3), 1.0);
+
+        let mut tally = Tally::default();
+        tally.add(truth(Category::Fear), &reading(Category::Fear, 0.9), 2.0);
+        // Odds of 63 to 1 against each other category, where they were 7.9.
+        near(tally.summary().ece, 0.1);
+        near(tally.summary().ece_unscaled, 7.0 / (7.0 + 63.0 * 63.0));
+    }
+
+    #[test]
+    fn each_category_by_itself() {
+        let mut tally = Tally::default();
+        for (valence, arousal) in [(-0.5, 0.5), (-0.7, 0.9)] {
+            let truth = Truth {
+                category: Category::Anger,
+                valence_arousal: Some((-0.5, 0.5)),
+            };
+            let told = Reading {
+                valence: Some(valence),
+                arousal: Some(arousal),
+                ..reading(Category::Fear, 0.9)
+            };
+            tally.add(truth, &told, 1.0);
+        }
+        let [anger] = &tally.summary().categories[..] else {
+            panic!("{:?}", tally.summary());
+        };
+        assert_eq!((anger.category, anger.n, anger.recall), ("anger", 2, Some(0.0)));
+        assert_eq!(anger.told[Category::Fear as usize], 2);
+        let told = anger.told_circumplex.as_ref().unwrap();
+        near(Some(told.valence), -0.6);
+        near(Some(told.arousal), 0.7);
+        near(Some(told.valence_deviation), 0.1);
+        near(Some(told.arousal_deviation), 0.2);
+        near(Some(told.correlation), -1.0);
+        let labelled = anger.labelled_circumplex.as_ref().unwrap();
+        assert_eq!((labelled.valence_deviation, labelled.correlation), (0.0, 0.0));
+    }
+
+    #[test]
     fn nothing_counted_means_nothing_known() {
         let summary = Tally::default().summary();
         assert_eq!(
             serde_json::to_string(&summary).unwrap(),
-            r#"{"accuracy":null,"macro_f1":null,"ece":null,"va_rmse":null,"va_ccc":null,"n":0}"#
+            r#"{"accuracy":null,"macro_f1":null,"ece":null,"ece_unscaled":null,"va_rmse":null,"va_ccc":null,"n":0,"categories":[]}"#
         );
     }
 }

@@ -1,5 +1,6 @@
 //! `affectd model`: proves models and measures their accuracy with the daemon's own runtime.
 
+mod circumplex;
 mod eval;
 mod metrics;
 mod verify;

@@ -152,8 +152,9 @@ impl Product<'_> {
             if I::BYTES == 2 && !BY_POSITION {
                 self.widen(block, end);
             }
-            // Tiles of nearly the same height, so that none is left with a single row.
+            // Tiles of nearly the same height, so that none is left with a single row; the first ones are higher.
             let tiles = (end - block).div_ceil(I::ROWS);
+            let (least, higher) = ((end - block) / tiles, (end - block) % tiles);
             let mut vector = 0;
             while vector < vectors {
                 let width = match vectors - vector {
@@ -163,7 +164,7 @@ impl Product<'_> {
                 };
                 let mut first = block;
                 for tile in 0..tiles {
-                    let height = (end - first).div_ceil(tiles - tile);
+                    let height = least + usize::from(tile < higher);
                     let place = Place {
                         block,
                         first,

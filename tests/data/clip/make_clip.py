@@ -72,7 +72,7 @@ def main(collins_path, hopper_path, out_path):
     with open(out_path, "wb") as out:
         for index in range(RATE * SECONDS):
             jpeg = io.BytesIO()
-            frame(index / RATE, collins, hopper, background, noise).save(jpeg, "JPEG", quality=72)
+            frame(index / RATE, collins, hopper, background, noise).save(jpeg, "JPEG", quality=50)
             out.write(jpeg.getvalue())
 
 

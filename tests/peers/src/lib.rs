@@ -2,7 +2,7 @@
 //!
 //!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N]
 //!
-//! With `--runs` the network is run N times, and each run's time printed, in nanoseconds. Without it, the program
+//! With `--runs` the network is run N times, and each run's time a face printed, in nanoseconds. Without it, the program
 //! says `ready` once the network is loaded and then answers lines on its standard input: `run N` with N times in
 //! one line, `output` with the numbers that the last run gave.
 
@@ -20,7 +20,12 @@ pub trait Engine {
     /// How many numbers the input has.
     fn input_len(&self) -> usize;
 
-    /// Runs the network once and gives its output.
+    /// On how many faces the network is run at the same time.
+    fn faces(&self) -> u32 {
+        1
+    }
+
+    /// Runs the network once on each face, which are all the same, and gives an output.
     ///
     /// # Errors
     /// The engine's own.
@@ -63,10 +68,12 @@ impl Arguments {
         let Ok([engine, model, threads]) = <[String; 3]>::try_from(positions) else {
             bail!("the arguments are ENGINE MODEL THREADS [--input FILE] [--runs N]");
         };
+        let threads = threads.parse().context("THREADS must be a whole number")?;
+        ensure!(threads > 0, "THREADS is 0, and must be 1 or more");
         Ok(Self {
             engine,
             model: model.into(),
-            threads: threads.parse().context("THREADS must be a whole number")?,
+            threads,
             input,
             runs,
         })
@@ -124,7 +131,7 @@ pub fn serve(arguments: &Arguments, engine: &mut dyn Engine) -> anyhow::Result<(
 fn run(engine: &mut dyn Engine, input: &[f32], output: &mut Vec<f32>) -> anyhow::Result<Duration> {
     let start = Instant::now();
     *output = engine.run(input)?;
-    Ok(start.elapsed())
+    Ok(start.elapsed() / engine.faces())
 }
 
 /// Little-endian floats.

@@ -1,9 +1,16 @@
 //! affectd's own runtime, and tract as it comes.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
 
 use affectd::infer::{Arithmetic, Network};
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use peers::{Arguments, Engine, serve};
 use tract_onnx::prelude::{
     Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor, TypedSimpleState,
@@ -12,20 +19,81 @@ use tract_onnx::prelude::{
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read()?;
-    let model = &arguments.model;
-    ensure!(
-        arguments.threads == 1,
-        "{} runs a network in one thread, and {} were asked for",
-        arguments.engine,
-        arguments.threads
-    );
-    let mut engine: Box<dyn Engine> = match arguments.engine.as_str() {
+    let mut engine: Box<dyn Engine> = match arguments.threads {
+        1 => load(&arguments.engine, &arguments.model)?,
+        _ => Box::new(FaceEach::start(&arguments)?),
+    };
+    serve(&arguments, &mut *engine)
+}
+
+fn load(engine: &str, model: &Path) -> anyhow::Result<Box<dyn Engine>> {
+    Ok(match engine {
         "affectd-int8" => Box::new(Affectd::load(model, Arithmetic::Integers)?),
         "affectd-f32" => Box::new(Affectd::load(model, Arithmetic::Floats)?),
         "tract" => Box::new(Tract::load(model)?),
         other => bail!("the engine is {other:?}; allowed are affectd-int8, affectd-f32 and tract"),
-    };
-    serve(&arguments, &mut *engine)
+    })
+}
+
+/// Several threads, each of which has the network and one face.
+struct FaceEach {
+    workers: Vec<Worker>,
+    input_len: usize,
+}
+
+struct Worker {
+    to: Sender<Arc<[f32]>>,
+    from: Receiver<anyhow::Result<Vec<f32>>>,
+}
+
+impl FaceEach {
+    fn start(arguments: &Arguments) -> anyhow::Result<Self> {
+        let mut input_len = 0;
+        let mut workers = Vec::new();
+        for _ in 0..arguments.threads {
+            let (name, model) = (arguments.engine.clone(), arguments.model.clone());
+            let (loaded, ready) = channel();
+            let (to, inputs) = channel::<Arc<[f32]>>();
+            let (outputs, from) = channel();
+            thread::spawn(move || {
+                let mut engine = match load(&name, &model) {
+                    Ok(engine) => engine,
+                    Err(error) => return drop(loaded.send(Err(error))),
+                };
+                drop(loaded.send(Ok(engine.input_len())));
+                for input in inputs {
+                    if outputs.send(engine.run(&input)).is_err() {
+                        return;
+                    }
+                }
+            });
+            input_len = ready.recv()??;
+            workers.push(Worker { to, from });
+        }
+        Ok(Self { workers, input_len })
+    }
+}
+
+impl Engine for FaceEach {
+    fn input_len(&self) -> usize {
+        self.input_len
+    }
+
+    fn faces(&self) -> u32 {
+        self.workers.len() as u32
+    }
+
+    fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let input: Arc<[f32]> = input.into();
+        for worker in &self.workers {
+            worker.to.send(input.clone())?;
+        }
+        let mut output = Vec::new();
+        for worker in &self.workers {
+            output = worker.from.recv()??;
+        }
+        Ok(output)
+    }
 }
 
 struct Affectd {

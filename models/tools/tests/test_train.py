@@ -1,0 +1,245 @@
+"""Tests of the way from faces to a packed model and back, with a tiny network on made-up faces.
+
+Without a GPU: what a GPU does otherwise, bf16 and whole batches, is forced onto the CPU.
+"""
+
+import contextlib
+import copy
+import io
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+TOOLS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TOOLS)]
+
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import augment  # noqa: E402
+import checkpoint  # noqa: E402
+import deploy  # noqa: E402
+import device  # noqa: E402
+import export  # noqa: E402
+import ferplus  # noqa: E402
+import ferplus_csv  # noqa: E402
+import quantize  # noqa: E402
+import runner  # noqa: E402
+import train  # noqa: E402
+import unpack  # noqa: E402
+
+CPU = torch.device("cpu")
+
+CONFIG = {
+    "name": "tiny",
+    "seed": 1,
+    "model": {
+        "size": 24, "partition": 3, "stem": 8, "channels": [16, 32], "depths": [1, 1],
+        "head_dim": 8, "expansion": 2, "mlp_ratio": 2, "drop_path": 0.1,
+    },
+    "data": {"holdout": 20, "mean": 0.5, "std": 0.25},
+    "train": {
+        "epochs": 3, "minutes": 1000, "batch": 32, "warmup": 0.1, "decay": 0.5, "lr": 0.005,
+        "weight_decay": 0.05, "momentum": 0.95, "ema": 0.9, "va_weight": 1.0, "validate_every": 2,
+    },
+    "augment": {
+        "rotation": 10.0, "scale": 0.1, "shift": 0.05, "brightness": 0.1, "contrast": 0.2, "gamma": 0.2, "blur": 0.5,
+        "low_resolution": 0.5, "blocks": 0.5, "noise": 0.5, "erase": 0.5, "erase_side": 0.3, "mixup": 0.2,
+    },
+}  # fmt: skip
+
+
+def write_split(folder, split, count, seed):
+    """FER+ sheets and votes of made-up faces: happy ones are bright below, sad ones above."""
+    random = np.random.default_rng(seed)
+    happy = random.random(count) < 0.5
+    faces = random.integers(60, 120, (count, ferplus.SIDE, ferplus.SIDE))
+    half = ferplus.SIDE // 2
+    faces[happy, half:] += 100
+    faces[~happy, :half] += 100
+    rows = -(-count // ferplus.PER_ROW)
+    sheet = np.zeros((rows * ferplus.PER_ROW, ferplus.SIDE, ferplus.SIDE), np.uint8)
+    sheet[:count] = faces
+    sheet = sheet.reshape(rows, ferplus.PER_ROW, ferplus.SIDE, ferplus.SIDE).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * ferplus.SIDE, ferplus.PER_ROW * ferplus.SIDE)
+    Image.fromarray(sheet).save(folder / f"ferplus_{split}_0.webp", lossless=True)
+    columns = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
+    votes = np.zeros((count, 10), np.uint8)
+    votes[happy, 1], votes[~happy, 3] = 9, 9
+    votes[:, 0] = 1
+    np.savez(folder / f"ferplus_{split}.npz", votes=votes, columns=columns)
+
+
+class WithFaces(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        write_split(self.folder, "train", 148, 1)
+        write_split(self.folder, "valid", 60, 2)
+        write_split(self.folder, "third", 30, 3)
+
+    def run_of(self, name, config=CONFIG, stop=None, **more):
+        """Train in the folder `name`; `stop` ends the process, so to speak, after so many steps."""
+        out = self.folder / name
+        out.mkdir(exist_ok=True)
+        run = train.Run(config, out, CPU, **more)
+        if (out / "last.pt").exists():
+            run.resume()
+        faces, _ = ferplus.split_holdout(ferplus.load(self.folder, "train"), config["data"]["holdout"])
+        if stop is not None:
+            step = run.one_step
+
+            def stopping(*batch):
+                if run.step == stop:
+                    run.save("last.pt")
+                    raise KeyboardInterrupt
+                return step(*batch)
+
+            run.one_step = stopping
+        with contextlib.redirect_stdout(io.StringIO()) as text, contextlib.suppress(KeyboardInterrupt):
+            run.train(faces, ferplus.load(self.folder, "valid"))
+        return run, text.getvalue()
+
+
+class Training(WithFaces):
+    def test_it_learns_and_looks_at_validation_when_asked(self):
+        config = copy.deepcopy(CONFIG)
+        config["train"]["epochs"] = 9
+        run, text = self.run_of("run", config)
+        self.assertEqual([line.split()[1] for line in text.splitlines()], ["1", "3", "5", "7", "8"])
+        self.assertGreater(run.best, 0.9)
+        net, _ = checkpoint.load(self.folder / "run" / "best.pt")
+        self.assertFalse(net.training)
+
+    def test_an_interrupted_run_ends_as_one_that_was_not(self):
+        whole, _ = self.run_of("whole")
+        self.run_of("halves", stop=5)
+        halves, _ = self.run_of("halves")
+        self.assertEqual((whole.step, halves.step), (12, 12))
+        for a, b in zip(whole.average.net.state_dict().values(), halves.average.net.state_dict().values()):
+            torch.testing.assert_close(a, b)
+
+    def test_the_clock_ends_a_run_as_well(self):
+        config = copy.deepcopy(CONFIG)
+        config["train"]["minutes"] = 1e-9
+        run, text = self.run_of("run", config)
+        self.assertEqual((run.step, len(text.splitlines())), (1, 1))
+
+    def test_whole_batches_in_bf16_as_on_a_gpu(self):
+        with (
+            mock.patch.object(device, "has_bf16", lambda place: True),
+            mock.patch.object(device, "part", lambda place, batch: batch),
+        ):
+            run, text = self.run_of("run")
+        self.assertTrue(run.bf16)
+        self.assertIn("accuracy", text)
+
+    def test_a_teacher_of_another_size(self):
+        self.run_of("teacher")
+        teacher = checkpoint.load(self.folder / "teacher" / "best.pt")
+        config = copy.deepcopy(CONFIG)
+        config["model"] |= {"size": 48, "channels": [16], "depths": [1]}
+        config["teacher"] = {"weight": 0.5}
+        run, text = self.run_of("student", config, teacher=teacher)
+        self.assertIn("accuracy", text)
+        target, va = torch.zeros(2, 8), torch.zeros(2, 2)
+        target[:, 0] = 1
+        advised, _ = run.teacher.advise(torch.zeros(2, 1, 48, 48), target, va)
+        torch.testing.assert_close(advised.sum(1), torch.ones(2))
+        self.assertTrue((advised[:, 0] > 0.5).all() and (advised[:, 1:] > 0).all())
+
+    def test_a_compiler_that_fails_leaves_the_run_as_it_was(self):
+        run = train.Run(CONFIG, self.folder, CPU)
+        before = copy.deepcopy(run.net.state_dict())
+
+        def broken(net):
+            return lambda x: net(x) / object()
+
+        with mock.patch.object(torch, "compile", broken), contextlib.redirect_stdout(io.StringIO()) as text:
+            run.compile()
+        self.assertIn("not compiled", text.getvalue())
+        self.assertIs(run.forward, run.net)
+        for name, value in run.net.state_dict().items():
+            torch.testing.assert_close(value, before[name])
+
+    def test_a_compiled_network_is_used_and_gives_the_same(self):
+        run = train.Run(CONFIG, self.folder, CPU)
+        compiled = torch.compile(run.net, backend="aot_eager")
+        with mock.patch.object(torch, "compile", lambda net: compiled):
+            run.compile()
+        self.assertIs(run.forward, compiled)
+        faces = torch.randn(4, 1, 24, 24)
+        run.net.eval()
+        with torch.no_grad():
+            torch.testing.assert_close(run.forward(faces), run.net(faces))
+
+
+class Packing(WithFaces):
+    def test_a_packed_model_trains_on(self):
+        self.run_of("run")
+        net, config = checkpoint.load(self.folder / "run" / "best.pt")
+        path = self.folder / "tiny.onnx"
+        with contextlib.redirect_stderr(io.StringIO()):
+            graph = export.write(deploy.plain(net), torch.zeros(1, 1, 24, 24), path)
+        quantize.quantize(graph)
+        onnx.save(graph, path)
+
+        valid = ferplus.load(self.folder, "valid").images
+        unpacked = unpack.load(path, config, valid)
+        # Optimised, ONNX Runtime would round activations as well.
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        packed = runner.predict_onnx(onnxruntime.InferenceSession(path, options), valid, config)
+        np.testing.assert_allclose(runner.predict(unpacked, valid, config), packed, atol=1e-4)
+        # Every batch norm sees what it expects.
+        for module in unpacked.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.bias is None:
+                size = module.weight.detach().square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
+                self.assertAlmostEqual(float(size), 1.0, places=3)
+
+        run = train.Run(config, self.folder / "run", CPU)
+        run.start_from(path, ferplus.load(self.folder, "train"))
+        np.testing.assert_allclose(runner.predict(run.average.net, valid, config), packed, atol=1e-3)
+
+
+class Splits(WithFaces):
+    def test_any_split_becomes_pictures_and_a_table(self):
+        out = self.folder / "faces"
+        arguments = ["ferplus_csv", "--data", str(self.folder), "--split", "third", "--out", str(out)]
+        with mock.patch.object(sys, "argv", arguments):
+            ferplus_csv.main()
+        lines = (out / "third.csv").read_text().splitlines()
+        self.assertEqual((len(lines), lines[0]), (31, "path,category,valence,arousal"))
+        name, category, valence, _ = lines[1].split(",")
+        third = ferplus.load(self.folder, "third")
+        self.assertTrue((np.asarray(Image.open(out / name)) == third.images[0]).all())
+        self.assertEqual(category, ferplus.CATEGORIES[third.label[0]])
+        self.assertIn(valence, ("0.6700", "-0.6300"))
+
+
+class Augmenting(unittest.TestCase):
+    def test_mixing_keeps_sums_and_the_larger_part(self):
+        torch.manual_seed(0)
+        target = torch.eye(8).repeat(4, 1)
+        x, mixed = augment.mix(0.4, torch.rand(32, 1, 6, 6), target)
+        torch.testing.assert_close(mixed.sum(1), torch.ones(32))
+        self.assertTrue(((mixed * target).sum(1) >= 0.5 - 1e-6).all())
+        self.assertTrue((mixed.max(1).values < 1).any() and x.shape == (32, 1, 6, 6))
+        same = augment.mix(0.0, target)
+        self.assertIs(same[0], target)
+
+    def test_faces_keep_their_range_at_any_size(self):
+        torch.manual_seed(0)
+        faces = augment.Augment(CONFIG["augment"])(torch.rand(16, 1, 48, 48), 64)
+        self.assertEqual(faces.shape, (16, 1, 64, 64))
+        self.assertTrue(((faces >= 0) & (faces <= 1)).all())
+
+
+if __name__ == "__main__":
+    unittest.main()

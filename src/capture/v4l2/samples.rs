@@ -1,0 +1,49 @@
+//! Nodes as boards have them, for tests.
+
+use super::{
+    choose::{Mode, Wish},
+    find::{Found, Identity},
+};
+
+pub(crate) const WISH: Wish = Wish {
+    format: None,
+    width: 640,
+    height: 480,
+    rate: 30.0,
+};
+
+/// `V4L2_CAP_VIDEO_CAPTURE` and `V4L2_CAP_STREAMING`.
+pub(crate) const CAMERA: u32 = 0x0400_0001;
+
+/// `V4L2_CAP_VIDEO_CAPTURE_MPLANE` and `V4L2_CAP_STREAMING`.
+pub(crate) const PLANES: u32 = 0x0400_1000;
+
+/// `V4L2_CAP_META_CAPTURE` and `V4L2_CAP_STREAMING`.
+pub(crate) const METADATA: u32 = 0x0480_0000;
+
+pub(crate) fn mode(fourcc: &[u8; 4], width: u32, height: u32, rates: &[f32]) -> Mode {
+    Mode {
+        fourcc: *fourcc,
+        width,
+        height,
+        rates: rates.to_vec(),
+    }
+}
+
+/// `/dev/video<number>` with modes of the wished size.
+pub(crate) fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> Found {
+    Found {
+        node: format!("/dev/video{number}").into(),
+        by_id: None,
+        identity: Ok(Identity {
+            driver: "uvcvideo".into(),
+            card: "HD Webcam".into(),
+            bus: "usb-1.2".into(),
+            capabilities,
+        }),
+        modes: modes
+            .iter()
+            .map(|(fourcc, rates)| mode(fourcc, WISH.width, WISH.height, rates))
+            .collect(),
+    }
+}

@@ -1,0 +1,75 @@
+//! From a bouncing contact to a decision, in favour of privacy. Pure: readings and their times go in.
+
+use std::time::Duration;
+
+/// Says private from the first reading that does, and allows sensing only when every reading has for some time.
+///
+/// A contact that chatters for ever, a wire that picks up noise, or a reading that is missing can so only ever give
+/// privacy, never take it.
+#[derive(Debug)]
+pub struct Debounce {
+    hold: Duration,
+    /// Since when every reading has allowed sensing.
+    allowed: Option<Duration>,
+}
+
+impl Debounce {
+    /// Private until sensing was allowed for `hold`.
+    #[must_use]
+    pub fn new(hold: Duration) -> Self {
+        Self { hold, allowed: None }
+    }
+
+    /// Takes a reading of time `now`: `private` as the contact says, `None` where it could not be read. Returns whether
+    /// sensing must stop.
+    pub fn update(&mut self, now: Duration, private: Option<bool>) -> bool {
+        if private != Some(false) {
+            self.allowed = None;
+            return true;
+        }
+        let since = *self.allowed.get_or_insert(now);
+        now.saturating_sub(since) < self.hold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of one reading every 10 ms: `#` private, `.` not, `?` unreadable.
+    fn decisions(hold_ms: u64, readings: &str) -> String {
+        let mut debounce = Debounce::new(Duration::from_millis(hold_ms));
+        let mut decide = |(index, reading): (usize, char)| {
+            let now = Duration::from_millis(1000 + 10 * index as u64);
+            let private = match reading {
+                '#' => Some(true),
+                '.' => Some(false),
+                _ => None,
+            };
+            if debounce.update(now, private) { '#' } else { '.' }
+        };
+        readings.chars().enumerate().map(&mut decide).collect()
+    }
+
+    #[test]
+    fn the_first_reading_counts_for_privacy_and_only_a_steady_one_against_it() {
+        assert_eq!(decisions(30, "......"), "###...", "private until it is known");
+        assert_eq!(decisions(30, ".....#...."), "###..####.");
+        // Thrown and released with a bouncing contact: one change each.
+        assert_eq!(
+            decisions(30, "......#.#.###.#..#......."),
+            "###...###############...."
+        );
+    }
+
+    #[test]
+    fn a_contact_that_chatters_for_ever_never_allows_sensing() {
+        assert_eq!(decisions(30, &".#..".repeat(50)), "#".repeat(200));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_private_at_once() {
+        assert_eq!(decisions(30, ".....??......"), "###..#####...");
+        assert_eq!(decisions(0, ".?.#."), ".#.#.", "without a hold time too");
+    }
+}

@@ -1,0 +1,130 @@
+//! A machine that is a program: a Linux kernel as a process of this one, with disks that are files.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::shell::Shell;
+
+/// How much longer than here everything may take; other machines have other figures.
+pub const SLOWNESS: u32 = 1;
+
+/// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
+pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
+
+/// Whether there are lines for switch and light: its kernel has gpio-sim.
+pub const HAS_PINS: bool = true;
+
+/// What the configuration says besides: where switch and light are.
+pub const CONFIG: &str = r#"
+[gpio]
+chip = "pins"
+switch = "privacy"
+switch_pull = "none"
+led = "light"
+"#;
+
+/// From power on to a shell; some ten times what it takes.
+const BOOT: Duration = Duration::from_secs(120);
+
+/// What machines are made of.
+pub struct Parts {
+    /// The kernel, from kernel.sh.
+    pub kernel: PathBuf,
+    /// The disk, from root.sh; it is never written.
+    pub root: PathBuf,
+    /// Everything of this run: what was written to the disks, and the folder that the machine sees as /host.
+    pub run: PathBuf,
+}
+
+impl Parts {
+    /// Makes the folders and an empty disk for the broker.
+    pub fn prepare(kernel: &Path, root: &Path, run: &Path) -> Self {
+        let parts = Self {
+            kernel: kernel.into(),
+            root: root.into(),
+            run: run.into(),
+        };
+        fs::create_dir_all(parts.host()).unwrap();
+        let made = Command::new("mke2fs")
+            .args(["-q", "-t", "ext4"])
+            .arg(parts.run.join("data.img"))
+            .arg("16M")
+            .status();
+        assert!(made.unwrap().success(), "mke2fs");
+        parts
+    }
+
+    /// The folder that the machine sees as /host.
+    pub fn host(&self) -> PathBuf {
+        self.run.join("host")
+    }
+
+    pub fn console(&self) -> PathBuf {
+        self.run.join("console.log")
+    }
+}
+
+/// A machine that is switched on.
+pub struct Machine {
+    process: Child,
+    pub shell: Shell,
+}
+
+impl Machine {
+    /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`.
+    pub fn boot(parts: &Parts, mode: &str) -> Self {
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(parts.console())
+            .unwrap();
+        let mut process = Command::new("setpriv")
+            // It must not outlive the test, however that ends.
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&parts.kernel)
+            .args([
+                "mem=768M",
+                "root=/dev/ubda",
+                mode,
+                "systemd.show_status=no",
+                "quiet",
+            ])
+            .arg(format!(
+                "ubd0={},{}",
+                parts.run.join("root.cow").display(),
+                parts.root.display()
+            ))
+            .arg(format!("ubd1={}", parts.run.join("data.img").display()))
+            .arg(format!("hostfs={}", parts.host().display()))
+            .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"])
+            // One camera, and one output that is its subject.
+            .args([
+                "vivid.node_types=0x101",
+                "vivid.num_inputs=1",
+                "vivid.input_types=3",
+            ])
+            .args(["vivid.num_outputs=1", "vivid.output_types=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(console)
+            .spawn()
+            .unwrap();
+        let shell = Shell::new(process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        let mut machine = Self { process, shell };
+        machine.shell.wait_until_ready(BOOT);
+        machine
+    }
+}
+
+impl Drop for Machine {
+    /// As a power cut does: nothing is written any more.
+    fn drop(&mut self) {
+        // Its processes are traced by the kernel and die with it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
