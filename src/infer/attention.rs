@@ -328,19 +328,15 @@ fn multiply_values<I: Isa>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, tvec},
+        prelude::{DatumExt, Tensor, tvec},
         tract_core::ops::math::add,
         tract_hir::internal::SpecialOps,
     };
 
-    use super::*;
-
-    fn noise(shape: &[usize], step: f32) -> Tensor {
-        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
-            .map(|n| (n as f32 * step).sin() * 3.0)
-            .collect();
-        Tensor::from_shape(shape, &numbers).unwrap()
-    }
+    use super::{
+        super::testing::{noise, run},
+        *,
+    };
 
     /// As the exporter writes it; `parts` are the places of queries, keys and values.
     fn model(groups: usize, tokens: usize, heads: usize, depth: usize, parts: [i64; 3]) -> TypedModel {
@@ -375,7 +371,7 @@ mod tests {
             .wire_node("scores", product("abmk,abnk->abmn"), &[q, k])
             .unwrap()[0];
         let bias = model
-            .add_const("bias", noise(&[1, heads, tokens, tokens], 0.3))
+            .add_const("bias", noise(&[1, heads, tokens, tokens], 0.3, 3.0))
             .unwrap();
         let sum = model.wire_node("sum", add(), &[scores, bias]).unwrap()[0];
         let softmax = Softmax {
@@ -390,21 +386,10 @@ mod tests {
         model
     }
 
-    fn run(model: TypedModel, input: &Tensor) -> Tensor {
-        let input = tvec!(input.clone().into_tvalue());
-        model
-            .into_runnable()
-            .unwrap()
-            .run(input)
-            .unwrap()
-            .remove(0)
-            .into_tensor()
-    }
-
     #[test]
     fn one_operator_gives_the_same() {
         for (groups, tokens, heads, depth) in [(4, 9, 3, 16), (1, 49, 2, 32), (3, 16, 2, 48), (2, 5, 3, 16)] {
-            let input = noise(&[groups, tokens, 3 * heads * depth], 0.37);
+            let input = noise(&[groups, tokens, 3 * heads * depth], 0.37, 3.0);
             let expected = run(model(groups, tokens, heads, depth, [0, 1, 2]), &input);
             for isa in Best::all() {
                 let mut changed = model(groups, tokens, heads, depth, [0, 1, 2]);

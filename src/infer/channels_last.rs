@@ -71,7 +71,7 @@ fn wrap<C: Compute>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, tvec},
+        prelude::{DatumExt, Tensor, tvec},
         tract_core::ops::{
             cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec, SumPool},
             nn::{DataFormat, gelu_exact::gelu_exact},
@@ -79,14 +79,10 @@ mod tests {
         tract_hir::internal::SpecialOps,
     };
 
-    use super::*;
-
-    fn noise(shape: &[usize], step: f32) -> Tensor {
-        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
-            .map(|n| (n as f32 * step).sin())
-            .collect();
-        Tensor::from_shape(shape, &numbers).unwrap()
-    }
+    use super::{
+        super::testing::{noise, numbers, run},
+        *,
+    };
 
     /// Weights of `count` numbers an output that are whole steps of a scale.
     fn steps(shape: &[usize], count: usize) -> Tensor {
@@ -130,7 +126,7 @@ mod tests {
             .add_source("source", f32::fact([1, channels, height, width]))
             .unwrap();
         let weights = model.add_const("weights", weights.clone()).unwrap();
-        let bias = model.add_const("bias", noise(&[outputs], 1.3)).unwrap();
+        let bias = model.add_const("bias", noise(&[outputs], 1.3, 1.0)).unwrap();
         let conv = Conv {
             pool_spec: spec(side, stride, pad, channels, outputs),
             kernel_fmt: KernelFormat::OIHW,
@@ -141,17 +137,6 @@ mod tests {
         let last = model.wire_node("gelu", gelu_exact(), &conv).unwrap();
         model.select_output_outlets(&last).unwrap();
         model
-    }
-
-    fn run(model: TypedModel, input: &Tensor) -> Tensor {
-        let input = tvec!(input.clone().into_tvalue());
-        model
-            .into_runnable()
-            .unwrap()
-            .run(input)
-            .unwrap()
-            .remove(0)
-            .into_tensor()
     }
 
     /// The model before and after, on one input; with integers to a thousandth or, with bytes, a sixteenth of the
@@ -173,14 +158,6 @@ mod tests {
             );
             let found = run(changed, input);
             assert_eq!(found.shape(), expected.shape());
-            let numbers = |tensor: &Tensor| {
-                tensor
-                    .try_as_plain_ram()
-                    .unwrap()
-                    .as_slice::<f32>()
-                    .unwrap()
-                    .to_vec()
-            };
             let (expected, found) = (numbers(&expected), numbers(&found));
             let unit = expected
                 .iter()
@@ -208,12 +185,12 @@ mod tests {
                 for stride in [1, 2] {
                     let model = convolution(
                         [channels, height, width],
-                        &noise(&[channels, 1, 3, 3], 0.7),
+                        &noise(&[channels, 1, 3, 3], 0.7, 1.0),
                         stride,
                         1,
                         channels,
                     );
-                    compare(&model, &noise(&[1, channels, height, width], 0.37), false);
+                    compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), false);
                 }
             }
         }
@@ -233,7 +210,7 @@ mod tests {
             };
             let last = model.wire_node("pool", pool, &[source]).unwrap();
             model.select_output_outlets(&last).unwrap();
-            compare(&model, &noise(&[1, 24, height, width], 0.37), false);
+            compare(&model, &noise(&[1, 24, height, width], 0.37, 1.0), false);
         }
     }
 
@@ -252,7 +229,7 @@ mod tests {
                 }
                 let weights = steps(&[outputs, channels, side, side], channels * side * side);
                 let model = convolution([channels, height, width], &weights, stride, pad, 1);
-                compare(&model, &noise(&[1, channels, height, width], 0.37), true);
+                compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), true);
             }
         }
     }
@@ -261,21 +238,23 @@ mod tests {
     fn other_convolutions_are_left_alone() {
         let isa = Best::detect();
         for (channels, side, stride, pad) in [(16, 5, 1, 1), (16, 3, 3, 1), (16, 3, 1, 0), (8, 3, 1, 1)] {
-            let weights = noise(&[channels, 1, side, side], 0.7);
+            let weights = noise(&[channels, 1, side, side], 0.7, 1.0);
             let mut same = convolution([channels, 12, 12], &weights, stride, pad, channels);
             assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
         }
         // Weights of more than eight bits.
-        let mut same = convolution([4, 12, 12], &noise(&[16, 4, 3, 3], 0.7), 1, 1, 1);
+        let mut same = convolution([4, 12, 12], &noise(&[16, 4, 3, 3], 0.7, 1.0), 1, 1, 1);
         assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
     }
 
     #[test]
     fn the_moves_between_two_convolutions_vanish() {
-        let mut model = convolution([16, 12, 12], &noise(&[16, 1, 3, 3], 0.7), 1, 1, 16);
+        let mut model = convolution([16, 12, 12], &noise(&[16, 1, 3, 3], 0.7, 1.0), 1, 1, 16);
         let outlet = model.output_outlets().unwrap()[0];
-        let weights = model.add_const("weights2", noise(&[16, 1, 3, 3], 0.9)).unwrap();
-        let bias = model.add_const("bias2", noise(&[16], 1.1)).unwrap();
+        let weights = model
+            .add_const("weights2", noise(&[16, 1, 3, 3], 0.9, 1.0))
+            .unwrap();
+        let bias = model.add_const("bias2", noise(&[16], 1.1, 1.0)).unwrap();
         let conv = Conv {
             pool_spec: spec(3, 2, 1, 16, 16),
             kernel_fmt: KernelFormat::OIHW,
@@ -292,7 +271,7 @@ mod tests {
             .iter()
             .filter(|node| matches!(node.op_as::<AxisOp>(), Some(AxisOp::Move(..))));
         assert!(moves.count() <= 2);
-        let input = noise(&[1, 16, 12, 12], 0.37);
+        let input = noise(&[1, 16, 12, 12], 0.37, 1.0);
         run(model, &input)
             .close_enough(&run(changed, &input), true)
             .unwrap();

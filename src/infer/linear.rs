@@ -364,16 +364,15 @@ impl Compute for Linear {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor},
+        prelude::{DatumExt, Tensor},
         tract_core::ops::nn::gelu_exact::gelu_exact,
         tract_hir::internal::SpecialOps,
     };
 
-    use super::*;
-
-    fn noise(count: usize, step: f32) -> Vec<f32> {
-        (0..count).map(|n| (n as f32 * step).sin()).collect()
-    }
+    use super::{
+        super::testing::{self, noise, numbers},
+        *,
+    };
 
     /// A layer of this expression, `bias` and GELU; the weights are whole steps of a scale of their output, or
     /// else any number.
@@ -386,7 +385,7 @@ mod tests {
     ) -> TypedModel {
         let mut model = TypedModel::default();
         let source = model.add_source("source", f32::fact(from)).unwrap();
-        let numbers = noise(weights.iter().product(), 0.7);
+        let numbers = numbers(&noise(weights, 0.7, 1.0));
         let outputs = bias.iter().product::<usize>();
         let inputs = numbers.len() / outputs;
         let outputs_first = weights[0] == outputs;
@@ -411,8 +410,7 @@ mod tests {
         let weights = model.add_const("weights", weights).unwrap();
         let product = EinSum::new(expression.parse().unwrap(), f32::datum_type());
         let product = model.wire_node("product", product, &[source, weights]).unwrap();
-        let constant = Tensor::from_shape(bias, &noise(outputs, 1.3)).unwrap();
-        let constant = model.add_const("bias", constant).unwrap();
+        let constant = model.add_const("bias", noise(bias, 1.3, 1.0)).unwrap();
         let sum = tract_onnx::tract_core::ops::math::add();
         let sum = model.wire_node("sum", sum, &[product[0], constant]).unwrap();
         let last = model.wire_node("gelu", gelu_exact(), &sum).unwrap();
@@ -421,13 +419,7 @@ mod tests {
     }
 
     fn run(model: TypedModel, shape: &[usize]) -> Tensor {
-        let input = Tensor::from_shape(shape, &noise(shape.iter().product(), 0.37)).unwrap();
-        let mut outputs = model
-            .into_runnable()
-            .unwrap()
-            .run(tvec!(input.into_tvalue()))
-            .unwrap();
-        outputs.remove(0).into_tensor()
+        testing::run(model, &noise(shape, 0.37, 1.0))
     }
 
     type Shape = &'static [usize];
@@ -458,14 +450,6 @@ mod tests {
                 let expected = run(layer(expression, from, weights, bias, true), from);
                 let found = run(changed, from);
                 assert_eq!(found.shape(), expected.shape(), "{expression}");
-                let numbers = |tensor: &Tensor| {
-                    tensor
-                        .try_as_plain_ram()
-                        .unwrap()
-                        .as_slice::<f32>()
-                        .unwrap()
-                        .to_vec()
-                };
                 let (expected, found) = (numbers(&expected), numbers(&found));
                 let squares = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| x * x).sum::<f32>();
                 let error = squares(&mut expected.iter().zip(&found).map(|(a, b)| a - b));
@@ -482,8 +466,7 @@ mod tests {
         let mut model = TypedModel::default();
         let source = model.add_source("source", f32::fact(shape)).unwrap();
         let constant = |model: &mut TypedModel, name: &str, shape: &[usize], step: f32| {
-            let tensor = Tensor::from_shape(shape, &noise(shape.iter().product(), step)).unwrap();
-            model.add_const(name, tensor).unwrap()
+            model.add_const(name, noise(shape, step, 1.0)).unwrap()
         };
         let wire = |model: &mut TypedModel, name: &str, op: TypedBinOp, inputs: &[OutletId]| {
             model.wire_node(name, op, inputs).unwrap()[0]

@@ -15,6 +15,8 @@ mod operator;
 mod patches;
 mod profile;
 mod roles;
+#[cfg(test)]
+mod testing;
 
 pub use kernel::Peak;
 pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};
