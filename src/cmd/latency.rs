@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -161,11 +161,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn privacy(&self) -> Privacy {
-        self.privacy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn privacy(&self) -> MutexGuard<'_, Privacy> {
+        self.privacy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -190,7 +187,7 @@ impl Sink for Watched {
     }
 
     fn switch(&self, switch: &Switch) {
-        self.privacy.lock().unwrap_or_else(PoisonError::into_inner).switch = switch.clone();
+        self.privacy().switch = switch.clone();
         if let Some(publisher) = &self.publisher {
             publisher.switch(switch);
         }

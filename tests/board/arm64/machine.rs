@@ -3,11 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
-use crate::shell::Shell;
+pub use crate::process::Machine;
 
 /// How much longer than in User-Mode Linux everything takes, at worst.
 pub const SLOWNESS: u32 = 8;
@@ -61,80 +61,38 @@ impl Parts {
     }
 }
 
-/// A machine that is switched on.
-pub struct Machine {
-    process: Child,
-    pub shell: Shell,
-}
-
 impl Machine {
     /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`. What it writes to its disk is forgotten.
     pub fn boot(parts: &Parts, mode: &str) -> Self {
         let image = |name: &str| parts.image.join(name);
-        let mut process = Command::new("setpriv")
-            // It must not outlive the test, however that ends.
-            .args(["--pdeathsig", "KILL", "--"])
-            .args([
-                "qemu-system-aarch64",
-                "-machine",
-                "virt",
-                "-cpu",
-                "cortex-a72",
-                "-smp",
-                "2",
-                "-m",
-                "1024",
-            ])
-            .args([
-                "-display",
-                "none",
-                "-monitor",
-                "none",
-                "-nic",
-                "none",
-                "-no-reboot",
-            ])
-            .arg("-kernel")
-            .arg(image("kernel"))
-            .arg("-initrd")
-            .arg(image("initrd"))
-            .args([
-                "-append",
-                &format!("console=ttyAMA0 {mode} systemd.show_status=no quiet"),
-            ])
-            .arg("-serial")
-            .arg(format!("file:{}", parts.console().display()))
-            .args([
-                "-chardev",
-                "stdio,id=shell",
-                "-device",
-                "pci-serial,chardev=shell",
-            ])
-            .arg("-drive")
-            .arg(format!(
-                "file={},format=raw,if=none,id=root,snapshot=on",
-                image("root.img").display()
-            ))
-            .args(["-device", "virtio-blk-pci,drive=root"])
-            .arg("-virtfs")
-            .arg(format!(
-                "local,path={},mount_tag=host,security_model=none",
-                parts.host().display()
-            ))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let shell = Shell::new(process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        let mut machine = Self { process, shell };
-        machine.shell.wait_until_ready(BOOT);
-        machine
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let arguments = |emulator: &mut Command| {
+            emulator
+                .args(["-machine", "virt", "-cpu", "cortex-a72"])
+                .args(["-smp", "2", "-m", "1024"])
+                .args(["-display", "none", "-monitor", "none"])
+                .args(["-nic", "none", "-no-reboot"])
+                .arg("-kernel")
+                .arg(image("kernel"))
+                .arg("-initrd")
+                .arg(image("initrd"))
+                .arg("-append")
+                .arg(format!("console=ttyAMA0 {mode} systemd.show_status=no quiet"))
+                .arg("-serial")
+                .arg(format!("file:{}", parts.console().display()))
+                .args(["-chardev", "stdio,id=shell"])
+                .args(["-device", "pci-serial,chardev=shell"])
+                .arg("-drive")
+                .arg(format!(
+                    "file={},format=raw,if=none,id=root,snapshot=on",
+                    image("root.img").display()
+                ))
+                .args(["-device", "virtio-blk-pci,drive=root"])
+                .arg("-virtfs")
+                .arg(format!(
+                    "local,path={},mount_tag=host,security_model=none",
+                    parts.host().display()
+                ));
+        };
+        Self::start("qemu-system-aarch64", arguments, BOOT)
     }
 }

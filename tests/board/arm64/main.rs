@@ -1,33 +1,34 @@
 //! The arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72, with a broker and a camera that shows what it is
-//! given. The scenarios are those of ../uml that are about this machine and its package; what counts is what a subscriber on the board saw.
+//! given. The scenarios are those of ../scenarios that are about this machine and its package; what counts is what a subscriber on the board saw.
 //!
 //! `make test-board-arm64` makes what it needs and runs it.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../uml/board.rs"]
+#[path = "../board.rs"]
 #[allow(dead_code)]
 mod board;
 mod machine;
-#[path = "../uml/messages.rs"]
+#[path = "../messages.rs"]
 mod messages;
-#[path = "../uml/picture.rs"]
+#[path = "../picture.rs"]
 mod picture;
-#[path = "../uml/play.rs"]
+#[path = "../play.rs"]
 mod play;
 mod purged;
-#[path = "../uml/scenarios"]
+#[path = "../scenarios"]
 #[allow(dead_code)]
 mod scenarios {
     pub mod camera;
     pub mod package;
     pub mod service;
 }
-#[path = "../uml/shell.rs"]
+#[path = "../process.rs"]
+mod process;
+#[path = "../shell.rs"]
 mod shell;
 
-use std::{env, path::Path, process::ExitCode, time::Instant};
+use std::{env, path::Path, process::ExitCode};
 
-use board::Board;
 use machine::Parts;
 use play::{Scenario, play};
 use scenarios::{camera, package, service};
@@ -54,11 +55,7 @@ fn main() -> ExitCode {
         eprintln!("usage: arm64 IMAGE PACKAGE; `make test-board-arm64` makes both");
         return ExitCode::from(64);
     };
-    let started = Instant::now();
     let folder = TempDir::new().unwrap();
     let parts = Parts::prepare(Path::new(image), folder.path());
-    let console = parts.console();
-    let mut board = Board::new(parts, Path::new(package));
-    println!("      the board is up, {:.1} s", started.elapsed().as_secs_f32());
-    play(&mut board, SCENARIOS, &console)
+    play(parts, Path::new(package), SCENARIOS)
 }

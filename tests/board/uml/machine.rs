@@ -3,11 +3,11 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
-use crate::shell::Shell;
+pub use crate::process::Machine;
 
 /// How much longer than here everything may take; other machines have other figures.
 pub const SLOWNESS: u32 = 1;
@@ -68,63 +68,33 @@ impl Parts {
     }
 }
 
-/// A machine that is switched on.
-pub struct Machine {
-    process: Child,
-    pub shell: Shell,
-}
-
 impl Machine {
     /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`.
     pub fn boot(parts: &Parts, mode: &str) -> Self {
+        let disk = format!(
+            "ubd0={},{}",
+            parts.run.join("root.cow").display(),
+            parts.root.display()
+        );
         let console = File::options()
             .create(true)
             .append(true)
             .open(parts.console())
             .unwrap();
-        let mut process = Command::new("setpriv")
-            // It must not outlive the test, however that ends.
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(&parts.kernel)
-            .args([
-                "mem=768M",
-                "root=/dev/ubda",
-                mode,
-                "systemd.show_status=no",
-                "quiet",
-            ])
-            .arg(format!(
-                "ubd0={},{}",
-                parts.run.join("root.cow").display(),
-                parts.root.display()
-            ))
-            .arg(format!("ubd1={}", parts.run.join("data.img").display()))
-            .arg(format!("hostfs={}", parts.host().display()))
-            .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"])
-            // One camera, and one output that is its subject.
-            .args([
-                "vivid.node_types=0x101",
-                "vivid.num_inputs=1",
-                "vivid.input_types=3",
-            ])
-            .args(["vivid.num_outputs=1", "vivid.output_types=1"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(console)
-            .spawn()
-            .unwrap();
-        let shell = Shell::new(process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        let mut machine = Self { process, shell };
-        machine.shell.wait_until_ready(BOOT);
-        machine
-    }
-}
-
-impl Drop for Machine {
-    /// As a power cut does: nothing is written any more.
-    fn drop(&mut self) {
-        // Its processes are traced by the kernel and die with it.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let arguments = |kernel: &mut Command| {
+            kernel
+                .args(["mem=768M", "root=/dev/ubda", mode])
+                .args(["systemd.show_status=no", "quiet"])
+                .arg(disk)
+                .arg(format!("ubd1={}", parts.run.join("data.img").display()))
+                .arg(format!("hostfs={}", parts.host().display()))
+                .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"])
+                // One camera, and one output that is its subject.
+                .args(["vivid.node_types=0x101", "vivid.num_inputs=1"])
+                .args(["vivid.input_types=3", "vivid.num_outputs=1"])
+                .arg("vivid.output_types=1")
+                .stderr(console);
+        };
+        Self::start(&parts.kernel, arguments, BOOT)
     }
 }

@@ -5,11 +5,16 @@
 //! each leaves the board with a face before a running camera.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../board.rs"]
 mod board;
 mod machine;
+#[path = "../messages.rs"]
 mod messages;
+#[path = "../picture.rs"]
 mod picture;
+#[path = "../play.rs"]
 mod play;
+#[path = "../scenarios"]
 mod scenarios {
     pub mod broker;
     pub mod camera;
@@ -18,11 +23,13 @@ mod scenarios {
     pub mod privacy;
     pub mod service;
 }
+#[path = "../process.rs"]
+mod process;
+#[path = "../shell.rs"]
 mod shell;
 
-use std::{env, path::Path, process::ExitCode, time::Instant};
+use std::{env, path::Path, process::ExitCode};
 
-use board::Board;
 use machine::Parts;
 use play::{Scenario, play};
 use scenarios::{broker, camera, package, power, privacy, service};
@@ -73,11 +80,7 @@ fn main() -> ExitCode {
         eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` makes all three");
         return ExitCode::from(64);
     };
-    let started = Instant::now();
     let folder = TempDir::new().unwrap();
     let parts = Parts::prepare(Path::new(kernel), Path::new(root), folder.path());
-    let console = parts.console();
-    let mut board = Board::new(parts, Path::new(package));
-    println!("      the board is up, {:.1} s", started.elapsed().as_secs_f32());
-    play(&mut board, SCENARIOS, &console)
+    play(parts, Path::new(package), SCENARIOS)
 }

@@ -1,6 +1,6 @@
 //! What happens to the installed package.
 
-use super::camera::boot;
+use super::{camera::boot, service::is_back};
 use crate::board::Board;
 
 /// The broker asks for a password: the lines that the unit's own comment names hand it over, and nobody but root can read its file.
@@ -58,10 +58,7 @@ pub fn upgraded(board: &mut Board) {
     let before = boot(board);
     let mark = board.messages.mark();
     board.run("dpkg -i --force-confdef /host/later.deb > /dev/null");
-    let stopped = board.see_availability(mark, "stopped");
-    let online = board.see_availability(stopped.place, "online");
-    let state = board.see_category(online.place, "happiness");
-    assert_ne!(state.field("boot"), before);
+    is_back(board, "stopped", mark, &before);
     assert!(
         board
             .seen(mark, "availability")

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::camera::boot;
 use crate::board::Board;
 
@@ -40,11 +42,7 @@ pub fn wedged(board: &mut Board) {
         echo $thread > $group/wedged/cgroup.threads
         echo 1 > $group/wedged/cgroup.freeze",
     );
-    let offline = board.see_availability(mark, "offline");
-    assert!(offline.retained);
-    let online = board.see_availability(offline.place, "online");
-    let state = board.see_category(online.place, "happiness");
-    assert_ne!(state.field("boot"), before);
+    is_back(board, "offline", mark, &before);
     board.run("journalctl -u affectd | grep -q 'Watchdog timeout'");
 }
 
@@ -53,8 +51,14 @@ pub fn killed(board: &mut Board) {
     let before = boot(board);
     let mark = board.messages.mark();
     board.run("systemctl kill --signal=KILL affectd");
-    let offline = board.see_availability(mark, "offline");
-    let online = board.see_availability(offline.place, "online");
+    is_back(board, "offline", mark, &before);
+}
+
+/// Waits until it went, in the way that `gone` says, and tells faces again as a process that is not the one of `before`.
+pub fn is_back(board: &mut Board, gone: &str, mark: usize, before: &Value) {
+    let gone = board.see_availability(mark, gone);
+    assert!(gone.retained);
+    let online = board.see_availability(gone.place, "online");
     let state = board.see_category(online.place, "happiness");
     assert_ne!(state.field("boot"), before);
 }

@@ -8,14 +8,19 @@ use std::{
     time::Instant,
 };
 
-use crate::board::Board;
+use crate::{board::Board, machine::Parts};
 
 /// A name, and what happens.
 pub type Scenario = (&'static str, fn(&mut Board));
 
-/// Plays them in their order, until one fails; those that follow would begin where that one broke off.
-pub fn play(board: &mut Board, scenarios: &[Scenario], console: &Path) -> ExitCode {
+/// Plays them in their order on one board, until one fails; those that follow would begin where that one broke off.
+///
+/// `package` is installed by the first.
+pub fn play(parts: Parts, package: &Path, scenarios: &[Scenario]) -> ExitCode {
     let started = Instant::now();
+    let console = parts.console();
+    let board = &mut Board::new(parts, package);
+    println!("      the board is up, {:.1} s", started.elapsed().as_secs_f32());
     for (number, (name, scenario)) in (1..).zip(scenarios) {
         let begin = Instant::now();
         let result = panic::catch_unwind(AssertUnwindSafe(|| scenario(board)));
