@@ -32,7 +32,7 @@ build: install-build-packages
 .PHONY: test
 test: install-build-packages install-test-packages ## format, lints, documentation, unit and end-to-end tests
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --test uml --test arm64 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	cargo test --release
 

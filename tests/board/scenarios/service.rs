@@ -60,7 +60,7 @@ pub fn is_back(board: &mut Board, gone: &str, mark: usize, before: &Value) {
     assert!(gone.retained);
     let online = board.see_availability(gone.place, "online");
     let state = board.see_category(online.place, "happiness");
-    assert_ne!(state.field("boot"), before);
+    assert_ne!(&state.field("boot"), before);
 }
 
 /// A key that does not exist. Starting again and again would not make it exist.
