@@ -6,6 +6,8 @@ use crate::board::Board;
 /// It goes without a warning. The board starts again by itself, now with a root that cannot be written.
 pub fn cut(board: &mut Board) {
     let before = boot(board);
+    // What was installed was installed long ago.
+    board.run("sync");
     // The broker writes its messages down once a second.
     board.wait(std::time::Duration::from_secs(2));
     let mark = board.messages.mark();

@@ -26,6 +26,6 @@ rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 mkdir -p "$(dirname "$out")"
 rm -f "$out.new"
 truncate -s 500M "$out.new"
-mke2fs -q -t ext4 -O ^has_journal -L board -d "$root" "$out.new"
+mke2fs -q -t ext4 -J size=8 -L board -d "$root" "$out.new"
 chmod 644 "$out.new"
 mv "$out.new" "$out"
