@@ -86,9 +86,21 @@ pub fn peak() -> Peak {
 pub enum Arithmetic {
     /// In floats, whatever the file keeps the weights in.
     Floats,
-    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it;
-    /// activations may be rounded to 256 steps then.
+    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it and
+    /// rounds activations to so many steps that the results are those of floats to a thousandth.
+    Precise,
+    /// In such wherever the processor is faster at it; activations may be rounded to 256 steps then.
     Integers,
+}
+
+impl Arithmetic {
+    fn allows_integers(self, isa: Best) -> bool {
+        match self {
+            Self::Floats => false,
+            Self::Precise => isa.has_integer_products() && isa.activation_bytes() == 2,
+            Self::Integers => isa.has_integer_products(),
+        }
+    }
 }
 
 /// Name and shape of one output.
@@ -188,7 +200,7 @@ impl Network {
             .into_decluttered()?;
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
-        let integers = arithmetic == Arithmetic::Integers && isa.has_integer_products();
+        let integers = arithmetic.allows_integers(isa);
         put_channels_last(&mut model, isa, integers)?;
         model.declutter()?;
         fuse_attention(&mut model, isa)?;
