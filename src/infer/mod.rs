@@ -17,6 +17,7 @@ mod profile;
 mod roles;
 #[cfg(test)]
 mod testing;
+mod weights;
 
 pub use kernel::Peak;
 pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};

@@ -27,6 +27,7 @@ use super::{
     memory,
     moves::move_runs,
     profile::{OperatorTime, by_kind, thread_time},
+    weights::dequantize,
 };
 
 /// Why a network cannot be loaded or run.
@@ -158,13 +159,16 @@ impl Network {
         let onnx = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_value_info(true);
-        let proto = onnx.proto_model_for_read(file)?;
+        let mut proto = onnx.proto_model_for_read(file)?;
         let names: Vec<String> = proto
             .graph
             .iter()
             .flat_map(|g| &g.output)
             .map(|o| o.name.clone())
             .collect();
+        if let Some(graph) = &mut proto.graph {
+            dequantize(graph);
+        }
         // Without a folder, so that external weights cannot be found.
         let model = onnx.model_for_proto_model(&proto)?;
         drop(proto);

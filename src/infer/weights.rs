@@ -1,0 +1,218 @@
+//! Weights that a file keeps as eight-bit integers, as floats before tract reads them.
+//!
+//! tract would get to the same numbers with three general operators and a plan for each tensor.
+
+use std::{collections::HashMap, mem};
+
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+
+/// Replaces every DequantizeLinear whose inputs are stored by a stored tensor of what it yields. What is stored in another way than
+/// as the bytes of int8 values with f32 scales, one for all or one for each place along an axis, is left to tract.
+pub(super) fn dequantize(graph: &mut GraphProto) {
+    let stored: HashMap<&str, &TensorProto> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
+    let mut computed = Vec::new();
+    for node in mem::take(&mut graph.node) {
+        match floats(&node, &stored) {
+            Some(tensor) => computed.push(tensor),
+            None => graph.node.push(node),
+        }
+    }
+    graph.initializer.extend(computed);
+}
+
+/// What the node yields: (x - zero) * scale, as ONNX defines DequantizeLinear.
+fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<TensorProto> {
+    if node.op_type != "DequantizeLinear" || node.output.len() != 1 {
+        return None;
+    }
+    let input = |index: usize| stored.get(node.input.get(index)?.as_str()).copied();
+    let weights = input(0)?;
+    let sides: Vec<usize> = weights
+        .dims
+        .iter()
+        .map(|side| usize::try_from(*side).ok())
+        .collect::<Option<_>>()?;
+    let count = sides
+        .iter()
+        .try_fold(1_usize, |count, side| count.checked_mul(*side))?;
+    let weights_bytes = bytes(weights, DataType::Int8, count)?;
+    let scales = input(1)?;
+    let channels = scales.raw_data.len() / size_of::<f32>();
+    let scales = bytes(scales, DataType::Float, channels)?;
+    let scales = scales.chunks_exact(size_of::<f32>()).map(|scale| {
+        // Each chunk has this length.
+        f32::from_le_bytes(scale.try_into().unwrap_or_default())
+    });
+    let zeros = match node.input.get(2).filter(|name| !name.is_empty()) {
+        Some(_) => bytes(input(2)?, DataType::Int8, channels)?.to_vec(),
+        None => vec![0; channels],
+    };
+    let inner = values_per_channel(node, &sides, channels)?;
+    let channels: Vec<(f32, f32)> = scales
+        .zip(zeros)
+        .map(|(scale, zero)| (scale, f32::from(zero as i8)))
+        .collect();
+    let mut data = Vec::with_capacity(count * size_of::<f32>());
+    for (values, (scale, zero)) in weights_bytes.chunks(inner).zip(channels.iter().cycle()) {
+        for value in values {
+            let value = (f32::from(*value as i8) - zero) * scale;
+            data.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    Some(TensorProto {
+        name: node.output[0].clone(),
+        dims: weights.dims.clone(),
+        data_type: DataType::Float as i32,
+        raw_data: data,
+        ..TensorProto::default()
+    })
+}
+
+/// How many values that lie side by side share a scale; `None` if the scales do not fit the tensor.
+fn values_per_channel(node: &NodeProto, sides: &[usize], channels: usize) -> Option<usize> {
+    let attribute = |name: &str| {
+        node.attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+            .map(|attribute| attribute.i)
+    };
+    if attribute("block_size").is_some_and(|size| size != 0) {
+        return None;
+    }
+    let inner = if channels == 1 {
+        sides.iter().product()
+    } else {
+        let axis = attribute("axis").unwrap_or(1);
+        let axis = if axis < 0 { axis + sides.len() as i64 } else { axis };
+        let (side, inner) = sides.get(usize::try_from(axis).ok()?..)?.split_first()?;
+        if *side != channels {
+            return None;
+        }
+        inner.iter().product()
+    };
+    (inner > 0).then_some(inner)
+}
+
+/// The bytes of a tensor that holds `count` values of this kind as such.
+fn bytes(tensor: &TensorProto, kind: DataType, count: usize) -> Option<&[u8]> {
+    let size = if kind == DataType::Float {
+        size_of::<f32>()
+    } else {
+        1
+    };
+    let whole = tensor.data_type == kind as i32 && tensor.raw_data.len() == count.checked_mul(size)?;
+    (whole && count > 0).then_some(tensor.raw_data.as_slice())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tract_onnx::{
+        Onnx,
+        pb::{
+            AttributeProto, ModelProto, OperatorSetIdProto, ValueInfoProto, attribute_proto::AttributeType,
+        },
+        prelude::{Framework, InferenceModelExt, IntoRunnable, IntoTensor, Tensor, tvec},
+    };
+
+    use super::*;
+
+    fn tensor(name: &str, dims: &[i64], kind: DataType, raw_data: Vec<u8>) -> TensorProto {
+        TensorProto {
+            name: name.into(),
+            dims: dims.into(),
+            data_type: kind as i32,
+            raw_data,
+            ..TensorProto::default()
+        }
+    }
+
+    /// A network of one DequantizeLinear of a [2, 3, 4] with so many scales along `axis`.
+    fn model(axis: i64, scales: usize, zeros: bool) -> ModelProto {
+        let raw_scales = (1..=scales).flat_map(|n| (n as f32 * 0.37).to_le_bytes());
+        let dims: &[i64] = if scales == 1 { &[] } else { &[scales as i64] };
+        let mut initializer = vec![
+            tensor("w", &[2, 3, 4], DataType::Int8, (0..24).map(|n| n * 11).collect()),
+            tensor("scale", dims, DataType::Float, raw_scales.collect()),
+        ];
+        let mut input = vec!["w".into(), "scale".into()];
+        if zeros {
+            let zeros = (0..scales).map(|n| n as u8 * 60).collect();
+            initializer.push(tensor("zero", dims, DataType::Int8, zeros));
+            input.push("zero".into());
+        }
+        let axis = AttributeProto {
+            name: "axis".into(),
+            r#type: AttributeType::Int as i32,
+            i: axis,
+            ..AttributeProto::default()
+        };
+        let node = NodeProto {
+            op_type: "DequantizeLinear".into(),
+            input,
+            output: vec!["y".into()],
+            attribute: vec![axis],
+            ..NodeProto::default()
+        };
+        let graph = GraphProto {
+            node: vec![node],
+            initializer,
+            output: vec![ValueInfoProto {
+                name: "y".into(),
+                ..ValueInfoProto::default()
+            }],
+            ..GraphProto::default()
+        };
+        ModelProto {
+            ir_version: 8,
+            opset_import: vec![OperatorSetIdProto {
+                domain: String::new(),
+                version: 13,
+            }],
+            graph: Some(graph),
+            ..ModelProto::default()
+        }
+    }
+
+    fn run(model: &ModelProto) -> Tensor {
+        let model = Onnx::model_for_proto_model(&tract_onnx::onnx(), model).unwrap();
+        let plan = model.into_typed().unwrap().into_runnable().unwrap();
+        plan.run(tvec![]).unwrap()[0].clone().into_tensor()
+    }
+
+    #[test]
+    fn stored_integers_become_the_floats_that_tract_computes() {
+        for (axis, scales, zeros) in [(0, 2, true), (1, 3, false), (-1, 4, true), (1, 1, true)] {
+            let mut model = model(axis, scales, zeros);
+            let expected = run(&model);
+            let graph = model.graph.as_mut().unwrap();
+            dequantize(graph);
+            assert!(graph.node.is_empty(), "{axis} {scales}");
+            assert_eq!(run(&model), expected, "{axis} {scales}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_to_tract() {
+        let left = |change: &dyn Fn(&mut GraphProto)| {
+            let mut graph = model(1, 3, true).graph.unwrap();
+            change(&mut graph);
+            dequantize(&mut graph);
+            assert_eq!((graph.node.len(), graph.initializer.len()), (1, 3));
+        };
+        left(&|graph| graph.initializer[0].dims[1] = 2);
+        left(&|graph| graph.initializer[0].dims = vec![i64::MAX, i64::MAX, i64::MAX]);
+        left(&|graph| graph.initializer[0].dims[0] = -2);
+        left(&|graph| graph.initializer[0].data_type = DataType::Uint8 as i32);
+        left(&|graph| graph.initializer[0].raw_data.clear());
+        left(&|graph| graph.initializer[1].raw_data.truncate(7));
+        left(&|graph| graph.initializer[2].raw_data.truncate(2));
+        left(&|graph| graph.node[0].attribute[0].i = 5);
+        left(&|graph| graph.node[0].input[0] = "elsewhere".into());
+        left(&|graph| graph.node[0].attribute[0].name = "block_size".into());
+    }
+}
