@@ -6,7 +6,8 @@ use crate::board::Board;
 /// The broker asks for a password: the lines that the unit's own comment names hand it over, and nobody but root can read its file.
 pub fn credential(board: &mut Board) {
     board.run(
-        "cp /etc/mosquitto/mosquitto.conf /tmp/mosquitto.conf
+        "systemctl stop affectd
+        cp /etc/mosquitto/mosquitto.conf /tmp/mosquitto.conf
         cp -r /etc/affectd /tmp/affectd
         touch /etc/mosquitto/passwords
         mosquitto_passwd -b /etc/mosquitto/passwords board 'correct horse'
@@ -17,7 +18,7 @@ pub fn credential(board: &mut Board) {
         (umask 077; printf 'correct horse' > /etc/affectd/mqtt-password)",
     );
     let mark = board.messages.mark();
-    board.run("systemctl restart --no-block affectd");
+    board.run("systemctl start --no-block affectd");
     board.until(
         "refused without the password",
         "systemctl show -p ExecMainStatus affectd | grep -x ExecMainStatus=69",

@@ -34,21 +34,24 @@ const BOOT: Duration = Duration::from_secs(120);
 pub struct Parts {
     /// The kernel, from kernel.sh.
     pub kernel: PathBuf,
-    /// The disk, from root.sh; it is never written.
-    pub root: PathBuf,
-    /// Everything of this run: what was written to the disks, and the folder that the machine sees as /host.
+    /// Everything of this run: the disks, and the folder that the machine sees as /host.
     pub run: PathBuf,
 }
 
 impl Parts {
-    /// Makes the folders and an empty disk for the broker.
+    /// Makes the folders, a copy of `root`, the disk from root.sh, and an empty disk for the broker.
     pub fn prepare(kernel: &Path, root: &Path, run: &Path) -> Self {
         let parts = Self {
             kernel: kernel.into(),
-            root: root.into(),
             run: run.into(),
         };
         fs::create_dir_all(parts.host()).unwrap();
+        // User-Mode Linux could write the changes alone into a file, but loses some when it is killed.
+        let copied = Command::new("cp")
+            .args(["--reflink=auto", "--sparse=always"])
+            .args([root, parts.disk().as_path()])
+            .status();
+        assert!(copied.unwrap().success(), "cp");
         let made = Command::new("mke2fs")
             .args(["-q", "-t", "ext4"])
             .arg(parts.run.join("data.img"))
@@ -56,6 +59,11 @@ impl Parts {
             .status();
         assert!(made.unwrap().success(), "mke2fs");
         parts
+    }
+
+    /// The disk with the root.
+    fn disk(&self) -> PathBuf {
+        self.run.join("root.img")
     }
 
     /// The folder that the machine sees as /host.
@@ -71,11 +79,7 @@ impl Parts {
 impl Machine {
     /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`.
     pub fn boot(parts: &Parts, mode: &str) -> Self {
-        let disk = format!(
-            "ubd0={},{}",
-            parts.run.join("root.cow").display(),
-            parts.root.display()
-        );
+        let disk = format!("ubd0={}", parts.disk().display());
         let console = File::options()
             .create(true)
             .append(true)
