@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 import torchvision
 from PIL import Image
@@ -130,11 +129,7 @@ def convert(args):
         onnx.save(graph, path)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
-    # Optimised, ONNX Runtime would round the activations of a product with int8 weights as well.
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
+    session = golden.session(path)
     faces = golden.inputs(args.golden, 3, SIZE, **IMAGENET)
     original = predict(net, faces)
     if args.precision == "f32":

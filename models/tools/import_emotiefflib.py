@@ -12,7 +12,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import onnxruntime
 
 import golden
 import package
@@ -42,7 +41,7 @@ def convert(model, folder, name):
     """Copy the network beside its golden vectors and manifest; returns the manifest's path."""
     package.check_name(name)
     try:
-        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        session = golden.session(model)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class.
         raise Refused(f"{model} is no ONNX network: {error}") from error
     size = side(session)

@@ -77,7 +77,7 @@ def main():
     args = parser.parse_args()
 
     config = tomllib.loads(args.config.read_text())
-    session = onnxruntime.InferenceSession(args.model)
+    session = golden.session(args.model)
     figures, temperature = evaluate.measure(
         lambda images: runner.predict_onnx(session, images, config), config, args.data
     )

@@ -12,7 +12,6 @@ import io
 from pathlib import Path
 
 import h5py
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -48,7 +47,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / f"{args.name}.onnx"
     export.write(net.eval(), torch.zeros(1, 1, SIZE, SIZE), path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = golden.session(path)
     faces = golden.inputs(package.GOLDEN_COUNT, 1, SIZE, mean=0.5, std=0.5)
     manifest = {
         "format": 1,
