@@ -11,7 +11,7 @@ use tract_onnx::{
 
 use super::{
     kernel::{Activation, Best, Isa, LANES, Work, activate, sixteen},
-    linear::activation_behind,
+    neighbours::activation_behind,
     operator::{Compute, Scratch, constant, shape},
 };
 

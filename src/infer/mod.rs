@@ -10,6 +10,7 @@ mod linear;
 mod means;
 mod memory;
 mod moves;
+mod neighbours;
 mod network;
 mod operator;
 mod patches;

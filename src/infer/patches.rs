@@ -9,7 +9,8 @@ use tract_onnx::{
 use super::{
     depthwise::picture,
     kernel::{Activation, Before, Best, Finish, Order, View, Weights, pack, product},
-    linear::{activation_behind, eight_bits},
+    linear::eight_bits,
+    neighbours::activation_behind,
     operator::{Compute, Scratch, constant, shape},
 };
 
