@@ -46,6 +46,7 @@ enum Act {
 struct Script {
     acts: VecDeque<Act>,
     clock: Arc<dyn Clock>,
+    figures: Arc<Figures>,
 }
 
 impl Opener for Script {
@@ -78,6 +79,7 @@ impl Script {
             pictures: pictures.into_iter(),
             then,
             clock: self.clock.clone(),
+            figures: self.figures.clone(),
             stream,
         })
     }
@@ -87,12 +89,26 @@ struct Playing {
     pictures: std::vec::IntoIter<Vec<u8>>,
     then: CaptureKind,
     clock: Arc<dyn Clock>,
+    figures: Arc<Figures>,
     stream: Stream,
+}
+
+impl Playing {
+    /// Waits until every frame so far was looked at, so that a busy machine does not decide how many are.
+    fn wait_for_sensing(&self) {
+        let start = Instant::now();
+        while self.figures.finished_frames() < self.figures.captured_frames()
+            && start.elapsed() < Duration::from_secs(30)
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 impl Source for Playing {
     fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
+        self.wait_for_sensing();
         let Some(picture) = self.pictures.next() else {
             return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
         };
@@ -158,6 +174,7 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
         opener: Box::new(Script {
             acts: acts.iter().copied().collect(),
             clock: clock.clone(),
+            figures: figures.clone(),
         }),
         sensor: sensor::sensor().0,
         fittings: None,
@@ -200,11 +217,7 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
         [Missing, Ok, Stalled, Unsupported, Ok]
     );
     assert_eq!(figures.captured_frames(), 16);
-    assert!(
-        figures.sensed_frames() >= 8,
-        "only {} of 16 frames were sensed",
-        figures.sensed_frames()
-    );
+    assert_eq!(figures.sensed_frames(), 16);
     assert!(
         notes.faces.load(Relaxed) > 0,
         "Collins is in every one of these frames"
