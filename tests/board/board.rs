@@ -52,6 +52,11 @@ impl Board {
             .args([package, &host.join("later.deb")])
             .status();
         assert!(later.unwrap().success(), "the next package");
+        fs::copy(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/target/run.sh"),
+            host.join("run.sh"),
+        )
+        .unwrap();
         fs::write(host.join("affectd.toml"), format!("{CONFIG}{}", machine::CONFIG)).unwrap();
         fs::write(host.join("pauses.conf"), machine::PAUSES).unwrap();
         for portrait in ["astronaut", "grace_hopper"] {
@@ -210,7 +215,12 @@ impl Board {
 
     /// Waits for something on the board that no message tells of.
     pub fn until(&mut self, what: &str, script: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30) * SLOWNESS;
+        self.until_within(Duration::from_secs(30) * SLOWNESS, what, script);
+    }
+
+    /// The same with a patience of its own.
+    pub fn until_within(&mut self, patience: Duration, what: &str, script: &str) {
+        let deadline = Instant::now() + patience;
         let machine = self.machine.as_mut().unwrap();
         while machine.shell.try_run(script).0 != 0 {
             assert!(Instant::now() < deadline, "waited in vain: {what}");

@@ -15,6 +15,7 @@ mod picture;
 #[path = "../play.rs"]
 mod play;
 mod purged;
+mod report;
 #[path = "../scenarios"]
 #[allow(dead_code)]
 mod scenarios {
@@ -46,6 +47,7 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("the broker's password is a credential", package::credential),
     ("the next version is installed while it runs", package::upgraded),
+    ("its owner makes a report", report::reported),
     ("the package is purged", purged::purged),
 ];
 

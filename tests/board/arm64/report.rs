@@ -1,0 +1,52 @@
+//! What the owner of a board runs to report on it: ../../target/run.sh.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::board::Board;
+
+/// Every model is loaded several times, and a frame takes seconds.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+/// It stops for the time of the report, which tells of every model and of the way from the camera to a subscriber, and goes on.
+pub fn reported(board: &mut Board) {
+    let mark = board.messages.mark();
+    board.run(
+        "systemctl stop affectd
+        mkdir /tmp/report
+        systemd-run --quiet --unit=report --remain-after-exit --working-directory=/tmp/report sh /host/run.sh --seconds 0 --camera 60 --soak 0",
+    );
+    board.until_within(
+        PATIENCE,
+        "the script ends",
+        "systemctl show -p SubState report | grep -E 'exited|failed'",
+    );
+    let told = board.run("journalctl --no-pager -o cat -u report; systemctl stop report");
+    println!("       {}", told.trim_end().replace('\n', "\n       "));
+    let report: Value = serde_json::from_str(&board.run("cat /tmp/report/affectd-report.json")).unwrap();
+    let names: Vec<&str> = report["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["blazeface", "centerface", "maxvit-ferplus-48"]);
+    assert_eq!(report["missed"], "none");
+    for line in report["bench"].as_array().unwrap() {
+        assert_eq!(line["machine"]["arch"], "aarch64", "{line}");
+        assert!(
+            line["runs"][0]["stages"]["total"]["p50_ms"].as_f64().unwrap() > 0.0,
+            "{line}"
+        );
+    }
+    let subscriber = &report["latency"]["subscriber"];
+    assert!(subscriber["messages"].as_u64().unwrap() > 0, "{report}");
+    assert!(subscriber["p95_ms"].as_f64().unwrap() > 0.0, "{report}");
+    let text = board.run("cat /tmp/report/affectd-report.md");
+    assert!(text.starts_with("# affectd on linux,dummy-virt"), "{text}");
+
+    board.run("rm -r /tmp/report; systemctl start --no-block affectd");
+    let online = board.see_availability(mark, "online");
+    board.see_category(online.place, "happiness");
+}
