@@ -19,8 +19,9 @@ step() {
 	echo "== $*"
 }
 
+# systemd's tools want /proc; a mount of this command's own leaves nothing to clear away.
 inside() {
-	chroot "$root" "$@"
+	unshare --mount -- sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
 # Everything in the root, with the contents of /etc and /var/lib; without what dpkg itself keeps about every package it has seen, and

@@ -123,6 +123,7 @@ say "$version on $(cat /proc/device-tree/model 2> /dev/null | tr -d '\000') $(un
 # Every model by itself: proof and time. A damaged one makes the rest worthless.
 affectd model verify > "$work/models" 2> "$work/error" || fail "$(reason)"
 cat "$work/models" >&2
+sed -n 's/^\([^ ]*\) [^:]*: SHA-256 .*/\1/p' "$work/models" > "$work/names"
 sed -n 's/^\([^ ]*\) \([^:]*\): SHA-256 \([0-9a-f]*\) .*; \([0-9.]*\) ms a run.*/{"name":"\1","version":"\2","sha256":"\3","run_ms":\4}/p' \
 	"$work/models" > "$work/models.json"
 
@@ -147,13 +148,13 @@ for count in ${threads:-''}; do
 	measure "the configured models" "$count" || fail "$(reason)"
 done
 used=" $(setting detect model) $(setting detect follow_model) $(setting expression model) "
-while read -r name _; do
+while read -r name; do
 	case $used in *" $name "*) continue ;; esac
 	# A manifest says what it is for, and the program refuses it elsewhere.
 	measure "expression.model $name" '' --set "expression.model=$name" \
 		|| measure "detect.model $name" '' --set "detect.model=$name" \
 		|| say "not measured: $name: $(reason)"
-done < "$work/models"
+done < "$work/names"
 
 # From the camera to a subscriber.
 skipped() { printf '{"skipped":%s}\n' "$(quoted "$1")" > "$work/latency"; say "camera: skipped, $1"; }
