@@ -1,6 +1,6 @@
 //! The activation functions, written so that the compiler vectorises them.
 
-use super::isa::{Isa, fma};
+use super::isa::{Isa, LANES, fma};
 
 /// What is done to each number of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,7 @@ pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [
     // Plain loops: a closure that is not inlined is not compiled for the instruction set.
     match activation {
         Activation::Identity => (),
-        Activation::Relu => {
-            for number in numbers {
-                // What is no number stays none.
-                *number = if *number < 0.0 { 0.0 } else { *number };
-            }
-        }
+        Activation::Relu => relu::<I>(numbers),
         Activation::GeluTanh => {
             for number in numbers {
                 *number = gelu::<I>(*number, &TANH);
@@ -38,6 +33,20 @@ pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [
                 *number = gelu::<I>(*number, &ERF);
             }
         }
+    }
+}
+
+/// In whole vectors: what the compiler makes of one number are stores under a mask, which are slow on many processors.
+#[inline(always)]
+fn relu<I: Isa>(numbers: &mut [f32]) {
+    let zero = I::splat(0.0);
+    let (whole, rest) = numbers.as_chunks_mut::<LANES>();
+    for numbers in whole {
+        // What is no number stays none.
+        I::store(I::larger(zero, I::load(numbers)), numbers);
+    }
+    for number in rest {
+        *number = if *number < 0.0 { 0.0 } else { *number };
     }
 }
 
@@ -191,6 +200,19 @@ mod tests {
                 assert_eq!(found[3..5], [100.0, 1e30], "{isa:?} {activation:?}");
                 assert!(found[5].is_nan());
             }
+        }
+    }
+
+    #[test]
+    fn relu_keeps_what_is_positive_and_what_is_no_number() {
+        for isa in Best::all() {
+            let mut found: Vec<f32> = (-10..=10).map(|n| n as f32).collect();
+            found[15] = f32::NAN;
+            isa.run(Apply(Some(Activation::Relu), &mut found));
+            assert!(found[15].is_nan(), "{isa:?}");
+            found[15] = 5.0;
+            let expected: Vec<f32> = (-10..=10).map(|n| n.max(0) as f32).collect();
+            assert_eq!(found, expected, "{isa:?}");
         }
     }
 

@@ -177,31 +177,41 @@ fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
     for (numbers, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
         I::quantize(numbers, steps.base, steps.inverse, to);
     }
-    for (number, to) in rest
-        .iter()
-        .zip(to[whole.len() * size..].chunks_exact_mut(I::BYTES))
-    {
-        let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
-        to.copy_from_slice(&step[..I::BYTES]);
+    match numbers.last_chunk() {
+        // The last vector repeats some of the one before.
+        Some(last) if !rest.is_empty() => {
+            let start = (numbers.len() - LANES) * I::BYTES;
+            I::quantize(last, steps.base, steps.inverse, &mut to[start..]);
+        }
+        Some(_) => (),
+        None => {
+            for (number, to) in rest.iter().zip(to.chunks_exact_mut(I::BYTES)) {
+                let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
+                to.copy_from_slice(&step[..I::BYTES]);
+            }
+        }
     }
 }
 
 /// The smallest and the largest number of a row.
 #[inline(always)]
 fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    let (mut low, mut high) = (I::splat(row[0]), I::splat(row[0]));
-    for chunk in chunks {
+    let Some(last) = row.last_chunk() else {
+        let (mut smallest, mut largest) = (row[0], row[0]);
+        for number in row {
+            smallest = smaller(*number, smallest);
+            largest = larger(*number, largest);
+        }
+        return (smallest, largest);
+    };
+    // The last vector repeats some of the one before.
+    let (mut low, mut high) = (I::load(last), I::load(last));
+    for chunk in row.as_chunks().0 {
         let numbers = I::load(chunk);
         low = I::smaller(numbers, low);
         high = I::larger(numbers, high);
     }
-    let (mut smallest, mut largest) = (I::smallest(low), I::largest(high));
-    for number in rest {
-        smallest = smaller(*number, smallest);
-        largest = larger(*number, largest);
-    }
-    (smallest, largest)
+    (I::smallest(low), I::largest(high))
 }
 
 #[inline(always)]
