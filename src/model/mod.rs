@@ -6,6 +6,7 @@ mod golden;
 mod integrity;
 mod load;
 mod manifest;
+mod read;
 mod table;
 
 pub use catalogue::Catalogue;
