@@ -141,22 +141,29 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
 pub(super) fn eight_bits(weights: &[f32], outputs: usize) -> Option<(Vec<i8>, Vec<f32>)> {
     // Far above what rounding in f32 adds, far below what would pass by chance.
     const TOLERANCE: f32 = 1e-3;
-    let mut bytes = Vec::with_capacity(weights.len());
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let inputs = weights.len() / outputs;
+    let mut bytes = vec![0; weights.len()];
     let mut scales = Vec::with_capacity(outputs);
-    for row in weights.chunks_exact(weights.len() / outputs) {
-        let scale = row
+    for (row, to) in weights.chunks_exact(inputs).zip(bytes.chunks_exact_mut(inputs)) {
+        // The bits of what is not negative are ordered as the numbers are.
+        let largest = row
             .iter()
-            .fold(0.0, |largest: f32, weight| largest.max(weight.abs()))
-            / 127.0;
+            .fold(0, |largest, weight| weight.abs().to_bits().max(largest));
+        let scale = f32::from_bits(largest) / 127.0;
         let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
-        for weight in row {
+        // Without a way out, so that the compiler vectorises it: some networks have 30 million weights.
+        let mut whole = true;
+        for (weight, to) in row.iter().zip(to) {
             let steps = weight * inverse;
-            let whole = steps.round();
+            let rounded = steps + ROUND;
             // What is no number is no step either.
-            if steps.is_nan() || (steps - whole).abs() > TOLERANCE {
-                return None;
-            }
-            bytes.push(whole as i8);
+            whole &= (steps - (rounded - ROUND)).abs() <= TOLERANCE;
+            *to = rounded.to_bits() as i8;
+        }
+        if !whole {
+            return None;
         }
         scales.push(scale);
     }

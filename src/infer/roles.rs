@@ -98,14 +98,22 @@ impl Roles {
     pub(super) fn gather(&self, weights: &Tensor) -> Option<Vec<f32>> {
         let numbers = weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
         let strides = weights.strides();
-        let mut offsets = vec![0];
-        for (length, axis) in &self.weight_axes {
+        let (last, others) = self.weight_axes.split_last()?;
+        let mut starts = vec![0];
+        for (length, axis) in others {
             let stride = strides[*axis].cast_unsigned();
-            offsets = offsets
+            starts = starts
                 .iter()
                 .flat_map(|start| (0..*length).map(move |index| start + index * stride))
                 .collect();
         }
-        Some(offsets.into_iter().map(|offset| numbers[offset]).collect())
+        // No offset for each weight: some layers have millions.
+        let (length, axis) = *last;
+        let stride = strides[axis].cast_unsigned().max(1);
+        let mut gathered = Vec::with_capacity(starts.len() * length);
+        for start in starts {
+            gathered.extend(numbers.get(start..)?.iter().step_by(stride).take(length));
+        }
+        Some(gathered)
     }
 }

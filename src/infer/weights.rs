@@ -56,11 +56,22 @@ fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tens
         .zip(zeros)
         .map(|(scale, zero)| (scale, f32::from(zero as i8)))
         .collect();
-    let mut data = Vec::with_capacity(count * size_of::<f32>());
-    for (values, (scale, zero)) in weights_bytes.chunks(inner).zip(channels.iter().cycle()) {
-        for value in values {
-            let value = (f32::from(*value as i8) - zero) * scale;
-            data.extend_from_slice(&value.to_le_bytes());
+    let mut data = vec![0; count * size_of::<f32>()];
+    let to = data.as_chunks_mut().0;
+    let float =
+        |value: u8, (scale, zero): (f32, f32)| ((f32::from(value as i8) - zero) * scale).to_le_bytes();
+    let repeated = channels.len() * inner;
+    for (values, to) in weights_bytes.chunks(repeated).zip(to.chunks_mut(repeated)) {
+        if inner == 1 {
+            for ((value, to), channel) in values.iter().zip(to).zip(&channels) {
+                *to = float(*value, *channel);
+            }
+        } else {
+            for ((values, to), channel) in values.chunks(inner).zip(to.chunks_mut(inner)).zip(&channels) {
+                for (value, to) in values.iter().zip(to) {
+                    *to = float(*value, *channel);
+                }
+            }
         }
     }
     Some(TensorProto {
