@@ -41,6 +41,7 @@ def main():
 
 def measure(predict, config, folder):
     """(figures on the validation split, temperature) of `predict`: u8 [N, 48, 48] -> f32 [N, 10]."""
+    predict = runner.as_shown(predict, config["data"])
     _, held = ferplus.split_holdout(ferplus.load(folder, "train"), config["data"]["holdout"])
     logits = predict(held.images)[:, : len(ferplus.CATEGORIES)]
     temperature = metrics.fit_temperature(logits, held.label)

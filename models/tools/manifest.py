@@ -42,6 +42,7 @@ mean = [{mean}]
 std = [{std}]
 margin = 0.0
 align = "roll"
+mirror = {mirror}
 
 [output]
 categories = {categories}
@@ -95,6 +96,7 @@ def main():
         size=config["model"]["size"],
         mean=config["data"]["mean"],
         std=config["data"]["std"],
+        mirror=json.dumps(config["data"].get("mirror", False)),
         categories=json.dumps(ferplus.CATEGORIES),
         logits=list(range(len(ferplus.CATEGORIES))),
         temperature=temperature,

@@ -29,6 +29,16 @@ def predict(net, images, config, batch=256, autocast=False):
     return torch.cat(answers).cpu().numpy()
 
 
+def as_shown(predict, data):
+    """`predict` for faces u8 [N, 48, 48] as the daemon does by a manifest with this [data] table's `mirror`."""
+    return mirrored(predict) if data.get("mirror") else predict
+
+
+def mirrored(predict):
+    """`predict` with the mean over each face u8 [N, 48, 48] and its mirror image."""
+    return lambda images: (predict(images) + predict(np.ascontiguousarray(images[:, :, ::-1]))) / 2
+
+
 def predict_onnx(session, images, config):
     """f32 [N, 10] by an ONNX Runtime session of batch 1."""
     name = session.get_inputs()[0].name

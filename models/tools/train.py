@@ -23,6 +23,7 @@ import ferplus
 import metrics
 import model
 import runner
+import teacher
 import unpack
 from augment import Augment, mix
 from ema import Average
@@ -52,7 +53,7 @@ def main():
     if ("teacher" in config) != (args.teacher is not None):
         parser.error("a configuration with a [teacher] table needs --teacher, and no other takes one")
     place = device.pick(args.device)
-    run = Run(config, args.out, place, checkpoint.load(args.teacher) if args.teacher else None)
+    run = Run(config, args.out, place)
     faces = ferplus.load(args.data, "train")
     faces, _ = ferplus.split_holdout(faces, config["data"]["holdout"])
     if (args.out / "last.pt").exists():
@@ -61,18 +62,22 @@ def main():
         run.start_from(args.init, faces)
     if args.compile:
         run.compile()
+    if args.teacher:
+        print("asking the teacher", flush=True)
+        faces.target, faces.va = teacher.advise(
+            faces, *checkpoint.load(args.teacher), place, config["teacher"]["weight"]
+        )
     run.train(faces, ferplus.load(args.data, "valid"))
 
 
 class Run:
     """The state of one training run and the loop over it."""
 
-    def __init__(self, config, out, place, teacher=None):
+    def __init__(self, config, out, place):
         torch.manual_seed(config["seed"])
         self.config, self.out, self.device = config, out, place
         self.net = model.build(config["model"]).to(place, memory_format=torch.channels_last)
         self.forward = self.net
-        self.teacher = teacher and Teacher(*teacher, config["teacher"]["weight"], place)
         self.average = Average(self.net, config["train"]["ema"])
         self.optimizers = optimizers(self.net, config["train"])
         self.augment = Augment(config["augment"])
@@ -150,9 +155,6 @@ class Run:
         with torch.no_grad():
             x = self.augment(images.unsqueeze(1).float() / 255, self.config["model"]["size"])
             x = (x - data["mean"]) / data["std"]
-            if self.teacher:
-                with self.autocast():
-                    target, va = self.teacher.advise(x, target, va)
             x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
             x = x.to(memory_format=torch.channels_last)
         total = torch.zeros((), device=self.device)
@@ -182,7 +184,11 @@ class Run:
 
     def validate(self, valid, epoch):
         """Print the averaged network's figures and keep it if it is the best so far."""
-        outputs = runner.predict(self.average.net, valid.images, self.config, autocast=True)
+
+        def predict(images):
+            return runner.predict(self.average.net, images, self.config, autocast=True)
+
+        outputs = runner.as_shown(predict, self.config["data"])(valid.images)
         figures = metrics.summary(outputs, valid)
         text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "n")
         print(f"epoch {epoch}  step {self.step}  minutes {self.seconds / 60:.1f}  {text}", flush=True)
@@ -228,22 +234,6 @@ class Run:
             weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
-
-
-class Teacher:
-    """A trained network whose answers are mixed into the votes."""
-
-    def __init__(self, net, config, weight, place):
-        self.net = net.to(place, memory_format=torch.channels_last).requires_grad_(False)
-        self.size, self.weight = config["model"]["size"], weight
-
-    def advise(self, x, target, va):
-        """Targets [N, 8] and [N, 2] for normalised faces [N, 1, S, S]; both networks normalise alike."""
-        if x.shape[-1] != self.size:
-            x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False)
-        y = self.net(x.to(memory_format=torch.channels_last)).float()
-        classes = target.shape[1]
-        return target.lerp(y[:, :classes].softmax(1), self.weight), va.lerp(y[:, classes:], self.weight)
 
 
 def optimizers(net, train):

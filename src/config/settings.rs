@@ -92,7 +92,7 @@ pub struct Expression {
     pub model: String,
     /// Most classifications a second of one face.
     pub rate: f32,
-    /// Faces that are read at the same time; 0: as many as there are cores but one, at most four.
+    /// Faces, or mirror images of them, that are read at the same time; 0: as many as there are cores but one, at most four.
     pub threads: usize,
 }
 

@@ -186,6 +186,18 @@ pub enum Align {
     None,
 }
 
+/// How a face is cut out of the picture and shown to an expression model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crop {
+    /// Widening of the canonical face square, as a fraction of its side.
+    pub margin: f32,
+    /// Whether crops are turned upright.
+    pub align: Align,
+    /// Whether the network is also shown the face's mirror image, and the mean of both outputs counts: closer to what people see, for
+    /// twice the work.
+    pub mirror: bool,
+}
+
 /// An expression model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
@@ -195,10 +207,8 @@ pub struct Expression {
     pub precision: Precision,
     /// Where valence and arousal were learnt from; `None` where it has none.
     pub va: Option<VaOrigin>,
-    /// Widening of the canonical face square, as a fraction of its side.
-    pub margin: f32,
-    /// Whether crops are turned upright.
-    pub align: Align,
+    /// What it is shown.
+    pub crop: Crop,
     /// Each category with its index in the output vector (all outputs, one after another); empty for
     /// [`Task::ValenceArousal`].
     pub logits: Vec<(Category, usize)>,

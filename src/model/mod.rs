@@ -15,6 +15,6 @@ pub use golden::{Golden, GoldenVector};
 pub use integrity::Sha256;
 pub use load::Verified;
 pub use manifest::{
-    Align, Colour, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,
+    Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,
     Precision, Task, VaOrigin,
 };

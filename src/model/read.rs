@@ -9,8 +9,8 @@ use super::{
     error::ModelError,
     integrity::Sha256,
     manifest::{
-        Align, Colour, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,
-        Precision, Task, VaOrigin,
+        Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest,
+        Measured, Precision, Task, VaOrigin,
     },
     table::{Table, float, integer},
 };
@@ -62,8 +62,8 @@ impl Manifest {
 
         let mut table = top.table("input")?;
         let input = input(&mut table)?;
-        let square = if is_expression {
-            Some(square(&mut table)?)
+        let crop = if is_expression {
+            Some(crop(&mut table)?)
         } else {
             None
         };
@@ -79,8 +79,8 @@ impl Manifest {
             None => None,
         };
 
-        let kind = match square {
-            Some((margin, align)) => Kind::Expression(expression(&mut top, margin, align)?),
+        let kind = match crop {
+            Some(crop) => Kind::Expression(expression(&mut top, crop)?),
             None => Kind::Detector(Detector {
                 decoder: top.choice(
                     "decoder",
@@ -154,11 +154,12 @@ fn input(table: &mut Table<'_>) -> Result<Input, ModelError> {
     })
 }
 
-fn square(table: &mut Table<'_>) -> Result<(f32, Align), ModelError> {
-    Ok((
-        table.number("margin", -0.5..=2.0)?,
-        table.choice("align", &[("roll", Align::Roll), ("none", Align::None)])?,
-    ))
+fn crop(table: &mut Table<'_>) -> Result<Crop, ModelError> {
+    Ok(Crop {
+        margin: table.number("margin", -0.5..=2.0)?,
+        align: table.choice("align", &[("roll", Align::Roll), ("none", Align::None)])?,
+        mirror: table.flag("mirror")?,
+    })
 }
 
 fn golden(table: &mut Table<'_>, manifest: &Path) -> Result<GoldenFile, ModelError> {
@@ -171,7 +172,7 @@ fn golden(table: &mut Table<'_>, manifest: &Path) -> Result<GoldenFile, ModelErr
     })
 }
 
-fn expression(top: &mut Table<'_>, margin: f32, align: Align) -> Result<Expression, ModelError> {
+fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError> {
     let task = top.choice(
         "task",
         &[
@@ -243,8 +244,7 @@ fn expression(top: &mut Table<'_>, margin: f32, align: Align) -> Result<Expressi
         task,
         precision,
         va,
-        margin,
-        align,
+        crop,
         logits,
         valence_arousal,
         temperature,

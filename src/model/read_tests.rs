@@ -77,6 +77,9 @@ fn a_whole_manifest() {
     assert_eq!(expression.valence_arousal, Some((7, 8)));
     assert_eq!(expression.measured.as_ref().unwrap().accuracy, Some(0.72));
     assert_eq!(expression.measured.as_ref().unwrap().va_ccc, None);
+    assert!(!expression.crop.mirror);
+    let mirrored = parse(&WHOLE.replacen("align", "mirror = true\nalign", 1)).unwrap();
+    assert!(mirrored.expression().unwrap().crop.mirror);
     assert!(matches!(manifest.detector(), Err(ModelError::Kind { .. })));
 }
 
@@ -128,6 +131,7 @@ fn every_wrong_value_is_refused_at_its_key() {
         ("\"rgb\"", "\"gray\"", "input.mean"),
         ("0.25, 0.25, 1]", "0.25, 0, 1]", "input.std"),
         ("margin = 0.1", "margin = nan", "input.margin"),
+        ("align = \"roll\"", "align = \"roll\"\nmirror = 1", "input.mirror"),
         ("\"neutral\"]", "\"anger\"]", "output.categories"),
         (", \"surprise\", \"neutral\"", "", "output.categories"),
         ("5, 6]", "5]", "output.logits"),

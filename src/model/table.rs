@@ -197,6 +197,17 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// `true` or `false`; false where there is nothing.
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<bool, ModelError> {
+        match self.get(key) {
+            None => Ok(false),
+            Some(value) => value
+                .get_ref()
+                .as_bool()
+                .ok_or_else(|| self.refuse_value(key, value, "true or false")),
+        }
+    }
+
     /// A list of `lengths` values, each of which `read` understands.
     pub(super) fn list<T>(
         &mut self,

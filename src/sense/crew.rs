@@ -1,6 +1,6 @@
 //! Threads beside the sensing one, each of which runs an expression network.
 //!
-//! A network goes to a thread with its input written and comes back with the reading, so that nothing is shared and
+//! A network goes to a thread with its input written and comes back with what it gave, so that nothing is shared and
 //! nothing allocated. Several faces are then read at the same time; splitting one network's work would gain less.
 
 use std::{
@@ -11,14 +11,14 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use super::face::Reading;
+use super::outputs::Numbers;
 use crate::{
     infer::{InferError, Network},
     model::Expression as Contract,
 };
 
 /// What came of a run, and the network.
-type Done = (Network, Result<Reading, InferError>);
+type Done = (Network, Result<Numbers, InferError>);
 
 /// A thread, and the network it is given.
 #[derive(Debug)]
@@ -38,15 +38,15 @@ impl Helper {
     pub(super) fn start(
         network: &Network,
         contract: &Arc<Contract>,
-        read: fn(&Contract, &mut Network) -> Result<Reading, InferError>,
+        run: fn(&Contract, &mut Network) -> Result<Numbers, InferError>,
     ) -> Result<Self, InferError> {
         let (jobs, todo) = sync_channel::<Network>(1);
         let (results, done) = sync_channel(1);
         let contract = contract.clone();
         let work = move || {
             for mut network in todo {
-                let reading = read(&contract, &mut network);
-                if results.send((network, reading)).is_err() {
+                let numbers = run(&contract, &mut network);
+                if results.send((network, numbers)).is_err() {
                     break;
                 }
             }
@@ -63,7 +63,7 @@ impl Helper {
         })
     }
 
-    /// Lets the thread read what `fill` writes.
+    /// Lets the thread run the network on what `fill` writes.
     ///
     /// # Errors
     /// [`InferError::Run`] where the thread is gone.
@@ -80,14 +80,14 @@ impl Helper {
             .map_err(|_| gone())
     }
 
-    /// Waits for what it read.
+    /// Waits for the outputs.
     ///
     /// # Errors
     /// [`InferError`] where the network failed or the thread is gone.
-    pub(super) fn finish(&mut self) -> Result<Reading, InferError> {
-        let (network, reading) = self.done.recv().map_err(|_| gone())?;
+    pub(super) fn finish(&mut self) -> Result<Numbers, InferError> {
+        let (network, numbers) = self.done.recv().map_err(|_| gone())?;
         self.network = Some(network);
-        reading
+        numbers
     }
 }
 

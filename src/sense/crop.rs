@@ -6,7 +6,7 @@ use super::{
     square::FaceSquare,
 };
 use crate::{
-    model::{Align, Colour, Input, Layout},
+    model::{Align, Colour, Crop, Input, Layout},
     picture::Picture,
 };
 
@@ -14,8 +14,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Cropper {
     target: Target,
-    margin: f32,
-    align: Align,
+    crop: Crop,
     /// The luma (0 to 255) of the crop, row by row, to judge its sharpness by.
     luma: Vec<f32>,
 }
@@ -33,9 +32,9 @@ struct Target {
 }
 
 impl Cropper {
-    /// For a network's input as its manifest describes it; `margin` and `align` are those of the manifest.
+    /// For a network's input and the crop that it is to be shown, as its manifest describes them.
     #[must_use]
-    pub fn new(input: &Input, margin: f32, align: Align) -> Self {
+    pub fn new(input: &Input, crop: Crop) -> Self {
         let mut scale = [0.0; 3];
         let mut offset = [0.0; 3];
         for (channel, (mean, std)) in input.mean.iter().zip(&input.std).enumerate().take(3) {
@@ -51,8 +50,7 @@ impl Cropper {
                 scale,
                 offset,
             },
-            margin,
-            align,
+            crop,
             luma: vec![0.0; input.width * input.height],
         }
     }
@@ -68,10 +66,10 @@ impl Cropper {
     ///   [`TURNED`];
     /// - presence: how much of the crop lies in the picture.
     pub fn face(&mut self, picture: &Picture, square: &FaceSquare, input: &mut [f32]) -> f32 {
-        let region = presented(square, self.margin, self.align);
+        let region = presented(square, self.crop);
         let present = self.write(picture, &region, input);
         let pixels = self.target.width.max(self.target.height) as f32;
-        let size = (square.side * (1.0 + self.margin) / pixels).min(1.0);
+        let size = (square.side * (1.0 + self.crop.margin) / pixels).min(1.0);
         let sharp = ramp(sharpness(&self.luma, self.target.width) * pixels, BLURRED, SHARP);
         let frontal = 1.0 - ramp(square.residual, FRONTAL, TURNED);
         size * sharp * frontal * present
@@ -80,6 +78,21 @@ impl Cropper {
     /// Writes a whole picture, stretched to the input's size.
     pub fn whole(&mut self, picture: &Picture, input: &mut [f32]) {
         self.write(picture, &Region::whole(picture), input);
+    }
+
+    /// Turns what is written into its mirror image.
+    pub fn mirror(&self, input: &mut [f32]) {
+        let (width, pixel) = match self.target.layout {
+            Layout::Nchw => (self.target.width, 1),
+            Layout::Nhwc => (self.target.width, self.target.colour.channels()),
+        };
+        for row in input.chunks_exact_mut(width * pixel) {
+            let (left, right) = row.split_at_mut(width / 2 * pixel);
+            let opposite = right.rchunks_exact_mut(pixel);
+            for (one, other) in left.chunks_exact_mut(pixel).zip(opposite) {
+                one.swap_with_slice(other);
+            }
+        }
     }
 
     fn write(&mut self, picture: &Picture, region: &Region, input: &mut [f32]) -> f32 {
@@ -114,11 +127,11 @@ impl Target {
     }
 }
 
-/// The square as a manifest wants it: `margin` adds that fraction to the side about the middle; without
+/// The square as a manifest wants it: its margin adds that fraction to the side about the middle; without
 /// alignment the square stands upright about the same middle.
-fn presented(square: &FaceSquare, margin: f32, align: Align) -> Region {
-    let side = square.side * (1.0 + margin);
-    let right = match align {
+fn presented(square: &FaceSquare, crop: Crop) -> Region {
+    let side = square.side * (1.0 + crop.margin);
+    let right = match crop.align {
         Align::Roll => square.right,
         Align::None => Point { x: 1.0, y: 0.0 },
     };

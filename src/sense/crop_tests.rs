@@ -8,6 +8,12 @@ use crate::sense::{face::Landmarks, square::TEMPLATE};
 
 const SIDE: usize = 24;
 
+const PLAIN: Crop = Crop {
+    margin: 0.0,
+    align: Align::Roll,
+    mirror: false,
+};
+
 fn input(colour: Colour, layout: Layout) -> Input {
     Input {
         width: SIDE,
@@ -20,7 +26,7 @@ fn input(colour: Colour, layout: Layout) -> Input {
 }
 
 fn cropper(colour: Colour, layout: Layout) -> Cropper {
-    Cropper::new(&input(colour, layout), 0.0, Align::Roll)
+    Cropper::new(&input(colour, layout), PLAIN)
 }
 
 fn grey() -> Cropper {
@@ -255,9 +261,34 @@ fn mean_and_deviation_of_each_channel() {
     described.std = vec![0.5, 0.25, 0.125];
     let picture = picture(10, 10, |_, _| [0.8, 0.6, 0.4]);
     let mut numbers = vec![0.0; 3 * SIDE * SIDE];
-    Cropper::new(&described, 0.0, Align::Roll).whole(&picture, &mut numbers);
+    Cropper::new(&described, PLAIN).whole(&picture, &mut numbers);
     // Blue first: (0.4 - 0.1) / 0.5, (0.6 - 0.2) / 0.25, (0.8 - 0.3) / 0.125.
     assert!(largest_difference(&numbers[..3], &[0.6, 1.6, 4.0]) < 1e-5);
+}
+
+#[test]
+fn the_mirror_image_of_every_layout() {
+    for colour in [Colour::Gray, Colour::Rgb] {
+        for layout in [Layout::Nchw, Layout::Nhwc] {
+            let mut cropper = cropper(colour, layout);
+            let (mut there, mut back) = (vec![0.0; colour.channels() * SIDE * SIDE], vec![]);
+            let size = SIDE as u32;
+            cropper.whole(
+                &picture(size, size, |x, y| [x / 48.0, y / 48.0, (x + y) / 96.0]),
+                &mut there,
+            );
+            back.resize(there.len(), 0.0);
+            cropper.whole(
+                &picture(size, size, |x, y| {
+                    [(24.0 - x) / 48.0, y / 48.0, (24.0 - x + y) / 96.0]
+                }),
+                &mut back,
+            );
+            assert!(largest_difference(&there, &back) > 0.1);
+            cropper.mirror(&mut there);
+            assert!(largest_difference(&there, &back) < 0.01, "{colour:?} {layout:?}");
+        }
+    }
 }
 
 #[test]
@@ -278,7 +309,11 @@ fn without_alignment_the_square_stands_upright_in_the_same_place() {
     let pose = pose(60.0, 50.0, 48.0, 0.7);
     // Brighter to the right, whatever the face's roll.
     let picture = picture(120, 100, |x, _| [x / 120.0; 3]);
-    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.0, Align::None);
+    let upright = Crop {
+        align: Align::None,
+        ..PLAIN
+    };
+    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), upright);
     let (numbers, _) = crop(&mut cropper, &picture, &pose.landmarks());
     for (index, value) in numbers.iter().enumerate() {
         let x = 60.0 + ((index % SIDE) as f32 + 0.5 - SIDE as f32 / 2.0) * 48.0 / SIDE as f32;
@@ -290,7 +325,8 @@ fn without_alignment_the_square_stands_upright_in_the_same_place() {
 fn the_margin_widens_about_the_middle() {
     let pose = pose(60.0, 50.0, 48.0, 0.0);
     let picture = picture(120, 100, |x, _| [x / 120.0; 3]);
-    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), 0.5, Align::Roll);
+    let wide = Crop { margin: 0.5, ..PLAIN };
+    let mut cropper = Cropper::new(&input(Colour::Gray, Layout::Nchw), wide);
     let (numbers, _) = crop(&mut cropper, &picture, &pose.landmarks());
     // 72 pixels across 24: the first is the mean of 24 to 27.
     assert!((numbers[0] - 25.5 / 120.0).abs() < 0.005);

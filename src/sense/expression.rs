@@ -1,11 +1,12 @@
-//! What a face shows: crop, network, probabilities.
+//! What a face shows: crop, network, reading.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     crew::Helper,
     crop::Cropper,
-    face::{Landmarks, MAX_FACES, Probabilities, Reading},
+    face::{Landmarks, MAX_FACES, Reading},
+    outputs::Numbers,
     square::FaceSquare,
 };
 use crate::{
@@ -34,14 +35,14 @@ impl Expression {
     pub fn open(manifest: &Manifest) -> Result<Self, ModelError> {
         let contract = Arc::new(manifest.expression()?.clone());
         Ok(Self {
-            cropper: Cropper::new(&manifest.input, contract.margin, contract.align),
+            cropper: Cropper::new(&manifest.input, contract.crop),
             network: manifest.load()?.network,
             contract,
             helpers: Vec::new(),
         })
     }
 
-    /// Reads so many faces at the same time in [`Self::classify_all`].
+    /// Runs so many networks at the same time in [`Self::classify_all`].
     ///
     /// # Errors
     /// [`InferError::Run`] where there is no room for that.
@@ -52,46 +53,90 @@ impl Expression {
         Ok(self)
     }
 
-    /// How many faces are read at the same time.
+    /// How many networks run at the same time.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.helpers.len() + 1
     }
 
-    /// Classifies at most [`Self::threads`] faces at the same time; `done` gets each face's number and result.
+    /// Classifies at most [`MAX_FACES`] faces; `done` gets each face's number and result. The threads share the faces and, where
+    /// the network is shown them as well, their mirror images.
     pub fn classify_all(
         &mut self,
         picture: &Picture,
         faces: &[Landmarks],
         mut done: impl FnMut(usize, Classified),
     ) {
-        debug_assert!(faces.len() <= self.threads());
-        let Some((first, others)) = faces.split_first() else {
-            return;
-        };
-        let mut qualities = [0.0; MAX_FACES];
-        let mut begun: [Result<(), InferError>; MAX_FACES] = std::array::from_fn(|_| Err(InferError::NoFace));
-        let helped = self
-            .helpers
-            .iter_mut()
-            .zip(others)
-            .zip(begun.iter_mut().zip(&mut qualities));
-        for ((helper, landmarks), (begun, quality)) in helped {
+        debug_assert!(faces.len() <= MAX_FACES);
+        let mut views: heapless::Vec<View, { 2 * MAX_FACES }> = heapless::Vec::new();
+        for (face, landmarks) in faces.iter().enumerate() {
             if let Some(square) = FaceSquare::fit(landmarks) {
-                *begun = helper.begin(|input| *quality = self.cropper.face(picture, &square, input));
+                for mirrored in [false, true] {
+                    if self.contract.crop.mirror || !mirrored {
+                        // There is room for two of each.
+                        let _ = views.push(View {
+                            face,
+                            square,
+                            mirrored,
+                        });
+                    }
+                }
             }
         }
-        done(0, self.classify(picture, first));
-        let helped = self
-            .helpers
-            .iter_mut()
-            .zip(others)
-            .zip(begun.into_iter().zip(qualities));
-        for (index, ((helper, _), (begun, quality))) in helped.enumerate() {
-            let result = begun
-                .and_then(|()| helper.finish())
-                .map(|reading| (reading, quality));
-            done(index + 1, result);
+        let mut seen: [Option<Seen>; MAX_FACES] = [const { None }; MAX_FACES];
+        for together in views.chunks(self.threads()) {
+            self.see_together(picture, together, |face, result| {
+                let place = &mut seen[face];
+                *place = Some(match place.take() {
+                    None => result,
+                    Some(before) => before.and_then(|(numbers, quality)| {
+                        result.map(|(others, _)| (numbers.mean(&others), quality))
+                    }),
+                });
+            });
+        }
+        for (face, seen) in seen.into_iter().take(faces.len()).enumerate() {
+            let seen = seen.unwrap_or(Err(InferError::NoFace));
+            done(
+                face,
+                seen.map(|(numbers, quality)| (numbers.reading(&self.contract), quality)),
+            );
+        }
+    }
+
+    /// Shows at most [`Self::threads`] views to as many networks; `done` gets each view's face and what came of it.
+    fn see_together(&mut self, picture: &Picture, views: &[View], mut done: impl FnMut(usize, Seen)) {
+        let Some((first, others)) = views.split_first() else {
+            return;
+        };
+        let cropper = &mut self.cropper;
+        let mut show = |view: &View, input: &mut [f32]| {
+            let quality = cropper.face(picture, &view.square, input);
+            if view.mirrored {
+                cropper.mirror(input);
+            }
+            quality
+        };
+        // A helper that could not begin has nothing to finish.
+        let mut begun: heapless::Vec<Result<f32, InferError>, { 2 * MAX_FACES }> = heapless::Vec::new();
+        for (helper, view) in self.helpers.iter_mut().zip(others) {
+            let mut quality = 0.0;
+            let result = helper.begin(|input| quality = show(view, input));
+            // As many places as views.
+            let _ = begun.push(result.map(|()| quality));
+        }
+        let mut quality = 0.0;
+        let own = self
+            .network
+            .run(
+                |input| quality = show(first, input),
+                |outputs| Numbers::gather(&self.contract, outputs),
+            )
+            .flatten();
+        done(first.face, own.map(|numbers| (numbers, quality)));
+        for ((helper, view), begun) in self.helpers.iter_mut().zip(others).zip(begun) {
+            let result = begun.and_then(|quality| Ok((helper.finish()?, quality)));
+            done(view.face, result);
         }
     }
 
@@ -115,11 +160,7 @@ impl Expression {
     pub fn classify(&mut self, picture: &Picture, landmarks: &Landmarks) -> Classified {
         let square = FaceSquare::fit(landmarks).ok_or(InferError::NoFace)?;
         let mut quality = 0.0;
-        let (cropper, contract) = (&mut self.cropper, &self.contract);
-        let reading = self.network.run(
-            |input| quality = cropper.face(picture, &square, input),
-            |outputs| read(contract, outputs),
-        )??;
+        let reading = self.see(|cropper, input| quality = cropper.face(picture, &square, input))?;
         Ok((reading, quality))
     }
 
@@ -128,71 +169,37 @@ impl Expression {
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
     pub fn classify_whole(&mut self, picture: &Picture) -> Result<Reading, InferError> {
+        self.see(|cropper, input| cropper.whole(picture, input))
+    }
+
+    /// Reads what `show` writes, in the calling thread.
+    fn see(&mut self, show: impl FnOnce(&mut Cropper, &mut [f32])) -> Result<Reading, InferError> {
         let (cropper, contract) = (&mut self.cropper, &self.contract);
-        self.network.run(
-            |input| cropper.whole(picture, input),
-            |outputs| read(contract, outputs),
-        )?
+        let gather = |outputs: &[Output<'_>]| Numbers::gather(contract, outputs);
+        let mut numbers = self.network.run(|input| show(cropper, input), gather)??;
+        if contract.crop.mirror {
+            // The input still holds the face.
+            let mirrored = self.network.run(|input| cropper.mirror(input), gather)??;
+            numbers = numbers.mean(&mirrored);
+        }
+        Ok(numbers.reading(contract))
     }
 }
 
+/// What the network is shown in one run.
+struct View {
+    /// Number of the face.
+    face: usize,
+    square: FaceSquare,
+    mirrored: bool,
+}
+
+/// What came of a view: the outputs, and the quality of the crop.
+type Seen = Result<(Numbers, f32), InferError>;
+
 /// Runs the network on what its input holds.
-fn run(contract: &Contract, network: &mut Network) -> Result<Reading, InferError> {
-    network.run(|_| (), |outputs| read(contract, outputs))?
-}
-
-/// Reads the output vector by the manifest.
-fn read(contract: &Contract, outputs: &[Output<'_>]) -> Result<Reading, InferError> {
-    let number = |wanted: usize| {
-        let mut index = wanted;
-        for output in outputs {
-            match output.data.get(index) {
-                Some(value) if value.is_finite() => return Ok(*value),
-                Some(value) => {
-                    return Err(InferError::NotFinite {
-                        index: wanted,
-                        value: *value,
-                    });
-                }
-                None => index -= output.data.len(),
-            }
-        }
-        // Opening the model has compared the highest index with the length.
-        Err(InferError::Run(format!("it has no output {wanted}")))
-    };
-    let probabilities = if contract.logits.is_empty() {
-        None
-    } else {
-        let mut logits = [None; 8];
-        for (category, index) in &contract.logits {
-            logits[*category as usize] = Some(number(*index)?);
-        }
-        Some(softmax(&logits, contract.temperature))
-    };
-    let (valence, arousal) = match contract.valence_arousal {
-        None => (None, None),
-        Some((valence, arousal)) => (
-            Some(number(valence)?.clamp(-1.0, 1.0)),
-            Some(number(arousal)?.clamp(-1.0, 1.0)),
-        ),
-    };
-    Ok(Reading {
-        probabilities,
-        valence,
-        arousal,
-    })
-}
-
-/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,
-/// so that no exponential overflows.
-fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
-    let largest = logits
-        .iter()
-        .flatten()
-        .fold(f32::NEG_INFINITY, |largest, logit| largest.max(*logit));
-    let exponentials = logits.map(|logit| logit.map_or(0.0, |logit| ((logit - largest) / temperature).exp()));
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.map(|exponential| exponential / sum)
+fn run(contract: &Contract, network: &mut Network) -> Result<Numbers, InferError> {
+    network.run(|_| (), |outputs| Numbers::gather(contract, outputs))?
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Readings from output vectors, and from the tiny networks of tests/data/models.
+//! Readings of faces by the tiny networks of tests/data/models.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -6,20 +6,12 @@ use std::path::Path;
 use super::*;
 use crate::{
     model::{Catalogue, Kind},
-    sense::{face::Category, geometry::Point},
+    sense::geometry::Point,
 };
 
 fn manifest(name: &str) -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
     Catalogue::open(&folder).unwrap().find(name).unwrap()
-}
-
-fn contract(name: &str) -> Contract {
-    manifest(name).expression().unwrap().clone()
-}
-
-fn output(data: &[f32]) -> Output<'_> {
-    Output { shape: &[], data }
 }
 
 fn landmarks() -> Landmarks {
@@ -41,73 +33,6 @@ fn photograph() -> Picture {
         *value = (state >> 24) as u8;
     }
     picture
-}
-
-#[test]
-fn seven_categories_in_the_models_own_order() {
-    let numbers = [0.0, 0.0, 0.0, 2.0_f32.ln(), 0.0, 0.0, 0.0];
-    let reading = read(&contract("tiny-seven"), &[output(&numbers)]).unwrap();
-    let probabilities = reading.probabilities.unwrap();
-    // The fourth logit is happiness: twice as probable as each of the other six.
-    assert!((probabilities[Category::Happiness as usize] - 0.25).abs() < 1e-6);
-    assert!((probabilities[Category::Anger as usize] - 0.125).abs() < 1e-6);
-    assert_eq!(probabilities[Category::Contempt as usize], 0.0);
-    assert_eq!((reading.valence, reading.arousal), (None, None));
-}
-
-#[test]
-fn eight_categories_with_temperature_and_bounded_valence_and_arousal() {
-    let mut numbers = [0.0; 10];
-    numbers[0] = 1.5 * 7.0_f32.ln();
-    numbers[8] = -1.75;
-    numbers[9] = 0.25;
-    let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-    assert!((reading.probabilities.unwrap()[0] - 0.5).abs() < 1e-6);
-    assert_eq!((reading.valence, reading.arousal), (Some(-1.0), Some(0.25)));
-}
-
-#[test]
-fn several_outputs_are_one_vector() {
-    let categories = [0.0; 8];
-    let reading = read(
-        &contract("tiny-combined"),
-        &[output(&categories), output(&[0.5, -0.5])],
-    )
-    .unwrap();
-    assert_eq!((reading.valence, reading.arousal), (Some(0.5), Some(-0.5)));
-}
-
-#[test]
-fn large_logits_overflow_nothing() {
-    for base in [-1e30, 1e30] {
-        let mut numbers = [base; 10];
-        numbers[8] = 0.0;
-        numbers[9] = 0.0;
-        let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-        assert_eq!(reading.probabilities.unwrap(), [0.125; 8]);
-    }
-    let mut numbers = [0.0; 10];
-    numbers[2] = f32::MAX;
-    numbers[3] = f32::MIN;
-    let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-    assert_eq!(reading.probabilities.unwrap()[2], 1.0);
-}
-
-#[test]
-fn numbers_that_are_not_finite_are_not_published() {
-    for (index, value) in [
-        (0, f32::NAN),
-        (7, f32::INFINITY),
-        (8, f32::NAN),
-        (9, f32::NEG_INFINITY),
-    ] {
-        let mut numbers = [0.0; 10];
-        numbers[index] = value;
-        match read(&contract("tiny-combined"), &[output(&numbers)]) {
-            Err(InferError::NotFinite { index: found, .. }) => assert_eq!(found, index),
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 #[test]
@@ -170,6 +95,53 @@ fn several_threads_read_the_same_as_one() {
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         }
+    }
+}
+
+#[test]
+fn the_mirror_image_counts_as_much_as_the_face() {
+    let mut plain = Expression::open(&manifest("tiny-combined")).unwrap();
+    let mut described = manifest("tiny-combined");
+    if let Kind::Expression(contract) = &mut described.kind {
+        contract.crop.mirror = true;
+    }
+    let open = |threads| {
+        let expression = Expression::open(&described).unwrap();
+        expression.with_threads(threads).unwrap()
+    };
+    // A face and its mirror image give the same, and that lies between what each gives alone.
+    let picture = photograph();
+    let mut mirrored = Picture::default();
+    let rows = mirrored.reset(80, 70).chunks_exact_mut(80 * 3);
+    for (row, original) in rows.zip(picture.rgb().chunks_exact(80 * 3)) {
+        for (pixel, opposite) in row.chunks_exact_mut(3).zip(original.rchunks_exact(3)) {
+            pixel.copy_from_slice(opposite);
+        }
+    }
+    let mut both = open(1);
+    let reading = both.classify_whole(&picture).unwrap();
+    let opposite = both.classify_whole(&mirrored).unwrap();
+    let alone = [&picture, &mirrored].map(|picture| plain.classify_whole(picture).unwrap());
+    let near = |a: Option<f32>, b: f32| (a.unwrap() - b).abs() < 1e-4;
+    assert!(!near(alone[0].valence, alone[1].valence.unwrap()), "{alone:?}");
+    let mean = alone[0].valence.unwrap() / 2.0 + alone[1].valence.unwrap() / 2.0;
+    assert!(near(reading.valence, mean) && near(opposite.valence, mean));
+    // However the views are shared among threads.
+    let mut moved = landmarks();
+    moved.nose.x += 4.0;
+    let faces = [moved, Landmarks::default(), landmarks(), landmarks()];
+    for threads in 1..=5 {
+        let mut several = open(threads);
+        let mut numbers = Vec::new();
+        several.classify_all(&picture, &faces, |number, result| {
+            numbers.push(number);
+            match (result, both.classify(&picture, &faces[number])) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(InferError::NoFace), Err(InferError::NoFace)) => assert_eq!(number, 1),
+                (found, expected) => panic!("{found:?}, not {expected:?}"),
+            }
+        });
+        assert_eq!(numbers, [0, 1, 2, 3]);
     }
 }
 

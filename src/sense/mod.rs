@@ -7,6 +7,7 @@ pub mod expression;
 pub mod face;
 pub mod follow;
 pub mod geometry;
+mod outputs;
 pub mod pace;
 pub mod resample;
 pub mod search;

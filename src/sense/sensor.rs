@@ -173,7 +173,7 @@ impl Sensor {
             .retain(|person| faces.iter().any(|face| face.track == person.track));
         timer(Stage::Track, lap.turn());
 
-        // As many faces as there are threads, then the next ones.
+        // So many faces at a time as there are threads.
         let mut results: [Option<Classified>; MAX_FACES] = [const { None }; MAX_FACES];
         let mut due: heapless::Vec<usize, MAX_FACES> = heapless::Vec::new();
         for (index, face) in faces.iter().enumerate() {
@@ -269,7 +269,7 @@ fn person<'a>(
     people.get_mut(index)
 }
 
-/// Faces that are read at the same time: as set or, where that is nothing, with one core left for the camera.
+/// Expression networks that run at the same time: as set or, where that is nothing, with one core left for the camera.
 fn threads(setting: usize) -> usize {
     const MOST: usize = 4;
     match setting {

@@ -30,6 +30,7 @@ import ferplus  # noqa: E402
 import ferplus_csv  # noqa: E402
 import quantize  # noqa: E402
 import runner  # noqa: E402
+import teacher  # noqa: E402
 import train  # noqa: E402
 import unpack  # noqa: E402
 
@@ -140,19 +141,17 @@ class Training(WithFaces):
         self.assertTrue(run.bf16)
         self.assertIn("accuracy", text)
 
-    def test_a_teacher_of_another_size(self):
+    def test_a_teacher_answers_for_the_face_and_its_mirror_image(self):
         self.run_of("teacher")
-        teacher = checkpoint.load(self.folder / "teacher" / "best.pt")
-        config = copy.deepcopy(CONFIG)
-        config["model"] |= {"size": 48, "channels": [16], "depths": [1]}
-        config["teacher"] = {"weight": 0.5}
-        run, text = self.run_of("student", config, teacher=teacher)
-        self.assertIn("accuracy", text)
-        target, va = torch.zeros(2, 8), torch.zeros(2, 2)
-        target[:, 0] = 1
-        advised, _ = run.teacher.advise(torch.zeros(2, 1, 48, 48), target, va)
-        torch.testing.assert_close(advised.sum(1), torch.ones(2))
-        self.assertTrue((advised[:, 0] > 0.5).all() and (advised[:, 1:] > 0).all())
+        network = checkpoint.load(self.folder / "teacher" / "best.pt")
+        faces = ferplus.load(self.folder, "train")
+        taught = teacher.advise(faces, *network, CPU, 0.5)
+        np.testing.assert_allclose(taught[0].sum(1), np.ones(len(faces)), rtol=1e-5)
+        chosen = taught[0][np.arange(len(faces)), faces.label]
+        self.assertTrue((chosen > 0.5).all() and (taught[0] > 0).all())
+        mirrored = ferplus.Faces(faces.images[:, :, ::-1].copy(), faces.target)
+        for one, other in zip(taught, teacher.advise(mirrored, *network, CPU, 0.5)):
+            np.testing.assert_allclose(one, other, atol=1e-5)
 
     def test_a_compiler_that_fails_leaves_the_run_as_it_was(self):
         run = train.Run(CONFIG, self.folder, CPU)
