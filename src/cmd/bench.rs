@@ -16,10 +16,11 @@ use super::{
     budgets::{Comparison, Figure},
     clip,
     course::{Course, Sample, Steadiness},
+    player::Player,
     table,
 };
 use crate::{
-    capture::{Decoder, Frame, PixelFormat},
+    capture::{Decoder, PixelFormat},
     config::Settings,
     error::{Exit, Failure},
     health::{Board, Machine, Stage, StageTimes, Summary},
@@ -37,7 +38,8 @@ const LAYOUTS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
 struct Outcome {
     layout: PixelFormat,
     frames: u64,
-    elapsed: Duration,
+    /// Spent on the frames, without making them.
+    busy: Duration,
     /// Spent inside the networks.
     networks: Duration,
     stages: Vec<(Stage, Summary)>,
@@ -47,11 +49,11 @@ struct Outcome {
 impl Outcome {
     /// Share of the line's time outside the networks, 0 to 1.
     fn outside(&self) -> f64 {
-        1.0 - self.networks.as_secs_f64() / self.elapsed.as_secs_f64()
+        1.0 - self.networks.as_secs_f64() / self.busy.as_secs_f64()
     }
 
     fn frames_per_second(&self) -> f64 {
-        self.frames as f64 / self.elapsed.as_secs_f64()
+        self.frames as f64 / self.busy.as_secs_f64()
     }
 }
 
@@ -70,11 +72,10 @@ pub fn bench(
     let mut outcomes = Vec::new();
     let mut camera = Duration::ZERO;
     for layout in LAYOUTS {
-        let frames = frames(layout).map_err(software)?;
         // Once through every network fills caches and buffers.
-        measure(&mut sensor, &frames, layout, Duration::ZERO, &mut camera).map_err(software)?;
+        measure(&mut sensor, layout, Duration::ZERO, &mut camera).map_err(software)?;
         let time = Duration::from_secs_f32(seconds);
-        outcomes.push(measure(&mut sensor, &frames, layout, time, &mut camera).map_err(software)?);
+        outcomes.push(measure(&mut sensor, layout, time, &mut camera).map_err(software)?);
     }
     let machine = Machine::read();
     let board = Board::read();
@@ -90,70 +91,39 @@ pub fn bench(
 /// The stages that run one.
 const NETWORKS: [Stage; 3] = [Stage::Detect, Stage::Follow, Stage::Classify];
 
-/// The clip's frames in the layout that is measured.
-fn frames(layout: PixelFormat) -> anyhow::Result<Vec<Frame>> {
-    let mut decoder = Decoder::default();
-    let mut picture = Picture::default();
-    let mut frames = Vec::new();
-    for (index, jpeg) in clip::pictures().enumerate() {
-        let mut frame = clip::frame(jpeg, index as u64, Duration::ZERO);
-        if layout == PixelFormat::Yuyv {
-            decoder.decode(&frame, &mut picture)?;
-            frame.data = yuyv(&picture);
-            frame.format = layout;
-            frame.stride = frame.width * 2;
-        }
-        frames.push(frame);
-    }
-    Ok(frames)
-}
-
-/// RGB to packed 4:2:2, ITU-R BT.601 in limited range.
-fn yuyv(picture: &Picture) -> Vec<u8> {
-    let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
-    picture
-        .rgb()
-        .chunks_exact(6)
-        .flat_map(|pair| {
-            let [r0, g0, b0, r1, g1, b1] = std::array::from_fn(|i| f32::from(pair[i]));
-            let luma = |r: f32, g: f32, b: f32| 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
-            let (r, g, b) = ((r0 + r1) / 2.0, (g0 + g1) / 2.0, (b0 + b1) / 2.0);
-            let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
-            let v = 128.0 + 0.439 * r - 0.368 * g - 0.071 * b;
-            [byte(luma(r0, g0, b0)), byte(u), byte(luma(r1, g1, b1)), byte(v)]
-        })
-        .collect()
-}
-
-/// Plays `frames` round and round for `time`, but at least until every network has run or all were played: a frame may take seconds
+/// Plays the clip round and round for `time`, but at least until every network has run or all of it was played: a frame may take seconds
 /// where a processor is emulated. `camera` is the frames' own clock.
 fn measure(
     sensor: &mut Sensor,
-    frames: &[Frame],
     layout: PixelFormat,
     time: Duration,
     camera: &mut Duration,
 ) -> anyhow::Result<Outcome> {
+    let mut player = Player::new(layout);
     let mut decoder = Decoder::default();
     let mut picture = Picture::default();
     let mut times = StageTimes::new(Duration::MAX);
     let progress = progress(layout, time);
     let networks_before = sensor.network_time();
     let start = Instant::now();
+    let mut busy = Duration::ZERO;
     let mut course = Course::start();
     let mut count = 0_u64;
     'playing: loop {
-        for frame in frames {
+        for _ in 0..player.pictures() {
             *camera += Duration::from_secs_f32(1.0 / CAMERA_RATE);
+            let frame = player.next()?;
             let begun = Instant::now();
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
             sensor.sense(&picture, *camera, &mut |stage, took| {
                 times.record(Duration::ZERO, stage, took)
             })?;
-            times.record(Duration::ZERO, Stage::Total, begun.elapsed());
+            let took = begun.elapsed();
+            times.record(Duration::ZERO, Stage::Total, took);
+            busy += took;
             count += 1;
-            let whole = count >= frames.len() as u64
+            let whole = count >= player.pictures() as u64
                 || NETWORKS
                     .iter()
                     .all(|stage| times.summary(Duration::ZERO, *stage).is_some());
@@ -162,10 +132,9 @@ fn measure(
             }
         }
         // After whole rounds of the clip, so that every sample has seen the same.
-        course.tick(count);
+        course.tick(count, busy);
         progress.set_position(start.elapsed().as_millis() as u64);
     }
-    let elapsed = start.elapsed();
     progress.finish_and_clear();
     let networks = sensor.network_time() - networks_before;
     let stages = Stage::ALL
@@ -175,7 +144,7 @@ fn measure(
     Ok(Outcome {
         layout,
         frames: count,
-        elapsed,
+        busy,
         networks,
         stages,
         course: course.samples().to_vec(),
@@ -288,7 +257,7 @@ fn write_json(
                 "width": clip::SIZE.0,
                 "height": clip::SIZE.1,
                 "frames": outcome.frames,
-                "seconds": outcome.elapsed.as_secs_f64(),
+                "seconds": outcome.busy.as_secs_f64(),
                 "fps": outcome.frames_per_second(),
                 "outside_networks": outcome.outside(),
                 "stages": table::json(&outcome.stages),

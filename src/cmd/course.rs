@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Sample {
     /// Since the measurement began.
     seconds: f64,
-    /// Frames a second since the sample before.
+    /// Frames a second of work since the sample before.
     fps: f64,
     /// As in [`Board`], now.
     temperature_c: Option<f32>,
@@ -33,6 +33,7 @@ pub struct Course {
     begun: Instant,
     sampled: Instant,
     frames: u64,
+    busy: Duration,
     samples: Vec<Sample>,
 }
 
@@ -44,25 +45,25 @@ impl Course {
             begun: now,
             sampled: now,
             frames: 0,
+            busy: Duration::ZERO,
             samples: Vec::new(),
         }
     }
 
-    /// Takes a sample if one is due, after `frames` frames altogether.
-    pub fn tick(&mut self, frames: u64) {
-        let since = self.sampled.elapsed();
-        if since < EVERY {
+    /// Takes a sample if one is due, after `frames` frames altogether that the machine was `busy` with.
+    pub fn tick(&mut self, frames: u64, busy: Duration) {
+        if self.sampled.elapsed() < EVERY {
             return;
         }
         let board = Board::read();
         self.samples.push(Sample {
             seconds: self.begun.elapsed().as_secs_f64(),
-            fps: (frames - self.frames) as f64 / since.as_secs_f64(),
+            fps: (frames - self.frames) as f64 / (busy - self.busy).as_secs_f64(),
             temperature_c: board.temperature_c,
             throttled: board.throttled,
             clock_mhz: clock_mhz(),
         });
-        self.frames = frames;
+        (self.frames, self.busy) = (frames, busy);
         self.sampled = Instant::now();
     }
 

@@ -12,6 +12,7 @@ pub mod latency;
 mod logging;
 pub mod model;
 mod output;
+mod player;
 pub mod probe;
 pub mod profile;
 pub mod run;
