@@ -103,12 +103,13 @@ cross-arm64: install-build-packages install-cross-packages ## the program for Ra
 		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
 	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
 
-# 32-bit Raspberry Pi OS. No standard library is packaged for it, so that it is built too, which needs unstable options.
+# 32-bit Raspberry Pi OS. No standard library is packaged for it, so that it is built too, which needs unstable options; build scripts look
+# at those, so that a folder shared with arm64 would be built anew at every change between the two.
 ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang
 
 .PHONY: cross-armv7
 cross-armv7: install-build-packages install-armv7-packages ## the program for 32-bit Raspberry Pi OS (armv7)
-	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
+	CARGO_TARGET_DIR=$(CACHE)/target-armv7 RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
 		--config cross/config.toml -Zbuild-std=std,panic_abort --target armv7-unknown-linux-gnueabihf
 
 .PHONY: deb
