@@ -35,17 +35,15 @@ impl Helper {
     ///
     /// # Errors
     /// [`InferError::Run`] where neither can be made.
-    pub(super) fn start(
-        network: &Network,
-        contract: &Arc<Contract>,
-        run: fn(&Contract, &mut Network) -> Result<Numbers, InferError>,
-    ) -> Result<Self, InferError> {
+    pub(super) fn start(network: &Network, contract: &Arc<Contract>) -> Result<Self, InferError> {
         let (jobs, todo) = sync_channel::<Network>(1);
         let (results, done) = sync_channel(1);
         let contract = contract.clone();
         let work = move || {
             for mut network in todo {
-                let numbers = run(&contract, &mut network);
+                let numbers = network
+                    .run(|_| (), |outputs| Numbers::gather(&contract, outputs))
+                    .flatten();
                 if results.send((network, numbers)).is_err() {
                     break;
                 }

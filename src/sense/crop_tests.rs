@@ -271,13 +271,13 @@ fn the_mirror_image_of_every_layout() {
     for colour in [Colour::Gray, Colour::Rgb] {
         for layout in [Layout::Nchw, Layout::Nhwc] {
             let mut cropper = cropper(colour, layout);
-            let (mut there, mut back) = (vec![0.0; colour.channels() * SIDE * SIDE], vec![]);
+            let mut there = vec![0.0; colour.channels() * SIDE * SIDE];
+            let mut back = there.clone();
             let size = SIDE as u32;
             cropper.whole(
                 &picture(size, size, |x, y| [x / 48.0, y / 48.0, (x + y) / 96.0]),
                 &mut there,
             );
-            back.resize(there.len(), 0.0);
             cropper.whole(
                 &picture(size, size, |x, y| {
                     [(24.0 - x) / 48.0, y / 48.0, (24.0 - x + y) / 96.0]

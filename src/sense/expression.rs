@@ -48,7 +48,7 @@ impl Expression {
     /// [`InferError::Run`] where there is no room for that.
     pub fn with_threads(mut self, threads: usize) -> Result<Self, InferError> {
         self.helpers = (1..threads)
-            .map(|_| Helper::start(&self.network, &self.contract, run))
+            .map(|_| Helper::start(&self.network, &self.contract))
             .collect::<Result<_, _>>()?;
         Ok(self)
     }
@@ -68,20 +68,22 @@ impl Expression {
         mut done: impl FnMut(usize, Classified),
     ) {
         debug_assert!(faces.len() <= MAX_FACES);
+        let images = if self.contract.crop.mirror {
+            &[false, true][..]
+        } else {
+            &[false]
+        };
         let mut views: heapless::Vec<View, { 2 * MAX_FACES }> = heapless::Vec::new();
         for (face, landmarks) in faces.iter().enumerate() {
-            if let Some(square) = FaceSquare::fit(landmarks) {
-                for mirrored in [false, true] {
-                    if self.contract.crop.mirror || !mirrored {
-                        // There is room for two of each.
-                        let _ = views.push(View {
-                            face,
-                            square,
-                            mirrored,
-                        });
-                    }
-                }
-            }
+            let Some(square) = FaceSquare::fit(landmarks) else {
+                continue;
+            };
+            // There is room for two of each.
+            views.extend(images.iter().map(|&mirrored| View {
+                face,
+                square,
+                mirrored,
+            }));
         }
         let mut seen: [Option<Seen>; MAX_FACES] = [const { None }; MAX_FACES];
         for together in views.chunks(self.threads()) {
@@ -196,11 +198,6 @@ struct View {
 
 /// What came of a view: the outputs, and the quality of the crop.
 type Seen = Result<(Numbers, f32), InferError>;
-
-/// Runs the network on what its input holds.
-fn run(contract: &Contract, network: &mut Network) -> Result<Numbers, InferError> {
-    network.run(|_| (), |outputs| Numbers::gather(contract, outputs))?
-}
 
 #[cfg(test)]
 #[path = "expression_tests.rs"]
