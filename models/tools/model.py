@@ -61,6 +61,26 @@ def build(shape):
     return net
 
 
+def resized(weights, net):
+    """The state `weights` of a network like `net` but for the input size, fitted to `net`.
+
+    Convolutions and linear layers do not depend on the size. The tables of relative position bias do, [(2p - 1)^2, heads] for
+    a partition of p: they are read as pictures of the offsets and resampled.
+    """
+    fitted = {}
+    for name, own in net.state_dict().items():
+        if name.endswith("relative_position_index"):
+            fitted[name] = own
+        elif name.endswith("relative_position_bias_table") and own.shape != weights[name].shape:
+            before, after = (round(len(table) ** 0.5) for table in (weights[name], own))
+            picture = weights[name].T.reshape(1, -1, before, before)
+            picture = nn.functional.interpolate(picture, (after, after), mode="bicubic", align_corners=True)
+            fitted[name] = picture.reshape(-1, after * after).T.contiguous()
+        else:
+            fitted[name] = weights[name]
+    return fitted
+
+
 def initialise(net):
     """Fan-in scaled weights; torchvision's fixed 0.02 is made for wide networks and long runs."""
     for module in net.modules():

@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder of the FER+ sheets and votes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint or packed model whose weights a fresh run starts from")
-    parser.add_argument("--teacher", type=Path, help="checkpoint of the network whose answers are learnt as well")
+    parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints of networks whose answers are learnt as well")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
     parser.add_argument("--compile", action="store_true", help="compile the network first: minutes, worth it on a GPU")
     parser.add_argument("--threads", type=int, default=2)
@@ -63,10 +63,8 @@ def main():
     if args.compile:
         run.compile()
     if args.teacher:
-        print("asking the teacher", flush=True)
-        faces.target, faces.va = teacher.advise(
-            faces, *checkpoint.load(args.teacher), place, config["teacher"]["weight"]
-        )
+        teachers = [checkpoint.load(path) for path in args.teacher]
+        faces.target, faces.va = teacher.advise(faces, teachers, place, config["teacher"]["weight"])
     run.train(faces, ferplus.load(args.data, "valid"))
 
 
@@ -226,12 +224,16 @@ class Run:
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
 
     def start_from(self, path, faces):
-        """Take over the averaged weights of another run's checkpoint, or those of a packed model."""
+        """Take over the averaged weights of another run's checkpoint, or those of a packed model.
+
+        A checkpoint may be of a network with another input size.
+        """
         if path.suffix == ".onnx":
             some = faces.images[:: max(1, len(faces) // MEASURED)]
             weights = unpack.load(path, self.config, some).state_dict()
         else:
             weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+        weights = model.resized(weights, self.net)
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
 

@@ -145,13 +145,33 @@ class Training(WithFaces):
         self.run_of("teacher")
         network = checkpoint.load(self.folder / "teacher" / "best.pt")
         faces = ferplus.load(self.folder, "train")
-        taught = teacher.advise(faces, *network, CPU, 0.5)
+        with contextlib.redirect_stderr(io.StringIO()):
+            taught = teacher.advise(faces, [network], CPU, 0.5)
         np.testing.assert_allclose(taught[0].sum(1), np.ones(len(faces)), rtol=1e-5)
         chosen = taught[0][np.arange(len(faces)), faces.label]
         self.assertTrue((chosen > 0.5).all() and (taught[0] > 0).all())
         mirrored = ferplus.Faces(faces.images[:, :, ::-1].copy(), faces.target)
-        for one, other in zip(taught, teacher.advise(mirrored, *network, CPU, 0.5)):
+        with contextlib.redirect_stderr(io.StringIO()):
+            again = teacher.advise(mirrored, [network, network], CPU, 0.5)
+        for one, other in zip(taught, again):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+    def test_weights_of_a_smaller_input_start_a_larger_one(self):
+        self.run_of("small")
+        config = copy.deepcopy(CONFIG)
+        config["model"] |= {"size": 32, "partition": 4}
+        run = train.Run(config, self.folder, CPU)
+        run.start_from(self.folder / "small" / "best.pt", None)
+        name = "blocks.0.layers.0.layers.window_attention.attn_layer.1.relative_position_bias_table"
+        small = checkpoint.load(self.folder / "small" / "best.pt")[0].get_parameter(name)
+        large = run.net.get_parameter(name)
+        self.assertEqual((small.shape, large.shape), ((25, 2), (49, 2)))
+        # The corners and the middle are the same offsets, seen from the partition's size.
+        torch.testing.assert_close(large[[0, 6, 24, 42, 48]], small[[0, 4, 12, 20, 24]])
+        # It knows the faces already: they differ by their halves, whatever the size.
+        valid = ferplus.load(self.folder, "valid")
+        outputs = runner.predict(run.average.net, valid.images, config)
+        self.assertGreater((outputs[:, :8].argmax(1) == valid.label).mean(), 0.8)
 
     def test_a_compiler_that_fails_leaves_the_run_as_it_was(self):
         run = train.Run(CONFIG, self.folder, CPU)
