@@ -103,14 +103,17 @@ cross-arm64: install-build-packages install-cross-packages ## the program for Ra
 		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
 	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
 
-# 32-bit Raspberry Pi OS. No standard library is packaged for it, so that it is built too, which needs unstable options; build scripts look
+# 32-bit Raspberry Pi OS, from release 12. No standard library is packaged for it, so that it is built too, which needs unstable options; build scripts look
 # at those, so that a folder shared with arm64 would be built anew at every change between the two.
+ARMV7 := armv7-unknown-linux-gnueabihf
+AFFECTD_ARMV7 := $(CACHE)/target-armv7/$(ARMV7)/release/affectd
 ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang
 
 .PHONY: cross-armv7
 cross-armv7: install-build-packages install-armv7-packages ## the program for 32-bit Raspberry Pi OS (armv7)
 	CARGO_TARGET_DIR=$(CACHE)/target-armv7 RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
-		--config cross/config.toml -Zbuild-std=std,panic_abort --target armv7-unknown-linux-gnueabihf
+		--config cross/config.toml -Zbuild-std=std,panic_abort --target $(ARMV7)
+	cross/glibc.sh arm-linux-gnueabihf-objdump $(AFFECTD_ARMV7) 2.36
 
 .PHONY: deb
 deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## the Debian package for arm64
@@ -133,8 +136,13 @@ test-deb-arm64: deb install-test-deb-packages install-foreign-packages ## the sa
 	$(SUDO) cross/test-deb.sh $(DEB_ARM64) bullseye
 
 .PHONY: test-arm64
-test-arm64: build cross-arm64 install-foreign-packages ## the arm64 program under emulation, as three processors
-	cross/test-arm64.sh $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT)
+test-arm64: build cross-arm64 install-foreign-packages ## the arm64 program under emulation, as Raspberry Pi 3, 4 and 5
+	# Orin's cores are of the Pi 5's kind.
+	cross/test-emulated.sh qemu-aarch64-static $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT) cortex-a53 cortex-a72 cortex-a76
+
+.PHONY: test-armv7
+test-armv7: build cross-armv7 install-foreign-packages ## the armv7 program under emulation, as Raspberry Pi 2
+	cross/test-emulated.sh qemu-arm-static $(AFFECTD_ARMV7) $(AFFECTD) /usr/arm-linux-gnueabihf cortex-a7
 
 # Instructions of one inference, as a cost model of boards that are not at hand.
 COUNT := $(CACHE)/count

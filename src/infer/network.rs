@@ -213,7 +213,8 @@ impl Network {
             multiply_integers(&mut model, isa)?;
         }
         move_runs(&mut model)?;
-        let mut model = model.into_optimized()?;
+        // These leave nothing to declutter, which would take its time once more.
+        model.optimize()?;
         normalise_along_memory(&mut model)?;
         let mut outputs = Vec::with_capacity(names.len());
         for (index, name) in names.into_iter().enumerate() {

@@ -33,7 +33,10 @@ pub(super) fn thread_time() -> Duration {
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0 {
         return Duration::ZERO;
     }
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        time.tv_nsec as u32,
+    )
 }
 
 /// Adds the operators up by kind, the dearest first. `times` has one for each node that ran.

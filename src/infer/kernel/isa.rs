@@ -231,7 +231,13 @@ impl Best {
     /// Which kernels that means, and why no others.
     pub(in crate::infer) fn describe(self) -> &'static str {
         match self {
-            Self::Portable => "floats: portable; no integer products (the processor has no AVX2 or no FMA)",
+            Self::Portable => {
+                if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+                    "floats: portable; no integer products (the processor has no AVX2 or no FMA)"
+                } else {
+                    "floats: portable; no integer products (there are kernels for 64-bit ARM and x86-64 alone)"
+                }
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
                 "integer products: AVX2, activations of 16 bits (no AVX-512 VNNI); floats: AVX2 and FMA"

@@ -13,7 +13,7 @@ pub use crate::process::Machine;
 pub const SLOWNESS: u32 = 1;
 
 /// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
-pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=10s\n";
+pub const PAUSES: &str = "[Service]\nRestartSec=1s\nWatchdogSec=10s\n";
 
 /// Whether there are lines for switch and light: its kernel has gpio-sim.
 pub const HAS_PINS: bool = true;
