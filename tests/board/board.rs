@@ -233,7 +233,10 @@ impl Board {
         let journal = self.machine.as_mut().map_or(String::new(), |machine| {
             machine
                 .shell
-                .try_run("journalctl --no-pager -o short-monotonic -n 60")
+                .try_run(
+                    "systemctl status --no-pager --full --lines=0 mosquitto board-subscriber affectd
+                    journalctl --no-pager -o short-monotonic -n 60",
+                )
                 .1
         });
         let messages = self.messages.all();
