@@ -6,10 +6,9 @@ use crate::board::Board;
 /// It goes without a warning. The board starts again by itself, now with a root that cannot be written.
 pub fn cut(board: &mut Board) {
     let before = boot(board);
-    // What was installed was installed long ago.
-    board.run("sync");
-    // The broker writes its messages down once a second.
+    // The broker writes its messages down once a second, and the disk is up to five behind: on this board all of it happened long ago.
     board.wait(std::time::Duration::from_secs(2));
+    board.run("sync");
     let mark = board.messages.mark();
     board.power_cut();
     board.wire();
