@@ -284,13 +284,11 @@ fn multiply_keys<I: Isa>(queries: [&[f32]; ROWS], keys: &[f32], bias: [&[f32]; R
 #[inline(always)]
 fn exponentials<I: Isa>(scores: &mut [f32]) -> f32 {
     let (chunks, _) = scores.as_chunks_mut::<LANES>();
-    let mut largest = [f32::MIN; LANES];
+    let mut largest = I::splat(f32::MIN);
     for chunk in &*chunks {
-        for (largest, score) in largest.iter_mut().zip(chunk) {
-            *largest = if *score > *largest { *score } else { *largest };
-        }
+        largest = I::larger(I::load(chunk), largest);
     }
-    let largest = largest.into_iter().fold(f32::MIN, f32::max);
+    let largest = I::largest(largest);
     let mut sums = [0.0; LANES];
     for chunk in chunks {
         for (sum, score) in sums.iter_mut().zip(chunk) {
@@ -298,7 +296,13 @@ fn exponentials<I: Isa>(scores: &mut [f32]) -> f32 {
             *sum += *score;
         }
     }
-    sums.into_iter().sum()
+    for half in [8, 4, 2, 1] {
+        let (first, second) = sums.split_at_mut(half);
+        for (sum, other) in first.iter_mut().zip(second) {
+            *sum += *other;
+        }
+    }
+    sums[0]
 }
 
 /// Sums of values by the exponentials of each row.

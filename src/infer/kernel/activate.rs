@@ -23,16 +23,8 @@ pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [
     match activation {
         Activation::Identity => (),
         Activation::Relu => relu::<I>(numbers),
-        Activation::GeluTanh => {
-            for number in numbers {
-                *number = gelu::<I>(*number, &TANH);
-            }
-        }
-        Activation::GeluErf => {
-            for number in numbers {
-                *number = gelu::<I>(*number, &ERF);
-            }
-        }
+        Activation::GeluTanh => gelu::<I>(&TANH, numbers),
+        Activation::GeluErf => gelu::<I>(&ERF, numbers),
     }
 }
 
@@ -116,17 +108,43 @@ const ERF: Gelu = Gelu {
     ],
 };
 
+/// In whole vectors, for which the coefficients are made ready once.
 #[inline(always)]
-fn gelu<I: Isa>(x: f32, Gelu { limit, coefficients }: &Gelu) -> f32 {
-    let place = fma::<I>(x * x, 2.0 / (limit * limit), -1.0);
-    let mut sum = coefficients[11];
-    for at in (0..11).rev() {
-        sum = fma::<I>(sum, place, coefficients[at]);
+fn gelu<I: Isa>(gelu: &Gelu, numbers: &mut [f32]) {
+    let (whole, rest) = numbers.as_chunks_mut::<LANES>();
+    for numbers in whole {
+        I::store(gelu_of::<I>(gelu, I::load(numbers)), numbers);
     }
-    let within = x * fma::<I>(x, sum, 0.5);
-    let beyond = if x > 0.0 { x } else { 0.0 };
+    if !rest.is_empty() {
+        let mut filled = [0.0; LANES];
+        filled[..rest.len()].copy_from_slice(rest);
+        I::store(gelu_of::<I>(gelu, I::load(&filled)), &mut filled);
+        rest.copy_from_slice(&filled[..rest.len()]);
+    }
+}
+
+#[inline(always)]
+fn gelu_of<I: Isa>(Gelu { limit, coefficients }: &Gelu, x: I::Floats) -> I::Floats {
+    let one = I::splat(1.0);
+    let place = I::multiply_add(I::multiply(x, x), I::splat(2.0 / (limit * limit)), I::splat(-1.0));
+    // By halves (G. Estrin 1960): half the multiplications do not wait for one another.
+    let square = I::multiply(place, place);
+    let fourth = I::multiply(square, square);
+    let low = four::<I>(&coefficients[..4], place, square);
+    let middle = four::<I>(&coefficients[4..8], place, square);
+    let high = four::<I>(&coefficients[8..], place, square);
+    let sum = I::multiply_add(I::multiply_add(high, fourth, middle), fourth, low);
+    let within = I::multiply(x, I::multiply_add(x, sum, I::splat(0.5)));
     // What is no number is not beyond.
-    if place > 1.0 { beyond } else { within }
+    I::where_larger(place, one, I::larger(x, I::splat(0.0)), within)
+}
+
+/// The part of the polynomial that these four coefficients make.
+#[inline(always)]
+fn four<I: Isa>(coefficients: &[f32], place: I::Floats, square: I::Floats) -> I::Floats {
+    let low = I::multiply_add(I::splat(coefficients[1]), place, I::splat(coefficients[0]));
+    let high = I::multiply_add(I::splat(coefficients[3]), place, I::splat(coefficients[2]));
+    I::multiply_add(high, square, low)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ macro_rules! floats {
         fn smaller(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
             for vector in 0..4 {
                 // SAFETY: see above.
-                b[vector] = unsafe { vbslq_f32(vcltq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+                b[vector] = unsafe { vminq_f32(a[vector], b[vector]) };
             }
             b
         }
@@ -105,9 +105,29 @@ macro_rules! floats {
         fn larger(a: Self::Floats, mut b: Self::Floats) -> Self::Floats {
             for vector in 0..4 {
                 // SAFETY: see above.
-                b[vector] = unsafe { vbslq_f32(vcgtq_f32(a[vector], b[vector]), a[vector], b[vector]) };
+                b[vector] = unsafe { vmaxq_f32(a[vector], b[vector]) };
             }
             b
+        }
+
+        #[inline(always)]
+        fn where_larger(
+            a: Self::Floats,
+            b: Self::Floats,
+            then: Self::Floats,
+            mut otherwise: Self::Floats,
+        ) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                otherwise[vector] = unsafe {
+                    vbslq_f32(
+                        vcgtq_f32(a[vector], b[vector]),
+                        then[vector],
+                        otherwise[vector],
+                    )
+                };
+            }
+            otherwise
         }
 
         /// Rounds as [`quantized`] does.

@@ -125,7 +125,26 @@ pub(in crate::infer) trait Isa {
         largest
     }
 
-    /// The smaller of each two numbers; the second where one is none.
+    /// Of each lane `then` where `a > b`, and `otherwise` elsewhere, also where one is no number.
+    #[inline(always)]
+    fn where_larger(
+        a: Self::Floats,
+        b: Self::Floats,
+        then: Self::Floats,
+        otherwise: Self::Floats,
+    ) -> Self::Floats {
+        let mut lanes = [[0.0; LANES]; 4];
+        for (lanes, numbers) in lanes.iter_mut().zip([a, b, then, otherwise]) {
+            Self::store(numbers, lanes);
+        }
+        let [a, b, then, mut to] = lanes;
+        for lane in 0..LANES {
+            to[lane] = if a[lane] > b[lane] { then[lane] } else { to[lane] };
+        }
+        Self::load(&to)
+    }
+
+    /// The smaller of each two numbers; where one is none, the second or none.
     #[inline(always)]
     fn smaller(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);
@@ -137,7 +156,7 @@ pub(in crate::infer) trait Isa {
         Self::load(&right)
     }
 
-    /// The larger of each two numbers; the second where one is none.
+    /// The larger of each two numbers; where one is none, the second or none.
     #[inline(always)]
     fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         let (mut left, mut right) = ([0.0; LANES], [0.0; LANES]);

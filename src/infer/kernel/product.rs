@@ -290,28 +290,32 @@ impl Product<'_> {
         };
         let sums = &mut sums[..place.height * place.width];
         activate::<I>(self.finish.activation, sums.as_flattened_mut());
-        for (row, results) in sums.chunks_exact(place.width).enumerate() {
+        for row in 0..place.height {
             let end = (place.first + row + 1) * lane_count;
-            for (panel, results) in results.iter().enumerate() {
+            for panel in 0..place.width {
+                let results = &sums[row * place.width + panel];
                 let start = end - lane_count + (place.vector + panel) * LANES;
                 let to = &mut self.to[start..end];
                 let residual = self.finish.residual.map(|residual| &residual[start..end]);
-                // A length known to the compiler, where there is one, saves a call.
                 match (to.first_chunk_mut(), residual) {
                     (Some(to), None) => *to = *results,
                     (Some(to), Some(residual)) => {
                         let residual = I::load(sixteen(residual));
                         I::store(I::multiply_add(I::load(results), I::splat(1.0), residual), to);
                     }
-                    (None, None) => to.copy_from_slice(&results[..to.len()]),
-                    (None, Some(residual)) => {
-                        for ((to, result), residual) in to.iter_mut().zip(results).zip(residual) {
-                            *to = result + residual;
-                        }
-                    }
+                    (None, residual) => write_part(results, residual, to),
                 }
             }
         }
+    }
+}
+
+/// Writes as many results as there is room for. Apart, as what the compiler prepares for it would cost every whole vector.
+#[inline(never)]
+fn write_part(results: &[f32; LANES], residual: Option<&[f32]>, to: &mut [f32]) {
+    to.copy_from_slice(&results[..to.len()]);
+    for (to, residual) in to.iter_mut().zip(residual.unwrap_or_default()) {
+        *to += residual;
     }
 }
 

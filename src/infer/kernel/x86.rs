@@ -180,6 +180,23 @@ impl Isa for Avx2 {
         // SAFETY: see above.
         unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
     }
+
+    #[inline(always)]
+    fn where_larger(
+        a: Self::Floats,
+        b: Self::Floats,
+        then: Self::Floats,
+        mut otherwise: Self::Floats,
+    ) -> Self::Floats {
+        for half in 0..2 {
+            // SAFETY: see above.
+            otherwise[half] = unsafe {
+                let larger = _mm256_cmp_ps::<_CMP_GT_OQ>(a[half], b[half]);
+                _mm256_blendv_ps(otherwise[half], then[half], larger)
+            };
+        }
+        otherwise
+    }
 }
 
 /// Adds to each of eight sums two products of sixteen bits.
@@ -270,5 +287,16 @@ impl Isa for Avx512Vnni {
     fn larger(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn where_larger(
+        a: Self::Floats,
+        b: Self::Floats,
+        then: Self::Floats,
+        otherwise: Self::Floats,
+    ) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), otherwise, then) }
     }
 }
