@@ -155,7 +155,7 @@ count-arm64: install-build-packages install-cross-packages ## instructions of on
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
 		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
-		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-48.onnx)
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-64.onnx)
 
 # The library's own tests, with whatever each processor's instructions choose. Needs a root as new as the cross compiler's C library.
 .PHONY: test-arm64-kernels

@@ -116,7 +116,7 @@ fn a_face_as_far_away_as_five_metres_is_found() {
 fn a_colour_photograph_reads_as_its_grey_version() {
     let catalogue = Catalogue::open(&repository("models")).unwrap();
     let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
-    let mut expression = Expression::open(&catalogue.find("maxvit-ferplus-48").unwrap()).unwrap();
+    let mut expression = Expression::open(&catalogue.find("maxvit-ferplus-64").unwrap()).unwrap();
     for name in ["astronaut.jpg", "grace_hopper.jpg"] {
         let mut colour = Picture::default();
         read_picture(&portrait(name), &mut colour).unwrap();

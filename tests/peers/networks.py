@@ -77,8 +77,8 @@ class Network:
 
 def small(folder):
     """The bundled expression network."""
-    faces = golden.inputs(4, 1, 48, mean=0.508, std=0.255, seed=1)
-    return Network("small", ROOT / "models/maxvit-ferplus-48.onnx", folder, faces)
+    faces = golden.inputs(4, 1, 64, mean=0.508, std=0.255, seed=1)
+    return Network("small", ROOT / "models/maxvit-ferplus-64.onnx", folder, faces)
 
 
 def cage(folder):

@@ -33,7 +33,7 @@ pub fn reported(board: &mut Board) {
         .iter()
         .map(|model| model["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["blazeface", "centerface", "maxvit-ferplus-48"]);
+    assert_eq!(names, ["blazeface", "centerface", "maxvit-ferplus-64"]);
     assert_eq!(report["missed"], "none");
     for line in report["bench"].as_array().unwrap() {
         assert_eq!(line["machine"]["arch"], "aarch64", "{line}");
