@@ -103,8 +103,8 @@ cross-arm64: install-build-packages install-cross-packages ## the program for Ra
 		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
 	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
 
-# 32-bit Raspberry Pi OS, from release 12. No standard library is packaged for it, so that it is built too, which needs unstable options; build scripts look
-# at those, so that a folder shared with arm64 would be built anew at every change between the two.
+# 32-bit Raspberry Pi OS, from release 12. No standard library is packaged for it, so that it is built too, which needs unstable
+# options; build scripts look at those, so that a folder shared with arm64 would be built anew at every change between the two.
 ARMV7 := armv7-unknown-linux-gnueabihf
 AFFECTD_ARMV7 := $(CACHE)/target-armv7/$(ARMV7)/release/affectd
 ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang

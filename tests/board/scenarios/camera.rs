@@ -86,6 +86,20 @@ pub fn stalled(board: &mut Board) {
     assert_eq!(state.field("boot"), boot, "it was restarted");
 }
 
+/// The same picture again and again, for longer than the watchdog waits.
+pub fn frozen(board: &mut Board) {
+    let boot = boot(board);
+    let mark = board.messages.mark();
+    board.wait(Duration::from_secs(12));
+    for state in board.seen(mark, "state") {
+        assert_eq!(
+            (state.field("category"), state.field("boot")),
+            ("happiness".into(), boot.clone())
+        );
+    }
+    assert!(board.seen(mark, "availability").is_empty());
+}
+
 /// Somebody tries out the camera that was just unplugged and plugged in.
 pub fn taken(board: &mut Board) {
     board.run("systemctl stop affectd");

@@ -50,10 +50,8 @@ const SCENARIOS: &[Scenario] = &[
         camera::unplugged_and_plugged_in,
     ),
     ("a camera that delivers nothing is stalled", camera::stalled),
-    (
-        "the broker is away for a while; a picture that stands still starves no watchdog",
-        broker::away,
-    ),
+    ("a camera that is frozen starves no watchdog", camera::frozen),
+    ("the broker is away for a while", broker::away),
     ("another program takes the camera", camera::taken),
     (
         "a camera that does not offer the format ends it with 74",
