@@ -41,7 +41,9 @@ def main():
     parser.add_argument("--data", type=Path, required=True, help="folder of the FER+ sheets and votes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoints")
     parser.add_argument("--init", type=Path, help="checkpoint or packed model whose weights a fresh run starts from")
-    parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints of networks whose answers are learnt as well")
+    parser.add_argument(
+        "--teacher", type=Path, nargs="+", help="checkpoints, or a packed model, whose answers are learnt as well"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU where there is one")
     parser.add_argument("--compile", action="store_true", help="compile the network first: minutes, worth it on a GPU")
     parser.add_argument("--threads", type=int, default=2)
@@ -63,7 +65,7 @@ def main():
     if args.compile:
         run.compile()
     if args.teacher:
-        teachers = [checkpoint.load(path) for path in args.teacher]
+        teachers = [trained(path, config, faces) for path in args.teacher]
         faces.target, faces.va = teacher.advise(faces, teachers, place, config["teacher"]["weight"])
     run.train(faces, ferplus.load(args.data, "valid"))
 
@@ -228,14 +230,20 @@ class Run:
 
         A checkpoint may be of a network with another input size.
         """
-        if path.suffix == ".onnx":
-            some = faces.images[:: max(1, len(faces) // MEASURED)]
-            weights = unpack.load(path, self.config, some).state_dict()
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
-        weights = model.resized(weights, self.net)
+        net, _ = trained(path, self.config, faces)
+        weights = model.resized(net.state_dict(), self.net)
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
+
+
+def trained(path, config, faces):
+    """The network of a checkpoint and its configuration, or that of a packed model, whose configuration is `config`.
+
+    A packed model gets its batch norms back on some of the `faces`.
+    """
+    if path.suffix != ".onnx":
+        return checkpoint.load(path)
+    return unpack.load(path, config, faces.images[:: max(1, len(faces) // MEASURED)]), config
 
 
 def optimizers(net, train):

@@ -223,8 +223,16 @@ class Packing(WithFaces):
                 self.assertAlmostEqual(float(size), 1.0, places=3)
 
         run = train.Run(config, self.folder / "run", CPU)
-        run.start_from(path, ferplus.load(self.folder, "train"))
+        faces = ferplus.load(self.folder, "train")
+        run.start_from(path, faces)
         np.testing.assert_allclose(runner.predict(run.average.net, valid, config), packed, atol=1e-3)
+
+        with contextlib.redirect_stderr(io.StringIO()):
+            networks = [train.trained(one, config, faces) for one in (path, run.out / "best.pt")]
+            answers = [teacher.advise(faces, [network], CPU, 1) for network in networks]
+        # Eight bits apart.
+        for packed, plain in zip(*answers):
+            np.testing.assert_allclose(packed, plain, atol=0.03)
 
 
 class Splits(WithFaces):
