@@ -6,8 +6,11 @@
 //! they meet and vanish.
 
 use tract_onnx::{
-    prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPatch},
-    tract_core::ops::change_axes::AxisOp,
+    prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    tract_core::ops::{
+        change_axes::AxisOp,
+        cnn::{Conv, SumPool},
+    },
 };
 
 use super::{
@@ -27,12 +30,13 @@ pub(super) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: boo
             [input, ..] => input,
             [] => continue,
         };
+        let is_last = is_channels_last(model.node(node));
         if let Some((convolution, last)) = Depthwise::find(model, model.node(node), isa) {
             let result = convolution.result();
-            wrap(model, input, convolution, result, last)?;
+            wrap(model, input, is_last, convolution, result, last)?;
         } else if integers && let Some((convolution, last)) = Patches::find(model, model.node(node), isa) {
             let result = convolution.result();
-            wrap(model, input, convolution, result, last)?;
+            wrap(model, input, is_last, convolution, result, last)?;
         } else {
             continue;
         }
@@ -41,9 +45,17 @@ pub(super) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: boo
     Ok(replaced)
 }
 
+/// Whether the channels of this convolution or pool are last already.
+fn is_channels_last(node: &TypedNode) -> bool {
+    let conv = node.op_as::<Conv>().map(|conv| &conv.pool_spec);
+    let spec = conv.or_else(|| Some(&node.op_as::<SumPool>()?.pool_spec));
+    spec.is_some_and(|spec| spec.data_format.c_is_last())
+}
+
 fn wrap<C: Compute>(
     model: &mut TypedModel,
     input: OutletId,
+    is_last: bool,
     convolution: C,
     result: [usize; 3],
     last: usize,
@@ -56,10 +68,14 @@ fn wrap<C: Compute>(
     if in_rank == 4 {
         outlet = patch.wire_node(format!("{name}.one"), AxisOp::Rm(0), &[outlet])?[0];
     }
-    outlet = patch.wire_node(format!("{name}.last"), AxisOp::Move(0, 2), &[outlet])?[0];
+    if !is_last {
+        outlet = patch.wire_node(format!("{name}.last"), AxisOp::Move(0, 2), &[outlet])?[0];
+    }
     let operator = Operator::new(convolution, TVec::from_slice(&result));
     outlet = patch.wire_node(format!("{name}.channels_last"), operator, &[outlet])?[0];
-    outlet = patch.wire_node(format!("{name}.first"), AxisOp::Move(2, 0), &[outlet])?[0];
+    if !is_last {
+        outlet = patch.wire_node(format!("{name}.first"), AxisOp::Move(2, 0), &[outlet])?[0];
+    }
     if out_rank == 4 {
         outlet = patch.wire_node(format!("{name}.batch"), AxisOp::Add(0), &[outlet])?[0];
     }
@@ -73,7 +89,7 @@ mod tests {
     use tract_onnx::{
         prelude::{DatumExt, Tensor, tvec},
         tract_core::ops::{
-            cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec, SumPool},
+            cnn::{KernelFormat, PaddingSpec, PoolSpec},
             nn::{DataFormat, gelu_exact::gelu_exact},
         },
         tract_hir::internal::SpecialOps,
@@ -111,7 +127,7 @@ mod tests {
         )
     }
 
-    /// A convolution with bias and GELU.
+    /// A convolution with bias and GELU, of channels, height and width.
     fn convolution(
         from: [usize; 3],
         weights: &Tensor,
@@ -120,15 +136,36 @@ mod tests {
         group: usize,
     ) -> TypedModel {
         let [channels, height, width] = from;
+        convolution_in(
+            DataFormat::NCHW,
+            [1, channels, height, width],
+            weights,
+            stride,
+            pad,
+            group,
+        )
+    }
+
+    fn convolution_in(
+        format: DataFormat,
+        from: [usize; 4],
+        weights: &Tensor,
+        stride: usize,
+        pad: usize,
+        group: usize,
+    ) -> TypedModel {
+        let channels = weights.shape()[1] * group;
         let (outputs, side) = (weights.shape()[0], weights.shape()[2]);
         let mut model = TypedModel::default();
-        let source = model
-            .add_source("source", f32::fact([1, channels, height, width]))
-            .unwrap();
+        let source = model.add_source("source", f32::fact(from)).unwrap();
         let weights = model.add_const("weights", weights.clone()).unwrap();
         let bias = model.add_const("bias", noise(&[outputs], 1.3, 1.0)).unwrap();
+        let pool_spec = PoolSpec {
+            data_format: format,
+            ..spec(side, stride, pad, channels, outputs)
+        };
         let conv = Conv {
-            pool_spec: spec(side, stride, pad, channels, outputs),
+            pool_spec,
             kernel_fmt: KernelFormat::OIHW,
             group,
             q_params: None,
@@ -193,6 +230,19 @@ mod tests {
                     compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), false);
                 }
             }
+        }
+    }
+
+    /// As tract puts those of one channel a group on ARM.
+    #[test]
+    fn channels_that_are_last_stay_there() {
+        let from = [1, 7, 5, 16];
+        for (group, weights) in [
+            (16, noise(&[16, 1, 3, 3], 0.7, 1.0)),
+            (1, steps(&[24, 16, 3, 3], 16 * 9)),
+        ] {
+            let model = convolution_in(DataFormat::NHWC, from, &weights, 1, 1, group);
+            compare(&model, &noise(&from, 0.37, 1.0), group == 1);
         }
     }
 

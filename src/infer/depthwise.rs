@@ -4,7 +4,7 @@
 use tract_onnx::{
     prelude::{Datum, DatumType, TypedModel, TypedNode},
     tract_core::ops::{
-        cnn::{Conv, PoolSpec, SumPool},
+        cnn::{Conv, KernelFormat, PoolSpec, SumPool},
         nn::DataFormat,
     },
 };
@@ -42,7 +42,10 @@ impl Depthwise {
             spec = &conv.pool_spec;
             weights = constant(model, *node.inputs.get(1)?)?;
             bias = constant(model, *node.inputs.get(2)?)?;
-            if conv.group != spec.input_channels || conv.q_params.is_some() {
+            if conv.group != spec.input_channels
+                || conv.q_params.is_some()
+                || conv.kernel_fmt != KernelFormat::OIHW
+            {
                 return None;
             }
         } else {
@@ -104,19 +107,20 @@ impl Depthwise {
     }
 }
 
-/// Channels, height and width of the one f32 picture that a node reads, where the channels come first.
+/// Channels, height and width of the one f32 picture that a node reads.
 pub(super) fn picture(
     model: &TypedModel,
     node: &TypedNode,
     spec: &PoolSpec,
 ) -> Option<(usize, usize, usize)> {
     let from = shape(model, node.inputs[0])?;
-    let from = match (spec.data_format, &from[..]) {
-        (DataFormat::NCHW, [1, rest @ ..]) | (DataFormat::CHW, rest) => rest,
+    // On ARM tract itself puts the channels of some last.
+    let (channels, height, width) = match (spec.data_format, &from[..]) {
+        (DataFormat::NCHW, &[1, channels, height, width])
+        | (DataFormat::CHW, &[channels, height, width])
+        | (DataFormat::NHWC, &[1, height, width, channels])
+        | (DataFormat::HWC, &[height, width, channels]) => (channels, height, width),
         _ => return None,
-    };
-    let [channels, height, width] = *from else {
-        return None;
     };
     (model.outlet_fact(node.inputs[0]).ok()?.datum_type == f32::datum_type())
         .then_some((channels, height, width))

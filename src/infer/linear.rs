@@ -15,7 +15,9 @@ use tract_onnx::{
 
 use super::{
     kernel::{Activation, Before, Best, Finish, Normalisation, Order, View, Weights, pack, product},
-    neighbours::{activation_behind, bias, factors_before, normalisation_before, residual_behind},
+    neighbours::{
+        activation_behind, behind_shapes, bias, factors_before, normalisation_before, residual_behind,
+    },
     operator::{Compute, Operator, Scratch, shape},
     roles::Roles,
 };
@@ -97,7 +99,8 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
         weights.set_bias(&bias);
         last = id;
     }
-    let (activation, last) = activation_behind(model, last);
+    // A shape between the two is nothing to the numbers.
+    let (activation, last) = activation_behind(model, behind_shapes(model, last));
     let (mut normalisation, mut factors, mut residual) = (None, None, None);
     let mut inputs: TVec<OutletId> = tvec!(source);
     if roles.from == Order::ChannelsInner {
@@ -198,9 +201,9 @@ impl Compute for Linear {
                 before,
             };
             pack(self.weights.isa(), view, self.weights.wants_lanes(), packed);
-            let finish = Finish {
-                activation: self.activation,
-                residual: residual.map(|numbers| &numbers[index * block * self.outputs..][..to.len()]),
+            let finish = match residual {
+                Some(numbers) => Finish::Add(&numbers[index * block * self.outputs..][..to.len()]),
+                None => Finish::Activate(self.activation),
             };
             product(&self.weights, packed, positions, finish, to);
         }
@@ -214,6 +217,8 @@ mod tests {
         prelude::{DatumExt, Tensor},
         tract_core::ops::{
             binary::TypedBinOp,
+            change_axes::AxisOp,
+            element_wise::ElementWiseOp,
             nn::{Reduce, Reducer, RmsNorm, gelu_exact::gelu_exact},
         },
         tract_hir::internal::SpecialOps,
@@ -224,7 +229,7 @@ mod tests {
         *,
     };
 
-    /// A layer of this expression, `bias` and GELU; the weights are whole steps of a scale of their output, or
+    /// A layer of this expression, `bias` and GELU, which sees another shape; the weights are whole steps of a scale of their output, or
     /// else any number.
     fn layer(
         expression: &str,
@@ -263,7 +268,8 @@ mod tests {
         let constant = model.add_const("bias", noise(bias, 1.3, 1.0)).unwrap();
         let sum = tract_onnx::tract_core::ops::math::add();
         let sum = model.wire_node("sum", sum, &[product[0], constant]).unwrap();
-        let last = model.wire_node("gelu", gelu_exact(), &sum).unwrap();
+        let shaped = model.wire_node("shaped", AxisOp::Add(0), &sum).unwrap();
+        let last = model.wire_node("gelu", gelu_exact(), &shaped).unwrap();
         model.select_output_outlets(&last).unwrap();
         model
     }
@@ -291,12 +297,10 @@ mod tests {
                 let mut changed = layer(expression, from, weights, bias, true);
                 assert_eq!(multiply_integers(&mut changed, isa).unwrap(), 1, "{expression}");
                 let changed = changed.into_optimized().unwrap();
-                assert!(
-                    !changed
-                        .nodes()
-                        .iter()
-                        .any(|node| node.op_is::<EinSum>() || node.op_is::<TypedBinOp>())
-                );
+                let is_left = |node: &TypedNode| {
+                    node.op_is::<EinSum>() || node.op_is::<TypedBinOp>() || node.op_is::<ElementWiseOp>()
+                };
+                assert!(!changed.nodes().iter().any(is_left));
                 let expected = run(layer(expression, from, weights, bias, true), from);
                 let found = run(changed, from);
                 assert_eq!(found.shape(), expected.shape(), "{expression}");

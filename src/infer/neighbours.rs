@@ -142,7 +142,7 @@ pub(super) fn activation_behind(model: &TypedModel, node: usize) -> (Activation,
 }
 
 /// The node behind which nothing but the shape is another.
-fn behind_shapes(model: &TypedModel, node: usize) -> usize {
+pub(super) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
         Ok(Some(next)) => match next.op_as::<AxisOp>() {
             Some(AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..)) => behind_shapes(model, next.id),

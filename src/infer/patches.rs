@@ -44,8 +44,10 @@ impl Patches {
         let spec = &conv.pool_spec;
         let (channels, height, width) = picture(model, node, spec)?;
         let to = shape(model, node.id.into())?;
-        let [.., outputs, out_height, out_width] = to[..] else {
-            return None;
+        let (outputs, out_height, out_width) = match to[..] {
+            [.., height, width, channels] if spec.data_format.c_is_last() => (channels, height, width),
+            [.., channels, height, width] => (channels, height, width),
+            _ => return None,
         };
         let [rows, columns] = spec.kernel_shape[..] else {
             return None;
@@ -152,10 +154,7 @@ impl Compute for Patches {
                 before: Before::Nothing,
             };
             pack(self.weights.isa(), view, false, packed);
-            let finish = Finish {
-                activation: self.activation,
-                residual: None,
-            };
+            let finish = Finish::Activate(self.activation);
             product(&self.weights, packed, positions, finish, to);
         }
     }

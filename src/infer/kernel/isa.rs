@@ -12,12 +12,6 @@ pub(in crate::infer) const LANES: usize = 16;
 /// Bytes of activations that one step of a product takes; a group of as many weights is laid out together.
 pub(super) const DEPTH: usize = 4;
 
-/// Most rows of a tile, on any instruction set.
-pub(super) const MOST_ROWS: usize = 8;
-
-/// Most vectors of lanes of a tile, on any instruction set.
-pub(super) const MOST_VECTORS: usize = 3;
-
 /// One instruction set.
 ///
 /// Implementations may use instructions that not every processor has: they are only run through
@@ -30,9 +24,9 @@ pub(in crate::infer) trait Isa {
     const BYTES: usize = 1;
     /// Whether activations of one byte are unsigned, as the vector instruction may want, or signed.
     const UNSIGNED: bool;
-    /// Rows of one tile of a product, at most [`MOST_ROWS`].
+    /// Rows of one tile of a product, at most eight.
     const ROWS: usize;
-    /// Vectors of lanes of one, at most [`MOST_VECTORS`].
+    /// Vectors of lanes of one, at most three.
     const VECTORS: usize;
     /// Sixteen sums.
     type Sums: Copy;

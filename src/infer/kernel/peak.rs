@@ -51,10 +51,7 @@ impl Best {
         };
         let mut packed = Packed::default();
         pack(self, view, weights.wants_lanes(), &mut packed);
-        let finish = Finish {
-            activation: Activation::Identity,
-            residual: None,
-        };
+        let finish = Finish::Activate(Activation::Identity);
         let mut results = vec![0.0; positions * outputs];
         let integers = fastest(|| product(&weights, &mut packed, positions, finish, &mut results));
         Peak {

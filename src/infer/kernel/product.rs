@@ -1,13 +1,18 @@
 //! The product of quantized activations and quantized weights.
 
+use std::ops::Range;
+
 use super::{
-    activate::{Activation, activate},
-    isa::{Best, DEPTH, Isa, LANES, MOST_ROWS, MOST_VECTORS, Work, sixteen},
+    activate::{ActivateColumns, Activation},
+    isa::{Best, DEPTH, Isa, LANES, Work},
     pack::{Order, Packed, groups},
 };
 
 /// Positions that are multiplied with all weights before the next ones: they stay in the nearest cache.
 const BLOCK: usize = 64;
+
+/// Vectors of lanes that are multiplied with a block, and then activated while they are in the nearest cache.
+const STRIP: usize = 6;
 
 /// The weights of a linear layer, quantized and laid out for one order of the result.
 #[derive(Debug)]
@@ -88,13 +93,13 @@ impl Weights {
 
 /// What is done to the sums of a product besides scaling.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::infer) struct Finish<'a> {
-    pub(in crate::infer) activation: Activation,
-    /// Added last: as many numbers as the result has, in its order.
-    pub(in crate::infer) residual: Option<&'a [f32]>,
+pub(in crate::infer) enum Finish<'a> {
+    Activate(Activation),
+    /// As many numbers as the result has, in its order, are added.
+    Add(&'a [f32]),
 }
 
-/// Writes `activation(weights * activations + bias) + residual` for this many positions, in the order of the weights.
+/// Writes `weights * activations + bias`, finished, for this many positions, in the order of the weights.
 pub(in crate::infer) fn product(
     weights: &Weights,
     packed: &mut Packed,
@@ -103,21 +108,50 @@ pub(in crate::infer) fn product(
     to: &mut [f32],
 ) {
     assert_eq!(to.len(), positions * weights.outputs);
-    assert!(finish.residual.is_none_or(|residual| residual.len() == to.len()));
-    weights.isa.run(Product {
-        weights,
-        packed,
-        positions,
-        finish,
-        to,
-    });
+    if let Finish::Add(residual) = finish {
+        assert_eq!(residual.len(), to.len());
+    }
+    // Rows are positions and lanes outputs, or the other way round.
+    let (rows, lanes) = match weights.order {
+        Order::ChannelsInner => (positions, weights.outputs),
+        Order::PositionsInner => (weights.outputs, positions),
+    };
+    let vectors = lanes.div_ceil(LANES);
+    for first in (0..rows).step_by(BLOCK) {
+        let rows = first..rows.min(first + BLOCK);
+        for first in (0..vectors).step_by(STRIP) {
+            let strip = first..vectors.min(first + STRIP);
+            weights.isa.run(Product {
+                weights,
+                packed,
+                positions,
+                finish,
+                rows: rows.clone(),
+                vectors: strip.clone(),
+                to,
+            });
+            // Apart, so that its many coefficients take no registers from the sums.
+            if let Finish::Activate(activation) = finish {
+                weights.isa.run(ActivateColumns {
+                    activation,
+                    numbers: &mut to[rows.start * lanes..rows.end * lanes],
+                    line: lanes,
+                    columns: strip.start * LANES..lanes.min(strip.end * LANES),
+                });
+            }
+        }
+    }
 }
 
+/// The product of a block of rows and a strip of lanes.
 struct Product<'a> {
     weights: &'a Weights,
     packed: &'a mut Packed,
     positions: usize,
     finish: Finish<'a>,
+    rows: Range<usize>,
+    vectors: Range<usize>,
+    /// The whole result.
     to: &'a mut [f32],
 }
 
@@ -133,59 +167,44 @@ impl Work for Product<'_> {
     }
 }
 
-/// The results of one tile: the vectors of its first row, then those of the others.
-type Tile = [[f32; LANES]; MOST_ROWS * MOST_VECTORS];
-
 impl Product<'_> {
-    /// Rows are positions and lanes outputs, or the other way round.
     #[inline(always)]
     fn tiles<I: Isa, const BY_POSITION: bool>(&mut self) {
-        let (rows, lanes) = if BY_POSITION {
-            (self.positions, self.weights.outputs)
-        } else {
-            (self.weights.outputs, self.positions)
-        };
-        let vectors = lanes.div_ceil(LANES);
-        let mut sums: Tile = [[0.0; LANES]; MOST_ROWS * MOST_VECTORS];
-        for block in (0..rows).step_by(BLOCK) {
-            let end = rows.min(block + BLOCK);
-            if I::BYTES == 2 && !BY_POSITION {
-                self.widen(block, end);
-            }
-            // Tiles of nearly the same height, so that none is left with a single row; the first ones are higher.
-            let tiles = (end - block).div_ceil(I::ROWS);
-            let (least, higher) = ((end - block) / tiles, (end - block) % tiles);
-            let mut vector = 0;
-            while vector < vectors {
-                let width = match vectors - vector {
-                    // Twice two are faster than three and one.
-                    4 if I::VECTORS == 3 => 2,
-                    left => left.min(I::VECTORS),
+        if I::BYTES == 2 && !BY_POSITION && self.vectors.start == 0 {
+            self.widen();
+        }
+        // Tiles of nearly the same height, so that none is left with a single row; the first ones are higher.
+        let count = self.rows.len();
+        let tiles = count.div_ceil(I::ROWS);
+        let (least, higher) = (count / tiles, count % tiles);
+        let mut vector = self.vectors.start;
+        while vector < self.vectors.end {
+            let width = match self.vectors.end - vector {
+                // Twice two are faster than three and one.
+                4 if I::VECTORS == 3 => 2,
+                left => left.min(I::VECTORS),
+            };
+            let mut first = self.rows.start;
+            for tile in 0..tiles {
+                let height = least + usize::from(tile < higher);
+                let place = Place {
+                    first,
+                    height,
+                    vector,
+                    width,
                 };
-                let mut first = block;
-                for tile in 0..tiles {
-                    let height = least + usize::from(tile < higher);
-                    let place = Place {
-                        block,
-                        first,
-                        height,
-                        vector,
-                        width,
-                    };
-                    self.sum::<I, BY_POSITION>(&place, &mut sums);
-                    self.finish::<I, BY_POSITION>(&place, &mut sums);
-                    first += height;
-                }
-                vector += width;
+                self.tile::<I, BY_POSITION>(&place);
+                first += height;
             }
+            vector += width;
         }
     }
 
     /// Makes the weights of some rows ready for products of sixteen bits.
     #[inline(always)]
-    fn widen(&mut self, first: usize, end: usize) {
+    fn widen(&mut self) {
         let row = groups(self.weights.inputs) * DEPTH;
-        let bytes = &self.weights.bytes[first * row..end * row];
+        let bytes = &self.weights.bytes[self.rows.start * row..self.rows.end * row];
         let to = &mut self.packed.widened;
         if to.len() < bytes.len() * 2 {
             to.resize(bytes.len() * 2, 0);
@@ -196,35 +215,34 @@ impl Product<'_> {
     }
 
     #[inline(always)]
-    fn sum<I: Isa, const BY_POSITION: bool>(&self, place: &Place, to: &mut Tile) {
+    fn tile<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place) {
         match place.width {
-            1 => self.sum_rows::<I, 1, BY_POSITION>(place, to),
-            2 if I::VECTORS > 1 => self.sum_rows::<I, 2, BY_POSITION>(place, to),
-            3 if I::VECTORS > 2 => self.sum_rows::<I, 3, BY_POSITION>(place, to),
+            1 => self.tile_rows::<I, 1, BY_POSITION>(place),
+            2 if I::VECTORS > 1 => self.tile_rows::<I, 2, BY_POSITION>(place),
+            3 if I::VECTORS > 2 => self.tile_rows::<I, 3, BY_POSITION>(place),
             _ => unreachable!("a tile has at most as many vectors as the instruction set says"),
         }
     }
 
     #[inline(always)]
-    fn sum_rows<I: Isa, const WIDTH: usize, const BY_POSITION: bool>(&self, place: &Place, to: &mut Tile) {
+    fn tile_rows<I: Isa, const WIDTH: usize, const BY_POSITION: bool>(&mut self, place: &Place) {
         match place.height {
-            1 => self.sum_tile::<I, 1, WIDTH, BY_POSITION>(place, to),
-            2 => self.sum_tile::<I, 2, WIDTH, BY_POSITION>(place, to),
-            3 if I::ROWS > 2 => self.sum_tile::<I, 3, WIDTH, BY_POSITION>(place, to),
-            4 if I::ROWS > 3 => self.sum_tile::<I, 4, WIDTH, BY_POSITION>(place, to),
-            5 if I::ROWS > 4 => self.sum_tile::<I, 5, WIDTH, BY_POSITION>(place, to),
-            6 if I::ROWS > 5 => self.sum_tile::<I, 6, WIDTH, BY_POSITION>(place, to),
-            7 if I::ROWS > 6 => self.sum_tile::<I, 7, WIDTH, BY_POSITION>(place, to),
-            8 if I::ROWS > 7 => self.sum_tile::<I, 8, WIDTH, BY_POSITION>(place, to),
+            1 => self.tile_of::<I, 1, WIDTH, BY_POSITION>(place),
+            2 => self.tile_of::<I, 2, WIDTH, BY_POSITION>(place),
+            3 if I::ROWS > 2 => self.tile_of::<I, 3, WIDTH, BY_POSITION>(place),
+            4 if I::ROWS > 3 => self.tile_of::<I, 4, WIDTH, BY_POSITION>(place),
+            5 if I::ROWS > 4 => self.tile_of::<I, 5, WIDTH, BY_POSITION>(place),
+            6 if I::ROWS > 5 => self.tile_of::<I, 6, WIDTH, BY_POSITION>(place),
+            7 if I::ROWS > 6 => self.tile_of::<I, 7, WIDTH, BY_POSITION>(place),
+            8 if I::ROWS > 7 => self.tile_of::<I, 8, WIDTH, BY_POSITION>(place),
             _ => unreachable!("a tile has at most as many rows as the instruction set says"),
         }
     }
 
     #[inline(always)]
-    fn sum_tile<I: Isa, const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
-        &self,
+    fn tile_of<I: Isa, const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
+        &mut self,
         place: &Place,
-        to: &mut Tile,
     ) {
         let (weights, packed) = (self.weights, &*self.packed);
         let fours = groups(weights.inputs);
@@ -232,97 +250,173 @@ impl Product<'_> {
         let (row_bytes, first, lane_bytes, lane_groups) = if BY_POSITION {
             (&*packed.bytes, place.first, &*weights.bytes, fours)
         } else if I::BYTES == 2 {
-            let first = place.first - place.block;
+            let first = place.first - self.rows.start;
             (&*packed.widened, first, &*packed.bytes, activation_groups)
         } else {
             (&*weights.bytes, place.first, &*packed.bytes, activation_groups)
         };
+        // Wrapping: the slices are checked anyway, and a tile is too small for more checks than that.
+        let size = activation_groups.wrapping_mul(DEPTH);
+        let all = &row_bytes[first.wrapping_mul(size)..][..ROWS.wrapping_mul(size)];
         // Plain loops: what fills an array by a closure is not inlined.
         let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
         for (row, to) in rows.iter_mut().enumerate() {
-            let size = activation_groups * DEPTH;
-            *to = row_bytes[(first + row) * size..][..size].as_chunks().0;
+            // SAFETY: `all` are as many rows of this size.
+            let row = unsafe { all.get_unchecked(row.wrapping_mul(size)..).get_unchecked(..size) };
+            *to = row.as_chunks().0;
         }
+        let size = lane_groups.wrapping_mul(LANES * DEPTH);
+        let all = &lane_bytes[place.vector.wrapping_mul(size)..][..WIDTH.wrapping_mul(size)];
         let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
         for (panel, to) in panels.iter_mut().enumerate() {
-            let size = lane_groups * LANES * DEPTH;
-            *to = lane_bytes[(place.vector + panel) * size..][..size].as_chunks().0;
+            // SAFETY: `all` are as many panels of this size.
+            let panel = unsafe {
+                all.get_unchecked(panel.wrapping_mul(size)..)
+                    .get_unchecked(..size)
+            };
+            *to = panel.as_chunks().0;
         }
         let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-        for panel in 0..WIDTH {
-            let start = (place.vector + panel) * LANES;
-            // What belongs to the lanes, from either side; the rows' is one number each.
-            let (scales, offsets) = if BY_POSITION {
-                (&weights.scales[start..], &weights.sums[start..])
-            } else {
-                (&packed.scales[start..], &packed.offsets[start..])
-            };
-            let (scales, offsets) = (I::load(sixteen(scales)), I::load(sixteen(offsets)));
-            let lane_bias = if BY_POSITION {
-                I::load(sixteen(&weights.bias[start..]))
-            } else {
-                I::splat(0.0)
-            };
-            for row in 0..ROWS {
-                let at = place.first + row;
-                let (row_scale, row_offset, mut constant) = if BY_POSITION {
-                    (packed.scales[at], packed.offsets[at], lane_bias)
-                } else {
-                    (weights.scales[at], weights.sums[at], I::splat(weights.bias[at]))
-                };
-                if I::BYTES == 1 {
-                    constant = I::multiply_add(offsets, I::splat(row_offset), constant);
-                }
-                let scales = I::multiply(scales, I::splat(row_scale));
-                let results = I::multiply_add(I::to_floats(sums[row][panel]), scales, constant);
-                I::store(results, &mut to[row * WIDTH + panel]);
-            }
-        }
-    }
 
-    /// Activates the results of one tile, adds what is to be added last, and writes what there is room for.
-    #[inline(always)]
-    fn finish<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place, sums: &mut Tile) {
-        let lane_count = if BY_POSITION {
-            self.weights.outputs
+        let line = if BY_POSITION {
+            weights.outputs
         } else {
             self.positions
         };
-        let sums = &mut sums[..place.height * place.width];
-        activate::<I>(self.finish.activation, sums.as_flattened_mut());
-        for row in 0..place.height {
-            let end = (place.first + row + 1) * lane_count;
-            for panel in 0..place.width {
-                let results = &sums[row * place.width + panel];
-                let start = end - lane_count + (place.vector + panel) * LANES;
-                let to = &mut self.to[start..end];
-                let residual = self.finish.residual.map(|residual| &residual[start..end]);
-                match (to.first_chunk_mut(), residual) {
-                    (Some(to), None) => *to = *results,
-                    (Some(to), Some(residual)) => {
-                        let residual = I::load(sixteen(residual));
-                        I::store(I::multiply_add(I::load(results), I::splat(1.0), residual), to);
-                    }
-                    (None, residual) => write_part(results, residual, to),
+        let (start, size) = (place.first.wrapping_mul(line), ROWS.wrapping_mul(line));
+        let residual = match self.finish {
+            Finish::Add(residual) => Some(&residual[start..][..size]),
+            Finish::Activate(_) => None,
+        };
+        let to = &mut self.to[start..][..size];
+        // Of the rows one number each, and vectors of the lanes.
+        let (of_weights, of_activations) = (
+            (&weights.scales, &weights.sums),
+            (&packed.scales, &packed.offsets),
+        );
+        let (of_rows, of_lanes) = if BY_POSITION {
+            (of_activations, of_weights)
+        } else {
+            (of_weights, of_activations)
+        };
+        let rows = Rows {
+            scales: &of_rows.0[place.first..][..ROWS],
+            offsets: &of_rows.1[place.first..][..ROWS],
+            bias: if BY_POSITION {
+                &[]
+            } else {
+                &weights.bias[place.first..][..ROWS]
+            },
+        };
+        for panel in 0..WIDTH {
+            let vector = place.vector + panel;
+            let lanes = Lanes::<I> {
+                scales: lanes::<I>(of_lanes.0, vector),
+                offsets: lanes::<I>(of_lanes.1, vector),
+                bias: if BY_POSITION {
+                    lanes::<I>(&weights.bias, vector)
+                } else {
+                    I::splat(0.0)
+                },
+            };
+            let start = vector.wrapping_mul(LANES);
+            if start + LANES > line {
+                let mut results = [[0.0; LANES]; ROWS];
+                for (row, results) in results.iter_mut().enumerate() {
+                    I::store(
+                        scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes),
+                        results,
+                    );
+                }
+                write_parts(&results, residual, line, start, to);
+            } else if let Some(residual) = residual {
+                for row in 0..ROWS {
+                    let at = start.wrapping_add(row.wrapping_mul(line));
+                    let results = scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes);
+                    // SAFETY: these are as many lines, and each has so many numbers from `start` on.
+                    let (residual, to) = unsafe {
+                        (
+                            &*residual.as_ptr().add(at).cast(),
+                            &mut *to.as_mut_ptr().add(at).cast(),
+                        )
+                    };
+                    I::store(I::multiply_add(results, I::splat(1.0), I::load(residual)), to);
+                }
+            } else {
+                for row in 0..ROWS {
+                    let at = start.wrapping_add(row.wrapping_mul(line));
+                    let results = scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes);
+                    // SAFETY: as above.
+                    I::store(results, unsafe { &mut *to.as_mut_ptr().add(at).cast() });
                 }
             }
         }
     }
 }
 
-/// Writes as many results as there is room for. Apart, as what the compiler prepares for it would cost every whole vector.
+/// What sums are scaled by, of the rows of a tile.
+struct Rows<'a> {
+    scales: &'a [f32],
+    offsets: &'a [f32],
+    /// Nothing where outputs are lanes.
+    bias: &'a [f32],
+}
+
+/// The same of a vector of its lanes.
+struct Lanes<I: Isa> {
+    scales: I::Floats,
+    offsets: I::Floats,
+    /// Zeros where outputs are rows.
+    bias: I::Floats,
+}
+
+/// The results that sums of one row stand for.
+#[inline(always)]
+fn scaled<I: Isa, const BY_POSITION: bool>(
+    sums: I::Sums,
+    rows: &Rows<'_>,
+    row: usize,
+    lanes: &Lanes<I>,
+) -> I::Floats {
+    let mut constant = if BY_POSITION {
+        lanes.bias
+    } else {
+        I::splat(rows.bias[row])
+    };
+    if I::BYTES == 1 {
+        constant = I::multiply_add(lanes.offsets, I::splat(rows.offsets[row]), constant);
+    }
+    let scales = I::multiply(lanes.scales, I::splat(rows.scales[row]));
+    I::multiply_add(I::to_floats(sums), scales, constant)
+}
+
+/// Vector `vector` of numbers of lanes.
+#[inline(always)]
+fn lanes<I: Isa>(numbers: &[f32], vector: usize) -> I::Floats {
+    I::load(&numbers.as_chunks().0[vector])
+}
+
+/// Writes as many results of each line, from `start` on, as there is room for. Apart, as it is rare and long.
 #[inline(never)]
-fn write_part(results: &[f32; LANES], residual: Option<&[f32]>, to: &mut [f32]) {
-    to.copy_from_slice(&results[..to.len()]);
-    for (to, residual) in to.iter_mut().zip(residual.unwrap_or_default()) {
-        *to += residual;
+fn write_parts(
+    results: &[[f32; LANES]],
+    residual: Option<&[f32]>,
+    line: usize,
+    start: usize,
+    to: &mut [f32],
+) {
+    for (row, (to, results)) in to.chunks_exact_mut(line).zip(results).enumerate() {
+        let to = &mut to[start..];
+        to.copy_from_slice(&results[..to.len()]);
+        let residual = residual.map(|residual| &residual[row * line + start..]);
+        for (to, residual) in to.iter_mut().zip(residual.unwrap_or_default()) {
+            *to += residual;
+        }
     }
 }
 
 /// Where a tile lies.
 struct Place {
-    /// The first row of its block.
-    block: usize,
     first: usize,
     height: usize,
     vector: usize,
@@ -388,10 +482,7 @@ mod tests {
         let mut packed = Packed::default();
         pack(isa, view, weights.wants_lanes(), &mut packed);
         let mut results = vec![f32::NAN; positions * outputs];
-        let finish = Finish {
-            activation: Activation::Identity,
-            residual: None,
-        };
+        let finish = Finish::Activate(Activation::Identity);
         product(&weights, &mut packed, positions, finish, &mut results);
         match to {
             Order::ChannelsInner => results,
