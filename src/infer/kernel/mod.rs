@@ -8,6 +8,7 @@ mod pack;
 mod peak;
 mod portable;
 mod product;
+mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -15,4 +16,5 @@ pub(super) use activate::{Activation, activate, exp};
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
 pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
 pub use peak::Peak;
-pub(super) use product::{Finish, Weights, product};
+pub(super) use product::{Finish, product};
+pub(super) use weights::Weights;

@@ -9,7 +9,8 @@ use super::{
     activate::Activation,
     isa::{Best, Isa, LANES, Work},
     pack::{Before, Order, Packed, View, pack},
-    product::{Finish, Weights, product},
+    product::{Finish, product},
+    weights::Weights,
 };
 
 /// Products that are added up in a second, in one thread.

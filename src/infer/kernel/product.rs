@@ -4,96 +4,21 @@ use std::ops::Range;
 
 use super::{
     activate::{ActivateColumns, Activation},
-    isa::{Best, DEPTH, Isa, LANES, Work},
+    isa::{DEPTH, Isa, LANES, Work},
     pack::{Order, Packed, groups},
+    weights::Weights,
 };
 
-/// Positions that are multiplied with all weights before the next ones: they stay in the nearest cache.
+/// Rows that are multiplied with all lanes before the next ones: they stay in the nearest cache.
 const BLOCK: usize = 64;
 
 /// Vectors of lanes that are multiplied with a block, and then activated while they are in the nearest cache.
 const STRIP: usize = 6;
 
-/// The weights of a linear layer, quantized and laid out for one order of the result.
-#[derive(Debug)]
-pub(in crate::infer) struct Weights {
-    /// Of the result. With channels inner the weights are lanes, `[output / 16][group of inputs][16
-    /// outputs][4]` (or `[2][16 outputs][2]` where an activation has two bytes), otherwise rows,
-    /// `[output][group][4]`.
-    order: Order,
-    bytes: Vec<u8>,
-    /// From here on one for each output, filled up to whole sixteens.
-    scales: Vec<f32>,
-    bias: Vec<f32>,
-    /// The sum of the weights, which the offsets of activations are multiplied with.
-    sums: Vec<f32>,
-    inputs: usize,
-    outputs: usize,
-    isa: Best,
-}
-
-impl Weights {
-    /// From `[output][input]` bytes, none of them -128, and a scale and a bias for each output.
-    pub(in crate::infer) fn new(isa: Best, order: Order, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
-        let outputs = scales.len();
-        let inputs = bytes.len() / outputs;
-        let (groups, padded) = (groups(inputs), outputs.next_multiple_of(LANES));
-        let width = DEPTH / isa.activation_bytes();
-        let mut packed = vec![0; padded * groups * DEPTH];
-        let mut sums = vec![0.0; padded];
-        for (output, row) in bytes.chunks_exact(inputs).enumerate() {
-            sums[output] = scales[output] * row.iter().map(|byte| i32::from(*byte)).sum::<i32>() as f32;
-            for (input, byte) in row.iter().enumerate() {
-                let (group, depth) = (input / DEPTH, input % DEPTH);
-                let at = match order {
-                    Order::ChannelsInner => {
-                        let start = (output / LANES * groups + group) * LANES * DEPTH;
-                        start + depth / width * LANES * width + output % LANES * width + depth % width
-                    }
-                    Order::PositionsInner => output * groups * DEPTH + input,
-                };
-                packed[at] = byte.cast_unsigned();
-            }
-        }
-        let fill = |numbers: &[f32]| {
-            let mut numbers = numbers.to_vec();
-            numbers.resize(padded, 0.0);
-            numbers
-        };
-        Self {
-            order,
-            bytes: packed,
-            scales: fill(scales),
-            bias: fill(bias),
-            sums,
-            inputs,
-            outputs,
-            isa,
-        }
-    }
-
-    /// Whether activations are to be packed as lanes.
-    pub(in crate::infer) fn wants_lanes(&self) -> bool {
-        self.order == Order::PositionsInner
-    }
-
-    /// How many there are.
-    pub(in crate::infer) fn count(&self) -> usize {
-        self.inputs * self.outputs
-    }
-
-    pub(in crate::infer) fn isa(&self) -> Best {
-        self.isa
-    }
-
-    pub(in crate::infer) fn set_bias(&mut self, bias: &[f32]) {
-        self.bias[..self.outputs].copy_from_slice(bias);
-    }
-}
-
 /// What is done to the sums of a product besides scaling.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::infer) enum Finish<'a> {
+    /// The activation is applied.
     Activate(Activation),
     /// As many numbers as the result has, in its order, are added.
     Add(&'a [f32]),
@@ -429,6 +354,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
+        super::isa::Best,
         super::pack::{Before, View, most_steps, pack},
         *,
     };
