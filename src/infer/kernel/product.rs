@@ -247,17 +247,14 @@ impl Product<'_> {
             let start = vector.wrapping_mul(LANES);
             if start + LANES > line {
                 let mut results = [[0.0; LANES]; ROWS];
-                for (row, results) in results.iter_mut().enumerate() {
-                    I::store(
-                        scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes),
-                        results,
-                    );
+                for ((row, sums), results) in sums.iter().enumerate().zip(&mut results) {
+                    I::store(scaled::<I, BY_POSITION>(sums[panel], &rows, row, &lanes), results);
                 }
                 write_parts(&results, residual, line, start, to);
             } else if let Some(residual) = residual {
-                for row in 0..ROWS {
+                for (row, sums) in sums.iter().enumerate() {
                     let at = start.wrapping_add(row.wrapping_mul(line));
-                    let results = scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes);
+                    let results = scaled::<I, BY_POSITION>(sums[panel], &rows, row, &lanes);
                     // SAFETY: these are as many lines, and each has so many numbers from `start` on.
                     let (residual, to) = unsafe {
                         (
@@ -268,9 +265,9 @@ impl Product<'_> {
                     I::store(I::multiply_add(results, I::splat(1.0), I::load(residual)), to);
                 }
             } else {
-                for row in 0..ROWS {
+                for (row, sums) in sums.iter().enumerate() {
                     let at = start.wrapping_add(row.wrapping_mul(line));
-                    let results = scaled::<I, BY_POSITION>(sums[row][panel], &rows, row, &lanes);
+                    let results = scaled::<I, BY_POSITION>(sums[panel], &rows, row, &lanes);
                     // SAFETY: as above.
                     I::store(results, unsafe { &mut *to.as_mut_ptr().add(at).cast() });
                 }
