@@ -251,6 +251,7 @@ impl Product<'_> {
                     I::store(scaled::<I, BY_POSITION>(sums[panel], &rows, row, &lanes), results);
                 }
                 write_parts(&results, residual, line, start, to);
+            // Two loops: with branches inside one, the compiler did not unroll it, and the sums went through memory.
             } else if let Some(residual) = residual {
                 for (row, sums) in sums.iter().enumerate() {
                     let at = start.wrapping_add(row.wrapping_mul(line));
