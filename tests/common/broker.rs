@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -44,41 +44,54 @@ impl Broker {
             .status()
             .expect("mosquitto_passwd is needed (Debian package mosquitto)");
         assert!(made.success());
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let mut broker = Self {
+            port: 0,
+            folder,
+            process: None,
+        };
+        // Whoever asks for any port after us may be given ours before mosquitto has it.
+        until("a broker has a port of its own", || {
+            broker.port = free_port();
+            broker.configure();
+            broker.spawn()
+        });
+        broker
+    }
+
+    /// Runs it again on the same port, and waits until it listens.
+    pub fn run(&mut self) {
+        until("the broker listens again", || self.spawn());
+    }
+
+    fn configure(&self) {
         let config = format!(
             "user root\nlistener {port} 127.0.0.1\nallow_anonymous false\npassword_file {0}/users\n\
              cafile {0}/ca.pem\ncertfile {0}/server.pem\nkeyfile {0}/server.key\n\
              persistence true\npersistence_location {0}/\nlog_dest file {0}/log\nlog_type all\n",
-            folder.path().display()
+            self.folder().display(),
+            port = self.port,
         );
-        fs::write(path("mosquitto.conf"), config).unwrap();
-        let mut broker = Self {
-            port,
-            folder,
-            process: None,
-        };
-        broker.run();
-        broker
+        fs::write(self.path("mosquitto.conf"), config).unwrap();
     }
 
-    /// Runs it, first or again, and waits until it listens.
-    pub fn run(&mut self) {
-        let process = Command::new(program("mosquitto"))
+    /// Whether it listens: that is in its log, as a connection may be answered by another program on that port.
+    fn spawn(&mut self) -> bool {
+        let runs = |log: String| log.matches(" running").count();
+        let before = runs(self.log());
+        let mut process = Command::new(program("mosquitto"))
             .arg("-c")
             .arg(self.path("mosquitto.conf"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("mosquitto is needed (Debian package mosquitto)");
-        self.process = Some(process);
-        let port = self.port;
-        until("the broker listens", || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        let mut ended = false;
+        until("the broker listens or gives up", || {
+            ended = process.try_wait().unwrap().is_some();
+            ended || runs(self.log()) > before
         });
+        self.process = Some(process);
+        !ended
     }
 
     /// SIGTERM: it writes down its retained messages first.
@@ -183,6 +196,11 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Debian keeps the broker where ordinary users' paths do not lead.
 fn program(name: &str) -> PathBuf {
     let system = Path::new("/usr/sbin").join(name);
@@ -240,14 +258,26 @@ impl Watcher {
             None,
         ));
         let (client, mut connection) = Client::builder(options).capacity(100).build();
-        client.subscribe("#", QoS::AtLeastOnce).unwrap();
         let inbox = Inbox::default();
         let (ready, subscribed) = std::sync::mpsc::channel();
         let for_thread = Arc::clone(&inbox);
+        let subscriber = client.clone();
         thread::spawn(move || {
-            while let Ok(Ok(event)) = connection.recv() {
+            loop {
+                let event = match connection.recv() {
+                    Ok(Ok(event)) => event,
+                    // Nobody hears of it once subscribed: then a test ended the broker.
+                    Ok(Err(error)) if ready.send(Err(error.to_string())).is_ok() => {
+                        thread::sleep(Duration::from_millis(20));
+                        continue;
+                    }
+                    _ => return,
+                };
                 match event {
-                    Event::Incoming(Packet::SubAck(_)) => ready.send(()).unwrap_or_default(),
+                    Event::Incoming(Packet::ConnAck(_)) => {
+                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap()
+                    }
+                    Event::Incoming(Packet::SubAck(_)) => ready.send(Ok(())).unwrap_or_default(),
                     Event::Incoming(Packet::Publish(message)) => {
                         let (messages, arrived) = &*for_thread;
                         messages.lock().unwrap().push(Seen {
@@ -261,9 +291,13 @@ impl Watcher {
                 }
             }
         });
-        subscribed
-            .recv_timeout(PATIENCE)
-            .expect("the watcher is subscribed");
+        let start = Instant::now();
+        while let Err(error) = subscribed.recv_timeout(PATIENCE).expect("the broker answers") {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the watcher is not subscribed: {error}"
+            );
+        }
         Self { client, inbox }
     }
 
