@@ -18,7 +18,7 @@ use tract_onnx::{
 };
 
 use super::{
-    kernel::{Best, Isa, LANES, Work, exp, sixteen},
+    kernel::{Best, Isa, LANES, Work, exponential, sixteen},
     operator::{Compute, Operator, Scratch, shape},
 };
 
@@ -220,12 +220,7 @@ impl Work for Attend<'_> {
         let groups = self.from.chunks_exact(tokens * 3 * channels);
         for (from, to) in groups.zip(self.to.chunks_exact_mut(tokens * channels)) {
             for head in 0..heads {
-                for token in 0..tokens {
-                    let key = &from[(token * 3 + 1) * channels + head * depth..][..depth];
-                    for (column, number) in keys.chunks_exact_mut(padded).zip(key) {
-                        column[token] = *number;
-                    }
-                }
+                turn_keys(&from[channels + head * depth..], 3 * channels, depth, keys);
                 for first in (0..tokens).step_by(ROWS) {
                     // Rows past the end repeat the last one; their results are dropped.
                     // Plain loops: what fills an array by a closure is not inlined.
@@ -257,19 +252,37 @@ impl Work for Attend<'_> {
     }
 }
 
-/// Scores of some queries: products with transposed keys, plus bias.
+/// Lays keys, one in each stretch of `stride` numbers, out as `[token / 16][depth][16 tokens]`.
+#[inline(always)]
+fn turn_keys(from: &[f32], stride: usize, depth: usize, to: &mut [f32]) {
+    let panels = to.chunks_exact_mut(depth * LANES);
+    for (panel, from) in panels.zip(from.chunks(LANES * stride)) {
+        let (columns, _) = panel.as_chunks_mut::<LANES>();
+        for (lane, key) in from.chunks(stride).enumerate() {
+            for (column, number) in columns.iter_mut().zip(key) {
+                // A lane that the compiler knows to exist.
+                column[lane % LANES] = *number;
+            }
+        }
+    }
+}
+
+/// Scores of some queries: products with keys, plus bias.
 #[inline(always)]
 fn multiply_keys<I: Isa>(queries: [&[f32]; ROWS], keys: &[f32], bias: [&[f32]; ROWS], scores: &mut [f32]) {
     let padded = bias[0].len();
-    for start in (0..padded).step_by(LANES) {
+    let [first, second, third, fourth] = queries;
+    let panels = keys.chunks_exact(first.len() * LANES);
+    for (start, panel) in (0..padded).step_by(LANES).zip(panels) {
         let mut sums = [I::splat(0.0); ROWS];
         for (sum, bias) in sums.iter_mut().zip(&bias) {
             *sum = I::load(sixteen(&bias[start..]));
         }
-        for (depth, keys) in keys.chunks_exact(padded).enumerate() {
-            let keys = I::load(sixteen(&keys[start..]));
-            for (sum, query) in sums.iter_mut().zip(&queries) {
-                *sum = I::multiply_add(I::splat(query[depth]), keys, *sum);
+        let queries = first.iter().zip(second).zip(third.iter().zip(fourth));
+        for (keys, ((a, b), (c, d))) in panel.as_chunks().0.iter().zip(queries) {
+            let keys = I::load(keys);
+            for (sum, number) in sums.iter_mut().zip([a, b, c, d]) {
+                *sum = I::multiply_add(I::splat(*number), keys, *sum);
             }
         }
         for (row, sum) in scores.chunks_exact_mut(padded).zip(&sums) {
@@ -288,21 +301,14 @@ fn exponentials<I: Isa>(scores: &mut [f32]) -> f32 {
     for chunk in &*chunks {
         largest = I::larger(I::load(chunk), largest);
     }
-    let largest = I::largest(largest);
-    let mut sums = [0.0; LANES];
+    let largest = I::splat(I::largest(largest));
+    let mut sums = I::splat(0.0);
     for chunk in chunks {
-        for (sum, score) in sums.iter_mut().zip(chunk) {
-            *score = exp::<I>(*score - largest);
-            *sum += *score;
-        }
+        let numbers = exponential::<I>(I::subtract(I::load(chunk), largest));
+        I::store(numbers, chunk);
+        sums = I::multiply_add(numbers, I::splat(1.0), sums);
     }
-    for half in [8, 4, 2, 1] {
-        let (first, second) = sums.split_at_mut(half);
-        for (sum, other) in first.iter_mut().zip(second) {
-            *sum += *other;
-        }
-    }
-    sums[0]
+    I::sum(sums)
 }
 
 /// Sums of values by the exponentials of each row.
@@ -318,11 +324,13 @@ fn multiply_values<I: Isa>(
     for (row, to) in rows.iter_mut().enumerate() {
         *to = &scores[row * padded..][..tokens];
     }
+    let [first, second, third, fourth] = rows;
+    let shares = first.iter().zip(second).zip(third.iter().zip(fourth));
     let mut sums = [I::splat(0.0); ROWS];
-    for token in 0..tokens {
-        let values = I::load(sixteen(&values[token * stride..]));
-        for (sum, row) in sums.iter_mut().zip(&rows) {
-            *sum = I::multiply_add(I::splat(row[token]), values, *sum);
+    for (values, ((a, b), (c, d))) in values.chunks(stride).zip(shares) {
+        let values = I::load(sixteen(values));
+        for (sum, share) in sums.iter_mut().zip([a, b, c, d]) {
+            *sum = I::multiply_add(I::splat(*share), values, *sum);
         }
     }
     sums

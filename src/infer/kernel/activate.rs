@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::isa::{Isa, LANES, Work, fma};
+use super::isa::{Isa, LANES, Work};
 
 /// What is done to each number of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,28 +80,6 @@ fn relu<I: Isa>(numbers: &mut [f32]) {
     for number in rest {
         *number = if *number < 0.0 { 0.0 } else { *number };
     }
-}
-
-/// e to the `x`, to about 1e-7 of its value; 0 and infinity where f32 ends (below -87 and above 88).
-#[inline(always)]
-pub(in crate::infer) fn exp<I: Isa>(x: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    let x = if x > 88.5 { 88.5 } else { x };
-    let x = if x < -87.3 { -87.3 } else { x };
-    let rounded = fma::<I>(x, std::f32::consts::LOG2_E, ROUND);
-    let whole = rounded - ROUND;
-    // ln 2 in two parts, so that the remainder keeps its digits.
-    let rest = fma::<I>(whole, -0.693_359_4, x);
-    let rest = fma::<I>(whole, 2.121_944_4e-4, rest);
-    // The coefficients of Cephes' expf.
-    let mut sum = 1.987_569_2e-4;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
-        sum = fma::<I>(sum, rest, coefficient);
-    }
-    let power = fma::<I>(sum * rest, rest, rest) + 1.0;
-    let exponent = f32::from_bits((rounded.to_bits() << 23).wrapping_add(0x3f80_0000));
-    power * exponent
 }
 
 /// A GELU is `x` times a share of one. The share less one half is odd, so `x` times a polynomial in `x * x`, here one
@@ -188,17 +166,14 @@ fn four<I: Isa>(coefficients: &[f32], place: I::Floats, square: I::Floats) -> I:
 mod tests {
     use super::{super::isa::Best, *};
 
-    struct Apply<'a>(Option<Activation>, &'a mut [f32]);
+    struct Apply<'a>(Activation, &'a mut [f32]);
 
     impl Work for Apply<'_> {
         type Output = ();
 
         #[inline(always)]
         fn run<I: Isa>(self) {
-            match self.0 {
-                Some(activation) => activate::<I>(activation, self.1),
-                None => self.1.iter_mut().for_each(|x| *x = exp::<I>(*x)),
-            }
+            activate::<I>(self.0, self.1);
         }
     }
 
@@ -219,7 +194,7 @@ mod tests {
         for isa in Best::all() {
             for activation in [Activation::GeluTanh, Activation::GeluErf] {
                 let mut found = inputs.clone();
-                isa.run(Apply(Some(activation), &mut found));
+                isa.run(Apply(activation, &mut found));
                 for (x, found) in inputs.iter().zip(found) {
                     let x = f64::from(*x);
                     let expected = match activation {
@@ -244,7 +219,7 @@ mod tests {
         for isa in Best::all() {
             for activation in [Activation::GeluTanh, Activation::GeluErf] {
                 let mut found = [-1e30, -100.0, 0.0, 100.0, 1e30, f32::NAN];
-                isa.run(Apply(Some(activation), &mut found));
+                isa.run(Apply(activation, &mut found));
                 assert!(
                     found[..3].iter().all(|x| x.abs() < 1e-30),
                     "{isa:?} {activation:?}"
@@ -260,25 +235,11 @@ mod tests {
         for isa in Best::all() {
             let mut found: Vec<f32> = (-10..=10).map(|n| n as f32).collect();
             found[15] = f32::NAN;
-            isa.run(Apply(Some(Activation::Relu), &mut found));
+            isa.run(Apply(Activation::Relu, &mut found));
             assert!(found[15].is_nan(), "{isa:?}");
             found[15] = 5.0;
             let expected: Vec<f32> = (-10..=10).map(|n| n.max(0) as f32).collect();
             assert_eq!(found, expected, "{isa:?}");
-        }
-    }
-
-    #[test]
-    fn exponentials_are_right_to_a_few_units_in_the_last_place() {
-        let inputs: Vec<f32> = (-8700..=8800).map(|n| n as f32 / 100.0).collect();
-        for isa in Best::all() {
-            let mut found = inputs.clone();
-            isa.run(Apply(None, &mut found));
-            for (x, found) in inputs.iter().zip(found) {
-                let expected = f64::from(*x).exp();
-                let error = (f64::from(found) / expected - 1.0).abs();
-                assert!(error < 3e-7, "{isa:?}: exp({x}) is {found}, not {expected}");
-            }
         }
     }
 }

@@ -75,6 +75,36 @@ macro_rules! floats {
         }
 
         #[inline(always)]
+        fn subtract(mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                a[vector] = unsafe { vsubq_f32(a[vector], b[vector]) };
+            }
+            a
+        }
+
+        #[inline(always)]
+        fn times_power_of_two(mut numbers: Self::Floats, powers: Self::Floats) -> Self::Floats {
+            for vector in 0..4 {
+                // SAFETY: see above.
+                numbers[vector] = unsafe {
+                    let exponents = vshlq_n_u32::<23>(vreinterpretq_u32_f32(powers[vector]));
+                    vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(numbers[vector]), exponents))
+                };
+            }
+            numbers
+        }
+
+        #[inline(always)]
+        fn sum(numbers: Self::Floats) -> f32 {
+            // SAFETY: see above.
+            unsafe {
+                let [a, b, c, d] = numbers;
+                vaddvq_f32(vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d)))
+            }
+        }
+
+        #[inline(always)]
         fn smallest(numbers: Self::Floats) -> f32 {
             // SAFETY: see above.
             unsafe {

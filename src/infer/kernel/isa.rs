@@ -95,6 +95,27 @@ pub(in crate::infer) trait Isa {
     /// `a * b`
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
+    /// `a - b`
+    fn subtract(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+
+    /// `numbers * 2^n`, where a whole `n` stands in the low bits of `powers`, as adding 1.5 * 2^23 to it leaves it. Numbers and
+    /// results are between the smallest normal number and infinity.
+    fn times_power_of_two(numbers: Self::Floats, powers: Self::Floats) -> Self::Floats;
+
+    /// The sum of sixteen numbers.
+    #[inline(always)]
+    fn sum(numbers: Self::Floats) -> f32 {
+        let mut lanes = [0.0; LANES];
+        Self::store(numbers, &mut lanes);
+        for half in [8, 4, 2, 1] {
+            let (first, second) = lanes.split_at_mut(half);
+            for (sum, other) in first.iter_mut().zip(second) {
+                *sum += *other;
+            }
+        }
+        lanes[0]
+    }
+
     /// The smallest of sixteen numbers.
     #[inline(always)]
     fn smallest(numbers: Self::Floats) -> f32 {

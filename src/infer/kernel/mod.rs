@@ -3,6 +3,7 @@
 mod activate;
 #[cfg(target_arch = "aarch64")]
 mod arm;
+mod exponential;
 mod isa;
 mod pack;
 mod peak;
@@ -12,7 +13,8 @@ mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use activate::{Activation, activate, exp};
+pub(super) use activate::{Activation, activate};
+pub(super) use exponential::exponential;
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
 pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
 pub use peak::Peak;

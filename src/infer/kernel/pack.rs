@@ -275,12 +275,7 @@ fn sum<I: Isa, const SQUARES: bool>(row: &[f32]) -> f32 {
         let numbers = I::load(chunk);
         sums = I::multiply_add(numbers, if SQUARES { numbers } else { one }, sums);
     }
-    let mut lanes = [0.0; LANES];
-    I::store(sums, &mut lanes);
-    let mut total = 0.0;
-    for number in lanes {
-        total += number;
-    }
+    let mut total = I::sum(sums);
     for number in rest {
         total += if SQUARES { number * number } else { *number };
     }

@@ -67,4 +67,21 @@ impl Isa for Portable {
         }
         a
     }
+
+    #[inline(always)]
+    fn subtract(mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        for lane in 0..LANES {
+            a[lane] -= b[lane];
+        }
+        a
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(mut numbers: Self::Floats, powers: Self::Floats) -> Self::Floats {
+        for lane in 0..LANES {
+            let exponent = powers[lane].to_bits() << 23;
+            numbers[lane] = f32::from_bits(numbers[lane].to_bits().wrapping_add(exponent));
+        }
+        numbers
+    }
 }

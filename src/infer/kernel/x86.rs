@@ -54,34 +54,32 @@ impl Isa for Avx2 {
         panels: [&[[u8; LANES * DEPTH]]; WIDTH],
     ) -> [[Self::Sums; WIDTH]; ROWS] {
         let mut sums = [[Self::zero(); WIDTH]; ROWS];
-        for group in 0..rows[0].len() {
-            for panel in 0..WIDTH {
-                // SAFETY: see above; a panel of weights has half as many groups as the rows, others as many.
-                let lanes = unsafe {
-                    if BY_POSITION {
-                        let half = panels[panel]
-                            .get_unchecked(group / 2)
-                            .as_ptr()
-                            .add(group % 2 * 32);
-                        let at = half.cast::<__m128i>();
-                        [
-                            _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
-                            _mm256_cvtepi8_epi16(_mm_loadu_si128(at.add(1))),
-                        ]
-                    } else {
-                        let at = panels[panel].get_unchecked(group).as_ptr().cast::<__m256i>();
+        for group in 0..panels[0].len() {
+            for (panel, lanes) in panels.iter().enumerate() {
+                // SAFETY: all panels have as many groups.
+                let at = unsafe { lanes.get_unchecked(group) }.as_ptr();
+                if BY_POSITION {
+                    // Two groups at once: four channels of weights lie together, and to tell the halves apart at every group costs a sixth.
+                    for half in 0..2 {
+                        // SAFETY: see above; rows have twice as many groups as a panel of weights.
+                        let lanes = unsafe {
+                            let at = at.add(half * 32).cast::<__m128i>();
+                            [
+                                _mm256_cvtepi8_epi16(_mm_loadu_si128(at)),
+                                _mm256_cvtepi8_epi16(_mm_loadu_si128(at.add(1))),
+                            ]
+                        };
+                        // SAFETY: as above.
+                        unsafe { add_rows(&mut sums, panel, rows, 2 * group + half, lanes) };
+                    }
+                } else {
+                    // SAFETY: see above.
+                    let lanes = unsafe {
+                        let at = at.cast::<__m256i>();
                         [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]
-                    }
-                };
-                for row in 0..ROWS {
-                    // SAFETY: see above; all rows have this many groups.
-                    unsafe {
-                        let factors = i32::from_le_bytes(*rows[row].get_unchecked(group));
-                        let factors = _mm256_set1_epi32(factors);
-                        let [first, second] = &mut sums[row][panel];
-                        *first = add_pairs(*first, factors, lanes[0]);
-                        *second = add_pairs(*second, factors, lanes[1]);
-                    }
+                    };
+                    // SAFETY: as above.
+                    unsafe { add_rows(&mut sums, panel, rows, group, lanes) };
                 }
             }
         }
@@ -148,6 +146,35 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn subtract(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(mut numbers: Self::Floats, powers: Self::Floats) -> Self::Floats {
+        for half in 0..2 {
+            // SAFETY: see above.
+            numbers[half] = unsafe {
+                let exponents = _mm256_slli_epi32::<23>(_mm256_castps_si256(powers[half]));
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(numbers[half]), exponents))
+            };
+        }
+        numbers
+    }
+
+    #[inline(always)]
+    fn sum(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let four = _mm256_add_ps(numbers[0], numbers[1]);
+            let four = _mm_add_ps(_mm256_castps256_ps128(four), _mm256_extractf128_ps::<1>(four));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        }
+    }
+
+    #[inline(always)]
     fn smallest(numbers: Self::Floats) -> f32 {
         // SAFETY: see above.
         unsafe {
@@ -196,6 +223,30 @@ impl Isa for Avx2 {
             };
         }
         otherwise
+    }
+}
+
+/// Adds to the sums of one panel the products of its lanes with a group of each row.
+///
+/// # Safety
+/// The processor has AVX2, and all rows have this group.
+#[inline(always)]
+unsafe fn add_rows<const ROWS: usize, const WIDTH: usize>(
+    sums: &mut [[[__m256i; 2]; WIDTH]; ROWS],
+    panel: usize,
+    rows: [&[[u8; DEPTH]]; ROWS],
+    group: usize,
+    lanes: [__m256i; 2],
+) {
+    for row in 0..ROWS {
+        // SAFETY: by the caller.
+        unsafe {
+            let factors = i32::from_le_bytes(*rows[row].get_unchecked(group));
+            let factors = _mm256_set1_epi32(factors);
+            let [first, second] = &mut sums[row][panel];
+            *first = add_pairs(*first, factors, lanes[0]);
+            *second = add_pairs(*second, factors, lanes[1]);
+        }
     }
 }
 
@@ -275,6 +326,27 @@ impl Isa for Avx512Vnni {
     fn multiply(a: Self::Floats, b: Self::Floats) -> Self::Floats {
         // SAFETY: see above.
         unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn subtract(a: Self::Floats, b: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(numbers: Self::Floats, powers: Self::Floats) -> Self::Floats {
+        // SAFETY: see above.
+        unsafe {
+            let exponents = _mm512_slli_epi32::<23>(_mm512_castps_si512(powers));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(numbers), exponents))
+        }
+    }
+
+    #[inline(always)]
+    fn sum(numbers: Self::Floats) -> f32 {
+        // SAFETY: see above.
+        unsafe { _mm512_reduce_add_ps(numbers) }
     }
 
     #[inline(always)]
