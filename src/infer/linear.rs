@@ -90,7 +90,10 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
         return None;
     }
     let roles = Roles::of(product, input, &from_shape, factor.shape(), &to_shape)?;
-    let (bytes, scales) = eight_bits(&roles.gather(&factor)?, roles.outputs)?;
+    let (mut bytes, mut scales) = (Vec::with_capacity(roles.inputs * roles.outputs), Vec::new());
+    roles.gather(&factor, |rows| {
+        eight_bits(rows, roles.inputs, &mut bytes, &mut scales)
+    })?;
     let positions: usize = from_shape.iter().product::<usize>() / roles.inputs;
     let mut weights = Weights::new(isa, roles.to, &bytes, &scales, &vec![0.0; roles.outputs]);
 
@@ -140,16 +143,18 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
     })
 }
 
-/// The bytes and the scale of each output, if all weights are whole multiples of the latter.
-pub(super) fn eight_bits(weights: &[f32], outputs: usize) -> Option<(Vec<i8>, Vec<f32>)> {
+/// Appends the bytes and the scale of each output's weights, if all weights are whole multiples of the latter.
+pub(super) fn eight_bits(
+    weights: &[f32],
+    inputs: usize,
+    bytes: &mut Vec<i8>,
+    scales: &mut Vec<f32>,
+) -> Option<()> {
     // Far above what rounding in f32 adds, far below what would pass by chance.
     const TOLERANCE: f32 = 1e-3;
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let inputs = weights.len() / outputs;
-    let mut bytes = vec![0; weights.len()];
-    let mut scales = Vec::with_capacity(outputs);
-    for (row, to) in weights.chunks_exact(inputs).zip(bytes.chunks_exact_mut(inputs)) {
+    for row in weights.chunks_exact(inputs) {
         // The bits of what is not negative are ordered as the numbers are.
         let largest = row
             .iter()
@@ -158,19 +163,19 @@ pub(super) fn eight_bits(weights: &[f32], outputs: usize) -> Option<(Vec<i8>, Ve
         let inverse = if scale > 0.0 { scale.recip() } else { 0.0 };
         // Without a way out, so that the compiler vectorises it: some networks have 30 million weights.
         let mut whole = true;
-        for (weight, to) in row.iter().zip(to) {
+        bytes.extend(row.iter().map(|weight| {
             let steps = weight * inverse;
             let rounded = steps + ROUND;
             // What is no number is no step either.
             whole &= (steps - (rounded - ROUND)).abs() <= TOLERANCE;
-            *to = rounded.to_bits() as i8;
-        }
+            rounded.to_bits() as i8
+        }));
         if !whole {
             return None;
         }
         scales.push(scale);
     }
-    Some((bytes, scales))
+    Some(())
 }
 
 impl Compute for Linear {

@@ -75,7 +75,8 @@ impl Patches {
                 by_tap.extend((0..channels).map(|channel| kernel[channel * taps + tap]));
             }
         }
-        let (bytes, scales) = eight_bits(&by_tap, outputs)?;
+        let (mut bytes, mut scales) = (Vec::new(), Vec::new());
+        eight_bits(&by_tap, by_tap.len() / outputs, &mut bytes, &mut scales)?;
         let bias: Vec<f32> = (0..outputs).map(|output| bias[output % bias.len()]).collect();
         let (activation, last) = activation_behind(model, node.id);
         let convolution = Self {

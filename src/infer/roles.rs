@@ -94,8 +94,10 @@ impl Roles {
         })
     }
 
-    /// The weights as `[output][input]`.
-    pub(super) fn gather(&self, weights: &Tensor) -> Option<Vec<f32>> {
+    /// Hands out the weights as `[output][input]`, some outputs at a time.
+    pub(super) fn gather(&self, weights: &Tensor, mut each: impl FnMut(&[f32]) -> Option<()>) -> Option<()> {
+        // Weights of so many outputs often lie in one line of the cache.
+        const OUTPUTS: usize = 16;
         let numbers = weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
         let strides = weights.strides();
         let (last, others) = self.weight_axes.split_last()?;
@@ -109,11 +111,24 @@ impl Roles {
         }
         // No offset for each weight: some layers have millions.
         let (length, axis) = *last;
-        let stride = strides[axis].cast_unsigned().max(1);
-        let mut gathered = Vec::with_capacity(starts.len() * length);
-        for start in starts {
-            gathered.extend(numbers.get(start..)?.iter().step_by(stride).take(length));
+        let stride = strides[axis].cast_unsigned();
+        let rows = OUTPUTS * self.inputs / length;
+        let mut gathered = vec![0.0; rows * length];
+        for starts in starts.chunks(rows) {
+            let gathered = &mut gathered[..starts.len() * length];
+            if stride == 1 {
+                for (start, row) in starts.iter().zip(gathered.chunks_exact_mut(length)) {
+                    row.copy_from_slice(numbers.get(*start..)?.get(..length)?);
+                }
+            } else {
+                for index in 0..length {
+                    for (start, row) in starts.iter().zip(gathered.chunks_exact_mut(length)) {
+                        row[index] = *numbers.get(start + index * stride)?;
+                    }
+                }
+            }
+            each(gathered)?;
         }
-        Some(gathered)
+        Some(())
     }
 }

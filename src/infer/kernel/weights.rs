@@ -29,21 +29,30 @@ impl Weights {
         let outputs = scales.len();
         let inputs = bytes.len() / outputs;
         let (groups, padded) = (groups(inputs), outputs.next_multiple_of(LANES));
-        let width = DEPTH / isa.activation_bytes();
         let mut packed = vec![0; padded * groups * DEPTH];
         let mut sums = vec![0.0; padded];
         for (output, row) in bytes.chunks_exact(inputs).enumerate() {
             sums[output] = scales[output] * row.iter().map(|byte| i32::from(*byte)).sum::<i32>() as f32;
-            for (input, byte) in row.iter().enumerate() {
-                let (group, depth) = (input / DEPTH, input % DEPTH);
-                let at = match order {
-                    Order::ChannelsInner => {
-                        let start = (output / LANES * groups + group) * LANES * DEPTH;
-                        start + depth / width * LANES * width + output % LANES * width + depth % width
+        }
+        match order {
+            Order::ChannelsInner => {
+                let panels = packed.chunks_exact_mut(groups * LANES * DEPTH);
+                for (panel, rows) in panels.zip(bytes.chunks(LANES * inputs)) {
+                    for (lane, row) in rows.chunks_exact(inputs).enumerate() {
+                        match isa.activation_bytes() {
+                            1 => fill_lane::<DEPTH>(row, lane, panel),
+                            _ => fill_lane::<{ DEPTH / 2 }>(row, lane, panel),
+                        }
                     }
-                    Order::PositionsInner => output * groups * DEPTH + input,
-                };
-                packed[at] = byte.cast_unsigned();
+                }
+            }
+            Order::PositionsInner => {
+                let rows = bytes.chunks_exact(inputs);
+                for (to, row) in packed.chunks_exact_mut(groups * DEPTH).zip(rows) {
+                    for (to, byte) in to.iter_mut().zip(row) {
+                        *to = byte.cast_unsigned();
+                    }
+                }
             }
         }
         let fill = |numbers: &[f32]| {
@@ -79,5 +88,19 @@ impl Weights {
 
     pub(in crate::infer) fn set_bias(&mut self, bias: &[f32]) {
         self.bias[..self.outputs].copy_from_slice(bias);
+    }
+}
+
+/// Writes the weights of one output into its lane of a panel, so many side by side.
+fn fill_lane<const SIDE: usize>(row: &[i8], lane: usize, panel: &mut [u8]) {
+    let (whole, rest) = row.as_chunks::<SIDE>();
+    let (places, _) = panel.as_chunks_mut::<SIDE>();
+    let mut places = places.iter_mut().skip(lane).step_by(LANES);
+    // In this order: `zip` takes one more of the first.
+    for (weights, to) in whole.iter().zip(places.by_ref()) {
+        *to = weights.map(i8::cast_unsigned);
+    }
+    for (to, weight) in places.next().into_iter().flatten().zip(rest) {
+        *to = weight.cast_unsigned();
     }
 }
