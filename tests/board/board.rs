@@ -115,10 +115,14 @@ impl Board {
     /// Places a portrait before the camera.
     pub fn show(&mut self, subject: &str) {
         self.subject = subject.into();
+        // v4l2-ctl reads line by line. From a buffer that holds a frame it takes no time; with its own, each frame would be 150 system calls,
+        // half of this machine's time.
+        let frame = picture::BYTES;
         self.run(&format!(
             "systemctl stop subject 2> /dev/null
             systemd-run --quiet --collect --unit=subject -p StandardError=null -p StandardOutput=null -p Nice=19 \
-                v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=/host/{subject} --stream-loop"
+                -p StandardInput=file:/host/{subject} \
+                stdbuf -i {frame} v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=- --stream-loop"
         ));
     }
 
