@@ -44,14 +44,10 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with a disk that can be written, as for an installation, and the package and the one after it in /host.
+    /// A board with a disk that can be written, as for an installation, and the package in /host.
     pub fn new(parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
-        let later = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
-            .args([package, &host.join("later.deb")])
-            .status();
-        assert!(later.unwrap().success(), "the next package");
         fs::copy(
             concat!(env!("CARGO_MANIFEST_DIR"), "/tests/target/run.sh"),
             host.join("run.sh"),
@@ -69,6 +65,15 @@ impl Board {
             parts,
             subject: WALL.into(),
         }
+    }
+
+    /// Puts the package after the installed one into /host.
+    pub fn release_later(&self) {
+        let host = self.parts.host();
+        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
+            .args([host.join("affectd.deb"), host.join("later.deb")])
+            .status();
+        assert!(made.unwrap().success(), "the next package");
     }
 
     /// Cuts the power, and switches on again with a root that cannot be written.
