@@ -36,6 +36,7 @@ const PINS: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
 pub const WALL: &str = "wall";
 
 pub struct Board {
+    name: &'static str,
     parts: Parts,
     machine: Option<Machine>,
     pub messages: Messages,
@@ -45,7 +46,7 @@ pub struct Board {
 
 impl Board {
     /// A board with a disk that can be written, as for an installation, and the package in /host.
-    pub fn new(parts: Parts, package: &Path) -> Self {
+    pub fn new(name: &'static str, parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
         fs::copy(
@@ -60,11 +61,21 @@ impl Board {
         }
         picture::write(None, &host.join(WALL));
         Self {
+            name,
             machine: Some(Machine::boot(&parts, "rw")),
             messages: Messages::in_file(host.join("messages")),
             parts,
             subject: WALL.into(),
         }
+    }
+
+    /// Tells something beside the scenarios' names.
+    pub fn say(&self, text: &str) {
+        let margin = format!("   {}     ", self.name);
+        println!(
+            "{margin}{}",
+            text.trim_end().replace('\n', &format!("\n{margin}"))
+        );
     }
 
     /// Puts the package after the installed one into /host.
@@ -262,6 +273,7 @@ impl Board {
                 )
             })
             .collect();
-        format!("--- journal\n{journal}\n--- last messages\n{}", lines.join("\n"))
+        let (name, messages) = (self.name, lines.join("\n"));
+        format!("--- journal of {name}\n{journal}\n--- last messages of {name}\n{messages}")
     }
 }

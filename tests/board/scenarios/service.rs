@@ -36,7 +36,7 @@ pub fn is_installed_and_hardened(board: &mut Board) {
         ""
     );
     let rating = board.run("systemd-analyze security --no-pager --threshold=15 affectd.service | tail -n 1");
-    println!("       {rating}");
+    board.say(&rating);
 }
 
 /// The sensing thread stands still while everything else goes on: it alone is frozen.
