@@ -181,7 +181,7 @@ UML_ROOT_PACKAGES := mmdebstrap e2fsprogs systemd
 test-board: test-uml test-board-arm64 test-arm64 test-deb-arm64 ## the packages on emulated boards, the program on emulated processors
 
 .PHONY: test-uml
-test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## a board with camera, switch, systemd and broker in User-Mode Linux: every fault a scenario
+test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## boards with camera, switch, systemd and broker in User-Mode Linux: every fault a scenario
 	@$(call install,e2fsprogs util-linux systemd)
 	cargo test --release --test uml -- $(UML_KERNEL) $(UML_ROOT) $(DEB_HOST)
 

@@ -36,6 +36,7 @@ const PINS: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
 pub const WALL: &str = "wall";
 
 pub struct Board {
+    name: &'static str,
     parts: Parts,
     machine: Option<Machine>,
     pub messages: Messages,
@@ -44,14 +45,10 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with a disk that can be written, as for an installation, and the package and the one after it in /host.
-    pub fn new(parts: Parts, package: &Path) -> Self {
+    /// A board with a disk that can be written, as for an installation, and the package in /host.
+    pub fn new(name: &'static str, parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
-        let later = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
-            .args([package, &host.join("later.deb")])
-            .status();
-        assert!(later.unwrap().success(), "the next package");
         fs::copy(
             concat!(env!("CARGO_MANIFEST_DIR"), "/tests/target/run.sh"),
             host.join("run.sh"),
@@ -64,11 +61,30 @@ impl Board {
         }
         picture::write(None, &host.join(WALL));
         Self {
+            name,
             machine: Some(Machine::boot(&parts, "rw")),
             messages: Messages::in_file(host.join("messages")),
             parts,
             subject: WALL.into(),
         }
+    }
+
+    /// Tells something beside the scenarios' names.
+    pub fn say(&self, text: &str) {
+        let margin = format!("   {}     ", self.name);
+        println!(
+            "{margin}{}",
+            text.trim_end().replace('\n', &format!("\n{margin}"))
+        );
+    }
+
+    /// Puts the package after the installed one into /host.
+    pub fn release_later(&self) {
+        let host = self.parts.host();
+        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
+            .args([host.join("affectd.deb"), host.join("later.deb")])
+            .status();
+        assert!(made.unwrap().success(), "the next package");
     }
 
     /// Cuts the power, and switches on again with a root that cannot be written.
@@ -115,10 +131,14 @@ impl Board {
     /// Places a portrait before the camera.
     pub fn show(&mut self, subject: &str) {
         self.subject = subject.into();
+        // v4l2-ctl reads line by line. From a buffer that holds a frame it takes no time; with its own, each frame would be 150 system calls,
+        // half of this machine's time.
+        let frame = picture::BYTES;
         self.run(&format!(
             "systemctl stop subject 2> /dev/null
             systemd-run --quiet --collect --unit=subject -p StandardError=null -p StandardOutput=null -p Nice=19 \
-                v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=/host/{subject} --stream-loop"
+                -p StandardInput=file:/host/{subject} \
+                stdbuf -i {frame} v4l2-ctl -d 1 --stream-out-mmap=3 --stream-from=- --stream-loop"
         ));
     }
 
@@ -253,6 +273,7 @@ impl Board {
                 )
             })
             .collect();
-        format!("--- journal\n{journal}\n--- last messages\n{}", lines.join("\n"))
+        let (name, messages) = (self.name, lines.join("\n"));
+        format!("--- journal of {name}\n{journal}\n--- last messages of {name}\n{messages}")
     }
 }

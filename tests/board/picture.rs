@@ -7,6 +7,9 @@ use image::{Rgb, RgbImage, imageops};
 /// Size of the camera's frames in pixels.
 const SIZE: (u32, u32) = (640, 480);
 
+/// What a frame takes, in bytes.
+pub const BYTES: u32 = 2 * SIZE.0 * SIZE.1;
+
 /// A frame with a portrait of tests/data/pictures in its middle, or none, before a grey wall.
 pub fn write(portrait: Option<&str>, to: &Path) {
     let mut frame = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([120, 116, 110]));

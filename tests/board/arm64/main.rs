@@ -31,7 +31,7 @@ mod shell;
 use std::{env, path::Path, process::ExitCode};
 
 use machine::Parts;
-use play::{Scenario, play};
+use play::{Life, Scenario, play};
 use scenarios::{camera, package, service};
 use tempfile::TempDir;
 
@@ -59,5 +59,10 @@ fn main() -> ExitCode {
     };
     let folder = TempDir::new().unwrap();
     let parts = Parts::prepare(Path::new(image), folder.path());
-    play(parts, Path::new(package), SCENARIOS)
+    let life = Life {
+        name: "arm64",
+        parts,
+        scenarios: SCENARIOS,
+    };
+    play(vec![life], Path::new(package))
 }

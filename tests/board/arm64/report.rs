@@ -25,7 +25,7 @@ pub fn reported(board: &mut Board) {
         "systemctl show -p SubState report | grep -E 'exited|failed'",
     );
     let told = board.run("journalctl --no-pager -o cat -u report; systemctl stop report");
-    println!("       {}", told.trim_end().replace('\n', "\n       "));
+    board.say(&told);
     let report: Value = serde_json::from_str(&board.run("cat /tmp/report/affectd-report.json")).unwrap();
     let names: Vec<&str> = report["models"]
         .as_array()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::board::Board;
 
-/// It is stopped for a while, and somebody else comes before the camera meanwhile.
+/// It is stopped for a minute, and somebody else comes before the camera meanwhile.
 pub fn away(board: &mut Board) {
     let mark = board.messages.mark();
     let memory = |board: &Board, mark| {
@@ -17,7 +17,7 @@ pub fn away(board: &mut Board) {
     board.run("systemctl stop mosquitto");
     board.wait(Duration::from_secs(5));
     board.show("grace_hopper");
-    board.wait(Duration::from_secs(15));
+    board.wait(Duration::from_secs(55));
     let back = board.run("date -u +%Y-%m-%dT%H:%M:%S");
     let mark = board.messages.mark();
     board.run("systemctl start mosquitto");

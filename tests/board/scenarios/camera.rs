@@ -6,6 +6,15 @@ use serde_json::Value;
 
 use crate::board::{Board, WALL};
 
+/// The unit is started with somebody before its camera.
+pub fn starts(board: &mut Board) {
+    board.plug_in();
+    board.show("astronaut");
+    let mark = board.messages.mark();
+    board.run("systemctl enable --quiet --now --no-block affectd");
+    board.see_category(mark, "happiness");
+}
+
 /// A camera is plugged in, the unit is started, and two people come before it.
 pub fn a_face_is_told(board: &mut Board) {
     board.plug_in();

@@ -56,6 +56,7 @@ pub fn credential(board: &mut Board) {
 
 /// The next version is installed while it runs.
 pub fn upgraded(board: &mut Board) {
+    board.release_later();
     let before = boot(board);
     let mark = board.messages.mark();
     board.run("dpkg -i --force-confdef /host/later.deb > /dev/null");

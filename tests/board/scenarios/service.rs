@@ -7,27 +7,36 @@ use serde_json::Value;
 use super::camera::boot;
 use crate::board::Board;
 
-/// As an installer does it: the package, the one file, and for this test shorter pauses.
-pub fn is_installed_and_hardened(board: &mut Board) {
+/// As an installer does it: the package and the one file; for this test also shorter pauses, which systemd reads with the package's unit.
+pub fn is_installed(board: &mut Board) {
     board.run(
-        "dpkg -i /host/affectd.deb
-        cp /host/affectd.toml /etc/affectd/affectd.toml
-        mkdir /etc/systemd/system/affectd.service.d
+        "mkdir /etc/systemd/system/affectd.service.d
         cp /host/pauses.conf /etc/systemd/system/affectd.service.d/pauses.conf
-        systemctl daemon-reload",
+        dpkg -i /host/affectd.deb
+        cp /host/affectd.toml /etc/affectd/affectd.toml",
     );
     board.wire();
+    assert_eq!(
+        board.unit("NeedDaemonReload"),
+        "no",
+        "the pauses are not in force"
+    );
     assert_eq!(
         board.unit("ActiveState"),
         "inactive",
         "the installation switched the camera on"
     );
+}
+
+/// The same, with a look at the unit.
+pub fn is_installed_and_hardened(board: &mut Board) {
+    is_installed(board);
     assert_eq!(
         board.run("systemd-analyze verify --man=no affectd.service affectd@hall.service"),
         ""
     );
     let rating = board.run("systemd-analyze security --no-pager --threshold=15 affectd.service | tail -n 1");
-    println!("       {rating}");
+    board.say(&rating);
 }
 
 /// The sensing thread stands still while everything else goes on: it alone is frozen.

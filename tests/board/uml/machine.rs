@@ -34,15 +34,19 @@ const BOOT: Duration = Duration::from_secs(120);
 pub struct Parts {
     /// The kernel, from kernel.sh.
     pub kernel: PathBuf,
+    /// One of the cores that this process may run on.
+    core: usize,
     /// Everything of this run: the disks, and the folder that the machine sees as /host.
     pub run: PathBuf,
 }
 
 impl Parts {
-    /// Makes the folders, a copy of `root`, the disk from root.sh, and an empty disk for the broker.
-    pub fn prepare(kernel: &Path, root: &Path, run: &Path) -> Self {
+    /// Makes the folders, a copy of `root`, the disk from root.sh, and an empty disk for the broker. `machine` is the machine's place among those
+    /// that run side by side.
+    pub fn prepare(machine: usize, kernel: &Path, root: &Path, run: &Path) -> Self {
         let parts = Self {
             kernel: kernel.into(),
+            core: core_for(machine),
             run: run.into(),
         };
         fs::create_dir_all(parts.host()).unwrap();
@@ -87,7 +91,7 @@ impl Machine {
             .unwrap();
         let arguments = |command: &mut Command| {
             command
-                .args(["--cpu-list", &one_core()])
+                .args(["--cpu-list", &parts.core.to_string()])
                 .arg(&parts.kernel)
                 .args(["mem=768M", "root=/dev/ubda", mode])
                 .args(["systemd.show_status=no", "quiet"])
@@ -106,13 +110,19 @@ impl Machine {
     }
 }
 
-/// One of the cores that this process may run on.
-fn one_core() -> String {
+/// A core that this process may run on: each machine's own, where there are enough.
+fn core_for(machine: usize) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let allowed = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
         .unwrap();
-    // Such as `0-3,8`; the first ones are the busiest on many machines.
-    allowed.rsplit([',', '-']).next().unwrap().trim().into()
+    // Such as `0-3,8`.
+    let ranges = allowed.trim().split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse::<usize>().unwrap()..=last.parse().unwrap()
+    });
+    let cores: Vec<usize> = ranges.flatten().collect();
+    // The first ones are the busiest on many machines.
+    cores[cores.len() - 1 - machine % cores.len()]
 }
