@@ -215,13 +215,18 @@ impl Convolve<'_> {
             let weights = &self.convolution.weights[channel..];
             let mut sums = [I::load(sixteen(&weights[9 * channels..])); COUNT];
             for row in rows.first..rows.end {
-                for column in columns.first..columns.end {
-                    let weight = I::load(sixteen(&weights[(row * 3 + column) * channels..]));
-                    let start = (y * stride + row - 1) * width + x * stride + column - 1;
-                    let from = &self.from[start * channels + channel..];
-                    for pixel in 0..COUNT {
-                        let from = sixteen(&from[pixel * stride * channels..]);
-                        sums[pixel] = I::multiply_add(I::load(from), weight, sums[pixel]);
+                // One check for all pixels of a row: there are few products in it.
+                let line = (y * stride + row - 1) * width + x * stride + columns.first - 1;
+                let pixels = columns.end - columns.first + (COUNT - 1) * stride;
+                let from = &self.from[line * channels..][..pixels * channels];
+                let taps = &weights[(row * 3 + columns.first) * channels..];
+                for column in 0..columns.end - columns.first {
+                    let weight = I::load(sixteen(&taps[column * channels..]));
+                    for (pixel, sum) in sums.iter_mut().enumerate() {
+                        let at = (column.wrapping_add(pixel.wrapping_mul(stride))).wrapping_mul(channels);
+                        // SAFETY: `from` has all channels of this pixel, and `channel` is at least LANES before their end.
+                        let from = unsafe { &*from.as_ptr().add(at.wrapping_add(channel)).cast() };
+                        *sum = I::multiply_add(I::load(from), weight, *sum);
                     }
                 }
             }
