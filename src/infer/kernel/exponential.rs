@@ -59,12 +59,14 @@ mod tests {
         let inputs: Vec<f32> = (-8660..8660).map(|n| n as f32 / 100.0).collect();
         let (inputs, _) = inputs.as_chunks();
         for isa in Best::all() {
+            // The portable one fuses nothing on some processors.
+            let slope = if isa == Best::Portable { 7e-8 } else { 2e-8 };
             let mut found = inputs.to_vec();
             isa.run(Apply(&mut found));
             for (x, found) in inputs.as_flattened().iter().zip(found.as_flattened()) {
                 let expected = f64::from(*x).exp();
                 let error = (f64::from(*found) / expected - 1.0).abs();
-                let bound = 4e-7 + 7e-8 * f64::from(x.abs());
+                let bound = 4e-7 + slope * f64::from(x.abs());
                 assert!(error < bound, "{isa:?}: exp({x}) is {found}, not {expected}");
             }
         }
