@@ -6,7 +6,7 @@ mod broker;
 
 use std::{
     io::{self, BufRead, BufReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, OnceLock,
@@ -204,14 +204,12 @@ fn a_subscriber_sees_the_contract() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker.settings());
-    until("the daemon has subscribed", || {
-        packets(&broker).iter().any(|packet| packet == "SUBSCRIBE")
-    });
-    let first: Vec<String> = packets(&broker).into_iter().take(6).collect();
-    let expected =
+    until("the greeting", || packets(&broker).len() >= 7);
+    let first = packets(&broker);
+    let greeting =
         [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY].map(|topic| format!("PUBLISH q1 r1 {topic}"));
-    assert_eq!(first[..5], expected);
-    assert_eq!(first[5], "SUBSCRIBE");
+    assert_eq!(first[..2], ["SUBSCRIBE", "SUBSCRIBE"]);
+    assert_eq!(first[2..7], greeting);
 
     daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
     daemon.publisher.health(&health());
@@ -414,9 +412,6 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
     let daemon = Daemon::start(&broker.settings());
     daemon.report(Category::Happiness, &[]);
     watcher.wait_for(STATE, &showing(Category::Happiness));
-    until("subscribed", || {
-        broker.log().contains("Received SUBSCRIBE from affectd-lobby")
-    });
 
     for hostile in [
         &b""[..],
@@ -456,18 +451,60 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
 }
 
 #[test]
+fn whoever_sees_it_online_is_heard() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker.settings());
+    watcher.wait_for(AVAILABILITY, "online");
+    watcher.publish(PRIVACY_SET, "ON", false);
+    watcher.wait_for(PRIVACY, "ON");
+    daemon.thread.stop();
+}
+
+#[test]
+fn a_broker_that_refuses_subscriptions_still_gets_the_results() {
+    let broker = Broker::without_subscribers();
+    let mut settings = broker.settings();
+    settings.username.clear();
+    settings.password_file = PathBuf::new();
+    let daemon = Daemon::start(&settings);
+    until("the greeting", || {
+        packets(&broker).contains(&format!("PUBLISH q1 r1 {PRIVACY}"))
+    });
+    for topic in [PRIVACY_SET, "homeassistant/status"] {
+        assert_eq!(
+            logged(&format!("subscribe to {topic}: nothing on it will arrive")),
+            1
+        );
+    }
+    daemon.thread.stop();
+}
+
+#[test]
 fn a_retained_command_may_give_privacy_but_not_take_it() {
     for retained in ["ON", "OFF"] {
         let mut broker = Broker::start();
         broker.watch().publish(PRIVACY_SET, retained, true);
         until("retained", || broker.retained_at(PRIVACY_SET) == retained);
+        let watcher = broker.watch();
         let daemon = Daemon::start(&broker.settings());
+        daemon.report(Category::Happiness, &[]);
         let commands = |broker: &Broker| broker.log().matches("Received PUBACK from affectd-lobby").count();
         until("the command has arrived", || commands(&broker) == 1);
         if retained == "OFF" {
             broker.watch().publish(PRIVACY_SET, "ON", false);
         }
         until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
+        let told = watcher.messages();
+        let shown = told
+            .iter()
+            .any(|message| message.text().contains(&showing(Category::Happiness)));
+        assert_eq!(
+            shown,
+            retained == "OFF",
+            "a retained ON holds before anything is told"
+        );
+        drop(watcher);
 
         // The retained command arrives again at the next connection.
         broker.end();
@@ -492,9 +529,6 @@ fn a_command_does_not_overrule_the_switch_on_the_device() {
     until("nobody is shown", || {
         broker.retained_at(STATE).contains(r#""category":"none""#)
     });
-    until("subscribed", || {
-        broker.log().contains("Received SUBSCRIBE from affectd-lobby")
-    });
 
     watcher.forget();
     watcher.publish(PRIVACY_SET, "OFF", false);
@@ -510,8 +544,8 @@ fn a_command_does_not_overrule_the_switch_on_the_device() {
 fn home_assistant_is_answered_when_it_starts() {
     let broker = Broker::start();
     let daemon = Daemon::start(&broker.settings());
-    until("subscribed", || {
-        broker.log().contains("Received SUBSCRIBE from affectd-lobby")
+    until("the daemon is online", || {
+        broker.retained_at(AVAILABILITY) == "online"
     });
     let watcher = broker.watch();
     watcher.forget();

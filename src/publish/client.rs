@@ -1,8 +1,9 @@
 //! The connection to the broker: greet, keep alive, come back, say goodbye.
 //!
-//! After every ConnAck, in this order: availability, discovery, state, camera and privacy in one go, and once
-//! all are acknowledged the two subscriptions. Only then events, faces and health follow. Nothing is queued
-//! while the broker is away: sessions are clean, and the outbox holds only what is new.
+//! After every ConnAck the two subscriptions, and once they stand, in this order: availability, discovery, state,
+//! camera and privacy; then events, faces and health. So whoever sees this device online is heard by it, and a
+//! retained command to be private is obeyed before anything is said. Nothing is queued while the broker is away:
+//! sessions are clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
@@ -114,11 +115,11 @@ enum End {
 enum Phase {
     /// No ConnAck yet.
     Connecting,
-    /// The retained messages are to be sent.
-    Greeting,
+    /// The subscriptions are to be sent.
+    Accepted,
     /// They are sent and wait for acknowledgement.
-    Greeted,
-    /// Subscribed.
+    Subscribing,
+    /// Commands arrive; whatever is due is sent.
     Live,
     /// `stopped` was sent; leave at this time at the latest.
     Leaving(Duration),
@@ -201,14 +202,14 @@ impl Session<'_> {
                     _ => Err(End::Stopped),
                 };
             }
-            Phase::Greeting => {
-                if self.dispatcher.send_states(outbox, now, &mut self.broker).is_ok() {
-                    self.phase = Phase::Greeted;
+            Phase::Accepted => {
+                if self.subscribe() {
+                    self.phase = Phase::Subscribing;
                 }
                 Duration::MAX
             }
-            Phase::Greeted => {
-                if self.broker.unacknowledged == 0 && self.subscribe() {
+            Phase::Subscribing => {
+                if self.broker.unacknowledged == 0 {
                     self.phase = Phase::Live;
                     Duration::ZERO
                 } else {
@@ -227,15 +228,11 @@ impl Session<'_> {
         }
     }
 
-    fn subscribe(&self) -> bool {
+    fn subscribe(&mut self) -> bool {
         let topics = &self.dispatcher.topics;
-        let client = &self.broker.client;
-        client
-            .try_subscribe(&topics.privacy_set, QoS::AtLeastOnce)
-            .is_ok()
-            && client
-                .try_subscribe(&topics.home_assistant, QoS::AtMostOnce)
-                .is_ok()
+        // A refusal is answered in the same way, so that it does not keep the results back.
+        self.broker.subscribe(&topics.privacy_set, QoS::AtLeastOnce)
+            && self.broker.subscribe(&topics.home_assistant, QoS::AtMostOnce)
     }
 
     fn receive(&mut self, packet: Packet) {
@@ -247,14 +244,26 @@ impl Session<'_> {
                 self.accepted = true;
                 self.refusals = 0;
                 self.broker.unacknowledged = 0;
-                self.phase = Phase::Greeting;
+                self.phase = Phase::Accepted;
                 self.dispatcher.greet();
             }
-            Packet::PubAck(_) => self.broker.unacknowledged = self.broker.unacknowledged.saturating_sub(1),
-            Packet::SubAck(ack) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => warn!(
-                "the broker does not let this device subscribe: commands on {} or {} will not arrive",
-                self.dispatcher.topics.privacy_set, self.dispatcher.topics.home_assistant
-            ),
+            Packet::PubAck(_) => self.broker.acknowledged(),
+            Packet::SubAck(ack) => {
+                self.broker.acknowledged();
+                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    let topics = &self.dispatcher.topics;
+                    // Brokers answer in the order in which they were asked.
+                    let first = self.broker.unacknowledged > 0;
+                    let topic = if first {
+                        &topics.privacy_set
+                    } else {
+                        &topics.home_assistant
+                    };
+                    warn!(
+                        "the broker does not let this device subscribe to {topic}: nothing on it will arrive"
+                    );
+                }
+            }
             Packet::Publish(message) => self.command(&message),
             _ => {}
         }
@@ -265,7 +274,7 @@ impl Session<'_> {
     fn command(&mut self, message: &Publish) {
         let topics = &self.dispatcher.topics;
         if message.topic == topics.home_assistant.as_bytes() {
-            // Only retained messages of its last start come at once; the greeting answered them already.
+            // A retained one is of its last start, and comes at once: the greeting follows in any case.
             if &message.payload[..] == b"online" && !message.retain {
                 info!("Home Assistant has started, announcing the device again");
                 self.dispatcher.announce();
@@ -345,6 +354,27 @@ impl Broker {
     fn patience(&self) -> Option<Duration> {
         (self.unacknowledged > 0).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
     }
+
+    /// Whether there was room for it.
+    fn subscribe(&mut self, topic: &str, qos: QoS) -> bool {
+        let sent = self.client.try_subscribe(topic, qos).is_ok();
+        if sent {
+            self.awaits();
+        }
+        sent
+    }
+
+    /// One more packet waits for its acknowledgement.
+    fn awaits(&mut self) {
+        if self.unacknowledged == 0 {
+            self.waiting_since = self.now;
+        }
+        self.unacknowledged += 1;
+    }
+
+    fn acknowledged(&mut self) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(1);
+    }
 }
 
 impl Sink for Broker {
@@ -362,10 +392,7 @@ impl Sink for Broker {
             .try_publish(message.topic, message.payload.bytes(), options)
             .map_err(|_| Full)?;
         if message.acknowledged {
-            if self.unacknowledged == 0 {
-                self.waiting_since = self.now;
-            }
-            self.unacknowledged += 1;
+            self.awaits();
         }
         Ok(())
     }

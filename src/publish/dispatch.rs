@@ -160,10 +160,7 @@ impl Dispatcher {
 
     /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
     /// camera, privacy.
-    ///
-    /// # Errors
-    /// [`Full`] if something is left to be sent.
-    pub fn send_states(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
+    fn send_states(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
         let current = outbox.current();
         if self.due.availability {
             sink.send(word(&self.topics.availability, "online"))?;

@@ -1,7 +1,7 @@
 //! A real broker (mosquitto) on loopback with TLS and a password, and a client that watches it.
 
 use std::{
-    fs,
+    fmt, fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -25,11 +25,39 @@ const PASSWORD: &str = "correct horse";
 pub struct Broker {
     pub port: u16,
     folder: TempDir,
+    /// Lines of its configuration: who may do what.
+    access: String,
     process: Option<Child>,
 }
 
 impl Broker {
     pub fn start() -> Self {
+        Self::with(|folder| {
+            let path = folder.join("users");
+            format!("allow_anonymous false\npassword_file {}\n", path.display())
+        })
+    }
+
+    /// One that takes everybody's messages and refuses everybody's subscriptions; [`Self::watch`] waits in vain.
+    pub fn without_subscribers() -> Self {
+        Self::with(|folder| {
+            let path = folder.join("security.json");
+            let access = r#"{"defaultACLAccess": {"publishClientSend": true, "publishClientReceive": true,
+                "subscribe": false, "unsubscribe": true}, "groups": [{"groupname": "all", "roles": []}],
+                "anonymousGroup": "all", "roles": [], "clients": []}"#;
+            fs::write(&path, access).unwrap();
+            let libraries = fs::read_dir("/usr/lib").unwrap();
+            let plugins = libraries.map(|entry| entry.unwrap().path().join("mosquitto_dynamic_security.so"));
+            let plugin = plugins.filter(|path| path.exists()).last();
+            format!(
+                "allow_anonymous true\nplugin {}\nplugin_opt_config_file {}\n",
+                plugin.expect("a part of Debian's mosquitto").display(),
+                path.display()
+            )
+        })
+    }
+
+    fn with(access: impl FnOnce(&Path) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
         certificates(folder.path(), "");
@@ -46,6 +74,7 @@ impl Broker {
         assert!(made.success());
         let mut broker = Self {
             port: 0,
+            access: access(folder.path()),
             folder,
             process: None,
         };
@@ -65,11 +94,11 @@ impl Broker {
 
     fn configure(&self) {
         let config = format!(
-            "user root\nlistener {port} 127.0.0.1\nallow_anonymous false\npassword_file {0}/users\n\
-             cafile {0}/ca.pem\ncertfile {0}/server.pem\nkeyfile {0}/server.key\n\
+            "user root\nlistener {port} 127.0.0.1\n{access}cafile {0}/ca.pem\ncertfile {0}/server.pem\nkeyfile {0}/server.key\n\
              persistence true\npersistence_location {0}/\nlog_dest file {0}/log\nlog_type all\n",
             self.folder().display(),
             port = self.port,
+            access = self.access,
         );
         fs::write(self.path("mosquitto.conf"), config).unwrap();
     }
@@ -224,7 +253,7 @@ fn certificates(folder: &Path, prefix: &str) {
 }
 
 /// A message as a subscriber got it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Seen {
     pub topic: String,
     pub payload: Vec<u8>,
@@ -234,6 +263,14 @@ pub struct Seen {
 impl Seen {
     pub fn text(&self) -> String {
         String::from_utf8(self.payload.clone()).unwrap()
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let retained = if self.retain { " (retained)" } else { "" };
+        let start = &self.payload[..self.payload.len().min(200)];
+        write!(f, "{}{retained}: {}", self.topic, start.escape_ascii())
     }
 }
 
@@ -317,7 +354,11 @@ impl Watcher {
         let (guard, result) = arrived
             .wait_timeout_while(guard, PATIENCE, |messages| !condition(messages))
             .unwrap();
-        assert!(!result.timed_out(), "waited in vain: {what}; seen: {guard:#?}");
+        if result.timed_out() {
+            let seen = guard.clone();
+            drop(guard);
+            panic!("waited in vain: {what}; seen: {seen:#?}");
+        }
     }
 
     /// Waits for a message on `topic` that contains `text`.
