@@ -3,6 +3,7 @@
 mod attention;
 mod channels_last;
 mod depthwise;
+mod error;
 mod gelu;
 mod innermost;
 mod kernel;
@@ -16,10 +17,12 @@ mod operator;
 mod patches;
 mod profile;
 mod roles;
+mod simplify;
 #[cfg(test)]
 mod testing;
 mod weights;
 
+pub use error::InferError;
 pub use kernel::Peak;
-pub use network::{Arithmetic, InferError, Network, Output, OutputInfo, kernels, peak};
+pub use network::{Arithmetic, Network, Output, OutputInfo, kernels, peak};
 pub use profile::OperatorTime;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use tract_onnx::{
 };
 
 use super::{
+    InferError,
     attention::fuse_attention,
     channels_last::put_channels_last,
     gelu::fuse_gelu,
@@ -27,48 +28,9 @@ use super::{
     memory,
     moves::move_runs,
     profile::{OperatorTime, by_kind, thread_time},
+    simplify::simplify,
     weights::dequantize,
 };
-
-/// Why a network cannot be loaded or run.
-#[derive(Debug, thiserror::Error)]
-pub enum InferError {
-    /// The file cannot be read.
-    #[error("cannot read the network {path}: {source}", path = .path.display())]
-    Read {
-        /// The ONNX file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The file is no ONNX network that tract can run at this input shape.
-    #[error(
-        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
-        path = .path.display()
-    )]
-    Unusable {
-        /// The ONNX file.
-        path: PathBuf,
-        /// The input shape that was asked for.
-        shape: Vec<usize>,
-        /// What was found and what is needed.
-        reason: String,
-    },
-    /// The network failed on this input.
-    #[error("the network failed: {0}")]
-    Run(String),
-    /// The landmarks are not finite or lie closer together than a face of two pixels.
-    #[error("the landmarks span no face")]
-    NoFace,
-    /// An output is infinite or not a number, so the result means nothing.
-    #[error("output {index} of the network is {value}, which is no finite number")]
-    NotFinite {
-        /// Which number of the output vector.
-        index: usize,
-        /// What it is.
-        value: f32,
-    },
-}
 
 /// Which kernels this processor got, and why no others.
 #[must_use]
@@ -200,13 +162,13 @@ impl Network {
 
         let mut model = model
             .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
-            .into_typed()?
-            .into_decluttered()?;
+            .into_typed()?;
+        simplify(&mut model)?;
         fuse_gelu(&mut model)?;
         let isa = Best::detect();
         let integers = arithmetic.allows_integers(isa);
         put_channels_last(&mut model, isa, integers)?;
-        model.declutter()?;
+        simplify(&mut model)?;
         fuse_attention(&mut model, isa)?;
         sum_channels(&mut model, isa)?;
         if integers {
@@ -355,7 +317,7 @@ impl Network {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::fs;
+    use std::{fs, path::PathBuf};
 
     use super::*;
 
