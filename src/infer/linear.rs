@@ -16,7 +16,8 @@ use tract_onnx::{
 use super::{
     kernel::{Activation, Before, Best, Finish, Normalisation, Order, View, Weights, pack, product},
     neighbours::{
-        activation_behind, behind_shapes, bias, factors_before, normalisation_before, residual_behind,
+        activation_behind, behind_shapes, bias, channels_put_last, factors_before, normalisation_before,
+        residual_behind,
     },
     operator::{Compute, Operator, Scratch, shape},
     roles::Roles,
@@ -95,15 +96,14 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
         eight_bits(rows, roles.inputs, &mut bytes, &mut scales)
     })?;
     let positions: usize = from_shape.iter().product::<usize>() / roles.inputs;
-    let mut weights = Weights::new(isa, roles.to, &bytes, &scales, &vec![0.0; roles.outputs]);
-
-    let mut last = node.id;
-    if let Some((id, bias)) = bias(model, node, &roles) {
-        weights.set_bias(&bias);
-        last = id;
-    }
+    let (last, bias) = bias(model, node, &roles).unwrap_or_else(|| (node.id, vec![0.0; roles.outputs]));
     // A shape between the two is nothing to the numbers.
     let (activation, last) = activation_behind(model, behind_shapes(model, last));
+    let (to, last) = match channels_put_last(model, last, roles.outputs) {
+        Some(moved) if roles.to == Order::PositionsInner => (Order::ChannelsInner, moved),
+        _ => (roles.to, last),
+    };
+    let weights = Weights::new(isa, to, &bytes, &scales, &bias);
     let (mut normalisation, mut factors, mut residual) = (None, None, None);
     let mut inputs: TVec<OutletId> = tvec!(source);
     if roles.from == Order::ChannelsInner {
@@ -426,6 +426,51 @@ mod tests {
                         "{isa:?}: {found}, not {expected}"
                     );
                 }
+            }
+        }
+    }
+
+    /// Channels that a layer puts first, and that are put last behind it, lie last from the beginning.
+    #[test]
+    fn channels_are_not_moved_there_and_back() {
+        let from = [5, 2, 3, 30];
+        let mut model = TypedModel::default();
+        let source = model.add_source("source", f32::fact(from)).unwrap();
+        let like = layer("HWI,OI->OHW", &[5, 6, 30], &[21, 30], &[21, 1, 1], true);
+        let constant = |name: &str| {
+            like.node_by_name(name).unwrap().outputs[0]
+                .fact
+                .konst
+                .clone()
+                .unwrap()
+        };
+        let weights = model.add_const("weights", constant("weights")).unwrap();
+        let bias = model.add_const("bias", constant("bias")).unwrap();
+        let product = EinSum::new("HaWI,OI->OHaW".parse().unwrap(), f32::datum_type());
+        let product = model.wire_node("product", product, &[source, weights]).unwrap();
+        let joined = AxisOp::Reshape(2, tvec!(2.into(), 3.into()), tvec!(6.into()));
+        let joined = model.wire_node("joined", joined, &product).unwrap();
+        let sum = tract_onnx::tract_core::ops::math::add();
+        let sum = model.wire_node("sum", sum, &[joined[0], bias]).unwrap();
+        let gelu = model.wire_node("gelu", gelu_exact(), &sum).unwrap();
+        let last = model.wire_node("last", AxisOp::Move(0, 2), &gelu).unwrap();
+        model.select_output_outlets(&last).unwrap();
+        let expected = numbers(&run(model.clone(), &from));
+        for isa in Best::all() {
+            let mut changed = model.clone();
+            assert_eq!(multiply_integers(&mut changed, isa).unwrap(), 1);
+            let changed = changed.into_decluttered().unwrap();
+            let names: Vec<_> = changed.nodes().iter().map(|node| node.op().name()).collect();
+            assert_eq!(names, ["Source", "Linear"]);
+            let bound = if isa.activation_bytes() == 2 { 1e-3 } else { 0.06 };
+            let unit = expected
+                .iter()
+                .fold(0.0_f32, |unit, number| unit.max(number.abs()));
+            for (found, expected) in numbers(&run(changed, &from)).iter().zip(&expected) {
+                assert!(
+                    (found - expected).abs() <= bound * unit,
+                    "{isa:?}: {found}, not {expected}"
+                );
             }
         }
     }

@@ -141,6 +141,17 @@ pub(super) fn activation_behind(model: &TypedModel, node: usize) -> (Activation,
     (Activation::Identity, node)
 }
 
+/// The node that moves so many channels from outermost to innermost, if that is all that follows.
+pub(super) fn channels_put_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
+    let next = model.single_succ(node).ok()??;
+    let AxisOp::Move(from, to) = *next.op_as::<AxisOp>()? else {
+        return None;
+    };
+    let here = shape(model, node.into())?;
+    let is_outermost = here[..from].iter().all(|length| *length == 1);
+    (is_outermost && here[from] == channels && to + 1 == here.len()).then_some(next.id)
+}
+
 /// The node behind which nothing but the shape is another.
 pub(super) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
@@ -154,11 +165,7 @@ pub(super) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
 
 /// The constant of one number an output that is added next, and the node that does so.
 pub(super) fn bias(model: &TypedModel, node: &TypedNode, roles: &Roles) -> Option<(usize, Vec<f32>)> {
-    // Only where the outputs lie innermost is it known which axis they are, whatever the shape.
-    let before = match roles.to {
-        Order::ChannelsInner => behind_shapes(model, node.id),
-        Order::PositionsInner => node.id,
-    };
+    let before = behind_shapes(model, node.id);
     let next = model.single_succ(before).ok()??;
     next.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;
     let here = shape(model, before.into())?;
@@ -167,9 +174,10 @@ pub(super) fn bias(model: &TypedModel, node: &TypedNode, roles: &Roles) -> Optio
     }
     let other = *next.inputs.iter().find(|input| input.node != before)?;
     let numbers = constant(model, other)?;
+    // At their end outputs can be told, whatever the shape.
     let axis = match roles.to {
         Order::ChannelsInner => here.iter().rposition(|length| *length > 1)?,
-        Order::PositionsInner => roles.output_axis?,
+        Order::PositionsInner => here.iter().position(|length| *length > 1)?,
     };
     let expected = (0..here.len()).map(|at| if at == axis { roles.outputs } else { 1 });
     (shape(model, other)?.iter().copied().eq(expected)).then_some((next.id, numbers))

@@ -19,8 +19,6 @@ pub(super) struct Roles {
     /// Length and position in the weights of each axis of outputs, then of inputs, as the activations order
     /// them.
     weight_axes: TVec<(usize, usize)>,
-    /// The axis of outputs in the result, if there is but one.
-    pub(super) output_axis: Option<usize>,
 }
 
 impl Roles {
@@ -82,10 +80,6 @@ impl Roles {
             to: order(&outputs, &mut positions.iter().map(|(_, to)| *to))?,
             inputs: input_count,
             outputs: output_count,
-            output_axis: match outputs[..] {
-                [(axis, _)] => Some(axis),
-                _ => None,
-            },
             weight_axes: outputs
                 .iter()
                 .chain(&inputs)

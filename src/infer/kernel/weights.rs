@@ -85,10 +85,6 @@ impl Weights {
     pub(in crate::infer) fn isa(&self) -> Best {
         self.isa
     }
-
-    pub(in crate::infer) fn set_bias(&mut self, bias: &[f32]) {
-        self.bias[..self.outputs].copy_from_slice(bias);
-    }
 }
 
 /// Writes the weights of one output into its lane of a panel, so many side by side.
