@@ -87,45 +87,15 @@ fn wrap<C: Compute>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, Tensor, tvec},
-        tract_core::ops::{
-            cnn::{KernelFormat, PaddingSpec, PoolSpec},
-            nn::{DataFormat, gelu_exact::gelu_exact},
-        },
+        prelude::{DatumExt, Tensor},
+        tract_core::ops::{cnn::KernelFormat, nn::DataFormat},
         tract_hir::internal::SpecialOps,
     };
 
     use super::{
-        super::testing::{noise, numbers, run},
+        super::testing::{convolution_in, noise, numbers, run, spec, steps},
         *,
     };
-
-    /// Weights of `count` numbers an output that are whole steps of a scale.
-    fn steps(shape: &[usize], count: usize) -> Tensor {
-        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
-            .map(|n| {
-                let step = if n % count == 0 {
-                    127.0
-                } else {
-                    (n as f32 * 0.7).sin() * 127.0
-                };
-                step.round() * (0.001 + (n / count) as f32 * 1e-4)
-            })
-            .collect();
-        Tensor::from_shape(shape, &numbers).unwrap()
-    }
-
-    fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
-        PoolSpec::new(
-            DataFormat::NCHW,
-            tvec!(side, side),
-            PaddingSpec::Explicit(tvec!(pad, pad), tvec!(side / 2, side / 2)),
-            None,
-            Some(tvec!(stride, stride)),
-            channels,
-            outputs,
-        )
-    }
 
     /// A convolution with bias and GELU, of channels, height and width.
     fn convolution(
@@ -144,36 +114,6 @@ mod tests {
             pad,
             group,
         )
-    }
-
-    fn convolution_in(
-        format: DataFormat,
-        from: [usize; 4],
-        weights: &Tensor,
-        stride: usize,
-        pad: usize,
-        group: usize,
-    ) -> TypedModel {
-        let channels = weights.shape()[1] * group;
-        let (outputs, side) = (weights.shape()[0], weights.shape()[2]);
-        let mut model = TypedModel::default();
-        let source = model.add_source("source", f32::fact(from)).unwrap();
-        let weights = model.add_const("weights", weights.clone()).unwrap();
-        let bias = model.add_const("bias", noise(&[outputs], 1.3, 1.0)).unwrap();
-        let pool_spec = PoolSpec {
-            data_format: format,
-            ..spec(side, stride, pad, channels, outputs)
-        };
-        let conv = Conv {
-            pool_spec,
-            kernel_fmt: KernelFormat::OIHW,
-            group,
-            q_params: None,
-        };
-        let conv = model.wire_node("conv", conv, &[source, weights, bias]).unwrap();
-        let last = model.wire_node("gelu", gelu_exact(), &conv).unwrap();
-        model.select_output_outlets(&last).unwrap();
-        model
     }
 
     /// The model before and after, on one input; with integers to a thousandth or, with bytes, a sixteenth of the

@@ -100,6 +100,28 @@ impl Depthwise {
         Some((convolution, last))
     }
 
+    /// Height, width and channels of what it reads.
+    pub(super) fn picture(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
+    /// Pixels from one that it computes to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Computes some rows, from the one at `first` on. `from` holds those that they need, or all: the picture's row
+    /// `y` stands where `y & mask` says.
+    pub(super) fn rows(&self, from: &[f32], mask: usize, first: usize, to: &mut [f32]) {
+        self.isa.run(Convolve {
+            convolution: self,
+            from,
+            mask,
+            first,
+            to,
+        });
+    }
+
     /// Height, width and channels of the result.
     pub(super) fn result(&self) -> [usize; 3] {
         let side = |length: usize| length.div_ceil(self.stride);
@@ -134,17 +156,15 @@ impl Compute for Depthwise {
     }
 
     fn compute(&self, inputs: &[&[f32]], to: &mut [f32], _: &mut Scratch) {
-        self.isa.run(Convolve {
-            convolution: self,
-            from: inputs[0],
-            to,
-        });
+        self.rows(inputs[0], usize::MAX, 0, to);
     }
 }
 
 struct Convolve<'a> {
     convolution: &'a Depthwise,
     from: &'a [f32],
+    mask: usize,
+    first: usize,
     to: &'a mut [f32],
 }
 
@@ -172,8 +192,8 @@ impl Work for Convolve<'_> {
     #[inline(always)]
     fn run<I: Isa>(mut self) {
         let Depthwise { stride, width, .. } = *self.convolution;
-        let [out_height, out_width, _] = self.convolution.result();
-        for y in 0..out_height {
+        let [_, out_width, channels] = self.convolution.result();
+        for y in self.first..self.first + self.to.len() / (out_width * channels) {
             let mut x = 0;
             while x < out_width {
                 // A block has all of its columns inside the picture.
@@ -208,7 +228,7 @@ impl Convolve<'_> {
             Taps { first: 0, end: 3 }
         };
         let [_, out_width, _] = self.convolution.result();
-        let to = &mut self.to[(y * out_width + x) * channels..][..COUNT * channels];
+        let to = &mut self.to[((y - self.first) * out_width + x) * channels..][..COUNT * channels];
         for vector in 0..channels.div_ceil(LANES) {
             // The last vector repeats some of the one before.
             let channel = (vector * LANES).min(channels - LANES);
@@ -216,9 +236,10 @@ impl Convolve<'_> {
             let mut sums = [I::load(sixteen(&weights[9 * channels..])); COUNT];
             for row in rows.first..rows.end {
                 // One check for all pixels of a row: there are few products in it.
-                let line = (y * stride + row - 1) * width + x * stride + columns.first - 1;
+                let line = (y * stride + row - 1) & self.mask;
+                let start = line * width + x * stride + columns.first - 1;
                 let pixels = columns.end - columns.first + (COUNT - 1) * stride;
-                let from = &self.from[line * channels..][..pixels * channels];
+                let from = &self.from[start * channels..][..pixels * channels];
                 let taps = &weights[(row * 3 + columns.first) * channels..];
                 for column in 0..columns.end - columns.first {
                     let weight = I::load(sixteen(&taps[column * channels..]));

@@ -20,6 +20,7 @@ use super::{
     InferError,
     attention::fuse_attention,
     channels_last::put_channels_last,
+    expansion::join_expansions,
     gelu::fuse_gelu,
     innermost::normalise_along_memory,
     kernel::{Best, Peak},
@@ -27,6 +28,7 @@ use super::{
     means::sum_channels,
     memory,
     moves::move_runs,
+    orders::put_results_last,
     profile::{OperatorTime, by_kind, thread_time},
     simplify::simplify,
     weights::dequantize,
@@ -173,6 +175,8 @@ impl Network {
         sum_channels(&mut model, isa)?;
         if integers {
             multiply_integers(&mut model, isa)?;
+            put_results_last(&mut model)?;
+            join_expansions(&mut model)?;
         }
         move_runs(&mut model)?;
         // These leave nothing to declutter, which would take its time once more.

@@ -54,6 +54,11 @@ impl<C> Operator<C> {
             shape,
         }
     }
+
+    /// What it computes.
+    pub(super) fn computation(&self) -> &Arc<C> {
+        &self.computation
+    }
 }
 
 impl<C> Clone for Operator<C> {

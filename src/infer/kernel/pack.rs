@@ -23,7 +23,7 @@ pub(in crate::infer) enum Before<'a> {
 }
 
 /// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::infer) struct Normalisation {
     /// What a channel is multiplied with.
     pub(in crate::infer) gain: Vec<f32>,

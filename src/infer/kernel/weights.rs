@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The weights of a linear layer, quantized and laid out for one order of the result.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::infer) struct Weights {
     /// Of the result. With channels inner the weights are lanes, `[output / 16][group of inputs][16
     /// outputs][4]` (or `[2][16 outputs][2]` where an activation has two bytes), otherwise rows,
@@ -70,6 +70,17 @@ impl Weights {
             outputs,
             isa,
         }
+    }
+
+    /// The same for results with the other order, the channels innermost.
+    pub(in crate::infer) fn channels_inner(&self) -> Self {
+        let rows = self.bytes.chunks_exact(groups(self.inputs) * DEPTH);
+        let bytes: Vec<i8> = rows
+            .take(self.outputs)
+            .flat_map(|row| row[..self.inputs].iter().map(|byte| byte.cast_signed()))
+            .collect();
+        let (scales, bias) = (&self.scales[..self.outputs], &self.bias[..self.outputs]);
+        Self::new(self.isa, Order::ChannelsInner, &bytes, scales, bias)
     }
 
     /// Whether activations are to be packed as lanes.
