@@ -31,7 +31,7 @@ use super::{
     orders::put_results_last,
     profile::{OperatorTime, by_kind, thread_time},
     simplify::simplify,
-    weights::dequantize,
+    weights,
 };
 
 /// Which kernels this processor got, and why no others.
@@ -123,20 +123,14 @@ impl Network {
         let onnx = tract_onnx::onnx()
             .with_ignore_output_shapes(true)
             .with_ignore_value_info(true);
-        let mut proto = onnx.proto_model_for_read(file)?;
-        let names: Vec<String> = proto
+        let file = onnx.proto_model_for_read(file)?;
+        let names: Vec<String> = file
             .graph
             .iter()
             .flat_map(|g| &g.output)
             .map(|o| o.name.clone())
             .collect();
-        if let Some(graph) = &mut proto.graph {
-            dequantize(graph);
-        }
-        // Without a folder, so that external weights cannot be found.
-        let model = onnx.model_for_proto_model(&proto)?;
-        drop(proto);
-
+        let model = weights::model(&onnx, file)?;
         let inputs = model.input_outlets()?.len();
         if inputs != 1 {
             return Err(TractError::msg(format!(

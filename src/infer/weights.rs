@@ -1,31 +1,81 @@
 //! Weights that a file keeps as eight-bit integers, as floats before tract reads them.
 //!
-//! tract would get to the same numbers with three general operators and a plan for each tensor.
+//! tract would get to the same numbers with three general operators and a plan for each tensor. They are no part of what it reads
+//! either, as it would copy them: a hundred megabytes with a large network.
 
-use std::{collections::HashMap, mem};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::{
+    Onnx,
+    pb::{GraphProto, ModelProto, NodeProto, TensorProto, tensor_proto::DataType},
+    prelude::{InferenceFact, InferenceModel, Tensor, TractError, TractResult},
+    tract_core::ops::konst::Const,
+    tract_hir::internal::IntoArcTensor,
+};
 
-/// Replaces every DequantizeLinear whose inputs are stored by a stored tensor of what it yields. What is stored in another way than
-/// as the bytes of int8 values with f32 scales, one for all or one for each place along an axis, is left to tract.
-pub(super) fn dequantize(graph: &mut GraphProto) {
-    let stored: HashMap<&str, &TensorProto> = graph
-        .initializer
-        .iter()
-        .map(|tensor| (tensor.name.as_str(), tensor))
-        .collect();
-    let mut computed = Vec::new();
+/// The network of a file, with its weights in floats. Of what it says only the file itself is read, no other.
+pub(super) fn model(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceModel> {
+    let mut weights = file.graph.as_mut().map(dequantize).unwrap_or_default();
+    let parsed = onnx.parse(&file, None)?;
+    drop(file);
+    let mut model = parsed.model;
+    for name in parsed.unresolved_inputs {
+        let Some(tensor) = weights.remove(&name) else {
+            return Err(TractError::msg(format!(
+                "there is no {name:?}, which a node reads"
+            )));
+        };
+        let outlet = parsed.outlets_by_name[&name];
+        let tensor = tensor.into_arc_tensor();
+        model.set_outlet_fact(outlet, InferenceFact::try_from(&tensor)?)?;
+        model.node_mut(outlet.node).op = Box::new(Const::new(tensor)?);
+        model.inputs.retain(|input| *input != outlet);
+    }
+    Ok(model)
+}
+
+/// Takes out every DequantizeLinear whose inputs are stored, and what only these nodes read; returns what they yield, by its
+/// name. What is stored in another way than as the bytes of int8 values with f32 scales, one for all or one for each place along an
+/// axis, is left to tract.
+fn dequantize(graph: &mut GraphProto) -> HashMap<String, Tensor> {
+    let mut computed = HashMap::new();
+    let mut attributes = graph.node.iter().flat_map(|node| &node.attribute);
+    // Graphs within a graph may read whatever is in it.
+    if attributes.any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty()) {
+        return computed;
+    }
+    let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
+    let mut stored: HashMap<&str, &TensorProto> = HashMap::new();
+    for tensor in &graph.initializer {
+        stored.insert(&tensor.name, tensor);
+    }
+    let mut taken = HashSet::new();
     for node in mem::take(&mut graph.node) {
         match floats(&node, &stored) {
-            Some(tensor) => computed.push(tensor),
-            None => graph.node.push(node),
+            Some(tensor) if !outputs.contains(node.output[0].as_str()) => {
+                computed.insert(node.output[0].clone(), tensor);
+                taken.extend(node.input);
+            }
+            _ => graph.node.push(node),
         }
     }
-    graph.initializer.extend(computed);
+    for name in graph.node.iter().flat_map(|node| &node.input) {
+        taken.remove(name);
+    }
+    for output in &graph.output {
+        taken.remove(&output.name);
+    }
+    graph.initializer.retain(|tensor| !taken.contains(&tensor.name));
+    // Old files say that what is stored may be given as well.
+    graph.input.retain(|input| !taken.contains(&input.name));
+    computed
 }
 
 /// What the node yields: (x - zero) * scale, as ONNX defines DequantizeLinear.
-fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<TensorProto> {
+fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tensor> {
     if node.op_type != "DequantizeLinear" || node.output.len() != 1 {
         return None;
     }
@@ -56,10 +106,11 @@ fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tens
         .zip(zeros)
         .map(|(scale, zero)| (scale, f32::from(zero as i8)))
         .collect();
-    let mut data = vec![0; count * size_of::<f32>()];
-    let to = data.as_chunks_mut().0;
-    let float =
-        |value: u8, (scale, zero): (f32, f32)| ((f32::from(value as i8) - zero) * scale).to_le_bytes();
+    // SAFETY: every number is written below: the chunks of both sides are as many, and as long.
+    let mut tensor = unsafe { Tensor::uninitialized::<f32>(&sides).ok()? };
+    let mut plain = tensor.try_as_plain_ram_mut().ok()?;
+    let to = plain.as_slice_mut::<f32>().ok()?;
+    let float = |value: u8, (scale, zero): (f32, f32)| (f32::from(value as i8) - zero) * scale;
     let repeated = channels.len() * inner;
     for (values, to) in weights_bytes.chunks(repeated).zip(to.chunks_mut(repeated)) {
         if inner == 1 {
@@ -74,13 +125,7 @@ fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tens
             }
         }
     }
-    Some(TensorProto {
-        name: node.output[0].clone(),
-        dims: weights.dims.clone(),
-        data_type: DataType::Float as i32,
-        raw_data: data,
-        ..TensorProto::default()
-    })
+    Some(tensor)
 }
 
 /// How many values that lie side by side share a scale; `None` if the scales do not fit the tensor.
@@ -123,11 +168,8 @@ fn bytes(tensor: &TensorProto, kind: DataType, count: usize) -> Option<&[u8]> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use tract_onnx::{
-        Onnx,
-        pb::{
-            AttributeProto, ModelProto, OperatorSetIdProto, ValueInfoProto, attribute_proto::AttributeType,
-        },
-        prelude::{Framework, InferenceModelExt, IntoRunnable, IntoTensor, Tensor, tvec},
+        pb::{AttributeProto, OperatorSetIdProto, ValueInfoProto, attribute_proto::AttributeType},
+        prelude::{Framework, InferenceModelExt, IntoRunnable, IntoTensor, tvec},
     };
 
     use super::*;
@@ -142,8 +184,8 @@ mod tests {
         }
     }
 
-    /// A network of one DequantizeLinear of a [2, 3, 4] with so many scales along `axis`.
-    fn model(axis: i64, scales: usize, zeros: bool) -> ModelProto {
+    /// A network of one DequantizeLinear of a [2, 3, 4] with so many scales along `axis`, and of its result as it is.
+    fn file(axis: i64, scales: usize, zeros: bool) -> ModelProto {
         let raw_scales = (1..=scales).flat_map(|n| (n as f32 * 0.37).to_le_bytes());
         let dims: &[i64] = if scales == 1 { &[] } else { &[scales as i64] };
         let mut initializer = vec![
@@ -165,12 +207,18 @@ mod tests {
         let node = NodeProto {
             op_type: "DequantizeLinear".into(),
             input,
-            output: vec!["y".into()],
+            output: vec!["floats".into()],
             attribute: vec![axis],
             ..NodeProto::default()
         };
+        let same = NodeProto {
+            op_type: "Identity".into(),
+            input: vec!["floats".into()],
+            output: vec!["y".into()],
+            ..NodeProto::default()
+        };
         let graph = GraphProto {
-            node: vec![node],
+            node: vec![node, same],
             initializer,
             output: vec![ValueInfoProto {
                 name: "y".into(),
@@ -189,8 +237,7 @@ mod tests {
         }
     }
 
-    fn run(model: &ModelProto) -> Tensor {
-        let model = Onnx::model_for_proto_model(&tract_onnx::onnx(), model).unwrap();
+    fn run(model: InferenceModel) -> Tensor {
         let plan = model.into_typed().unwrap().into_runnable().unwrap();
         plan.run(tvec![]).unwrap()[0].clone().into_tensor()
     }
@@ -198,22 +245,64 @@ mod tests {
     #[test]
     fn stored_integers_become_the_floats_that_tract_computes() {
         for (axis, scales, zeros) in [(0, 2, true), (1, 3, false), (-1, 4, true), (1, 1, true)] {
-            let mut model = model(axis, scales, zeros);
-            let expected = run(&model);
-            let graph = model.graph.as_mut().unwrap();
-            dequantize(graph);
-            assert!(graph.node.is_empty(), "{axis} {scales}");
-            assert_eq!(run(&model), expected, "{axis} {scales}");
+            let file = file(axis, scales, zeros);
+            let expected = run(Onnx::model_for_proto_model(&tract_onnx::onnx(), &file).unwrap());
+            let found = model(&tract_onnx::onnx(), file).unwrap();
+            assert!(
+                found.inputs.is_empty() && found.nodes().len() == 2,
+                "{axis} {scales}"
+            );
+            assert_eq!(run(found), expected, "{axis} {scales}");
         }
     }
 
     #[test]
+    fn what_others_read_stays() {
+        let mut read = file(1, 3, false);
+        let graph = read.graph.as_mut().unwrap();
+        graph.node.push(NodeProto {
+            op_type: "Identity".into(),
+            input: vec!["w".into()],
+            output: vec!["same".into()],
+            ..NodeProto::default()
+        });
+        for name in ["w", "scale"] {
+            graph.input.push(ValueInfoProto {
+                name: name.into(),
+                ..ValueInfoProto::default()
+            });
+        }
+        assert_eq!(dequantize(graph).len(), 1);
+        let names: Vec<&str> = graph.input.iter().map(|input| input.name.as_str()).collect();
+        assert_eq!(names, ["w"]);
+        let names: Vec<&str> = graph
+            .initializer
+            .iter()
+            .map(|tensor| tensor.name.as_str())
+            .collect();
+        assert_eq!(names, ["w"]);
+    }
+
+    #[test]
+    fn a_node_that_reads_nothing_is_an_error() {
+        let mut lost = file(1, 3, false);
+        lost.graph.as_mut().unwrap().initializer.clear();
+        let error = model(&tract_onnx::onnx(), lost).unwrap_err();
+        assert!(error.to_string().starts_with("there is no "), "{error}");
+    }
+
+    #[test]
     fn what_does_not_fit_is_left_to_tract() {
+        let within = AttributeProto {
+            name: "body".into(),
+            g: Some(GraphProto::default()),
+            ..AttributeProto::default()
+        };
         let left = |change: &dyn Fn(&mut GraphProto)| {
-            let mut graph = model(1, 3, true).graph.unwrap();
+            let mut graph = file(1, 3, true).graph.unwrap();
             change(&mut graph);
-            dequantize(&mut graph);
-            assert_eq!((graph.node.len(), graph.initializer.len()), (1, 3));
+            assert!(dequantize(&mut graph).is_empty());
+            assert_eq!((graph.node.len(), graph.initializer.len()), (2, 3));
         };
         left(&|graph| graph.initializer[0].dims[1] = 2);
         left(&|graph| graph.initializer[0].dims = vec![i64::MAX, i64::MAX, i64::MAX]);
@@ -225,5 +314,7 @@ mod tests {
         left(&|graph| graph.node[0].attribute[0].i = 5);
         left(&|graph| graph.node[0].input[0] = "elsewhere".into());
         left(&|graph| graph.node[0].attribute[0].name = "block_size".into());
+        left(&|graph| graph.output[0].name = "floats".into());
+        left(&|graph| graph.node[1].attribute.push(within.clone()));
     }
 }
