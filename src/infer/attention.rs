@@ -5,7 +5,7 @@
 //! cache.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    prelude::{Datum, DatumType, OutletId, TractResult, TypedModel, TypedNode},
     tract_core::ops::{
         array::Gather,
         binary::TypedBinOp,
@@ -19,7 +19,7 @@ use tract_onnx::{
 
 use super::{
     kernel::{Best, Isa, LANES, Work, exponential, sixteen},
-    operator::{Compute, Operator, Scratch, shape},
+    operator::{Compute, Operator, Scratch, replace, shape},
 };
 
 /// Tokens whose scores are computed together.
@@ -42,15 +42,9 @@ struct Attention {
 /// Replaces every attention of a decluttered model; returns how many.
 pub(super) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
     let mut replaced = 0;
-    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
     for node in 0..model.nodes().len() {
         if let Some((attention, input, last)) = find(model, model.node(node), isa) {
-            let mut patch = TypedModelPatch::default();
-            let input = patch.tap_model(model, input)?;
-            let name = format!("{}.attention", model.node(last).name);
-            let output = patch.wire_node(name, attention, &[input])?;
-            patch.shunt_outside(model, last.into(), output[0])?;
-            patch.apply(model)?;
+            replace(model, last, &[input], attention)?;
             replaced += 1;
         }
     }

@@ -93,7 +93,7 @@ mod tests {
     };
 
     use super::{
-        super::testing::{convolution_in, noise, numbers, run, spec, steps},
+        super::testing::{assert_near, convolution_in, noise, run, spec, steps},
         *,
     };
 
@@ -134,22 +134,12 @@ mod tests {
                     .any(|node| node.op_is::<Conv>() || node.op_is::<SumPool>())
             );
             let found = run(changed, input);
-            assert_eq!(found.shape(), expected.shape());
-            let (expected, found) = (numbers(&expected), numbers(&found));
-            let unit = expected
-                .iter()
-                .fold(0.0_f32, |unit, number| unit.max(number.abs()));
             let bound = match (integers, isa.activation_bytes()) {
                 (false, _) => 1e-5,
                 (true, 2) => 1e-3,
                 (true, _) => 0.06,
             };
-            for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found - expected).abs() <= bound * unit,
-                    "{isa:?} {found} {expected}"
-                );
-            }
+            assert_near(&found, &expected, bound, isa);
         }
     }
 

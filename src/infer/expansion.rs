@@ -6,15 +6,13 @@
 
 use std::sync::Arc;
 
-use tract_onnx::{
-    prelude::{DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch},
-    tract_core::ops::change_axes::AxisOp,
-};
+use tract_onnx::prelude::{DatumType, TVec, TractResult, TypedModel};
 
 use super::{
     depthwise::Depthwise,
     linear::Linear,
-    operator::{Compute, Operator, Scratch},
+    neighbours::behind_shapes,
+    operator::{Compute, Operator, Scratch, replace},
 };
 
 /// So many positions at a time make good use of a layer's weights.
@@ -34,38 +32,24 @@ struct Expansion {
 pub(super) fn join_expansions(model: &mut TypedModel) -> TractResult<usize> {
     let mut joined = 0;
     for node in 0..model.nodes().len() {
-        let Some((expansion, layer)) = find(model, node) else {
-            continue;
-        };
-        let mut patch = TypedModelPatch::default();
-        let mut inputs: TVec<OutletId> = TVec::new();
-        for input in model.node(layer).inputs.clone() {
-            inputs.push(patch.tap_model(model, input)?);
+        if let Some((expansion, last)) = find(model, node) {
+            let shape = TVec::from_slice(&expansion.convolution.result());
+            let inputs = model.node(node).inputs.clone();
+            replace(model, last, &inputs, Operator::new(expansion, shape))?;
+            joined += 1;
         }
-        let name = format!("{}.expansion", model.node(node).name);
-        let shape = TVec::from_slice(&expansion.convolution.result());
-        let output = patch.wire_node(name, Operator::new(expansion, shape), &inputs)?;
-        patch.shunt_outside(model, node.into(), output[0])?;
-        patch.apply(model)?;
-        joined += 1;
     }
     Ok(joined)
 }
 
-/// The convolution of this node, joined with its layer, and the node of the latter.
+/// The layer of this node, joined with its convolution, and the node of the latter.
 fn find(model: &TypedModel, node: usize) -> Option<(Expansion, usize)> {
-    let node = model.node(node);
-    let convolution = node.op_as::<Operator<Depthwise>>()?.computation();
-    let mut before = node.inputs[0].node;
-    while let Some(AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..)) = model.node(before).op_as() {
-        model.single_succ(before).ok()??;
-        before = model.node(before).inputs[0].node;
-    }
-    model.single_succ(before).ok()??;
-    if model.output_outlets().ok()?.contains(&before.into()) {
+    let layer = model.node(node).op_as::<Operator<Linear>>()?.computation();
+    if model.output_outlets().ok()?.contains(&node.into()) {
         return None;
     }
-    let layer = model.node(before).op_as::<Operator<Linear>>()?.computation();
+    let last = model.single_succ(behind_shapes(model, node)).ok()??;
+    let convolution = last.op_as::<Operator<Depthwise>>()?.computation();
     let [height, width, channels] = convolution.picture();
     // A power of two, so that the rows of one time and the ones before fill what is held.
     let rows = POSITIONS.div_ceil(width).next_power_of_two().max(2);
@@ -75,7 +59,7 @@ fn find(model: &TypedModel, node: usize) -> Option<(Expansion, usize)> {
             convolution: convolution.clone(),
             rows,
         };
-        (expansion, before)
+        (expansion, last.id)
     })
 }
 

@@ -9,7 +9,7 @@
 //! that no calibration is needed and one bright pixel costs no other its accuracy.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode, tvec},
+    prelude::{Datum, DatumType, OutletId, TVec, TractResult, TypedModel, TypedNode, tvec},
     tract_core::ops::einsum::EinSum,
 };
 
@@ -19,7 +19,7 @@ use super::{
         activation_behind, behind_shapes, bias, channels_put_last, factors_before, normalisation_before,
         residual_behind,
     },
-    operator::{Compute, Operator, Scratch, shape},
+    operator::{Compute, Operator, Scratch, replace, shape},
     roles::Roles,
 };
 
@@ -52,18 +52,9 @@ struct Found {
 /// Replaces every linear layer with eight-bit weights of a decluttered model; returns how many.
 pub(super) fn multiply_integers(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
     let mut replaced = 0;
-    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
     for node in 0..model.nodes().len() {
         if let Some(found) = find(model, model.node(node), isa) {
-            let mut patch = TypedModelPatch::default();
-            let mut inputs = TVec::new();
-            for input in found.inputs {
-                inputs.push(patch.tap_model(model, input)?);
-            }
-            let name = format!("{}.int8", model.node(found.last).name);
-            let output = patch.wire_node(name, found.layer, &inputs)?;
-            patch.shunt_outside(model, found.last.into(), output[0])?;
-            patch.apply(model)?;
+            replace(model, found.last, &found.inputs, found.layer)?;
             replaced += 1;
         }
     }
@@ -196,12 +187,7 @@ impl Compute for Linear {
 impl Linear {
     /// How the activations are ordered, and the results.
     pub(super) fn orders(&self) -> [Order; 2] {
-        let to = if self.weights.wants_lanes() {
-            Order::PositionsInner
-        } else {
-            Order::ChannelsInner
-        };
-        [self.from, to]
+        [self.from, self.weights.order()]
     }
 
     /// The input that is added to the result, of so many inputs.

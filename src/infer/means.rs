@@ -1,13 +1,13 @@
 //! Sums each channel over all positions, with the channels of a position side by side.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    prelude::{Datum, DatumType, TractResult, TypedModel, TypedNode},
     tract_core::ops::nn::{Reduce, Reducer},
 };
 
 use super::{
     kernel::{Best, Isa, Work},
-    operator::{Compute, Operator, Scratch, shape},
+    operator::{Compute, Operator, Scratch, replace, shape},
 };
 
 /// `[position][channel]` to `[channel]`.
@@ -23,12 +23,8 @@ pub(super) fn sum_channels(model: &mut TypedModel, isa: Best) -> TractResult<usi
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some(sums) = find(model, model.node(node), isa) {
-            let mut patch = TypedModelPatch::default();
-            let input = patch.tap_model(model, model.node(node).inputs[0])?;
-            let name = format!("{}.channels", model.node(node).name);
-            let output = patch.wire_node(name, sums, &[input])?;
-            patch.shunt_outside(model, node.into(), output[0])?;
-            patch.apply(model)?;
+            let input = model.node(node).inputs[0];
+            replace(model, node, &[input], sums)?;
             replaced += 1;
         }
     }

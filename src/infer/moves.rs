@@ -3,11 +3,11 @@
 //! tract moves axes number by number. Windows and grids move pixels, whose channels lie side by side.
 
 use tract_onnx::{
-    prelude::{Datum, DatumType, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    prelude::{Datum, DatumType, TractResult, TypedModel, TypedNode},
     tract_core::ops::change_axes::AxisOp,
 };
 
-use super::operator::{Compute, Operator, Scratch, shape};
+use super::operator::{Compute, Operator, Scratch, replace, shape};
 
 /// Shorter runs are tract's.
 const MIN_RUN: usize = 8;
@@ -25,12 +25,8 @@ pub(super) fn move_runs(model: &mut TypedModel) -> TractResult<usize> {
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some(exchange) = find(model, model.node(node)) {
-            let mut patch = TypedModelPatch::default();
-            let input = patch.tap_model(model, model.node(node).inputs[0])?;
-            let name = format!("{}.runs", model.node(node).name);
-            let output = patch.wire_node(name, exchange, &[input])?;
-            patch.shunt_outside(model, node.into(), output[0])?;
-            patch.apply(model)?;
+            let input = model.node(node).inputs[0];
+            replace(model, node, &[input], exchange)?;
             replaced += 1;
         }
     }

@@ -4,7 +4,8 @@ use std::{cell::RefCell, fmt::Debug, sync::Arc};
 
 use tract_onnx::{
     prelude::{
-        DatumExt, DatumType, OutletId, TDim, TValue, TVec, Tensor, TractResult, TypedFact, TypedModel, tvec,
+        DatumExt, DatumType, OutletId, TDim, TValue, TVec, Tensor, TractResult, TypedFact, TypedModel,
+        TypedModelPatch, tvec,
     },
     tract_hir::{
         internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
@@ -114,6 +115,22 @@ impl<C: Compute> TypedOp for Operator<C> {
     }
 
     as_op!();
+}
+
+/// Puts an operator that reads these inputs where the result of this node is read. The ids of other nodes stay as they are, and
+/// the new one comes last.
+pub(super) fn replace<C: Compute>(
+    model: &mut TypedModel,
+    node: usize,
+    inputs: &[OutletId],
+    operator: Operator<C>,
+) -> TractResult<()> {
+    let mut patch = TypedModelPatch::default();
+    let inputs = patch.taps(model, inputs)?;
+    let name = format!("{}.{}", model.node(node).name, C::NAME);
+    let output = patch.wire_node(name, operator, &inputs)?;
+    patch.shunt_outside(model, node.into(), output[0])?;
+    patch.apply(model)
 }
 
 /// The dimensions of what comes out there, where they are fixed.

@@ -109,7 +109,7 @@ mod tests {
         super::{
             kernel::Best,
             linear::multiply_integers,
-            testing::{noise, numbers, run, steps},
+            testing::{assert_near, noise, run, steps},
         },
         *,
     };
@@ -152,16 +152,7 @@ mod tests {
             assert_eq!(ends_first(&before), 4);
             assert_eq!(put_results_last(&mut after).unwrap(), 2);
             assert_eq!(ends_first(&after), 0);
-            let (expected, found) = (numbers(&run(before, &input)), numbers(&run(after, &input)));
-            let unit = expected
-                .iter()
-                .fold(0.0_f32, |unit, number| unit.max(number.abs()));
-            for (found, expected) in found.iter().zip(&expected) {
-                assert!(
-                    (found - expected).abs() <= 1e-5 * unit,
-                    "{isa:?}: {found}, not {expected}"
-                );
-            }
+            assert_near(&run(after, &input), &run(before, &input), 1e-5, isa);
         }
     }
 

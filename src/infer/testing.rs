@@ -10,6 +10,8 @@ use tract_onnx::{
     tract_hir::internal::SpecialOps,
 };
 
+use super::kernel::Best;
+
 /// Numbers between -`largest` and `largest` that repeat nowhere, the same every time.
 pub(super) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
     let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
@@ -38,6 +40,21 @@ pub(super) fn numbers(tensor: &Tensor) -> Vec<f32> {
         .as_slice::<f32>()
         .unwrap()
         .to_vec()
+}
+
+/// Every number is the expected one to `bound` of the largest of those.
+pub(super) fn assert_near(found: &Tensor, expected: &Tensor, bound: f32, isa: Best) {
+    assert_eq!(found.shape(), expected.shape());
+    let (found, expected) = (numbers(found), numbers(expected));
+    let unit = expected
+        .iter()
+        .fold(0.0_f32, |unit, number| unit.max(number.abs()));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!(
+            (found - expected).abs() <= bound * unit,
+            "{isa:?}: {found}, not {expected}"
+        );
+    }
 }
 
 /// Weights of `count` numbers an output that are whole steps of a scale.

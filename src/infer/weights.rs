@@ -48,10 +48,11 @@ fn dequantize(graph: &mut GraphProto) -> HashMap<String, Tensor> {
         return computed;
     }
     let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
-    let mut stored: HashMap<&str, &TensorProto> = HashMap::new();
-    for tensor in &graph.initializer {
-        stored.insert(&tensor.name, tensor);
-    }
+    let stored: HashMap<&str, &TensorProto> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
     let mut taken = HashSet::new();
     for node in mem::take(&mut graph.node) {
         match floats(&node, &stored) {
@@ -62,11 +63,9 @@ fn dequantize(graph: &mut GraphProto) -> HashMap<String, Tensor> {
             _ => graph.node.push(node),
         }
     }
-    for name in graph.node.iter().flat_map(|node| &node.input) {
+    let read = graph.node.iter().flat_map(|node| &node.input);
+    for name in read.chain(graph.output.iter().map(|output| &output.name)) {
         taken.remove(name);
-    }
-    for output in &graph.output {
-        taken.remove(&output.name);
     }
     graph.initializer.retain(|tensor| !taken.contains(&tensor.name));
     // Old files say that what is stored may be given as well.

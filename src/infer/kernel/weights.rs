@@ -83,6 +83,11 @@ impl Weights {
         Self::new(self.isa, Order::ChannelsInner, &bytes, scales, bias)
     }
 
+    /// Of the result.
+    pub(in crate::infer) fn order(&self) -> Order {
+        self.order
+    }
+
     /// Whether activations are to be packed as lanes.
     pub(in crate::infer) fn wants_lanes(&self) -> bool {
         self.order == Order::PositionsInner
