@@ -492,8 +492,10 @@ fn a_retained_command_may_give_privacy_but_not_take_it() {
         let commands = |broker: &Broker| broker.log().matches("Received PUBACK from affectd-lobby").count();
         until("the command has arrived", || commands(&broker) == 1);
         if retained == "OFF" {
-            broker.watch().publish(PRIVACY_SET, "ON", false);
+            watcher.wait_for(STATE, &showing(Category::Happiness));
+            watcher.publish(PRIVACY_SET, "ON", false);
         }
+        watcher.wait_for(PRIVACY, "ON");
         until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
         let told = watcher.messages();
         let shown = told
