@@ -79,6 +79,13 @@ fn verify_proves_every_model_of_the_folder() {
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
         let proved = format!("2 golden vectors differ by at most {difference}");
         assert!(line.starts_with(name) && line.contains(&proved), "{line}");
+        let integers = name == "tiny-combined" && text.starts_with("integer");
+        let arithmetic = if integers {
+            " layers in integers of "
+        } else {
+            "in floats"
+        };
+        assert!(line.contains(arithmetic), "{line}");
     }
     let (result, text) = verified(&models(), &["tiny-va"]);
     result.unwrap();

@@ -27,4 +27,4 @@ mod weights;
 pub use error::InferError;
 pub use kernel::Peak;
 pub use network::{Arithmetic, Network, Output, OutputInfo, kernels, peak};
-pub use profile::OperatorTime;
+pub use profile::{IntegerLayers, OperatorTime};

@@ -29,7 +29,7 @@ use super::{
     memory,
     moves::move_runs,
     orders::put_results_last,
-    profile::{OperatorTime, by_kind, thread_time},
+    profile::{IntegerLayers, OperatorTime, by_kind, thread_time},
     simplify::simplify,
     weights,
 };
@@ -59,11 +59,12 @@ pub enum Arithmetic {
 }
 
 impl Arithmetic {
-    fn allows_integers(self, isa: Best) -> bool {
+    /// The instructions that multiply integers, on a processor that has these at best.
+    fn for_integers(self, best: Best) -> Option<Best> {
         match self {
-            Self::Floats => false,
-            Self::Precise => isa.has_integer_products() && isa.activation_bytes() == 2,
-            Self::Integers => isa.has_integer_products(),
+            Self::Floats => None,
+            Self::Precise => best.precise(),
+            Self::Integers => best.has_integer_products().then_some(best),
         }
     }
 }
@@ -161,13 +162,14 @@ impl Network {
             .into_typed()?;
         simplify(&mut model)?;
         fuse_gelu(&mut model)?;
-        let isa = Best::detect();
-        let integers = arithmetic.allows_integers(isa);
-        put_channels_last(&mut model, isa, integers)?;
+        let best = Best::detect();
+        let integers = arithmetic.for_integers(best);
+        let isa = integers.unwrap_or(best);
+        put_channels_last(&mut model, isa, integers.is_some())?;
         simplify(&mut model)?;
         fuse_attention(&mut model, isa)?;
         sum_channels(&mut model, isa)?;
-        if integers {
+        if integers.is_some() {
             multiply_integers(&mut model, isa)?;
             put_results_last(&mut model)?;
             join_expansions(&mut model)?;
@@ -240,6 +242,12 @@ impl Network {
     #[must_use]
     pub fn outputs(&self) -> &[OutputInfo] {
         &self.outputs
+    }
+
+    /// How many operators multiply integers.
+    #[must_use]
+    pub fn integer_layers(&self) -> IntegerLayers {
+        IntegerLayers::of(self.state.model())
     }
 
     /// Time spent in all runs so far, without writing inputs and reading outputs.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use tract_onnx::{
-    prelude::{DatumType, TypedModel, TypedNode},
+    prelude::{DatumType, TDim, TVec, TypedModel, TypedNode},
     tract_hir::tract_core::ops::Cost,
 };
 
@@ -20,6 +20,30 @@ pub struct OperatorTime {
     pub float_products: u64,
     /// Products of integers.
     pub integer_products: u64,
+}
+
+/// How many operators of a network multiply integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IntegerLayers {
+    /// With activations of one byte.
+    pub bytes: usize,
+    /// With activations of two.
+    pub words: usize,
+}
+
+impl IntegerLayers {
+    /// Counts them.
+    pub(super) fn of(model: &TypedModel) -> Self {
+        let mut layers = Self::default();
+        for (cost, _) in model.nodes().iter().flat_map(|node| costs(model, node)) {
+            match cost {
+                Cost::FMA(DatumType::I8) => layers.bytes += 1,
+                Cost::FMA(DatumType::I16) => layers.words += 1,
+                _ => (),
+            }
+        }
+        layers
+    }
 }
 
 /// What this thread has computed so far: unlike the clock's, this time does not run while other work has the
@@ -68,18 +92,21 @@ pub(super) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> V
 
 /// Products of floats and of integers in a run of this node.
 fn products(model: &TypedModel, node: &TypedNode) -> (u64, u64) {
-    let costs = model
-        .node_input_facts(node.id)
-        .and_then(|facts| node.op.cost(&facts))
-        .unwrap_or_default();
     let (mut floats, mut integers) = (0, 0);
-    for (cost, count) in costs {
+    for (cost, count) in costs(model, node) {
         let count = count.to_i64().map_or(0, i64::unsigned_abs);
         match cost {
-            Cost::FMA(DatumType::I8) => integers += count,
+            Cost::FMA(DatumType::I8 | DatumType::I16) => integers += count,
             Cost::FMA(_) => floats += count,
             _ => (),
         }
     }
     (floats, integers)
+}
+
+fn costs(model: &TypedModel, node: &TypedNode) -> TVec<(Cost, TDim)> {
+    model
+        .node_input_facts(node.id)
+        .and_then(|facts| node.op.cost(&facts))
+        .unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
-    infer::kernels,
+    infer::{IntegerLayers, kernels},
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
@@ -88,12 +88,23 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
         Kind::Detector(_) => String::new(),
     };
     Ok(format!(
-        "{} {}: SHA-256 {} as expected; {golden}; loaded in {:.2} s; {:.2} ms a run{measured}; {}",
+        "{} {}: SHA-256 {} as expected; {golden}; {}; loaded in {:.2} s; {:.2} ms a run{measured}; {}",
         manifest.name,
         manifest.version,
         manifest.sha256,
+        arithmetic(network.integer_layers()),
         loading.as_secs_f64(),
         fastest.as_secs_f64() * 1e3,
         manifest.licence,
     ))
+}
+
+/// Which of the kernels the network uses.
+fn arithmetic(layers: IntegerLayers) -> String {
+    match layers {
+        IntegerLayers { bytes: 0, words: 0 } => "in floats".to_owned(),
+        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in integers of 8 bits"),
+        IntegerLayers { bytes: 0, words } => format!("{words} layers in integers of 16 bits"),
+        IntegerLayers { bytes, words } => format!("{bytes} layers in integers of 8 bits and {words} of 16"),
+    }
 }

@@ -12,7 +12,7 @@ pub(in crate::infer) enum Order {
 }
 
 /// What is done to the channels of each position before they are quantized; only where they lie innermost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::infer) enum Before<'a> {
     /// Nothing.
     Nothing,
@@ -20,6 +20,8 @@ pub(in crate::infer) enum Before<'a> {
     Normalised(&'a Normalisation),
     /// Each multiplied with its own factor.
     Scaled(&'a [f32]),
+    /// They are brought together from several places: those of the position that is named.
+    Gathered(&'a dyn Fn(usize, &mut [f32])),
 }
 
 /// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
@@ -34,9 +36,9 @@ pub(in crate::infer) struct Normalisation {
 }
 
 /// Activations in memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(in crate::infer) struct View<'a> {
-    /// `positions * channels` numbers.
+    /// `positions * channels` numbers, or any where they are gathered.
     pub(in crate::infer) numbers: &'a [f32],
     pub(in crate::infer) order: Order,
     pub(in crate::infer) positions: usize,
@@ -60,7 +62,7 @@ pub(in crate::infer) struct Packed {
     pub(super) offsets: Vec<f32>,
     smallest: Vec<f32>,
     inverse: Vec<f32>,
-    /// A position's channels, normalised or scaled.
+    /// A position's channels, normalised, scaled or gathered.
     row: Vec<f32>,
 }
 
@@ -219,17 +221,22 @@ fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let padded = groups(from.channels) * DEPTH * I::BYTES;
     let mut prepared = std::mem::take(&mut to.row);
     prepared.resize(from.channels, 0.0);
-    for (position, row) in from.numbers.chunks_exact(from.channels).enumerate() {
+    for position in 0..from.positions {
+        let stored = || &from.numbers[position * from.channels..][..from.channels];
         let row = match from.before {
-            Before::Nothing => row,
+            Before::Nothing => stored(),
             Before::Normalised(normalisation) => {
-                normalise::<I>(row, normalisation, &mut prepared);
+                normalise::<I>(stored(), normalisation, &mut prepared);
                 &prepared
             }
             Before::Scaled(factors) => {
-                for ((to, number), factor) in prepared.iter_mut().zip(row).zip(factors) {
+                for ((to, number), factor) in prepared.iter_mut().zip(stored()).zip(factors) {
                     *to = number * factor;
                 }
+                &prepared
+            }
+            Before::Gathered(gather) => {
+                gather(position, &mut prepared);
                 &prepared
             }
         };

@@ -382,6 +382,20 @@ mod tests {
 
     const ORDERS: [Order; 2] = [Order::ChannelsInner, Order::PositionsInner];
 
+    /// These weights, or where they do not fit the instruction set, with the second of each pair smaller.
+    fn fitting(isa: Best, bytes: &[i8], channels: usize) -> Vec<i8> {
+        let mut bytes = bytes.to_vec();
+        if isa.for_weights(&bytes, channels) != isa {
+            for row in bytes.chunks_exact_mut(channels) {
+                for [first, second] in row.as_chunks_mut().0 {
+                    let left = (128 - u32::from(first.unsigned_abs())).min(127) as i8;
+                    *second = (*second).clamp(-left, left);
+                }
+            }
+        }
+        bytes
+    }
+
     /// The product on one instruction set, as `[position][output]`.
     fn run(
         isa: Best,
@@ -396,6 +410,7 @@ mod tests {
         let channels = bytes.len() / outputs;
         let positions = numbers.len() / channels;
         let weights = Weights::new(isa, to, bytes, scales, bias);
+        assert_eq!(weights.isa(), isa);
         let view = View {
             numbers: &ordered(numbers, from, channels),
             order: from,
@@ -428,6 +443,7 @@ mod tests {
             let scales: Vec<f32> = (0..outputs).map(|output| (1 + output % 4) as f32).collect();
             let bias: Vec<f32> = (0..outputs).map(|output| output as f32 - 5.0).collect();
             for isa in Best::all() {
+                let bytes = fitting(isa, &bytes, channels);
                 let (smallest, largest) = match isa.activation_bytes() {
                     2 => (-77.0, most_steps(channels)),
                     _ => (0.0, 255.0),
@@ -488,6 +504,23 @@ mod tests {
         }
     }
 
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn weights_whose_pairs_would_saturate_have_activations_of_two_bytes() {
+        if !Best::all().contains(&Best::Avx2Bytes) {
+            return;
+        }
+        for (weights, expected) in [
+            ([64, 64, -128, 127], Best::Avx2Bytes),
+            ([1, 127, -64, -64], Best::Avx2Bytes),
+            ([64, 65, 0, 0], Best::Avx2),
+            ([0, 0, -2, -127], Best::Avx2),
+        ] {
+            let found = Weights::new(Best::Avx2Bytes, ORDERS[0], &weights, &[1.0], &[0.0]).isa();
+            assert_eq!(found, expected, "{weights:?}");
+        }
+    }
+
     /// The largest steps and weights in all places: their sum must fit.
     #[test]
     fn no_sum_overflows() {
@@ -495,9 +528,10 @@ mod tests {
             for isa in Best::all() {
                 for sign in [1.0, -1.0] {
                     let numbers = vec![2.0 * sign; channels];
-                    let weights = vec![127; channels];
+                    let weights = fitting(isa, &vec![127; channels], channels);
                     let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
-                    let expected = 254.0 * sign * channels as f32;
+                    let sum: f32 = weights.iter().map(|weight| f32::from(*weight)).sum();
+                    let expected = 2.0 * sign * sum;
                     assert!(
                         (found[0] / expected - 1.0).abs() < 1e-3,
                         "{isa:?}: {found:?}, not {expected}"
@@ -514,8 +548,10 @@ mod tests {
         for weight in [-127, -1, 1, 127] {
             for isa in Best::all() {
                 for to in ORDERS {
-                    let found = run(isa, (ORDERS[0], to), &numbers, &[weight; 8], &[1.0], &[0.0]);
-                    let expected = f32::from(weight) * 255.0 * 6.0;
+                    let weights = fitting(isa, &[weight; 8], 8);
+                    let found = run(isa, (ORDERS[0], to), &numbers, &weights, &[1.0], &[0.0]);
+                    let products = numbers.iter().zip(&weights).map(|(a, b)| a * f32::from(*b));
+                    let expected: f32 = products.sum();
                     assert!((found[0] - expected).abs() < 0.1, "{isa:?} {to:?}: {found:?}");
                 }
             }

@@ -1,5 +1,9 @@
 //! Quantized weights, laid out for products.
 
+use tract_onnx::prelude::DatumType;
+
+#[cfg(target_arch = "x86_64")]
+use super::x86::MOST_OF_PAIR;
 use super::{
     isa::{Best, DEPTH, LANES},
     pack::{Order, groups},
@@ -28,6 +32,7 @@ impl Weights {
     pub(in crate::infer) fn new(isa: Best, order: Order, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
         let outputs = scales.len();
         let inputs = bytes.len() / outputs;
+        let isa = isa.for_weights(bytes, inputs);
         let (groups, padded) = (groups(inputs), outputs.next_multiple_of(LANES));
         let mut packed = vec![0; padded * groups * DEPTH];
         let mut sums = vec![0.0; padded];
@@ -98,9 +103,37 @@ impl Weights {
         self.inputs * self.outputs
     }
 
+    /// What they and the activations are when they are multiplied.
+    pub(in crate::infer) fn factors(&self) -> DatumType {
+        match self.isa.activation_bytes() {
+            1 => DatumType::I8,
+            _ => DatumType::I16,
+        }
+    }
+
     pub(in crate::infer) fn isa(&self) -> Best {
         self.isa
     }
+}
+
+impl Best {
+    /// The instructions for these weights, `inputs` of each output, where this would be the best for others.
+    pub(super) fn for_weights(self, bytes: &[i8], inputs: usize) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Avx2Bytes && !bytes.chunks_exact(inputs).all(pairs_fit) {
+            return Self::Avx2;
+        }
+        let _ = (bytes, inputs);
+        self
+    }
+}
+
+/// Whether the products of the weights of an output with the largest activations can be added in pairs in sixteen bits.
+#[cfg(target_arch = "x86_64")]
+fn pairs_fit(row: &[i8]) -> bool {
+    row.as_chunks::<2>().0.iter().all(|[a, b]| {
+        (*a > 0) != (*b > 0) || u32::from(a.unsigned_abs()) + u32::from(b.unsigned_abs()) <= MOST_OF_PAIR
+    })
 }
 
 /// Writes the weights of one output into its lane of a panel, so many side by side.

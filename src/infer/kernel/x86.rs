@@ -4,8 +4,13 @@ use std::arch::x86_64::*;
 
 use super::isa::{DEPTH, Isa, LANES};
 
-/// AVX2 and FMA.
-pub(super) struct Avx2;
+/// AVX2 and FMA, with activations of so many bytes: two take any weights, one those whose pairs keep within
+/// [`MOST_OF_PAIR`].
+pub(super) struct Avx2<const BYTES: usize>;
+
+/// What the weights of one sign in a pair may add up to: its products with the largest activations are added in sixteen bits,
+/// and `255 * 128` is the last multiple of 255 there.
+pub(super) const MOST_OF_PAIR: u32 = 128;
 
 /// AVX-512 with VNNI.
 pub(super) struct Avx512Vnni;
@@ -13,12 +18,10 @@ pub(super) struct Avx512Vnni;
 // SAFETY of every block below: the functions are inlined into those that `isa` compiles for these features and
 // calls only after the processor has been asked; loads and stores are unaligned ones of whole arrays.
 
-impl Isa for Avx2 {
+impl<const BYTES: usize> Isa for Avx2<BYTES> {
     const FMA: bool = true;
-    // The four-fold product of bytes saturates, and to keep it from that takes as many instructions as the products
-    // of sixteen bits save.
-    const BYTES: usize = 2;
-    const UNSIGNED: bool = false;
+    const BYTES: usize = BYTES;
+    const UNSIGNED: bool = true;
     const ROWS: usize = 5;
     const VECTORS: usize = 1;
     type Sums = [__m256i; 2];
@@ -30,7 +33,7 @@ impl Isa for Avx2 {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
-    /// Adds two products to each sum, all factors being of sixteen bits.
+    /// With factors of sixteen bits each sum gets two products, otherwise four.
     #[inline(always)]
     fn add<const BY_POSITION: bool>(
         sums: Self::Sums,
@@ -41,9 +44,10 @@ impl Isa for Avx2 {
         // SAFETY: see above.
         unsafe {
             let row = _mm256_set1_epi32(i32::from_le_bytes(row));
+            let lanes = [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))];
             [
-                add_pairs(sums[0], row, _mm256_loadu_si256(at)),
-                add_pairs(sums[1], row, _mm256_loadu_si256(at.add(1))),
+                add_products::<BYTES, BY_POSITION>(sums[0], row, lanes[0]),
+                add_products::<BYTES, BY_POSITION>(sums[1], row, lanes[1]),
             ]
         }
     }
@@ -58,7 +62,7 @@ impl Isa for Avx2 {
             for (panel, lanes) in panels.iter().enumerate() {
                 // SAFETY: all panels have as many groups.
                 let at = unsafe { lanes.get_unchecked(group) }.as_ptr();
-                if BY_POSITION {
+                if BYTES == 2 && BY_POSITION {
                     // Two groups at once: four channels of weights lie together, and to tell the halves apart took 6 of 37 instructions.
                     for half in 0..2 {
                         // SAFETY: see above; rows have twice as many groups as a panel of weights.
@@ -70,7 +74,15 @@ impl Isa for Avx2 {
                             ]
                         };
                         // SAFETY: as above.
-                        unsafe { add_rows(&mut sums, panel, rows, 2 * group + half, lanes) };
+                        unsafe {
+                            add_rows::<BYTES, BY_POSITION, _, _>(
+                                &mut sums,
+                                panel,
+                                rows,
+                                2 * group + half,
+                                lanes,
+                            );
+                        };
                     }
                 } else {
                     // SAFETY: see above.
@@ -79,7 +91,9 @@ impl Isa for Avx2 {
                         [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))]
                     };
                     // SAFETY: as above.
-                    unsafe { add_rows(&mut sums, panel, rows, group, lanes) };
+                    unsafe {
+                        add_rows::<BYTES, BY_POSITION, _, _>(&mut sums, panel, rows, group, lanes);
+                    };
                 }
             }
         }
@@ -116,15 +130,27 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn quantize(numbers: &[f32; LANES], _: f32, inverse: f32, to: &mut [u8]) {
-        let [first, second] = Self::multiply(Self::load(numbers), Self::splat(inverse));
-        let to: &mut [u8; 2 * LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
-        // SAFETY: see above.
+    fn quantize(numbers: &[f32; LANES], base: f32, inverse: f32, to: &mut [u8]) {
+        assert!(to.len() >= BYTES * LANES);
+        let mut numbers = Self::load(numbers);
+        if BYTES == 1 {
+            numbers = Self::subtract(numbers, Self::splat(base));
+        }
+        let [first, second] = Self::multiply(numbers, Self::splat(inverse));
+        // SAFETY: see above; there is room for sixteen steps.
         unsafe {
             let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(first), _mm256_cvtps_epi32(second));
             // The instruction packs each half for itself.
             let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
-            _mm256_storeu_si256(to.as_mut_ptr().cast(), packed);
+            if BYTES == 1 {
+                let (low, high) = (
+                    _mm256_castsi256_si128(packed),
+                    _mm256_extracti128_si256::<1>(packed),
+                );
+                _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_packus_epi16(low, high));
+            } else {
+                _mm256_storeu_si256(to.as_mut_ptr().cast(), packed);
+            }
         }
     }
 
@@ -231,7 +257,7 @@ impl Isa for Avx2 {
 /// # Safety
 /// The processor has AVX2, and all rows have this group.
 #[inline(always)]
-unsafe fn add_rows<const ROWS: usize, const WIDTH: usize>(
+unsafe fn add_rows<const BYTES: usize, const BY_POSITION: bool, const ROWS: usize, const WIDTH: usize>(
     sums: &mut [[[__m256i; 2]; WIDTH]; ROWS],
     panel: usize,
     rows: [&[[u8; DEPTH]]; ROWS],
@@ -244,20 +270,32 @@ unsafe fn add_rows<const ROWS: usize, const WIDTH: usize>(
             let factors = i32::from_le_bytes(*rows[row].get_unchecked(group));
             let factors = _mm256_set1_epi32(factors);
             let [first, second] = &mut sums[row][panel];
-            *first = add_pairs(*first, factors, lanes[0]);
-            *second = add_pairs(*second, factors, lanes[1]);
+            *first = add_products::<BYTES, BY_POSITION>(*first, factors, lanes[0]);
+            *second = add_products::<BYTES, BY_POSITION>(*second, factors, lanes[1]);
         }
     }
 }
 
-/// Adds to each of eight sums two products of sixteen bits.
+/// Adds to each of eight sums two products of sixteen bits, or four of eight.
 ///
 /// # Safety
 /// The processor has AVX2.
 #[inline(always)]
-unsafe fn add_pairs(sums: __m256i, a: __m256i, b: __m256i) -> __m256i {
+unsafe fn add_products<const BYTES: usize, const BY_POSITION: bool>(
+    sums: __m256i,
+    row: __m256i,
+    lanes: __m256i,
+) -> __m256i {
     // SAFETY: by the caller.
-    unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)) }
+    unsafe {
+        let products = match (BYTES, BY_POSITION) {
+            (2, _) => _mm256_madd_epi16(row, lanes),
+            // Of unsigned activations and signed weights, in this order.
+            (_, true) => _mm256_madd_epi16(_mm256_maddubs_epi16(row, lanes), _mm256_set1_epi16(1)),
+            (_, false) => _mm256_madd_epi16(_mm256_maddubs_epi16(lanes, row), _mm256_set1_epi16(1)),
+        };
+        _mm256_add_epi32(sums, products)
+    }
 }
 
 impl Isa for Avx512Vnni {
