@@ -7,6 +7,7 @@ when it loads the file. Biases, norms and the small tables stay f32.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ from onnx import numpy_helper
 
 # The input that holds the weight, and the axis of its output channels.
 WEIGHTS = {"Conv": (1, lambda rank: 0), "MatMul": (1, lambda rank: rank - 1), "Gemm": (1, lambda rank: 0)}
+
+# What two neighbouring weights of one sign add up to at most. The instructions of x86-64 that multiply most bytes add two
+# products in sixteen bits, and those with activations of up to 255 must fit. The daemon multiplies other weights too, but more slowly.
+MOST_OF_PAIR = 128
 
 
 def main():
@@ -34,6 +39,7 @@ def main():
 def quantize(model):
     """Replace, in place, every weight initializer that a node of WEIGHTS reads."""
     graph = model.graph
+    counts = positions(model)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     added = []
     for node in graph.node:
@@ -48,7 +54,9 @@ def quantize(model):
         name = tensor.name
         weight = numpy_helper.to_array(tensor)
         axis = output_axis(weight.ndim)
-        values, scale = symmetric(weight, axis)
+        # A layer of a single position takes no time, and a depthwise one multiplies floats: their weights have the finest steps.
+        depthwise = any(a.name == "group" and a.i > 1 for a in node.attribute)
+        values, scale = symmetric(weight, axis, paired=counts.get(node.output[0]) != 1 and not depthwise)
         graph.initializer.remove(tensor)
         graph.initializer.extend(
             [
@@ -63,12 +71,34 @@ def quantize(model):
         graph.node.insert(position, node)
 
 
-def symmetric(weight, axis):
-    """(int8 of the same shape, f32 scale per index of `axis`); largest magnitude becomes 127."""
+def positions(model):
+    """{output: how many tokens or pixels it has}, of convolutions and products whose shape is fixed."""
+    counts = {}
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in [*inferred.value_info, *inferred.output]}
+    for node in model.graph.node:
+        sides = [side.dim_value for side in shapes.get(node.output[0], [])]
+        if node.op_type in WEIGHTS and sides and all(sides):
+            del sides[1 if node.op_type == "Conv" else -1]
+            counts[node.output[0]] = math.prod(sides)
+    return counts
+
+
+def symmetric(weight, axis, paired):
+    """(int8 of the same shape, f32 scale per index of `axis`): the finest steps of which 127 reach the largest magnitude
+    and, if `paired`, MOST_OF_PAIR any two neighbours of one sign."""
+    # As the runtime multiplies them: inputs innermost, and behind the places of a kernel.
+    rows = np.moveaxis(np.moveaxis(weight, axis, 0), 1, -1).reshape(weight.shape[axis], -1)
+    scale = abs(rows).max(-1) / 127
+    if paired:
+        pairs = np.pad(rows, [(0, 0), (0, rows.shape[1] % 2)]).reshape(len(rows), -1, 2)
+        most = np.maximum(np.maximum(pairs, 0).sum(-1), np.maximum(-pairs, 0).sum(-1)).max(-1)
+        # A little less, so that two that are rounded up do not exceed it either.
+        scale = np.maximum(scale, most / (MOST_OF_PAIR - 1e-3))
+    scale = np.maximum(scale, 1e-8).astype(np.float32)
     others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.maximum(abs(weight).max(others, keepdims=True), 1e-8) / 127
-    values = np.clip(np.rint(weight / scale), -127, 127).astype(np.int8)
-    return values, scale.astype(np.float32).reshape(-1)
+    values = np.rint(weight / np.expand_dims(scale, others))
+    return values.astype(np.int8), scale
 
 
 if __name__ == "__main__":
