@@ -148,14 +148,15 @@ test-armv7: build cross-armv7 install-foreign-packages ## the armv7 program unde
 COUNT := $(CACHE)/count
 
 .PHONY: count-arm64
-count-arm64: install-build-packages install-cross-packages ## instructions of one inference as two processors, and of others' runtimes
+count-arm64: install-build-packages install-cross-packages ## instructions of one inference as two processors, and of others' runtimes; of other networks with MODELS=FILE INFERENCES=1
 	@$(call install,qemu-user gcc python3-pip)
 	cross/count/peers.sh $(COUNT)
 	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
 		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
-		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract $(or $(MODELS),models/maxvit-ferplus-64.onnx)
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) \
+		$(or $(MODELS),models/maxvit-ferplus-64.onnx)
 
 # The library's own tests, with whatever each processor's instructions choose. Needs a root as new as the cross compiler's C library.
 .PHONY: test-arm64-kernels

@@ -3,7 +3,7 @@
 
     count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER MODEL.onnx …
 
-Each engine runs a model once and eleven times in one thread; a tenth of the difference is one inference without start and
+Each engine runs a model once and eleven times in one thread (or as --inferences says); a tenth of the difference is one inference without start and
 loading. Loading itself takes some million instructions more or less each time, as hashes are seeded at random.
 A count is a cost model and no time: it knows neither caches nor how many instructions a processor finishes at once.
 """
@@ -23,7 +23,6 @@ PROCESSORS = {
     "cortex-a76": ("d0b", "atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"),
 }
 FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
-MORE = 10  # inferences in the longer run
 ENGINES = ["tract", "onnxruntime", "affectd-f32", "affectd-int8"]
 
 
@@ -36,6 +35,7 @@ def main():
     parser.add_argument("--onnx-runtime", type=Path, required=True, help="folder of its arm64 wheel and numpy's")
     parser.add_argument("--cpu", action="append", choices=PROCESSORS, help="default: cortex-a72 and cortex-a76")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
+    parser.add_argument("--inferences", type=int, default=10, help="that the longer run has more; one will do for a large model")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     args = parser.parse_args()
 
@@ -54,8 +54,8 @@ def main():
 
 def inference(args, cpu, engine, model):
     """Instructions of one inference."""
-    few, many = (instructions(args, cpu, engine, model, runs) for runs in (1, 1 + MORE))
-    return (many - few) / MORE
+    few, many = (instructions(args, cpu, engine, model, runs) for runs in (1, 1 + args.inferences))
+    return (many - few) / args.inferences
 
 
 def instructions(args, cpu, engine, model, runs):
