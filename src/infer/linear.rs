@@ -165,8 +165,9 @@ pub(super) fn eight_bits(
                 0.0
             }
         };
-        // Where it is none of them, most often the first weights tell.
-        let steps = STEPS.rev().find(|steps| {
+        // The fewest where several will do, as for weights that are all alike: their pairs are smaller. Where it is none of them, most often the
+        // first weights tell.
+        let steps = STEPS.into_iter().find(|steps| {
             row.iter()
                 .all(|weight| off_step(weight * inverse(*steps)) <= TOLERANCE)
         })?;

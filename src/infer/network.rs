@@ -51,11 +51,11 @@ pub fn peak() -> Peak {
 pub enum Arithmetic {
     /// In floats, whatever the file keeps the weights in.
     Floats,
-    /// Those whose weights the file keeps as eight-bit integers in such, where the processor is faster at it and
-    /// rounds activations to so many steps that the results are those of floats to a thousandth.
-    Precise,
-    /// In such wherever the processor is faster at it; activations may be rounded to 256 steps then.
+    /// Those whose weights the file keeps as eight-bit integers in such, with activations rounded to 256 steps, wherever the processor is faster at it.
     Integers,
+    /// The same where the processor is so much faster at it that it pays for layers of few channels too, whose activations cost as much to
+    /// round as to multiply.
+    IntegersOfFewChannels,
 }
 
 impl Arithmetic {
@@ -63,8 +63,8 @@ impl Arithmetic {
     fn for_integers(self, best: Best) -> Option<Best> {
         match self {
             Self::Floats => None,
-            Self::Precise => best.precise(),
             Self::Integers => best.has_integer_products().then_some(best),
+            Self::IntegersOfFewChannels => best.pays_for_few_channels().then_some(best),
         }
     }
 }

@@ -23,13 +23,12 @@ impl Manifest {
     /// Every [`ModelError`] but those of the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
         self.sha256.verify(&self.file)?;
-        // A detector's recall was measured in floats, whose results it needs; its file keeps eight-bit weights.
         let arithmetic = match &self.kind {
             Kind::Expression(expression) if expression.precision == Precision::Int8Weights => {
                 Arithmetic::Integers
             }
             Kind::Expression(_) => Arithmetic::Floats,
-            Kind::Detector(_) => Arithmetic::Precise,
+            Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
         };
         let mut network = Network::load(&self.file, &self.input.shape(), arithmetic)?;
         let available = network
