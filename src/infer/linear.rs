@@ -139,8 +139,11 @@ fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<Found> {
 /// neighbours of one sign would add up to more than 128.
 const STEPS: RangeInclusive<u8> = 64..=127;
 
-// Far above what rounding in f32 adds, far below what would pass by chance.
+/// Far above what rounding in f32 adds, far below what would pass by chance.
 const TOLERANCE: f32 = 1e-3;
+
+/// Weights that are tried before all others.
+const FIRST: usize = 8;
 
 /// Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
 const ROUND: f32 = 12_582_912.0;
@@ -158,32 +161,36 @@ pub(super) fn eight_bits(
             .iter()
             .fold(0, |largest, weight| weight.abs().to_bits().max(largest));
         let largest = f32::from_bits(largest);
-        let inverse = |steps: u8| {
-            if largest > 0.0 {
-                f32::from(steps) / largest
-            } else {
-                0.0
-            }
-        };
-        // The fewest where several will do, as for weights that are all alike: their pairs are smaller. Where it is none of them, most often the
-        // first weights tell.
-        let steps = STEPS.into_iter().find(|steps| {
-            row.iter()
-                .all(|weight| off_step(weight * inverse(*steps)) <= TOLERANCE)
-        })?;
-        let inverse = inverse(steps);
-        bytes.extend(
-            row.iter()
-                .map(|weight| (weight * inverse + ROUND).to_bits() as i8),
-        );
-        scales.push(largest / f32::from(steps));
+        // The fewest where several will do, as for weights that are all alike: their pairs are smaller.
+        let steps = STEPS
+            .map(f32::from)
+            .find(|steps| in_steps(row, steps / largest, bytes))?;
+        scales.push(largest / steps);
     }
     Some(())
 }
 
-/// How far from a whole number. What is no number is no step either.
-fn off_step(steps: f32) -> f32 {
-    (steps - ((steps + ROUND) - ROUND)).abs()
+/// Whether all weights of an output are whole, multiplied with this; their bytes are then appended.
+fn in_steps(row: &[f32], inverse: f32, bytes: &mut Vec<i8>) -> bool {
+    let inverse = if inverse < f32::MAX { inverse } else { 0.0 };
+    // What is no number is no step either.
+    let is_whole = |weight: &f32| {
+        let steps = weight * inverse;
+        (steps - ((steps + ROUND) - ROUND)).abs() <= TOLERANCE
+    };
+    // Most often the first ones tell.
+    if !row.iter().take(FIRST).all(is_whole) {
+        return false;
+    }
+    // Without a way out, so that the compiler vectorises it: some networks have 30 million weights.
+    if !row.iter().fold(true, |whole, weight| whole & is_whole(weight)) {
+        return false;
+    }
+    bytes.extend(
+        row.iter()
+            .map(|weight| (weight * inverse + ROUND).to_bits() as i8),
+    );
+    true
 }
 
 impl Compute for Linear {

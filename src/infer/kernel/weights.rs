@@ -131,8 +131,10 @@ impl Best {
 /// Whether the products of the weights of an output with the largest activations can be added in pairs in sixteen bits.
 #[cfg(target_arch = "x86_64")]
 fn pairs_fit(row: &[i8]) -> bool {
-    row.as_chunks::<2>().0.iter().all(|[a, b]| {
-        (*a > 0) != (*b > 0) || u32::from(a.unsigned_abs()) + u32::from(b.unsigned_abs()) <= MOST_OF_PAIR
+    // Without a way out, so that the compiler vectorises it.
+    row.as_chunks::<2>().0.iter().fold(true, |fit, [a, b]| {
+        let sum = i16::from(*a) + i16::from(*b);
+        fit & ((*a ^ *b < 0) | (sum.unsigned_abs() <= MOST_OF_PAIR))
     })
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Avx2<const BYTES: usize>;
 
 /// What the weights of one sign in a pair may add up to: its products with the largest activations are added in sixteen bits,
 /// and `255 * 128` is the last multiple of 255 there.
-pub(super) const MOST_OF_PAIR: u32 = 128;
+pub(super) const MOST_OF_PAIR: u16 = 128;
 
 /// AVX-512 with VNNI.
 pub(super) struct Avx512Vnni;
