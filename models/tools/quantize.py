@@ -55,8 +55,7 @@ def quantize(model):
         weight = numpy_helper.to_array(tensor)
         axis = output_axis(weight.ndim)
         # A layer of a single position takes no time, and a depthwise one multiplies floats: their weights have the finest steps.
-        depthwise = any(a.name == "group" and a.i > 1 for a in node.attribute)
-        values, scale = symmetric(weight, axis, paired=counts.get(node.output[0]) != 1 and not depthwise)
+        values, scale = symmetric(weight, axis, paired=counts.get(node.output[0]) != 1 and not is_grouped(node))
         graph.initializer.remove(tensor)
         graph.initializer.extend(
             [
@@ -69,6 +68,11 @@ def quantize(model):
         added.append(onnx.helper.make_node("DequantizeLinear", inputs, [name], name, axis=axis))
     for position, node in enumerate(added):
         graph.node.insert(position, node)
+
+
+def is_grouped(node):
+    """Whether a convolution is depthwise, or of several groups at least."""
+    return any(a.name == "group" and a.i > 1 for a in node.attribute)
 
 
 def positions(model):

@@ -18,7 +18,9 @@ use tract_onnx::{
 };
 
 use super::{
-    kernel::{Activation, Before, Best, Finish, Normalisation, Order, Packed, View, Weights, pack, product},
+    kernel::{
+        Activation, Before, Best, Finish, Normalisation, Order, Packed, View, Weights, invert, pack, product,
+    },
     neighbours::{
         activation_behind, behind_shapes, bias, channels_put_last, factors_before, normalisation_before,
         residual_behind,
@@ -164,7 +166,7 @@ pub(super) fn eight_bits(
         // The fewest where several will do, as for weights that are all alike: their pairs are smaller.
         let steps = STEPS
             .map(f32::from)
-            .find(|steps| in_steps(row, steps / largest, bytes))?;
+            .find(|steps| in_steps(row, invert(largest, *steps), bytes))?;
         scales.push(largest / steps);
     }
     Some(())
@@ -172,7 +174,6 @@ pub(super) fn eight_bits(
 
 /// Whether all weights of an output are whole, multiplied with this; their bytes are then appended.
 fn in_steps(row: &[f32], inverse: f32, bytes: &mut Vec<i8>) -> bool {
-    let inverse = if inverse < f32::MAX { inverse } else { 0.0 };
     // What is no number is no step either.
     let is_whole = |weight: &f32| {
         let steps = weight * inverse;

@@ -20,7 +20,7 @@ pub(in crate::infer) trait Isa {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
     /// Bytes of one activation. With one it is a step of 256, by a scale and an offset of its position; with two a
-    /// symmetric step of thousands, where products of sixteen bits cost no more than those of eight.
+    /// symmetric step of thousands, for whatever is worth the dearer products of sixteen bits.
     const BYTES: usize = 1;
     /// Whether activations of one byte are unsigned, as the vector instruction may want, or signed.
     const UNSIGNED: bool;

@@ -16,7 +16,7 @@ mod x86;
 pub(super) use activate::{Activation, activate};
 pub(super) use exponential::exponential;
 pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
-pub(super) use pack::{Before, Normalisation, Order, Packed, View, pack};
+pub(super) use pack::{Before, Normalisation, Order, Packed, View, invert, pack};
 pub use peak::Peak;
 pub(super) use product::{Finish, product};
 pub(super) use weights::Weights;

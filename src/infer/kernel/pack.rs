@@ -160,7 +160,7 @@ fn steps<I: Isa>(smallest: f32, largest: f32, channels: usize) -> Steps {
 
 /// Steps by range; nothing where the range is nothing or too small for that.
 #[inline(always)]
-fn invert(range: f32, steps: f32) -> f32 {
+pub(in crate::infer) fn invert(range: f32, steps: f32) -> f32 {
     let inverse = steps / range;
     if inverse < f32::MAX { inverse } else { 0.0 }
 }

@@ -157,14 +157,13 @@ impl<'a> Product<'a> {
         } else {
             (of_weights, of_activations)
         };
-        let (row_bias, lane_bias): (&[f32], &[f32]) = if BY_POSITION {
-            (&[], &weights.bias)
+        let (row_bias, lane_bias): (&[f32], &[[f32; LANES]]) = if BY_POSITION {
+            (&[], &weights.bias.as_chunks().0[vectors.clone()])
         } else {
             (&weights.bias[rows.clone()], &[])
         };
         let line = if BY_POSITION { weights.outputs } else { positions };
         let place = rows.start * line..rows.end * line;
-        let in_lanes = vectors.clone();
         Factors {
             rows: &all_rows.as_chunks().0[first * row_groups..][..rows.len() * row_groups],
             row_groups,
@@ -173,13 +172,9 @@ impl<'a> Product<'a> {
             row_scales: &of_rows.0[rows.clone()],
             row_offsets: &of_rows.1[rows.clone()],
             row_bias,
-            lane_scales: &of_lanes.0.as_chunks().0[in_lanes.clone()],
-            lane_offsets: &of_lanes.1.as_chunks().0[in_lanes.clone()],
-            lane_bias: if BY_POSITION {
-                &lane_bias.as_chunks().0[in_lanes]
-            } else {
-                &[]
-            },
+            lane_scales: &of_lanes.0.as_chunks().0[vectors.clone()],
+            lane_offsets: &of_lanes.1.as_chunks().0[vectors.clone()],
+            lane_bias,
             residual: match finish {
                 Finish::Add(residual) => Some(&residual[place.clone()]),
                 Finish::Activate(_) => None,
