@@ -59,12 +59,11 @@ pub enum Arithmetic {
 }
 
 impl Arithmetic {
-    /// The instructions that multiply integers, on a processor that has these at best.
-    fn for_integers(self, best: Best) -> Option<Best> {
+    fn allows_integers(self, isa: Best) -> bool {
         match self {
-            Self::Floats => None,
-            Self::Integers => best.has_integer_products().then_some(best),
-            Self::IntegersOfFewChannels => best.pays_for_few_channels().then_some(best),
+            Self::Floats => false,
+            Self::Integers => isa.has_integer_products(),
+            Self::IntegersOfFewChannels => isa.pays_for_few_channels(),
         }
     }
 }
@@ -162,14 +161,13 @@ impl Network {
             .into_typed()?;
         simplify(&mut model)?;
         fuse_gelu(&mut model)?;
-        let best = Best::detect();
-        let integers = arithmetic.for_integers(best);
-        let isa = integers.unwrap_or(best);
-        put_channels_last(&mut model, isa, integers.is_some())?;
+        let isa = Best::detect();
+        let integers = arithmetic.allows_integers(isa);
+        put_channels_last(&mut model, isa, integers)?;
         simplify(&mut model)?;
         fuse_attention(&mut model, isa)?;
         sum_channels(&mut model, isa)?;
-        if integers.is_some() {
+        if integers {
             multiply_integers(&mut model, isa)?;
             put_results_last(&mut model)?;
             join_expansions(&mut model)?;
