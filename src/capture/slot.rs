@@ -76,6 +76,14 @@ impl Slot {
         }
     }
 
+    /// Overwrites the waiting frame's buffer with zeros, so that nobody takes the frame. It does not count as
+    /// dropped.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.full = false;
+        state.frame.clear();
+    }
+
     /// Wakes the reader for the last time.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -119,6 +127,18 @@ mod tests {
         assert_eq!((frame.sequence, frame.data[0]), (3, 3));
         assert_eq!(slot.dropped(), 2);
         assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+    }
+
+    #[test]
+    fn a_cleared_slot_has_no_frame_to_take() {
+        let slot = Slot::new();
+        slot.put(&mut numbered(1));
+        slot.clear();
+        let mut frame = Frame::default();
+        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+        slot.put(&mut numbered(2));
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Frame);
+        assert_eq!((frame.sequence, slot.dropped()), (2, 0));
     }
 
     #[test]
