@@ -1,8 +1,8 @@
-//! A frame as the camera gave it, before decoding.
+//! A frame as the camera delivered it, before decoding.
 
 use std::{fmt, time::Duration};
 
-/// The pixel layouts that can be decoded, by their V4L2 names.
+/// The pixel formats that can be decoded, by their V4L2 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
     /// Packed 4:2:2, `Y0 U Y1 V`.
@@ -25,7 +25,7 @@ pub enum PixelFormat {
 pub const MAX_SIDE: u32 = 8192;
 
 impl PixelFormat {
-    /// Every layout that can be decoded.
+    /// Every pixel format that can be decoded.
     pub const ALL: [Self; 7] = [
         Self::Yuyv,
         Self::Nv12,
@@ -36,7 +36,7 @@ impl PixelFormat {
         Self::Mjpeg,
     ];
 
-    /// The layout of a V4L2 four-character code, if it can be decoded. `JPEG` is what some drivers call `MJPG`.
+    /// The pixel format of a V4L2 four-character code, if it can be decoded. Some drivers use `JPEG` for `MJPG`.
     #[must_use]
     pub fn from_fourcc(code: [u8; 4]) -> Option<Self> {
         if &code == b"JPEG" {
@@ -45,7 +45,7 @@ impl PixelFormat {
         Self::ALL.into_iter().find(|format| format.fourcc() == code)
     }
 
-    /// The layout of a name in the settings: a four-character code in any case, or `mjpeg`.
+    /// The pixel format of a name in the settings: a four-character code in any case, or `mjpeg`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_uppercase();
@@ -78,8 +78,8 @@ impl PixelFormat {
         }
     }
 
-    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding
-    /// behind the very last row may be missing. 1 for [`PixelFormat::Mjpeg`].
+    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding after the
+    /// last row may be missing. 1 for [`PixelFormat::Mjpeg`].
     #[must_use]
     pub fn frame_bytes(self, width: u32, height: u32, stride: usize) -> usize {
         let (w, h) = (width as usize, height as usize);
@@ -116,12 +116,12 @@ impl fmt::Display for PixelFormat {
     }
 }
 
-/// One frame's bytes and what they mean. The buffer is reused from frame to frame.
+/// One frame's bytes and their description. The buffer is reused from frame to frame.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The bytes in use, cut at what the driver says it wrote.
+    /// The bytes that the driver reports as written.
     pub data: Vec<u8>,
-    /// How to read them.
+    /// Pixel format.
     pub format: PixelFormat,
     /// Width in pixels.
     pub width: u32,

@@ -14,5 +14,5 @@ pub use decode::Decoder;
 pub use files::read_picture;
 pub use frame::{Frame, PixelFormat};
 pub use open::opener;
-pub use slot::{Slot, Taken};
+pub use slot::{Recv, Slot};
 pub use source::{CaptureError, CaptureKind, Opener, Source, Stream};

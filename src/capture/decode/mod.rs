@@ -1,4 +1,4 @@
-//! From a camera's bytes to the RGB picture that sensing works on.
+//! Decodes frames to the RGB pictures that sensing works on.
 
 mod jpeg;
 mod yuv;
@@ -11,8 +11,8 @@ use crate::picture::Picture;
 
 pub(super) use jpeg::size as jpeg_size;
 
-/// Turns frames of every [`PixelFormat`] into RGB. It keeps a scratch buffer, so that in steady state the
-/// uncompressed layouts allocate nothing.
+/// Converts frames of every [`PixelFormat`] to RGB. It keeps a scratch buffer, so that in steady state the
+/// uncompressed formats allocate nothing.
 #[derive(Debug, Default)]
 pub struct Decoder {
     jpeg: jpeg::Scratch,

@@ -90,7 +90,7 @@ fn assert_bars(picture: &Picture, bar: u32, tolerance: u8, what: &str) {
 }
 
 #[test]
-fn colour_bars_in_every_layout() {
+fn colour_bars_in_every_format() {
     for format in PixelFormat::ALL {
         if matches!(format, PixelFormat::Grey | PixelFormat::Mjpeg) {
             continue;

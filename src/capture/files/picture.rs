@@ -28,7 +28,7 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
     let mut bytes = Vec::new();
     open(path)?
         .read_to_end(&mut bytes)
-        .map_err(|error| failure(path, &error))?;
+        .map_err(|error| failure(path, error))?;
     let (decoder, orientation, format) = header(path, Cursor::new(&bytes))?;
     if format == Some(ImageFormat::Jpeg) && !is_complete(&bytes) {
         let reason = format!(
@@ -37,7 +37,7 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
         );
         return Err(CaptureError::new(CaptureKind::Corrupt, reason));
     }
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(path, &error))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(path, error))?;
     image.apply_orientation(orientation);
     let image = image.into_rgb8();
     picture
@@ -61,8 +61,8 @@ pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
 
 /// Opens a photograph's file, if it is one of a size that may be read.
 fn open(path: &Path) -> Result<File, CaptureError> {
-    let file = File::open(path).map_err(|error| failure(path, &error))?;
-    let metadata = file.metadata().map_err(|error| failure(path, &error))?;
+    let file = File::open(path).map_err(|error| failure(path, error))?;
+    let metadata = file.metadata().map_err(|error| failure(path, error))?;
     let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
     if !metadata.is_file() {
         return Err(refuse("is no file".into()));
@@ -87,10 +87,10 @@ fn header<'a>(
     let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
     let reader = ImageReader::new(input)
         .with_guessed_format()
-        .map_err(|error| failure(path, &error))?;
+        .map_err(|error| failure(path, error))?;
     let format = reader.format();
     // Only the header is read here; the decoders' own buffers are bounded by the crate's default limits.
-    let mut decoder = reader.into_decoder().map_err(|error| corrupt(path, &error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| corrupt(path, error))?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
         return Err(refuse(format!(
@@ -109,23 +109,21 @@ fn is_complete(bytes: &[u8]) -> bool {
     last([0xFF, 0xD9]) > last([0xFF, 0xDA])
 }
 
-fn corrupt(path: &Path, error: &ImageError) -> CaptureError {
+fn corrupt(path: &Path, error: ImageError) -> CaptureError {
     let path = path.display();
     let reason = match error {
-        ImageError::Unsupported(_) => {
-            format!("{path}: this is no picture in JPEG, PNG, WebP, BMP or PNM ({error})")
-        }
-        ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory ({error})"),
-        _ => format!("{path}: the picture cannot be decoded: {error}"),
+        ImageError::Unsupported(_) => format!("{path}: this is not a JPEG, PNG, WebP, BMP or PNM picture"),
+        ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory"),
+        _ => format!("{path}: the picture cannot be decoded"),
     };
-    CaptureError::new(CaptureKind::Corrupt, reason)
+    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 
 /// What an error of the file system means.
-pub(super) fn failure(path: &Path, error: &io::Error) -> CaptureError {
+pub(super) fn failure(path: &Path, error: io::Error) -> CaptureError {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied => CaptureKind::Denied,
         _ => CaptureKind::Missing,
     };
-    CaptureError::new(kind, format!("{} cannot be read: {error}", path.display()))
+    CaptureError::caused_by(kind, format!("{} cannot be read", path.display()), error)
 }

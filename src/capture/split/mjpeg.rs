@@ -1,6 +1,6 @@
 //! Concatenated JPEG pictures: each from its SOI to its EOI marker (ITU-T T.81, annex B).
 
-use super::Found;
+use super::Split;
 
 /// Walks one picture; where it stands is kept between calls, so that no byte is looked at twice.
 #[derive(Debug, Default)]
@@ -21,20 +21,20 @@ enum State {
 }
 
 impl Splitter {
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Found {
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Split {
         let found = self.walk(bytes);
-        if found != Found::More {
+        if found != Split::More {
             *self = Self::default();
         }
         found
     }
 
-    fn walk(&mut self, bytes: &[u8]) -> Found {
+    fn walk(&mut self, bytes: &[u8]) -> Split {
         loop {
             match self.state {
                 State::Outside => {
                     if bytes.is_empty() || bytes == [0xFF] {
-                        return Found::More;
+                        return Split::More;
                     }
                     if bytes.starts_with(&[0xFF, 0xD8]) {
                         self.state = State::Segments;
@@ -44,11 +44,11 @@ impl Splitter {
                     let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xD8]);
                     // The last byte may be the first half of the marker.
                     let half = usize::from(bytes.ends_with(&[0xFF]));
-                    return Found::Skip(start.unwrap_or(bytes.len() - half));
+                    return Split::Skip(start.unwrap_or(bytes.len() - half));
                 }
                 State::Segments => {
                     let Some(&[first, marker]) = bytes.get(self.at..self.at + 2) else {
-                        return Found::More;
+                        return Split::More;
                     };
                     if first != 0xFF {
                         return self.lost(bytes, "there is no marker where it needs one");
@@ -60,7 +60,7 @@ impl Splitter {
                         0x01 | 0xD0..=0xD7 => self.at += 2,
                         _ => {
                             let Some(&[high, low]) = bytes.get(self.at + 2..self.at + 4) else {
-                                return Found::More;
+                                return Split::More;
                             };
                             let length = usize::from(u16::from_be_bytes([high, low]));
                             if length < 2 {
@@ -75,15 +75,15 @@ impl Splitter {
                 }
                 State::Data => {
                     let Some(rest) = bytes.get(self.at..) else {
-                        return Found::More;
+                        return Split::More;
                     };
                     let Some(escape) = rest.iter().position(|&byte| byte == 0xFF) else {
                         self.at = bytes.len();
-                        return Found::More;
+                        return Split::More;
                     };
                     self.at += escape;
                     match bytes.get(self.at + 1) {
-                        None => return Found::More,
+                        None => return Split::More,
                         Some(0xFF) => self.at += 1,
                         Some(0 | 0xD0..=0xD7) => self.at += 2,
                         Some(_) => self.state = State::Segments,
@@ -93,18 +93,18 @@ impl Splitter {
         }
     }
 
-    fn whole(&self) -> Found {
+    fn whole(&self) -> Split {
         let end = self.at + 2;
-        Found::Frame { body: 0..end, end }
+        Split::Frame { body: 0..end, end }
     }
 
     /// Gives the picture up. The length of a segment that was cut off leads past the beginning of the next
     /// picture, so that is looked for from the second byte on.
-    fn lost(&self, bytes: &[u8], why: &str) -> Found {
+    fn lost(&self, bytes: &[u8], why: &str) -> Split {
         let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
         let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);
         let count = next.map_or(self.at, |next| next + 2);
-        Found::Broken(count, format!("a JPEG picture is cut off or damaged: {why}"))
+        Split::Damaged(count, format!("a JPEG picture is cut off or damaged: {why}"))
     }
 }
 
@@ -125,14 +125,14 @@ mod tests {
         let (mut start, mut known, mut frames, mut broken) = (0, 0, Vec::new(), 0);
         loop {
             match splitter.find(&bytes[start..known]) {
-                Found::More if known == bytes.len() => return (frames, broken),
-                Found::More => known = (known + step).min(bytes.len()),
-                Found::Skip(n) => start += n,
-                Found::Broken(n, _) => {
+                Split::More if known == bytes.len() => return (frames, broken),
+                Split::More => known = (known + step).min(bytes.len()),
+                Split::Skip(n) => start += n,
+                Split::Damaged(n, _) => {
                     broken += 1;
                     start += n;
                 }
-                Found::Frame { body, end } => {
+                Split::Frame { body, end } => {
                     frames.push(bytes[start..][body].to_vec());
                     start += end;
                 }

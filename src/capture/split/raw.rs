@@ -1,12 +1,12 @@
 //! Frames without headers, back to back.
 
-use super::{Found, Layout, MAX_FRAME_BYTES};
+use super::{Split, StreamFormat, MAX_FRAME_BYTES};
 use crate::capture::frame::{MAX_SIDE, PixelFormat};
 
-/// Cuts every so many bytes.
+/// Splits after a fixed number of bytes.
 #[derive(Debug)]
 pub struct Splitter {
-    layout: Layout,
+    stream: StreamFormat,
     size: usize,
 }
 
@@ -25,24 +25,24 @@ impl Splitter {
                  allowed"
             ));
         }
-        let layout = Layout {
-            format,
+        let stream = StreamFormat {
+            pixels: format,
             width,
             height,
             rate: None,
         };
-        Ok(Self { layout, size })
+        Ok(Self { stream, size })
     }
 
-    pub(super) fn layout(&self) -> Layout {
-        self.layout
+    pub(super) fn format(&self) -> StreamFormat {
+        self.stream
     }
 
-    pub(super) fn find(&self, bytes: &[u8]) -> Found {
+    pub(super) fn find(&self, bytes: &[u8]) -> Split {
         if bytes.len() < self.size {
-            return Found::More;
+            return Split::More;
         }
-        Found::Frame {
+        Split::Frame {
             body: 0..self.size,
             end: self.size,
         }

@@ -1,6 +1,6 @@
 //! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by planes.
 
-use super::{Found, Layout, MAX_FRAME_BYTES};
+use super::{Split, StreamFormat, MAX_FRAME_BYTES};
 use crate::capture::frame::{MAX_SIDE, PixelFormat};
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
@@ -12,55 +12,55 @@ const MAX_LINE: usize = 1024;
 /// Reads the stream header, then frame after frame.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    stream: Option<(Layout, usize)>,
+    stream: Option<(StreamFormat, usize)>,
 }
 
 impl Splitter {
-    pub(super) fn layout(&self) -> Option<Layout> {
-        self.stream.map(|(layout, _)| layout)
+    pub(super) fn format(&self) -> Option<StreamFormat> {
+        self.stream.map(|(format, _)| format)
     }
 
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Result<Found, String> {
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Result<Split, String> {
         let known = bytes.len().min(MAX_LINE);
         let line = bytes[..known].iter().position(|&byte| byte == b'\n');
         let Some((_, size)) = self.stream else {
             return match line {
                 Some(line) => {
                     self.stream = Some(header(&bytes[..line])?);
-                    Ok(Found::Skip(line + 1))
+                    Ok(Split::Skip(line + 1))
                 }
                 None if known == MAX_LINE => Err(format!(
                     "the Y4M stream has a header line of more than {MAX_LINE} bytes"
                 )),
-                None => Ok(Found::More),
+                None => Ok(Split::More),
             };
         };
         if bytes.len() < FRAME.len() {
-            return Ok(Found::More);
+            return Ok(Split::More);
         }
         if !bytes.starts_with(FRAME) || (line.is_none() && known == MAX_LINE) {
             let next = bytes[1..].windows(FRAME.len()).position(|word| word == FRAME);
             // The last bytes may be the first part of the word.
             let skip = next.map_or(bytes.len() - FRAME.len() + 1, |next| next + 1);
-            return Ok(Found::Broken(
+            return Ok(Split::Damaged(
                 skip,
                 "a Y4M frame does not begin with FRAME".into(),
             ));
         }
         let Some(line) = line else {
-            return Ok(Found::More);
+            return Ok(Split::More);
         };
         let body = line + 1;
         let end = body + size;
         if bytes.len() < end {
-            return Ok(Found::More);
+            return Ok(Split::More);
         }
-        Ok(Found::Frame { body: body..end, end })
+        Ok(Split::Frame { body: body..end, end })
     }
 }
 
-/// The stream header's parameters: the frames' layout and their size in bytes.
-fn header(line: &[u8]) -> Result<(Layout, usize), String> {
+/// Parses the stream header: the frames' format and their size in bytes.
+fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
     let line = std::str::from_utf8(line).map_err(|_| "the Y4M header is not text".to_string())?;
     let mut words = line.split_ascii_whitespace();
     if words.next().map(str::as_bytes) != Some(MAGIC) {
@@ -104,13 +104,13 @@ fn header(line: &[u8]) -> Result<(Layout, usize), String> {
             "a Y4M frame of {width}x{height} pixels takes {size} bytes: at most {MAX_FRAME_BYTES} are allowed"
         ));
     }
-    let layout = Layout {
-        format,
+    let stream = StreamFormat {
+        pixels: format,
         width,
         height,
         rate,
     };
-    Ok((layout, size))
+    Ok((stream, size))
 }
 
 #[cfg(test)]
@@ -126,18 +126,18 @@ mod tests {
         stream.extend_from_slice(b"FRAME Ip\n");
         stream.extend_from_slice(&[7; 17]);
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.find(&stream).unwrap(), Found::Skip(header));
-        let layout = splitter.layout().unwrap();
+        assert_eq!(splitter.find(&stream).unwrap(), Split::Skip(header));
+        let stream = splitter.format().unwrap();
         assert_eq!(
-            (layout.format, layout.width, layout.height),
+            (stream.pixels, stream.width, stream.height),
             (PixelFormat::Yu12, 3, 3)
         );
-        assert!((layout.rate.unwrap() - 29.97).abs() < 0.01);
+        assert!((stream.rate.unwrap() - 29.97).abs() < 0.01);
         let rest = &stream[header..];
-        assert_eq!(splitter.find(&rest[..rest.len() - 1]).unwrap(), Found::More);
+        assert_eq!(splitter.find(&rest[..rest.len() - 1]).unwrap(), Split::More);
         assert_eq!(
             splitter.find(rest).unwrap(),
-            Found::Frame { body: 9..26, end: 26 }
+            Split::Frame { body: 9..26, end: 26 }
         );
     }
 
@@ -164,11 +164,11 @@ mod tests {
         let mut splitter = Splitter::default();
         splitter.find(b"YUV4MPEG2 W1 H1 Cmono\n").unwrap();
         let stream = b"rest of a frame FRAME\nx";
-        assert!(matches!(splitter.find(stream).unwrap(), Found::Broken(16, _)));
+        assert!(matches!(splitter.find(stream).unwrap(), Split::Damaged(16, _)));
         assert_eq!(
             splitter.find(&stream[16..]).unwrap(),
-            Found::Frame { body: 6..7, end: 7 }
+            Split::Frame { body: 6..7, end: 7 }
         );
-        assert!(matches!(splitter.find(b"garbage").unwrap(), Found::Broken(3, _)));
+        assert!(matches!(splitter.find(b"garbage").unwrap(), Split::Damaged(3, _)));
     }
 }

@@ -1,4 +1,4 @@
-//! Which cameras there are.
+//! The cameras of this machine.
 
 use std::{
     fs,
@@ -6,50 +6,46 @@ use std::{
 };
 
 use super::{
-    choose::{self, Choice, Mode, Unusable, Wish},
-    device::Device,
+    select::{self, Selection, Mode, NoMode, Request},
+    Capability,
+    device::{Device, captures, captures_multiplanar},
 };
 use crate::capture::source::{CaptureError, CaptureKind};
 
-pub use super::device::Identity;
-
-/// What a look at one node found.
+/// One `/dev/video*` node and what it offers.
 #[derive(Debug)]
-pub struct Found {
-    /// The node, e.g. `/dev/video0`.
-    pub node: PathBuf,
-    /// Its path that stays the same when cameras are plugged in another order, if it has one.
-    pub by_id: Option<PathBuf>,
-    /// What the node is, or why it does not say.
-    pub identity: Result<Identity, CaptureError>,
+pub struct CameraNode {
+    /// E.g. `/dev/video0`.
+    pub path: PathBuf,
+    /// Its path in `/dev/v4l/by-id`, if it has one, which does not depend on the order of plugging in.
+    pub stable_path: Option<PathBuf>,
+    /// What the node is, or why that is not known.
+    pub capability: Result<Capability, CaptureError>,
     /// What it offers; empty for nodes that do not capture pictures.
     pub modes: Vec<Mode>,
 }
 
-impl Found {
-    /// The path to configure.
+impl CameraNode {
+    /// The path to configure: the stable one, if there is one.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        self.by_id.as_deref().unwrap_or(&self.node)
+    pub fn configured_path(&self) -> &Path {
+        self.stable_path.as_deref().unwrap_or(&self.path)
     }
 
-    /// What would be used for `wish`, and why, or why nothing.
+    /// The mode that would be used for `request`.
     ///
     /// # Errors
-    /// [`CaptureError`] with the way out.
-    pub fn choose(&self, wish: &Wish) -> Result<Choice, CaptureError> {
-        let identity = self
-            .identity
-            .as_ref()
-            .map_err(|error| CaptureError::new(error.kind, error.reason.clone()))?;
-        choose_for(self.path(), identity, &self.modes, wish)
+    /// [`CaptureError`] with the remedy, if there is none.
+    pub fn select(&self, request: &Request) -> Result<Selection, CaptureError> {
+        let capability = self.capability.as_ref().map_err(CaptureError::clone)?;
+        select_for(self.configured_path(), capability, &self.modes, request)
     }
 }
 
-/// Looks at every `/dev/video*`, in the order of their numbers.
+/// Queries every `/dev/video*`, in the order of their numbers.
 #[must_use]
-pub fn find(wish: &Wish) -> Vec<Found> {
-    nodes().into_iter().map(|node| look(node, wish)).collect()
+pub fn enumerate(request: &Request) -> Vec<CameraNode> {
+    nodes().into_iter().map(|path| query(path, request)).collect()
 }
 
 /// The numbered nodes in /dev.
@@ -68,29 +64,29 @@ fn nodes() -> Vec<PathBuf> {
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 
-fn look(node: PathBuf, wish: &Wish) -> Found {
-    let by_id = by_id(&node, Path::new("/dev/v4l/by-id"));
-    let (identity, modes) = match Device::open(&node) {
+fn query(path: PathBuf, request: &Request) -> CameraNode {
+    let stable_path = stable_path(&path, Path::new("/dev/v4l/by-id"));
+    let (capability, modes) = match Device::open(&path) {
         Err(error) => (Err(error), Vec::new()),
         Ok(device) => {
-            let identity = device.identity();
-            let modes = match &identity {
-                Ok(identity) if identity.captures() => device.modes(wish),
+            let capability = device.capability();
+            let modes = match &capability {
+                Ok(capability) if captures(capability) => device.modes(request),
                 _ => Vec::new(),
             };
-            (identity, modes)
+            (capability, modes)
         }
     };
-    Found {
-        node,
-        by_id,
-        identity,
+    CameraNode {
+        path,
+        stable_path,
+        capability,
         modes,
     }
 }
 
 /// The link in `folder` that leads to `node`.
-fn by_id(node: &Path, folder: &Path) -> Option<PathBuf> {
+fn stable_path(node: &Path, folder: &Path) -> Option<PathBuf> {
     let node = fs::canonicalize(node).ok()?;
     let mut links: Vec<PathBuf> = fs::read_dir(folder)
         .ok()?
@@ -102,21 +98,21 @@ fn by_id(node: &Path, folder: &Path) -> Option<PathBuf> {
     links.into_iter().next()
 }
 
-/// The cameras that can be used for `wish`, in their order, or the reason of the one that came closest.
-pub(super) fn usable(found: Vec<Found>, wish: &Wish) -> Result<Vec<Found>, CaptureError> {
+/// The cameras that can be used for `request`, in the same order, or the error of the one that came closest.
+pub(super) fn usable(nodes: Vec<CameraNode>, request: &Request) -> Result<Vec<CameraNode>, CaptureError> {
     let mut usable = Vec::new();
     let mut closest: Option<CaptureError> = None;
-    for camera in found {
+    for camera in nodes {
         if camera
-            .identity
+            .capability
             .as_ref()
-            .is_ok_and(|identity| !identity.captures() && !identity.captures_planes())
+            .is_ok_and(|capability| !captures(capability) && !captures_multiplanar(capability))
         {
             continue;
         }
-        match camera.choose(wish) {
+        match camera.select(request) {
             Ok(_) => usable.push(camera),
-            // The first of a kind tells most; a camera that is busy or denied says more than one that is unusable.
+            // The first of a kind counts; a camera that is busy or denied is closer than one that is unsupported.
             Err(error) => {
                 let better = closest
                     .as_ref()
@@ -146,52 +142,52 @@ fn rank(kind: CaptureKind) -> u8 {
     }
 }
 
-/// Applies the rule of [`choose::choose`] and puts its refusals into words.
-pub(super) fn choose_for(
+/// Applies the rule of [`select::select`] and turns its refusals into messages.
+pub(super) fn select_for(
     path: &Path,
-    identity: &Identity,
+    capability: &Capability,
     modes: &[Mode],
-    wish: &Wish,
-) -> Result<Choice, CaptureError> {
+    request: &Request,
+) -> Result<Selection, CaptureError> {
     let path = path.display();
     let unsupported = |reason: String| CaptureError::new(CaptureKind::Unsupported, reason);
-    if !identity.captures() {
-        return Err(unsupported(if identity.captures_planes() {
+    if !captures(capability) {
+        return Err(unsupported(if captures_multiplanar(capability) {
             format!(
-                "{path} ({}) captures through the multi-planar interface, as raw camera bridges do. {WAY_OUT}",
-                identity.card
+                "{path} ({}) captures through the multi-planar interface, as raw camera bridges do. {REMEDY}",
+                capability.card
             )
         } else {
             format!(
-                "{path} ({}, driver {}) is a V4L2 node, but no camera: `affectd probe` lists the cameras",
-                identity.card, identity.driver
+                "{path} ({}, driver {}) is a V4L2 node, but not a camera: `affectd probe` lists the cameras",
+                capability.card, capability.driver
             )
         }));
     }
-    choose::choose(modes, wish).map_err(|unusable| {
-        let card = &identity.card;
+    select::select(modes, request).map_err(|unusable| {
+        let card = &capability.card;
         unsupported(match unusable {
-            Unusable::Nothing => format!("{path} ({card}) offers no format at all"),
-            Unusable::BayerOnly => format!(
-                "{path} ({card}) gives raw Bayer data ({}), which has to be developed into pictures first. {WAY_OUT}",
+            NoMode::Nothing => format!("{path} ({card}) offers no format at all"),
+            NoMode::BayerOnly => format!(
+                "{path} ({card}) delivers raw Bayer data ({}), which must be processed into pictures first. {REMEDY}",
                 codes(modes)
             ),
-            // What counts goes first: cameras offer a lot, and what is published is cut.
-            Unusable::Undecodable => format!(
-                "{path} ({card}) offers none of YUYV, NV12, YU12, RGB3, BGR3, MJPG and GREY, which can be decoded, but {}",
+            // The important part comes first: cameras offer many formats, and published reasons are truncated.
+            NoMode::Undecodable => format!(
+                "{path} ({card}) offers none of the formats that can be decoded (YUYV, NV12, YU12, RGB3, BGR3, MJPG, GREY), only {}",
                 codes(modes)
             ),
-            Unusable::NotOffered => format!(
-                "{path} ({card}) does not offer {}, which camera.format names; `auto` takes the best of {}",
-                wish.format.map_or_else(String::new, |format| format.to_string()),
+            NoMode::NotOffered => format!(
+                "{path} ({card}) does not offer {}, which camera.format names; `auto` selects the best of {}",
+                request.format.map_or_else(String::new, |format| format.to_string()),
                 codes(modes)
             ),
         })
     })
 }
 
-/// How to get pictures from a camera whose node gives none.
-const WAY_OUT: &str = "Raspberry Pi: run `libcamerify affectd run`, or set camera.source = \"pipe\" and \
+/// How to get pictures from a camera whose node delivers none.
+const REMEDY: &str = "Raspberry Pi: run `libcamerify affectd run`, or set camera.source = \"pipe\" and \
     camera.command = [\"rpicam-vid\", \"-t\", \"0\", \"-n\", \"--codec\", \"mjpeg\", \"--width\", \"640\", \
     \"--height\", \"480\", \"-o\", \"-\"]. Jetson: write the camera's pictures into a v4l2loopback node with \
     nvarguscamerasrc (Argus), or read them through camera.source = \"pipe\"";
@@ -212,23 +208,23 @@ fn codes(modes: &[Mode]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::capture::v4l2::samples::{CAMERA, METADATA, PLANES, WISH, node};
+    use crate::capture::v4l2::testing::{CAMERA, METADATA, PLANES, REQUEST, node};
     use std::os::unix::fs::symlink;
 
-    fn camera(number: u32, codes: &[&[u8; 4]]) -> Found {
+    fn camera(number: u32, codes: &[&[u8; 4]]) -> CameraNode {
         let modes: Vec<(&[u8; 4], &[f32])> = codes.iter().map(|code| (*code, &[30.0][..])).collect();
         node(number, CAMERA, &modes)
     }
 
-    fn failed(number: u32, kind: CaptureKind) -> Found {
-        Found {
-            identity: Err(CaptureError::new(kind, format!("/dev/video{number} failed"))),
+    fn failed(number: u32, kind: CaptureKind) -> CameraNode {
+        CameraNode {
+            capability: Err(CaptureError::new(kind, format!("/dev/video{number} failed"))),
             ..node(number, 0, &[])
         }
     }
 
     #[test]
-    fn auto_tries_those_that_can_be_used_in_their_order() {
+    fn auto_tries_usable_cameras_in_order() {
         let found = vec![
             node(0, METADATA, &[]),
             camera(1, &[b"RG10"]),
@@ -236,18 +232,18 @@ mod tests {
             camera(3, &[b"YUYV"]),
             camera(4, &[b"YUYV"]),
         ];
-        let usable: Vec<PathBuf> = usable(found, &WISH)
+        let usable: Vec<PathBuf> = usable(found, &REQUEST)
             .unwrap()
             .into_iter()
-            .map(|camera| camera.node)
+            .map(|camera| camera.path)
             .collect();
         assert_eq!(usable, [Path::new("/dev/video3"), Path::new("/dev/video4")]);
     }
 
     #[test]
-    fn auto_explains_the_one_that_came_closest() {
+    fn auto_reports_the_camera_that_came_closest() {
         let bayer = || camera(0, &[b"pRAA", b"RG10"]);
-        let error = usable(vec![bayer()], &WISH).unwrap_err();
+        let error = usable(vec![bayer()], &REQUEST).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Unsupported);
         for word in [
             "/dev/video0",
@@ -261,35 +257,35 @@ mod tests {
         }
         let busy = failed(1, CaptureKind::Busy);
         assert_eq!(
-            usable(vec![bayer(), busy], &WISH).unwrap_err().kind,
+            usable(vec![bayer(), busy], &REQUEST).unwrap_err().kind,
             CaptureKind::Busy
         );
         let metadata = node(1, METADATA, &[]);
-        let error = usable(vec![metadata], &WISH).unwrap_err();
+        let error = usable(vec![metadata], &REQUEST).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Missing);
         let planes = node(2, PLANES, &[]);
-        let error = usable(vec![planes], &WISH).unwrap_err();
+        let error = usable(vec![planes], &REQUEST).unwrap_err();
         assert!(error.reason.contains("multi-planar"), "{}", error.reason);
     }
 
     #[test]
-    fn a_named_layout_that_is_not_offered_is_named() {
-        let wish = Wish {
+    fn a_format_that_is_not_offered_is_named() {
+        let request = Request {
             format: crate::capture::PixelFormat::from_name("nv12"),
-            ..WISH
+            ..REQUEST
         };
-        let error = camera(0, &[b"YUYV", b"MJPG"]).choose(&wish).unwrap_err();
+        let error = camera(0, &[b"YUYV", b"MJPG"]).select(&request).unwrap_err();
         assert!(
             error.reason.contains("does not offer NV12") && error.reason.ends_with("of YUYV, MJPG"),
             "{}",
             error.reason
         );
-        let error = camera(0, &[b"H264"]).choose(&WISH).unwrap_err();
-        assert!(error.reason.ends_with("but H264"), "{}", error.reason);
+        let error = camera(0, &[b"H264"]).select(&REQUEST).unwrap_err();
+        assert!(error.reason.ends_with("only H264"), "{}", error.reason);
     }
 
     #[test]
-    fn the_lasting_path_is_found() {
+    fn the_stable_path_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let node = folder.path().join("video7");
         fs::write(&node, "").unwrap();
@@ -297,8 +293,8 @@ mod tests {
         fs::create_dir(&ids).unwrap();
         symlink("../video8", ids.join("usb-Other-video-index0")).unwrap();
         symlink("../video7", ids.join("usb-Camera-video-index0")).unwrap();
-        assert_eq!(by_id(&node, &ids), Some(ids.join("usb-Camera-video-index0")));
-        assert_eq!(by_id(&folder.path().join("video9"), &ids), None);
-        assert_eq!(by_id(&node, &folder.path().join("nothing")), None);
+        assert_eq!(stable_path(&node, &ids), Some(ids.join("usb-Camera-video-index0")));
+        assert_eq!(stable_path(&folder.path().join("video9"), &ids), None);
+        assert_eq!(stable_path(&node, &folder.path().join("nothing")), None);
     }
 }

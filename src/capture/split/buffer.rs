@@ -1,38 +1,38 @@
-//! The buffer between a stream of bytes and its frames.
+//! Buffers a stream of bytes and extracts its newest frame.
 
 use std::{io, ops::Range};
 
-use super::{Found, Layout, MAX_FRAME_BYTES, Splitter};
+use super::{Split, StreamFormat, MAX_FRAME_BYTES, Splitter};
 use crate::capture::frame::Frame;
 
-/// Bytes asked for at a time: what a pipe holds by default.
+/// Bytes read at a time: the default capacity of a pipe.
 const CHUNK: usize = 64 << 10;
 
-/// What came of looking at the bytes that are there.
+/// The result of one step through the bytes that are there.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// A whole frame is waiting, newer than any before.
+    /// A frame is waiting, newer than any before.
     Frame,
     /// More bytes are needed.
     More,
-    /// A damaged frame was skipped.
-    Broken(String),
+    /// A damaged frame was skipped; with the reason.
+    Damaged(String),
 }
 
-/// Collects bytes and keeps the newest whole frame among them. The buffer grows to the largest frame
-/// and one chunk, no further than [`MAX_FRAME_BYTES`] and what was read in one call.
+/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame and one chunk, but
+/// not beyond [`MAX_FRAME_BYTES`] and what was read in one call.
 #[derive(Debug)]
-pub struct Intake {
+pub struct StreamBuffer {
     splitter: Splitter,
     buffer: Vec<u8>,
     /// Bytes of the buffer that are filled.
     filled: usize,
-    /// Where the bytes begin that the splitter has not given a verdict on.
+    /// Where the bytes begin that the splitter has not consumed.
     parsed: usize,
     newest: Option<Range<usize>>,
 }
 
-impl Intake {
+impl StreamBuffer {
     /// An empty buffer in front of `splitter`.
     #[must_use]
     pub fn new(splitter: Splitter) -> Self {
@@ -45,10 +45,10 @@ impl Intake {
         }
     }
 
-    /// What the frames are, once the stream has said it.
+    /// The format of the frames, once the stream has stated it.
     #[must_use]
-    pub fn layout(&self) -> Option<Layout> {
-        self.splitter.layout()
+    pub fn format(&self) -> Option<StreamFormat> {
+        self.splitter.format()
     }
 
     /// Calls `read` once with room for some bytes and returns how many it wrote; 0 at the end.
@@ -71,31 +71,31 @@ impl Intake {
     /// Takes one step through the bytes that are there.
     ///
     /// # Errors
-    /// In words, if the stream is none that can be read; it cannot go on.
+    /// A message, if the stream cannot be read; it cannot continue.
     pub fn step(&mut self) -> Result<Progress, String> {
         loop {
             let rest = &self.buffer[self.parsed..self.filled];
             match self.splitter.find(rest)? {
-                Found::More => {
+                Split::More => {
                     if rest.len() > MAX_FRAME_BYTES + CHUNK {
                         let length = rest.len();
                         self.parsed = self.filled;
-                        // Starts anew: the splitter may stand within the bytes that are dropped.
+                        // Restarted: its position may be within the bytes that are dropped.
                         if let Splitter::Mjpeg(splitter) = &mut self.splitter {
                             *splitter = super::mjpeg::Splitter::default();
                         }
-                        return Ok(Progress::Broken(format!(
-                            "{length} bytes came without the end of a frame: at most {MAX_FRAME_BYTES} are allowed"
+                        return Ok(Progress::Damaged(format!(
+                            "{length} bytes were read without the end of a frame: at most {MAX_FRAME_BYTES} are allowed"
                         )));
                     }
                     return Ok(Progress::More);
                 }
-                Found::Skip(count) => self.parsed += count,
-                Found::Broken(count, why) => {
+                Split::Skip(count) => self.parsed += count,
+                Split::Damaged(count, why) => {
                     self.parsed += count;
-                    return Ok(Progress::Broken(why));
+                    return Ok(Progress::Damaged(why));
                 }
-                Found::Frame { body, end } => {
+                Split::Frame { body, end } => {
                     self.newest = Some(self.parsed + body.start..self.parsed + body.end);
                     self.parsed += end;
                     return Ok(Progress::Frame);
@@ -104,30 +104,30 @@ impl Intake {
         }
     }
 
-    /// Whether a whole frame is waiting.
+    /// Whether a frame is waiting.
     #[must_use]
     pub fn has_frame(&self) -> bool {
         self.newest.is_some()
     }
 
-    /// Bytes of a frame that has begun.
+    /// Bytes of a frame that has begun but not ended.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.filled - self.parsed
     }
 
-    /// Moves the newest whole frame into `frame`: its bytes and their description.
+    /// Moves the newest frame into `frame`: its bytes and their description.
     pub fn take(&mut self, frame: &mut Frame) -> bool {
-        let (Some(range), Some(layout)) = (self.newest.take(), self.splitter.layout()) else {
+        let (Some(range), Some(format)) = (self.newest.take(), self.splitter.format()) else {
             return false;
         };
         frame.data.clear();
         frame.data.extend_from_slice(&self.buffer[range]);
-        layout.describe(frame);
+        format.describe(frame);
         true
     }
 
-    /// Drops every byte that is not part of a whole frame.
+    /// Drops every byte that is not part of a frame.
     pub fn discard(&mut self) {
         self.parsed = self.filled;
     }
@@ -138,13 +138,13 @@ impl Intake {
         (self.filled, self.parsed, self.newest) = (0, 0, None);
     }
 
-    /// The newest whole frame's bytes.
+    /// The newest frame's bytes.
     #[must_use]
     pub fn peek(&self) -> Option<&[u8]> {
         self.newest.clone().map(|range| &self.buffer[range])
     }
 
-    /// Drops the bytes that nobody needs any more.
+    /// Drops the bytes that are not needed any more.
     fn compact(&mut self) {
         let keep = self.newest.as_ref().map_or(self.parsed, |newest| newest.start);
         if keep == 0 {
