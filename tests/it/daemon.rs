@@ -1,15 +1,6 @@
 //! The daemon itself against a real broker: photographs go in, a subscriber says what came out.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-#[allow(dead_code)]
-mod broker;
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::{broker, daemon, models};
 use std::{
     path::Path,
     thread,

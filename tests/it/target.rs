@@ -1,16 +1,7 @@
 //! The owner of a board runs tests/target/run.sh and gets a report: here with this machine as the board, busybox for its tools, a
 //! clip for its camera and a real broker.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-#[allow(dead_code)]
-mod broker;
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::{broker, daemon, models};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},

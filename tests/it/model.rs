@@ -1,5 +1,4 @@
 //! `affectd model verify` and `affectd model eval` on the tiny networks of tests/data/models.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     fs,

@@ -1,9 +1,6 @@
 //! A strained board leaves out part of the work. In a program of its own, since it keeps a core busy.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/sensor.rs"]
-mod sensor;
-
+use crate::common::sensor;
 use std::time::Duration;
 
 use affectd::{capture::Decoder, cmd::clip, health::Stage, picture::Picture};

@@ -1,10 +1,6 @@
 //! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/sensor.rs"]
-mod sensor;
-
+use crate::common::sensor;
 use std::{
     collections::VecDeque,
     sync::{
