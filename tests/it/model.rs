@@ -7,8 +7,8 @@ use std::{
 
 use affectd::{
     category::Category,
-    cmd::model::{eval, verify},
     error::{Exit, Failure},
+    measure::{evaluation::eval, verify::verify},
     model::Catalogue,
     picture::Picture,
     sense::expression::Expression,

@@ -14,10 +14,10 @@ use std::{
 use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
-    cmd::clip,
     config,
     error::{Exit, Failure},
     health::Governor,
+    measure::clip,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
     sense::face::{Event, Report},

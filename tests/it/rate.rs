@@ -3,7 +3,7 @@
 use crate::common::sensor;
 use std::time::Duration;
 
-use affectd::{capture::Decoder, cmd::clip, health::Stage, picture::Picture};
+use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture};
 
 #[test]
 fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {

@@ -14,10 +14,10 @@ use std::{
 use affectd::{
     capture::{CaptureError, Frame, Opener, PixelFormat, Source, Stream},
     clock::{Clock, SystemClock},
-    cmd::clip,
     error::Failure,
     gpio::{Fittings, GpioError, Panel},
     health::Governor,
+    measure::clip,
     pipeline::{self, Figures, Parts},
     publish::{Identity, Publisher},
     shutdown::Shutdown,
