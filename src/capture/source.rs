@@ -73,7 +73,7 @@ pub struct CaptureError {
     pub kind: CaptureKind,
     /// What was found, where, and what would help.
     pub reason: String,
-    source: Option<Arc<dyn Error + Send + Sync>>,
+    pub(super) source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl CaptureError {

@@ -15,6 +15,7 @@ use crate::{
     config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure},
     gpio::{self, GpioError},
+    interrupt::Interrupt,
     model::Catalogue,
     picture::Picture,
     publish,
@@ -143,11 +144,12 @@ fn proved(name: &str, version: &str, begun: Instant) -> String {
 
 /// Opens the camera, takes one frame, decodes it and lets go.
 fn camera(settings: &Camera) -> Result<String, Failure> {
+    let interrupt = Interrupt::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let frame = || {
         let begun = Instant::now();
-        let mut source = capture::opener(settings, Arc::new(SystemClock::new()))?.open()?;
+        let mut source = capture::opener(settings, Arc::new(SystemClock::new()))?.open(&interrupt)?;
         let mut frame = Frame::default();
-        source.next(&mut frame)?;
+        source.next(&mut frame, &interrupt)?;
         let took = begun.elapsed().as_secs_f32();
         Decoder::new().decode(&frame, &mut Picture::default())?;
         let stream = source.stream();

@@ -57,14 +57,8 @@ fn missing(message: String) -> Failure {
 
 /// The kernel's name of this host, in whatever bytes an administrator chose.
 fn host_name() -> String {
-    let mut buffer = [0_u8; 256];
-    // SAFETY: the pointer and length describe the buffer; the last byte stays 0 whatever is written.
-    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) } != 0;
-    if failed {
-        return String::new();
-    }
-    let end = buffer.iter().position(|byte| *byte == 0).unwrap_or(0);
-    String::from_utf8_lossy(&buffer[..end]).into_owned()
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
 }
 
 /// A host's name as a device's name.

@@ -6,6 +6,7 @@ use super::{Figures, Sink};
 use crate::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Slot, Source},
     error::{Exit, Failure},
+    interrupt::Interrupt,
     publish::payload::CameraStatus,
     shutdown::Shutdown,
 };
@@ -49,25 +50,26 @@ impl CameraLoop<'_> {
         let mut status = StatusLog::new(self.sink, self.figures);
         let mut pause = PAUSE.0;
         let mut opened_before = false;
+        let interrupt = Interrupt::new().map_err(|error| Failure::new(Exit::Software, error))?;
         while !self.shutdown.is_raised() {
             if let Some(reason) = self.sink.privacy_reason() {
                 status.enter(CameraStatus::Disabled, &reason);
                 let _ = self.shutdown.wait(PRIVACY_POLL);
                 continue;
             }
-            let failure = match self.opener.open() {
+            let failure = match self.opener.open(&interrupt) {
                 Ok(mut source) => {
                     opened_before = true;
                     // It may look from now on; that it delivers is told with its first frame.
                     self.figures.set_sensing(true);
-                    match self.stream(&mut *source, &mut status, &mut pause) {
+                    match self.stream(&mut *source, &interrupt, &mut status, &mut pause) {
                         Stopped::Asked => continue,
                         Stopped::Failed(error) => error,
                     }
                 }
                 Err(error) if !opened_before && is_hopeless(error.kind) => {
                     // Who subscribes is often nearer than who can read the journal.
-                    status.enter(status_of(error.kind), &error.reason);
+                    status.enter(status_of(error.kind), &error.message());
                     return Err(Failure::new(Exit::Camera, error));
                 }
                 Err(error) => error,
@@ -80,7 +82,7 @@ impl CameraLoop<'_> {
                     Ok(())
                 };
             }
-            status.enter(status_of(failure.kind), &failure.reason);
+            status.enter(status_of(failure.kind), &failure.message());
             let _ = self.shutdown.wait(pause);
             pause = (pause * 2).min(PAUSE.1);
         }
@@ -88,12 +90,18 @@ impl CameraLoop<'_> {
     }
 
     /// Hands frames on until the source fails or somebody asks to stop.
-    fn stream(&self, source: &mut dyn Source, status: &mut StatusLog, pause: &mut Duration) -> Stopped {
+    fn stream(
+        &self,
+        source: &mut dyn Source,
+        interrupt: &Interrupt,
+        status: &mut StatusLog,
+        pause: &mut Duration,
+    ) -> Stopped {
         let mut frame = Frame::default();
         let mut first = true;
         let mut corrupt = false;
         while !self.shutdown.is_raised() && !self.sink.is_private() {
-            match source.next(&mut frame) {
+            match source.next(&mut frame, interrupt) {
                 Ok(()) => {
                     if first {
                         status.enter(CameraStatus::Ok, &describe(source));
@@ -175,7 +183,7 @@ fn is_hopeless(kind: CaptureKind) -> bool {
 fn status_of(kind: CaptureKind) -> CameraStatus {
     match kind {
         CaptureKind::Missing | CaptureKind::Ended => CameraStatus::Missing,
-        CaptureKind::Stalled => CameraStatus::Stalled,
+        CaptureKind::Stalled | CaptureKind::Interrupted => CameraStatus::Stalled,
         CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported | CaptureKind::Corrupt => {
             CameraStatus::Unsupported
         }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Figures, Sink};
 use crate::{
-    capture::{Decoder, Frame, Slot, Taken},
+    capture::{Decoder, Frame, Recv, Slot},
     clock::Clock,
     error::{Exit, Failure},
     health::Stage,
@@ -35,9 +35,9 @@ impl SenseLoop<'_> {
         let mut undecodable = false;
         loop {
             match self.slot.take(&mut frame, WAIT) {
-                Taken::Frame => {}
-                Taken::Timeout => continue,
-                Taken::Closed => return Ok(()),
+                Recv::Frame => {}
+                Recv::Timeout => continue,
+                Recv::Closed => return Ok(()),
             }
             if self.sink.is_private() {
                 continue;

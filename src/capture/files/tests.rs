@@ -9,6 +9,7 @@ use crate::{
     capture::opener,
     clock::SystemClock,
     config::{Camera, SourceKind},
+    interrupt::Interrupt,
 };
 
 fn settings(path: PathBuf, repeat: bool) -> Camera {
@@ -29,7 +30,11 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
 fn open(path: impl Into<PathBuf>, repeat: bool) -> Result<Box<dyn Source>, CaptureError> {
     opener(&settings(path.into(), repeat), Arc::new(SystemClock::new()))
         .unwrap()
-        .open()
+        .open(&Interrupt::new().unwrap())
+}
+
+fn next(source: &mut Box<dyn Source>, frame: &mut Frame) -> Result<(), CaptureError> {
+    source.next(frame, &Interrupt::new().unwrap())
 }
 
 fn refusal(path: impl Into<PathBuf>) -> CaptureError {
@@ -71,16 +76,16 @@ fn a_folder_in_the_order_of_its_names() {
             .into_iter()
             .enumerate()
         {
-            source.next(&mut frame).unwrap();
+            next(&mut source, &mut frame).unwrap();
             assert_eq!((frame.width, frame.height), size);
             assert_eq!(frame.data[..3], colour);
             assert_eq!(frame.data.len() as u32, frame.stride * frame.height);
             assert_eq!(frame.sequence, round * 3 + index as u64);
         }
-        let error = source.next(&mut frame).unwrap_err();
+        let error = next(&mut source, &mut frame).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Corrupt);
         assert!(error.reason.contains("c.png"), "{}", error.reason);
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!((frame.width, frame.data[2]), (2, 255));
     }
 }
@@ -90,9 +95,12 @@ fn without_repeat_it_ends() {
     let folder = folder();
     let mut source = open(folder.path().join("a.png"), false).unwrap();
     let mut frame = Frame::default();
-    source.next(&mut frame).unwrap();
+    next(&mut source, &mut frame).unwrap();
     for _ in 0..2 {
-        assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+        assert_eq!(
+            next(&mut source, &mut frame).unwrap_err().kind,
+            CaptureKind::Ended
+        );
     }
 }
 
@@ -217,7 +225,7 @@ fn clips_are_replayed_frame_by_frame() {
     );
     let mut frame = Frame::default();
     for index in 0..12 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!(frame.data, [index as u8 % 5; 4]);
         assert_eq!(
             (frame.sequence, frame.width, frame.height, frame.stride),
@@ -227,12 +235,15 @@ fn clips_are_replayed_frame_by_frame() {
     fs::write(&clip, &bytes[..bytes.len() - 2]).unwrap();
     let mut source = open(&clip, false).unwrap();
     for _ in 0..4 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
     }
-    let error = source.next(&mut frame).unwrap_err();
+    let error = next(&mut source, &mut frame).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Corrupt);
     assert!(error.reason.contains("within a frame"), "{}", error.reason);
-    assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
 }
 
 #[test]
@@ -249,7 +260,7 @@ fn mjpeg_clips_too() {
     let mut source = open(&clip, false).unwrap();
     let (mut frame, mut decoded) = (Frame::default(), Picture::default());
     for value in [40_u8, 200] {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!(
             (frame.format, frame.width, frame.height, frame.stride),
             (PixelFormat::Mjpeg, 16, 8, 0)
@@ -259,7 +270,10 @@ fn mjpeg_clips_too() {
             .unwrap();
         assert!(decoded.rgb().iter().all(|got| got.abs_diff(value) <= 2));
     }
-    assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
 }
 
 #[test]
@@ -270,12 +284,15 @@ fn a_rate_is_kept_to() {
         ..settings(folder.path().join("a.png"), true)
     };
     let clock = Arc::new(SystemClock::new());
-    let mut source = opener(&settings, clock.clone()).unwrap().open().unwrap();
+    let mut source = opener(&settings, clock.clone())
+        .unwrap()
+        .open(&Interrupt::new().unwrap())
+        .unwrap();
     assert_eq!(source.stream().rate, Some(50.0));
     let mut frame = Frame::default();
     let start = clock.now();
     for _ in 0..6 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
     }
     // Five waits of 20 ms; a busy machine may take longer.
     assert!(clock.now() - start >= Duration::from_millis(95));

@@ -2,7 +2,7 @@
 
 use std::{io, ops::Range};
 
-use super::{Split, StreamFormat, MAX_FRAME_BYTES, Splitter};
+use super::{MAX_FRAME_BYTES, Split, Splitter, StreamFormat};
 use crate::capture::frame::Frame;
 
 /// Bytes read at a time: the default capacity of a pipe.

@@ -1,6 +1,6 @@
 //! Frames without headers, back to back.
 
-use super::{Split, StreamFormat, MAX_FRAME_BYTES};
+use super::{MAX_FRAME_BYTES, Split, StreamFormat};
 use crate::capture::frame::{MAX_SIDE, PixelFormat};
 
 /// Splits after a fixed number of bytes.

@@ -1,6 +1,6 @@
 //! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by planes.
 
-use super::{Split, StreamFormat, MAX_FRAME_BYTES};
+use super::{MAX_FRAME_BYTES, Split, StreamFormat};
 use crate::capture::frame::{MAX_SIDE, PixelFormat};
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
@@ -127,12 +127,12 @@ mod tests {
         stream.extend_from_slice(&[7; 17]);
         let mut splitter = Splitter::default();
         assert_eq!(splitter.find(&stream).unwrap(), Split::Skip(header));
-        let stream = splitter.format().unwrap();
+        let format = splitter.format().unwrap();
         assert_eq!(
-            (stream.pixels, stream.width, stream.height),
+            (format.pixels, format.width, format.height),
             (PixelFormat::Yu12, 3, 3)
         );
-        assert!((stream.rate.unwrap() - 29.97).abs() < 0.01);
+        assert!((format.rate.unwrap() - 29.97).abs() < 0.01);
         let rest = &stream[header..];
         assert_eq!(splitter.find(&rest[..rest.len() - 1]).unwrap(), Split::More);
         assert_eq!(

@@ -74,10 +74,9 @@ pub(super) fn failure(path: &Path, what: &str, error: io::Error) -> CaptureError
             CaptureKind::Missing,
             " (is the camera plugged in? `affectd probe` lists the cameras)",
         ),
-        Some(Errno::NODEV | Errno::NXIO) => (
-            CaptureKind::Missing,
-            " (it was unplugged, or its driver is gone)",
-        ),
+        Some(Errno::NODEV | Errno::NXIO) => {
+            (CaptureKind::Missing, " (it was unplugged, or its driver is gone)")
+        }
         Some(Errno::NOTDIR) => (CaptureKind::Missing, ""),
         Some(Errno::ACCESS | Errno::PERM) => (
             CaptureKind::Denied,
@@ -122,7 +121,10 @@ mod tests {
             sys::CAP_META_CAPTURE | sys::CAP_STREAMING
         )));
         assert!(!captures_multiplanar(&node("uvcvideo", camera)));
-        assert!(captures_multiplanar(&node("rkisp1", sys::CAP_VIDEO_CAPTURE_MPLANE)));
+        assert!(captures_multiplanar(&node(
+            "rkisp1",
+            sys::CAP_VIDEO_CAPTURE_MPLANE
+        )));
         let codec = sys::CAP_VIDEO_CAPTURE_MPLANE | sys::CAP_VIDEO_M2M_MPLANE;
         assert!(!captures_multiplanar(&node("vicodec", codec)));
     }

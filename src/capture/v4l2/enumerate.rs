@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    select::{self, Selection, Mode, NoMode, Request},
     Capability,
     device::{Device, captures, captures_multiplanar},
+    select::{self, Mode, NoMode, Request, Selection},
 };
 use crate::capture::source::{CaptureError, CaptureKind};
 
@@ -293,7 +293,10 @@ mod tests {
         fs::create_dir(&ids).unwrap();
         symlink("../video8", ids.join("usb-Other-video-index0")).unwrap();
         symlink("../video7", ids.join("usb-Camera-video-index0")).unwrap();
-        assert_eq!(stable_path(&node, &ids), Some(ids.join("usb-Camera-video-index0")));
+        assert_eq!(
+            stable_path(&node, &ids),
+            Some(ids.join("usb-Camera-video-index0"))
+        );
         assert_eq!(stable_path(&folder.path().join("video9"), &ids), None);
         assert_eq!(stable_path(&node, &folder.path().join("nothing")), None);
     }

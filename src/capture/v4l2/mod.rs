@@ -80,7 +80,10 @@ pub fn request(settings: &Camera) -> Result<Request, CaptureError> {
 }
 
 impl Opener for V4l2Opener {
-    fn open(&mut self, _interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+        if interrupt.is_raised() {
+            return Err(CaptureError::interrupted());
+        }
         if let Some(path) = &self.device {
             return self.start(path);
         }

@@ -60,7 +60,12 @@ impl Device {
         }
         if sizes.is_empty() {
             // The driver lists no sizes: the current one is available.
-            sizes.extend(self.node.format().ok().map(|format| (format.width, format.height)));
+            sizes.extend(
+                self.node
+                    .format()
+                    .ok()
+                    .map(|format| (format.width, format.height)),
+            );
         }
         sizes
     }
@@ -75,7 +80,12 @@ impl Device {
                     let (slowest, fastest) = (rate(max), rate(min));
                     let within =
                         slowest.is_none_or(|s| s < requested) && fastest.is_none_or(|f| f > requested);
-                    rates.extend(slowest.into_iter().chain(within.then_some(requested)).chain(fastest));
+                    rates.extend(
+                        slowest
+                            .into_iter()
+                            .chain(within.then_some(requested))
+                            .chain(fastest),
+                    );
                     break;
                 }
                 Err(_) => break,

@@ -226,7 +226,12 @@ mod tests {
     fn selected(modes: &[Mode], request: &Request) -> (PixelFormat, u32, u32, Option<f32>) {
         let selection = select(modes, request).unwrap();
         assert!(!selection.reason.is_empty());
-        (selection.format, selection.width, selection.height, selection.rate)
+        (
+            selection.format,
+            selection.width,
+            selection.height,
+            selection.rate,
+        )
     }
 
     /// What a USB 2 webcam offers: uncompressed formats are slow at large sizes.
@@ -247,7 +252,10 @@ mod tests {
             selected(&webcam(), &REQUEST),
             (PixelFormat::Yuyv, 640, 480, Some(30.0))
         );
-        let slow = Request { rate: 15.0, ..REQUEST };
+        let slow = Request {
+            rate: 15.0,
+            ..REQUEST
+        };
         assert_eq!(
             selected(&webcam(), &slow),
             (PixelFormat::Yuyv, 640, 480, Some(15.0))
@@ -265,7 +273,10 @@ mod tests {
             selected(&webcam(), &request),
             (PixelFormat::Mjpeg, 1280, 720, Some(30.0))
         );
-        let request = Request { rate: 10.0, ..request };
+        let request = Request {
+            rate: 10.0,
+            ..request
+        };
         assert_eq!(
             selected(&webcam(), &request),
             (PixelFormat::Yuyv, 1280, 720, Some(10.0))

@@ -35,7 +35,7 @@ pub(crate) fn mode(fourcc: &[u8; 4], width: u32, height: u32, rates: &[f32]) -> 
 pub(crate) fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> CameraNode {
     CameraNode {
         path: format!("/dev/video{number}").into(),
-        by_id: None,
+        stable_path: None,
         capability: Ok(Capability {
             driver: "uvcvideo".into(),
             card: "HD Webcam".into(),

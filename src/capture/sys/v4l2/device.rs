@@ -333,6 +333,9 @@ mod tests {
         let error = null.and_then(|capability| capability).map(|_| ()).err();
         assert_eq!(error.and_then(|error| error.raw_os_error()), Some(libc::ENOTTY));
         let with_zero = Device::open(Path::new("/dev/a\0b")).map(|_| ()).err();
-        assert_eq!(with_zero.map(|error| error.kind()), Some(io::ErrorKind::InvalidInput));
+        assert_eq!(
+            with_zero.map(|error| error.kind()),
+            Some(io::ErrorKind::InvalidInput)
+        );
     }
 }

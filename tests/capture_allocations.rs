@@ -1,0 +1,110 @@
+//! In steady state a frame costs no heap allocation from the stream to the picture.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::Arc,
+    time::Duration,
+};
+
+use affectd::{
+    capture::{Decoder, Frame, Recv, Slot, opener},
+    clock::SystemClock,
+    config::{Camera, SourceKind},
+    interrupt::Interrupt,
+    picture::Picture,
+};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands every call to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn settings(source: SourceKind, format: &str) -> Camera {
+    Camera {
+        source,
+        device: "auto".into(),
+        format: format.into(),
+        width: 64,
+        height: 48,
+        rate: 0.0,
+        timeout_s: 10.0,
+        command: Vec::new(),
+        path: Default::default(),
+        repeat: true,
+    }
+}
+
+/// Frames through source, slot and decoder: allocations during `count` of them, after `first` to warm up.
+fn allocations(settings: &Camera, first: u32, count: u32) -> u64 {
+    let interrupt = Interrupt::new().unwrap();
+    let mut source = opener(settings, Arc::new(SystemClock::new()))
+        .unwrap()
+        .open(&interrupt)
+        .unwrap();
+    let (slot, mut decoder, mut picture) = (Slot::new(), Decoder::new(), Picture::default());
+    let (mut written, mut read) = (Frame::default(), Frame::default());
+    let mut before = 0;
+    for index in 0..first + count {
+        if index == first {
+            before = COUNT.get();
+        }
+        source.next(&mut written, &interrupt).unwrap();
+        slot.put(&mut written);
+        assert_eq!(slot.take(&mut read, Duration::ZERO), Recv::Frame);
+        decoder.decode(&read, &mut picture).unwrap();
+        assert_eq!((picture.width(), picture.height()), (64, 48));
+    }
+    COUNT.get() - before
+}
+
+#[test]
+fn a_clip_without_allocations() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.y4m");
+    let mut bytes = b"YUV4MPEG2 W64 H48 F25:1 C420\n".to_vec();
+    for value in 0..50 {
+        bytes.extend_from_slice(b"FRAME\n");
+        bytes.extend_from_slice(&[value; 64 * 48 * 3 / 2]);
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let settings = Camera {
+        path,
+        ..settings(SourceKind::Files, "auto")
+    };
+    assert_eq!(allocations(&settings, 60, 200), 0);
+}
+
+#[test]
+fn a_pipe_without_allocations() {
+    for format in ["YUYV", "NV12", "YU12", "GREY", "RGB3", "BGR3"] {
+        let settings = Camera {
+            command: vec!["cat".into(), "/dev/zero".into()],
+            ..settings(SourceKind::Pipe, format)
+        };
+        assert_eq!(allocations(&settings, 10, 100), 0, "{format}");
+    }
+}

@@ -1,0 +1,507 @@
+//! The V4L2 source with a driver that misbehaves on command.
+//!
+//! A build machine has no camera. This program defines `open`, `ioctl` and `poll`, which the linker prefers to the
+//! C library's, and answers for one device as a driver would. Everything else is passed on to the kernel.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::VecDeque,
+    ffi::{CStr, c_char, c_int, c_uint, c_void},
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use affectd::{
+    capture::{CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, opener},
+    clock::SystemClock,
+    config::{Camera, SourceKind},
+    interrupt::{Cause, Interrupt},
+};
+use v4l::{v4l_sys as sys, v4l2::vidioc};
+
+const NODE: &str = "/dev/fake-camera";
+const BUFFER: usize = 1 << 16;
+const CAMERA: u32 = sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING;
+
+/// A driver's state, and how it shall misbehave.
+#[derive(Clone)]
+struct Driver {
+    fd: c_int,
+    formats: Vec<[u8; 4]>,
+    capabilities: u32,
+    /// What it makes of any wish: width, height, stride.
+    gives: (u32, u32, u32),
+    interval: (u32, u32),
+    queued: VecDeque<u32>,
+    ready: VecDeque<(u32, u32, u32, u32)>,
+    sequence: u32,
+    streaming: bool,
+    unplugged: bool,
+    /// Answers so many calls with EINTR first.
+    interrupts: u32,
+    /// Answers a request with an error.
+    fails: Vec<(vidioc::_IOC_TYPE, c_int)>,
+}
+
+const fn driver() -> Driver {
+    Driver {
+        fd: -1,
+        formats: Vec::new(),
+        capabilities: CAMERA,
+        gives: (64, 48, 128),
+        interval: (1, 30),
+        queued: VecDeque::new(),
+        ready: VecDeque::new(),
+        sequence: 0,
+        streaming: false,
+        unplugged: false,
+        interrupts: 0,
+        fails: Vec::new(),
+    }
+}
+
+static DRIVER: Mutex<Driver> = Mutex::new(driver());
+/// One test at a time has the camera.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn camera() -> MutexGuard<'static, Driver> {
+    DRIVER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Plugs in a camera that behaves, but for what `change` does to it.
+fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut driver = driver();
+    driver.formats.push(*b"YUYV");
+    change(&mut driver);
+    *camera() = driver;
+    turn
+}
+
+/// The camera takes a picture: the first queued buffer gets it, or it is lost.
+fn shoot(bytes: &[u8], flags: u32) {
+    let mut driver = camera();
+    driver.sequence += 1;
+    if let Some(index) = driver.queued.pop_front() {
+        let offset = libc::off_t::from(index) * BUFFER as libc::off_t;
+        let written = unsafe { libc::pwrite(driver.fd, bytes.as_ptr().cast(), bytes.len(), offset) };
+        assert_eq!(written, bytes.len() as isize);
+        let sequence = driver.sequence;
+        driver
+            .ready
+            .push_back((index, bytes.len() as u32, flags, sequence));
+    }
+}
+
+fn fail(errno: c_int) -> c_int {
+    unsafe { *libc::__errno_location() = errno };
+    -1
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+    if unsafe { CStr::from_ptr(path) }.to_bytes() != NODE.as_bytes() {
+        return unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path, flags, mode) as c_int };
+    }
+    let mut driver = camera();
+    if driver.unplugged {
+        return fail(libc::ENOENT);
+    }
+    // Memory that can be mapped like a driver's buffers.
+    let fd = unsafe { libc::memfd_create(c"fake-camera".as_ptr(), libc::MFD_CLOEXEC) };
+    unsafe { libc::ftruncate(fd, 4 * BUFFER as libc::off_t) };
+    driver.fd = fd;
+    (driver.queued, driver.ready, driver.streaming) = Default::default();
+    fd
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: c_int) -> c_int {
+    let deadline = Instant::now() + Duration::from_millis(timeout.max(0) as u64);
+    loop {
+        {
+            let mut driver = camera();
+            let first = unsafe { &mut *fds };
+            if count != 2 || first.fd != driver.fd {
+                break;
+            }
+            if driver.interrupts > 0 {
+                driver.interrupts -= 1;
+                return fail(libc::EINTR);
+            }
+            first.revents = 0;
+            if driver.unplugged {
+                first.revents = libc::POLLERR | libc::POLLHUP;
+            } else if !driver.ready.is_empty() {
+                first.revents = libc::POLLIN;
+            }
+            // The interrupt is a real descriptor.
+            let zero: libc::timespec = unsafe { std::mem::zeroed() };
+            let raised = unsafe { libc::ppoll(fds.add(1), 1, &raw const zero, std::ptr::null()) };
+            let count = c_int::from(first.revents != 0) + raised.max(0);
+            if count > 0 {
+                return count;
+            }
+        }
+        if Instant::now() >= deadline {
+            return 0;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let limit = libc::timespec {
+        tv_sec: libc::time_t::from(timeout / 1000),
+        tv_nsec: (timeout % 1000) as libc::c_long * 1_000_000,
+    };
+    let limit = if timeout < 0 {
+        std::ptr::null()
+    } else {
+        &raw const limit
+    };
+    unsafe { libc::ppoll(fds, count, limit, std::ptr::null()) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ioctl(fd: c_int, request: vidioc::_IOC_TYPE, argument: *mut c_void) -> c_int {
+    let mut driver = camera();
+    if fd != driver.fd {
+        drop(driver);
+        return unsafe { libc::syscall(libc::SYS_ioctl, fd, request, argument) as c_int };
+    }
+    if driver.interrupts > 0 {
+        driver.interrupts -= 1;
+        return fail(libc::EINTR);
+    }
+    if let Some((_, errno)) = driver.fails.iter().find(|(failing, _)| *failing == request) {
+        return fail(*errno);
+    }
+    if driver.unplugged {
+        return fail(libc::ENODEV);
+    }
+    match unsafe { answer(&mut driver, request, argument) } {
+        Ok(()) => 0,
+        Err(errno) => fail(errno),
+    }
+}
+
+unsafe fn answer(
+    driver: &mut Driver,
+    request: vidioc::_IOC_TYPE,
+    argument: *mut c_void,
+) -> Result<(), c_int> {
+    let buffer = || unsafe { &mut *argument.cast::<sys::v4l2_buffer>() };
+    match request {
+        vidioc::VIDIOC_QUERYCAP => {
+            let capability = unsafe { &mut *argument.cast::<sys::v4l2_capability>() };
+            capability.driver[..4].copy_from_slice(b"fake");
+            // Not UTF-8, and no zero at its end.
+            capability.card = [0xE9; 32];
+            capability.capabilities = sys::V4L2_CAP_DEVICE_CAPS | driver.capabilities;
+            capability.device_caps = driver.capabilities;
+        }
+        vidioc::VIDIOC_ENUM_FMT => {
+            let format = unsafe { &mut *argument.cast::<sys::v4l2_fmtdesc>() };
+            let code = driver.formats.get(format.index as usize).ok_or(libc::EINVAL)?;
+            format.pixelformat = u32::from_le_bytes(*code);
+        }
+        vidioc::VIDIOC_ENUM_FRAMESIZES => {
+            let size = unsafe { &mut *argument.cast::<sys::v4l2_frmsizeenum>() };
+            if size.index > 0 {
+                return Err(libc::EINVAL);
+            }
+            size.type_ = sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
+            size.__bindgen_anon_1.stepwise = sys::v4l2_frmsize_stepwise {
+                min_width: 16,
+                max_width: 4096,
+                step_width: 2,
+                min_height: 16,
+                max_height: 4096,
+                step_height: 2,
+            };
+        }
+        vidioc::VIDIOC_ENUM_FRAMEINTERVALS => return Err(libc::ENOTTY),
+        vidioc::VIDIOC_S_FMT => {}
+        vidioc::VIDIOC_G_FMT => {
+            let format = unsafe { &mut *argument.cast::<sys::v4l2_format>() };
+            let mut pix = unsafe { format.fmt.pix };
+            pix.pixelformat = u32::from_le_bytes(driver.formats[0]);
+            (pix.width, pix.height, pix.bytesperline) = driver.gives;
+            // A colour space that no library knows.
+            pix.colorspace = 9999;
+            format.fmt.pix = pix;
+        }
+        vidioc::VIDIOC_S_PARM => return Err(libc::EINVAL),
+        vidioc::VIDIOC_G_PARM => {
+            let parameters = unsafe { &mut *argument.cast::<sys::v4l2_streamparm>() };
+            let (numerator, denominator) = driver.interval;
+            parameters.parm.capture.timeperframe = sys::v4l2_fract {
+                numerator,
+                denominator,
+            };
+        }
+        vidioc::VIDIOC_REQBUFS => {
+            let request = unsafe { &mut *argument.cast::<sys::v4l2_requestbuffers>() };
+            request.count = request.count.min(4);
+        }
+        vidioc::VIDIOC_QUERYBUF => {
+            let buffer = buffer();
+            buffer.length = BUFFER as u32;
+            buffer.m.offset = buffer.index * BUFFER as u32;
+        }
+        vidioc::VIDIOC_QBUF => {
+            let index = buffer().index;
+            // What the kernel says to a buffer that it already has.
+            if driver.queued.contains(&index) || driver.ready.iter().any(|ready| ready.0 == index) {
+                return Err(libc::EINVAL);
+            }
+            driver.queued.push_back(index);
+        }
+        vidioc::VIDIOC_STREAMON => driver.streaming = true,
+        vidioc::VIDIOC_STREAMOFF => driver.streaming = false,
+        vidioc::VIDIOC_DQBUF => {
+            let buffer = buffer();
+            let (index, bytes, flags, sequence) = driver.ready.pop_front().ok_or(libc::EAGAIN)?;
+            (buffer.index, buffer.bytesused, buffer.flags, buffer.sequence) = (index, bytes, flags, sequence);
+        }
+        _ => return Err(libc::ENOTTY),
+    }
+    Ok(())
+}
+
+fn source() -> Box<dyn Opener> {
+    patient_source(0.3)
+}
+
+fn patient_source(timeout_s: f32) -> Box<dyn Opener> {
+    let settings = Camera {
+        source: SourceKind::V4l2,
+        device: NODE.into(),
+        format: "auto".into(),
+        width: 64,
+        height: 48,
+        rate: 30.0,
+        timeout_s,
+        command: Vec::new(),
+        path: Default::default(),
+        repeat: false,
+    };
+    opener(&settings, Arc::new(SystemClock::new())).unwrap()
+}
+
+fn open_camera() -> Result<Box<dyn Source>, CaptureError> {
+    source().open(&Interrupt::new().unwrap())
+}
+
+fn next(camera: &mut Box<dyn Source>, frame: &mut Frame) -> Result<(), CaptureError> {
+    camera.next(frame, &Interrupt::new().unwrap())
+}
+
+fn refusal() -> CaptureError {
+    open_camera().err().expect("it was opened")
+}
+
+#[test]
+fn what_the_driver_gives_counts() {
+    let _turn = plug(|driver| {
+        driver.gives = (48, 32, 112);
+        driver.interval = (1001, 15_000);
+    });
+    let mut camera = open_camera().unwrap();
+    let stream = camera.stream();
+    assert_eq!(
+        (stream.format, stream.width, stream.height),
+        (PixelFormat::Yuyv, 48, 32)
+    );
+    assert!((stream.rate.unwrap() - 14.985).abs() < 0.01);
+    assert!(
+        stream.name.starts_with("/dev/fake-camera (\u{fffd}"),
+        "{}",
+        stream.name
+    );
+    shoot(&[7; 112 * 32], 0);
+    let mut frame = Frame::default();
+    next(&mut camera, &mut frame).unwrap();
+    assert_eq!((frame.width, frame.height, frame.stride), (48, 32, 112));
+    assert_eq!(frame.data, [7; 112 * 32]);
+}
+
+#[test]
+fn the_newest_frame_cut_at_its_length() {
+    let _turn = plug(|_| {});
+    let mut camera = open_camera().unwrap();
+    let mut frame = Frame::default();
+    let mut at = None;
+    for round in 0..10_u8 {
+        for shot in 0..3 {
+            shoot(&vec![round * 3 + shot; 100 + usize::from(shot)], 0);
+        }
+        next(&mut camera, &mut frame).unwrap();
+        assert_eq!(frame.data, vec![round * 3 + 2; 102]);
+        // The two that were passed over show as a gap.
+        assert_eq!(frame.sequence, u64::from(round) * 3 + 1);
+        // The frame's buffer is used again, and every buffer went back to the driver.
+        assert_eq!(*at.get_or_insert(frame.data.as_ptr()), frame.data.as_ptr());
+        assert_eq!(self::camera().queued.len(), 4);
+    }
+}
+
+#[test]
+fn damaged_frames_are_passed_over() {
+    let _turn = plug(|_| {});
+    let mut camera = open_camera().unwrap();
+    let mut frame = Frame::default();
+    shoot(&[1; 10], 0);
+    shoot(&[2; 10], sys::V4L2_BUF_FLAG_ERROR);
+    shoot(&[], 0);
+    next(&mut camera, &mut frame).unwrap();
+    assert_eq!(frame.data, [1; 10]);
+    assert_eq!(self::camera().queued.len(), 4);
+    shoot(&[3; 10], sys::V4L2_BUF_FLAG_ERROR);
+    let error = next(&mut camera, &mut frame).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    assert!(error.reason.contains("1 damaged"), "{}", error.reason);
+}
+
+#[test]
+fn a_stalled_camera_is_opened_again() {
+    let _turn = plug(|_| {});
+    let mut opener = source();
+    for _ in 0..3 {
+        let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
+        let mut frame = Frame::default();
+        shoot(&[1; 10], 0);
+        next(&mut camera, &mut frame).unwrap();
+        assert_eq!(
+            next(&mut camera, &mut frame).unwrap_err().kind,
+            CaptureKind::Stalled
+        );
+        drop(camera);
+        assert!(!self::camera().streaming);
+    }
+}
+
+#[test]
+fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
+    let _turn = plug(|_| {});
+    let mut opener = source();
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
+    self::camera().unplugged = true;
+    let error = next(&mut camera, &mut Frame::default()).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Missing, "{}", error.reason);
+    // It cannot be stopped any more, which is no reason to panic.
+    drop(camera);
+    assert_eq!(
+        opener.open(&Interrupt::new().unwrap()).err().unwrap().kind,
+        CaptureKind::Missing
+    );
+    self::camera().unplugged = false;
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
+    shoot(&[1; 10], 0);
+    next(&mut camera, &mut Frame::default()).unwrap();
+}
+
+/// A driver that never delivers a frame, with an hour to wait for it.
+#[test]
+fn raising_the_interrupt_ends_a_wait_for_a_frame() {
+    let _turn = plug(|_| {});
+    let mut camera = patient_source(3600.0).open(&Interrupt::new().unwrap()).unwrap();
+    let interrupt = Interrupt::new().unwrap();
+    let raiser = interrupt.clone();
+    let waiting = thread::spawn(move || {
+        let error = camera.next(&mut Frame::default(), &interrupt).unwrap_err();
+        (camera, error)
+    });
+    thread::sleep(Duration::from_millis(20));
+    raiser.raise(Cause::Privacy);
+    let (mut camera, error) = waiting.join().unwrap();
+    assert_eq!(error.kind, CaptureKind::Interrupted);
+    // No frame is delivered while it is raised, even if one is ready.
+    shoot(&[1; 10], 0);
+    let mut frame = Frame::default();
+    assert_eq!(
+        camera.next(&mut frame, &raiser).unwrap_err().kind,
+        CaptureKind::Interrupted
+    );
+    raiser.clear(Cause::Privacy);
+    camera.next(&mut frame, &raiser).unwrap();
+    assert_eq!(frame.data, [1; 10]);
+    raiser.raise(Cause::Shutdown);
+    assert_eq!(
+        patient_source(3600.0).open(&raiser).err().unwrap().kind,
+        CaptureKind::Interrupted
+    );
+}
+
+#[test]
+fn a_camera_that_cannot_be_stopped_is_closed() {
+    let _turn = plug(|driver| driver.fails.push((vidioc::VIDIOC_STREAMOFF, libc::EIO)));
+    drop(open_camera().unwrap());
+}
+
+#[test]
+fn signals_are_no_errors() {
+    let _turn = plug(|driver| driver.interrupts = 20);
+    let mut camera = open_camera().unwrap();
+    for value in 0..5 {
+        self::camera().interrupts = 7;
+        shoot(&[value; 10], 0);
+        let mut frame = Frame::default();
+        next(&mut camera, &mut frame).unwrap();
+        assert_eq!(frame.data, [value; 10]);
+    }
+}
+
+#[test]
+fn refusals_have_kinds() {
+    for (request, errno, kind) in [
+        (vidioc::VIDIOC_S_FMT, libc::EBUSY, CaptureKind::Busy),
+        (vidioc::VIDIOC_REQBUFS, libc::EBUSY, CaptureKind::Busy),
+        (vidioc::VIDIOC_STREAMON, libc::ENOSPC, CaptureKind::Busy),
+        (vidioc::VIDIOC_STREAMON, libc::EPROTO, CaptureKind::Stalled),
+        (vidioc::VIDIOC_QUERYCAP, libc::ENOTTY, CaptureKind::Unsupported),
+        (vidioc::VIDIOC_QUERYBUF, libc::EINVAL, CaptureKind::Unsupported),
+    ] {
+        let _turn = plug(|driver| driver.fails.push((request, errno)));
+        let error = refusal();
+        assert_eq!(error.kind, kind, "{}", error.reason);
+        assert!(error.reason.contains(NODE), "{}", error.reason);
+    }
+    let _turn = plug(|driver| driver.formats = vec![*b"pRAA", *b"RG10"]);
+    let error = refusal();
+    assert_eq!(error.kind, CaptureKind::Unsupported);
+    assert!(
+        error.reason.contains("Bayer") && error.reason.contains("libcamerify"),
+        "{}",
+        error.reason
+    );
+    drop(_turn);
+    let _turn = plug(|driver| driver.capabilities = sys::V4L2_CAP_META_CAPTURE | sys::V4L2_CAP_STREAMING);
+    assert!(refusal().reason.contains("but not a camera"));
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let _turn = plug(|_| {});
+    let mut opener = source();
+    for failing in [false, true] {
+        if failing {
+            camera().fails.push((vidioc::VIDIOC_STREAMON, libc::EBUSY));
+        }
+        for _ in 0..20 {
+            drop(opener.open(&Interrupt::new().unwrap()));
+        }
+    }
+    let open = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("fake-camera"))
+        })
+        .count();
+    let mapped = fs::read_to_string("/proc/self/maps")
+        .unwrap()
+        .matches("fake-camera")
+        .count();
+    assert_eq!((open, mapped), (0, 0));
+}
