@@ -23,9 +23,9 @@ use crate::{
     model::Catalogue,
     picture::Picture,
     sense::{
-        detect::NetworkDetector,
-        expression::Expression,
-        face::{Detection, Probabilities, Reading},
+        alignment::AlignedCrop,
+        engine::{NetworkClassifier, NetworkDetector},
+        face::{Detection, Prediction, Probabilities},
         search::all_faces,
     },
 };
@@ -99,7 +99,7 @@ fn progress(pictures: usize) -> ProgressBar {
 /// The models that look at a photograph.
 struct Analyzer {
     detector: NetworkDetector,
-    expression: Expression,
+    classifier: NetworkClassifier,
     /// The categories that the expression model knows, in its order.
     categories: Vec<Category>,
     min_face_px: f32,
@@ -108,7 +108,7 @@ struct Analyzer {
 /// What is known of one face.
 struct Face {
     detection: Detection,
-    reading: Reading,
+    prediction: Prediction,
     /// Quality of the crop, 0 to 1.
     quality: f32,
 }
@@ -125,7 +125,7 @@ impl Analyzer {
             categories: contract.logits.iter().map(|(category, _)| *category).collect(),
             detector: NetworkDetector::open(&detector, settings.detect.min_score)
                 .map_err(|e| unusable(e.into()))?,
-            expression: Expression::open(&expression).map_err(|e| unusable(e.into()))?,
+            classifier: NetworkClassifier::open(&expression).map_err(|e| unusable(e.into()))?,
             min_face_px: settings.detect.min_face_px,
         })
     }
@@ -137,29 +137,20 @@ impl Analyzer {
             if detection.rect.width < self.min_face_px {
                 continue;
             }
-            match self.expression.classify(picture, &detection.landmarks) {
-                Ok((reading, quality)) => faces.push(Face {
-                    detection,
-                    reading,
-                    quality,
-                }),
-                // Landmarks in one point: no face after all.
-                Err(InferError::NoFace) => {}
-                Err(error) => return Err(error),
-            }
+            // Landmarks that coincide are not those of a face.
+            let Some(crop) = AlignedCrop::fit(&detection.landmarks) else {
+                continue;
+            };
+            let classification = self.classifier.classify(picture, &crop)?;
+            faces.push(Face {
+                detection,
+                prediction: classification.prediction,
+                quality: classification.quality,
+            });
         }
         faces.sort_by(|a, b| b.detection.rect.area().total_cmp(&a.detection.rect.area()));
         Ok(faces)
     }
-}
-
-/// The most probable category; `None` for a model without categories.
-fn category(reading: &Reading) -> Option<(Category, f32)> {
-    let probabilities = reading.probabilities?;
-    Category::ALL
-        .into_iter()
-        .zip(probabilities)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// A face, as a line of JSON. Numbers are rounded to four decimals.
@@ -204,7 +195,7 @@ impl Serialize for Distribution<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for &category in self.0 {
-            map.serialize_entry(category.name(), &Rounded(self.1[category as usize]))?;
+            map.serialize_entry(category.name(), &Rounded(self.1.of(category)))?;
         }
         map.end()
     }
@@ -227,7 +218,7 @@ fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[C
         index,
         Face {
             detection,
-            reading,
+            prediction,
             quality,
         },
     ) in faces.iter().enumerate()
@@ -238,10 +229,10 @@ fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[C
             r#box: [rect.x, rect.y, rect.width, rect.height].map(Rounded),
             score: Rounded(detection.score),
             quality: Rounded(*quality),
-            category: category(reading).map(|(category, _)| category.name()),
-            probabilities: reading.probabilities.map(|p| Distribution(categories, p)),
-            valence: reading.valence.map(Rounded),
-            arousal: reading.arousal.map(Rounded),
+            category: prediction.probabilities.map(|p| p.argmax().0.name()),
+            probabilities: prediction.probabilities.map(|p| Distribution(categories, p)),
+            valence: prediction.valence.map(Rounded),
+            arousal: prediction.arousal.map(Rounded),
         }))?;
     }
     Ok(())
@@ -320,8 +311,8 @@ mod tests {
                 score: 0.9,
                 landmarks: Landmarks::default(),
             },
-            reading: Reading {
-                probabilities: Some(probabilities),
+            prediction: Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
                 valence: Some(0.5),
                 arousal: None,
             },

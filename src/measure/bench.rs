@@ -116,8 +116,11 @@ fn measure(
             let begun = Instant::now();
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
-            sensor.sense(&picture, *camera, &mut |stage, took| {
-                times.record(Duration::ZERO, stage, took)
+            let mut last = Instant::now();
+            sensor.sense(&picture, *camera, &mut |stage| {
+                let now = Instant::now();
+                times.record(Duration::ZERO, stage, now - last);
+                last = now;
             })?;
             let took = begun.elapsed();
             times.record(Duration::ZERO, Stage::Total, took);

@@ -21,7 +21,10 @@ use affectd::{
         Identity, PublishErrorKind, Publisher, PublisherThread,
         payload::{CameraStatus, HealthPayload, Rounded},
     },
-    sense::face::{Category, Detection, Event, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
+    sense::face::{
+        Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
+        TrackedFace,
+    },
 };
 use serde_json::Value;
 
@@ -99,8 +102,8 @@ impl Daemon {
 fn face(category: Category) -> TrackedFace {
     let mut probabilities = [0.02; 8];
     probabilities[category as usize] = 0.86;
-    let reading = Reading {
-        probabilities: Some(probabilities),
+    let prediction = Prediction {
+        probabilities: Probabilities::from_weights(probabilities),
         valence: Some(0.5),
         arousal: Some(-0.25),
     };
@@ -112,10 +115,10 @@ fn face(category: Category) -> TrackedFace {
             landmarks: Landmarks::default(),
         },
         quality: 1.0,
-        raw: Some(reading),
+        raw: Some(prediction),
         smoothed: Some(Smoothed {
             label: Label::Category(category),
-            reading,
+            prediction,
         }),
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::moments::{Cloud, Ellipse};
 use crate::{
     category::Category,
-    sense::face::{Probabilities, Reading},
+    sense::face::{Prediction, Probabilities},
 };
 
 /// Equal bins of confidence for the calibration error.
@@ -89,20 +89,20 @@ pub(super) struct CategorySummary {
 }
 
 impl Tally {
-    /// Counts one picture. The reading was made with this `temperature`.
-    pub(super) fn add(&mut self, truth: Truth, reading: &Reading, temperature: f32) {
+    /// Counts one picture, whose prediction was made with this `temperature`.
+    pub(super) fn add(&mut self, truth: Truth, prediction: &Prediction, temperature: f32) {
         self.pictures += 1;
         self.truths[truth.category as usize] += 1;
-        if let Some(probabilities) = &reading.probabilities {
-            let (answer, confidence) = most_probable(probabilities);
-            let right = answer == truth.category as usize;
-            self.confusion[truth.category as usize][answer] += 1;
+        if let Some(probabilities) = &prediction.probabilities {
+            let (answer, confidence) = probabilities.argmax();
+            let right = answer == truth.category;
+            self.confusion[truth.category as usize][answer as usize] += 1;
             self.calibration.add(confidence, right);
             self.unscaled
                 .add(unscaled(probabilities, confidence, temperature), right);
         }
         if let (Some((valence, arousal)), Some(told_valence), Some(told_arousal)) =
-            (truth.valence_arousal, reading.valence, reading.arousal)
+            (truth.valence_arousal, prediction.valence, prediction.arousal)
         {
             self.valence.add(valence, told_valence);
             self.arousal.add(arousal, told_arousal);
@@ -227,21 +227,11 @@ impl Pairs {
     }
 }
 
-fn most_probable(probabilities: &Probabilities) -> (usize, f32) {
-    let mut best = (0, probabilities[0]);
-    for (category, probability) in probabilities.iter().enumerate() {
-        if *probability > best.1 {
-            best = (category, *probability);
-        }
-    }
-    best
-}
-
 /// What the largest probability was before the logits were divided by the temperature.
 fn unscaled(probabilities: &Probabilities, largest: f32, temperature: f32) -> f32 {
     let sum: f32 = probabilities
         .iter()
-        .map(|probability| (probability / largest).powf(temperature))
+        .map(|(_, probability)| (probability / largest).powf(temperature))
         .sum();
     1.0 / sum
 }
@@ -255,11 +245,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn reading(category: Category, confidence: f32) -> Reading {
+    fn prediction(category: Category, confidence: f32) -> Prediction {
         let mut probabilities = [(1.0 - confidence) / 7.0; 8];
         probabilities[category as usize] = confidence;
-        Reading {
-            probabilities: Some(probabilities),
+        Prediction {
+            probabilities: Probabilities::from_weights(probabilities),
             valence: None,
             arousal: None,
         }
@@ -284,10 +274,10 @@ mod tests {
         use Category::{Anger, Happiness, Neutral};
         let mut tally = Tally::default();
         // Three neutral (two recognised), one happy (taken for neutral).
-        tally.add(truth(Neutral), &reading(Neutral, 0.9), 1.0);
-        tally.add(truth(Neutral), &reading(Neutral, 0.5), 1.0);
-        tally.add(truth(Neutral), &reading(Anger, 0.9), 1.0);
-        tally.add(truth(Happiness), &reading(Neutral, 0.9), 1.0);
+        tally.add(truth(Neutral), &prediction(Neutral, 0.9), 1.0);
+        tally.add(truth(Neutral), &prediction(Neutral, 0.5), 1.0);
+        tally.add(truth(Neutral), &prediction(Anger, 0.9), 1.0);
+        tally.add(truth(Happiness), &prediction(Neutral, 0.9), 1.0);
         let summary = tally.summary();
         near(summary.accuracy, 0.5);
         // F1: neutral 2*2 / (3 + 3), happiness 0 / (1 + 0), anger 0 / (0 + 1).
@@ -314,7 +304,7 @@ mod tests {
                     category: Category::Neutral,
                     valence_arousal: Some(real),
                 },
-                &Reading {
+                &Prediction {
                     probabilities: None,
                     valence: Some(told.0),
                     arousal: Some(told.1),
@@ -340,23 +330,21 @@ mod tests {
     fn the_temperature_is_taken_out_again() {
         let logits = [2.0_f32, 0.5, 0.0, -1.0, 0.25, -0.5, 1.0, 0.75];
         let softmax = |temperature: f32| {
-            let exponentials = logits.map(|logit| (logit / temperature).exp());
-            let sum: f32 = exponentials.iter().sum();
-            exponentials.map(|exponential| exponential / sum)
+            Probabilities::from_weights(logits.map(|logit| (logit / temperature).exp())).unwrap()
         };
         for temperature in [0.3, 0.8, 1.0, 2.5] {
             let scaled = softmax(temperature);
             near(
-                Some(f64::from(unscaled(&scaled, scaled[0], temperature))),
-                f64::from(softmax(1.0)[0]),
+                Some(f64::from(unscaled(&scaled, scaled.argmax().1, temperature))),
+                f64::from(softmax(1.0).argmax().1),
             );
         }
         // A certain answer stays certain.
-        let certain = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let certain = Probabilities::from_weights([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
         assert_eq!(unscaled(&certain, 1.0, 0.3), 1.0);
 
         let mut tally = Tally::default();
-        tally.add(truth(Category::Fear), &reading(Category::Fear, 0.9), 2.0);
+        tally.add(truth(Category::Fear), &prediction(Category::Fear, 0.9), 2.0);
         // Odds of 63 to 1 against each other category, where they were 7.9.
         near(tally.summary().ece, 0.1);
         near(tally.summary().ece_unscaled, 7.0 / (7.0 + 63.0 * 63.0));
@@ -370,10 +358,10 @@ mod tests {
                 category: Category::Anger,
                 valence_arousal: Some((-0.5, 0.5)),
             };
-            let told = Reading {
+            let told = Prediction {
                 valence: Some(valence),
                 arousal: Some(arousal),
-                ..reading(Category::Fear, 0.9)
+                ..prediction(Category::Fear, 0.9)
             };
             tally.add(truth, &told, 1.0);
         }

@@ -20,7 +20,7 @@ use crate::{
     error::{Exit, Failure},
     model::Catalogue,
     picture::Picture,
-    sense::expression::Expression,
+    sense::engine::NetworkClassifier,
 };
 
 /// Runs a model over the pictures of a CSV file and writes its measures: a report, or with `json` one object
@@ -37,8 +37,8 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     let manifest = Catalogue::open(models)
         .and_then(|catalogue| catalogue.find(name))
         .map_err(unusable)?;
-    let mut expression = Expression::open(&manifest).map_err(unusable)?;
-    let tally = measure(&mut expression, csv).map_err(|error| Failure {
+    let mut classifier = NetworkClassifier::open(&manifest).map_err(unusable)?;
+    let tally = measure(&mut classifier, csv).map_err(|error| Failure {
         exit: Exit::Input,
         error,
     })?;
@@ -52,7 +52,7 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     .map_err(unwritable)
 }
 
-fn measure(expression: &mut Expression, csv: &Path) -> anyhow::Result<Tally> {
+fn measure(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Tally> {
     let text = fs::read_to_string(csv).with_context(|| format!("cannot read {}", csv.display()))?;
     let rows = rows(csv, &text)?;
     // Draws on a terminal only.
@@ -60,14 +60,14 @@ fn measure(expression: &mut Expression, csv: &Path) -> anyhow::Result<Tally> {
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left") {
         progress.set_style(style);
     }
-    let temperature = expression.temperature();
+    let temperature = classifier.temperature();
     let mut tally = Tally::default();
     let mut picture = Picture::default();
     for row in &rows {
         let at = || format!("{}:{}", csv.display(), row.line);
         load(&row.path, &mut picture).with_context(at)?;
-        let reading = expression.classify_whole(&picture).with_context(at)?;
-        tally.add(row.truth, &reading, temperature);
+        let prediction = classifier.classify_whole(&picture).with_context(at)?;
+        tally.add(row.truth, &prediction, temperature);
         progress.inc(1);
     }
     progress.finish_and_clear();

@@ -7,7 +7,7 @@ use std::sync::{
 use super::*;
 use crate::sense::face::{Event, Landmarks};
 
-/// The faces that there are, and how often each detector looked.
+/// The faces in view, and how often each detector ran.
 #[derive(Default)]
 struct World {
     faces: Mutex<Vec<Detection>>,
@@ -49,7 +49,7 @@ impl Detector for Fake {
         Duration::ZERO
     }
 
-    fn detect(&mut self, _: &Picture, region: &Rect, found: &mut Found) -> Result<(), InferError> {
+    fn detect(&mut self, _: &Picture, region: &Rect, found: &mut Detections) -> Result<(), InferError> {
         let count = if self.follows {
             &self.world.looks
         } else {
@@ -78,7 +78,7 @@ impl Detector for Fake {
 
 struct Bench {
     world: Arc<World>,
-    follower: Follower,
+    tracker: FaceTracker,
     picture: Picture,
     frame: u32,
     rate: u32,
@@ -86,7 +86,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// A follower that looks `rate` times a second; its cheap detector sees faces of at least `narrowest` pixels.
+    /// A face tracker at `rate` frames a second; its following detector sees faces of at least `narrowest`
+    /// pixels.
     fn new(rate: u32, narrowest: f32) -> Self {
         Self::with(rate, 0.0, narrowest)
     }
@@ -102,7 +103,7 @@ impl Bench {
             min_face_px: 16.0,
             lost_s: 1.0,
         };
-        let follower = Follower::new(
+        let tracker = FaceTracker::new(
             &settings,
             Box::new(Fake {
                 world: world.clone(),
@@ -119,7 +120,7 @@ impl Bench {
         picture.reset(640, 480);
         Self {
             world,
-            follower,
+            tracker,
             picture,
             frame: 0,
             rate,
@@ -127,16 +128,16 @@ impl Bench {
         }
     }
 
-    fn next(&mut self) -> heapless::Vec<Followed, MAX_FACES> {
+    fn next(&mut self) -> heapless::Vec<FollowedFace, MAX_FACES> {
         let now = Duration::from_secs(self.frame.into()) / self.rate;
         self.frame += 1;
         let searches = &mut self.searches;
-        self.follower
-            .update(&self.picture, now, |work| {
-                *searches += u32::from(work == Work::Search)
+        self.tracker
+            .update(&self.picture, now, &mut |stage| {
+                *searches += u32::from(stage == Stage::Detect)
             })
             .unwrap();
-        self.follower.faces()
+        self.tracker.faces()
     }
 }
 
@@ -211,14 +212,14 @@ fn two_tracks_do_not_settle_on_one_face() {
     for _ in 0..40 {
         assert!(bench.next().iter().filter(|face| face.seen).count() == 1);
         left += bench
-            .follower
+            .tracker
             .events()
             .iter()
             .filter(|event| matches!(event, Event::Left { .. }))
             .count();
     }
     assert_eq!(left, 1);
-    assert_eq!(bench.follower.faces().len(), 1);
+    assert_eq!(bench.tracker.faces().len(), 1);
 }
 
 #[test]
@@ -250,13 +251,13 @@ fn searches_of_quarters_add_no_second_track_of_a_face() {
     bench.world.show(&[(610.0, 450.0, 60.0), (20.0, 20.0, 60.0)]);
     for _ in 0..100 {
         bench.next();
-        assert_eq!(bench.follower.tracker.tracks().len(), 2);
+        assert_eq!(bench.tracker.tracker.tracks().len(), 2);
     }
     assert_eq!(bench.searches, 20);
 }
 
 #[test]
-fn what_only_the_follower_takes_for_a_face_does_not_stay() {
+fn a_face_that_only_the_following_detector_sees_does_not_stay() {
     let mut bench = Bench::with(20, 40.0, 0.0);
     bench.world.show(&[(100.0, 100.0, 60.0)]);
     assert_eq!(bench.next().len(), 1);

@@ -15,21 +15,25 @@ const SETTINGS: Smoothing = Smoothing {
 
 /// Probability `p` for `category`, the rest shared by the others.
 fn mostly(category: Category, p: f32) -> Probabilities {
-    let mut probabilities = [(1.0 - p) / 7.0; 8];
-    probabilities[category as usize] = p;
-    probabilities
+    let mut weights = [(1.0 - p) / 7.0; 8];
+    weights[category as usize] = p;
+    probabilities(weights)
 }
 
-fn seen(category: Category, p: f32) -> Reading {
-    Reading {
+fn probabilities(weights: [f32; 8]) -> Probabilities {
+    Probabilities::from_weights(weights).unwrap()
+}
+
+fn predicted(category: Category, p: f32) -> Prediction {
+    Prediction {
         probabilities: Some(mostly(category, p)),
         valence: Some(0.3),
         arousal: Some(-0.2),
     }
 }
 
-fn affect(valence: f32, arousal: f32) -> Reading {
-    Reading {
+fn affect(valence: f32, arousal: f32) -> Prediction {
+    Prediction {
         probabilities: None,
         valence: Some(valence),
         arousal: Some(arousal),
@@ -50,7 +54,7 @@ struct Signal {
 }
 
 impl Signal {
-    fn read(&self, time: f64) -> Reading {
+    fn sample(&self, time: f64) -> Prediction {
         let turn: usize = self
             .steps
             .iter()
@@ -62,17 +66,16 @@ impl Signal {
             amplitude * (std::f64::consts::TAU * (time / period + phase)).sin() as f32
         };
         let powers: [f32; 8] = std::array::from_fn(|i| wave(i).exp());
-        let sum: f32 = powers.iter().sum();
-        Reading {
-            probabilities: Some(powers.map(|p| p / sum)),
+        Prediction {
+            probabilities: Some(probabilities(powers)),
             valence: Some(wave(0) / 2.0),
             arousal: Some(wave(1) / 2.0),
         }
     }
 }
 
-/// Steps end 4 s before the end, at 8 s: a jump between two readings is seen later at a lower rate, so only what
-/// it leaves behind can be compared.
+/// Steps end 4 s before the end, at 8 s: a jump between two samples is seen later at a lower rate, so only
+/// its lasting effect can be compared.
 fn signal() -> impl Strategy<Value = Signal> {
     (
         prop::collection::vec((0.0..1.5_f32, 4.0..20.0, 0.0..1.0), 8),
@@ -81,12 +84,12 @@ fn signal() -> impl Strategy<Value = Signal> {
         .prop_map(|(waves, steps)| Signal { waves, steps })
 }
 
-/// The state after reading `signal` at the given times.
+/// The state after sampling `signal` at the given times.
 fn run(signal: &Signal, times: impl Iterator<Item = f64>) -> Smoothed {
     let mut smoother = Smoother::new(&SETTINGS);
     let mut last = None;
     for time in times {
-        last = Some(smoother.update(at(time), &signal.read(time), 0.8));
+        last = Some(smoother.update(at(time), &signal.sample(time), 0.8));
     }
     last.unwrap()
 }
@@ -98,9 +101,8 @@ fn regular(rate: u32) -> impl Iterator<Item = f64> {
 /// The greatest difference between two results, over all their numbers.
 fn difference(a: &Smoothed, b: &Smoothed) -> f32 {
     let numbers = |s: &Smoothed| {
-        let reading = s.reading;
-        let mut all = reading.probabilities.unwrap().to_vec();
-        all.extend([reading.valence.unwrap(), reading.arousal.unwrap()]);
+        let mut all = s.prediction.probabilities.unwrap().to_array().to_vec();
+        all.extend([s.prediction.valence.unwrap(), s.prediction.arousal.unwrap()]);
         all
     };
     numbers(a)
@@ -110,26 +112,19 @@ fn difference(a: &Smoothed, b: &Smoothed) -> f32 {
         .fold(0.0, f32::max)
 }
 
-fn reading() -> impl Strategy<Value = Reading> {
+fn prediction() -> impl Strategy<Value = Prediction> {
     let number = prop_oneof![
         20 => -1.5..1.5_f32,
         1 => Just(f32::NAN),
         1 => Just(f32::INFINITY),
     ];
-    let probabilities = prop_oneof![
-        20 => prop::array::uniform8(0.0..1.0_f32),
-        1 => Just([0.0; 8]),
-        1 => Just([f32::NAN; 8]),
-        1 => Just([f32::MAX; 8]),
-        1 => Just(mostly(Category::Fear, 1.2)),
-    ];
     (
-        prop::option::weighted(0.9, probabilities),
+        prop::option::weighted(0.9, prop::array::uniform8(0.0..1.0_f32)),
         prop::option::weighted(0.9, number.clone()),
         prop::option::weighted(0.9, number),
     )
-        .prop_map(|(probabilities, valence, arousal)| Reading {
-            probabilities,
+        .prop_map(|(weights, valence, arousal)| Prediction {
+            probabilities: weights.and_then(Probabilities::from_weights),
             valence,
             arousal,
         })
@@ -155,19 +150,19 @@ proptest! {
 
     #[test]
     fn whatever_comes_the_result_is_well_formed(
-        readings in prop::collection::vec((0.0..20.0_f64, reading(), -0.5..1.5_f32), 1..60),
+        predictions in prop::collection::vec((0.0..20.0_f64, prediction(), -0.5..1.5_f32), 1..60),
     ) {
         let mut smoother = Smoother::new(&SETTINGS);
-        for (time, reading, quality) in readings {
-            let smoothed = smoother.update(at(time), &reading, quality);
-            if let Some(probabilities) = smoothed.reading.probabilities {
-                let sum: f32 = probabilities.iter().sum();
+        for (time, prediction, quality) in predictions {
+            let smoothed = smoother.update(at(time), &prediction, quality);
+            if let Some(probabilities) = smoothed.prediction.probabilities {
+                let sum: f32 = probabilities.to_array().iter().sum();
                 prop_assert!((sum - 1.0).abs() < 1e-5, "{probabilities:?}");
-                prop_assert!(probabilities.iter().all(|p| (0.0..=1.0).contains(p)), "{probabilities:?}");
+                prop_assert!(probabilities.iter().all(|(_, p)| (0.0..=1.0).contains(&p)), "{probabilities:?}");
             } else {
                 prop_assert_eq!(smoothed.label, Label::Uncertain);
             }
-            for value in [smoothed.reading.valence, smoothed.reading.arousal].into_iter().flatten() {
+            for value in [smoothed.prediction.valence, smoothed.prediction.arousal].into_iter().flatten() {
                 prop_assert!((-1.0..=1.0).contains(&value), "{value}");
             }
         }
@@ -175,16 +170,16 @@ proptest! {
 
     #[test]
     fn the_label_never_changes_faster_than_the_dwell_time(
-        readings in prop::collection::vec((0.0..0.4_f64, prop::array::uniform8(0.0..1.0_f32), 0..8_usize), 2..200),
+        predictions in prop::collection::vec((0.0..0.4_f64, prop::array::uniform8(0.0..1.0_f32), 0..8_usize), 2..200),
     ) {
         let mut smoother = Smoother::new(&SETTINGS);
         let mut now = 0.0;
         let mut held: Option<(f64, Label)> = None;
-        for (step, mut probabilities, top) in readings {
+        for (step, mut weights, top) in predictions {
             now += step;
-            probabilities[top] += 4.0;
-            let reading = Reading { probabilities: Some(probabilities), valence: None, arousal: None };
-            let label = smoother.update(at(now), &reading, 1.0).label;
+            weights[top] += 4.0;
+            let prediction = Prediction { probabilities: Some(probabilities(weights)), valence: None, arousal: None };
+            let label = smoother.update(at(now), &prediction, 1.0).label;
             match held {
                 Some((_, before)) if before == label => {}
                 Some((since, before)) => {
@@ -202,55 +197,59 @@ proptest! {
         stray in prop::collection::vec((0.0..5.0_f64, prop::array::uniform8(0.0..1.0_f32)), 1..20),
     ) {
         let mut smoother = Smoother::new(&SETTINGS);
-        for (time, probabilities) in stray {
-            let reading = Reading { probabilities: Some(probabilities), valence: None, arousal: None };
-            smoother.update(at(time), &reading, 1.0);
+        for (time, weights) in stray {
+            let prediction = Prediction { probabilities: Probabilities::from_weights(weights), valence: None, arousal: None };
+            smoother.update(at(time), &prediction, 1.0);
         }
         // Five seconds in time order wear off whatever the stray stamps left.
         let mut last = None;
         for i in 0..=100 {
-            last = Some(smoother.update(at(5.0 + f64::from(i) / 20.0), &seen(Category::Anger, 0.9), 1.0));
+            last = Some(smoother.update(at(5.0 + f64::from(i) / 20.0), &predicted(Category::Anger, 0.9), 1.0));
         }
         let last = last.unwrap();
         prop_assert_eq!(last.label, Label::Category(Category::Anger));
-        let anger = last.reading.probabilities.unwrap()[Category::Anger as usize];
+        let anger = last.prediction.probabilities.unwrap().of(Category::Anger);
         prop_assert!((anger - 0.9).abs() < 0.01, "{anger}");
     }
 
     #[test]
-    fn readings_no_newer_than_the_last_are_passed_over(
+    fn predictions_no_newer_than_the_last_are_passed_over(
         signal in signal(),
         late in prop::collection::vec((0.0..1.9_f64, prop::array::uniform8(0.0..1.0_f32)), 41),
     ) {
         let mut disturbed = Smoother::new(&SETTINGS);
         let mut undisturbed = Smoother::new(&SETTINGS);
-        for (time, (delay, probabilities)) in regular(5).zip(late) {
-            let expected = undisturbed.update(at(time), &signal.read(time), 1.0);
-            prop_assert_eq!(disturbed.update(at(time), &signal.read(time), 1.0), expected);
-            let reading = Reading { probabilities: Some(probabilities), valence: Some(1.0), arousal: Some(-1.0) };
+        for (time, (delay, weights)) in regular(5).zip(late) {
+            let expected = undisturbed.update(at(time), &signal.sample(time), 1.0);
+            prop_assert_eq!(disturbed.update(at(time), &signal.sample(time), 1.0), expected);
+            let prediction = Prediction {
+                probabilities: Probabilities::from_weights(weights),
+                valence: Some(1.0),
+                arousal: Some(-1.0),
+            };
             for stamp in [time, (time - delay).max(0.0)] {
-                prop_assert_eq!(disturbed.update(at(stamp), &reading, 1.0).reading, expected.reading);
+                prop_assert_eq!(disturbed.update(at(stamp), &prediction, 1.0).prediction, expected.prediction);
             }
         }
     }
 
     #[test]
     fn constant_input_is_a_fixed_point(
-        probabilities in prop::array::uniform8(0.01..1.0_f32),
+        weights in prop::array::uniform8(0.01..1.0_f32),
         affect in (-1.0..1.0_f32, -1.0..1.0_f32),
         steps in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f32), 1..100),
     ) {
-        let reading = Reading {
-            probabilities: distribution(probabilities),
+        let prediction = Prediction {
+            probabilities: Some(probabilities(weights)),
             valence: Some(affect.0),
             arousal: Some(affect.1),
         };
-        let expected = Smoothed { label: Label::Uncertain, reading };
+        let expected = Smoothed { label: Label::Uncertain, prediction };
         let mut smoother = Smoother::new(&SETTINGS);
         let mut now = 0.0;
         for (step, quality) in steps {
             now += step;
-            let smoothed = smoother.update(at(now), &reading, quality);
+            let smoothed = smoother.update(at(now), &prediction, quality);
             prop_assert!(difference(&smoothed, &expected) < 1e-5, "{smoothed:?}");
         }
     }
@@ -260,9 +259,9 @@ proptest! {
         let mut full = Smoother::new(&SETTINGS);
         let mut scaled = Smoother::new(&SETTINGS);
         for time in regular(10) {
-            let reading = signal.read(time);
-            let full = full.update(at(time), &reading, 1.0);
-            let scaled = scaled.update(at(time), &reading, quality);
+            let prediction = signal.sample(time);
+            let full = full.update(at(time), &prediction, 1.0);
+            let scaled = scaled.update(at(time), &prediction, quality);
             prop_assert!(difference(&full, &scaled) < 1e-5, "{full:?} {scaled:?}");
         }
     }
@@ -282,7 +281,7 @@ fn follows_a_step_with_its_time_constant() {
     for i in 1..=900 {
         last = Some(smoother.update(at(10.0 + f64::from(i) / 1000.0), &affect(1.0, 1.0), 1.0));
     }
-    let valence = last.unwrap().reading.valence.unwrap();
+    let valence = last.unwrap().prediction.valence.unwrap();
     let expected = 1.0 - (-1.0_f32).exp();
     assert!(
         (valence - expected).abs() < 0.003,
@@ -298,12 +297,13 @@ fn the_mean_is_the_integral_over_straight_lines() {
     for (time, valence, quality) in points {
         found = smoother
             .update(at(time), &affect(valence, 0.0), quality)
-            .reading
+            .prediction
             .valence
             .unwrap();
     }
 
-    // The same integral by brute force, with weight and weighted value running straight between the readings.
+    // The same integral by brute force, with weight and weighted value running straight between the
+    // predictions.
     let (mut sum, mut weight) = (0.0, 0.0);
     for pair in points.windows(2) {
         let ((t0, v0, w0), (t1, v1, w1)) = (pair[0], pair[1]);
@@ -320,13 +320,13 @@ fn the_mean_is_the_integral_over_straight_lines() {
 }
 
 #[test]
-fn the_first_reading_is_taken_as_it_is() {
+fn the_first_prediction_is_taken_as_it_is() {
     let mut smoother = Smoother::new(&SETTINGS);
     assert_eq!(smoother.current(), None);
-    let first = smoother.update(at(100.0), &seen(Category::Surprise, 0.8), 0.1);
+    let first = smoother.update(at(100.0), &predicted(Category::Surprise, 0.8), 0.1);
     assert_eq!(first.label, Label::Category(Category::Surprise));
-    assert!((first.reading.probabilities.unwrap()[3] - 0.8).abs() < 1e-6);
-    assert_eq!(first.reading.valence, Some(0.3));
+    assert!((first.prediction.probabilities.unwrap().of(Category::Surprise) - 0.8).abs() < 1e-6);
+    assert_eq!(first.prediction.valence, Some(0.3));
     assert_eq!(smoother.current(), Some(first));
 }
 
@@ -336,7 +336,7 @@ fn a_poor_crop_moves_the_mean_less() {
         let mut smoother = Smoother::new(&SETTINGS);
         smoother.update(at(0.0), &affect(0.0, 0.0), 1.0);
         let smoothed = smoother.update(at(0.2), &affect(1.0, 0.0), quality);
-        smoothed.reading.valence.unwrap()
+        smoothed.prediction.valence.unwrap()
     };
     assert!(after(0.1) < after(0.5) && after(0.5) < after(1.0));
     assert!(after(0.0) < 0.01 && after(f32::NAN) < 0.01);
@@ -350,7 +350,7 @@ fn without_a_time_constant_there_is_no_mean() {
     });
     for (i, valence) in [0.5, -0.25, 1.0].into_iter().enumerate() {
         let smoothed = smoother.update(at(i as f64 / 10.0), &affect(valence, 0.0), 1.0);
-        assert_eq!(smoothed.reading.valence, Some(valence));
+        assert_eq!(smoothed.prediction.valence, Some(valence));
     }
 }
 
@@ -365,15 +365,15 @@ fn a_small_lead_does_not_change_the_label() {
         p.swap(Category::Happiness as usize, Category::Neutral as usize);
         p
     };
-    let reading = |p| Reading {
-        probabilities: Some(p),
+    let prediction = |weights| Prediction {
+        probabilities: Probabilities::from_weights(weights),
         valence: None,
         arousal: None,
     };
-    smoother.update(at(0.0), &reading(two), 1.0);
+    smoother.update(at(0.0), &prediction(two), 1.0);
     for i in 1..100 {
         let label = smoother
-            .update(at(f64::from(i) / 10.0), &reading(swapped), 1.0)
+            .update(at(f64::from(i) / 10.0), &prediction(swapped), 1.0)
             .label;
         assert_eq!(label, Label::Category(Category::Happiness));
     }
@@ -387,7 +387,9 @@ fn below_the_floor_it_is_uncertain_until_well_above_it() {
         let mut label = Label::None;
         for _ in 0..80 {
             now += 0.1;
-            label = smoother.update(at(now), &seen(Category::Happiness, p), 1.0).label;
+            label = smoother
+                .update(at(now), &predicted(Category::Happiness, p), 1.0)
+                .label;
         }
         label
     };
@@ -405,21 +407,21 @@ fn a_gap_starts_anew() {
         for i in 0..50 {
             smoother.update(
                 at(50.0 + f64::from(i) / 10.0),
-                &seen(Category::Happiness, 0.9),
+                &predicted(Category::Happiness, 0.9),
                 1.0,
             );
         }
-        let smoothed = smoother.update(at(54.9 + gap), &seen(Category::Fear, 0.7), 1.0);
+        let smoothed = smoother.update(at(54.9 + gap), &predicted(Category::Fear, 0.7), 1.0);
         assert_eq!(smoothed.label, Label::Category(Category::Fear));
-        assert!((smoothed.reading.probabilities.unwrap()[Category::Fear as usize] - 0.7).abs() < 1e-6);
+        assert!((smoothed.prediction.probabilities.unwrap().of(Category::Fear) - 0.7).abs() < 1e-6);
     }
 }
 
 #[test]
-fn a_reading_that_is_no_number_is_passed_over() {
+fn nan_is_ignored() {
     let mut smoother = Smoother::new(&SETTINGS);
-    let broken = Reading {
-        probabilities: Some([f32::NAN; 8]),
+    let broken = Prediction {
+        probabilities: None,
         valence: Some(f32::NAN),
         arousal: Some(f32::NEG_INFINITY),
     };
@@ -427,12 +429,12 @@ fn a_reading_that_is_no_number_is_passed_over() {
     assert_eq!(smoothed.label, Label::Uncertain);
     assert_eq!(smoother.current(), None);
 
-    let good = smoother.update(at(0.1), &seen(Category::Sadness, 0.9), 1.0);
+    let good = smoother.update(at(0.1), &predicted(Category::Sadness, 0.9), 1.0);
     let still = smoother.update(at(0.2), &broken, 1.0);
     assert_eq!(good, still);
     // Beyond the gap it no longer stands for the present.
     let gone = smoother.update(at(9.0), &broken, 1.0);
-    assert_eq!(gone.reading, NOTHING);
+    assert_eq!(gone.prediction, NOTHING);
     assert_eq!(gone.label, Label::Uncertain);
 }
 
@@ -441,15 +443,18 @@ fn models_with_one_head_leave_the_other_empty() {
     let mut smoother = Smoother::new(&SETTINGS);
     let smoothed = smoother.update(at(0.0), &affect(2.0, -0.5), 1.0);
     assert_eq!(smoothed.label, Label::Uncertain);
-    assert_eq!(smoothed.reading, affect(1.0, -0.5));
+    assert_eq!(smoothed.prediction, affect(1.0, -0.5));
 
     let mut smoother = Smoother::new(&SETTINGS);
-    let reading = Reading {
+    let prediction = Prediction {
         valence: None,
         arousal: None,
-        ..seen(Category::Disgust, 0.6)
+        ..predicted(Category::Disgust, 0.6)
     };
-    let smoothed = smoother.update(at(0.0), &reading, 1.0);
+    let smoothed = smoother.update(at(0.0), &prediction, 1.0);
     assert_eq!(smoothed.label, Label::Category(Category::Disgust));
-    assert_eq!((smoothed.reading.valence, smoothed.reading.arousal), (None, None));
+    assert_eq!(
+        (smoothed.prediction.valence, smoothed.prediction.arousal),
+        (None, None)
+    );
 }
