@@ -254,7 +254,7 @@ $(CYCLONEDX):
 
 .PHONY: manual
 manual: install-build-packages ## regenerate manual pages and completions after a change of the command line
-	WRITE_MANUAL=1 cargo test --release --test 60_manual
+	WRITE_MANUAL=1 cargo test --release --test it manual
 
 $(CARGO_DEB):
 	cargo install --locked cargo-deb@$(CARGO_DEB_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
