@@ -37,7 +37,8 @@ def main():
     parser.add_argument("--onnx-runtime", type=Path, required=True, help="folder of its arm64 wheel and numpy's")
     parser.add_argument("--cpu", action="append", choices=PROCESSORS, help="default: cortex-a72 and cortex-a76")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
-    parser.add_argument("--inferences", type=int, default=10, help="additional inferences of the longer run; 1 is enough for a large model")
+    inferences = "additional inferences of the longer run; 1 is enough for a large model"
+    parser.add_argument("--inferences", type=int, default=10, help=inferences)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     args = parser.parse_args()
