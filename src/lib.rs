@@ -1,5 +1,4 @@
-//! affectd reads camera frames, follows the faces in them, and publishes their expression
-//! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
+#![doc = include_str!("../docs/design/architecture.md")]
 
 pub mod analyze;
 pub mod capture;
