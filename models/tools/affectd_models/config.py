@@ -9,17 +9,27 @@ from affectd_models.errors import InvalidInput
 
 
 class ModelTable(TypedDict):
-    """The [model] table: the network."""
+    """The [model] table: the network. `FAMILIES` says which keys a family has besides these two."""
 
+    family: NotRequired[str]
     size: int
-    partition: int
-    stem: int
-    channels: list[int]
-    depths: list[int]
-    head_dim: int
-    expansion: int
-    mlp_ratio: int
     drop_path: float
+    # MaxViT
+    partition: NotRequired[int]
+    stem: NotRequired[int]
+    channels: NotRequired[list[int]]
+    depths: NotRequired[list[int]]
+    head_dim: NotRequired[int]
+    expansion: NotRequired[int]
+    mlp_ratio: NotRequired[int]
+    # dlib's face recognition network
+    dropout: NotRequired[float]
+
+
+FAMILIES = {
+    "maxvit": {"partition", "stem", "channels", "depths", "head_dim", "expansion", "mlp_ratio"},
+    "dlib": {"dropout"},
+}
 
 
 class DataTable(TypedDict):
@@ -34,6 +44,7 @@ class DataTable(TypedDict):
 class TrainTable(TypedDict):
     """The [train] table: schedule, optimiser and loss."""
 
+    optimizer: NotRequired[str]
     epochs: int
     minutes: float
     batch: int
@@ -41,7 +52,7 @@ class TrainTable(TypedDict):
     decay: float
     lr: float
     weight_decay: float
-    momentum: float
+    momentum: NotRequired[float]
     ema: float
     va_weight: float
     validate_every: int
@@ -85,6 +96,8 @@ class Config(TypedDict):
     teacher: NotRequired[TeacherTable]
 
 
+OPTIMIZERS = ("muon", "adamw")
+
 TABLES: dict[str, type] = {
     "model": ModelTable,
     "data": DataTable,
@@ -113,6 +126,27 @@ def check(table: Mapping[str, Any], source: Path) -> None:
         if not isinstance(table[name], dict):
             raise InvalidInput(f"{source}: {name} is {table[name]!r}; a table is expected")
         check_keys(table[name], kind, f"{source}: [{name}]")
+    check_family(table["model"], f"{source}: [model]")
+    train = table["train"]
+    optimizer = train.get("optimizer", "muon")
+    if optimizer not in OPTIMIZERS:
+        raise InvalidInput(
+            f"{source}: [train]: optimizer is {optimizer!r}; allowed are {', '.join(OPTIMIZERS)}"
+        )
+    if optimizer == "muon" and "momentum" not in train:
+        raise InvalidInput(f"{source}: [train]: momentum missing")
+
+
+def check_family(model: Mapping[str, Any], where: str) -> None:
+    """Refuse a [model] table with keys of another family than its own."""
+    family = model.get("family", "maxvit")
+    if family not in FAMILIES:
+        raise InvalidInput(f"{where}: family is {family!r}; allowed are {', '.join(FAMILIES)}")
+    own = {key for key in model if any(key in keys for keys in FAMILIES.values())}
+    if missing := sorted(FAMILIES[family] - own):
+        raise InvalidInput(f"{where}: {', '.join(missing)} missing")
+    if unknown := sorted(own - FAMILIES[family]):
+        raise InvalidInput(f"{where}: unknown {', '.join(unknown)} for {family}")
 
 
 def check_keys(table: Mapping[str, Any], kind: type, where: str) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from affectd_models.config import Config
 from affectd_models.errors import InvalidInput
-from affectd_models.network import maxvit
+from affectd_models.network.build import build
 
 
 def load(path: Path) -> tuple[nn.Module, Config]:
@@ -22,6 +22,6 @@ def load(path: Path) -> tuple[nn.Module, Config]:
         average = state["average"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
         raise InvalidInput(f"{path}: not a checkpoint of `affectd-models train` ({error})") from error
-    net = maxvit.build(config["model"])
+    net = build(config["model"])
     net.load_state_dict(average)
     return net.eval(), config

@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Average:
-    """Exponential moving average of a network's weights; batch-norm statistics are copied."""
+    """Exponential moving average of a network's weights and of its batch norms' statistics."""
 
     def __init__(self, net: nn.Module, decay: float) -> None:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
@@ -24,4 +24,7 @@ class Average:
         ours, theirs = list(self.net.parameters()), list(net.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - decay)
         for mine, new in zip(self.net.buffers(), net.buffers(), strict=True):
-            mine.copy_(new)
+            if mine.is_floating_point():
+                mine.lerp_(new, 1 - decay)
+            else:
+                mine.copy_(new)

@@ -22,10 +22,12 @@ from tqdm import tqdm
 
 from affectd_models import config as configuration
 from affectd_models.config import Config, TrainTable
+from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus
 from affectd_models.faces.ferplus import Faces
 from affectd_models.measure import metrics
-from affectd_models.network import maxvit, unpack
+from affectd_models.network import dlib_face, maxvit, unpack
+from affectd_models.network.build import OUTPUTS, build
 from affectd_models.training import checkpoint, device, distill, inference
 from affectd_models.training.augment import Augment, mix
 from affectd_models.training.ema import Average
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 180
 LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for a GPU
+DLIB_STATISTICS_FACES = 500  # the same for dlib's network, all in one batch
 STATISTICS_FACES = 2000  # faces that the batch norms of a shipped model are measured on
 
 
@@ -45,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the FER+ sheets and votes")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run's checkpoints")
     parser.add_argument(
-        "--init", type=Path, help="checkpoint or shipped ONNX file that a new run starts from"
+        "--init",
+        type=Path,
+        help="checkpoint, shipped ONNX file or dlib network (.dat) that a new run starts from",
     )
     parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints or shipped ONNX files to distil")
     parser.add_argument(
@@ -86,7 +91,7 @@ class Run:
     def __init__(self, config: Config, out: Path, place: torch.device) -> None:
         torch.manual_seed(config["seed"])
         self.config, self.out, self.device = config, out, place
-        self.net = maxvit.build(config["model"]).to(place, memory_format=torch.channels_last)
+        self.net = build(config["model"]).to(place, memory_format=torch.channels_last)
         self.forward = self.net
         self.average = Average(self.net, config["train"]["ema"])
         self.optimizers = optimizers(self.net, config["train"])
@@ -201,8 +206,10 @@ class Run:
     def validate(self, valid: Faces, epoch: int) -> None:
         """Log the averaged network's metrics, and save it if its accuracy is the best so far."""
         predict = inference.predictor(self.average.net, self.config, autocast=True)
+        plain = metrics.summary(predict(valid.images), valid)
         outputs = inference.as_shown(predict, self.config["data"])(valid.images)
         figures = metrics.summary(outputs, valid)
+        figures["unmirrored"] = plain["accuracy"]
         text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "n")
         log.info("epoch %d  step %d  minutes %.1f  %s", epoch, self.step, self.seconds / 60, text)
         if figures["accuracy"] > self.best:
@@ -241,12 +248,28 @@ class Run:
     def start_from(self, path: Path, faces: Faces) -> None:
         """Start with the averaged weights of another run's checkpoint, or with those of a shipped ONNX file.
 
-        A checkpoint's network may have another input size.
+        A checkpoint's network may have another input size. A .dat file is dlib's face recognition network.
         """
-        net, _ = trained(path, self.config, faces)
-        weights = maxvit.resized(net.state_dict(), self.net)
+        if path.suffix == ".dat":
+            weights = self.dlib_weights(path, faces)
+        else:
+            net, _ = trained(path, self.config, faces)
+            weights = maxvit.resized(net.state_dict(), self.net)
         self.net.load_state_dict(weights)
         self.average.net.load_state_dict(weights)
+
+    def dlib_weights(self, path: Path, faces: Faces) -> dict[str, Tensor]:
+        """The weights of dlib's network, whose batch norms are measured on some of the `faces`."""
+        if self.config["model"].get("family") != "dlib":
+            raise InvalidInput(f"{path}: only a network of the family dlib starts from it")
+        data, size = self.config["data"], self.config["model"]["size"]
+        some = torch.from_numpy(faces.images[:: max(1, len(faces) // DLIB_STATISTICS_FACES)])
+        torch.manual_seed(self.config["seed"])
+        x = inference.prepare(some, size, data)
+        weights: dict[str, Tensor] = dlib_face.with_batch_norms(
+            path, x, OUTPUTS, data["mean"], data["std"]
+        ).state_dict()
+        return weights
 
 
 def trained(path: Path, config: Config, faces: Faces) -> tuple[nn.Module, Config]:
@@ -260,7 +283,12 @@ def trained(path: Path, config: Config, faces: Faces) -> tuple[nn.Module, Config
 
 
 def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]:
-    """Muon for matrices; AdamW for depthwise filters, tables, norms, biases and the last layer."""
+    """The optimisers that the [train] table chooses.
+
+    By default Muon for matrices, and AdamW for depthwise filters, tables, norms, biases and the last layer.
+    """
+    if train.get("optimizer", "muon") == "adamw":
+        return [adamw(net, train)]
     matrices, others, plain = [], [], []
     last = net.classifier[-1].weight
     for module in net.modules():
@@ -278,6 +306,17 @@ def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]
         Muon(matrices, train["lr"], train["momentum"], decay),
         torch.optim.AdamW(adam, train["lr"], betas=(0.9, 0.98)),
     ]
+
+
+def adamw(net: nn.Module, train: TrainTable) -> torch.optim.Optimizer:
+    """AdamW for all parameters, with weight decay for matrices and filters."""
+    decayed = [weight for weight in net.parameters() if weight.ndim > 1]
+    plain = [weight for weight in net.parameters() if weight.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": train["weight_decay"]},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, train["lr"], betas=(0.9, 0.99))
 
 
 def schedule(progress: float, warmup: float, decay: float) -> float:
