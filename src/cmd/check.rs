@@ -18,7 +18,7 @@ use crate::{
     model::Catalogue,
     picture::Picture,
     publish,
-    sense::{detect::NetworkDetector, expression::Expression},
+    sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
 /// Checks what `run` needs and says what it finds
@@ -122,7 +122,7 @@ fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
     let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    Expression::open(&manifest).map_err(unusable)?;
+    NetworkClassifier::open(&manifest).map_err(unusable)?;
     Ok(proved(name, &manifest.version, begun))
 }
 

@@ -67,8 +67,8 @@ impl SenseLoop {
             return Ok(());
         };
         let frame = &buffers.frame;
-        self.sensor.set_kept(metrics.rate_fraction());
-        if !self.sensor.takes(frame.captured) {
+        self.sensor.set_rate_fraction(metrics.rate_fraction());
+        if !self.sensor.accepts(frame.captured) {
             return Ok(());
         }
         let start = clock.now();
@@ -82,12 +82,14 @@ impl SenseLoop {
             return Ok(());
         }
         buffers.was_undecodable = false;
-        let decoded = clock.now();
-        metrics.record_stage(start, Stage::Decode, decoded.saturating_sub(start));
+        let mut last = clock.now();
+        metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
         let report = self
             .sensor
-            .sense(&buffers.picture, frame.captured, &mut |stage, elapsed| {
-                metrics.record_stage(start, stage, elapsed)
+            .sense(&buffers.picture, frame.captured, &mut |stage| {
+                let now = clock.now();
+                metrics.record_stage(start, stage, now.saturating_sub(last));
+                last = now;
             })
             .map_err(|error| Failure::new(Exit::Software, error))?;
         let sensed = clock.now();

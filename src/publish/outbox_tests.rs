@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     publish::samples::{face, privacy, report},
-    sense::face::Reading,
+    sense::face::Prediction,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ fn an_unchanged_state_keeps_its_version() {
     assert_eq!(second.state_version, first.state_version);
     assert_eq!(second.frame_version, first.frame_version + 1);
     assert!(second.faces[0].raw.is_some(), "the newest classification stays");
-    report.faces[0].raw = face(1).raw.map(|raw| Reading {
+    report.faces[0].raw = face(1).raw.map(|raw| Prediction {
         valence: Some(-1.0),
         ..raw
     });
