@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Metrics, Sink};
+use super::Context;
 use crate::{
     capture::{CameraStatus, CaptureError, CaptureKind, Frame, Opener, Source},
     error::{Exit, Failure},
@@ -48,9 +48,9 @@ impl CameraLoop {
     }
 
     fn run_until_stopped(&mut self) -> Result<(), Failure> {
-        let context = self.context.clone();
-        let Context { gate, metrics, .. } = &context;
-        let mut status = StatusLog::new(&*context.sink, metrics);
+        let Self { opener, context } = self;
+        let Context { gate, metrics, .. } = &*context;
+        let mut status = StatusLog::new(context);
         let mut pause = FIRST_PAUSE;
         let mut opened_before = false;
         while !context.shutdown.is_raised() {
@@ -61,17 +61,17 @@ impl CameraLoop {
                 let _ = context.shutdown.wait(GATE_POLL);
                 continue;
             };
-            let failure = match self.opener.open() {
+            let failure = match opener.open() {
                 Ok(mut source) => {
                     opened_before = true;
                     // The camera is open. Its status becomes `ok` only once a frame arrives.
                     metrics.set_camera_open(true);
-                    match self.stream(&mut *source, permit, &mut status, &mut pause) {
+                    match stream(context, &mut *source, permit, &mut status, &mut pause) {
                         Stopped::Requested => continue,
                         Stopped::Failed(error) => error,
                     }
                 }
-                Err(_) if self.must_stop(permit) => continue,
+                Err(_) if must_stop(context, permit) => continue,
                 Err(error) if !opened_before && is_permanent(error.kind) => {
                     // Publish the reason too: subscribers often have no access to the journal.
                     status.enter(error.kind.into(), &error.reason);
@@ -93,90 +93,88 @@ impl CameraLoop {
         }
         Ok(())
     }
+}
 
-    /// Hands frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
-    fn stream(
-        &self,
-        source: &mut dyn Source,
-        permit: Permit<'_>,
-        status: &mut StatusLog<'_>,
-        pause: &mut Duration,
-    ) -> Stopped {
-        let mut frame = Frame::default();
-        let stopped = self.stream_into(&mut frame, source, permit, status, pause);
-        frame.clear();
-        stopped
-    }
-
-    fn stream_into(
-        &self,
-        frame: &mut Frame,
-        source: &mut dyn Source,
-        permit: Permit<'_>,
-        status: &mut StatusLog<'_>,
-        pause: &mut Duration,
-    ) -> Stopped {
-        let mut is_first = true;
-        let mut was_corrupt = false;
-        while !self.must_stop(permit) {
-            match source.next(frame) {
-                Ok(()) => {
-                    // First the status: reports are ignored while the camera is not ok.
-                    if is_first && permit.is_valid() {
-                        status.enter(CameraStatus::Ok, &describe(source));
-                        is_first = false;
-                    }
-                    // A frame that was taken before the gate closed must not reach the slot afterwards.
-                    if !self.context.slot.put_if(frame, || permit.is_valid()) {
-                        return Stopped::Requested;
-                    }
-                    self.context.metrics.count_captured();
-                    *pause = FIRST_PAUSE;
-                    was_corrupt = false;
-                }
-                // An interrupted wait ends with an error too.
-                Err(_) if self.must_stop(permit) => return Stopped::Requested,
-                Err(error) if error.kind == CaptureKind::Corrupt => {
-                    self.context.metrics.count_corrupt();
-                    if !was_corrupt {
-                        tracing::warn!(reason = %error, "a frame was unusable");
-                    }
-                    was_corrupt = true;
-                }
-                Err(error) => return Stopped::Failed(error),
-            }
+/// Hands frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
+fn stream(
+    context: &Context,
+    source: &mut dyn Source,
+    permit: Permit<'_>,
+    status: &mut StatusLog<'_>,
+    pause: &mut Duration,
+) -> Stopped {
+    let mut frame = Frame::default();
+    let mut was_corrupt = false;
+    let stopped = loop {
+        if must_stop(context, permit) {
+            break Stopped::Requested;
         }
-        Stopped::Requested
-    }
+        match source.next(&mut frame) {
+            Ok(()) => {
+                // First the status: reports are ignored while the camera is not ok.
+                if permit.is_valid() {
+                    status.enter_ok(source);
+                }
+                // A frame that was taken before the gate closed must not reach the slot afterwards.
+                if !context.slot.put_if(&mut frame, || permit.is_valid()) {
+                    break Stopped::Requested;
+                }
+                context.metrics.count_captured();
+                *pause = FIRST_PAUSE;
+                was_corrupt = false;
+            }
+            // An interrupted wait ends with an error too.
+            Err(_) if must_stop(context, permit) => break Stopped::Requested,
+            Err(error) if error.kind == CaptureKind::Corrupt => {
+                context.metrics.count_corrupt();
+                if !was_corrupt {
+                    tracing::warn!(reason = %error, "a frame was unusable");
+                }
+                was_corrupt = true;
+            }
+            Err(error) => break Stopped::Failed(error),
+        }
+    };
+    frame.clear();
+    stopped
+}
 
-    fn must_stop(&self, permit: Permit<'_>) -> bool {
-        self.context.shutdown.is_raised() || !permit.is_valid()
-    }
+fn must_stop(context: &Context, permit: Permit<'_>) -> bool {
+    context.shutdown.is_raised() || !permit.is_valid()
 }
 
 /// Publishes and logs the camera's status when it changes, and only then.
 struct StatusLog<'a> {
-    sink: &'a dyn Sink,
-    metrics: &'a Metrics,
-    last: Option<(CameraStatus, String)>,
+    context: &'a Context,
+    last: Option<Status>,
+}
+
+/// A status with its reason.
+struct Status {
+    status: CameraStatus,
+    reason: String,
 }
 
 impl<'a> StatusLog<'a> {
-    fn new(sink: &'a dyn Sink, metrics: &'a Metrics) -> Self {
-        Self {
-            sink,
-            metrics,
-            last: None,
+    fn new(context: &'a Context) -> Self {
+        Self { context, last: None }
+    }
+
+    /// The source has delivered a frame.
+    fn enter_ok(&mut self, source: &dyn Source) {
+        let is_ok = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.status == CameraStatus::Ok);
+        if !is_ok {
+            self.enter(CameraStatus::Ok, &describe(source));
         }
     }
 
     fn enter(&mut self, status: CameraStatus, reason: &str) {
-        self.metrics.set_camera_open(status == CameraStatus::Ok);
-        if self
-            .last
-            .as_ref()
-            .is_some_and(|(was, why)| *was == status && why == reason)
-        {
+        self.context.metrics.set_camera_open(status == CameraStatus::Ok);
+        let last = self.last.as_ref();
+        if last.is_some_and(|last| last.status == status && last.reason == reason) {
             return;
         }
         match status {
@@ -184,8 +182,11 @@ impl<'a> StatusLog<'a> {
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
             _ => tracing::warn!(?status, reason, "camera is unusable"),
         }
-        self.sink.camera(status, reason);
-        self.last = Some((status, reason.to_owned()));
+        self.context.sink.camera(status, reason);
+        self.last = Some(Status {
+            status,
+            reason: reason.to_owned(),
+        });
     }
 }
 

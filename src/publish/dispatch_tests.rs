@@ -14,7 +14,7 @@ struct Sent {
     room: Option<usize>,
 }
 
-impl Kept {
+impl Sent {
     /// Last topic levels in order, and empties.
     fn topics(&mut self) -> Vec<String> {
         let topics = self
@@ -200,14 +200,14 @@ fn a_wait_ends_when_the_next_message_is_due() {
 
 #[test]
 fn losing_sight_is_published_at_once() {
-    for privacy in [true, false] {
+    for in_privacy in [true, false] {
         let mut fixture = Fixture::live();
         fixture.pass(1000);
         fixture.faces(&[1]);
         fixture.due().unwrap();
         fixture.sent.messages.clear();
         fixture.pass(1);
-        let topic = if privacy {
+        let topic = if in_privacy {
             fixture.outbox.privacy(&privacy(Input::Off, Input::On));
             "affectd/lobby/privacy"
         } else {
@@ -237,7 +237,7 @@ fn late_events_are_dropped() {
     fixture.pass(2000);
     fixture.due().unwrap();
     let event = fixture
-        .kept
+        .sent
         .messages
         .iter()
         .find(|message| message.0.ends_with("event"))
