@@ -49,7 +49,7 @@ def confusion(categories):
         y = top + row * cell
         parts.append(text(left - 8, y + cell / 2 - 2, category["category"], "end"))
         parts.append(text(left - 8, y + cell / 2 + 13, f"n = {category['n']}", "end", 'fill="#777777" font-size="10"'))
-        for column, count in enumerate(category["told"]):
+        for column, count in enumerate(category["predicted"]):
             share = count / max(1, category["n"])
             x = left + column * cell
             light = round(255 - 200 * share)
@@ -75,7 +75,7 @@ def circumplex(categories):
     parts.append(text(middle + unit + 24, middle - 6, "pleasant"))
     parts.append(text(middle, middle - unit - 8, "excited"))
     for row, category in enumerate(categories):
-        told, labelled = category["told_circumplex"], category["labelled_circumplex"]
+        told, labelled = category["predicted_circumplex"], category["labelled_circumplex"]
         if told is None:
             continue
         colour = COLOURS[ferplus.CATEGORIES.index(category["category"])]
