@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::{category::Category, sense::face::Probabilities};
+use crate::category::{Category, Probabilities};
 
 /// A number rounded to four decimals; NaN and infinities become `null`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ impl Serialize for Distribution<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.categories.len()))?;
         for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.probabilities[category as usize]))?;
+            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
         }
         map.end()
     }
@@ -50,12 +50,12 @@ mod tests {
 
     #[test]
     fn only_the_model_s_categories_appear_in_its_order() {
-        let mut probabilities = [0.0; 8];
-        probabilities[Category::Happiness as usize] = 0.75;
-        probabilities[Category::Anger as usize] = 0.25;
+        let mut weights = [0.0; 8];
+        weights[Category::Happiness as usize] = 0.75;
+        weights[Category::Anger as usize] = 0.25;
         let distribution = Distribution {
             categories: &[Category::Anger, Category::Happiness],
-            probabilities,
+            probabilities: Probabilities::from_weights(weights).unwrap(),
         };
         assert_eq!(
             serde_json::to_string(&distribution).unwrap(),

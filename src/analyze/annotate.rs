@@ -3,7 +3,7 @@
 use image::{Rgb, RgbImage};
 
 use super::{
-    Face, category,
+    Face,
     font::{GLYPH_HEIGHT, GLYPH_WIDTH, glyph},
 };
 use crate::{
@@ -40,10 +40,11 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
 /// One line for the category and one for valence and arousal, each only if the model has it.
 fn labels(face: &Face) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some((category, probability)) = category(&face.reading) {
+    if let Some(probabilities) = face.prediction.probabilities {
+        let (category, probability) = probabilities.argmax();
         lines.push(format!("{} {:.0}%", category.name(), probability * 100.0));
     }
-    let values: Vec<String> = [("v", face.reading.valence), ("a", face.reading.arousal)]
+    let values: Vec<String> = [("v", face.prediction.valence), ("a", face.prediction.arousal)]
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name} {:+.2}", value?)))
         .collect();
@@ -150,7 +151,10 @@ impl Canvas {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::face::{Detection, Landmarks, Reading};
+    use crate::{
+        category::Probabilities,
+        sense::face::{Detection, Landmarks, Prediction},
+    };
 
     fn face(rect: Rect) -> Face {
         let mut probabilities = [0.02; 8];
@@ -161,8 +165,8 @@ mod tests {
                 score: 1.0,
                 landmarks: Landmarks::default(),
             },
-            reading: Reading {
-                probabilities: Some(probabilities),
+            prediction: Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
                 valence: Some(0.25),
                 arousal: Some(-0.5),
             },

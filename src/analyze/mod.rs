@@ -24,9 +24,9 @@ use crate::{
     model::Catalogue,
     picture::Picture,
     sense::{
-        detect::NetworkDetector,
-        expression::Expression,
-        face::{Detection, Reading},
+        alignment::AlignedCrop,
+        engine::{NetworkClassifier, NetworkDetector},
+        face::{Detection, Prediction},
         search::all_faces,
     },
 };
@@ -90,7 +90,7 @@ fn failure(exit: Exit, path: &Path, error: &dyn std::error::Error) -> Failure {
 /// The models that analyze a photograph.
 struct Analyzer {
     detector: NetworkDetector,
-    expression: Expression,
+    classifier: NetworkClassifier,
     /// The categories of the expression model, in its order.
     categories: Vec<Category>,
     min_face_px: f32,
@@ -99,7 +99,7 @@ struct Analyzer {
 /// One face and its expression.
 struct Face {
     detection: Detection,
-    reading: Reading,
+    prediction: Prediction,
     /// Quality of the crop, 0 to 1.
     quality: f32,
 }
@@ -116,7 +116,7 @@ impl Analyzer {
             categories: contract.logits.iter().map(|(category, _)| *category).collect(),
             detector: NetworkDetector::open(&detector, settings.detect.min_score)
                 .map_err(|e| unusable(e.into()))?,
-            expression: Expression::open(&expression).map_err(|e| unusable(e.into()))?,
+            classifier: NetworkClassifier::open(&expression).map_err(|e| unusable(e.into()))?,
             min_face_px: settings.detect.min_face_px,
         })
     }
@@ -128,29 +128,20 @@ impl Analyzer {
             if detection.rect.width < self.min_face_px {
                 continue;
             }
-            match self.expression.classify(picture, &detection.landmarks) {
-                Ok((reading, quality)) => faces.push(Face {
-                    detection,
-                    reading,
-                    quality,
-                }),
-                // All landmarks in one point: not a face.
-                Err(InferError::NoFace) => {}
-                Err(error) => return Err(error),
-            }
+            // Landmarks that coincide are not those of a face.
+            let Some(crop) = AlignedCrop::fit(&detection.landmarks) else {
+                continue;
+            };
+            let classification = self.classifier.classify(picture, &crop)?;
+            faces.push(Face {
+                detection,
+                prediction: classification.prediction,
+                quality: classification.quality,
+            });
         }
         faces.sort_by(|a, b| b.detection.rect.area().total_cmp(&a.detection.rect.area()));
         Ok(faces)
     }
-}
-
-/// The most probable category; `None` for a model without categories.
-fn category(reading: &Reading) -> Option<(Category, f32)> {
-    let probabilities = reading.probabilities?;
-    Category::ALL
-        .into_iter()
-        .zip(probabilities)
-        .max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// One line of JSON. Numbers are rounded to four decimals.
@@ -195,7 +186,7 @@ fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[C
         index,
         Face {
             detection,
-            reading,
+            prediction,
             quality,
         },
     ) in faces.iter().enumerate()
@@ -206,13 +197,13 @@ fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[C
             r#box: [rect.x, rect.y, rect.width, rect.height].map(Rounded),
             score: Rounded(detection.score),
             quality: Rounded(*quality),
-            category: category(reading).map(|(category, _)| category.name()),
-            probabilities: reading.probabilities.map(|probabilities| Distribution {
+            category: prediction.probabilities.map(|p| p.argmax().0.name()),
+            probabilities: prediction.probabilities.map(|probabilities| Distribution {
                 categories,
                 probabilities,
             }),
-            valence: reading.valence.map(Rounded),
-            arousal: reading.arousal.map(Rounded),
+            valence: prediction.valence.map(Rounded),
+            arousal: prediction.arousal.map(Rounded),
         }))?;
     }
     Ok(())
@@ -274,7 +265,10 @@ impl Places {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::{face::Landmarks, geometry::Rect};
+    use crate::{
+        category::Probabilities,
+        sense::{face::Landmarks, geometry::Rect},
+    };
 
     fn face() -> Face {
         let mut probabilities = [0.0; 8];
@@ -291,8 +285,8 @@ mod tests {
                 score: 0.9,
                 landmarks: Landmarks::default(),
             },
-            reading: Reading {
-                probabilities: Some(probabilities),
+            prediction: Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
                 valence: Some(0.5),
                 arousal: None,
             },

@@ -19,7 +19,7 @@ use crate::{
     model::Catalogue,
     picture::Picture,
     publish,
-    sense::{detect::NetworkDetector, expression::Expression},
+    sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
 /// Checks everything that `run` needs
@@ -125,7 +125,7 @@ fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
     let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    Expression::open(&manifest).map_err(unusable)?;
+    NetworkClassifier::open(&manifest).map_err(unusable)?;
     Ok(verified(name, &manifest.version, begun))
 }
 

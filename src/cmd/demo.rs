@@ -151,9 +151,9 @@ fn print(text: &str) {
 fn describe(face: &TrackedFace, line: &mut String) {
     let Some(smoothed) = face.smoothed else { return };
     let best = smoothed
-        .reading
+        .prediction
         .probabilities
-        .map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
+        .map_or(0.0, |probabilities| probabilities.argmax().1);
     let bar = "█".repeat((best * 20.0).round() as usize);
     // Writing to a String cannot fail.
     let _ = write!(
@@ -163,8 +163,8 @@ fn describe(face: &TrackedFace, line: &mut String) {
         smoothed.label.name()
     );
     for (name, value) in [
-        ("valence", smoothed.reading.valence),
-        ("arousal", smoothed.reading.arousal),
+        ("valence", smoothed.prediction.valence),
+        ("arousal", smoothed.prediction.arousal),
     ] {
         if let Some(value) = value {
             let _ = write!(line, "  {name} {value:+.2}");

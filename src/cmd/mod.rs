@@ -22,7 +22,7 @@ use crate::{
     error::{Exit, Failure},
     logging::{self, Destination, LogLevel, Output},
     model::{Catalogue, Manifest},
-    sense::Sensor,
+    sense::{Sensor, engine},
     shutdown::Shutdown,
 };
 
@@ -110,7 +110,7 @@ impl Cli {
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     let catalogue =
         Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
-    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+    engine::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {

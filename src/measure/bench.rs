@@ -118,8 +118,11 @@ fn measure(
             let frame_start = Instant::now();
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
-            sensor.sense(&picture, *camera_clock, &mut |stage, took| {
-                times.record(Duration::ZERO, stage, took);
+            let mut last = Instant::now();
+            sensor.sense(&picture, *camera_clock, &mut |stage| {
+                let now = Instant::now();
+                times.record(Duration::ZERO, stage, now - last);
+                last = now;
             })?;
             let took = frame_start.elapsed();
             times.record(Duration::ZERO, Stage::Total, took);

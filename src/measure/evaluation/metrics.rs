@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::moments::{BivariateMoments, Ellipse};
 use crate::{
     category::Category,
-    sense::face::{Probabilities, Reading},
+    sense::face::{Prediction, Probabilities},
 };
 
 /// Number of equal bins of confidence for the calibration error.
@@ -89,20 +89,20 @@ pub(super) struct CategorySummary {
 }
 
 impl Evaluator {
-    /// Adds one picture. `temperature` is the one that `reading` was made with.
-    pub(super) fn add(&mut self, truth: Truth, reading: &Reading, temperature: f32) {
+    /// Adds one picture. `temperature` is the one that `prediction` was made with.
+    pub(super) fn add(&mut self, truth: Truth, prediction: &Prediction, temperature: f32) {
         self.pictures += 1;
         self.truths[truth.category as usize] += 1;
-        if let Some(probabilities) = &reading.probabilities {
-            let (predicted, confidence) = most_probable(probabilities);
-            let correct = predicted == truth.category as usize;
-            self.confusion[truth.category as usize][predicted] += 1;
+        if let Some(probabilities) = &prediction.probabilities {
+            let (predicted, confidence) = probabilities.argmax();
+            let correct = predicted == truth.category;
+            self.confusion[truth.category as usize][predicted as usize] += 1;
             self.calibration.add(confidence, correct);
             self.unscaled
                 .add(unscaled(probabilities, confidence, temperature), correct);
         }
         if let (Some((valence, arousal)), Some(predicted_valence), Some(predicted_arousal)) =
-            (truth.valence_arousal, reading.valence, reading.arousal)
+            (truth.valence_arousal, prediction.valence, prediction.arousal)
         {
             self.valence.add(valence, predicted_valence);
             self.arousal.add(arousal, predicted_arousal);
@@ -187,21 +187,11 @@ impl Calibration {
     }
 }
 
-fn most_probable(probabilities: &Probabilities) -> (usize, f32) {
-    let mut best = (0, probabilities[0]);
-    for (category, probability) in probabilities.iter().enumerate() {
-        if *probability > best.1 {
-            best = (category, *probability);
-        }
-    }
-    best
-}
-
 /// The largest probability that the network would have given without the temperature.
 fn unscaled(probabilities: &Probabilities, largest: f32, temperature: f32) -> f32 {
     let sum: f32 = probabilities
         .iter()
-        .map(|probability| (probability / largest).powf(temperature))
+        .map(|(_, probability)| (probability / largest).powf(temperature))
         .sum();
     1.0 / sum
 }
@@ -215,11 +205,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn reading(category: Category, confidence: f32) -> Reading {
+    fn prediction(category: Category, confidence: f32) -> Prediction {
         let mut probabilities = [(1.0 - confidence) / 7.0; 8];
         probabilities[category as usize] = confidence;
-        Reading {
-            probabilities: Some(probabilities),
+        Prediction {
+            probabilities: Probabilities::from_weights(probabilities),
             valence: None,
             arousal: None,
         }
@@ -244,10 +234,10 @@ mod tests {
         use Category::{Anger, Happiness, Neutral};
         let mut evaluator = Evaluator::default();
         // Three neutral (two recognized), one happy (predicted as neutral).
-        evaluator.add(truth(Neutral), &reading(Neutral, 0.9), 1.0);
-        evaluator.add(truth(Neutral), &reading(Neutral, 0.5), 1.0);
-        evaluator.add(truth(Neutral), &reading(Anger, 0.9), 1.0);
-        evaluator.add(truth(Happiness), &reading(Neutral, 0.9), 1.0);
+        evaluator.add(truth(Neutral), &prediction(Neutral, 0.9), 1.0);
+        evaluator.add(truth(Neutral), &prediction(Neutral, 0.5), 1.0);
+        evaluator.add(truth(Neutral), &prediction(Anger, 0.9), 1.0);
+        evaluator.add(truth(Happiness), &prediction(Neutral, 0.9), 1.0);
         let summary = evaluator.summary();
         near(summary.accuracy, 0.5);
         // F1: neutral 2*2 / (3 + 3), happiness 0 / (1 + 0), anger 0 / (0 + 1).
@@ -274,7 +264,7 @@ mod tests {
                     category: Category::Neutral,
                     valence_arousal: Some(real),
                 },
-                &Reading {
+                &Prediction {
                     probabilities: None,
                     valence: Some(predicted.0),
                     arousal: Some(predicted.1),
@@ -300,23 +290,21 @@ mod tests {
     fn the_temperature_can_be_removed() {
         let logits = [2.0_f32, 0.5, 0.0, -1.0, 0.25, -0.5, 1.0, 0.75];
         let softmax = |temperature: f32| {
-            let exponentials = logits.map(|logit| (logit / temperature).exp());
-            let sum: f32 = exponentials.iter().sum();
-            exponentials.map(|exponential| exponential / sum)
+            Probabilities::from_weights(logits.map(|logit| (logit / temperature).exp())).unwrap()
         };
         for temperature in [0.3, 0.8, 1.0, 2.5] {
             let scaled = softmax(temperature);
             near(
-                Some(f64::from(unscaled(&scaled, scaled[0], temperature))),
-                f64::from(softmax(1.0)[0]),
+                Some(f64::from(unscaled(&scaled, scaled.argmax().1, temperature))),
+                f64::from(softmax(1.0).argmax().1),
             );
         }
         // A certain prediction stays certain.
-        let certain = [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let certain = Probabilities::from_weights([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
         assert_eq!(unscaled(&certain, 1.0, 0.3), 1.0);
 
         let mut evaluator = Evaluator::default();
-        evaluator.add(truth(Category::Fear), &reading(Category::Fear, 0.9), 2.0);
+        evaluator.add(truth(Category::Fear), &prediction(Category::Fear, 0.9), 2.0);
         // Odds of 63 to 1 against each other category; without the temperature they are 63 squared to 1.
         near(evaluator.summary().ece, 0.1);
         near(evaluator.summary().ece_unscaled, 7.0 / (7.0 + 63.0 * 63.0));
@@ -330,10 +318,10 @@ mod tests {
                 category: Category::Anger,
                 valence_arousal: Some((-0.5, 0.5)),
             };
-            let predicted = Reading {
+            let predicted = Prediction {
                 valence: Some(valence),
                 arousal: Some(arousal),
-                ..reading(Category::Fear, 0.9)
+                ..prediction(Category::Fear, 0.9)
             };
             evaluator.add(truth, &predicted, 1.0);
         }

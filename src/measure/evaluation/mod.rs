@@ -17,7 +17,7 @@ use crate::{
     logging::progress,
     model::Catalogue,
     picture::Picture,
-    sense::expression::Expression,
+    sense::engine::NetworkClassifier,
 };
 
 /// Runs a model over the pictures of a CSV file and writes the metrics: as text, or with `json` as one object with the
@@ -34,8 +34,8 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     let manifest = Catalogue::open(models)
         .and_then(|catalogue| catalogue.find(name))
         .map_err(unusable)?;
-    let mut expression = Expression::open(&manifest).map_err(unusable)?;
-    let evaluator = measure(&mut expression, csv).map_err(|error| Failure {
+    let mut classifier = NetworkClassifier::open(&manifest).map_err(unusable)?;
+    let evaluator = measure(&mut classifier, csv).map_err(|error| Failure {
         exit: Exit::Input,
         error,
     })?;
@@ -49,18 +49,18 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     .map_err(unwritable)
 }
 
-fn measure(expression: &mut Expression, csv: &Path) -> anyhow::Result<Evaluator> {
+fn measure(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Evaluator> {
     let text = fs::read_to_string(csv).with_context(|| format!("cannot read {}", csv.display()))?;
     let rows = labels::rows(csv, &text)?;
     let bar = progress(rows.len() as u64, "{wide_bar} {pos}/{len} pictures, {eta} left");
-    let temperature = expression.temperature();
+    let temperature = classifier.temperature();
     let mut evaluator = Evaluator::default();
     let mut picture = Picture::default();
     for row in &rows {
         let at = || format!("{}:{}", csv.display(), row.line);
         load(&row.path, &mut picture).with_context(at)?;
-        let reading = expression.classify_whole(&picture).with_context(at)?;
-        evaluator.add(row.truth, &reading, temperature);
+        let prediction = classifier.classify_whole(&picture).with_context(at)?;
+        evaluator.add(row.truth, &prediction, temperature);
         bar.inc(1);
     }
     bar.finish_and_clear();
