@@ -10,6 +10,7 @@ pub mod error;
 pub mod gpio;
 pub mod health;
 pub mod infer;
+pub mod interrupt;
 pub mod logging;
 pub mod measure;
 pub mod model;

@@ -1,7 +1,7 @@
-//! A second client that hears what this process publishes, for `affectd latency`: how old a state is when it arrives.
+//! A second client that subscribes to what this process publishes, for `affectd latency`: how old a state is when it
+//! arrives.
 
 use std::{
-    io,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -12,13 +12,13 @@ use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use super::{Identity, PublishError, options, topics::Topics};
+use super::{error::PublishError, identity::Identity, options, topics::Topics};
 use crate::{clock::Clock, config};
 
-/// What arrived.
+/// The states that arrived.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Heard {
-    /// From the capture of a frame until a subscriber had the state that tells of it; in the order of arrival.
+pub struct LatencySamples {
+    /// From the capture of a frame until a subscriber had the state about it; in the order of arrival.
     pub ages: Vec<Duration>,
     /// States that were published in between and did not arrive.
     pub lost: u64,
@@ -34,9 +34,9 @@ struct State {
     age: Option<f64>,
 }
 
-impl Heard {
-    /// Takes in a message that arrived at `now`. States of other processes, and those behind which is no frame, do not count.
-    fn take(&mut self, payload: &[u8], boot: &str, now: Timestamp) {
+impl LatencySamples {
+    /// Takes a message that arrived at `now`. States of other processes, and those without a frame, do not count.
+    fn record(&mut self, payload: &[u8], boot: &str, now: Timestamp) {
         let Ok(state) = serde_json::from_slice::<State>(payload) else {
             return;
         };
@@ -50,12 +50,12 @@ impl Heard {
         let Some(age) = state.age.and_then(|age| Duration::try_from_secs_f64(age).ok()) else {
             return;
         };
-        // The message's time is rounded to milliseconds, so that it may seem to arrive before it was sent.
-        let way = Duration::try_from(now.duration_since(state.time)).unwrap_or(Duration::ZERO);
-        self.ages.push(age + way);
+        // The time is rounded to milliseconds, so a message may seem to arrive before it was sent.
+        let transit = Duration::try_from(now.duration_since(state.time)).unwrap_or(Duration::ZERO);
+        self.ages.push(age + transit);
     }
 
-    /// The age that `percent` of 100 states did not exceed (nearest rank); `None` where none arrived.
+    /// The age that `percent` % of the states did not exceed (nearest rank); `None` if none arrived.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Option<Duration> {
         let mut ages = self.ages.clone();
@@ -66,12 +66,12 @@ impl Heard {
 }
 
 /// The subscriber's thread.
-pub struct Listener {
-    thread: JoinHandle<Heard>,
+pub struct LatencySubscriber {
+    thread: JoinHandle<LatencySamples>,
     stop: Arc<Notify>,
 }
 
-impl Listener {
+impl LatencySubscriber {
     /// Subscribes to the state of `identity` at the broker of `settings`.
     ///
     /// # Errors
@@ -83,46 +83,45 @@ impl Listener {
     ) -> Result<Self, PublishError> {
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
         let options = options::connection(settings, format!("affectd-{}-latency", identity.device))?;
-        let system = |error: &io::Error| PublishError::system(error);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| system(&error))?;
+            .map_err(PublishError::start)?;
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let boot = identity.boot.clone();
         let thread = thread::Builder::new()
-            .name("listen".into())
+            .name("latency".into())
             .spawn(move || {
-                let heard = runtime.block_on(async {
-                    let mut heard = Heard::default();
+                let samples = runtime.block_on(async {
+                    let mut samples = LatencySamples::default();
                     tokio::select! {
                         () = stopped.notified() => {}
-                        () = listen(options, &topics.state, |message| {
+                        () = subscribe(options, &topics.state, |message| {
                             if !message.retain {
-                                heard.take(&message.payload, &boot, clock.wall());
+                                samples.record(&message.payload, &boot, clock.wall());
                             }
                         }) => {}
                     }
-                    heard
+                    samples
                 });
                 runtime.shutdown_background();
-                heard
+                samples
             })
-            .map_err(|error| system(&error))?;
+            .map_err(PublishError::start)?;
         Ok(Self { thread, stop })
     }
 
-    /// What arrived until now.
+    /// Ends the subscription and returns what has arrived.
     #[must_use]
-    pub fn stop(self) -> Heard {
+    pub fn stop(self) -> LatencySamples {
         self.stop.notify_one();
         self.thread.join().unwrap_or_default()
     }
 }
 
-/// Hands every message on `topic` on, and subscribes again when the connection was lost.
-async fn listen(options: MqttOptions, topic: &str, mut take: impl FnMut(&Publish)) {
+/// Passes every message on `topic` to `receive`, and subscribes again after the connection was lost.
+async fn subscribe(options: MqttOptions, topic: &str, mut receive: impl FnMut(&Publish)) {
     let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
     loop {
         match events.poll().await {
@@ -130,7 +129,7 @@ async fn listen(options: MqttOptions, topic: &str, mut take: impl FnMut(&Publish
                 // The channel is empty when the broker answers.
                 let _ = client.try_subscribe(topic, QoS::AtMostOnce);
             }
-            Ok(Event::Incoming(Packet::Publish(message))) => take(&message),
+            Ok(Event::Incoming(Packet::Publish(message))) => receive(&message),
             Ok(_) => {}
             Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
@@ -142,47 +141,50 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn heard(states: &[(&str, u64, Option<f64>)]) -> Heard {
-        let mut heard = Heard::default();
+    fn samples(states: &[(&str, u64, Option<f64>)]) -> LatencySamples {
+        let mut samples = LatencySamples::default();
         for (boot, seq, age) in states {
             let age = age.map_or("null".to_owned(), |age| age.to_string());
             let text = format!(
                 r#"{{"boot":"{boot}","seq":{seq},"time":"2026-03-01T09:30:00.250Z","age":{age},"faces":1}}"#
             );
-            heard.take(text.as_bytes(), "b", "2026-03-01T09:30:00.260Z".parse().unwrap());
+            samples.record(text.as_bytes(), "b", "2026-03-01T09:30:00.260Z".parse().unwrap());
         }
-        heard
+        samples
     }
 
     #[test]
-    fn the_way_to_the_subscriber_is_added_to_the_age() {
-        let heard = heard(&[
+    fn the_transit_time_is_added_to_the_age() {
+        let samples = samples(&[
             ("b", 5, Some(0.04)),
             ("other", 6, Some(9.0)),
             ("b", 6, None),
             ("b", 9, Some(0.05)),
         ]);
-        assert_eq!(heard.ages, [Duration::from_millis(50), Duration::from_millis(60)]);
-        assert_eq!(heard.lost, 2);
+        assert_eq!(
+            samples.ages,
+            [Duration::from_millis(50), Duration::from_millis(60)]
+        );
+        assert_eq!(samples.lost, 2);
     }
 
     #[test]
     fn a_message_from_the_future_has_at_least_its_age() {
-        let mut heard = Heard::default();
+        let mut samples = LatencySamples::default();
         let text = br#"{"boot":"b","seq":1,"time":"2026-03-01T09:30:00.250Z","age":0.01}"#;
-        heard.take(text, "b", "2026-03-01T09:30:00.2496Z".parse().unwrap());
-        assert_eq!(heard.ages, [Duration::from_millis(10)]);
-        heard.take(b"no state", "b", Timestamp::UNIX_EPOCH);
-        assert_eq!(heard.ages.len(), 1);
+        samples.record(text, "b", "2026-03-01T09:30:00.2496Z".parse().unwrap());
+        assert_eq!(samples.ages, [Duration::from_millis(10)]);
+        samples.record(b"no state", "b", Timestamp::UNIX_EPOCH);
+        assert_eq!(samples.ages.len(), 1);
     }
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
-        let mut heard = Heard::default();
-        assert_eq!(heard.percentile(50), None);
-        heard.ages = (1..=20).rev().map(Duration::from_millis).collect();
-        assert_eq!(heard.percentile(50), Some(Duration::from_millis(10)));
-        assert_eq!(heard.percentile(95), Some(Duration::from_millis(19)));
-        assert_eq!(heard.percentile(100), Some(Duration::from_millis(20)));
+        let mut samples = LatencySamples::default();
+        assert_eq!(samples.percentile(50), None);
+        samples.ages = (1..=20).rev().map(Duration::from_millis).collect();
+        assert_eq!(samples.percentile(50), Some(Duration::from_millis(10)));
+        assert_eq!(samples.percentile(95), Some(Duration::from_millis(19)));
+        assert_eq!(samples.percentile(100), Some(Duration::from_millis(20)));
     }
 }

@@ -1,4 +1,5 @@
-//! One try at the broker, for `affectd check`: is its name known, does it answer, and does it take the credentials?
+//! One attempt to connect, for `affectd check`: is the broker's name known, does it answer, and does it accept the
+//! credentials?
 
 use std::{
     fmt,
@@ -13,64 +14,69 @@ use rumqttc::{
 };
 use tokio::{net::lookup_host, time::timeout};
 
-use super::{PublishError, PublishErrorKind, loss::Loss, options, options::Destination, topics};
+use super::{
+    destination::Destination,
+    disconnect::DisconnectReason,
+    error::{PublishError, PublishErrorKind},
+    options, topics,
+};
 use crate::config;
 
-/// How long the name, the connection, TLS and the broker's answer may take together.
+/// Time limit for name look-up, connection, TLS and the broker's answer together.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A broker that accepts this device.
+/// A broker that accepts this device, with its address and the time that it took to answer.
 #[derive(Debug)]
-pub struct Contact {
+pub struct BrokerProbe {
     destination: Destination,
     address: Option<SocketAddr>,
-    took: Duration,
+    elapsed: Duration,
 }
 
-impl fmt::Display for Contact {
+impl fmt::Display for BrokerProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.destination.address)?;
         if let Some(address) = self.address {
             write!(f, " ({address})")?;
         }
-        let milliseconds = self.took.as_millis();
+        let milliseconds = self.elapsed.as_millis();
         write!(f, " accepts this device, answered in {milliseconds} ms")
     }
 }
 
-/// Connects to the broker of `settings`, waits for its word and disconnects; publishes nothing. `device` is the device's name,
-/// which becomes part of a client id of its own, so that a running daemon keeps its session.
+/// Connects to the broker of `settings`, waits for its answer and disconnects; publishes nothing. `device` is the device's
+/// name. The client id differs from the daemon's, so that a running daemon keeps its session.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
 /// [`PublishErrorKind::Refused`] with what was found on the way.
-pub fn contact(settings: &config::Mqtt, device: &str) -> Result<Contact, PublishError> {
+pub fn probe_broker(settings: &config::Mqtt, device: &str) -> Result<BrokerProbe, PublishError> {
     let destination = Destination::new(settings);
     let progress = Progress::default();
     let id = format!("affectd-{}-check", topics::sanitise(device));
     let mut options = options::connection(settings, id)?;
-    let on_way = progress.clone();
-    options.set_socket_connector(move |target, network| connect(target, network, on_way.clone()));
+    let for_connector = progress.clone();
+    options.set_socket_connector(move |target, network| connect(target, network, for_connector.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| PublishError::system(&error))?;
+        .map_err(PublishError::start)?;
     let begun = Instant::now();
-    let result = runtime.block_on(greet(options));
-    // A name that is still being looked up must not hold up the answer.
+    let result = runtime.block_on(connect_once(options));
+    // A name that is still being looked up must not delay the answer.
     runtime.shutdown_background();
     let reached = progress.get();
     match result {
-        Ok(()) => Ok(Contact {
+        Ok(()) => Ok(BrokerProbe {
             destination,
             address: reached.address(),
-            took: begun.elapsed(),
+            elapsed: begun.elapsed(),
         }),
         Err(error) => Err(explain(error, &reached, &destination)),
     }
 }
 
-/// How far the connection came.
+/// How far the connection got.
 #[derive(Debug, Clone, Default)]
 enum Reached {
     /// The name is being looked up.
@@ -91,7 +97,7 @@ impl Reached {
     }
 }
 
-/// Shared between the library, which connects, and whoever explains what came of it.
+/// Shared between the library, which connects, and the explanation of the outcome.
 #[derive(Debug, Clone, Default)]
 struct Progress(Arc<Mutex<Reached>>);
 
@@ -125,8 +131,8 @@ async fn connect(
     Err(last)
 }
 
-/// Waits for the broker's word and says goodbye.
-async fn greet(mut options: MqttOptions) -> Result<(), ConnectionError> {
+/// Waits for the broker's answer and disconnects.
+async fn connect_once(mut options: MqttOptions) -> Result<(), ConnectionError> {
     options.set_clean_session(true);
     let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
     let mut network = events.network_options();
@@ -136,7 +142,7 @@ async fn greet(mut options: MqttOptions) -> Result<(), ConnectionError> {
         Ok(result) => result?,
         Err(_) => return Err(ConnectionError::NetworkTimeout),
     }
-    // The answer is known: what becomes of the goodbye is the broker's affair.
+    // The answer is known: whether the disconnect succeeds does not matter.
     if client.try_disconnect_now().is_ok() {
         let _ = timeout(PATIENCE, async {
             while !matches!(
@@ -154,13 +160,13 @@ async fn accepted(events: &mut EventLoop) -> Result<(), ConnectionError> {
     Ok(())
 }
 
-/// What was found, where on the way, and what to look at.
+/// Says how far the connection got, what happened there, and what to check.
 fn explain(error: ConnectionError, reached: &Reached, destination: &Destination) -> PublishError {
     let Destination { address: broker, .. } = destination;
     let seconds = PATIENCE.as_secs();
     let timed_out = matches!(error, ConnectionError::NetworkTimeout);
-    let loss = Loss::Connection(error);
-    if let Some(refusal) = loss.refused_credentials() {
+    let disconnect = DisconnectReason::Connection(error);
+    if let Some(refusal) = disconnect.refused_credentials() {
         return destination.refuses(refusal);
     }
     let reason = match reached {
@@ -169,7 +175,7 @@ fn explain(error: ConnectionError, reached: &Reached, destination: &Destination)
         ),
         Reached::Nothing => format!(
             "{broker}: its name is not known here ({}): check mqtt.host, and this device's network and DNS",
-            loss.describe(destination)
+            disconnect.describe(destination)
         ),
         Reached::Name(address) if timed_out => format!(
             "{broker}: no answer from {address} within {seconds} s: is it switched on, and does a firewall let this \
@@ -178,7 +184,7 @@ fn explain(error: ConnectionError, reached: &Reached, destination: &Destination)
         Reached::Name(address) => format!(
             "{broker}: no connection to {address} ({}): does the broker run there, and listen on this port for other \
              machines?",
-            loss.describe(destination)
+            disconnect.describe(destination)
         ),
         Reached::Port(address) if timed_out => format!(
             "{broker}: {address} takes the connection but does not answer within {seconds} s: is it a broker's port, \
@@ -186,12 +192,9 @@ fn explain(error: ConnectionError, reached: &Reached, destination: &Destination)
         ),
         Reached::Port(address) => format!(
             "{broker}: {address}: {}{}",
-            loss.describe(destination),
-            loss.question()
+            disconnect.describe(destination),
+            disconnect.question()
         ),
     };
-    PublishError {
-        kind: PublishErrorKind::Unreachable,
-        reason,
-    }
+    PublishError::new(PublishErrorKind::Unreachable, reason)
 }

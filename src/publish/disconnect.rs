@@ -1,23 +1,23 @@
-//! Why there is no connection, in words that help.
+//! Why there is no connection, in words that help a person.
 
 use rumqttc::{
     ConnectReturnCode, ConnectionError, StateError, TlsError,
     tokio_rustls::rustls::{self, CertificateError},
 };
 
-use super::options::{Destination, KEEP_ALIVE_S};
+use super::{destination::Destination, options::KEEP_ALIVE_S};
 
-/// Why a connection ended or did not come about.
+/// Why a connection ended or could not be made.
 #[derive(Debug)]
-pub enum Loss {
-    /// The library found out.
+pub enum DisconnectReason {
+    /// The library's error.
     Connection(ConnectionError),
-    /// The broker left messages unacknowledged and said nothing else.
+    /// The broker left messages unacknowledged and sent nothing else.
     Silence,
 }
 
-impl Loss {
-    /// The broker's words if it refused the credentials, which trying again does not help.
+impl DisconnectReason {
+    /// Why the broker refused the credentials, if it did.
     pub fn refused_credentials(&self) -> Option<&'static str> {
         match self {
             Self::Connection(ConnectionError::ConnectionRefused(
@@ -27,7 +27,7 @@ impl Loss {
         }
     }
 
-    /// What TLS itself found wrong.
+    /// The error of TLS itself, if it is one.
     fn tls(&self) -> Option<&rustls::Error> {
         let Self::Connection(error) = self else {
             return None;
@@ -41,7 +41,7 @@ impl Loss {
         }
     }
 
-    /// A question to ask where a connection never came about; empty where [`Self::describe`] says enough.
+    /// A question that helps if there never was a connection; empty if [`Self::describe`] says enough.
     pub fn question(&self) -> &'static str {
         let Self::Connection(error) = self else {
             return "";
@@ -64,7 +64,7 @@ impl Loss {
         }
     }
 
-    /// What happened and, where there is one, the way out.
+    /// What happened and, if there is one, the remedy.
     pub fn describe(&self, destination: &Destination) -> String {
         let error = match self {
             Self::Silence => return format!("no answer for {KEEP_ALIVE_S} s"),
@@ -74,7 +74,7 @@ impl Loss {
             return format!("refused, {}", refusal(*code));
         }
         let Some(tls) = self.tls() else {
-            return undelivered(error);
+            return describe_other(error);
         };
         let hint = match tls {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
@@ -89,12 +89,12 @@ impl Loss {
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. } => "; is this device's clock right?".into(),
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "; mqtt.host must be a name that its certificate is made for".into()
+                    "; mqtt.host must be a name in its certificate".into()
                 }
-                // An authority's own certificate, as `openssl req -x509` makes it.
+                // A certificate authority's own certificate, as `openssl req -x509` creates it.
                 _ if certificate.to_string().contains("CaUsedAsEndEntity") => {
-                    return "invalid peer certificate: it shows an authority's own (CA:TRUE); it must show one that the \
-                            authority has signed for its name"
+                    return "invalid peer certificate: it is a certificate authority's own (CA:TRUE); the broker needs one \
+                            that the authority has signed for its name"
                         .into();
                 }
                 _ => String::new(),
@@ -105,8 +105,8 @@ impl Loss {
     }
 }
 
-/// What broke a connection other than TLS itself.
-fn undelivered(error: &ConnectionError) -> String {
+/// Describes an error that is not one of TLS itself.
+fn describe_other(error: &ConnectionError) -> String {
     match error {
         ConnectionError::Tls(TlsError::Io(error)) => format!("no TLS ({error})"),
         ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => error.to_string(),
@@ -146,17 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn only_the_credentials_are_refused_for_good() {
-        let refused = |code| Loss::Connection(ConnectionError::ConnectionRefused(code)).refused_credentials();
+    fn only_credentials_count_as_refused() {
+        let refused = |code| {
+            DisconnectReason::Connection(ConnectionError::ConnectionRefused(code)).refused_credentials()
+        };
         assert!(refused(ConnectReturnCode::BadUserNamePassword).is_some());
         assert!(refused(ConnectReturnCode::NotAuthorized).is_some());
         assert!(refused(ConnectReturnCode::ServiceUnavailable).is_none());
         assert!(refused(ConnectReturnCode::BadClientId).is_none());
-        assert!(Loss::Silence.refused_credentials().is_none());
+        assert!(DisconnectReason::Silence.refused_credentials().is_none());
     }
 
     #[test]
-    fn certificate_errors_say_what_helps() {
+    fn certificate_errors_name_the_remedy() {
         for (error, help) in [
             (CertificateError::UnknownIssuer, "/etc/affectd/ca.pem"),
             (CertificateError::Expired, "clock"),
@@ -166,10 +168,10 @@ mod tests {
                 io::ErrorKind::InvalidData,
                 rustls::Error::InvalidCertificate(error),
             );
-            let loss = Loss::Connection(ConnectionError::Tls(TlsError::Io(error)));
-            let line = loss.describe(&destination());
+            let reason = DisconnectReason::Connection(ConnectionError::Tls(TlsError::Io(error)));
+            let line = reason.describe(&destination());
             assert!(line.contains(help) && line.contains("certificate"), "{line}");
-            assert_eq!(loss.question(), "");
+            assert_eq!(reason.question(), "");
         }
     }
 }
