@@ -60,7 +60,7 @@ $(PEERS)/requirements.txt: models/tools/requirements.txt
 .PHONY: test-memory
 test-memory: install-build-packages ## the networks' own operators and kernels under valgrind, some minutes
 	@$(call install,valgrind)
-	cargo test --release --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" infer::
+	cargo test --release --package affectd-infer --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']"
 
 .PHONY: deny
 deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
@@ -166,7 +166,7 @@ test-arm64-kernels: install-build-packages install-cross-packages ## the network
 	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 900 qemu-aarch64 -cpu $$cpu -L $(COUNT)/root" \
 		CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo test --release --locked \
-			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
+			--config cross/config.toml --target $(ARM64) --package affectd-infer --lib || exit 1; \
 	done
 
 # --- emulated boards ---

@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use affectd_infer::{OperatorTime, Peak, kernels, peak};
 use serde_json::json;
 
 use super::table;
 use crate::{
     config::Settings,
     error::{Exit, Failure},
-    infer::{OperatorTime, Peak, kernels, peak},
     model::Catalogue,
 };
 

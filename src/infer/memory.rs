@@ -26,7 +26,7 @@ const MAPS: libc::c_int = 16_384;
 const KEPT: libc::c_int = 256 << 20;
 
 /// Does what loads a network, and returns the memory that it needed for a moment.
-pub(super) fn loading<T>(load: impl FnOnce() -> T) -> T {
+pub(crate) fn loading<T>(load: impl FnOnce() -> T) -> T {
     #[cfg(target_env = "gnu")]
     // SAFETY: these calls change nothing but settings of the allocator, under its own lock. One arena, because what a
     // thread frees must serve the others.

@@ -16,22 +16,21 @@ use tract_onnx::{
     tract_hir::{infer::Factoid, tract_core::plan::eval},
 };
 
-use super::{
+use crate::{
     InferError,
-    attention::fuse_attention,
-    channels_last::put_channels_last,
-    expansion::join_expansions,
-    gelu::fuse_gelu,
-    innermost::normalise_along_memory,
     kernel::{Best, Peak},
-    linear::multiply_integers,
-    means::sum_channels,
-    memory,
-    moves::move_runs,
-    orders::put_results_last,
+    memory, onnx_weights,
+    ops::attention::fuse_attention,
+    ops::fused_mbconv::join_expansions,
+    ops::linear::multiply_integers,
+    ops::reduce_sum::sum_channels,
+    ops::transpose::move_runs,
+    passes::channels_last::put_channels_last,
+    passes::fuse_gelu::fuse_gelu,
+    passes::layout::put_results_last,
+    passes::norm_last_axis::normalise_along_memory,
+    passes::simplify::simplify,
     profile::{IntegerLayers, OperatorTime, by_kind, thread_time},
-    simplify::simplify,
-    weights,
 };
 
 /// Which kernels this processor got, and why no others.
@@ -130,7 +129,7 @@ impl Network {
             .flat_map(|g| &g.output)
             .map(|o| o.name.clone())
             .collect();
-        let model = weights::model(&onnx, file)?;
+        let model = onnx_weights::model(&onnx, file)?;
         let inputs = model.input_outlets()?.len();
         if inputs != 1 {
             return Err(TractError::msg(format!(
@@ -327,6 +326,7 @@ mod tests {
 
     fn tiny(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
             .join("tests/data/models")
             .join(name)
     }

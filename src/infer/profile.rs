@@ -33,7 +33,7 @@ pub struct IntegerLayers {
 
 impl IntegerLayers {
     /// Counts them.
-    pub(super) fn of(model: &TypedModel) -> Self {
+    pub(crate) fn of(model: &TypedModel) -> Self {
         let mut layers = Self::default();
         for (cost, _) in model.nodes().iter().flat_map(|node| costs(model, node)) {
             match cost {
@@ -48,7 +48,7 @@ impl IntegerLayers {
 
 /// What this thread has computed so far: unlike the clock's, this time does not run while other work has the
 /// processor.
-pub(super) fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -64,7 +64,7 @@ pub(super) fn thread_time() -> Duration {
 }
 
 /// Adds the operators up by kind, the dearest first. `times` has one for each node that ran.
-pub(super) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> Vec<OperatorTime> {
+pub(crate) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> Vec<OperatorTime> {
     let mut kinds: Vec<OperatorTime> = Vec::new();
     for (node, time) in times {
         let node = model.node(*node);

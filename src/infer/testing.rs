@@ -10,10 +10,10 @@ use tract_onnx::{
     tract_hir::internal::SpecialOps,
 };
 
-use super::kernel::Best;
+use crate::kernel::Best;
 
 /// Numbers between -`largest` and `largest` that repeat nowhere, the same every time.
-pub(super) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
+pub(crate) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
     let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|n| (n as f32 * step).sin() * largest)
         .collect();
@@ -21,7 +21,7 @@ pub(super) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
 }
 
 /// The first output for one input.
-pub(super) fn run(model: TypedModel, input: &Tensor) -> Tensor {
+pub(crate) fn run(model: TypedModel, input: &Tensor) -> Tensor {
     let input = tvec!(input.clone().into_tvalue());
     model
         .into_runnable()
@@ -33,7 +33,7 @@ pub(super) fn run(model: TypedModel, input: &Tensor) -> Tensor {
 }
 
 /// All numbers of a tensor.
-pub(super) fn numbers(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
     tensor
         .try_as_plain_ram()
         .unwrap()
@@ -43,7 +43,7 @@ pub(super) fn numbers(tensor: &Tensor) -> Vec<f32> {
 }
 
 /// Every number is the expected one to `bound` of the largest of those.
-pub(super) fn assert_near(found: &Tensor, expected: &Tensor, bound: f32, isa: Best) {
+pub(crate) fn assert_near(found: &Tensor, expected: &Tensor, bound: f32, isa: Best) {
     assert_eq!(found.shape(), expected.shape());
     let (found, expected) = (numbers(found), numbers(expected));
     let unit = expected
@@ -58,7 +58,7 @@ pub(super) fn assert_near(found: &Tensor, expected: &Tensor, bound: f32, isa: Be
 }
 
 /// Weights of `count` numbers an output that are whole steps of a scale.
-pub(super) fn steps(shape: &[usize], count: usize) -> Tensor {
+pub(crate) fn steps(shape: &[usize], count: usize) -> Tensor {
     let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|n| {
             let step = if n % count == 0 {
@@ -73,7 +73,7 @@ pub(super) fn steps(shape: &[usize], count: usize) -> Tensor {
 }
 
 /// A square kernel.
-pub(super) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
+pub(crate) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
     PoolSpec::new(
         DataFormat::NCHW,
         tvec!(side, side),
@@ -86,7 +86,7 @@ pub(super) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outp
 }
 
 /// A convolution with bias and GELU.
-pub(super) fn convolution_in(
+pub(crate) fn convolution_in(
     format: DataFormat,
     from: [usize; 4],
     weights: &Tensor,

@@ -11,11 +11,10 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
+use affectd_infer::{InferError, Network};
+
 use super::outputs::Numbers;
-use crate::{
-    infer::{InferError, Network},
-    model::Expression as Contract,
-};
+use crate::model::Expression as Contract;
 
 /// What came of a run, and the network.
 type Done = (Network, Result<Numbers, InferError>);

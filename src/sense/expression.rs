@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use affectd_infer::{InferError, Network, Output};
+
 use super::{
     crew::Helper,
     crop::Cropper,
@@ -10,7 +12,6 @@ use super::{
     square::FaceSquare,
 };
 use crate::{
-    infer::{InferError, Network, Output},
     model::{Expression as Contract, Manifest, ModelError},
     picture::Picture,
 };

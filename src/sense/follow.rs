@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use affectd_infer::InferError;
+
 use super::{
     detect::{DetectError, Detector, Found, NetworkDetector},
     face::{Detection, MAX_FACES},
@@ -10,7 +12,7 @@ use super::{
     search::{Cadence, Part, same_face},
     track::{MAX_DETECTIONS, Track, TrackEvents, Tracker},
 };
-use crate::{config::Detect, infer::InferError, model::Catalogue, picture::Picture};
+use crate::{config::Detect, model::Catalogue, picture::Picture};
 
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this one, and
 /// larger ones at any (models/detectors.md).

@@ -1,10 +1,9 @@
 //! Output vectors of an expression network: the numbers that its manifest names, and what they mean.
 
+use affectd_infer::{InferError, Output};
+
 use super::face::{Probabilities, Reading};
-use crate::{
-    infer::{InferError, Output},
-    model::Expression as Contract,
-};
+use crate::model::Expression as Contract;
 
 /// Eight logits, valence and arousal.
 const MOST: usize = 10;

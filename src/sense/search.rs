@@ -7,12 +7,14 @@
 
 use std::time::Duration;
 
+use affectd_infer::InferError;
+
 use super::{
     detect::{Detector, Found, MAX_FOUND},
     face::Detection,
     geometry::Rect,
 };
-use crate::{infer::InferError, picture::Picture};
+use crate::picture::Picture;
 
 /// Width and height of a quarter, as a part of the picture's; more than a half, so that a face which one quarter
 /// cuts in two lies whole in another.

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use affectd_infer::InferError;
+
 use super::{
     detect::DetectError,
     expression::{Classified, Expression},
@@ -16,7 +18,6 @@ use super::{
 use crate::{
     config::{Settings, Smoothing},
     health::Stage,
-    infer::InferError,
     model::{Catalogue, Manifest, ModelError},
     picture::Picture,
 };

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use affectd::{
     category::Category,
-    infer::Network,
     model::{Catalogue, Manifest},
     picture::Picture,
     sense::{expression::Expression, face::Reading},
@@ -36,12 +35,8 @@ fn read(manifest: &Manifest, colour: [u8; 3]) -> Reading {
 /// The network's own ten numbers for a flat colour, normalised as EmotiEffLib does it.
 fn raw(colour: [u8; 3]) -> Vec<f32> {
     let manifest = manifest();
-    let mut network = Network::load(
-        &manifest.file,
-        &[1, 3, 16, 16],
-        affectd::infer::Arithmetic::Floats,
-    )
-    .unwrap();
+    let mut network =
+        Network::load(&manifest.file, &[1, 3, 16, 16], affectd_infer::Arithmetic::Floats).unwrap();
     network
         .run(
             |input| {

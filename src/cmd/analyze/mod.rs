@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use affectd_infer::InferError;
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -19,7 +20,6 @@ use crate::{
     category::Category,
     config::Settings,
     error::{Exit, Failure},
-    infer::InferError,
     model::Catalogue,
     picture::Picture,
     sense::{

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use affectd_infer::{IntegerLayers, kernels};
+
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
-    infer::{IntegerLayers, kernels},
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 

@@ -6,7 +6,7 @@ use super::isa::{Isa, LANES, Work};
 
 /// What is done to each number of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::infer) enum Activation {
+pub(crate) enum Activation {
     /// Nothing.
     Identity,
     /// `max(x, 0)`
@@ -20,7 +20,7 @@ pub(in crate::infer) enum Activation {
 
 /// Applies an activation in place.
 #[inline(always)]
-pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [f32]) {
+pub(crate) fn activate<I: Isa>(activation: Activation, numbers: &mut [f32]) {
     let line = numbers.len();
     activate_columns::<I>(activation, numbers, line, 0..line);
 }

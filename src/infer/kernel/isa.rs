@@ -7,7 +7,7 @@ use super::portable::Portable;
 use super::x86::{Avx2, Avx512Vnni};
 
 /// Lanes of one vector of sums, on every instruction set.
-pub(in crate::infer) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Bytes of activations that one step of a product takes; a group of as many weights is laid out together.
 pub(super) const DEPTH: usize = 4;
@@ -16,7 +16,7 @@ pub(super) const DEPTH: usize = 4;
 ///
 /// Implementations may use instructions that not every processor has: they are only run through
 /// [`Best::run`], inside a function that is compiled for them.
-pub(in crate::infer) trait Isa {
+pub(crate) trait Isa {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
     /// Bytes of one activation. With one it is a step of 256, by a scale and an offset of its position; with two a
@@ -186,7 +186,7 @@ pub(in crate::infer) trait Isa {
 
 /// Something to be done on any instruction set. `run` must be `#[inline(always)]`, so that it is compiled
 /// for it.
-pub(in crate::infer) trait Work {
+pub(crate) trait Work {
     /// The result.
     type Output;
     /// Does it.
@@ -207,13 +207,13 @@ pub(super) fn quantized<I: Isa + ?Sized>(number: f32, base: f32, inverse: f32) -
 
 /// `a * b + c`, fused where that is one instruction.
 #[inline(always)]
-pub(in crate::infer) fn fma<I: Isa + ?Sized>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn fma<I: Isa + ?Sized>(a: f32, b: f32, c: f32) -> f32 {
     if I::FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// The best instruction set of the processor that the program runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::infer) enum Best {
+pub(crate) enum Best {
     /// What the compiler makes of plain loops. Integer products are no gain here.
     Portable,
     /// AVX2 and FMA, with activations of two bytes.
@@ -235,7 +235,7 @@ pub(in crate::infer) enum Best {
 
 impl Best {
     /// Asks the processor.
-    pub(in crate::infer) fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -261,12 +261,12 @@ impl Best {
     }
 
     /// Whether products of integers are faster than those of floats.
-    pub(in crate::infer) fn has_integer_products(self) -> bool {
+    pub(crate) fn has_integer_products(self) -> bool {
         self != Self::Portable
     }
 
     /// Whether that is so with layers of few channels. On an emulated Cortex-A72 CenterFace took 1.03 of the instructions of floats, as an A76 0.64.
-    pub(in crate::infer) fn pays_for_few_channels(self) -> bool {
+    pub(crate) fn pays_for_few_channels(self) -> bool {
         #[cfg(target_arch = "aarch64")]
         if self == Self::Neon {
             return false;
@@ -275,7 +275,7 @@ impl Best {
     }
 
     /// The one whose activations have so many steps that products are those of floats to a thousandth, if there is one.
-    pub(in crate::infer) fn precise(self) -> Option<Self> {
+    pub(crate) fn precise(self) -> Option<Self> {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 | Self::Avx2Bytes => Some(Self::Avx2),
@@ -284,7 +284,7 @@ impl Best {
     }
 
     /// Which kernels that means, and why no others.
-    pub(in crate::infer) fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Portable => {
                 if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
@@ -309,7 +309,7 @@ impl Best {
     }
 
     /// Bytes of one quantized activation.
-    pub(in crate::infer) fn activation_bytes(self) -> usize {
+    pub(crate) fn activation_bytes(self) -> usize {
         struct Bytes;
         impl Work for Bytes {
             type Output = usize;
@@ -323,7 +323,7 @@ impl Best {
 
     /// Does the work on this instruction set.
     #[inline]
-    pub(in crate::infer) fn run<W: Work>(self, work: W) -> W::Output {
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
             Self::Portable => work.run::<Portable>(),
             // SAFETY: a variant other than `Portable` comes from `detect`, which has asked the processor, or stands for as much as that.
@@ -345,7 +345,7 @@ impl Best {
 
     /// All that this processor has.
     #[cfg(test)]
-    pub(in crate::infer) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "aarch64")]
         all.push(Self::Neon);
@@ -389,7 +389,7 @@ unsafe fn on_dotprod<W: Work>(work: W) -> W::Output {
 
 /// The first sixteen of at least as many numbers.
 #[inline(always)]
-pub(in crate::infer) fn sixteen(numbers: &[f32]) -> &[f32; LANES] {
+pub(crate) fn sixteen(numbers: &[f32]) -> &[f32; LANES] {
     // The slice has the length of the array.
     numbers[..LANES].first_chunk().unwrap_or_else(|| unreachable!())
 }

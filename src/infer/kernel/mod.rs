@@ -3,20 +3,20 @@
 mod activate;
 #[cfg(target_arch = "aarch64")]
 mod arm;
-mod exponential;
+mod exp;
 mod isa;
 mod pack;
 mod peak;
 mod portable;
-mod product;
+mod qgemm;
 mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(super) use activate::{Activation, activate};
-pub(super) use exponential::exponential;
-pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
-pub(super) use pack::{Before, Normalisation, Order, Packed, View, invert, pack};
+pub(crate) use activate::{Activation, activate};
+pub(crate) use exp::exponential;
+pub(crate) use isa::{Best, Isa, LANES, Work, sixteen};
+pub(crate) use pack::{Before, Normalisation, Order, Packed, View, invert, pack};
 pub use peak::Peak;
-pub(super) use product::{Finish, product};
-pub(super) use weights::Weights;
+pub(crate) use qgemm::{Finish, product};
+pub(crate) use weights::Weights;

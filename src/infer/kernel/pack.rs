@@ -4,7 +4,7 @@ use super::isa::{Best, DEPTH, Isa, LANES, Work, fma, quantized};
 
 /// Which of the two axes of a matrix of positions and channels lies innermost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::infer) enum Order {
+pub(crate) enum Order {
     /// All channels of a position are neighbours.
     ChannelsInner,
     /// All positions of a channel are neighbours.
@@ -13,7 +13,7 @@ pub(in crate::infer) enum Order {
 
 /// What is done to the channels of each position before they are quantized; only where they lie innermost.
 #[derive(Clone, Copy)]
-pub(in crate::infer) enum Before<'a> {
+pub(crate) enum Before<'a> {
     /// Nothing.
     Nothing,
     /// Normalised to a mean of zero and a variance of one.
@@ -26,30 +26,30 @@ pub(in crate::infer) enum Before<'a> {
 
 /// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
 #[derive(Debug, Clone)]
-pub(in crate::infer) struct Normalisation {
+pub(crate) struct Normalisation {
     /// What a channel is multiplied with.
-    pub(in crate::infer) gain: Vec<f32>,
+    pub(crate) gain: Vec<f32>,
     /// What is added to it then.
-    pub(in crate::infer) shift: Vec<f32>,
+    pub(crate) shift: Vec<f32>,
     /// Added to the variance.
-    pub(in crate::infer) epsilon: f32,
+    pub(crate) epsilon: f32,
 }
 
 /// Activations in memory.
 #[derive(Clone, Copy)]
-pub(in crate::infer) struct View<'a> {
+pub(crate) struct View<'a> {
     /// `positions * channels` numbers, or any where they are gathered.
-    pub(in crate::infer) numbers: &'a [f32],
-    pub(in crate::infer) order: Order,
-    pub(in crate::infer) positions: usize,
-    pub(in crate::infer) channels: usize,
-    pub(in crate::infer) before: Before<'a>,
+    pub(crate) numbers: &'a [f32],
+    pub(crate) order: Order,
+    pub(crate) positions: usize,
+    pub(crate) channels: usize,
+    pub(crate) before: Before<'a>,
 }
 
 /// Quantized activations: `number = step * scale + offset` with one scale and offset a position. The buffers are
 /// kept.
 #[derive(Debug, Default)]
-pub(in crate::infer) struct Packed {
+pub(crate) struct Packed {
     /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`; a group
     /// has four channels, or two where an activation has two bytes. What fills four channels up is worth nothing,
     /// as the weights there are zero.
@@ -77,7 +77,7 @@ pub(super) fn groups(channels: usize) -> usize {
 /// In one byte the smallest number of each position becomes the first of 256 steps and the largest the last: that a
 /// GELU's results have hardly a negative half doubles their resolution against symmetric steps. In two bytes
 /// symmetric steps are plenty.
-pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
+pub(crate) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
     let positions = from.positions.next_multiple_of(LANES);
     for numbers in [&mut to.scales, &mut to.offsets, &mut to.smallest, &mut to.inverse] {
         numbers.resize(positions, 0.0);
@@ -160,7 +160,7 @@ fn steps<I: Isa>(smallest: f32, largest: f32, channels: usize) -> Steps {
 
 /// Steps by range; nothing where the range is nothing or too small for that.
 #[inline(always)]
-pub(in crate::infer) fn invert(range: f32, steps: f32) -> f32 {
+pub(crate) fn invert(range: f32, steps: f32) -> f32 {
     let inverse = steps / range;
     if inverse < f32::MAX { inverse } else { 0.0 }
 }

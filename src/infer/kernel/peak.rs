@@ -9,7 +9,7 @@ use super::{
     activate::Activation,
     isa::{Best, Isa, LANES, Work},
     pack::{Before, Order, Packed, View, pack},
-    product::{Finish, product},
+    qgemm::{Finish, product},
     weights::Weights,
 };
 
@@ -36,7 +36,7 @@ const LAYER: [usize; 3] = [60, 512, 64];
 
 impl Best {
     /// Measures; takes some milliseconds.
-    pub(in crate::infer) fn peak(self) -> Peak {
+    pub(crate) fn peak(self) -> Peak {
         let floats = self.run(Chains);
         let [positions, channels, outputs] = LAYER;
         let bytes = vec![1; channels * outputs];

@@ -11,7 +11,7 @@ use super::{
 
 /// The weights of a linear layer, quantized and laid out for one order of the result.
 #[derive(Debug, Clone)]
-pub(in crate::infer) struct Weights {
+pub(crate) struct Weights {
     /// Of the result. With channels inner the weights are lanes, `[output / 16][group of inputs][16
     /// outputs][4]` (or `[2][16 outputs][2]` where an activation has two bytes), otherwise rows,
     /// `[output][group][4]`.
@@ -29,7 +29,7 @@ pub(in crate::infer) struct Weights {
 
 impl Weights {
     /// From `[output][input]` bytes, none of them -128, and a scale and a bias for each output.
-    pub(in crate::infer) fn new(isa: Best, order: Order, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
+    pub(crate) fn new(isa: Best, order: Order, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
         let outputs = scales.len();
         let inputs = bytes.len() / outputs;
         let isa = isa.for_weights(bytes, inputs);
@@ -78,7 +78,7 @@ impl Weights {
     }
 
     /// The same for results with the other order, the channels innermost.
-    pub(in crate::infer) fn channels_inner(&self) -> Self {
+    pub(crate) fn channels_inner(&self) -> Self {
         let rows = self.bytes.chunks_exact(groups(self.inputs) * DEPTH);
         let bytes: Vec<i8> = rows
             .take(self.outputs)
@@ -89,29 +89,29 @@ impl Weights {
     }
 
     /// Of the result.
-    pub(in crate::infer) fn order(&self) -> Order {
+    pub(crate) fn order(&self) -> Order {
         self.order
     }
 
     /// Whether activations are to be packed as lanes.
-    pub(in crate::infer) fn wants_lanes(&self) -> bool {
+    pub(crate) fn wants_lanes(&self) -> bool {
         self.order == Order::PositionsInner
     }
 
     /// How many there are.
-    pub(in crate::infer) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.inputs * self.outputs
     }
 
     /// What they and the activations are when they are multiplied.
-    pub(in crate::infer) fn factors(&self) -> DatumType {
+    pub(crate) fn factors(&self) -> DatumType {
         match self.isa.activation_bytes() {
             1 => DatumType::I8,
             _ => DatumType::I16,
         }
     }
 
-    pub(in crate::infer) fn isa(&self) -> Best {
+    pub(crate) fn isa(&self) -> Best {
         self.isa
     }
 }

@@ -1,13 +1,12 @@
 //! BlazeFace (Bazarevsky et al.: "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
 //! arXiv:1907.05047), as in MediaPipe: one row of 16 numbers and one score for each anchor.
 
+use affectd_infer::{Output, OutputInfo};
+
 use super::{Decoder, DetectError, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
 
 /// Numbers for each anchor: centre, size, and six landmarks (the ears, last, are not used).

@@ -1,13 +1,12 @@
 //! CenterFace (Xu, Yan, Sun, Yang, Luo: "CenterFace: Joint Face Detection and Alignment Using Face as
 //! Point", arXiv:1911.03599): one map each of scores, sizes, offsets and landmarks, at a quarter of the input's size.
 
+use affectd_infer::{Output, OutputInfo};
+
 use super::{Decoder, DetectError, midway, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
 
 /// Input pixels to a cell of the maps.

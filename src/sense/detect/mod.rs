@@ -8,8 +8,9 @@ mod yunet;
 
 use std::time::Duration;
 
+use affectd_infer::{InferError, Network, Output, OutputInfo};
+
 use crate::{
-    infer::{InferError, Network, Output, OutputInfo},
     model::{self, Colour, Layout, Manifest, ModelError},
     picture::Picture,
     sense::{

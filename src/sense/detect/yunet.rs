@@ -1,13 +1,12 @@
 //! YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023), the layout with twelve outputs:
 //! class score, objectness, box and landmarks for each of the strides 8, 16 and 32.
 
+use affectd_infer::{Output, OutputInfo};
+
 use super::{Decoder, DetectError, midway, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
 
 const STRIDES: [usize; 3] = [8, 16, 32];

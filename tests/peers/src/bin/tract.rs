@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use affectd::infer::{Arithmetic, Network};
+use affectd_infer::{Arithmetic, Network};
 use anyhow::{Context as _, bail};
 use peers::{Arguments, Engine, serve};
 use tract_onnx::prelude::{

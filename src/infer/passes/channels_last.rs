@@ -13,16 +13,16 @@ use tract_onnx::{
     },
 };
 
-use super::{
-    depthwise::Depthwise,
+use crate::{
     kernel::Best,
-    operator::{Compute, Operator, shape},
-    patches::Patches,
+    ops::conv_im2col::Patches,
+    ops::depthwise::Depthwise,
+    ops::operator::{Compute, Operator, shape},
 };
 
 /// Replaces every depthwise and, where `integers` are allowed, every dense convolution of a decluttered model by one
 /// that has the channels last; returns how many. The model wants to be decluttered again.
-pub(super) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: bool) -> TractResult<usize> {
+pub(crate) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: bool) -> TractResult<usize> {
     let mut replaced = 0;
     // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
     for node in 0..model.nodes().len() {
@@ -92,10 +92,8 @@ mod tests {
         tract_hir::internal::SpecialOps,
     };
 
-    use super::{
-        super::testing::{assert_near, convolution_in, noise, run, spec, steps},
-        *,
-    };
+    use super::*;
+    use crate::testing::{assert_near, convolution_in, noise, run, spec, steps};
 
     /// A convolution with bias and GELU, of channels, height and width.
     fn convolution(

@@ -7,14 +7,14 @@ use std::collections::HashSet;
 
 use tract_onnx::prelude::{DatumExt, OutletId, TVec, TractResult, TypedModel};
 
-use super::{
+use crate::{
     kernel::Order,
-    linear::Linear,
-    operator::{Operator, shape},
+    ops::linear::Linear,
+    ops::operator::{Operator, shape},
 };
 
 /// Puts channels last wherever a result is written and read by linear layers alone; returns how many results were.
-pub(super) fn put_results_last(model: &mut TypedModel) -> TractResult<usize> {
+pub(crate) fn put_results_last(model: &mut TypedModel) -> TractResult<usize> {
     let mut put = 0;
     for node in 0..model.nodes().len() {
         let results = results_around(model, node.into()).unwrap_or_default();
@@ -105,13 +105,11 @@ mod tests {
         tract_hir::internal::SpecialOps,
     };
 
-    use super::{
-        super::{
-            kernel::Best,
-            linear::multiply_integers,
-            testing::{assert_near, noise, run, steps},
-        },
-        *,
+    use super::*;
+    use crate::{
+        kernel::Best,
+        ops::linear::multiply_integers,
+        testing::{assert_near, noise, run, steps},
     };
 
     /// Three layers, the second of which adds its result to the first one's.

@@ -17,16 +17,16 @@ use tract_onnx::{
     tract_core::ops::einsum::EinSum,
 };
 
-use super::{
+use crate::{
     kernel::{
         Activation, Before, Best, Finish, Normalisation, Order, Packed, View, Weights, invert, pack, product,
     },
-    neighbours::{
+    ops::operator::{Compute, Operator, Scratch, replace, shape},
+    passes::einsum_axes::Roles,
+    passes::patterns::{
         activation_behind, behind_shapes, bias, channels_put_last, factors_before, normalisation_before,
         residual_behind,
     },
-    operator::{Compute, Operator, Scratch, replace, shape},
-    roles::Roles,
 };
 
 /// Positions that are quantized and multiplied before the next ones: they stay in a near cache.
@@ -35,7 +35,7 @@ const BLOCK: usize = 256;
 /// A linear layer in integers, with what stands before and behind it. Its inputs are the activations, then the
 /// factors, then the residual, as far as it has them.
 #[derive(Debug)]
-pub(super) struct Linear {
+pub(crate) struct Linear {
     weights: Weights,
     /// Before it.
     normalisation: Option<Normalisation>,
@@ -56,7 +56,7 @@ struct Found {
 }
 
 /// Replaces every linear layer with eight-bit weights of a decluttered model; returns how many.
-pub(super) fn multiply_integers(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
+pub(crate) fn multiply_integers(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some(found) = find(model, model.node(node), isa) {
@@ -151,7 +151,7 @@ const FIRST: usize = 8;
 const ROUND: f32 = 12_582_912.0;
 
 /// Appends the bytes and the scale of each output's weights, if all weights are whole multiples of the latter.
-pub(super) fn eight_bits(
+pub(crate) fn eight_bits(
     weights: &[f32],
     inputs: usize,
     bytes: &mut Vec<i8>,
@@ -215,18 +215,18 @@ impl Compute for Linear {
 
 impl Linear {
     /// How the activations are ordered, and the results.
-    pub(super) fn orders(&self) -> [Order; 2] {
+    pub(crate) fn orders(&self) -> [Order; 2] {
         [self.from, self.weights.order()]
     }
 
     /// The input that is added to the result, of so many inputs.
-    pub(super) fn added(&self, inputs: usize) -> Option<usize> {
+    pub(crate) fn added(&self, inputs: usize) -> Option<usize> {
         let others = 1 + usize::from(self.scaled);
         (inputs > others).then_some(others)
     }
 
     /// The same with the channels of the activations innermost, or those of the result, or both; they were outermost.
-    pub(super) fn channels_inner(&self, from: bool, to: bool) -> Self {
+    pub(crate) fn channels_inner(&self, from: bool, to: bool) -> Self {
         Self {
             weights: if to {
                 self.weights.channels_inner()
@@ -240,17 +240,17 @@ impl Linear {
     }
 
     /// Positions and outputs.
-    pub(super) fn result(&self) -> [usize; 2] {
+    pub(crate) fn result(&self) -> [usize; 2] {
         [self.positions, self.outputs]
     }
 
     /// Whether the numbers of a position are neighbours, before it and behind, so that [`Self::some`] need not be all.
-    pub(super) fn is_by_position(&self) -> bool {
+    pub(crate) fn is_by_position(&self) -> bool {
         self.orders() == [Order::ChannelsInner; 2]
     }
 
     /// Computes some positions, from the one at `first` on.
-    pub(super) fn some(&self, inputs: &[&[f32]], first: usize, to: &mut [f32], packed: &mut Packed) {
+    pub(crate) fn some(&self, inputs: &[&[f32]], first: usize, to: &mut [f32], packed: &mut Packed) {
         let mut further = inputs[1..].iter().copied();
         let before = match &self.normalisation {
             Some(normalisation) => Before::Normalised(normalisation),

@@ -17,7 +17,7 @@ use tract_onnx::{
 };
 
 /// The network of a file, with its weights in floats. Of what it says only the file itself is read, no other.
-pub(super) fn model(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceModel> {
+pub(crate) fn model(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceModel> {
     let mut weights = file.graph.as_mut().map(dequantize).unwrap_or_default();
     let parsed = onnx.parse(&file, None)?;
     drop(file);

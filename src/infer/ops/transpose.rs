@@ -7,7 +7,7 @@ use tract_onnx::{
     tract_core::ops::change_axes::AxisOp,
 };
 
-use super::operator::{Compute, Operator, Scratch, replace, shape};
+use crate::ops::operator::{Compute, Operator, Scratch, replace, shape};
 
 /// Shorter runs are tract's.
 const MIN_RUN: usize = 8;
@@ -21,7 +21,7 @@ struct Exchange {
 }
 
 /// Replaces every move of an axis over others with long runs behind them; returns how many.
-pub(super) fn move_runs(model: &mut TypedModel) -> TractResult<usize> {
+pub(crate) fn move_runs(model: &mut TypedModel) -> TractResult<usize> {
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some(exchange) = find(model, model.node(node)) {

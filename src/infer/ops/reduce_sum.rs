@@ -5,9 +5,9 @@ use tract_onnx::{
     tract_core::ops::nn::{Reduce, Reducer},
 };
 
-use super::{
+use crate::{
     kernel::{Best, Isa, Work},
-    operator::{Compute, Operator, Scratch, replace, shape},
+    ops::operator::{Compute, Operator, Scratch, replace, shape},
 };
 
 /// `[position][channel]` to `[channel]`.
@@ -19,7 +19,7 @@ struct ChannelSums {
 }
 
 /// Replaces every sum over all axes but the last of a decluttered model; returns how many.
-pub(super) fn sum_channels(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
+pub(crate) fn sum_channels(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some(sums) = find(model, model.node(node), isa) {

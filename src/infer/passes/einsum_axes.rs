@@ -5,17 +5,17 @@ use tract_onnx::{
     tract_core::ops::einsum::EinSum,
 };
 
-use super::kernel::Order;
+use crate::kernel::Order;
 
 /// A product below this many weights gains nothing in integers.
 const MIN_WEIGHTS: usize = 64;
 
 /// What the axes of a product are for.
-pub(super) struct Roles {
-    pub(super) from: Order,
-    pub(super) to: Order,
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
+pub(crate) struct Roles {
+    pub(crate) from: Order,
+    pub(crate) to: Order,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     /// Length and position in the weights of each axis of outputs, then of inputs, as the activations order
     /// them.
     weight_axes: TVec<(usize, usize)>,
@@ -23,7 +23,7 @@ pub(super) struct Roles {
 
 impl Roles {
     /// None where the product is no linear layer, or an axis lies elsewhere than at either end.
-    pub(super) fn of(
+    pub(crate) fn of(
         product: &EinSum,
         input: usize,
         from: &[usize],
@@ -89,7 +89,7 @@ impl Roles {
     }
 
     /// Hands out the weights as `[output][input]`, some outputs at a time.
-    pub(super) fn gather(&self, weights: &Tensor, mut each: impl FnMut(&[f32]) -> Option<()>) -> Option<()> {
+    pub(crate) fn gather(&self, weights: &Tensor, mut each: impl FnMut(&[f32]) -> Option<()>) -> Option<()> {
         // Weights of so many outputs often lie in one line of the cache.
         const OUTPUTS: usize = 16;
         let numbers = weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;

@@ -17,7 +17,7 @@ const STRIP: usize = 6;
 
 /// What is done to the sums of a product besides scaling.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::infer) enum Finish<'a> {
+pub(crate) enum Finish<'a> {
     /// The activation is applied.
     Activate(Activation),
     /// As many numbers as the result has, in its order, are added.
@@ -25,7 +25,7 @@ pub(in crate::infer) enum Finish<'a> {
 }
 
 /// Writes `weights * activations + bias`, finished, for this many positions, in the order of the weights.
-pub(in crate::infer) fn product(
+pub(crate) fn product(
     weights: &Weights,
     packed: &mut Packed,
     positions: usize,
@@ -407,5 +407,5 @@ struct Place {
 }
 
 #[cfg(test)]
-#[path = "product_tests.rs"]
+#[path = "qgemm_tests.rs"]
 mod tests;

@@ -11,10 +11,10 @@ use tract_onnx::{
     },
 };
 
-use super::{
+use crate::{
     kernel::{Activation, Normalisation, Order},
-    operator::{constant, shape},
-    roles::Roles,
+    ops::operator::{constant, shape},
+    passes::einsum_axes::Roles,
 };
 
 /// The node of this outlet as a binary operator of this kind that nothing but one node reads, and its two inputs.
@@ -44,7 +44,7 @@ fn only_with_channels<B: BinMiniOp>(
 }
 
 /// The layer normalisation that nothing else reads, and what it reads.
-pub(super) fn normalisation_before(
+pub(crate) fn normalisation_before(
     model: &TypedModel,
     outlet: OutletId,
     channels: usize,
@@ -79,7 +79,7 @@ pub(super) fn normalisation_before(
 }
 
 /// What is multiplied with a factor for each channel for nothing else, and these factors.
-pub(super) fn factors_before(
+pub(crate) fn factors_before(
     model: &TypedModel,
     outlet: OutletId,
     channels: usize,
@@ -104,7 +104,7 @@ pub(super) fn factors_before(
 }
 
 /// The sum with something of the same shape that is all that follows a node, and that something.
-pub(super) fn residual_behind(model: &TypedModel, node: usize) -> Option<(usize, OutletId)> {
+pub(crate) fn residual_behind(model: &TypedModel, node: usize) -> Option<(usize, OutletId)> {
     let next = model.single_succ(node).ok()??;
     next.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;
     let other = *next.inputs.iter().find(|input| input.node != node)?;
@@ -115,7 +115,7 @@ pub(super) fn residual_behind(model: &TypedModel, node: usize) -> Option<(usize,
 }
 
 /// The activation that is all that follows a node, and its node; else nothing and the node itself.
-pub(super) fn activation_behind(model: &TypedModel, node: usize) -> (Activation, usize) {
+pub(crate) fn activation_behind(model: &TypedModel, node: usize) -> (Activation, usize) {
     let Ok(Some(next)) = model.single_succ(node) else {
         return (Activation::Identity, node);
     };
@@ -142,7 +142,7 @@ pub(super) fn activation_behind(model: &TypedModel, node: usize) -> (Activation,
 }
 
 /// The node that moves so many channels from outermost to innermost, if that is all that follows.
-pub(super) fn channels_put_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
+pub(crate) fn channels_put_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
     let next = model.single_succ(node).ok()??;
     let AxisOp::Move(from, to) = *next.op_as::<AxisOp>()? else {
         return None;
@@ -153,7 +153,7 @@ pub(super) fn channels_put_last(model: &TypedModel, node: usize, channels: usize
 }
 
 /// The node behind which nothing but the shape is another.
-pub(super) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
+pub(crate) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
         Ok(Some(next)) => match next.op_as::<AxisOp>() {
             Some(AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..)) => behind_shapes(model, next.id),
@@ -164,7 +164,7 @@ pub(super) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
 }
 
 /// The constant of one number an output that is added next, and the node that does so.
-pub(super) fn bias(model: &TypedModel, node: &TypedNode, roles: &Roles) -> Option<(usize, Vec<f32>)> {
+pub(crate) fn bias(model: &TypedModel, node: &TypedNode, roles: &Roles) -> Option<(usize, Vec<f32>)> {
     let before = behind_shapes(model, node.id);
     let next = model.single_succ(before).ok()??;
     next.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;

@@ -18,7 +18,7 @@ const COEFFICIENTS: [f32; 6] = [
 /// e to the `x` for `x` up to 88, to about 4e-7 of its value and 2e-8 (7e-8 where no multiply-add is fused) more for each unit of
 /// `x`; what is below -86.6 is taken for that.
 #[inline(always)]
-pub(in crate::infer) fn exponential<I: Isa>(x: I::Floats) -> I::Floats {
+pub(crate) fn exponential<I: Isa>(x: I::Floats) -> I::Floats {
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
     let round = I::splat(12_582_912.0);
     let per_power = I::splat(std::f32::consts::LOG2_E);

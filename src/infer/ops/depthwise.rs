@@ -9,10 +9,10 @@ use tract_onnx::{
     },
 };
 
-use super::{
+use crate::{
     kernel::{Activation, Best, Isa, LANES, Work, activate, sixteen},
-    neighbours::activation_behind,
-    operator::{Compute, Scratch, constant, shape},
+    ops::operator::{Compute, Scratch, constant, shape},
+    passes::patterns::activation_behind,
 };
 
 /// Pixels of a row that are computed together: each weight is read once for all.
@@ -21,7 +21,7 @@ const PIXELS: usize = 4;
 /// A depthwise convolution, three by three, with one pixel of zeros around the picture:
 /// `[row][column][channel]` to the same.
 #[derive(Debug)]
-pub(super) struct Depthwise {
+pub(crate) struct Depthwise {
     isa: Best,
     /// `[tap][channel]`, then the bias.
     weights: Vec<f32>,
@@ -36,7 +36,7 @@ pub(super) struct Depthwise {
 
 impl Depthwise {
     /// The convolution of this node, or the mean, and the last node that it stands for.
-    pub(super) fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Self, usize)> {
+    pub(crate) fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Self, usize)> {
         let (spec, weights, bias);
         if let Some(conv) = node.op_as::<Conv>() {
             spec = &conv.pool_spec;
@@ -101,18 +101,18 @@ impl Depthwise {
     }
 
     /// Height, width and channels of what it reads.
-    pub(super) fn picture(&self) -> [usize; 3] {
+    pub(crate) fn picture(&self) -> [usize; 3] {
         [self.height, self.width, self.channels]
     }
 
     /// Pixels from one that it computes to the next.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         self.stride
     }
 
     /// Computes some rows, from the one at `first` on. `from` holds those that they need, or all: the picture's row
     /// `y` stands where `y & mask` says.
-    pub(super) fn rows(&self, from: &[f32], mask: usize, first: usize, to: &mut [f32]) {
+    pub(crate) fn rows(&self, from: &[f32], mask: usize, first: usize, to: &mut [f32]) {
         self.isa.run(Convolve {
             convolution: self,
             from,
@@ -123,14 +123,14 @@ impl Depthwise {
     }
 
     /// Height, width and channels of the result.
-    pub(super) fn result(&self) -> [usize; 3] {
+    pub(crate) fn result(&self) -> [usize; 3] {
         let side = |length: usize| length.div_ceil(self.stride);
         [side(self.height), side(self.width), self.channels]
     }
 }
 
 /// Channels, height and width of the one f32 picture that a node reads.
-pub(super) fn picture(
+pub(crate) fn picture(
     model: &TypedModel,
     node: &TypedNode,
     spec: &PoolSpec,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::{DatumType, TVec, TractResult, TypedModel};
 
-use super::{
-    depthwise::Depthwise,
-    linear::Linear,
-    neighbours::behind_shapes,
-    operator::{Compute, Operator, Scratch, replace},
+use crate::{
+    ops::depthwise::Depthwise,
+    ops::linear::Linear,
+    ops::operator::{Compute, Operator, Scratch, replace},
+    passes::patterns::behind_shapes,
 };
 
 /// So many positions at a time make good use of a layer's weights.
@@ -29,7 +29,7 @@ struct Expansion {
 
 /// Joins every depthwise convolution with the linear layer that it alone reads; returns how many. Models are to have both
 /// operators already.
-pub(super) fn join_expansions(model: &mut TypedModel) -> TractResult<usize> {
+pub(crate) fn join_expansions(model: &mut TypedModel) -> TractResult<usize> {
     let mut joined = 0;
     for node in 0..model.nodes().len() {
         if let Some((expansion, last)) = find(model, node) {
@@ -107,13 +107,11 @@ mod tests {
         tract_hir::internal::SpecialOps,
     };
 
-    use super::{
-        super::{
-            kernel::Best,
-            linear::multiply_integers,
-            testing::{convolution_in, noise, numbers, run, steps},
-        },
-        *,
+    use super::*;
+    use crate::{
+        kernel::Best,
+        ops::linear::multiply_integers,
+        testing::{convolution_in, noise, numbers, run, steps},
     };
 
     /// A layer from 12 channels to 24, and a depthwise convolution of its result.

@@ -11,10 +11,8 @@ use tract_onnx::{
     tract_hir::internal::SpecialOps,
 };
 
-use super::{
-    super::testing::{self, assert_near, noise, numbers},
-    *,
-};
+use super::*;
+use crate::testing::{self, assert_near, noise, numbers};
 
 /// A layer of this expression, `bias` and GELU, which sees another shape; the weights are at most so many whole steps of a scale of
 /// their output, or else any number.

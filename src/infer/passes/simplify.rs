@@ -19,7 +19,7 @@ const ITS_OWN: &str = "ChangeAxes";
 
 /// Folds constants, lets every operator replace itself by a simpler one, and moves axes to where they vanish, until
 /// nothing changes any more.
-pub(super) fn simplify(model: &mut TypedModel) -> TractResult<()> {
+pub(crate) fn simplify(model: &mut TypedModel) -> TractResult<()> {
     optimizer().optimize(model)
 }
 
@@ -83,10 +83,8 @@ mod tests {
         tract_hir::internal::{SpecialOps, tensor3},
     };
 
-    use super::{
-        super::testing::{noise, run},
-        *,
-    };
+    use super::*;
+    use crate::testing::{noise, run};
 
     /// Twice one is added between a move of an axis there and back.
     fn model() -> TypedModel {

@@ -36,7 +36,7 @@ impl Along {
 }
 
 /// Puts [`Innermost`] in the place of every operator that gains by it. The model must be optimised already.
-pub(super) fn normalise_along_memory(model: &mut TypedModel) -> TractResult<()> {
+pub(crate) fn normalise_along_memory(model: &mut TypedModel) -> TractResult<()> {
     for node in 0..model.nodes().len() {
         let along = if let Some(norm) = model.node(node).op_as::<RmsNorm>() {
             Some((Along::Norm(norm.clone()), norm.axis))

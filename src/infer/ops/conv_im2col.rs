@@ -6,12 +6,12 @@ use tract_onnx::{
     tract_core::ops::cnn::{Conv, KernelFormat},
 };
 
-use super::{
-    depthwise::picture,
+use crate::{
     kernel::{Activation, Before, Best, Finish, Order, View, Weights, pack, product},
-    linear::eight_bits,
-    neighbours::activation_behind,
-    operator::{Compute, Scratch, constant, shape},
+    ops::depthwise::picture,
+    ops::linear::eight_bits,
+    ops::operator::{Compute, Scratch, constant, shape},
+    passes::patterns::activation_behind,
 };
 
 /// Positions that are quantized and multiplied before the next ones: they stay in a near cache.
@@ -22,7 +22,7 @@ const LONGEST: usize = 7;
 
 /// A convolution, `[row][column][channel]` to the same.
 #[derive(Debug)]
-pub(super) struct Patches {
+pub(crate) struct Patches {
     weights: Weights,
     activation: Activation,
     channels: usize,
@@ -39,7 +39,7 @@ pub(super) struct Patches {
 
 impl Patches {
     /// The convolution of this node, if its weights are of eight bits, and the last node that it stands for.
-    pub(super) fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Self, usize)> {
+    pub(crate) fn find(model: &TypedModel, node: &TypedNode, isa: Best) -> Option<(Self, usize)> {
         let conv = node.op_as::<Conv>()?;
         let spec = &conv.pool_spec;
         let (channels, height, width) = picture(model, node, spec)?;
@@ -96,7 +96,7 @@ impl Patches {
     }
 
     /// Height, width and channels of the result.
-    pub(super) fn result(&self) -> [usize; 3] {
+    pub(crate) fn result(&self) -> [usize; 3] {
         [self.out_height, self.out_width, self.outputs]
     }
 

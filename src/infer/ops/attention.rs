@@ -17,9 +17,9 @@ use tract_onnx::{
     tract_hir::internal::InOut,
 };
 
-use super::{
+use crate::{
     kernel::{Best, Isa, LANES, Work, exponential, sixteen},
-    operator::{Compute, Operator, Scratch, replace, shape},
+    ops::operator::{Compute, Operator, Scratch, replace, shape},
 };
 
 /// Tokens whose scores are computed together.
@@ -40,7 +40,7 @@ struct Attention {
 }
 
 /// Replaces every attention of a decluttered model; returns how many.
-pub(super) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
+pub(crate) fn fuse_attention(model: &mut TypedModel, isa: Best) -> TractResult<usize> {
     let mut replaced = 0;
     for node in 0..model.nodes().len() {
         if let Some((attention, input, last)) = find(model, model.node(node), isa) {
@@ -339,10 +339,8 @@ mod tests {
         tract_hir::internal::SpecialOps,
     };
 
-    use super::{
-        super::testing::{noise, run},
-        *,
-    };
+    use super::*;
+    use crate::testing::{noise, run};
 
     /// As the exporter writes it; `parts` are the places of queries, keys and values.
     fn model(groups: usize, tokens: usize, heads: usize, depth: usize, parts: [i64; 3]) -> TypedModel {

@@ -15,7 +15,7 @@ use tract_onnx::{
 };
 
 /// Replaces every tanh-GELU of a decluttered model.
-pub(super) fn fuse_gelu(model: &mut TypedModel) -> TractResult<()> {
+pub(crate) fn fuse_gelu(model: &mut TypedModel) -> TractResult<()> {
     // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
     for node in 0..model.nodes().len() {
         if let Some((square, last)) = find(model, model.node(node)) {
@@ -58,7 +58,10 @@ mod tests {
     /// How many GELUs are found in a network of tests/data/models. That its numbers stay right, its golden
     /// vectors prove.
     fn found(name: &str, shape: [usize; 4]) -> usize {
-        let path = format!("{}/tests/data/models/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../../tests/data/models/{name}.onnx",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let model = tract_onnx::onnx().model_for_path(path).unwrap();
         let model = model.with_input_fact(0, f32::fact(shape).into()).unwrap();
         let mut model = model.into_typed().unwrap().into_decluttered().unwrap();

@@ -13,10 +13,10 @@ use tract_onnx::{
     },
 };
 
-use super::kernel::Packed;
+use crate::kernel::Packed;
 
 /// What an operator computes: f32 tensors to one f32 tensor of a fixed shape.
-pub(super) trait Compute: Debug + Send + Sync + 'static {
+pub(crate) trait Compute: Debug + Send + Sync + 'static {
     /// The operator's name in profiles.
     const NAME: &'static str;
 
@@ -29,11 +29,11 @@ pub(super) trait Compute: Debug + Send + Sync + 'static {
 
 /// Room to compute in. All operators of a thread share it, so that a run allocates nothing but its results.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// Quantized activations.
-    pub(super) packed: Packed,
+    pub(crate) packed: Packed,
     /// Whatever else.
-    pub(super) numbers: Vec<f32>,
+    pub(crate) numbers: Vec<f32>,
 }
 
 thread_local! {
@@ -42,14 +42,14 @@ thread_local! {
 
 /// An operator of tract's around a computation.
 #[derive(Debug)]
-pub(super) struct Operator<C> {
+pub(crate) struct Operator<C> {
     computation: Arc<C>,
     shape: TVec<usize>,
 }
 
 impl<C> Operator<C> {
     /// With a result of this shape.
-    pub(super) fn new(computation: C, shape: TVec<usize>) -> Self {
+    pub(crate) fn new(computation: C, shape: TVec<usize>) -> Self {
         Self {
             computation: Arc::new(computation),
             shape,
@@ -57,7 +57,7 @@ impl<C> Operator<C> {
     }
 
     /// What it computes.
-    pub(super) fn computation(&self) -> &Arc<C> {
+    pub(crate) fn computation(&self) -> &Arc<C> {
         &self.computation
     }
 }
@@ -119,7 +119,7 @@ impl<C: Compute> TypedOp for Operator<C> {
 
 /// Puts an operator that reads these inputs where the result of this node is read. The ids of other nodes stay as they are, and
 /// the new one comes last.
-pub(super) fn replace<C: Compute>(
+pub(crate) fn replace<C: Compute>(
     model: &mut TypedModel,
     node: usize,
     inputs: &[OutletId],
@@ -134,13 +134,13 @@ pub(super) fn replace<C: Compute>(
 }
 
 /// The dimensions of what comes out there, where they are fixed.
-pub(super) fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+pub(crate) fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
     let fact = model.outlet_fact(outlet).ok()?;
     fact.shape.as_concrete().map(TVec::from)
 }
 
 /// The numbers that come out there, where they are constant floats.
-pub(super) fn constant(model: &TypedModel, outlet: OutletId) -> Option<Vec<f32>> {
+pub(crate) fn constant(model: &TypedModel, outlet: OutletId) -> Option<Vec<f32>> {
     let constant = model.outlet_fact(outlet).ok()?.konst.as_ref()?;
     Some(constant.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
 }
