@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use affectd_infer::{OperatorTime, Peak, kernels, peak};
+use affectd_infer::{OperatorTime, Peak, SimdLevel};
 use serde_json::json;
 
 use super::table;
@@ -50,7 +50,7 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
             kinds,
         });
     }
-    let peak = peak();
+    let peak = SimdLevel::detect().peak();
     let written = if json {
         write_json(out, &profiles, peak)
     } else {
@@ -62,13 +62,13 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
 /// Thousand millions of products a second that the kind reaches, and their share of the peak.
 fn reached(kind: &OperatorTime, peak: Peak) -> Option<(f64, f64)> {
     let seconds = kind.time.as_secs_f64();
-    let (floats, integers) = (kind.float_products as f64, kind.integer_products as f64);
+    let (floats, integers) = (kind.float_macs as f64, kind.integer_macs as f64);
     let least = floats / peak.floats + integers / peak.integers;
     (floats + integers > 0.0 && seconds > 0.0).then(|| ((floats + integers) / seconds / 1e9, least / seconds))
 }
 
 fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Result<()> {
-    writeln!(out, "{}", kernels())?;
+    writeln!(out, "{}", SimdLevel::detect().describe())?;
     writeln!(
         out,
         "at most {:.0} thousand million products of floats and {:.0} of integers a second in one thread",
@@ -116,8 +116,8 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                         "operator": kind.name,
                         "count": kind.count,
                         "ms": table::milliseconds(kind.time),
-                        "float_products": kind.float_products,
-                        "integer_products": kind.integer_products,
+                        "float_products": kind.float_macs,
+                        "integer_products": kind.integer_macs,
                         "gops": reached(kind, peak).map(|(gops, _)| gops * 2.0),
                         "of_peak": reached(kind, peak).map(|(_, share)| share),
                     })
@@ -128,7 +128,7 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
         .collect();
     let object = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "kernels": kernels(),
+        "kernels": SimdLevel::detect().describe(),
         "peak_float_products": peak.floats,
         "peak_integer_products": peak.integers,
         "networks": networks,

@@ -1,7 +1,8 @@
-//! Weights that a file keeps as eight-bit integers, as floats before tract reads them.
+//! Dequantizes the int8 weights of a file before tract parses it.
 //!
-//! tract would get to the same numbers with three general operators and a plan for each tensor. They are no part of what it reads
-//! either, as it would copy them: a hundred megabytes with a large network.
+//! tract would compute the same values with three general operators and a plan for each tensor. The floats
+//! are handed to the parsed model, not written into the file's structures, from which tract would copy them:
+//! a hundred megabytes of a large network.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,8 +17,8 @@ use tract_onnx::{
     tract_hir::internal::IntoArcTensor,
 };
 
-/// The network of a file, with its weights in floats. Of what it says only the file itself is read, no other.
-pub(crate) fn model(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceModel> {
+/// Parses a file, with its weights dequantized. External data files are rejected.
+pub(crate) fn parse(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceModel> {
     let mut weights = file.graph.as_mut().map(dequantize).unwrap_or_default();
     let parsed = onnx.parse(&file, None)?;
     drop(file);
@@ -37,57 +38,57 @@ pub(crate) fn model(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceM
     Ok(model)
 }
 
-/// Takes out every DequantizeLinear whose inputs are stored, and what only these nodes read; returns what they yield, by its
-/// name. What is stored in another way than as the bytes of int8 values with f32 scales, one for all or one for each place along an
-/// axis, is left to tract.
+/// Removes every DequantizeLinear whose inputs are initializers, and the initializers that only these nodes
+/// read; returns the dequantized tensors by name. Left to tract: anything but raw int8 data with f32 scales
+/// per tensor or per axis.
 fn dequantize(graph: &mut GraphProto) -> HashMap<String, Tensor> {
-    let mut computed = HashMap::new();
+    let mut dequantized = HashMap::new();
     let mut attributes = graph.node.iter().flat_map(|node| &node.attribute);
-    // Graphs within a graph may read whatever is in it.
+    // Subgraphs may read any initializer of the graph that contains them.
     if attributes.any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty()) {
-        return computed;
+        return dequantized;
     }
     let outputs: HashSet<&str> = graph.output.iter().map(|output| output.name.as_str()).collect();
-    let stored: HashMap<&str, &TensorProto> = graph
+    let initializers: HashMap<&str, &TensorProto> = graph
         .initializer
         .iter()
         .map(|tensor| (tensor.name.as_str(), tensor))
         .collect();
-    let mut taken = HashSet::new();
+    let mut removed = HashSet::new();
     for node in mem::take(&mut graph.node) {
-        match floats(&node, &stored) {
+        match dequantize_node(&node, &initializers) {
             Some(tensor) if !outputs.contains(node.output[0].as_str()) => {
-                computed.insert(node.output[0].clone(), tensor);
-                taken.extend(node.input);
+                dequantized.insert(node.output[0].clone(), tensor);
+                removed.extend(node.input);
             }
             _ => graph.node.push(node),
         }
     }
     let read = graph.node.iter().flat_map(|node| &node.input);
     for name in read.chain(graph.output.iter().map(|output| &output.name)) {
-        taken.remove(name);
+        removed.remove(name);
     }
-    graph.initializer.retain(|tensor| !taken.contains(&tensor.name));
-    // Old files say that what is stored may be given as well.
-    graph.input.retain(|input| !taken.contains(&input.name));
-    computed
+    graph.initializer.retain(|tensor| !removed.contains(&tensor.name));
+    // Before IR version 4, initializers are listed as inputs too.
+    graph.input.retain(|input| !removed.contains(&input.name));
+    dequantized
 }
 
-/// What the node yields: (x - zero) * scale, as ONNX defines DequantizeLinear.
-fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tensor> {
+/// The result of a DequantizeLinear, which ONNX defines as `(x - zero_point) * scale`.
+fn dequantize_node(node: &NodeProto, initializers: &HashMap<&str, &TensorProto>) -> Option<Tensor> {
     if node.op_type != "DequantizeLinear" || node.output.len() != 1 {
         return None;
     }
-    let input = |index: usize| stored.get(node.input.get(index)?.as_str()).copied();
+    let input = |index: usize| initializers.get(node.input.get(index)?.as_str()).copied();
     let weights = input(0)?;
-    let sides: Vec<usize> = weights
+    let dims: Vec<usize> = weights
         .dims
         .iter()
-        .map(|side| usize::try_from(*side).ok())
+        .map(|dim| usize::try_from(*dim).ok())
         .collect::<Option<_>>()?;
-    let count = sides
+    let count = dims
         .iter()
-        .try_fold(1_usize, |count, side| count.checked_mul(*side))?;
+        .try_fold(1_usize, |count, dim| count.checked_mul(*dim))?;
     let weights_bytes = bytes(weights, DataType::Int8, count)?;
     let scales = input(1)?;
     let channels = scales.raw_data.len() / size_of::<f32>();
@@ -96,20 +97,21 @@ fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tens
         // Each chunk has this length.
         f32::from_le_bytes(scale.try_into().unwrap_or_default())
     });
-    let zeros = match node.input.get(2).filter(|name| !name.is_empty()) {
+    let zero_points = match node.input.get(2).filter(|name| !name.is_empty()) {
         Some(_) => bytes(input(2)?, DataType::Int8, channels)?.to_vec(),
         None => vec![0; channels],
     };
-    let inner = values_per_channel(node, &sides, channels)?;
+    let inner = values_per_channel(node, &dims, channels)?;
     let channels: Vec<(f32, f32)> = scales
-        .zip(zeros)
-        .map(|(scale, zero)| (scale, f32::from(zero as i8)))
+        .zip(zero_points)
+        .map(|(scale, zero_point)| (scale, f32::from(zero_point as i8)))
         .collect();
-    // SAFETY: every number is written below: the chunks of both sides are as many, and as long.
-    let mut tensor = unsafe { Tensor::uninitialized::<f32>(&sides).ok()? };
+    // SAFETY: any bits are an f32, and every element is written below: both dims have `count` elements,
+    // chunked alike.
+    let mut tensor = unsafe { Tensor::uninitialized::<f32>(&dims).ok()? };
     let mut plain = tensor.try_as_plain_ram_mut().ok()?;
     let to = plain.as_slice_mut::<f32>().ok()?;
-    let float = |value: u8, (scale, zero): (f32, f32)| (f32::from(value as i8) - zero) * scale;
+    let float = |value: u8, (scale, zero_point): (f32, f32)| (f32::from(value as i8) - zero_point) * scale;
     let repeated = channels.len() * inner;
     for (values, to) in weights_bytes.chunks(repeated).zip(to.chunks_mut(repeated)) {
         if inner == 1 {
@@ -127,8 +129,8 @@ fn floats(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> Option<Tens
     Some(tensor)
 }
 
-/// How many values that lie side by side share a scale; `None` if the scales do not fit the tensor.
-fn values_per_channel(node: &NodeProto, sides: &[usize], channels: usize) -> Option<usize> {
+/// How many adjacent values share a scale; `None` if the scales do not match the tensor.
+fn values_per_channel(node: &NodeProto, dims: &[usize], channels: usize) -> Option<usize> {
     let attribute = |name: &str| {
         node.attribute
             .iter()
@@ -139,12 +141,12 @@ fn values_per_channel(node: &NodeProto, sides: &[usize], channels: usize) -> Opt
         return None;
     }
     let inner = if channels == 1 {
-        sides.iter().product()
+        dims.iter().product()
     } else {
         let axis = attribute("axis").unwrap_or(1);
-        let axis = if axis < 0 { axis + sides.len() as i64 } else { axis };
-        let (side, inner) = sides.get(usize::try_from(axis).ok()?..)?.split_first()?;
-        if *side != channels {
+        let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
+        let (dim, inner) = dims.get(usize::try_from(axis).ok()?..)?.split_first()?;
+        if *dim != channels {
             return None;
         }
         inner.iter().product()
@@ -152,7 +154,7 @@ fn values_per_channel(node: &NodeProto, sides: &[usize], channels: usize) -> Opt
     (inner > 0).then_some(inner)
 }
 
-/// The bytes of a tensor that holds `count` values of this kind as such.
+/// The raw data of a tensor, if it has this type and `count` elements.
 fn bytes(tensor: &TensorProto, kind: DataType, count: usize) -> Option<&[u8]> {
     let size = if kind == DataType::Float {
         size_of::<f32>()
@@ -183,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A network of one DequantizeLinear of a [2, 3, 4] with so many scales along `axis`, and of its result as it is.
+    /// A network of one DequantizeLinear, of a [2, 3, 4] with so many scales along `axis`, and an Identity.
     fn file(axis: i64, scales: usize, zeros: bool) -> ModelProto {
         let raw_scales = (1..=scales).flat_map(|n| (n as f32 * 0.37).to_le_bytes());
         let dims: &[i64] = if scales == 1 { &[] } else { &[scales as i64] };
@@ -242,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn stored_integers_become_the_floats_that_tract_computes() {
+    fn weights_become_the_floats_that_tract_computes() {
         for (axis, scales, zeros) in [(0, 2, true), (1, 3, false), (-1, 4, true), (1, 1, true)] {
             let file = file(axis, scales, zeros);
             let expected = run(Onnx::model_for_proto_model(&tract_onnx::onnx(), &file).unwrap());
-            let found = model(&tract_onnx::onnx(), file).unwrap();
+            let found = parse(&tract_onnx::onnx(), file).unwrap();
             assert!(
                 found.inputs.is_empty() && found.nodes().len() == 2,
                 "{axis} {scales}"
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_read_stays() {
+    fn initializers_with_other_readers_stay() {
         let mut read = file(1, 3, false);
         let graph = read.graph.as_mut().unwrap();
         graph.node.push(NodeProto {
@@ -283,15 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_reads_nothing_is_an_error() {
+    fn a_missing_initializer_is_an_error() {
         let mut lost = file(1, 3, false);
         lost.graph.as_mut().unwrap().initializer.clear();
-        let error = model(&tract_onnx::onnx(), lost).unwrap_err();
+        let error = parse(&tract_onnx::onnx(), lost).unwrap_err();
         assert!(error.to_string().starts_with("there is no "), "{error}");
     }
 
     #[test]
-    fn what_does_not_fit_is_left_to_tract() {
+    fn other_forms_are_left_to_tract() {
         let within = AttributeProto {
             name: "body".into(),
             g: Some(GraphProto::default()),

@@ -51,7 +51,7 @@ impl Helper {
         let thread = Builder::new()
             .name("expression".to_owned())
             .spawn(work)
-            .map_err(|error| InferError::Run(format!("no thread for it: {error}")))?;
+            .map_err(|error| InferError::Run(error.into()))?;
         Ok(Self {
             network: Some(network.another()?),
             jobs: Some(jobs),
@@ -89,7 +89,7 @@ impl Helper {
 }
 
 fn gone() -> InferError {
-    InferError::Run("one of its threads has ended".to_owned())
+    InferError::Run("one of its threads has ended".into())
 }
 
 impl Drop for Helper {

@@ -26,7 +26,18 @@ pub struct Expression {
 }
 
 /// What comes of a face: the unsmoothed reading and the quality of the crop, 0 to 1 (see [`Cropper::face`]).
-pub type Classified = Result<(Reading, f32), InferError>;
+pub type Classified = Result<(Reading, f32), ClassifyError>;
+
+/// Why a face has no reading.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The landmarks are not finite or lie closer together than a face of two pixels.
+    #[error("the landmarks span no face")]
+    NoFace,
+    /// The network failed.
+    #[error(transparent)]
+    Infer(#[from] InferError),
+}
 
 impl Expression {
     /// Loads the model of a manifest and proves it: checksum first, then golden vectors.
@@ -99,11 +110,13 @@ impl Expression {
             });
         }
         for (face, seen) in seen.into_iter().take(faces.len()).enumerate() {
-            let seen = seen.unwrap_or(Err(InferError::NoFace));
-            done(
-                face,
-                seen.map(|(numbers, quality)| (numbers.reading(&self.contract), quality)),
-            );
+            let classified = match seen {
+                Some(seen) => seen
+                    .map(|(numbers, quality)| (numbers.reading(&self.contract), quality))
+                    .map_err(ClassifyError::from),
+                None => Err(ClassifyError::NoFace),
+            };
+            done(face, classified);
         }
     }
 
@@ -158,10 +171,9 @@ impl Expression {
     /// Classifies the face with these landmarks in the calling thread.
     ///
     /// # Errors
-    /// [`InferError::NoFace`] where the landmarks span no face; [`InferError::Run`] and
-    /// [`InferError::NotFinite`].
+    /// [`ClassifyError`].
     pub fn classify(&mut self, picture: &Picture, landmarks: &Landmarks) -> Classified {
-        let square = FaceSquare::fit(landmarks).ok_or(InferError::NoFace)?;
+        let square = FaceSquare::fit(landmarks).ok_or(ClassifyError::NoFace)?;
         let mut quality = 0.0;
         let reading = self.see(|cropper, input| quality = cropper.face(picture, &square, input))?;
         Ok((reading, quality))

@@ -91,7 +91,7 @@ fn several_threads_read_the_same_as_one() {
         for ((_, found), face) in results.iter().zip(&faces) {
             match (found, alone.classify(&photograph(), face)) {
                 (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
-                (Err(InferError::NoFace), Err(InferError::NoFace)) => (),
+                (Err(ClassifyError::NoFace), Err(ClassifyError::NoFace)) => (),
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         }
@@ -137,7 +137,7 @@ fn the_mirror_image_counts_as_much_as_the_face() {
             numbers.push(number);
             match (result, both.classify(&picture, &faces[number])) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-                (Err(InferError::NoFace), Err(InferError::NoFace)) => assert_eq!(number, 1),
+                (Err(ClassifyError::NoFace), Err(ClassifyError::NoFace)) => assert_eq!(number, 1),
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         });
@@ -151,7 +151,7 @@ fn landmarks_that_span_no_face_are_an_error() {
     let error = expression
         .classify(&photograph(), &Landmarks::default())
         .unwrap_err();
-    assert!(matches!(error, InferError::NoFace));
+    assert!(matches!(error, ClassifyError::NoFace));
 }
 
 #[test]

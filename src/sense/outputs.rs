@@ -72,7 +72,7 @@ fn number(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
         }
     }
     // Opening the model has compared the highest index with the length.
-    Err(InferError::Run(format!("it has no output {wanted}")))
+    Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
 /// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,

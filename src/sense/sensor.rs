@@ -9,7 +9,7 @@ use affectd_infer::InferError;
 
 use super::{
     detect::DetectError,
-    expression::{Classified, Expression},
+    expression::{Classified, ClassifyError, Expression},
     face::{Event, Label, Landmarks, MAX_FACES, Reading, Report, TrackedFace},
     follow::{Follower, Work},
     pace::Rhythm,
@@ -225,8 +225,8 @@ impl Sensor {
                         }
                     }
                     // Landmarks in one point: this crop is worth nothing, the next may be.
-                    Err(InferError::NoFace) => {}
-                    Err(error) => return Err(error),
+                    Err(ClassifyError::NoFace) => {}
+                    Err(ClassifyError::Infer(error)) => return Err(error),
                 }
             }
             let tracked = TrackedFace {

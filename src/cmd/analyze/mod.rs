@@ -24,7 +24,7 @@ use crate::{
     picture::Picture,
     sense::{
         detect::NetworkDetector,
-        expression::Expression,
+        expression::{ClassifyError, Expression},
         face::{Detection, Probabilities, Reading},
         search::all_faces,
     },
@@ -144,8 +144,8 @@ impl Analyzer {
                     quality,
                 }),
                 // Landmarks in one point: no face after all.
-                Err(InferError::NoFace) => {}
-                Err(error) => return Err(error),
+                Err(ClassifyError::NoFace) => {}
+                Err(ClassifyError::Infer(error)) => return Err(error),
             }
         }
         faces.sort_by(|a, b| b.detection.rect.area().total_cmp(&a.detection.rect.area()));

@@ -1,195 +1,196 @@
-//! The product of quantized activations and quantized weights.
+//! The int8 matrix product, with dequantization, bias, activation and residual fused into its epilogue.
+//!
+//! One operand is read as rows, the other as panels of [`LANES`] rows interleaved along K: activations and
+//! weights for a channels-last result, weights and activations for a channels-first one. The loops are those
+//! of K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008,
+//! without the blocking along K, which these layers are too small for: a block of rows by a strip of panels,
+//! cut into tiles that stay in registers.
 
 use std::ops::Range;
 
 use super::{
     activate::{ActivateColumns, Activation},
-    isa::{DEPTH, Isa, LANES, Work},
-    pack::{Order, Packed, groups},
-    weights::Weights,
+    gemm_tile::{GemmTile, TileOrigin},
+    isa::{Isa, K_PACK, LANES, SimdOp},
+    pack::{Layout, PackedActivations, groups},
+    weights::PackedWeights,
 };
 
-/// Rows that are multiplied with all lanes before the next ones: they stay in the nearest cache.
-const BLOCK: usize = 64;
+/// Rows of a block: they stay in the L1 cache while they meet all panels.
+const BLOCK_ROWS: usize = 64;
 
-/// Vectors of lanes that are multiplied with a block, and then activated while they are in the nearest cache.
-const STRIP: usize = 6;
+/// Panels of a strip, whose results are activated while they are in the L1 cache.
+const STRIP_PANELS: usize = 6;
 
-/// What is done to the sums of a product besides scaling.
+/// What is applied to the dequantized result.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Finish<'a> {
-    /// The activation is applied.
-    Activate(Activation),
-    /// As many numbers as the result has, in its order, are added.
-    Add(&'a [f32]),
+pub(crate) enum Epilogue<'a> {
+    /// An activation function.
+    Activation(Activation),
+    /// The addition of a tensor of the result's shape and layout.
+    Residual(&'a [f32]),
 }
 
-/// Writes `weights * activations + bias`, finished, for this many positions, in the order of the weights.
-pub(crate) fn product(
-    weights: &Weights,
-    packed: &mut Packed,
-    positions: usize,
-    finish: Finish<'_>,
+/// Writes `epilogue(weights * activations + bias)` for the first `tokens` tokens, in the layout of the
+/// weights.
+pub(crate) fn qgemm(
+    weights: &PackedWeights,
+    packed: &mut PackedActivations,
+    tokens: usize,
+    epilogue: Epilogue<'_>,
     to: &mut [f32],
 ) {
-    assert_eq!(to.len(), positions * weights.outputs);
-    if let Finish::Add(residual) = finish {
+    assert_eq!(to.len(), tokens * weights.outputs);
+    if let Epilogue::Residual(residual) = epilogue {
         assert_eq!(residual.len(), to.len());
     }
-    // Rows are positions and lanes outputs, or the other way round.
-    let (rows, lanes) = match weights.order {
-        Order::ChannelsInner => (positions, weights.outputs),
-        Order::PositionsInner => (weights.outputs, positions),
+    let (rows, columns) = match weights.layout {
+        Layout::ChannelsLast => (tokens, weights.outputs),
+        Layout::ChannelsFirst => (weights.outputs, tokens),
     };
-    let vectors = lanes.div_ceil(LANES);
-    for first in (0..rows).step_by(BLOCK) {
-        let rows = first..rows.min(first + BLOCK);
-        for first in (0..vectors).step_by(STRIP) {
-            let strip = first..vectors.min(first + STRIP);
-            weights.isa.run(Product {
+    let panels = columns.div_ceil(LANES);
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let rows = first..rows.min(first + BLOCK_ROWS);
+        for first in (0..panels).step_by(STRIP_PANELS) {
+            let panels = first..panels.min(first + STRIP_PANELS);
+            weights.level.dispatch(GemmBlock {
                 weights,
                 packed,
-                positions,
-                finish,
+                tokens,
+                epilogue,
                 rows: rows.clone(),
-                vectors: strip.clone(),
+                panels: panels.clone(),
                 to,
             });
-            // Apart, so that its many coefficients take no registers from the sums.
-            if let Finish::Activate(activation) = finish {
-                weights.isa.run(ActivateColumns {
+            // Not in the tiles: its coefficients would take registers from their accumulators.
+            if let Epilogue::Activation(activation) = epilogue {
+                weights.level.dispatch(ActivateColumns {
                     activation,
-                    numbers: &mut to[rows.start * lanes..rows.end * lanes],
-                    line: lanes,
-                    columns: strip.start * LANES..lanes.min(strip.end * LANES),
+                    values: &mut to[rows.start * columns..rows.end * columns],
+                    row: columns,
+                    columns: panels.start * LANES..columns.min(panels.end * LANES),
                 });
             }
         }
     }
 }
 
-/// The product of a block of rows and a strip of lanes.
-struct Product<'a> {
-    weights: &'a Weights,
-    packed: &'a mut Packed,
-    positions: usize,
-    finish: Finish<'a>,
+/// A block of rows by a strip of panels.
+struct GemmBlock<'a> {
+    weights: &'a PackedWeights,
+    packed: &'a mut PackedActivations,
+    tokens: usize,
+    epilogue: Epilogue<'a>,
     rows: Range<usize>,
-    vectors: Range<usize>,
+    panels: Range<usize>,
     /// The whole result.
     to: &'a mut [f32],
 }
 
-impl Work for Product<'_> {
+impl SimdOp for GemmBlock<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        match self.weights.order {
-            Order::ChannelsInner => self.tiles::<I, true>(),
-            Order::PositionsInner => self.tiles::<I, false>(),
+    fn eval<I: Isa>(self, isa: I) {
+        match self.weights.layout {
+            Layout::ChannelsLast => self.tiles::<I, true>(isa),
+            Layout::ChannelsFirst => self.tiles::<I, false>(isa),
         }
     }
 }
 
-impl<'a> Product<'a> {
+impl<'a> GemmBlock<'a> {
     #[inline(always)]
-    fn tiles<I: Isa, const BY_POSITION: bool>(self) {
-        if I::BYTES == 2 && !BY_POSITION && self.vectors.start == 0 {
+    fn tiles<I: Isa, const ACTIVATION_ROWS: bool>(self, isa: I) {
+        if I::ACTIVATION_BYTES == 2 && !ACTIVATION_ROWS && self.panels.start == 0 {
             widen(self.weights, &self.rows, &mut self.packed.widened);
         }
-        let (rows, vectors) = (self.rows.len(), self.vectors.len());
-        let mut factors = self.factors::<I, BY_POSITION>();
-        // Tiles of nearly the same height, so that none is left with a single row; the first ones are higher.
-        let tiles = rows.div_ceil(I::ROWS);
-        let (least, higher) = (rows / tiles, rows % tiles);
-        let mut vector = 0;
-        while vector < vectors {
-            let width = match vectors - vector {
-                // Twice two are faster than three and one.
-                4 if I::VECTORS == 3 => 2,
-                left => left.min(I::VECTORS),
+        let (rows, panels) = (self.rows.len(), self.panels.len());
+        let mut operands = self.operands::<I, ACTIVATION_ROWS>();
+        // Tiles of nearly the same height, the higher ones first, so that none is left with a single row.
+        let tiles = rows.div_ceil(I::TILE_ROWS);
+        let (height, higher) = (rows / tiles, rows % tiles);
+        let mut panel = 0;
+        while panel < panels {
+            let width = match panels - panel {
+                // Two and two are faster than three and one.
+                4 if I::TILE_VECTORS == 3 => 2,
+                left => left.min(I::TILE_VECTORS),
             };
-            let mut first = 0;
+            let mut row = 0;
             for tile in 0..tiles {
-                let height = least + usize::from(tile < higher);
-                let place = Place {
-                    first,
-                    height,
-                    vector,
-                    width,
-                };
-                factors.tile::<I, BY_POSITION>(&place);
-                first += height;
+                let origin = TileOrigin { row, panel };
+                let height = height + usize::from(tile < higher);
+                // SAFETY: the heights add up to the rows of the block, the widths to the panels of the strip.
+                unsafe { operands.tile::<I, ACTIVATION_ROWS>(isa, origin, height, width) };
+                row += height;
             }
-            vector += width;
+            panel += width;
         }
     }
 
-    /// What the tiles read and write, cut out once for all of them, as a tile is too small for the checks of so many slices.
+    /// Slices what the tiles access once for all of them: a tile is too small to pay for the bounds checks.
     #[inline(always)]
-    fn factors<I: Isa, const BY_POSITION: bool>(self) -> Factors<'a> {
+    fn operands<I: Isa, const ACTIVATION_ROWS: bool>(self) -> GemmTile<'a> {
         let Self {
             weights,
             packed,
-            positions,
-            finish,
+            tokens,
+            epilogue,
             rows,
-            vectors,
+            panels,
             to,
         } = self;
-        let packed: &'a Packed = packed;
-        let fours = groups(weights.inputs);
-        let row_groups = fours * I::BYTES;
-        let (all_rows, first, all_lanes, lane_groups) = if BY_POSITION {
-            (&packed.bytes, rows.start, &weights.bytes, fours)
-        } else if I::BYTES == 2 {
+        let packed: &'a PackedActivations = packed;
+        let weight_groups = groups(weights.inputs);
+        let row_groups = weight_groups * I::ACTIVATION_BYTES;
+        let (all_rows, first, all_panels, panel_groups) = if ACTIVATION_ROWS {
+            (&packed.bytes, rows.start, &weights.bytes, weight_groups)
+        } else if I::ACTIVATION_BYTES == 2 {
             (&packed.widened, 0, &packed.bytes, row_groups)
         } else {
             (&weights.bytes, rows.start, &packed.bytes, row_groups)
         };
-        let (of_weights, of_activations) = (
-            (&weights.scales, &weights.sums),
-            (&packed.scales, &packed.offsets),
-        );
-        let (of_rows, of_lanes) = if BY_POSITION {
+        let of_weights = (&weights.scales, &weights.sums);
+        let of_activations = (&packed.scales, &packed.offsets);
+        let (of_rows, of_lanes) = if ACTIVATION_ROWS {
             (of_activations, of_weights)
         } else {
             (of_weights, of_activations)
         };
-        let (row_bias, lane_bias): (&[f32], &[[f32; LANES]]) = if BY_POSITION {
-            (&[], &weights.bias.as_chunks().0[vectors.clone()])
+        let (row_bias, lane_bias): (&[f32], &[[f32; LANES]]) = if ACTIVATION_ROWS {
+            (&[], &weights.bias.as_chunks().0[panels.clone()])
         } else {
             (&weights.bias[rows.clone()], &[])
         };
-        let line = if BY_POSITION { weights.outputs } else { positions };
-        let place = rows.start * line..rows.end * line;
-        Factors {
+        let columns = if ACTIVATION_ROWS { weights.outputs } else { tokens };
+        let block = rows.start * columns..rows.end * columns;
+        GemmTile {
             rows: &all_rows.as_chunks().0[first * row_groups..][..rows.len() * row_groups],
             row_groups,
-            lanes: &all_lanes.as_chunks().0[vectors.start * lane_groups..vectors.end * lane_groups],
-            lane_groups,
+            panels: &all_panels.as_chunks().0[panels.start * panel_groups..panels.end * panel_groups],
+            panel_groups,
             row_scales: &of_rows.0[rows.clone()],
             row_offsets: &of_rows.1[rows.clone()],
             row_bias,
-            lane_scales: &of_lanes.0.as_chunks().0[vectors.clone()],
-            lane_offsets: &of_lanes.1.as_chunks().0[vectors.clone()],
+            lane_scales: &of_lanes.0.as_chunks().0[panels.clone()],
+            lane_offsets: &of_lanes.1.as_chunks().0[panels.clone()],
             lane_bias,
-            residual: match finish {
-                Finish::Add(residual) => Some(&residual[place.clone()]),
-                Finish::Activate(_) => None,
+            residual: match epilogue {
+                Epilogue::Residual(residual) => Some(&residual[block.clone()]),
+                Epilogue::Activation(_) => None,
             },
-            to: &mut to[place],
-            line,
-            start: vectors.start * LANES,
+            to: &mut to[block],
+            columns,
+            start: panels.start * LANES,
         }
     }
 }
 
-/// Makes the weights of some rows ready for products of sixteen bits.
+/// Sign-extends the weights of some rows for 16-bit products.
 #[inline(always)]
-fn widen(weights: &Weights, rows: &Range<usize>, to: &mut Vec<u8>) {
-    let row = groups(weights.inputs) * DEPTH;
+fn widen(weights: &PackedWeights, rows: &Range<usize>, to: &mut Vec<u8>) {
+    let row = groups(weights.inputs) * K_PACK;
     let bytes = &weights.bytes[rows.start * row..rows.end * row];
     if to.len() < bytes.len() * 2 {
         to.resize(bytes.len() * 2, 0);
@@ -197,213 +198,6 @@ fn widen(weights: &Weights, rows: &Range<usize>, to: &mut Vec<u8>) {
     for (to, byte) in to.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
         *to = i16::from(byte.cast_signed()).to_le_bytes();
     }
-}
-
-/// The two sides of a product, for a block of rows and a strip of lanes. All lengths follow from the numbers of rows and of vectors of
-/// lanes, which no tile exceeds.
-struct Factors<'a> {
-    /// So many groups for each row.
-    rows: &'a [[u8; DEPTH]],
-    row_groups: usize,
-    /// So many groups for each vector.
-    lanes: &'a [[u8; LANES * DEPTH]],
-    lane_groups: usize,
-    /// One for each row, like what follows.
-    row_scales: &'a [f32],
-    row_offsets: &'a [f32],
-    /// None where outputs are lanes.
-    row_bias: &'a [f32],
-    /// One for each vector, like what follows.
-    lane_scales: &'a [[f32; LANES]],
-    lane_offsets: &'a [[f32; LANES]],
-    /// None where outputs are rows.
-    lane_bias: &'a [[f32; LANES]],
-    /// Whole lines of the result, one for each row.
-    residual: Option<&'a [f32]>,
-    to: &'a mut [f32],
-    line: usize,
-    /// Where the strip begins in a line.
-    start: usize,
-}
-
-impl Factors<'_> {
-    #[inline(always)]
-    fn tile<I: Isa, const BY_POSITION: bool>(&mut self, place: &Place) {
-        match place.width {
-            1 => self.tile_rows::<I, 1, BY_POSITION>(place),
-            2 if I::VECTORS > 1 => self.tile_rows::<I, 2, BY_POSITION>(place),
-            3 if I::VECTORS > 2 => self.tile_rows::<I, 3, BY_POSITION>(place),
-            _ => unreachable!("a tile has at most as many vectors as the instruction set says"),
-        }
-    }
-
-    #[inline(always)]
-    fn tile_rows<I: Isa, const WIDTH: usize, const BY_POSITION: bool>(&mut self, place: &Place) {
-        let (first, vector) = (place.first, place.vector);
-        // SAFETY: `Product::tiles` names places within the block and the strip.
-        unsafe {
-            match place.height {
-                1 => self.tile_of::<I, 1, WIDTH, BY_POSITION>(first, vector),
-                2 => self.tile_of::<I, 2, WIDTH, BY_POSITION>(first, vector),
-                3 if I::ROWS > 2 => self.tile_of::<I, 3, WIDTH, BY_POSITION>(first, vector),
-                4 if I::ROWS > 3 => self.tile_of::<I, 4, WIDTH, BY_POSITION>(first, vector),
-                5 if I::ROWS > 4 => self.tile_of::<I, 5, WIDTH, BY_POSITION>(first, vector),
-                6 if I::ROWS > 5 => self.tile_of::<I, 6, WIDTH, BY_POSITION>(first, vector),
-                7 if I::ROWS > 6 => self.tile_of::<I, 7, WIDTH, BY_POSITION>(first, vector),
-                8 if I::ROWS > 7 => self.tile_of::<I, 8, WIDTH, BY_POSITION>(first, vector),
-                _ => unreachable!("a tile has at most as many rows as the instruction set says"),
-            }
-        }
-    }
-
-    /// # Safety
-    /// There are so many rows from `first` on, and so many vectors from `vector` on.
-    #[inline(always)]
-    unsafe fn tile_of<I: Isa, const ROWS: usize, const WIDTH: usize, const BY_POSITION: bool>(
-        &mut self,
-        first: usize,
-        vector: usize,
-    ) {
-        // Plain loops: what fills an array by a closure is not inlined.
-        let mut rows: [&[[u8; DEPTH]]; ROWS] = [&[]; ROWS];
-        for (row, to) in rows.iter_mut().enumerate() {
-            let start = (first + row).wrapping_mul(self.row_groups);
-            // SAFETY: by the caller.
-            *to = unsafe {
-                self.rows
-                    .get_unchecked(start..start.wrapping_add(self.row_groups))
-            };
-        }
-        let mut panels: [&[[u8; LANES * DEPTH]]; WIDTH] = [&[]; WIDTH];
-        for (panel, to) in panels.iter_mut().enumerate() {
-            let start = (vector + panel).wrapping_mul(self.lane_groups);
-            // SAFETY: by the caller.
-            *to = unsafe {
-                self.lanes
-                    .get_unchecked(start..start.wrapping_add(self.lane_groups))
-            };
-        }
-        let sums = I::products::<ROWS, WIDTH, BY_POSITION>(rows, panels);
-
-        for panel in 0..WIDTH {
-            let vector = vector + panel;
-            // SAFETY: by the caller.
-            let lanes = unsafe { self.of_lanes::<I, BY_POSITION>(vector) };
-            let start = self.start + vector * LANES;
-            if start + LANES > self.line {
-                let mut results = [[0.0; LANES]; ROWS];
-                for ((row, sums), to) in sums.iter().enumerate().zip(&mut results) {
-                    // SAFETY: by the caller.
-                    I::store(
-                        unsafe { self.scaled::<I, BY_POSITION>(sums[panel], first + row, &lanes) },
-                        to,
-                    );
-                }
-                let all = first * self.line..(first + ROWS) * self.line;
-                let residual = self.residual.map(|residual| &residual[all.clone()]);
-                write_parts(&results, residual, self.line, start, &mut self.to[all]);
-            // Two loops: with branches inside one, the compiler did not unroll it, and the sums went through memory.
-            } else if let Some(residual) = self.residual {
-                for (row, sums) in sums.iter().enumerate() {
-                    let at = start.wrapping_add((first + row).wrapping_mul(self.line));
-                    // SAFETY: by the caller; each line has so many numbers from `start` on.
-                    unsafe {
-                        let results = self.scaled::<I, BY_POSITION>(sums[panel], first + row, &lanes);
-                        let residual = I::load(&*residual.as_ptr().add(at).cast());
-                        let to = &mut *self.to.as_mut_ptr().add(at).cast();
-                        I::store(I::multiply_add(results, I::splat(1.0), residual), to);
-                    }
-                }
-            } else {
-                for (row, sums) in sums.iter().enumerate() {
-                    let at = start.wrapping_add((first + row).wrapping_mul(self.line));
-                    // SAFETY: as above.
-                    unsafe {
-                        let results = self.scaled::<I, BY_POSITION>(sums[panel], first + row, &lanes);
-                        I::store(results, &mut *self.to.as_mut_ptr().add(at).cast());
-                    }
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// There is such a vector.
-    #[inline(always)]
-    unsafe fn of_lanes<I: Isa, const BY_POSITION: bool>(&self, vector: usize) -> Lanes<I> {
-        // SAFETY: by the caller.
-        unsafe {
-            Lanes {
-                scales: I::load(self.lane_scales.get_unchecked(vector)),
-                offsets: I::load(self.lane_offsets.get_unchecked(vector)),
-                bias: if BY_POSITION {
-                    I::load(self.lane_bias.get_unchecked(vector))
-                } else {
-                    I::splat(0.0)
-                },
-            }
-        }
-    }
-
-    /// The results that sums of one row stand for.
-    ///
-    /// # Safety
-    /// There is such a row.
-    #[inline(always)]
-    unsafe fn scaled<I: Isa, const BY_POSITION: bool>(
-        &self,
-        sums: I::Sums,
-        row: usize,
-        lanes: &Lanes<I>,
-    ) -> I::Floats {
-        // SAFETY: by the caller.
-        let of_row = |numbers: &[f32]| I::splat(unsafe { *numbers.get_unchecked(row) });
-        let mut constant = if BY_POSITION {
-            lanes.bias
-        } else {
-            of_row(self.row_bias)
-        };
-        if I::BYTES == 1 {
-            constant = I::multiply_add(lanes.offsets, of_row(self.row_offsets), constant);
-        }
-        let scales = I::multiply(lanes.scales, of_row(self.row_scales));
-        I::multiply_add(I::to_floats(sums), scales, constant)
-    }
-}
-
-/// What sums are scaled by, of a vector of lanes.
-struct Lanes<I: Isa> {
-    scales: I::Floats,
-    offsets: I::Floats,
-    /// Zeros where outputs are rows.
-    bias: I::Floats,
-}
-
-/// Writes as many results of each line, from `start` on, as there is room for. Apart, as it is rare and long.
-#[inline(never)]
-fn write_parts(
-    results: &[[f32; LANES]],
-    residual: Option<&[f32]>,
-    line: usize,
-    start: usize,
-    to: &mut [f32],
-) {
-    for (row, (to, results)) in to.chunks_exact_mut(line).zip(results).enumerate() {
-        let to = &mut to[start..];
-        to.copy_from_slice(&results[..to.len()]);
-        let residual = residual.map(|residual| &residual[row * line + start..]);
-        for (to, residual) in to.iter_mut().zip(residual.unwrap_or_default()) {
-            *to += residual;
-        }
-    }
-}
-
-/// Where a tile lies.
-struct Place {
-    first: usize,
-    height: usize,
-    vector: usize,
-    width: usize,
 }
 
 #[cfg(test)]

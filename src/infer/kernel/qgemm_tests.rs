@@ -1,14 +1,14 @@
-//! Products of integers against sums of whole numbers, on every instruction set.
+//! The matrix product against integer sums, on every instruction set.
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
-use super::{
-    super::isa::Best,
-    super::pack::{Before, View, most_steps, pack},
-    *,
+use super::*;
+use crate::kernel::{
+    SimdLevel,
+    pack::{ActivationView, Prologue, max_level, pack},
 };
 
-/// Bytes from a seed.
+/// Pseudo-random bytes.
 fn noise(seed: u64, count: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
@@ -20,23 +20,30 @@ fn noise(seed: u64, count: usize) -> Vec<u8> {
     (0..count).map(|_| next()).collect()
 }
 
-/// `[position][channel]` numbers in this order.
-fn ordered(numbers: &[f32], order: Order, channels: usize) -> Vec<f32> {
-    let positions = numbers.len() / channels;
-    match order {
-        Order::ChannelsInner => numbers.to_vec(),
-        Order::PositionsInner => (0..numbers.len())
-            .map(|at| numbers[at % positions * channels + at / positions])
+/// `[token][channel]` values in this layout.
+fn in_layout(values: &[f32], layout: Layout, channels: usize) -> Vec<f32> {
+    let tokens = values.len() / channels;
+    match layout {
+        Layout::ChannelsLast => values.to_vec(),
+        Layout::ChannelsFirst => (0..values.len())
+            .map(|at| values[at % tokens * channels + at / tokens])
             .collect(),
     }
 }
 
-const ORDERS: [Order; 2] = [Order::ChannelsInner, Order::PositionsInner];
+const LAYOUTS: [Layout; 2] = [Layout::ChannelsLast, Layout::ChannelsFirst];
 
-/// These weights, or where they do not fit the instruction set, with the second of each pair smaller.
-fn fitting(isa: Best, bytes: &[i8], channels: usize) -> Vec<i8> {
+/// These weights, with the second of each pair reduced where they would saturate the level's products.
+fn without_saturation(level: SimdLevel, bytes: &[i8], channels: usize) -> Vec<i8> {
     let mut bytes = bytes.to_vec();
-    if isa.for_weights(&bytes, channels) != isa {
+    let packed = PackedWeights::new(
+        level,
+        Layout::ChannelsLast,
+        &bytes,
+        &vec![1.0; bytes.len() / channels],
+        &[],
+    );
+    if packed.level() != level {
         for row in bytes.chunks_exact_mut(channels) {
             for [first, second] in row.as_chunks_mut().0 {
                 let left = (128 - u32::from(first.unsigned_abs())).min(127) as i8;
@@ -47,78 +54,77 @@ fn fitting(isa: Best, bytes: &[i8], channels: usize) -> Vec<i8> {
     bytes
 }
 
-/// The product on one instruction set, as `[position][output]`.
+/// The product on one instruction set, as `[token][output]`.
 fn run(
-    isa: Best,
-    orders: (Order, Order),
-    numbers: &[f32],
+    level: SimdLevel,
+    (from, to): (Layout, Layout),
+    values: &[f32],
     bytes: &[i8],
     scales: &[f32],
     bias: &[f32],
 ) -> Vec<f32> {
-    let (from, to) = orders;
     let outputs = scales.len();
     let channels = bytes.len() / outputs;
-    let positions = numbers.len() / channels;
-    let weights = Weights::new(isa, to, bytes, scales, bias);
-    assert_eq!(weights.isa(), isa);
-    let view = View {
-        numbers: &ordered(numbers, from, channels),
-        order: from,
-        positions,
+    let tokens = values.len() / channels;
+    let weights = PackedWeights::new(level, to, bytes, scales, bias);
+    assert_eq!(weights.level(), level);
+    let view = ActivationView {
+        values: &in_layout(values, from, channels),
+        layout: from,
+        tokens,
         channels,
-        before: Before::Nothing,
+        prologue: Prologue::None,
     };
-    let mut packed = Packed::default();
-    pack(isa, view, weights.wants_lanes(), &mut packed);
-    let mut results = vec![f32::NAN; positions * outputs];
-    let finish = Finish::Activate(Activation::Identity);
-    product(&weights, &mut packed, positions, finish, &mut results);
+    let mut packed = PackedActivations::default();
+    pack(level, view, weights.activation_operand(), &mut packed);
+    let mut results = vec![f32::NAN; tokens * outputs];
+    let epilogue = Epilogue::Activation(Activation::Identity);
+    qgemm(&weights, &mut packed, tokens, epilogue, &mut results);
     match to {
-        Order::ChannelsInner => results,
-        // The other way round is the same exchange.
-        Order::PositionsInner => ordered(&results, to, positions),
+        Layout::ChannelsLast => results,
+        // Transposing twice gives the original.
+        Layout::ChannelsFirst => in_layout(&results, to, tokens),
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whole numbers that are steps are quantized without loss, so every sum is exact.
+    /// Integers that are quantization levels are quantized without loss, so every product is exact.
     #[test]
-    fn whole_numbers_are_multiplied_exactly(
-        positions in 1..140_usize, channels in 2..90_usize, outputs in 1..110_usize, seed: u64,
+    fn integers_are_multiplied_exactly(
+        tokens in 1..140_usize, channels in 2..90_usize, outputs in 1..110_usize, seed: u64,
     ) {
         let bytes: Vec<i8> =
             noise(!seed, outputs * channels).into_iter().map(|byte| byte.cast_signed().max(-127)).collect();
         let scales: Vec<f32> = (0..outputs).map(|output| (1 + output % 4) as f32).collect();
         let bias: Vec<f32> = (0..outputs).map(|output| output as f32 - 5.0).collect();
-        for isa in Best::all() {
-            let bytes = fitting(isa, &bytes, channels);
-            let (smallest, largest) = match isa.activation_bytes() {
-                2 => (-77.0, most_steps(channels)),
+        for level in SimdLevel::all_supported() {
+            let bytes = without_saturation(level, &bytes, channels);
+            let (lowest, highest) = match level.activation_bytes() {
+                2 => (-77.0, max_level(channels)),
                 _ => (0.0, 255.0),
             };
-            let mut numbers: Vec<f32> = noise(seed, positions * channels).into_iter().map(f32::from).collect();
-            for row in numbers.chunks_exact_mut(channels) {
-                (row[0], row[channels - 1]) = (largest, smallest);
+            let mut values: Vec<f32> = noise(seed, tokens * channels).into_iter().map(f32::from).collect();
+            for row in values.chunks_exact_mut(channels) {
+                (row[0], row[channels - 1]) = (highest, lowest);
             }
             let mut expected = Vec::new();
-            for row in numbers.chunks_exact(channels) {
+            for row in values.chunks_exact(channels) {
                 for (output, weights) in bytes.chunks_exact(channels).enumerate() {
                     let sum: i64 = row.iter().zip(weights).map(|(a, b)| *a as i64 * i64::from(*b)).sum();
                     expected.push(sum as f64 * f64::from(scales[output]) + f64::from(bias[output]));
                 }
             }
-            for from in ORDERS {
-                for to in ORDERS {
-                    let found = run(isa, (from, to), &numbers, &bytes, &scales, &bias);
-                    for (found, expected) in found.iter().zip(&expected) {
-                        // What f32 rounds, which is nothing for sums of bytes.
+            for from in LAYOUTS {
+                for to in LAYOUTS {
+                    let results = run(level, (from, to), &values, &bytes, &scales, &bias);
+                    for (result, expected) in results.iter().zip(&expected) {
+                        // f32 represents sums of one-byte products exactly.
                         let bound = if expected.abs() < 16e6 { 0.0 } else { expected.abs() * 3e-7 };
                         prop_assert!(
-                            (f64::from(*found) - expected).abs() <= bound,
-                            "{isa:?} {from:?} to {to:?}: {found}, not {expected}",
+                            (f64::from(*result) - expected).abs() <= bound,
+                            "{level:?} {from:?} to {to:?}: {result}, not {expected}",
                         );
                     }
                 }
@@ -126,29 +132,29 @@ proptest! {
         }
     }
 
-    /// Weights of one give the quantized numbers back.
+    /// The identity matrix gives the dequantized activations.
     #[test]
-    fn a_number_is_off_by_at_most_half_a_step(
+    fn the_quantization_error_is_at_most_half_a_scale(
         rows in prop::collection::vec((-1e3..1e3_f32, 1e-3..1e3_f32), 1..40), channels in 1..70_usize, seed: u64,
     ) {
         let spread = noise(seed, rows.len() * channels);
-        let numbers: Vec<f32> = (0..spread.len())
+        let values: Vec<f32> = (0..spread.len())
             .map(|at| rows[at / channels].0 + rows[at / channels].1 * f32::from(spread[at]) / 256.0)
             .collect();
         let mut bytes = vec![0; channels * channels];
         bytes.iter_mut().step_by(channels + 1).for_each(|byte| *byte = 1);
-        for isa in Best::all() {
-            for from in ORDERS {
+        for level in SimdLevel::all_supported() {
+            for from in LAYOUTS {
                 let (scales, bias) = (vec![1.0; channels], vec![0.0; channels]);
-                let found = run(isa, (from, Order::ChannelsInner), &numbers, &bytes, &scales, &bias);
-                for (at, (found, number)) in found.iter().zip(&numbers).enumerate() {
+                let results = run(level, (from, Layout::ChannelsLast), &values, &bytes, &scales, &bias);
+                for (at, (result, value)) in results.iter().zip(&values).enumerate() {
                     let (base, range) = rows[at / channels];
-                    let step = match isa.activation_bytes() {
-                        2 => (base.abs() + range) / most_steps(channels),
+                    let scale = match level.activation_bytes() {
+                        2 => (base.abs() + range) / max_level(channels),
                         _ => range / 255.0,
                     };
-                    let bound = step * 0.5 + (base.abs() + range) * 1e-6;
-                    prop_assert!((found - number).abs() <= bound, "{isa:?}: {number} became {found}");
+                    let bound = scale * 0.5 + (base.abs() + range) * 1e-6;
+                    prop_assert!((result - value).abs() <= bound, "{level:?}: {value} became {result}");
                 }
             }
         }
@@ -157,53 +163,60 @@ proptest! {
 
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn weights_whose_pairs_would_saturate_have_activations_of_two_bytes() {
-    if !Best::all().contains(&Best::Avx2Bytes) {
+fn weights_that_would_saturate_get_two_byte_activations() {
+    // The one level that saturates.
+    let levels = SimdLevel::all_supported();
+    let is_avx2 = |level: &&SimdLevel| level.int16().is_some() && level.activation_bytes() == 1;
+    let Some(level) = levels.iter().find(is_avx2) else {
         return;
-    }
-    for (weights, expected) in [
-        ([64, 64, -128, 127], Best::Avx2Bytes),
-        ([1, 127, -64, -64], Best::Avx2Bytes),
-        ([64, 65, 0, 0], Best::Avx2),
-        ([0, 0, -2, -127], Best::Avx2),
+    };
+    for (weights, bytes) in [
+        ([64, 64, -128, 127], 1),
+        ([1, 127, -64, -64], 1),
+        ([64, 65, 0, 0], 2),
+        ([0, 0, -2, -127], 2),
     ] {
-        let found = Weights::new(Best::Avx2Bytes, ORDERS[0], &weights, &[1.0], &[0.0]).isa();
-        assert_eq!(found, expected, "{weights:?}");
+        let packed = PackedWeights::new(*level, Layout::ChannelsLast, &weights, &[1.0], &[0.0]);
+        assert_eq!(packed.level().activation_bytes(), bytes, "{weights:?}");
     }
 }
 
-/// The largest steps and weights in all places: their sum must fit.
+/// The highest levels and weights in all places: their sum must fit 32 bits.
 #[test]
-fn no_sum_overflows() {
+fn accumulators_do_not_overflow() {
+    let layouts = (Layout::ChannelsLast, Layout::ChannelsLast);
     for channels in [4, 768, 3072] {
-        for isa in Best::all() {
+        for level in SimdLevel::all_supported() {
             for sign in [1.0, -1.0] {
-                let numbers = vec![2.0 * sign; channels];
-                let weights = fitting(isa, &vec![127; channels], channels);
-                let found = run(isa, (ORDERS[0], ORDERS[0]), &numbers, &weights, &[1.0], &[0.0]);
+                let values = vec![2.0 * sign; channels];
+                let weights = without_saturation(level, &vec![127; channels], channels);
+                let results = run(level, layouts, &values, &weights, &[1.0], &[0.0]);
                 let sum: f32 = weights.iter().map(|weight| f32::from(*weight)).sum();
                 let expected = 2.0 * sign * sum;
                 assert!(
-                    (found[0] / expected - 1.0).abs() < 1e-3,
-                    "{isa:?}: {found:?}, not {expected}"
+                    (results[0] / expected - 1.0).abs() < 1e-3,
+                    "{level:?}: {results:?}, not {expected}"
                 );
             }
         }
     }
 }
 
+/// Pairs of the largest products, where 16-bit sums would saturate.
 #[test]
-fn every_magnitude_meets_every_weight() {
-    // Pairs of the largest products are where a 16-bit sum would saturate.
-    let numbers = [255.0, 0.0, 255.0, 255.0, 255.0, 0.0, 255.0, 255.0];
+fn the_largest_products_do_not_saturate() {
+    let values = [255.0, 0.0, 255.0, 255.0, 255.0, 0.0, 255.0, 255.0];
     for weight in [-127, -1, 1, 127] {
-        for isa in Best::all() {
-            for to in ORDERS {
-                let weights = fitting(isa, &[weight; 8], 8);
-                let found = run(isa, (ORDERS[0], to), &numbers, &weights, &[1.0], &[0.0]);
-                let products = numbers.iter().zip(&weights).map(|(a, b)| a * f32::from(*b));
+        for level in SimdLevel::all_supported() {
+            for to in LAYOUTS {
+                let weights = without_saturation(level, &[weight; 8], 8);
+                let results = run(level, (LAYOUTS[0], to), &values, &weights, &[1.0], &[0.0]);
+                let products = values.iter().zip(&weights).map(|(a, b)| a * f32::from(*b));
                 let expected: f32 = products.sum();
-                assert!((found[0] - expected).abs() < 0.1, "{isa:?} {to:?}: {found:?}");
+                assert!(
+                    (results[0] - expected).abs() < 0.1,
+                    "{level:?} {to:?}: {results:?}"
+                );
             }
         }
     }

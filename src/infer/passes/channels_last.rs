@@ -1,77 +1,86 @@
-//! Puts the channels of a pixel side by side.
+//! Makes convolutions channels-last (NHWC).
 //!
-//! Convolutions come with each channel's plane for itself. The other way round a pixel is what a token is, so that
-//! layers of one pixel are the linear layers of tokens, and quantizing a position reads its numbers where they are.
-//! Here each convolution is wrapped into moves of the channels, and tract moves these on through the graph until
-//! they meet and vanish.
+//! With the channels of a pixel contiguous, 1x1 convolutions are the linear layers of tokens, and per-token
+//! quantization reads values where they are. Each convolution is put between moves of the channels, and
+//! tract's declutter moves these through the graph until they cancel out.
 
 use tract_onnx::{
-    prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode},
+    prelude::{OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{
         change_axes::AxisOp,
         cnn::{Conv, SumPool},
     },
 };
 
-use crate::{
-    kernel::Best,
-    ops::conv_im2col::Patches,
-    ops::depthwise::Depthwise,
-    ops::operator::{Compute, Operator, shape},
+use super::{
+    Context, Pass,
+    match_conv::{match_depthwise, match_qconv2d},
+    patterns::Value,
 };
+use crate::ops::{Compute, TractOp};
 
-/// Replaces every depthwise and, where `integers` are allowed, every dense convolution of a decluttered model by one
-/// that has the channels last; returns how many. The model wants to be decluttered again.
-pub(crate) fn put_channels_last(model: &mut TypedModel, isa: Best, integers: bool) -> TractResult<usize> {
-    let mut replaced = 0;
-    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
-    for node in 0..model.nodes().len() {
-        let input = match model.node(node).inputs[..] {
-            [input, ..] => input,
-            [] => continue,
-        };
-        let is_last = is_channels_last(model.node(node));
-        if let Some((convolution, last)) = Depthwise::find(model, model.node(node), isa) {
-            let result = convolution.result();
-            wrap(model, input, is_last, convolution, result, last)?;
-        } else if integers && let Some((convolution, last)) = Patches::find(model, model.node(node), isa) {
-            let result = convolution.result();
-            wrap(model, input, is_last, convolution, result, last)?;
-        } else {
-            continue;
-        }
-        replaced += 1;
+/// Replaces depthwise convolutions and 3x3 pools and, in int8, dense convolutions. The model wants to be
+/// simplified again.
+pub(super) struct ChannelsLast;
+
+impl Pass for ChannelsLast {
+    fn name(&self) -> &'static str {
+        "channels last"
     }
-    Ok(replaced)
+
+    fn run(&self, model: &mut TypedModel, context: &Context) -> TractResult<usize> {
+        let mut replaced = 0;
+        // A patch keeps the ids of existing nodes and appends new ones.
+        for node in 0..model.nodes().len() {
+            let Some(input) = model.node(node).inputs.first().copied() else {
+                continue;
+            };
+            let is_last = is_channels_last(model.node(node));
+            if let Some((convolution, last)) = match_depthwise(model, model.node(node), context.level) {
+                let output = convolution.output();
+                wrap(model, input, is_last, convolution, output, last)?;
+            } else if context.int8
+                && let Some((convolution, last)) = match_qconv2d(model, model.node(node), context.level)
+            {
+                let output = convolution.output;
+                wrap(model, input, is_last, convolution, output, last)?;
+            } else {
+                continue;
+            }
+            replaced += 1;
+        }
+        Ok(replaced)
+    }
 }
 
-/// Whether the channels of this convolution or pool are last already.
+/// Whether this convolution or pool has channels last already.
 fn is_channels_last(node: &TypedNode) -> bool {
     let conv = node.op_as::<Conv>().map(|conv| &conv.pool_spec);
     let spec = conv.or_else(|| Some(&node.op_as::<SumPool>()?.pool_spec));
     spec.is_some_and(|spec| spec.data_format.c_is_last())
 }
 
+/// Puts a channels-last operator in place of a node, between moves of the channels.
 fn wrap<C: Compute>(
     model: &mut TypedModel,
     input: OutletId,
     is_last: bool,
     convolution: C,
-    result: [usize; 3],
+    output: [usize; 3],
     last: usize,
 ) -> TractResult<()> {
     let name = model.node(last).name.clone();
-    let in_rank = shape(model, input).map_or(3, |shape| shape.len());
-    let out_rank = shape(model, last.into()).map_or(3, |shape| shape.len());
+    let in_rank = rank(model, input);
+    let out_rank = rank(model, last.into());
     let mut patch = TypedModelPatch::default();
     let mut outlet = patch.tap_model(model, input)?;
     if in_rank == 4 {
-        outlet = patch.wire_node(format!("{name}.one"), AxisOp::Rm(0), &[outlet])?[0];
+        outlet = patch.wire_node(format!("{name}.batch_removed"), AxisOp::Rm(0), &[outlet])?[0];
     }
     if !is_last {
         outlet = patch.wire_node(format!("{name}.last"), AxisOp::Move(0, 2), &[outlet])?[0];
     }
-    let operator = Operator::new(convolution, TVec::from_slice(&result));
+    let operator = TractOp::new(convolution, &output[..]);
     outlet = patch.wire_node(format!("{name}.channels_last"), operator, &[outlet])?[0];
     if !is_last {
         outlet = patch.wire_node(format!("{name}.first"), AxisOp::Move(2, 0), &[outlet])?[0];
@@ -83,17 +92,24 @@ fn wrap<C: Compute>(
     patch.apply(model)
 }
 
+fn rank(model: &TypedModel, outlet: OutletId) -> usize {
+    Value::new(model, outlet).shape().map_or(3, |shape| shape.len())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, Tensor},
+        prelude::{DatumExt as _, Tensor},
         tract_core::ops::{cnn::KernelFormat, nn::DataFormat},
-        tract_hir::internal::SpecialOps,
+        tract_hir::internal::SpecialOps as _,
     };
 
     use super::*;
-    use crate::testing::{assert_near, convolution_in, noise, run, spec, steps};
+    use crate::{
+        kernel::SimdLevel,
+        testing::{assert_near, convolution_in, int8_weights, noise, run, spec},
+    };
 
     /// A convolution with bias and GELU, of channels, height and width.
     fn convolution(
@@ -114,38 +130,38 @@ mod tests {
         )
     }
 
-    /// The model before and after, on one input; with integers to a thousandth or, with bytes, a sixteenth of the
-    /// largest number.
-    fn compare(model: &TypedModel, input: &Tensor, integers: bool) {
+    fn rewrite(model: &mut TypedModel, level: SimdLevel, int8: bool) -> usize {
+        ChannelsLast.run(model, &Context { level, int8 }).unwrap()
+    }
+
+    /// Compares the model before and after the pass on one input. In int8 the tolerance is a sixteenth of the
+    /// largest value, with two-byte activations a thousandth.
+    fn compare(model: &TypedModel, input: &Tensor, int8: bool) {
         let expected = run(model.clone(), input);
-        for isa in Best::all() {
-            let mut changed = model.clone();
-            assert_eq!(
-                put_channels_last(&mut changed, isa, integers).unwrap(),
-                1,
-                "{input:?}"
-            );
+        for level in SimdLevel::all_supported() {
+            let mut rewritten = model.clone();
+            assert_eq!(rewrite(&mut rewritten, level, int8), 1, "{input:?}");
             assert!(
-                !changed
+                !rewritten
                     .nodes()
                     .iter()
                     .any(|node| node.op_is::<Conv>() || node.op_is::<SumPool>())
             );
-            let found = run(changed, input);
-            let bound = match (integers, isa.activation_bytes()) {
+            let result = run(rewritten, input);
+            let bound = match (int8, level.activation_bytes()) {
                 (false, _) => 1e-5,
                 (true, 2) => 1e-3,
                 (true, _) => 0.06,
             };
-            assert_near(&found, &expected, bound, isa);
+            assert_near(&result, &expected, bound, level);
         }
     }
 
-    const PICTURES: [[usize; 2]; 7] = [[3, 3], [12, 12], [7, 5], [17, 33], [1, 2], [2, 1], [1, 1]];
+    const IMAGES: [[usize; 2]; 7] = [[3, 3], [12, 12], [7, 5], [17, 33], [1, 2], [2, 1], [1, 1]];
 
     #[test]
-    fn depthwise_convolutions_stay_what_they_are() {
-        for [height, width] in PICTURES {
+    fn depthwise_convolutions_compute_the_same() {
+        for [height, width] in IMAGES {
             for channels in [16, 24, 48] {
                 for stride in [1, 2] {
                     let model = convolution(
@@ -161,13 +177,13 @@ mod tests {
         }
     }
 
-    /// As tract puts those of one channel a group on ARM.
+    /// As tract makes depthwise convolutions on ARM.
     #[test]
-    fn channels_that_are_last_stay_there() {
+    fn channels_last_convolutions_are_not_moved() {
         let from = [1, 7, 5, 16];
         for (group, weights) in [
             (16, noise(&[16, 1, 3, 3], 0.7, 1.0)),
-            (1, steps(&[24, 16, 3, 3], 16 * 9)),
+            (1, int8_weights(&[24, 16, 3, 3], 16 * 9)),
         ] {
             let model = convolution_in(DataFormat::NHWC, from, &weights, 1, 1, group);
             compare(&model, &noise(&from, 0.37, 1.0), group == 1);
@@ -175,8 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn means_stay_what_they_are() {
-        for [height, width] in PICTURES {
+    fn average_pools_compute_the_same() {
+        for [height, width] in IMAGES {
             let mut model = TypedModel::default();
             let source = model
                 .add_source("source", f32::fact([1, 24, height, width]))
@@ -193,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn dense_convolutions_stay_what_they_are_in_integers() {
-        for [height, width] in PICTURES {
+    fn dense_convolutions_compute_nearly_the_same_in_int8() {
+        for [height, width] in IMAGES {
             for (channels, outputs, side, stride, pad) in [
                 (1, 32, 3, 2, 1),
                 (3, 17, 3, 1, 1),
@@ -205,7 +221,7 @@ mod tests {
                 if height.min(width) + pad + side / 2 < side {
                     continue;
                 }
-                let weights = steps(&[outputs, channels, side, side], channels * side * side);
+                let weights = int8_weights(&[outputs, channels, side, side], channels * side * side);
                 let model = convolution([channels, height, width], &weights, stride, pad, 1);
                 compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), true);
             }
@@ -213,20 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn other_convolutions_are_left_alone() {
-        let isa = Best::detect();
+    fn other_convolutions_are_left_to_tract() {
         for (channels, side, stride, pad) in [(16, 5, 1, 1), (16, 3, 3, 1), (16, 3, 1, 0), (8, 3, 1, 1)] {
             let weights = noise(&[channels, 1, side, side], 0.7, 1.0);
             let mut same = convolution([channels, 12, 12], &weights, stride, pad, channels);
-            assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
+            assert_eq!(rewrite(&mut same, SimdLevel::detect(), true), 0);
         }
-        // Weights of more than eight bits.
+        // Weights that are not int8.
         let mut same = convolution([4, 12, 12], &noise(&[16, 4, 3, 3], 0.7, 1.0), 1, 1, 1);
-        assert_eq!(put_channels_last(&mut same, isa, true).unwrap(), 0);
+        assert_eq!(rewrite(&mut same, SimdLevel::detect(), true), 0);
     }
 
     #[test]
-    fn the_moves_between_two_convolutions_vanish() {
+    fn moves_between_two_convolutions_cancel_out() {
         let mut model = convolution([16, 12, 12], &noise(&[16, 1, 3, 3], 0.7, 1.0), 1, 1, 16);
         let outlet = model.output_outlets().unwrap()[0];
         let weights = model
@@ -241,17 +256,17 @@ mod tests {
         };
         let last = model.wire_node("conv2", conv, &[outlet, weights, bias]).unwrap();
         model.select_output_outlets(&last).unwrap();
-        let mut changed = model.clone();
-        assert_eq!(put_channels_last(&mut changed, Best::detect(), false).unwrap(), 2);
-        changed.declutter().unwrap();
-        let moves = changed
+        let mut rewritten = model.clone();
+        assert_eq!(rewrite(&mut rewritten, SimdLevel::detect(), false), 2);
+        rewritten.declutter().unwrap();
+        let moves = rewritten
             .nodes()
             .iter()
             .filter(|node| matches!(node.op_as::<AxisOp>(), Some(AxisOp::Move(..))));
         assert!(moves.count() <= 2);
         let input = noise(&[1, 16, 12, 12], 0.37, 1.0);
         run(model, &input)
-            .close_enough(&run(changed, &input), true)
+            .close_enough(&run(rewritten, &input), true)
             .unwrap();
     }
 }

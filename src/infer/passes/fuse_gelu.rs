@@ -1,9 +1,9 @@
-//! Makes one operator of each tanh-GELU.
+//! Fuses each tanh-GELU into one operator.
 //!
 //! PyTorch's exporter writes `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x)))` (D. Hendrycks
-//! and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415) as nine operators, each of which walks the
-//! whole activation. tract has one for it, with an own kernel on ARM, but recognises it only where the cube
-//! is a power.
+//! and K. Gimpel, "Gaussian error linear units", arXiv 1606.08415) as nine nodes, each of which reads and
+//! writes the whole tensor. tract has an operator for it, but recognizes only the form in which the cube is a
+//! power.
 
 use tract_onnx::{
     prelude::{TractResult, TypedModel, TypedModelHelpers, TypedModelPatch, TypedNode},
@@ -14,22 +14,35 @@ use tract_onnx::{
     },
 };
 
-/// Replaces every tanh-GELU of a decluttered model.
-pub(crate) fn fuse_gelu(model: &mut TypedModel) -> TractResult<()> {
-    // A patch leaves the ids of other nodes as they are, and adds new ones at the end.
-    for node in 0..model.nodes().len() {
-        if let Some((square, last)) = find(model, model.node(node)) {
-            let mut patch = TypedModelPatch::default();
-            let input = patch.tap_model(model, square.inputs[0])?;
-            let output = patch.wire_node(format!("{}.gelu", last.name), gelu_approximate(false), &[input])?;
-            patch.shunt_outside(model, last.id.into(), output[0])?;
-            patch.apply(model)?;
-        }
+use super::{Context, Pass};
+
+/// Replaces the subgraph behind each square.
+pub(super) struct FuseGelu;
+
+impl Pass for FuseGelu {
+    fn name(&self) -> &'static str {
+        "fuse GELU"
     }
-    Ok(())
+
+    fn run(&self, model: &mut TypedModel, _: &Context) -> TractResult<usize> {
+        let mut fused = 0;
+        // A patch keeps the ids of existing nodes and appends new ones.
+        for node in 0..model.nodes().len() {
+            if let Some((square, last)) = find(model, model.node(node)) {
+                let mut patch = TypedModelPatch::default();
+                let input = patch.tap_model(model, square.inputs[0])?;
+                let name = format!("{}.gelu", last.name);
+                let output = patch.wire_node(name, gelu_approximate(false), &[input])?;
+                patch.shunt_outside(model, last.id.into(), output[0])?;
+                patch.apply(model)?;
+                fused += 1;
+            }
+        }
+        Ok(fused)
+    }
 }
 
-/// The first and the last operator of the chain that begins with this node.
+/// The first and the last node of the subgraph that begins with this square.
 fn find<'a>(model: &'a TypedModel, square: &'a TypedNode) -> Option<(&'a TypedNode, &'a TypedNode)> {
     square.op_as::<ElementWiseOp>()?.0.downcast_ref::<Square>()?;
     let x = &square.inputs[0];
@@ -49,23 +62,21 @@ fn find<'a>(model: &'a TypedModel, square: &'a TypedNode) -> Option<(&'a TypedNo
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt, Framework, InferenceModelExt},
+        prelude::{DatumExt as _, Framework as _, InferenceModelExt as _},
         tract_core::ops::nn::GeluApproximate,
     };
 
     use super::*;
+    use crate::testing::{apply, test_model};
 
-    /// How many GELUs are found in a network of tests/data/models. That its numbers stay right, its golden
-    /// vectors prove.
-    fn found(name: &str, shape: [usize; 4]) -> usize {
-        let path = format!(
-            "{}/../../tests/data/models/{name}.onnx",
-            env!("CARGO_MANIFEST_DIR")
-        );
+    /// GELUs in a network of tests/data/models after the pass. Its golden vectors prove that results are
+    /// unchanged.
+    fn gelus(name: &str, shape: [usize; 4]) -> usize {
+        let path = test_model(&format!("{name}.onnx"));
         let model = tract_onnx::onnx().model_for_path(path).unwrap();
         let model = model.with_input_fact(0, f32::fact(shape).into()).unwrap();
         let mut model = model.into_typed().unwrap().into_decluttered().unwrap();
-        fuse_gelu(&mut model).unwrap();
+        apply(&FuseGelu, &mut model);
         let is_gelu = |node: &&TypedNode| {
             let op = node.op_as::<ElementWiseOp>();
             op.is_some_and(|op| op.0.downcast_ref::<GeluApproximate>().is_some())
@@ -74,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn a_gelu_is_found_and_a_plain_tanh_is_none() {
-        assert_eq!(found("tiny-combined", [1, 1, 16, 16]), 1);
-        assert_eq!(found("tiny-seven", [1, 3, 16, 16]), 0);
+    fn a_gelu_is_fused_and_a_plain_tanh_is_not() {
+        assert_eq!(gelus("tiny-combined", [1, 1, 16, 16]), 1);
+        assert_eq!(gelus("tiny-seven", [1, 3, 16, 16]), 0);
     }
 }

@@ -1,106 +1,51 @@
-//! Makes layer normalisations run along memory.
+//! Makes layer normalizations run along the last axis.
 //!
-//! tract's declutter leaves axes of length one behind the normalised axis. Its sums and root mean squares are
-//! fast on the last axis only and several times slower elsewhere, although with such axes the memory is the
-//! same. A third of a MaxViT's time went there.
+//! tract's declutter leaves axes of length 1 behind the normalized one, which its operators are slow with: a
+//! third of a MaxViT's time went there.
 
 use tract_onnx::{
-    prelude::{IntoTValue, IntoTensor, TValue, TVec, TractError, TractResult, TypedModel, tvec},
+    prelude::{TractResult, TypedModel, TypedNode},
     tract_core::ops::nn::{Reduce, RmsNorm},
-    tract_hir::{
-        internal::{EvalContext, EvalOp, Op, StaticName, TypedFact, TypedOp},
-        tract_core::{as_op, op_as_typed_op, op_out_of_plan},
-    },
 };
 
-/// An operator along one axis, run as if that axis were the last one; those behind it have a length of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Innermost {
-    op: Along,
-    axis: usize,
-}
+use super::{Context, Pass};
+use crate::ops::{AlongLastAxis, AxisOperator};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Along {
-    Norm(RmsNorm),
-    Reduce(Reduce),
-}
+/// Wraps reductions and root mean squares along an axis that only axes of length 1 follow. The model must be
+/// optimized already.
+pub(super) struct NormLastAxis;
 
-impl Along {
-    fn op(&self) -> &dyn TypedOp {
-        match self {
-            Self::Norm(norm) => norm,
-            Self::Reduce(reduce) => reduce,
-        }
+impl Pass for NormLastAxis {
+    fn name(&self) -> &'static str {
+        "normalize along the last axis"
     }
-}
 
-/// Puts [`Innermost`] in the place of every operator that gains by it. The model must be optimised already.
-pub(crate) fn normalise_along_memory(model: &mut TypedModel) -> TractResult<()> {
-    for node in 0..model.nodes().len() {
-        let along = if let Some(norm) = model.node(node).op_as::<RmsNorm>() {
-            Some((Along::Norm(norm.clone()), norm.axis))
-        } else if let Some(reduce) = model.node(node).op_as::<Reduce>() {
-            match reduce.axes[..] {
-                [axis] => Some((Along::Reduce(reduce.clone()), axis)),
-                _ => None,
+    fn run(&self, model: &mut TypedModel, _: &Context) -> TractResult<usize> {
+        let mut wrapped = 0;
+        for node in 0..model.nodes().len() {
+            if let Some(op) = find(model.node(node)) {
+                model.node_mut(node).op = Box::new(op);
+                wrapped += 1;
             }
-        } else {
-            None
-        };
-        let Some((op, axis)) = along else {
-            continue;
-        };
-        // Neither operator changes the rank, and only the one axis its length.
-        let shape = model.node(node).outputs[0].fact.shape.as_concrete();
-        let behind = shape.and_then(|shape| shape.get(axis + 1..)).unwrap_or_default();
-        if !behind.is_empty() && behind.iter().all(|length| *length == 1) {
-            model.node_mut(node).op = Box::new(Innermost { op, axis });
         }
-    }
-    Ok(())
-}
-
-impl Op for Innermost {
-    fn name(&self) -> StaticName {
-        format!("Innermost{}", self.op.op().name()).into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Innermost {
-    op_out_of_plan!();
-
-    fn eval(&self, ctx: &EvalContext<'_>, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let input = inputs
-            .pop()
-            .ok_or_else(|| TractError::msg("an input is missing"))?;
-        let rank = input.rank();
-        let mut tensor = input.into_tensor();
-        for _ in self.axis + 1..rank {
-            tensor.remove_axis(self.axis + 1)?;
-        }
-        let outputs = self.op.op().eval(ctx, tvec!(tensor.into_tvalue()))?;
-        outputs
-            .into_iter()
-            .map(|output| {
-                let mut tensor = output.into_tensor();
-                for _ in self.axis + 1..rank {
-                    tensor.insert_axis(self.axis + 1)?;
-                }
-                Ok(tensor.into_tvalue())
-            })
-            .collect()
+        Ok(wrapped)
     }
 }
 
-impl TypedOp for Innermost {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        self.op.op().output_facts(inputs)
-    }
-
-    as_op!();
+fn find(node: &TypedNode) -> Option<AlongLastAxis> {
+    let (op, axis) = if let Some(norm) = node.op_as::<RmsNorm>() {
+        (AxisOperator::Norm(norm.clone()), norm.axis)
+    } else {
+        let reduce = node.op_as::<Reduce>()?;
+        let [axis] = reduce.axes[..] else {
+            return None;
+        };
+        (AxisOperator::Reduce(reduce.clone()), axis)
+    };
+    // Neither operator changes the rank, or any length but that of its axis.
+    let behind = node.outputs[0].fact.shape.as_concrete()?.get(axis + 1..)?;
+    let gains = !behind.is_empty() && behind.iter().all(|length| *length == 1);
+    gains.then_some(AlongLastAxis { op, axis })
 }
 
 #[cfg(test)]
@@ -109,12 +54,13 @@ mod tests {
     use std::sync::Arc;
 
     use tract_onnx::{
-        prelude::{DatumExt, IntoRunnable, Tensor},
+        prelude::{DatumExt as _, IntoRunnable as _, IntoTValue as _, IntoTensor, TVec, Tensor, tvec},
         tract_core::ops::nn::Reducer,
-        tract_hir::internal::SpecialOps,
+        tract_hir::internal::SpecialOps as _,
     };
 
     use super::*;
+    use crate::testing::{apply, noise};
 
     /// Root mean square and sum along `axis` of a tensor of this shape.
     fn model(shape: &[usize], axis: usize) -> TypedModel {
@@ -131,11 +77,8 @@ mod tests {
         model
     }
 
-    fn run(model: TypedModel, shape: &[usize]) -> TVec<Tensor> {
-        let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
-            .map(|n| (n as f32 * 0.7).sin())
-            .collect();
-        let input = Tensor::from_shape(shape, &numbers).unwrap();
+    fn outputs(model: TypedModel, shape: &[usize]) -> TVec<Tensor> {
+        let input = noise(shape, 0.7, 1.0);
         let outputs = model
             .into_runnable()
             .unwrap()
@@ -144,34 +87,25 @@ mod tests {
         outputs.into_iter().map(IntoTensor::into_tensor).collect()
     }
 
-    fn replaced(model: &TypedModel) -> usize {
-        model
-            .nodes()
-            .iter()
-            .filter(|node| node.op_is::<Innermost>())
-            .count()
-    }
-
     #[test]
-    fn the_same_numbers_along_memory() {
+    fn the_result_is_that_of_tract() {
         for shape in [&[3, 40, 1, 1][..], &[2, 3, 7, 1], &[5, 1]] {
             let axis = shape.iter().rposition(|length| *length > 1).unwrap();
-            let mut changed = model(shape, axis);
-            normalise_along_memory(&mut changed).unwrap();
-            assert_eq!(replaced(&changed), 2, "{shape:?}");
-            for (expected, found) in run(model(shape, axis), shape).iter().zip(&run(changed, shape)) {
-                assert_eq!(expected.shape(), found.shape());
-                expected.close_enough(found, true).unwrap();
+            let mut rewritten = model(shape, axis);
+            assert_eq!(apply(&NormLastAxis, &mut rewritten), 2, "{shape:?}");
+            let expected = outputs(model(shape, axis), shape);
+            for (expected, result) in expected.iter().zip(&outputs(rewritten, shape)) {
+                assert_eq!(expected.shape(), result.shape());
+                expected.close_enough(result, true).unwrap();
             }
         }
     }
 
     #[test]
-    fn other_axes_are_left_alone() {
+    fn axes_in_front_of_others_are_left_to_tract() {
         for (shape, axis) in [(&[3, 40, 2, 1][..], 1), (&[3, 40], 1)] {
             let mut same = model(shape, axis);
-            normalise_along_memory(&mut same).unwrap();
-            assert_eq!(replaced(&same), 0, "{shape:?}");
+            assert_eq!(apply(&NormLastAxis, &mut same), 0, "{shape:?}");
         }
     }
 }

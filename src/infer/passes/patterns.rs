@@ -1,7 +1,12 @@
-//! What stands before and behind a layer for it alone, and can become part of it.
+//! Matches parts of a graph.
+//!
+//! A [`Value`] walks against the data flow; the `match_*` functions find what can be fused into an operator
+//! before or behind it.
+
+use std::sync::Arc;
 
 use tract_onnx::{
-    prelude::{OutletId, TypedModel, TypedNode},
+    prelude::{Datum, Op, OutletId, TVec, Tensor, TypedModel, TypedNode},
     tract_core::ops::{
         binary::{BinMiniOp, TypedBinOp},
         change_axes::AxisOp,
@@ -11,119 +16,175 @@ use tract_onnx::{
     },
 };
 
-use crate::{
-    kernel::{Activation, Normalisation, Order},
-    ops::operator::{constant, shape},
-    passes::einsum_axes::Roles,
-};
+use super::einsum_axes::MatMulAxes;
+use crate::kernel::{Activation, LayerNorm, Layout};
 
-/// The node of this outlet as a binary operator of this kind that nothing but one node reads, and its two inputs.
-fn only<B: BinMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<[OutletId; 2]> {
-    let node = model.node(outlet.node);
-    node.op_as::<TypedBinOp>()?.0.downcast_ref::<B>()?;
-    model.single_succ(node.id).ok()??;
-    node.inputs[..].try_into().ok()
+/// A value in a graph: what a node yields.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'m> {
+    model: &'m TypedModel,
+    pub(super) outlet: OutletId,
 }
 
-/// The same where one of the inputs is constant, a number for each channel: those and the other input.
-fn only_with_channels<B: BinMiniOp>(
-    model: &TypedModel,
-    outlet: OutletId,
-    channels: usize,
-) -> Option<(Vec<f32>, OutletId)> {
-    let [a, b] = only::<B>(model, outlet)?;
-    let by_channel = |outlet| {
-        let last = *shape(model, outlet)?.last()?;
-        constant(model, outlet).filter(|numbers| numbers.len() == channels && last == channels)
-    };
-    match (by_channel(a), by_channel(b)) {
-        (Some(numbers), None) => Some((numbers, b)),
-        (None, Some(numbers)) => Some((numbers, a)),
-        _ => None,
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.outlet == other.outlet
     }
 }
 
-/// The layer normalisation that nothing else reads, and what it reads.
-pub(crate) fn normalisation_before(
-    model: &TypedModel,
-    outlet: OutletId,
-    channels: usize,
-) -> Option<(Normalisation, OutletId)> {
-    let (shift, outlet) = only_with_channels::<Add>(model, outlet, channels)?;
-    let (gain, outlet) = only_with_channels::<Mul>(model, outlet, channels)?;
-    let node = model.node(outlet.node);
-    let norm = node.op_as::<RmsNorm>()?;
-    model.single_succ(node.id).ok()??;
-    let dimensions = shape(model, outlet)?;
-    let last = dimensions.len() - 1;
-    let [source, mean] = only::<Sub>(model, node.inputs[0])?;
-    let [a, b] = only::<Mul>(model, mean)?;
-    let (sum, share) = match (constant(model, a), constant(model, b)) {
-        (Some(share), None) => (b, share),
-        (None, Some(share)) => (a, share),
-        _ => return None,
-    };
-    let reduce = model.node(sum.node);
-    let is_sum = reduce
-        .op_as::<Reduce>()
-        .is_some_and(|op| op.reducer == Reducer::Sum && op.axes[..] == [last]);
-    model.single_succ(reduce.id).ok()??;
-    let is_mean = share.len() == 1 && (share[0] * channels as f32 - 1.0).abs() < 1e-5;
-    if norm.axis != last || dimensions[last] != channels || !is_sum || !is_mean || reduce.inputs[0] != source
-    {
+impl<'m> Value<'m> {
+    pub(super) fn new(model: &'m TypedModel, outlet: impl Into<OutletId>) -> Self {
+        let outlet = outlet.into();
+        Self { model, outlet }
+    }
+
+    /// The node that yields it.
+    pub(super) fn node(self) -> &'m TypedNode {
+        self.model.node(self.outlet.node)
+    }
+
+    /// The same as an operator of this type.
+    pub(super) fn op<O: Op>(self) -> Option<&'m O> {
+        self.node().op_as::<O>()
+    }
+
+    /// An input of that node.
+    pub(super) fn input(self, index: usize) -> Option<Self> {
+        let outlet = *self.node().inputs.get(index)?;
+        Some(Self { outlet, ..self })
+    }
+
+    /// This value, if a single node reads it.
+    pub(super) fn single_use(self) -> Option<Self> {
+        self.model.single_succ(self.outlet.node).ok()??;
+        Some(self)
+    }
+
+    /// Its dimensions, if they are fixed.
+    pub(super) fn shape(self) -> Option<TVec<usize>> {
+        let fact = self.model.outlet_fact(self.outlet).ok()?;
+        fact.shape.as_concrete().map(TVec::from)
+    }
+
+    pub(super) fn is_f32(self) -> bool {
+        let fact = self.model.outlet_fact(self.outlet);
+        fact.is_ok_and(|fact| fact.datum_type == f32::datum_type())
+    }
+
+    /// Itself, if it is constant.
+    pub(super) fn tensor(self) -> Option<Arc<Tensor>> {
+        self.model.outlet_fact(self.outlet).ok()?.konst.clone()
+    }
+
+    /// Its elements, if they are constant floats.
+    pub(super) fn constant(self) -> Option<Vec<f32>> {
+        let tensor = self.tensor()?;
+        Some(tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
+    }
+
+    /// Both operands of the binary operator that yields it.
+    pub(super) fn operands<B: BinMiniOp>(self) -> Option<[Self; 2]> {
+        self.op::<TypedBinOp>()?.0.downcast_ref::<B>()?;
+        Some([self.input(0)?, self.input(1)?])
+    }
+
+    /// The constant operand of that operator, if it is one of floats, and the other, which is not.
+    pub(super) fn constant_operand<B: BinMiniOp>(self) -> Option<(Vec<f32>, Self)> {
+        let [a, b] = self.operands::<B>()?;
+        match (a.constant(), b.constant()) {
+            (Some(constant), None) => Some((constant, b)),
+            (None, Some(constant)) => Some((constant, a)),
+            _ => None,
+        }
+    }
+
+    /// As [`Value::constant_operand`], where the constant has one element for each channel and channels are
+    /// last.
+    fn channel_operand<B: BinMiniOp>(self, channels: usize) -> Option<(Vec<f32>, Self)> {
+        let [a, b] = self.operands::<B>()?;
+        let by_channel = |value: Self| {
+            let last = *value.shape()?.last()?;
+            value
+                .constant()
+                .filter(|constant| constant.len() == channels && last == channels)
+        };
+        match (by_channel(a), by_channel(b)) {
+            (Some(constant), None) => Some((constant, b)),
+            (None, Some(constant)) => Some((constant, a)),
+            _ => None,
+        }
+    }
+
+    /// What this value was before its axis `from` was moved to `to`.
+    pub(super) fn before_move(self, from: usize, to: usize) -> Option<Self> {
+        let is_move = *self.op::<AxisOp>()? == AxisOp::Move(from, to);
+        self.input(0).filter(|_| is_move)
+    }
+}
+
+/// The layer normalization that yields a value for a single reader, and its input: `(x - mean) * rms * gain +
+/// bias`, as tract simplifies it.
+pub(super) fn match_layer_norm(value: Value<'_>, channels: usize) -> Option<(LayerNorm, OutletId)> {
+    let (bias, value) = value.single_use()?.channel_operand::<Add>(channels)?;
+    let (gain, value) = value.single_use()?.channel_operand::<Mul>(channels)?;
+    let norm = value.single_use()?.op::<RmsNorm>()?;
+    let shape = value.shape()?;
+    let last = shape.len() - 1;
+    let [source, mean] = value.input(0)?.single_use()?.operands::<Sub>()?;
+    let (per_channel, sum) = mean.single_use()?.constant_operand::<Mul>()?;
+    let reduce = sum.single_use()?.op::<Reduce>()?;
+    let is_sum = reduce.reducer == Reducer::Sum && reduce.axes[..] == [last];
+    let is_mean = per_channel.len() == 1 && (per_channel[0] * channels as f32 - 1.0).abs() < 1e-5;
+    if norm.axis != last || shape[last] != channels || !is_sum || !is_mean || sum.input(0)? != source {
         return None;
     }
     let epsilon = norm.eps.cast_to::<f32>().ok()?;
     let epsilon = *epsilon.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.first()?;
-    Some((Normalisation { gain, shift, epsilon }, source))
+    Some((LayerNorm { gain, bias, epsilon }, source.outlet))
 }
 
-/// What is multiplied with a factor for each channel for nothing else, and these factors.
-pub(crate) fn factors_before(
-    model: &TypedModel,
-    outlet: OutletId,
-    channels: usize,
-) -> Option<(OutletId, OutletId)> {
-    let [a, b] = only::<Mul>(model, outlet)?;
-    let whole = shape(model, outlet)?;
-    let is_whole = |outlet| shape(model, outlet) == Some(whole.clone());
-    let is_factors = |outlet| {
-        let shape = shape(model, outlet);
-        shape.is_some_and(|shape| {
+/// The multiplication by one factor per channel that yields a value for a single reader: its input and the
+/// factors.
+pub(super) fn match_channel_scale(value: Value<'_>, channels: usize) -> Option<(OutletId, OutletId)> {
+    let [a, b] = value.single_use()?.operands::<Mul>()?;
+    let shape = value.shape()?;
+    let is_whole = |value: Value<'_>| value.shape().as_ref() == Some(&shape);
+    let is_factors = |value: Value<'_>| {
+        value.shape().is_some_and(|shape| {
             shape.last() == Some(&channels) && shape.iter().product::<usize>() == channels
         })
     };
-    if whole.last() != Some(&channels) || whole.iter().product::<usize>() == channels {
+    if shape.last() != Some(&channels) || shape.iter().product::<usize>() == channels {
         return None;
     }
     match (is_whole(a) && is_factors(b), is_whole(b) && is_factors(a)) {
-        (true, _) => Some((a, b)),
-        (_, true) => Some((b, a)),
+        (true, _) => Some((a.outlet, b.outlet)),
+        (_, true) => Some((b.outlet, a.outlet)),
         _ => None,
     }
 }
 
-/// The sum with something of the same shape that is all that follows a node, and that something.
-pub(crate) fn residual_behind(model: &TypedModel, node: usize) -> Option<(usize, OutletId)> {
+/// The addition of another value of the same shape, if that is all that reads a node: the adding node and
+/// that value.
+pub(super) fn match_residual(model: &TypedModel, node: usize) -> Option<(usize, OutletId)> {
     let next = model.single_succ(node).ok()??;
-    next.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;
-    let other = *next.inputs.iter().find(|input| input.node != node)?;
-    let here = shape(model, node.into())?;
-    let fact = model.outlet_fact(other).ok()?;
-    (fact.konst.is_none() && shape(model, other)? == here && shape(model, next.id.into())? == here)
-        .then_some((next.id, other))
+    let sum = Value::new(model, next.id);
+    let operands = sum.operands::<Add>()?;
+    let other = operands.into_iter().find(|operand| operand.outlet.node != node)?;
+    let shape = Value::new(model, node).shape()?;
+    let fits = other.tensor().is_none() && other.shape()? == shape && sum.shape()? == shape;
+    fits.then_some((next.id, other.outlet))
 }
 
-/// The activation that is all that follows a node, and its node; else nothing and the node itself.
-pub(crate) fn activation_behind(model: &TypedModel, node: usize) -> (Activation, usize) {
+/// The activation, if one is all that reads a node, and its node; else the identity and the node itself.
+pub(super) fn match_activation(model: &TypedModel, node: usize) -> (Activation, usize) {
     let Ok(Some(next)) = model.single_succ(node) else {
         return (Activation::Identity, node);
     };
-    if let Some(op) = next.op_as::<TypedBinOp>()
-        && op.0.downcast_ref::<Max>().is_some()
-        && let Some(other) = next.inputs.iter().find(|input| input.node != node)
-        && constant(model, *other).is_some_and(|numbers| numbers.iter().all(|number| *number == 0.0))
-        && shape(model, next.id.into()) == shape(model, node.into())
+    let result = Value::new(model, next.id);
+    if let Some((constant, _)) = result.constant_operand::<Max>()
+        && constant.iter().all(|value| *value == 0.0)
+        && result.shape() == Value::new(model, node).shape()
     {
         return (Activation::Relu, next.id);
     }
@@ -141,44 +202,51 @@ pub(crate) fn activation_behind(model: &TypedModel, node: usize) -> (Activation,
     (Activation::Identity, node)
 }
 
-/// The node that moves so many channels from outermost to innermost, if that is all that follows.
-pub(crate) fn channels_put_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
+/// The node that moves the channels from first to last, if that is all that reads a node.
+pub(super) fn match_move_to_channels_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
     let next = model.single_succ(node).ok()??;
     let AxisOp::Move(from, to) = *next.op_as::<AxisOp>()? else {
         return None;
     };
-    let here = shape(model, node.into())?;
-    let is_outermost = here[..from].iter().all(|length| *length == 1);
-    (is_outermost && here[from] == channels && to + 1 == here.len()).then_some(next.id)
+    let shape = Value::new(model, node).shape()?;
+    let is_first = shape[..from].iter().all(|length| *length == 1);
+    (is_first && shape[from] == channels && to + 1 == shape.len()).then_some(next.id)
 }
 
-/// The node behind which nothing but the shape is another.
-pub(crate) fn behind_shapes(model: &TypedModel, node: usize) -> usize {
+/// The last of the nodes behind this one that change nothing but the shape, each read by the next alone.
+pub(super) fn skip_reshapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
         Ok(Some(next)) => match next.op_as::<AxisOp>() {
-            Some(AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..)) => behind_shapes(model, next.id),
+            Some(AxisOp::Add(_) | AxisOp::Rm(_) | AxisOp::Reshape(..)) => skip_reshapes(model, next.id),
             _ => node,
         },
         _ => node,
     }
 }
 
-/// The constant of one number an output that is added next, and the node that does so.
-pub(crate) fn bias(model: &TypedModel, node: &TypedNode, roles: &Roles) -> Option<(usize, Vec<f32>)> {
-    let before = behind_shapes(model, node.id);
-    let next = model.single_succ(before).ok()??;
-    next.op_as::<TypedBinOp>()?.0.downcast_ref::<Add>()?;
-    let here = shape(model, before.into())?;
-    if shape(model, next.id.into())? != here {
+/// The bias that is added to a matrix product, if that is all that reads it, and the adding node.
+pub(super) fn match_bias(
+    model: &TypedModel,
+    node: &TypedNode,
+    axes: &MatMulAxes,
+) -> Option<(usize, Vec<f32>)> {
+    let product = Value::new(model, skip_reshapes(model, node.id));
+    let next = model.single_succ(product.outlet.node).ok()??;
+    let sum = Value::new(model, next.id);
+    let operands = sum.operands::<Add>()?;
+    let shape = product.shape()?;
+    if sum.shape()? != shape {
         return None;
     }
-    let other = *next.inputs.iter().find(|input| input.node != before)?;
-    let numbers = constant(model, other)?;
-    // At their end outputs can be told, whatever the shape.
-    let axis = match roles.to {
-        Order::ChannelsInner => here.iter().rposition(|length| *length > 1)?,
-        Order::PositionsInner => here.iter().position(|length| *length > 1)?,
+    let other = operands
+        .into_iter()
+        .find(|operand| operand.outlet.node != product.outlet.node)?;
+    let bias = other.constant()?;
+    // Reshapes may split or merge axes, but the channels' stays outermost or innermost.
+    let axis = match axes.output_layout {
+        Layout::ChannelsLast => shape.iter().rposition(|length| *length > 1)?,
+        Layout::ChannelsFirst => shape.iter().position(|length| *length > 1)?,
     };
-    let expected = (0..here.len()).map(|at| if at == axis { roles.outputs } else { 1 });
-    (shape(model, other)?.iter().copied().eq(expected)).then_some((next.id, numbers))
+    let expected = (0..shape.len()).map(|at| if at == axis { axes.outputs } else { 1 });
+    (other.shape()?.iter().copied().eq(expected)).then_some((next.id, bias))
 }

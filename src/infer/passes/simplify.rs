@@ -1,8 +1,8 @@
-//! tract's simplification of a graph, in half of its time.
+//! tract's own simplification of a graph, at half of its cost.
 //!
-//! Its last pass looks for axes that could be moved or left out: it tries what operators suggest, and besides that to
-//! leave out every axis of length one at every node, over the whole graph. The former is what lets the moves of axes
-//! meet and vanish. The latter found nothing in these networks that the former had not, and took a third of their loading.
+//! The last of tract's declutter passes looks for axes to move or drop. It tries the changes that operators
+//! suggest, and dropping every axis of length 1 at every node. The former lets moves of axes cancel out; the
+//! latter found nothing more in these networks and took a third of the loading time.
 
 use std::{collections::HashSet, fmt};
 
@@ -14,35 +14,68 @@ use tract_onnx::{
     },
 };
 
-/// tract's own pass for axes, by its name.
-const ITS_OWN: &str = "ChangeAxes";
+use super::{Context, Pass};
 
-/// Folds constants, lets every operator replace itself by a simpler one, and moves axes to where they vanish, until
-/// nothing changes any more.
-pub(crate) fn simplify(model: &mut TypedModel) -> TractResult<()> {
-    optimizer().optimize(model)
+/// The name of tract's pass.
+const AXIS_PASS: &str = "ChangeAxes";
+
+/// Folds constants, lets each operator replace itself by a simpler one, and moves axes to where they cancel
+/// out, until nothing changes any more.
+pub(super) struct Simplify;
+
+impl Pass for Simplify {
+    fn name(&self) -> &'static str {
+        "simplify"
+    }
+
+    fn run(&self, model: &mut TypedModel, _: &Context) -> TractResult<usize> {
+        nodes_removed(model, |model| optimizer().optimize(model))
+    }
+}
+
+/// tract's selection of an implementation for each operator.
+pub(super) struct TractOptimize;
+
+impl Pass for TractOptimize {
+    fn name(&self) -> &'static str {
+        "optimize"
+    }
+
+    fn run(&self, model: &mut TypedModel, _: &Context) -> TractResult<usize> {
+        nodes_removed(model, TypedModel::optimize)
+    }
+}
+
+/// tract does not count its rewrites.
+fn nodes_removed(
+    model: &mut TypedModel,
+    rewrite: impl FnOnce(&mut TypedModel) -> TractResult<()>,
+) -> TractResult<usize> {
+    let before = model.nodes().len();
+    rewrite(model)?;
+    Ok(before.saturating_sub(model.nodes().len()))
 }
 
 fn optimizer() -> Optimizer {
     let mut optimizer = Optimizer::declutter();
     for pass in &mut optimizer.passes {
-        // A pass has no other name than what it is printed as.
-        if format!("{pass:?}") == ITS_OWN {
+        // The only name of a pass is its debug output.
+        if format!("{pass:?}") == AXIS_PASS {
             *pass = Box::new(SuggestedAxes::default());
         }
     }
     optimizer
 }
 
-/// Tries the changes of axes that operators suggest, each once.
+/// Tries each change of axes that an operator suggests once.
 #[derive(Clone, Default)]
 struct SuggestedAxes {
     tried: HashSet<AxisChange>,
-    /// Nodes before this one have nothing left to try.
+    /// The nodes before this one have nothing left to try.
     node: usize,
 }
 
-/// tract notes with every change which pass made it: the name is enough, and all that was tried takes its time.
+/// Without the fields: tract formats the pass for every patch that it makes.
 impl fmt::Debug for SuggestedAxes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SuggestedAxes")
@@ -59,8 +92,8 @@ impl TypedPass for SuggestedAxes {
         let mut explored = HashSet::new();
         let fixed = [model.output_outlets()?, model.input_outlets()?].concat();
         for node in &model.nodes()[self.node..] {
-            for (place, op) in node.op.suggested_axis_changes()? {
-                let outlet = place.as_outlet(node);
+            for (io, op) in node.op.suggested_axis_changes()? {
+                let outlet = io.as_outlet(node);
                 let change = AxisChange { outlet, op };
                 if self.tried.insert(change.clone())
                     && let Some((patch, _)) = change_axes(model, &change, &fixed, &[], &mut explored)?
@@ -78,13 +111,13 @@ impl TypedPass for SuggestedAxes {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::DatumExt,
+        prelude::DatumExt as _,
         tract_core::ops::{change_axes::AxisOp, math, nn::gelu_approximate::gelu_approximate},
-        tract_hir::internal::{SpecialOps, tensor3},
+        tract_hir::internal::{SpecialOps as _, tensor3},
     };
 
     use super::*;
-    use crate::testing::{noise, run};
+    use crate::testing::{apply, noise, run};
 
     /// Twice one is added between a move of an axis there and back.
     fn model() -> TypedModel {
@@ -101,17 +134,17 @@ mod tests {
     }
 
     #[test]
-    fn constants_are_folded_and_moves_vanish() {
+    fn constants_are_folded_and_inverse_moves_cancel_out() {
         let input = noise(&[1, 3, 2], 0.7, 1.0);
         let mut simple = model();
-        simplify(&mut simple).unwrap();
+        apply(&Simplify, &mut simple);
         let names: Vec<_> = simple.nodes().iter().map(|node| node.op().name()).collect();
         assert_eq!(names, ["Source", "Const", "Add", "GeluApproximate"]);
         assert_eq!(run(simple, &input), run(model(), &input));
     }
 
     #[test]
-    fn tracts_own_pass_is_replaced() {
+    fn the_axis_pass_of_tract_is_replaced() {
         let names = |optimizer: &Optimizer| -> Vec<String> {
             let passes = optimizer.passes.iter();
             passes.map(|pass| format!("{pass:?}")).collect()
