@@ -1,6 +1,7 @@
 //! Finds and tracks faces: searches the picture at intervals and when a face got out of sight, and looks at
 //! the surroundings of each tracked face in every frame.
 
+use affectd_infer::InferError;
 use std::time::Duration;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     search::{SearchRegion, SearchSchedule},
     track::{MAX_OBSERVATIONS, Track, TrackEvents, Tracker},
 };
-use crate::{config::Detect, health::Stage, infer::InferError, picture::Picture};
+use crate::{config::Detect, health::Stage, picture::Picture};
 
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this
 /// scale, and larger ones at any (models/detectors.md).

@@ -1,6 +1,7 @@
 //! Turns one picture into one report: tracks faces, classifies each at its rate, smooths, and reports what
 //! changed.
 
+use affectd_infer::InferError;
 use std::time::Duration;
 
 use super::{
@@ -14,7 +15,6 @@ use super::{
 use crate::{
     config::{Settings, Smoothing},
     health::Stage,
-    infer::InferError,
     picture::Picture,
 };
 
