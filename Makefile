@@ -211,7 +211,7 @@ $(BOARD): | install-foreign-packages
 
 .PHONY: manual
 manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
-	WRITE_MANUAL=1 cargo test --release --test 60_manual
+	WRITE_MANUAL=1 cargo test --release --test it manual
 
 $(CARGO_DEB):
 	cargo install --locked cargo-deb@$(CARGO_DEB_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build

@@ -1,6 +1,7 @@
 //! affectd reads camera frames, follows the faces in them, and publishes their expression
 //! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
 
+pub mod analyze;
 pub mod capture;
 pub mod category;
 pub mod clock;
@@ -10,6 +11,8 @@ pub mod error;
 pub mod gpio;
 pub mod health;
 pub mod infer;
+pub mod logging;
+pub mod measure;
 pub mod model;
 pub mod picture;
 pub mod pipeline;

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{clip::ClipOpener, table};
 use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
     health::{Board, Governor, Stage},
+    measure::{clip::ClipOpener, table},
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
     sense::{

@@ -61,7 +61,7 @@ pub fn run(
 }
 
 /// Who publishes: this device with this model.
-pub(super) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
+pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest
         .expression()
         .map_err(|error| Failure::new(Exit::Input, error))?;

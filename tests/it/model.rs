@@ -1,5 +1,4 @@
 //! `affectd model verify` and `affectd model eval` on the tiny networks of tests/data/models.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     fs,
@@ -8,8 +7,8 @@ use std::{
 
 use affectd::{
     category::Category,
-    cmd::model::{eval, verify},
     error::{Exit, Failure},
+    measure::{evaluation::eval, verify::verify},
     model::Catalogue,
     picture::Picture,
     sense::engine::NetworkClassifier,

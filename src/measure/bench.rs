@@ -15,8 +15,8 @@ use serde_json::json;
 use super::{
     budgets::{Comparison, Figure},
     clip,
-    course::{Course, Sample, Steadiness},
     player::Player,
+    sustained::{Course, Sample, Steadiness},
     table,
 };
 use crate::{

@@ -1,12 +1,15 @@
-//! `affectd model`: proves models and measures their accuracy with the daemon's own runtime.
+//! Measuring equipment: benchmarks, latency, and the evaluation of models.
 
-mod circumplex;
-mod eval;
-mod metrics;
-mod verify;
-
-pub use eval::eval;
-pub use verify::verify;
+pub mod bench;
+mod budgets;
+pub mod clip;
+pub mod evaluation;
+pub mod latency;
+mod player;
+pub mod profile;
+mod sustained;
+pub mod table;
+pub mod verify;
 
 use std::io;
 

@@ -1,5 +1,4 @@
 //! Frames from real programs: ones that end, hang, flood, say too much or write nonsense.
-#![allow(clippy::unwrap_used)]
 
 use std::{
     fs,

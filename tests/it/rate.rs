@@ -1,12 +1,9 @@
-//! Load shedding reduces the work. In a program of its own, since it keeps a core busy.
-#![allow(clippy::unwrap_used)]
+//! Load shedding reduces the work.
 
-#[path = "common/sensor.rs"]
-mod sensor;
-
+use crate::common::sensor;
 use std::time::Duration;
 
-use affectd::{capture::Decoder, cmd::clip, health::Stage, picture::Picture};
+use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture};
 
 #[test]
 fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {

@@ -1,5 +1,8 @@
 //! Logging to standard error, in the form that suits whoever reads it.
 
+mod journal;
+mod output;
+
 use std::{
     env, fmt,
     fs::File,
@@ -19,7 +22,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::journal::Journal;
+pub use output::Output;
+
+use journal::Journal;
+
 use crate::error::{Exit, Failure};
 
 /// The variable that sets the level where no option does.

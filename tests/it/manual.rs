@@ -1,5 +1,4 @@
 //! The manual pages and completions that the package carries are those of this command line. `make manual` writes them anew.
-#![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeMap, env, fs, io::Write as _, path::PathBuf};
 

@@ -1,15 +1,6 @@
 //! `affectd check` and `affectd latency` against a real broker: a technician learns what is wrong with the connection before the daemon runs.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-#[allow(dead_code)]
-mod broker;
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::{broker, daemon, models};
 use std::{
     net::{Ipv4Addr, TcpListener},
     path::Path,

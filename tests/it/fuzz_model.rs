@@ -1,11 +1,10 @@
 //! Whatever stands in a manifest or in a file of golden vectors: an error or a model, never a panic.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use affectd::model::{Golden, Manifest, ModelError};
 
-const WHOLE: &str = include_str!("data/models/tiny-combined.toml");
+const WHOLE: &str = include_str!("../data/models/tiny-combined.toml");
 
 #[test]
 fn manifest() {

@@ -10,8 +10,8 @@ use crate::{
     clock::Clock,
 };
 
-/// Concatenated JPEG pictures; tests/data/clip/README.md says of whom.
-const CLIP: &[u8] = include_bytes!("../../tests/data/clip/two-portraits.mjpeg");
+/// Concatenated JPEG pictures; src/measure/clip/README.md says of whom.
+const CLIP: &[u8] = include_bytes!("clip/two-portraits.mjpeg");
 
 /// Pictures a second.
 pub const RATE: f32 = 10.0;

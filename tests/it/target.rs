@@ -1,16 +1,7 @@
 //! The owner of a board runs tests/target/run.sh and gets a report: here with this machine as the board, busybox for its tools, a
 //! clip for its camera and a real broker.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-#[allow(dead_code)]
-mod broker;
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::{broker, daemon, models};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -19,7 +10,7 @@ use std::{
 };
 
 use broker::Broker;
-use daemon::data;
+use daemon::clip;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -67,7 +58,7 @@ impl Board {
 /// A configuration with the bundled clip for a camera.
 fn configuration(folder: &Path, broker: &str) -> PathBuf {
     let file = folder.join("affectd.toml");
-    let clip = data("clip/two-portraits.mjpeg");
+    let clip = clip();
     let text = format!(
         "device = \"board\"\n[expression]\nmodel = \"{}\"\n[camera]\nsource = \"files\"\npath = \"{clip}\"\nrepeat = true\nrate = 10\n{broker}",
         models::TINY

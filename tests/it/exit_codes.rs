@@ -1,12 +1,6 @@
 //! What goes wrong outside ends with a clear message and the documented exit code, and never with a panic.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::{daemon, models};
 use std::{fs, path::Path, process::Output};
 
 use daemon::{data, output};

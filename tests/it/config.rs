@@ -4,8 +4,6 @@
 //! same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` writes these files anew, to be read before they are
 //! committed.
 
-#![allow(clippy::unwrap_used)]
-
 use std::{
     ffi::OsString,
     fs,

@@ -1,10 +1,6 @@
 //! `affectd check` with real models and a picture in the camera's place.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::models;
 use std::{
     fs,
     path::Path,

@@ -24,7 +24,7 @@ use tracing_subscriber::{
     layer::{Context, Layer},
 };
 
-use super::logging::priority;
+use super::priority;
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";

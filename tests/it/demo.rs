@@ -1,10 +1,6 @@
 //! What a newcomer sees first: the clip's two people come and go, and the closing table says what it took.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/daemon.rs"]
-#[allow(dead_code)]
-mod daemon;
-
+use crate::common::daemon;
 use daemon::output;
 
 #[test]

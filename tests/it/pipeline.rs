@@ -1,10 +1,6 @@
 //! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/sensor.rs"]
-mod sensor;
-
+use crate::common::sensor;
 use std::{
     collections::VecDeque,
     sync::{
@@ -18,10 +14,10 @@ use std::{
 use affectd::{
     capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
-    cmd::clip,
     config,
     error::{Exit, Failure},
     health::Governor,
+    measure::clip,
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
     sense::face::{Event, Report},

@@ -1,5 +1,8 @@
 //! `affectd model eval`: accuracy on pictures of cropped faces.
 
+mod metrics;
+mod moments;
+
 use std::{
     fs,
     io::Write,
@@ -9,10 +12,9 @@ use std::{
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    metrics::{Tally, Truth},
-    unusable, unwritable,
-};
+use metrics::{Tally, Truth};
+
+use super::{unusable, unwritable};
 use crate::{
     category::Category,
     error::{Exit, Failure},

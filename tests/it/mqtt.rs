@@ -1,9 +1,6 @@
 //! The MQTT contract against a real broker with TLS and a password.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-mod broker;
-
+use crate::common::broker;
 use std::{
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::circumplex::{Cloud, Ellipse};
+use super::moments::{Cloud, Ellipse};
 use crate::{
     category::Category,
     sense::face::{Prediction, Probabilities},

@@ -1,13 +1,7 @@
 //! The privacy switch and the light, from the pins to what a subscriber sees: the whole line with a camera that never
 //! ends, a real broker, and a panel whose lines a test moves.
-#![allow(clippy::unwrap_used)]
 
-#[path = "common/broker.rs"]
-#[allow(dead_code)]
-mod broker;
-#[path = "common/sensor.rs"]
-mod sensor;
-
+use crate::common::{broker, sensor};
 use std::{
     sync::{
         Arc, Mutex,
@@ -20,10 +14,10 @@ use std::{
 use affectd::{
     capture::{CaptureError, Frame, Opener, PixelFormat, Source, Stream},
     clock::{Clock, SystemClock},
-    cmd::clip,
     error::Failure,
     gpio::{Fittings, GpioError, Panel},
     health::Governor,
+    measure::clip,
     pipeline::{self, Figures, Parts},
     publish::{Identity, Publisher},
     shutdown::Shutdown,

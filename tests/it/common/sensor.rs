@@ -6,8 +6,7 @@ use affectd::{
     sense::{Sensor, engine},
 };
 
-#[path = "models.rs"]
-mod models;
+use super::models;
 
 /// The built-in settings with the tiny network.
 pub fn settings() -> Settings {

@@ -1,5 +1,4 @@
 //! Output layouts of models that users bring along: a manifest alone makes them readable.
-#![allow(clippy::unwrap_used)]
 
 use std::{fs, path::Path};
 

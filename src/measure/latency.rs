@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use super::{
     budgets::{Comparison, Figure},
-    run::identity,
     table,
 };
 use crate::{
     capture,
     clock::{Clock, SystemClock},
+    cmd::run::identity,
     config::Settings,
     error::{Exit, Failure},
     gpio,

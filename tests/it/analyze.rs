@@ -1,10 +1,6 @@
 //! `affectd analyze` on real portraits, with the bundled detector and a tiny expression model.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "common/models.rs"]
-mod models;
-
+use crate::common::models;
 use std::{
     fs,
     path::{Path, PathBuf},
