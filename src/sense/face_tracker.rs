@@ -8,7 +8,7 @@ use super::{
     face::{Detection, MAX_FACES},
     geometry::Rect,
     search::{SearchRegion, SearchSchedule},
-    track::{MAX_OBSERVATIONS, Track, TrackEvents, Tracker},
+    track::{MAX_OBSERVATIONS, Track, Tracker},
 };
 use crate::{config::Detect, health::Stage, infer::InferError, picture::Picture};
 
@@ -40,7 +40,6 @@ pub struct FaceTracker {
     updated: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
-    events: TrackEvents,
 }
 
 impl FaceTracker {
@@ -60,7 +59,6 @@ impl FaceTracker {
             updated: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
-            events: TrackEvents::new(),
         }
     }
 
@@ -106,7 +104,7 @@ impl FaceTracker {
             });
             done(Stage::Detect);
         }
-        self.tracker.update(&self.seen, starting, now, &mut self.events);
+        self.tracker.update(&self.seen, starting, now);
         self.updated = now;
         Ok(())
     }
@@ -119,12 +117,6 @@ impl FaceTracker {
             seen: track.seen == self.updated,
         };
         self.tracker.faces().iter().map(followed).collect()
-    }
-
-    /// Which faces appeared and left in the last update.
-    #[must_use]
-    pub fn events(&self) -> &TrackEvents {
-        &self.events
     }
 
     /// Looks for each track in its surroundings; true if one was seen in the last frame and not in this one.
