@@ -11,7 +11,7 @@ use affectd::{
     measure::{evaluation::eval, verify::verify},
     model::Catalogue,
     picture::Picture,
-    sense::expression::Expression,
+    sense::engine::NetworkClassifier,
 };
 
 fn models() -> PathBuf {
@@ -34,7 +34,7 @@ fn evaluated(name: &str, csv: &Path, json: bool) -> Result<String, Failure> {
 /// Twelve pictures, and how a model sees each: the labels of a perfect data set.
 fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
     let manifest = Catalogue::open(&models()).unwrap().find(name).unwrap();
-    let mut expression = Expression::open(&manifest).unwrap();
+    let mut classifier = NetworkClassifier::open(&manifest).unwrap();
     (0..12_u32)
         .map(|number| {
             let image = image::RgbImage::from_fn(20, 24, |x, y| {
@@ -45,25 +45,22 @@ fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
             image.save(folder.join(&file)).unwrap();
             let mut picture = Picture::default();
             picture.reset(20, 24).copy_from_slice(&image);
-            let reading = expression.classify_whole(&picture).unwrap();
-            let category = reading.probabilities.map_or(Category::Neutral, |probabilities| {
-                let best = (0..8)
-                    .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
-                    .unwrap();
-                Category::ALL[best]
-            });
+            let prediction = classifier.classify_whole(&picture).unwrap();
+            let category = prediction
+                .probabilities
+                .map_or(Category::Neutral, |probabilities| probabilities.argmax().0);
             (
                 file,
                 category,
-                reading.valence.unwrap_or(0.0),
-                reading.arousal.unwrap_or(0.0),
+                prediction.valence.unwrap_or(0.0),
+                prediction.arousal.unwrap_or(0.0),
             )
         })
         .collect()
 }
 
 #[test]
-fn verify_proves_every_model_of_the_folder() {
+fn verify_checks_every_model_of_the_folder() {
     let (result, text) = verified(&models(), &[]);
     result.unwrap();
     let names = ["tiny-combined", "tiny-emotiefflib", "tiny-seven", "tiny-va"];
@@ -76,13 +73,13 @@ fn verify_proves_every_model_of_the_folder() {
     for (line, name) in text.lines().skip(1).zip(names) {
         // Eight-bit weights are computed in integers, the others in floats.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
-        let proved = format!("2 golden vectors differ by at most {difference}");
-        assert!(line.starts_with(name) && line.contains(&proved), "{line}");
+        let verified = format!("2 golden vectors differ by at most {difference}");
+        assert!(line.starts_with(name) && line.contains(&verified), "{line}");
         let integers = name == "tiny-combined" && text.starts_with("integer");
         let arithmetic = if integers {
-            " layers in integers of "
+            "-bit integers"
         } else {
-            "in floats"
+            "floating point"
         };
         assert!(line.contains(arithmetic), "{line}");
     }
