@@ -14,10 +14,11 @@ use std::{
 };
 
 use affectd::{
-    capture::{CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, opener},
+    capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
     clock::SystemClock,
     config::{Camera, SourceKind},
     interrupt::{Cause, Interrupt},
+    picture::Picture,
 };
 use v4l::{v4l_sys as sys, v4l2::vidioc};
 
@@ -34,6 +35,8 @@ struct Driver {
     /// What it makes of any wish: width, height, stride.
     gives: (u32, u32, u32),
     interval: (u32, u32),
+    /// V4L2's `colorspace`, `ycbcr_enc` and `quantization`.
+    color: (u32, u32, u32),
     queued: VecDeque<u32>,
     ready: VecDeque<(u32, u32, u32, u32)>,
     sequence: u32,
@@ -52,6 +55,8 @@ const fn driver() -> Driver {
         capabilities: CAMERA,
         gives: (64, 48, 128),
         interval: (1, 30),
+        // A colour space that no library knows.
+        color: (9999, 0, 0),
         queued: VecDeque::new(),
         ready: VecDeque::new(),
         sequence: 0,
@@ -227,8 +232,9 @@ unsafe fn answer(
             let mut pix = unsafe { format.fmt.pix };
             pix.pixelformat = u32::from_le_bytes(driver.formats[0]);
             (pix.width, pix.height, pix.bytesperline) = driver.gives;
-            // A colour space that no library knows.
-            pix.colorspace = 9999;
+            pix.colorspace = driver.color.0;
+            pix.__bindgen_anon_1.ycbcr_enc = driver.color.1;
+            pix.quantization = driver.color.2;
             format.fmt.pix = pix;
         }
         vidioc::VIDIOC_S_PARM => return Err(libc::EINVAL),
@@ -274,7 +280,11 @@ fn source() -> Box<dyn Opener> {
 }
 
 fn patient_source(timeout_s: f32) -> Box<dyn Opener> {
-    let settings = Camera {
+    opener(&settings(timeout_s), Arc::new(SystemClock::new())).unwrap()
+}
+
+fn settings(timeout_s: f32) -> Camera {
+    Camera {
         source: SourceKind::V4l2,
         device: NODE.into(),
         format: "auto".into(),
@@ -282,11 +292,14 @@ fn patient_source(timeout_s: f32) -> Box<dyn Opener> {
         height: 48,
         rate: 30.0,
         timeout_s,
+        start_timeout_s: 0.0,
+        stride: 0,
+        rotate: 0,
+        mirror: false,
         command: Vec::new(),
         path: Default::default(),
         repeat: false,
-    };
-    opener(&settings, Arc::new(SystemClock::new())).unwrap()
+    }
 }
 
 fn open_camera() -> Result<Box<dyn Source>, CaptureError> {
@@ -324,6 +337,64 @@ fn what_the_driver_gives_counts() {
     next(&mut camera, &mut frame).unwrap();
     assert_eq!((frame.width, frame.height, frame.stride), (48, 32, 112));
     assert_eq!(frame.data, [7; 112 * 32]);
+}
+
+/// Black, white and grey in full range, as a driver may state it.
+#[test]
+fn the_colour_encoding_is_the_drivers() {
+    for (color, values) in [((8, 0, 1), [0, 255, 100]), ((8, 0, 0), [0, 255, 98])] {
+        let _turn = plug(|driver| {
+            driver.gives = (4, 1, 8);
+            driver.color = color;
+        });
+        let mut camera = open_camera().unwrap();
+        let (black, white) = if color.2 == 1 { (0, 255) } else { (16, 235) };
+        shoot(&[black, 128, white, 128, 100, 128, 100, 128], 0);
+        let (mut frame, mut picture) = (Frame::default(), Picture::default());
+        next(&mut camera, &mut frame).unwrap();
+        Decoder::new().decode(&frame, &mut picture).unwrap();
+        let red: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
+        assert_eq!(red[..3], values, "{color:?}");
+    }
+}
+
+/// A whole picture without its EOI is read, half a picture with an EOI is not.
+#[test]
+fn completeness_is_decoded_blocks() {
+    let _turn = plug(|driver| driver.formats = vec![*b"MJPG"]);
+    let mut camera = open_camera().unwrap();
+    let jpeg = include_bytes!("data/jpeg/sequential-420.jpg");
+    let unended = &jpeg[..jpeg.len() - 2];
+    let half = [&jpeg[..jpeg.len() - 300], b"\xFF\xD9"].concat();
+    let mut picture = Picture::default();
+    for (bytes, is_whole) in [(&jpeg[..], true), (unended, true), (&half, false)] {
+        shoot(bytes, 0);
+        let mut frame = Frame::default();
+        next(&mut camera, &mut frame).unwrap();
+        let decoded = Decoder::new().decode(&frame, &mut picture);
+        assert_eq!(decoded.is_ok(), is_whole, "{decoded:?}");
+    }
+}
+
+#[test]
+fn the_first_frame_may_take_longer() {
+    let _turn = plug(|_| {});
+    let settings = Camera {
+        start_timeout_s: 30.0,
+        ..settings(0.2)
+    };
+    let mut opener = opener(&settings, Arc::new(SystemClock::new())).unwrap();
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
+    let shooter = thread::spawn(|| {
+        thread::sleep(Duration::from_millis(600));
+        shoot(&[1; 10], 0);
+    });
+    let mut frame = Frame::default();
+    next(&mut camera, &mut frame).unwrap();
+    shooter.join().unwrap();
+    let error = next(&mut camera, &mut frame).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    assert!(error.reason.contains("within 0.2 s"), "{}", error.reason);
 }
 
 #[test]

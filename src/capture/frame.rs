@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::{color::ColorEncoding, orientation::Orientation};
+
 /// The pixel formats that can be decoded, by their V4L2 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
@@ -20,6 +22,9 @@ pub enum PixelFormat {
     /// One JPEG picture a frame, with or without Huffman tables.
     Mjpeg,
 }
+
+/// Buffers of larger frames are not kept for reuse: four of them would not fit the memory of a small board.
+pub const MAX_REUSED_BYTES: usize = 32 << 20;
 
 /// Widest and highest frame or picture that is accepted, in pixels: a bound on memory.
 pub const MAX_SIDE: u32 = 8192;
@@ -95,6 +100,19 @@ impl PixelFormat {
         }
     }
 
+    /// Bytes of a frame in a stream, in which the padding of every row is there. 1 for [`PixelFormat::Mjpeg`].
+    #[must_use]
+    pub fn padded_bytes(self, height: u32, stride: usize) -> usize {
+        let h = height as usize;
+        let chroma = self.chroma_stride(stride) * h.div_ceil(2);
+        match self {
+            Self::Mjpeg => 1,
+            Self::Yuyv | Self::Grey | Self::Rgb3 | Self::Bgr3 => stride * h,
+            Self::Nv12 => stride * h + chroma,
+            Self::Yu12 => stride * h + 2 * chroma,
+        }
+    }
+
     /// The V4L2 four-character code.
     #[must_use]
     pub fn fourcc(self) -> [u8; 4] {
@@ -129,6 +147,10 @@ pub struct Frame {
     pub height: u32,
     /// Bytes from one row of the first plane to the next; 0 for [`PixelFormat::Mjpeg`].
     pub stride: u32,
+    /// How YUV and grey samples encode colours.
+    pub color: ColorEncoding,
+    /// How the picture must be turned after decoding.
+    pub orientation: Orientation,
     /// Counts frames of this source; gaps are frames that the driver dropped.
     pub sequence: u64,
     /// When it was captured, on the daemon's monotonic clock ([`crate::clock::Clock::now`]).
@@ -144,6 +166,8 @@ impl Default for Frame {
             width: 0,
             height: 0,
             stride: 0,
+            color: ColorEncoding::default(),
+            orientation: Orientation::default(),
             sequence: 0,
             captured: Duration::ZERO,
         }
@@ -151,6 +175,13 @@ impl Default for Frame {
 }
 
 impl Frame {
+    /// Frees the buffer if it is too large to be kept.
+    pub(super) fn release_large(&mut self) {
+        if self.data.capacity() > MAX_REUSED_BYTES {
+            self.data = Vec::new();
+        }
+    }
+
     /// Overwrites every byte that the buffer ever held with zeros and empties it. Keeps the memory.
     pub fn clear(&mut self) {
         crate::picture::wipe(&mut self.data);

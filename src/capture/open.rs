@@ -4,29 +4,88 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     files::FilesOpener,
+    frame::Frame,
+    orientation::Orientation,
     pipe::PipeOpener,
-    source::{CaptureError, Opener},
+    source::{CaptureError, Opener, Source, Stream},
     v4l2::V4l2Opener,
 };
 use crate::{
     clock::Clock,
     config::{Camera, SourceKind},
+    interrupt::Interrupt,
 };
 
 /// Shortest and longest wait for a frame.
 const TIMEOUT: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(86_400)];
+
+/// How long a source waits for a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For the first frame; at least `frame`.
+    pub start: Duration,
+    /// For every other one.
+    pub frame: Duration,
+}
+
+impl Timeouts {
+    fn new(settings: &Camera) -> Self {
+        let [shortest, longest] = TIMEOUT;
+        let bounded = |seconds: f32| {
+            let timeout = Duration::try_from_secs_f32(seconds).unwrap_or(longest);
+            timeout.clamp(shortest, longest)
+        };
+        let frame = bounded(settings.timeout_s);
+        Self {
+            start: bounded(settings.start_timeout_s).max(frame),
+            frame,
+        }
+    }
+}
 
 /// The opener of the source that the settings describe.
 ///
 /// # Errors
 /// [`super::CaptureKind::Unsupported`] if the settings name a pixel format that cannot be decoded.
 pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener>, CaptureError> {
-    let [shortest, longest] = TIMEOUT;
-    let timeout = Duration::try_from_secs_f32(settings.timeout_s).unwrap_or(longest);
-    let timeout = timeout.clamp(shortest, longest);
-    Ok(match settings.source {
-        SourceKind::V4l2 => Box::new(V4l2Opener::new(settings, timeout, clock)?),
-        SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeout, clock)?),
+    let timeouts = Timeouts::new(settings);
+    let opener: Box<dyn Opener> = match settings.source {
+        SourceKind::V4l2 => Box::new(V4l2Opener::new(settings, timeouts, clock)?),
+        SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeouts, clock)?),
         SourceKind::Files => Box::new(FilesOpener::new(settings, clock)),
-    })
+    };
+    let orientation = Orientation::new(settings.rotate, settings.mirror);
+    Ok(Box::new(OrientedOpener { opener, orientation }))
+}
+
+/// Opens a source whose pictures must be turned.
+struct OrientedOpener {
+    opener: Box<dyn Opener>,
+    orientation: Orientation,
+}
+
+impl Opener for OrientedOpener {
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+        Ok(Box::new(Oriented {
+            source: self.opener.open(interrupt)?,
+            orientation: self.orientation,
+        }))
+    }
+}
+
+struct Oriented {
+    source: Box<dyn Source>,
+    orientation: Orientation,
+}
+
+impl Source for Oriented {
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        self.source.next(frame, interrupt)?;
+        frame.orientation = self.orientation;
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        self.source.stream()
+    }
 }

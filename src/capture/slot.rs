@@ -60,6 +60,7 @@ impl Slot {
         state.full = true;
         drop(state);
         self.changed.notify_one();
+        frame.release_large();
         true
     }
 
@@ -72,6 +73,7 @@ impl Slot {
             if state.full {
                 state.full = false;
                 std::mem::swap(&mut state.frame, frame);
+                state.frame.release_large();
                 return Recv::Frame;
             }
             if state.closed {
@@ -146,7 +148,7 @@ mod tests {
         assert!(!slot.put_if(&mut frame, || false));
         assert_eq!(frame.data[0], 1);
         let taken = slot.take(&mut Frame::default(), Duration::from_millis(1));
-        assert_eq!(taken, Taken::Timeout);
+        assert_eq!(taken, Recv::Timeout);
     }
 
     #[test]

@@ -118,6 +118,13 @@ pub static RULES: &[Rule] = &[
     rule("camera.height", Allowed::Whole(16, 8192, "in pixels")),
     rule("camera.rate", Allowed::Number(0.1, 240.0, "in frames a second")),
     rule("camera.timeout_s", Allowed::Number(0.2, 60.0, SECONDS)),
+    rule("camera.start_timeout_s", Allowed::Number(0.2, 300.0, SECONDS)),
+    rule("camera.stride", Allowed::Whole(0, 131_072, "in bytes")),
+    rule(
+        "camera.rotate",
+        Allowed::NumberOrText(quarter_turn, "one of 0, 90, 180, 270, in degrees clockwise"),
+    ),
+    rule("camera.mirror", Allowed::Flag),
     rule("camera.command", Allowed::List),
     rule("camera.path", PATH),
     rule("camera.repeat", Allowed::Flag),
@@ -232,6 +239,10 @@ fn path(text: &str) -> bool {
 
 fn absolute(text: &str) -> bool {
     text.starts_with('/') && path(text)
+}
+
+fn quarter_turn(text: &str) -> bool {
+    ["0", "90", "180", "270"].contains(&text)
 }
 
 fn camera(text: &str) -> bool {

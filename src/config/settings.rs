@@ -64,6 +64,14 @@ pub struct Camera {
     pub rate: f32,
     /// A camera that gives no frame for so many seconds is stalled and opened again.
     pub timeout_s: f32,
+    /// The same for the first frame after the start, in seconds.
+    pub start_timeout_s: f32,
+    /// Pipe, raw frames: bytes from one row to the next; 0 if rows have no padding.
+    pub stride: u32,
+    /// Turns the picture clockwise by 0, 90, 180 or 270 degrees.
+    pub rotate: u32,
+    /// Exchanges left and right, after the turn.
+    pub mirror: bool,
     /// Pipe: program and arguments; `["-"]` reads standard input.
     pub command: Vec<String>,
     /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).

@@ -111,7 +111,7 @@ fn mjpeg_streams() {
             })
             .collect();
         for bytes in [bytes, &dense] {
-            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0) {
+            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0, 0) {
                 split(splitter, bytes);
             }
         }
@@ -141,7 +141,7 @@ fn arrival_does_not_matter() {
         .for_each(|(junk, piece)| {
             let stream = [junk.as_slice(), &picture, &picture, junk].concat();
             let count = |piece: usize| {
-                let mut intake = StreamBuffer::new(match Splitter::by_name("mjpeg", 0, 0) {
+                let mut intake = StreamBuffer::new(match Splitter::by_name("mjpeg", 0, 0, 0) {
                     Ok(splitter) => splitter,
                     Err(why) => panic!("{why}"),
                 });

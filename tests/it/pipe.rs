@@ -25,18 +25,30 @@ fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
     command(format, &["sh", "-c", script], 10.0)
 }
 
-fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
-    let settings = Camera {
+/// Settings of a pipe source with frames of 4 x 2 pixels.
+fn settings(command: &[&str], format: &str) -> Camera {
+    Camera {
         source: SourceKind::Pipe,
         device: "auto".into(),
         format: format.into(),
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s,
+        timeout_s: 10.0,
+        start_timeout_s: 0.0,
+        stride: 0,
+        rotate: 0,
+        mirror: false,
         command: command.iter().map(ToString::to_string).collect(),
         path: Default::default(),
         repeat: false,
+    }
+}
+
+fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
+    let settings = Camera {
+        timeout_s,
+        ..settings(command, format)
     };
     opener(&settings, Arc::new(SystemClock::new())).unwrap()
 }
@@ -177,10 +189,12 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
     };
     let (dark, light) = (jpeg(20), jpeg(220));
     let (first, second) = (file("first", &dark), file("second", &light));
+    // Within its header, which the splitter notices, and within its data, which the decoder does.
     let cut_off = file("cut-off", &dark[..dark.len() / 2]);
+    let cut_data = file("cut-data", &dark[..dark.len() - 6]);
     let gate = Gate::new();
     let script = format!(
-        "cat {first}; {}; cat {cut_off} {cut_off}; sleep 0.3; cat {cut_off} {second}; printf xx; sleep 5",
+        "cat {first}; {}; cat {cut_off} {cut_data}; sleep 0.3; cat {cut_data} {second}; printf xx; sleep 5",
         gate.wait()
     );
     let mut source = pipe("mjpeg", &script).open(&quiet()).unwrap();
@@ -189,23 +203,92 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
     let mut values = Vec::new();
     let mut corrupt = 0;
     while values.len() < 2 {
-        match next(&mut source) {
-            Ok(frame) => {
-                assert_eq!((frame.width, frame.height, frame.stride), (32, 16, 0));
-                Decoder::new().decode(&frame, &mut picture).unwrap();
+        let decoded = next(&mut source).and_then(|frame| {
+            assert_eq!((frame.width, frame.height, frame.stride), (32, 16, 0));
+            Decoder::new().decode(&frame, &mut picture)
+        });
+        match decoded {
+            Ok(()) => {
                 values.push(picture.rgb()[0]);
                 gate.open();
             }
             Err(error) => {
                 assert_eq!(error.kind, CaptureKind::Corrupt, "{}", error.reason);
-                assert!(error.reason.contains("cut off"), "{}", error.reason);
+                assert!(error.message().contains("cut off"), "{}", error.message());
                 corrupt += 1;
             }
         }
     }
     assert!(values[0] < 30 && values[1] > 210, "{values:?}");
-    // None if the whole picture came before anyone looked, else one each time that only damage was there.
+    // None if the whole picture came before anyone looked, else one for each damaged one.
     assert!(corrupt <= 3);
+}
+
+/// As a camera writes them that sends no EOI: each picture ends where the next begins, the last with the stream.
+#[test]
+fn pictures_without_an_end_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unended");
+    let unended: Vec<Vec<u8>> = [20, 120, 220]
+        .map(|value| {
+            let mut jpeg = jpeg(value);
+            jpeg.truncate(jpeg.len() - 2);
+            jpeg
+        })
+        .to_vec();
+    fs::write(&path, unended.concat()).unwrap();
+    let mut source = pipe("mjpeg", &format!("exec cat {}", path.display())).open(&quiet()).unwrap();
+    let mut picture = Picture::default();
+    let mut values = Vec::new();
+    let ended = loop {
+        match next(&mut source) {
+            Ok(frame) => {
+                Decoder::new().decode(&frame, &mut picture).unwrap();
+                values.push(picture.rgb()[0]);
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((ended.kind, ended.reason.as_str()), (CaptureKind::Missing, "`sh` ended"));
+    assert!(values.last().is_some_and(|value| *value > 210), "{values:?}");
+}
+
+#[test]
+fn rows_may_be_padded() {
+    let settings = Camera {
+        stride: 6,
+        ..settings(&["sh", "-c", "printf 1234--5678--abcd--efgh--; sleep 5"], "grey")
+    };
+    let mut source = opener(&settings, Arc::new(SystemClock::new()))
+        .unwrap()
+        .open(&quiet())
+        .unwrap();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.stride, frame.data.as_slice()), (6, &b"abcd--efgh--"[..]));
+    let mut picture = Picture::default();
+    Decoder::new().decode(&frame, &mut picture).unwrap();
+    let values: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
+    assert_eq!(values, b"abcdefgh");
+    let error = opener(&Camera { stride: 3, ..settings }, Arc::new(SystemClock::new())).err();
+    assert!(error.is_some_and(|error| error.reason.contains("camera.stride is 3 bytes")));
+}
+
+/// A program that is slow to start is waited for, and then held to the shorter time-out.
+#[test]
+fn the_first_frame_may_take_longer() {
+    let settings = Camera {
+        timeout_s: 0.3,
+        start_timeout_s: 30.0,
+        ..settings(&["sh", "-c", "sleep 1; printf 11111111; sleep 60"], "grey")
+    };
+    let mut source = opener(&settings, Arc::new(SystemClock::new()))
+        .unwrap()
+        .open(&quiet())
+        .unwrap();
+    assert_eq!(next(&mut source).unwrap().data, b"11111111");
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    assert!(error.reason.contains("within 0.3 s"), "{}", error.reason);
 }
 
 #[test]
@@ -318,18 +401,6 @@ fn programs_that_cannot_be_started() {
         refusal(command("mjpeg", &[&file.display().to_string()], 1.0)).kind,
         CaptureKind::Denied
     );
-    let settings = |command: &[&str], format: &str| Camera {
-        source: SourceKind::Pipe,
-        device: String::new(),
-        format: format.into(),
-        width: 4,
-        height: 2,
-        rate: 30.0,
-        timeout_s: 1.0,
-        command: command.iter().map(ToString::to_string).collect(),
-        path: Default::default(),
-        repeat: false,
-    };
     for (camera, word) in [
         (settings(&[], "mjpeg"), "camera.command is empty"),
         (settings(&["x"], "h264"), "camera.format is `h264`"),

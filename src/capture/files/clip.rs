@@ -63,6 +63,9 @@ impl Clip {
                     let file = &mut self.file;
                     let count = self.buffer.fill(|room| file.read(room));
                     if count.map_err(|error| failure(&self.path, error))? == 0 {
+                        if self.buffer.end() {
+                            return Ok(self.buffer.take(frame));
+                        }
                         let cut_off = self.buffer.pending();
                         if cut_off == 0 {
                             return Ok(false);

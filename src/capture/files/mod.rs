@@ -11,8 +11,10 @@ use std::{
 };
 
 use super::{
+    color::ColorEncoding,
     frame::{Frame, PixelFormat},
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
+    split::MAX_FRAME_BYTES,
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt, picture::Picture};
 use clip::Clip;
@@ -182,15 +184,14 @@ impl Pictures {
         };
         self.next += 1;
         // The next picture may be readable: only this one is lost.
-        read_picture(path, &mut self.picture).map_err(|error| CaptureError {
+        picture::read_bounded(path, &mut self.picture, (MAX_FRAME_BYTES / 3) as u64).map_err(|error| CaptureError {
             kind: CaptureKind::Corrupt,
             ..error
         })?;
-        frame.data.clear();
-        frame.data.extend_from_slice(self.picture.rgb());
         frame.format = PixelFormat::Rgb3;
         (frame.width, frame.height) = (self.picture.width(), self.picture.height());
-        frame.stride = frame.width * 3;
+        (frame.stride, frame.color) = (frame.width * 3, ColorEncoding::default());
+        self.picture.swap_bytes(&mut frame.data);
         Ok(true)
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     frame::Frame,
+    open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
     split::{Splitter, StreamBuffer},
 };
@@ -21,18 +22,18 @@ use reader::{Input, Reader};
 /// Starts the program of the settings.
 pub struct PipeOpener {
     settings: Camera,
-    timeout: Duration,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
     /// Standard input cannot be read from its start again: a part of a frame is kept for the next source.
     stdin: Arc<Mutex<Option<StreamBuffer>>>,
 }
 
 impl PipeOpener {
-    /// An opener for `settings.command`; `timeout` bounds the wait for each frame.
+    /// An opener for `settings.command`; `timeouts` bound the wait for each frame.
     ///
     /// # Errors
     /// [`CaptureKind::Unsupported`] if there is no command or its frames' format is unknown.
-    pub fn new(settings: Camera, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
+    pub fn new(settings: Camera, timeouts: Timeouts, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
         if settings.command.is_empty() {
             return Err(CaptureError::new(
                 CaptureKind::Unsupported,
@@ -43,7 +44,7 @@ impl PipeOpener {
         splitter(&settings)?;
         Ok(Self {
             settings,
-            timeout,
+            timeouts,
             clock,
             stdin: Arc::default(),
         })
@@ -51,7 +52,7 @@ impl PipeOpener {
 }
 
 fn splitter(settings: &Camera) -> Result<Splitter, CaptureError> {
-    Splitter::by_name(&settings.format, settings.width, settings.height)
+    Splitter::by_name(&settings.format, settings.width, settings.height, settings.stride)
         .map_err(|why| CaptureError::new(CaptureKind::Unsupported, why))
 }
 
@@ -72,7 +73,7 @@ impl Opener for PipeOpener {
         };
         let mut reader = Reader::new(input, buffer);
         reader
-            .wait(self.timeout, interrupt)
+            .wait(self.timeouts.start, interrupt)
             .map_err(|error| match error.kind {
                 CaptureKind::Ended | CaptureKind::Missing => CaptureError {
                     reason: format!("{} before its first frame", error.reason),
@@ -83,7 +84,7 @@ impl Opener for PipeOpener {
         let stream = reader.stream()?;
         Ok(Box::new(PipeSource {
             reader,
-            timeout: self.timeout,
+            timeout: self.timeouts.frame,
             clock: Arc::clone(&self.clock),
             stream,
             sequence: 0,

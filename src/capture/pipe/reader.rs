@@ -10,8 +10,8 @@ use std::{
 use super::{child::Child, poll};
 use crate::{
     capture::{
-        decode,
         frame::Frame,
+        jpeg,
         source::{CaptureError, CaptureKind, Stream},
         split::{Progress, Splitter, StreamBuffer},
     },
@@ -72,7 +72,7 @@ impl Reader {
                 format!("{} does not state the format of its frames", self.name),
             ));
         };
-        let first = self.buffer.peek().and_then(decode::jpeg_size);
+        let first = self.buffer.peek().and_then(jpeg::size);
         let (width, height) = first.unwrap_or((format.width, format.height));
         Ok(Stream {
             name: self.name.clone(),
@@ -123,7 +123,7 @@ impl Reader {
                 let output = self.input.output();
                 let read = self.buffer.fill(|room| poll::read(output, room));
                 match read.map_err(|error| self.failed(error))? {
-                    0 if self.buffer.has_frame() => return Ok(()),
+                    0 if self.buffer.has_frame() || self.buffer.end() => return Ok(()),
                     0 => return Err(self.ended()),
                     bytes => {
                         count += bytes;

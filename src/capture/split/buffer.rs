@@ -3,7 +3,7 @@
 use std::{io, ops::Range};
 
 use super::{MAX_FRAME_BYTES, Split, Splitter, StreamFormat};
-use crate::capture::frame::Frame;
+use crate::capture::frame::{Frame, MAX_REUSED_BYTES};
 
 /// Bytes read at a time: the default capacity of a pipe.
 const CHUNK: usize = 64 << 10;
@@ -29,7 +29,8 @@ pub struct StreamBuffer {
     filled: usize,
     /// Where the bytes begin that the splitter has not consumed.
     parsed: usize,
-    newest: Option<Range<usize>>,
+    /// The newest frame and its format: a later header may change that of the frames behind it.
+    newest: Option<(Range<usize>, StreamFormat)>,
 }
 
 impl StreamBuffer {
@@ -60,7 +61,9 @@ impl StreamBuffer {
         if self.buffer.len() < self.filled + CHUNK {
             // Doubles, so that a large frame is not copied at every chunk, but not past what is allowed.
             let doubled = (self.buffer.len() * 2).min(MAX_FRAME_BYTES + 4 * CHUNK);
-            self.buffer.resize(doubled.max(self.filled + CHUNK), 0);
+            let length = doubled.max(self.filled + CHUNK);
+            self.buffer.reserve_exact(length - self.buffer.len());
+            self.buffer.resize(length, 0);
         }
         let room = &mut self.buffer[self.filled..][..CHUNK];
         let count = read(room)?.min(CHUNK);
@@ -79,11 +82,7 @@ impl StreamBuffer {
                 Split::More => {
                     if rest.len() > MAX_FRAME_BYTES + CHUNK {
                         let length = rest.len();
-                        self.parsed = self.filled;
-                        // Restarted: its position may be within the bytes that are dropped.
-                        if let Splitter::Mjpeg(splitter) = &mut self.splitter {
-                            *splitter = super::mjpeg::Splitter::default();
-                        }
+                        self.discard();
                         return Ok(Progress::Damaged(format!(
                             "{length} bytes were read without the end of a frame: at most {MAX_FRAME_BYTES} are allowed"
                         )));
@@ -96,8 +95,9 @@ impl StreamBuffer {
                     return Ok(Progress::Damaged(why));
                 }
                 Split::Frame { body, end } => {
-                    self.newest = Some(self.parsed + body.start..self.parsed + body.end);
+                    let body = self.parsed + body.start..self.parsed + body.end;
                     self.parsed += end;
+                    self.newest = self.splitter.format().map(|format| (body, format));
                     return Ok(Progress::Frame);
                 }
             }
@@ -118,18 +118,53 @@ impl StreamBuffer {
 
     /// Moves the newest frame into `frame`: its bytes and their description.
     pub fn take(&mut self, frame: &mut Frame) -> bool {
-        let (Some(range), Some(format)) = (self.newest.take(), self.splitter.format()) else {
+        let Some((body, format)) = self.newest.take() else {
             return false;
         };
-        frame.data.clear();
-        frame.data.extend_from_slice(&self.buffer[range]);
+        if body.len() > MAX_REUSED_BYTES {
+            self.move_into(frame, body);
+        } else {
+            frame.data.clear();
+            frame.data.extend_from_slice(&self.buffer[body]);
+        }
         format.describe(frame);
         true
+    }
+
+    /// Hands the buffer itself over, where a copy of the frame would take too much memory.
+    fn move_into(&mut self, frame: &mut Frame, body: Range<usize>) {
+        frame.release_large();
+        frame.data.clear();
+        frame.data.extend_from_slice(&self.buffer[self.parsed..self.filled]);
+        std::mem::swap(&mut frame.data, &mut self.buffer);
+        frame.data.truncate(body.end);
+        frame.data.drain(..body.start);
+        (self.filled, self.parsed) = (self.filled - self.parsed, 0);
+    }
+
+    /// The stream is at its end: a JPEG picture that has begun to be scanned and lacks its EOI ends here. Returns
+    /// whether there is one.
+    pub fn end(&mut self) -> bool {
+        let is_picture = matches!(&self.splitter, Splitter::Mjpeg(splitter) if splitter.has_data());
+        if is_picture && self.parsed < self.filled {
+            let format = self.splitter.format();
+            self.newest = format.map(|format| (self.parsed..self.filled, format));
+            self.discard();
+        }
+        is_picture
     }
 
     /// Drops every byte that is not part of a frame.
     pub fn discard(&mut self) {
         self.parsed = self.filled;
+        self.reset_position();
+    }
+
+    /// The splitter's position may be within bytes that were dropped.
+    fn reset_position(&mut self) {
+        if let Splitter::Mjpeg(splitter) = &mut self.splitter {
+            *splitter = super::mjpeg::Splitter::default();
+        }
     }
 
     /// Starts on another stream with the same buffer.
@@ -141,20 +176,20 @@ impl StreamBuffer {
     /// The newest frame's bytes.
     #[must_use]
     pub fn peek(&self) -> Option<&[u8]> {
-        self.newest.clone().map(|range| &self.buffer[range])
+        self.newest.as_ref().map(|(body, _)| &self.buffer[body.clone()])
     }
 
     /// Drops the bytes that are not needed any more.
     fn compact(&mut self) {
-        let keep = self.newest.as_ref().map_or(self.parsed, |newest| newest.start);
+        let keep = self.newest.as_ref().map_or(self.parsed, |(body, _)| body.start);
         if keep == 0 {
             return;
         }
         self.buffer.copy_within(keep..self.filled, 0);
         self.filled -= keep;
         self.parsed -= keep;
-        if let Some(newest) = &mut self.newest {
-            *newest = newest.start - keep..newest.end - keep;
+        if let Some((body, _)) = &mut self.newest {
+            *body = body.start - keep..body.end - keep;
         }
     }
 }

@@ -7,7 +7,11 @@ mod y4m;
 
 use std::ops::Range;
 
-use super::frame::{Frame, PixelFormat};
+use super::{
+    color::ColorEncoding,
+    frame::{Frame, PixelFormat},
+    jpeg,
+};
 
 pub use buffer::{Progress, StreamBuffer};
 
@@ -41,6 +45,10 @@ pub struct StreamFormat {
     pub width: u32,
     /// Height in pixels; 0 if each frame has a header of its own.
     pub height: u32,
+    /// Bytes from one row of the first plane to the next; 0 if each frame has a header of its own.
+    pub stride: u32,
+    /// How YUV and grey samples encode colours.
+    pub color: ColorEncoding,
     /// Frames a second, where the stream states it.
     pub rate: Option<f32>,
 }
@@ -51,11 +59,9 @@ impl StreamFormat {
         frame.format = self.pixels;
         (frame.width, frame.height) = (self.width, self.height);
         if self.pixels == PixelFormat::Mjpeg {
-            let size = super::decode::jpeg_size(&frame.data);
-            (frame.width, frame.height) = size.unwrap_or((0, 0));
+            (frame.width, frame.height) = jpeg::size(&frame.data).unwrap_or((0, 0));
         }
-        // At most MAX_SIDE * 3.
-        frame.stride = self.pixels.row_bytes(frame.width) as u32;
+        (frame.stride, frame.color) = (self.stride, self.color);
     }
 }
 
@@ -74,11 +80,12 @@ pub enum Splitter {
 
 impl Splitter {
     /// A splitter for the format named in the settings: `auto`, `mjpeg`, `y4m` or the code of a raw pixel
-    /// format, whose frames then have `width` x `height` pixels without padding.
+    /// format, whose frames then have `width` x `height` pixels and rows that are `stride` bytes apart; 0 for no
+    /// padding.
     ///
     /// # Errors
     /// A message, if the name is unknown or a raw frame of that size is not allowed.
-    pub fn by_name(name: &str, width: u32, height: u32) -> Result<Self, String> {
+    pub fn by_name(name: &str, width: u32, height: u32, stride: u32) -> Result<Self, String> {
         if name.eq_ignore_ascii_case("auto") {
             return Ok(Self::Detect);
         }
@@ -87,7 +94,7 @@ impl Splitter {
         }
         match PixelFormat::from_name(name) {
             Some(PixelFormat::Mjpeg) => Ok(Self::Mjpeg(mjpeg::Splitter::default())),
-            Some(format) => Ok(Self::Raw(raw::Splitter::new(format, width, height)?)),
+            Some(format) => Ok(Self::Raw(raw::Splitter::new(format, width, height, stride)?)),
             None => Err(format!(
                 "camera.format is `{name}`: a stream of frames can be auto, mjpeg, y4m or raw frames in one of \
                  YUYV, NV12, YU12, GREY, RGB3, BGR3"
@@ -136,6 +143,8 @@ impl Splitter {
                 pixels: PixelFormat::Mjpeg,
                 width: 0,
                 height: 0,
+                stride: 0,
+                color: ColorEncoding::default(),
                 rate: None,
             }),
             Self::Y4m(splitter) => splitter.format(),

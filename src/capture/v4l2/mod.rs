@@ -11,11 +11,11 @@ pub(crate) mod testing;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
     frame::PixelFormat,
+    open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
@@ -31,21 +31,21 @@ pub struct V4l2Opener {
     /// `None` for the first usable one, which is searched for each time.
     device: Option<PathBuf>,
     request: Request,
-    timeout: Duration,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
 }
 
 impl V4l2Opener {
-    /// An opener for `settings.device`; `timeout` bounds the wait for each frame.
+    /// An opener for `settings.device`; `timeouts` bound the wait for each frame.
     ///
     /// # Errors
     /// [`CaptureKind::Unsupported`] if `settings.format` is not a pixel format that can be decoded.
-    pub fn new(settings: &Camera, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
+    pub fn new(settings: &Camera, timeouts: Timeouts, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
         let auto = settings.device.eq_ignore_ascii_case("auto") || settings.device.is_empty();
         Ok(Self {
             device: (!auto).then(|| PathBuf::from(&settings.device)),
             request: request(settings)?,
-            timeout,
+            timeouts,
             clock,
         })
     }
@@ -117,7 +117,7 @@ impl V4l2Opener {
             height: negotiated.height,
             rate: negotiated.rate,
         };
-        let source = V4l2Source::start(device, negotiated, stream, self.timeout, Arc::clone(&self.clock))?;
+        let source = V4l2Source::start(device, negotiated, stream, self.timeouts, Arc::clone(&self.clock))?;
         Ok(Box::new(source))
     }
 }

@@ -9,6 +9,7 @@ use super::{
     select::{Mode, Request, Selection, SizeRange},
 };
 use crate::capture::{
+    color::ColorEncoding,
     frame::PixelFormat,
     source::{CaptureError, CaptureKind},
 };
@@ -23,6 +24,7 @@ pub(super) struct Negotiated {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) stride: u32,
+    pub(super) color: ColorEncoding,
     pub(super) rate: Option<f32>,
 }
 
@@ -127,6 +129,7 @@ impl Device {
             width: got.width,
             height: got.height,
             stride,
+            color: ColorEncoding::from_v4l2(got.colorspace, got.ycbcr_encoding, got.quantization),
             rate,
         })
     }

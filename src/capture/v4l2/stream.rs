@@ -18,6 +18,7 @@ use super::{
 use crate::{
     capture::{
         frame::Frame,
+        open::Timeouts,
         source::{CaptureError, CaptureKind, Source, Stream},
     },
     clock::Clock,
@@ -33,7 +34,9 @@ pub(super) struct V4l2Source {
     buffers: MmapStream,
     negotiated: Negotiated,
     stream: Stream,
+    /// Until the next frame: longer before the first.
     timeout: Duration,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
     sequence: u64,
     /// The driver's own count, which wraps.
@@ -46,7 +49,7 @@ impl V4l2Source {
         device: Device,
         negotiated: Negotiated,
         stream: Stream,
-        timeout: Duration,
+        timeouts: Timeouts,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CaptureError> {
         let Device { path, node } = device;
@@ -60,7 +63,8 @@ impl V4l2Source {
             buffers,
             negotiated,
             stream,
-            timeout,
+            timeout: timeouts.start,
+            timeouts,
             clock,
             sequence: 0,
             driver_sequence: None,
@@ -93,6 +97,7 @@ impl V4l2Source {
         frame.format = self.negotiated.format;
         (frame.width, frame.height) = (self.negotiated.width, self.negotiated.height);
         frame.stride = self.negotiated.stride;
+        frame.color = self.negotiated.color;
         // Some drivers do not count: then each frame is one more.
         let step = self
             .driver_sequence
@@ -145,7 +150,10 @@ impl Source for V4l2Source {
                 .map_err(|error| failure(&self.path, "cannot be polled", error))?;
             match wake {
                 Wake::Interrupted => return Err(CaptureError::interrupted()),
-                Wake::Ready | Wake::Failed if self.newest(frame, &mut damaged)? => return Ok(()),
+                Wake::Ready | Wake::Failed if self.newest(frame, &mut damaged)? => {
+                    self.timeout = self.timeouts.frame;
+                    return Ok(());
+                }
                 // The driver keeps reporting the error: polling again would spin.
                 Wake::Failed => {
                     return Err(CaptureError::new(
