@@ -10,7 +10,7 @@ use affectd::{
     category::Category,
     cmd::model::{eval, verify},
     error::{Exit, Failure},
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::expression::Expression,
 };
@@ -34,7 +34,7 @@ fn evaluated(name: &str, csv: &Path, json: bool) -> Result<String, Failure> {
 
 /// Twelve pictures, and how a model sees each: the labels of a perfect data set.
 fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
-    let manifest = Catalogue::open(&models()).unwrap().find(name).unwrap();
+    let manifest = Registry::open(&models()).unwrap().find(name).unwrap();
     let mut expression = Expression::open(&manifest).unwrap();
     (0..12_u32)
         .map(|number| {

@@ -22,10 +22,10 @@ use tempfile::TempDir;
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
 fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
-    command(format, &["sh", "-c", script], 10.0)
+    command(format, &["sh", "-c", script], Duration::from_secs(10))
 }
 
-fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
+fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
     let settings = Camera {
         source: SourceKind::Pipe,
         device: "auto".into(),
@@ -33,7 +33,7 @@ fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s,
+        timeout,
         command: command.iter().map(ToString::to_string).collect(),
         path: Default::default(),
         repeat: false,
@@ -306,7 +306,7 @@ fn programs_that_cannot_be_started() {
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s: 1.0,
+        timeout: Duration::from_millis(1000),
         command: command.iter().map(ToString::to_string).collect(),
         path: Default::default(),
         repeat: false,

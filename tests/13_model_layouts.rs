@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use affectd::{
     category::Category,
     infer::Network,
-    model::{Catalogue, Manifest},
+    model::{Registry, Manifest},
     picture::Picture,
     sense::{expression::Expression, face::Reading},
 };
@@ -20,7 +20,7 @@ const COLOURS: [[u8; 3]; 2] = [[250, 20, 110], [5, 200, 60]];
 
 fn manifest() -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
-    Catalogue::open(&folder).unwrap().find(NAME).unwrap()
+    Registry::open(&folder).unwrap().find(NAME).unwrap()
 }
 
 fn read(manifest: &Manifest, colour: [u8; 3]) -> Reading {

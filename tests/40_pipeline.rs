@@ -184,7 +184,7 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
         governor: Governor::new(config::Health {
             hot_c: 120.0,
             cool_c: 119.0,
-            dwell_s: 3600.0,
+            dwell: Duration::from_millis(3600000),
         }),
         health_every: Duration::from_millis(300),
     };

@@ -1,7 +1,7 @@
 //! `affectd check`: is everything ready for `affectd run`?
 
 use std::{
-    io::{self, Write},
+    io::Write,
     sync::Arc,
     time::Instant,
 };
@@ -13,9 +13,9 @@ use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
     config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     publish,
     sense::{detect::NetworkDetector, expression::Expression},
@@ -23,7 +23,7 @@ use crate::{
 
 /// Checks what `run` needs and says what it finds
 ///
-/// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
+/// Reads the configuration, loads the models and verifies them by checksum and golden vectors, takes one frame from the camera,
 /// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
 /// one fails, and the exit code is that of the first failure.
 #[derive(Debug, Args)]
@@ -47,11 +47,11 @@ pub fn check(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if arguments.defaults {
-        return out.write_all(DEFAULT_TOML.as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(DEFAULT_TOML.as_bytes()).map_err(Unwritable)?);
     }
     let loaded = loaded?;
     if arguments.print {
-        return out.write_all(loaded.to_toml().as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(loaded.to_toml().as_bytes()).map_err(Unwritable)?);
     }
     let settings = &loaded.settings;
     let mut findings = Findings { out, failed: None };
@@ -90,15 +90,9 @@ impl Findings<'_> {
                 ("FAILED", failure.to_string())
             }
         };
-        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(unwritable)
+        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(Unwritable)?;
+        Ok(())
     }
-}
-
-fn unwritable(error: io::Error) -> Failure {
-    Failure::new(
-        Exit::Software,
-        anyhow::Error::new(error).context("cannot write the result"),
-    )
 }
 
 fn configuration(loaded: &Loaded) -> String {
@@ -106,37 +100,33 @@ fn configuration(loaded: &Loaded) -> String {
         || "no file, built-in defaults".to_owned(),
         |file| file.display().to_string(),
     );
-    format!("{file}; device {}", loaded.settings.device_name())
+    format!("{file}; device {}", loaded.settings.device_id())
 }
 
-/// Loads and proves a detector.
+/// Loads and verifies a detector.
 fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
     let begun = Instant::now();
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    NetworkDetector::open(&manifest, settings.detect.min_score).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    let manifest = registry(settings)?.find(name)?;
+    NetworkDetector::open(&manifest, settings.detect.min_score)?;
+    Ok(verified(name, &manifest.version, begun))
 }
 
-/// Loads and proves the expression model.
+/// Loads and verifies the expression model.
 fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    Expression::open(&manifest).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    let manifest = registry(settings)?.find(name)?;
+    Expression::open(&manifest)?;
+    Ok(verified(name, &manifest.version, begun))
 }
 
-fn catalogue(settings: &Settings) -> Result<Catalogue, Failure> {
-    Catalogue::open(&settings.models_dir()?).map_err(unusable)
+fn registry(settings: &Settings) -> Result<Registry, Failure> {
+    Ok(Registry::open(&settings.models_dir()?)?)
 }
 
-fn unusable(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(Exit::Input, error)
-}
-
-fn proved(name: &str, version: &str, begun: Instant) -> String {
+fn verified(name: &str, version: &str, begun: Instant) -> String {
     format!(
-        "{name} {version}, loaded and proved in {:.1} s",
+        "{name} {version}, loaded and verified in {:.1} s",
         begun.elapsed().as_secs_f32()
     )
 }
@@ -159,7 +149,7 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
             stream.name, stream.format, stream.width, stream.height
         ))
     };
-    frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+    frame().map_err(|error: capture::CaptureError| error.into())
 }
 
 /// Reads the switch and puts the light out, where there are any.
@@ -181,7 +171,7 @@ fn panel(settings: &Gpio) -> Result<String, Failure> {
         };
         Ok(format!("{switch}; {light}"))
     };
-    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
+    look().map_err(|error: GpioError| error.into())
 }
 
 /// Connects to the broker.
@@ -189,8 +179,7 @@ fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    let contact = publish::contact(&settings.mqtt, &settings.device_name())
-        .map_err(|error| Failure::new(error.exit(), error))?;
+    let contact = publish::contact(&settings.mqtt, &settings.device_id())?;
     let warning = publish::readable_by_others(&settings.mqtt);
     Ok(warning.map_or_else(|| contact.to_string(), |warning| format!("{contact}; {warning}")))
 }

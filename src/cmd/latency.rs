@@ -79,16 +79,15 @@ fn measure(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let unpublished = |error: publish::PublishError| Failure::new(error.exit(), error);
     let identity = identity(settings, manifest)?;
     let mqtt = &settings.mqtt;
     let (listener, publisher) = if mqtt.host.is_empty() {
         (None, None)
     } else {
         // `run` waits for a broker, a measurement need not.
-        publish::contact(mqtt, &identity.device).map_err(unpublished)?;
-        let listener = Listener::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
-        let publisher = Publisher::start(mqtt, identity, clock.clone()).map_err(unpublished)?;
+        publish::contact(mqtt, &identity.device)?;
+        let listener = Listener::start(mqtt, &identity, clock.clone())?;
+        let publisher = Publisher::start(mqtt, identity, clock.clone())?;
         (Some(listener), Some(publisher))
     };
     let (publisher, thread) = publisher.unzip();
@@ -108,7 +107,7 @@ fn measure(
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs_f32(mqtt.health_s),
+        health_every: mqtt.health,
     };
     let result = pipeline::run(parts, &figures);
     let heard = listener.map(Listener::stop);
@@ -206,7 +205,7 @@ impl Sink for Watched {
 
     fn failure(&self) -> Option<Failure> {
         let error = self.publisher.as_ref()?.fatal()?;
-        Some(Failure::new(error.exit(), error))
+        Some(error.into())
     }
 }
 

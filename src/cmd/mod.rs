@@ -7,6 +7,7 @@ pub mod check;
 pub mod clip;
 mod course;
 pub mod demo;
+mod exit;
 mod journal;
 pub mod latency;
 mod logging;
@@ -31,7 +32,7 @@ use output::Output;
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
-    model::{Catalogue, Manifest},
+    model::{Manifest, Registry, silence_load_panics},
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -176,6 +177,7 @@ impl Cli {
     /// [`Failure`] with the process's exit code.
     pub fn run(self) -> Result<(), Failure> {
         logging::start(self.global.log_level)?;
+        silence_load_panics();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
         // Whoever reads the output may leave early (`| head`): that is no failure.
@@ -235,9 +237,8 @@ impl Cli {
 
 /// Opens the models that the settings name.
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
-    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+    let registry = Registry::open(&settings.models_dir()?)?;
+    Ok(Sensor::open(settings, &registry)?)
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {
@@ -276,7 +277,17 @@ impl Global {
                 })
                 .collect(),
         };
-        Ok(config::load(&sources)?)
+        let loaded = config::load(&sources)?;
+        let ignored = &loaded.ignored_variables;
+        if !ignored.is_empty() {
+            let first = ignored.iter().take(MAX_IGNORED).map(String::as_str);
+            tracing::warn!(
+                count = ignored.len(),
+                variables = first.collect::<Vec<_>>().join(", "),
+                "environment variables that name no setting are ignored"
+            );
+        }
+        Ok(loaded)
     }
 
     /// The same without where they come from.
@@ -284,6 +295,9 @@ impl Global {
         self.load().map(|loaded| loaded.settings)
     }
 }
+
+/// The number of ignored environment variables that are named: a platform may set dozens.
+const MAX_IGNORED: usize = 8;
 
 /// Splits the argument of `--set`.
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -330,8 +344,9 @@ Configuration:
 
 Environment:
   AFFECTD_SECTION__NAME   a setting, two underscores after its section: AFFECTD_MQTT__HOST=broker
-                          sets mqtt.host. Texts are taken as they stand, lists are written as in
-                          TOML or JSON.
+                          sets mqtt.host. Texts are taken literally, lists are written as in TOML
+                          or JSON. An empty variable counts as not set; a name that begins with
+                          AFFECTD_ and has no section of the configuration is ignored.
   AFFECTD_LOG             what is logged: error, warn, info, debug or trace
   NO_COLOR                no colours on the terminal
 

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::table;
 use crate::{
     config::Settings,
-    error::{Exit, Failure},
+    error::{Failure, Unwritable},
     infer::{OperatorTime, Peak, kernels, peak},
-    model::Catalogue,
+    model::Registry,
 };
 
 /// Runs of each network, of which each operator's fastest counts.
@@ -26,8 +26,7 @@ struct Profile {
 /// # Errors
 /// [`Failure`] when a model is unusable or fails, or `out` cannot be written.
 pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    let registry = Registry::open(&settings.models_dir()?)?;
     let names = [
         &settings.expression.model,
         &settings.detect.model,
@@ -35,18 +34,10 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     ];
     let mut profiles = Vec::new();
     for name in names {
-        let manifest = catalogue
-            .find(name)
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let verified = manifest
-            .load()
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let mut network = verified.network;
-        let kinds = network
-            .profile(RUNS)
-            .map_err(|error| Failure::new(Exit::Software, error))?;
+        let mut network = registry.find(name)?.load()?.network;
+        let kinds = network.profile(RUNS)?;
         profiles.push(Profile {
-            name: name.clone(),
+            name: name.to_string(),
             kinds,
         });
     }
@@ -56,7 +47,7 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     } else {
         write_text(out, &profiles, peak)
     };
-    written.map_err(|error| Failure::new(Exit::Software, error))
+    Ok(written.map_err(Unwritable)?)
 }
 
 /// Thousand millions of products a second that the kind reaches, and their share of the peak.

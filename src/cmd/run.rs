@@ -1,6 +1,6 @@
 //! `affectd run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     capture,
@@ -37,13 +37,12 @@ pub fn run(
     let identity = identity(settings, manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        device = identity.device,
+        device = %identity.device,
         model = identity.model,
         boot = identity.boot,
         "starting"
     );
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, clock.clone())
-        .map_err(|error| Failure::new(error.exit(), error))?;
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, clock.clone())?;
     let parts = Parts {
         opener,
         sensor,
@@ -52,7 +51,7 @@ pub fn run(
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_every: settings.mqtt.health,
     };
     let result = pipeline::run(parts, &Arc::new(Figures::new()));
     // Whatever ended the run: subscribers hear of it.
@@ -62,18 +61,15 @@ pub fn run(
 
 /// Who publishes: this device with this model.
 pub(super) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest
-        .expression()
-        .map_err(|error| Failure::new(Exit::Input, error))?;
+    let expression = manifest.expression()?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
-    let valence_arousal = expression.valence_arousal.is_some();
     let sha256 = manifest.sha256.to_string();
     Ok(Identity::new(
-        &settings.device_name(),
+        settings.device_id(),
         &manifest.name,
         &sha256,
         &categories,
-        valence_arousal,
+        expression.va_origin(),
     ))
 }
 
@@ -103,6 +99,6 @@ impl Sink for Publisher {
     }
 
     fn failure(&self) -> Option<Failure> {
-        self.fatal().map(|error| Failure::new(error.exit(), error))
+        self.fatal().map(Failure::from)
     }
 }

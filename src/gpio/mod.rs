@@ -91,7 +91,7 @@ pub fn fittings(settings: &Gpio) -> Option<Fittings> {
     Some(Fittings {
         panel,
         light,
-        switch: switch.then(|| Duration::from_secs_f32(settings.switch_debounce_s)),
+        switch: switch.then_some(settings.switch_debounce),
     })
 }
 

@@ -104,7 +104,7 @@ impl Governor {
     /// Takes the figures of time `now`: the board's, and the part of the time since the last call that the sensing
     /// thread has worked for, 0 to 1. To be called about once a second.
     pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> Pace {
-        let dwell = Duration::from_secs_f32(self.settings.dwell_s);
+        let dwell = self.settings.dwell;
         let since = |start: Option<Duration>| start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
         let hold = |start: &mut Option<Duration>, holds: bool| match holds {
             true => *start = start.or(Some(now)),

@@ -13,7 +13,7 @@ use rumqttc::{
 };
 use tokio::{net::lookup_host, time::timeout};
 
-use super::{PublishError, PublishErrorKind, loss::Loss, options, options::Destination, topics};
+use super::{PublishError, PublishErrorKind, loss::Loss, options, options::Destination};
 use crate::config;
 
 /// How long the name, the connection, TLS and the broker's answer may take together.
@@ -44,10 +44,10 @@ impl fmt::Display for Contact {
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
 /// [`PublishErrorKind::Refused`] with what was found on the way.
-pub fn contact(settings: &config::Mqtt, device: &str) -> Result<Contact, PublishError> {
+pub fn contact(settings: &config::Mqtt, device: &DeviceId) -> Result<Contact, PublishError> {
     let destination = Destination::new(settings);
     let progress = Progress::default();
-    let id = format!("affectd-{}-check", topics::sanitise(device));
+    let id = format!("affectd-{}-check", device);
     let mut options = options::connection(settings, id)?;
     let on_way = progress.clone();
     options.set_socket_connector(move |target, network| connect(target, network, on_way.clone()));

@@ -42,8 +42,8 @@ pub use options::readable_by_others;
 
 use crate::{
     clock::Clock,
-    config,
-    error::Exit,
+    config::{self, DeviceId},
+    model::VaOrigin,
     privacy::Switch,
     sense::face::{Category, Report},
 };
@@ -54,8 +54,8 @@ const STOP_LIMIT: Duration = Duration::from_millis(700);
 /// Who publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Name in topics and in Home Assistant: one legal topic level, see [`topics::sanitise`].
-    pub device: String,
+    /// Name in topics and in Home Assistant.
+    pub device: DeviceId,
     /// Name of the expression model's manifest.
     pub model: String,
     /// The first twelve digits of the model file's SHA-256.
@@ -66,28 +66,28 @@ pub struct Identity {
     pub boot: String,
     /// The categories that the model knows; empty for a model of valence and arousal alone.
     pub categories: Vec<Category>,
-    /// Whether the model gives valence and arousal.
-    pub valence_arousal: bool,
+    /// Where the model's valence and arousal come from, if it has them.
+    pub va: VaOrigin,
 }
 
 impl Identity {
-    /// An identity with a new boot id. `device` is made legal, `sha256` is shortened.
+    /// An identity with a new boot id. `sha256` is shortened.
     #[must_use]
     pub fn new(
-        device: &str,
+        device: DeviceId,
         model: &str,
         sha256: &str,
         categories: &[Category],
-        valence_arousal: bool,
+        va: VaOrigin,
     ) -> Self {
         Self {
-            device: topics::sanitise(device),
+            device,
             model: model.into(),
             sha256: sha256.chars().take(12).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             boot: format!("{:016x}", random()),
             categories: categories.to_vec(),
-            valence_arousal,
+            va,
         }
     }
 }
@@ -129,16 +129,6 @@ impl PublishError {
             reason: format!("the publishing thread cannot be started: {error}"),
         }
     }
-
-    /// The process's exit code for it.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self.kind {
-            PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
-            PublishErrorKind::System => Exit::Software,
-        }
-    }
 }
 
 /// What the publisher's handles and its thread share.
@@ -174,7 +164,7 @@ impl Publisher {
         identity: Identity,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, PublisherThread), PublishError> {
-        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
+        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
         let shared = Arc::new(Shared {
             outbox: Outbox::new(),
             clock,

@@ -2,22 +2,30 @@
 
 use std::time::Duration;
 
-use super::Identity;
-use crate::sense::{
-    face::{Category, Detection, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
-    geometry::Rect,
+use super::{Identity, topics::Topics};
+use crate::{
+    model::VaOrigin,
+    sense::{
+        face::{Category, Detection, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
+        geometry::Rect,
+    },
 };
 
 pub fn identity() -> Identity {
     Identity {
-        device: "lobby".into(),
+        device: "lobby".parse().unwrap(),
         model: "small".into(),
         sha256: "0123456789ab".into(),
         version: "1.2.3".into(),
         boot: "00c0ffee00c0ffee".into(),
         categories: Category::ALL.to_vec(),
-        valence_arousal: true,
+        va: VaOrigin::Projected,
     }
+}
+
+pub fn topics() -> Topics {
+    let settings = settings();
+    Topics::new(&settings.base, &identity().device, &settings.discovery_prefix)
 }
 
 pub fn face(track: u32) -> TrackedFace {
@@ -67,11 +75,11 @@ pub fn settings() -> crate::config::Mqtt {
         ca_file: Default::default(),
         username: String::new(),
         password_file: Default::default(),
-        base: "affectd".into(),
+        base: "affectd".parse().unwrap(),
         discovery: true,
-        discovery_prefix: "homeassistant".into(),
+        discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 5.0,
-        refresh_s: 30.0,
-        health_s: 10.0,
+        refresh: Duration::from_secs(30),
+        health: Duration::from_secs(10),
     }
 }

@@ -10,7 +10,7 @@ use super::{
     search::{Cadence, Part, same_face},
     track::{MAX_DETECTIONS, Track, TrackEvents, Tracker},
 };
-use crate::{config::Detect, infer::InferError, model::Catalogue, picture::Picture};
+use crate::{config::Detect, infer::InferError, model::Registry, picture::Picture};
 
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this one, and
 /// larger ones at any (models/detectors.md).
@@ -57,8 +57,8 @@ impl Follower {
     ///
     /// # Errors
     /// [`DetectError`] if a manifest or its network is unusable.
-    pub fn open(settings: &Detect, catalogue: &Catalogue) -> Result<Self, DetectError> {
-        let open = |name: &str| NetworkDetector::open(&catalogue.find(name)?, settings.min_score);
+    pub fn open(settings: &Detect, registry: &Registry) -> Result<Self, DetectError> {
+        let open = |name: &str| NetworkDetector::open(&registry.find(name)?, settings.min_score);
         Ok(Self::new(
             settings,
             Box::new(open(&settings.model)?),
@@ -69,11 +69,11 @@ impl Follower {
     /// Searches with one detector and follows with the other.
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
-        let interval = Duration::from_secs_f32(settings.interval_s);
+        let interval = settings.interval;
         Self {
             search,
             follow,
-            tracker: Tracker::new(Duration::from_secs_f32(settings.lost_s), interval * DOUBT),
+            tracker: Tracker::new(settings.lost, interval * DOUBT),
             cadence: Cadence::new(interval),
             min_face_px: settings.min_face_px,
             updated: Duration::ZERO,

@@ -17,7 +17,7 @@ use crate::{
     config::{Settings, Smoothing},
     health::Stage,
     infer::InferError,
-    model::{Catalogue, Manifest, ModelError},
+    model::{Registry, Manifest, ModelError},
     picture::Picture,
 };
 
@@ -78,7 +78,7 @@ impl Pauses {
             classify: self
                 .classify
                 .div_f32(kept)
-                .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
+                .min(smoothing.gap.mul_f32(0.9))
                 .max(self.classify),
         }
     }
@@ -89,9 +89,9 @@ impl Sensor {
     ///
     /// # Errors
     /// [`OpenError`] if a model is missing, damaged, or does not reproduce its golden vectors here.
-    pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Self, Manifest), OpenError> {
-        let follower = Follower::open(&settings.detect, catalogue)?;
-        let manifest = catalogue.find(&settings.expression.model)?;
+    pub fn open(settings: &Settings, registry: &Registry) -> Result<(Self, Manifest), OpenError> {
+        let follower = Follower::open(&settings.detect, registry)?;
+        let manifest = registry.find(&settings.expression.model)?;
         let expression = Expression::open(&manifest)?
             .with_threads(threads(settings.expression.threads))
             .map_err(ModelError::from)?;
@@ -101,7 +101,7 @@ impl Sensor {
             smoothing: settings.smoothing,
             full: Pauses {
                 frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
-                search: Duration::from_secs_f32(settings.detect.interval_s),
+                search: settings.detect.interval,
                 classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
             },
             kept: 1.0,

@@ -70,32 +70,29 @@ impl Smoother {
     /// Takes in a reading of a crop of the given quality (0 to 1) that was captured at `now`, and says what holds then.
     ///
     /// Outputs of the network that are not finite numbers, and probabilities without a positive sum, are passed over, as
-    /// is a reading no newer than the last. After `gap_s` without a usable reading, or when the clock went back further
+    /// is a reading no newer than the last. After `gap` without a usable reading, or when the clock went back further
     /// than that, the state starts anew.
     pub fn update(&mut self, now: Duration, reading: &Reading, quality: f32) -> Smoothed {
         let Smoothing {
-            tau_s,
-            va_tau_s,
-            gap_s,
-            ..
+            tau, va_tau, gap, ..
         } = self.settings;
         let quality = if quality.is_nan() { 0.0 } else { quality };
         let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
-        let gap = f64::from(gap_s);
+        let gap = gap.as_secs_f64();
 
         if let Some(probabilities) = reading.probabilities.and_then(distribution) {
-            let anew = self.probabilities.update(now, probabilities, weight, tau_s, gap);
+            let anew = self.probabilities.update(now, probabilities, weight, tau, gap);
             if anew {
                 self.held = None;
             }
         }
         if let Some(valence) = reading.valence.filter(|v| v.is_finite()) {
             let valence = [valence.clamp(-1.0, 1.0)];
-            self.valence.update(now, valence, weight, va_tau_s, gap);
+            self.valence.update(now, valence, weight, va_tau, gap);
         }
         if let Some(arousal) = reading.arousal.filter(|a| a.is_finite()) {
             let arousal = [arousal.clamp(-1.0, 1.0)];
-            self.arousal.update(now, arousal, weight, va_tau_s, gap);
+            self.arousal.update(now, arousal, weight, va_tau, gap);
         }
 
         let probabilities = self.probabilities.value(now, gap).and_then(distribution);
@@ -127,7 +124,7 @@ impl Smoother {
         };
         let Smoothing {
             margin,
-            dwell_s,
+            dwell,
             floor,
             ..
         } = self.settings;
@@ -147,7 +144,7 @@ impl Smoother {
         };
 
         match self.held {
-            Some(held) if held.label == wanted || seconds_between(held.since, now) < f64::from(dwell_s) => {
+            Some(held) if held.label == wanted || seconds_between(held.since, now) < dwell.as_secs_f64() => {
                 held.label
             }
             _ => {
@@ -196,7 +193,7 @@ impl<const N: usize> Mean<N> {
     };
 
     /// Takes in `values` with `weight` (positive); says whether the mean started anew with them.
-    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau_s: f32, gap_s: f64) -> bool {
+    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau: Duration, gap_s: f64) -> bool {
         let sample = Sample {
             at: now,
             values,
@@ -215,7 +212,7 @@ impl<const N: usize> Mean<N> {
         if dt <= 0.0 {
             return false;
         }
-        let (keep, before, after) = shares(dt / f64::from(tau_s));
+        let (keep, before, after) = shares(dt / tau.as_secs_f64());
         for ((sum, old), new) in self.sum.iter_mut().zip(last.values).zip(values) {
             *sum = keep * *sum + before * last.weight * f64::from(old) + after * weight * f64::from(new);
         }

@@ -211,8 +211,8 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         discovery: true,
         discovery_prefix: "homeassistant".into(),
         rate: 20.0,
-        refresh_s: 30.0,
-        health_s: 10.0,
+        refresh: Duration::from_millis(30000),
+        health: Duration::from_millis(10000),
     }
 }
 

@@ -9,14 +9,11 @@ use std::{
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    metrics::{Tally, Truth},
-    unusable, unwritable,
-};
+use super::metrics::{Tally, Truth};
 use crate::{
     category::Category,
-    error::{Exit, Failure},
-    model::Catalogue,
+    error::{Exit, Failure, Unwritable},
+    model::Registry,
     picture::Picture,
     sense::expression::Expression,
 };
@@ -32,10 +29,8 @@ use crate::{
 /// # Errors
 /// [`Exit::Input`] where the model, the file or a picture is unusable, with the line.
 pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let manifest = Catalogue::open(models)
-        .and_then(|catalogue| catalogue.find(name))
-        .map_err(unusable)?;
-    let mut expression = Expression::open(&manifest).map_err(unusable)?;
+    let manifest = Registry::open(models)?.find(name)?;
+    let mut expression = Expression::open(&manifest)?;
     let tally = measure(&mut expression, csv).map_err(|error| Failure {
         exit: Exit::Input,
         error,
@@ -47,7 +42,8 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     } else {
         report(name, &tally, out)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 fn measure(expression: &mut Expression, csv: &Path) -> anyhow::Result<Tally> {

@@ -1,0 +1,45 @@
+//! Which exit code an error ends the process with.
+
+use crate::{
+    capture::CaptureError,
+    config::{ConfigError, NoModels},
+    error::{Exit, ExitClass, Unwritable},
+    gpio::GpioError,
+    infer::InferError,
+    model::ModelError,
+    publish::{PublishError, PublishErrorKind},
+    sense::{detect::DetectError, sensor::OpenError},
+};
+
+/// Gives each error type its code.
+macro_rules! exit {
+    ($($error:ty => $exit:ident),* $(,)?) => {
+        $(impl ExitClass for $error {
+            fn exit(&self) -> Exit {
+                Exit::$exit
+            }
+        })*
+    };
+}
+
+exit! {
+    ConfigError => Config,
+    GpioError => Config,
+    NoModels => Input,
+    ModelError => Input,
+    DetectError => Input,
+    OpenError => Input,
+    InferError => Software,
+    CaptureError => Camera,
+    Unwritable => Software,
+}
+
+impl ExitClass for PublishError {
+    fn exit(&self) -> Exit {
+        match self.kind {
+            PublishErrorKind::Config => Exit::Config,
+            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
+            PublishErrorKind::System => Exit::Software,
+        }
+    }
+}
