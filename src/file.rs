@@ -68,7 +68,9 @@ fn kind(file_type: FileType) -> &'static str {
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     // A file of /proc says that it is empty, and others may grow.
-    open(path, max)?.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    open(path, max)?
+        .take(max.saturating_add(1))
+        .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max {
         return Err(FileError::TooLarge(max));
     }
@@ -80,8 +82,7 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn read_text(path: &Path, max: u64) -> Result<String, FileError> {
-    String::from_utf8(read(path, max)?)
-        .map_err(|error| FileError::NotUtf8(error.utf8_error().valid_up_to()))
+    String::from_utf8(read(path, max)?).map_err(|error| FileError::NotUtf8(error.utf8_error().valid_up_to()))
 }
 
 #[cfg(test)]

@@ -84,9 +84,9 @@ fn redacted(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest
-            .find(char::is_whitespace)
-            .map_or(rest.len(), |at| at + rest[at..].chars().next().map_or(1, char::len_utf8));
+        let end = rest.find(char::is_whitespace).map_or(rest.len(), |at| {
+            at + rest[at..].chars().next().map_or(1, char::len_utf8)
+        });
         let (word, after) = rest.split_at(end);
         rest = after;
         match userinfo(word) {
@@ -126,7 +126,9 @@ enum Userinfo {
 
 fn userinfo(word: &str) -> Userinfo {
     let authority = word.find("://").map(|at| at + 3);
-    let at = word.rfind('@').filter(|at| authority.is_none_or(|from| *at >= from));
+    let at = word
+        .rfind('@')
+        .filter(|at| authority.is_none_or(|from| *at >= from));
     match (authority, at) {
         // The last @: a password may hold the others.
         (Some(from), Some(to)) => Userinfo::Before { from, to },
@@ -200,13 +202,25 @@ mod tests {
             ("rtsp://a:p@ss/w:rd@cam/x", "rtsp://***@cam/x"),
             ("rtsp://a:my pass@cam/x failed", "rtsp://***@cam/x failed"),
             ("rtsp://admin:cut-o", "rtsp://***"),
-            ("[in#0] http://a:b@h/, http://c:d@i/", "[in#0] http://***@h/, http://***@i/"),
+            (
+                "[in#0] http://a:b@h/, http://c:d@i/",
+                "[in#0] http://***@h/, http://***@i/",
+            ),
             ("admin:hunter2@cam: refused", "***@cam: refused"),
-            ("http://cam:8080/x and http://[::1]:80/", "http://cam:8080/x and http://[::1]:80/"),
-            ("http://cam/v.cgi?user=a&pwd=b&n=1", "http://cam/v.cgi?user=a&pwd=***&n=1"),
+            (
+                "http://cam:8080/x and http://[::1]:80/",
+                "http://cam:8080/x and http://[::1]:80/",
+            ),
+            (
+                "http://cam/v.cgi?user=a&pwd=b&n=1",
+                "http://cam/v.cgi?user=a&pwd=***&n=1",
+            ),
             (r#"{"api_key":"abc","n":1}"#, r#"{"api_key":"***","n":1}"#),
             ("--password=abc def", "--password=*** def"),
-            ("mail to admin@example.org at 12:30", "mail to admin@example.org at 12:30"),
+            (
+                "mail to admin@example.org at 12:30",
+                "mail to admin@example.org at 12:30",
+            ),
             ("no such file: /dev/video0", "no such file: /dev/video0"),
         ] {
             assert_eq!(sanitized(text, 200), safe);
@@ -232,7 +246,14 @@ mod tests {
 
     #[test]
     fn noncharacters_are_those_of_every_plane() {
-        for c in ['\u{fffe}', '\u{ffff}', '\u{1fffe}', '\u{10ffff}', '\u{fdd0}', '\u{fdef}'] {
+        for c in [
+            '\u{fffe}',
+            '\u{ffff}',
+            '\u{1fffe}',
+            '\u{10ffff}',
+            '\u{fdd0}',
+            '\u{fdef}',
+        ] {
             assert!(is_noncharacter(c), "{c:?}");
         }
         for c in ['a', '\u{fffd}', '\u{fdcf}', '\u{fdf0}', '\u{10000}'] {

@@ -1,10 +1,6 @@
 //! `affectd check`: is everything ready for `affectd run`?
 
-use std::{
-    io::Write,
-    sync::Arc,
-    time::Instant,
-};
+use std::{io::Write, sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -18,7 +14,7 @@ use crate::{
     model::Registry,
     picture::Picture,
     publish,
-    sense::{detect::NetworkDetector, expression::Expression},
+    sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
 /// Checks what `run` needs and says what it finds
@@ -116,7 +112,7 @@ fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
     let manifest = registry(settings)?.find(name)?;
-    Expression::open(&manifest)?;
+    NetworkClassifier::open(&manifest)?;
     Ok(verified(name, &manifest.version, begun))
 }
 

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{clip::ClipOpener, table};
 use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
     health::{Board, Governor, Stage},
+    measure::{clip::ClipOpener, table},
     pipeline::{self, Figures, Parts, Sink},
     publish::payload::{CameraStatus, HealthPayload},
     sense::{
@@ -133,9 +133,9 @@ fn print(text: &str) {
 fn describe(face: &TrackedFace, line: &mut String) {
     let Some(smoothed) = face.smoothed else { return };
     let best = smoothed
-        .reading
+        .prediction
         .probabilities
-        .map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
+        .map_or(0.0, |probabilities| probabilities.argmax().1);
     let bar = "█".repeat((best * 20.0).round() as usize);
     // Writing to a String cannot fail.
     let _ = write!(
@@ -145,8 +145,8 @@ fn describe(face: &TrackedFace, line: &mut String) {
         smoothed.label.name()
     );
     for (name, value) in [
-        ("valence", smoothed.reading.valence),
-        ("arousal", smoothed.reading.arousal),
+        ("valence", smoothed.prediction.valence),
+        ("arousal", smoothed.prediction.arousal),
     ] {
         if let Some(value) = value {
             let _ = write!(line, "  {name} {value:+.2}");

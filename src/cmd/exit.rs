@@ -8,7 +8,7 @@ use crate::{
     infer::InferError,
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
-    sense::{detect::DetectError, sensor::OpenError},
+    sense::{detect::DetectError, engine::OpenError},
 };
 
 /// Gives each error type its code.

@@ -1,23 +1,10 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
-pub mod analyze;
-pub mod bench;
-mod budgets;
 pub mod check;
-pub mod clip;
-mod course;
 pub mod demo;
 mod exit;
-mod journal;
-pub mod latency;
-mod logging;
-pub mod model;
-mod output;
-mod player;
 pub mod probe;
-pub mod profile;
 pub mod run;
-mod table;
 
 use std::{
     io::{self, Write as _},
@@ -26,14 +13,15 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use logging::{Destination, LogLevel};
-use output::Output;
 
 use crate::{
+    analyze,
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
+    logging::{self, Destination, LogLevel, Output},
+    measure::{bench, evaluation, latency, profile, verify},
     model::{Manifest, Registry, silence_load_panics},
-    sense::Sensor,
+    sense::{Sensor, engine},
     shutdown::Shutdown,
 };
 
@@ -226,10 +214,10 @@ impl Cli {
                 demo::demo(&settings, sensor, stop_on_signals()?)
             }
             Command::Model(Model::Verify { names }) => {
-                model::verify(&global.settings()?.models_dir()?, &names, out)
+                verify::verify(&global.settings()?.models_dir()?, &names, out)
             }
             Command::Model(Model::Eval { name, csv, json }) => {
-                model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
+                evaluation::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
             }
         }
     }
@@ -238,7 +226,7 @@ impl Cli {
 /// Opens the models that the settings name.
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     let registry = Registry::open(&settings.models_dir()?)?;
-    Ok(Sensor::open(settings, &registry)?)
+    Ok(engine::open(settings, &registry)?)
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {

@@ -60,7 +60,7 @@ pub fn run(
 }
 
 /// Who publishes: this device with this model.
-pub(super) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
+pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest.expression()?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
     let sha256 = manifest.sha256.to_string();

@@ -44,11 +44,17 @@ impl<'a> Document<'a> {
         let diagnostic = |error: &toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);
             let found = format!("invalid TOML ({})", error.message());
-            (offset, document.diagnostic(offset, "", &found, "key = value and [section]"))
+            (
+                offset,
+                document.diagnostic(offset, "", &found, "key = value and [section]"),
+            )
         };
         let mut diagnostics: Vec<_> = errors.iter().map(diagnostic).collect();
         diagnostics.sort_by_key(|(offset, _)| *offset);
-        Err(diagnostics.into_iter().map(|(_, diagnostic)| diagnostic).collect())
+        Err(diagnostics
+            .into_iter()
+            .map(|(_, diagnostic)| diagnostic)
+            .collect())
     }
 
     /// The table of the keys above all sections.

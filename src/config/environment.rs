@@ -40,7 +40,10 @@ pub fn from_environment(variables: &Variables, diagnostics: &mut Vec<Diagnostic>
         let origin = Origin::Variable(legible(&name));
         let Some(rule) = RULES.iter().find(|rule| rule.variable() == name) else {
             let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-            if key.split_once('.').is_some_and(|(section, _)| is_section(section)) {
+            if key
+                .split_once('.')
+                .is_some_and(|(section, _)| is_section(section))
+            {
                 diagnostics.push(Diagnostic {
                     origin,
                     key: legible(&key),

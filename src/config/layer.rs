@@ -35,7 +35,12 @@ impl Layer {
     }
 
     /// Checks a value that was given as text, and takes it in place of an earlier one.
-    pub(super) fn set_text(&mut self, rule: &'static Rule, text: &str, origin: Origin) -> Result<(), Diagnostic> {
+    pub(super) fn set_text(
+        &mut self,
+        rule: &'static Rule,
+        text: &str,
+        origin: Origin,
+    ) -> Result<(), Diagnostic> {
         let value = Value::from_text(text, &rule.constraint);
         if rule.constraint.accepts(&value) {
             self.0.retain(|entry| entry.rule.key != rule.key);
@@ -146,7 +151,13 @@ impl TomlReader<'_> {
     }
 
     /// Takes one setting; its key and its value stand at these bytes.
-    fn setting(&mut self, section: &str, name: &str, (key_at, value_at): (usize, usize), value: &DeValue<'_>) {
+    fn setting(
+        &mut self,
+        section: &str,
+        name: &str,
+        (key_at, value_at): (usize, usize),
+        value: &DeValue<'_>,
+    ) {
         let key = match section {
             "" => name.to_owned(),
             section => format!("{section}.{name}"),
@@ -165,7 +176,11 @@ impl TomlReader<'_> {
     }
 
     fn unknown(&mut self, section: &str, key: &str, key_at: usize, is_table: bool) {
-        let found = if is_table { "an unknown section" } else { UNKNOWN_KEY };
+        let found = if is_table {
+            "an unknown section"
+        } else {
+            UNKNOWN_KEY
+        };
         self.report(key_at, &legible(key), found, &names_in(section));
         self.hints += 1;
         if self.hints <= MAX_HINTS

@@ -163,8 +163,12 @@ fn diagnose(conflict: Conflict, entries: &[Entry]) -> Diagnostic {
 }
 
 /// Merges layers in ascending order of precedence into the typed settings and, for each, the entry in force.
-fn merge(layers: &[Layer]) -> Result<(Settings, Vec<Entry>), ::config::ConfigError> {
-    let numbered = layers.iter().cloned().enumerate().map(|(number, layer)| Numbered { number, layer });
+pub(super) fn merge(layers: &[Layer]) -> Result<(Settings, Vec<Entry>), ::config::ConfigError> {
+    let numbered = layers
+        .iter()
+        .cloned()
+        .enumerate()
+        .map(|(number, layer)| Numbered { number, layer });
     let merged = numbered
         .fold(Config::builder(), |builder, layer| builder.add_source(layer))
         .build()?;

@@ -166,7 +166,17 @@ mod tests {
         for text in ["a", "hall-2", "A_b", "7", &"x".repeat(64)] {
             assert!(DeviceId::is_valid(text), "{text}");
         }
-        for text in ["", "--help", "-a", "_a", "a b", "a/b", "ä", "a.b", &"x".repeat(65)] {
+        for text in [
+            "",
+            "--help",
+            "-a",
+            "_a",
+            "a b",
+            "a/b",
+            "ä",
+            "a.b",
+            &"x".repeat(65),
+        ] {
             assert!(!DeviceId::is_valid(text), "{text}");
         }
         let error = "--help".parse::<DeviceId>().unwrap_err();
@@ -178,7 +188,13 @@ mod tests {
 
     #[test]
     fn topic_prefixes_have_no_empty_level_and_no_forbidden_character() {
-        for text in ["affectd", "site/floor 1/affectd", "größe", "a/$b", &"ä".repeat(128)] {
+        for text in [
+            "affectd",
+            "site/floor 1/affectd",
+            "größe",
+            "a/$b",
+            &"ä".repeat(128),
+        ] {
             assert!(TopicPrefix::is_valid(text), "{text}");
         }
         for text in [

@@ -56,7 +56,10 @@ impl Rule {
 pub static RULES: &[Rule] = &[
     rule(
         "device",
-        string(device, "empty, or up to 64 letters, digits, - and _, the first a letter or digit"),
+        string(
+            device,
+            "empty, or up to 64 letters, digits, - and _, the first a letter or digit",
+        ),
     ),
     rule("models", PATH),
     rule("camera.source", Constraint::OneOf(&["v4l2", "pipe", "files"])),
@@ -81,10 +84,7 @@ pub static RULES: &[Rule] = &[
     rule("detect.follow_model", MODEL),
     rule("detect.interval_s", float(0.05, 60.0, SECONDS)),
     rule("detect.min_score", float(0.01, 1.0, "")),
-    rule(
-        "detect.min_face_px",
-        float(8.0, 4096.0, "in pixels of the frame"),
-    ),
+    rule("detect.min_face_px", float(8.0, 4096.0, "in pixels of the frame")),
     rule("detect.lost_s", float(0.1, 60.0, SECONDS)),
     rule("expression.model", MODEL),
     rule("expression.rate", float(0.1, 120.0, "per second")),

@@ -55,13 +55,12 @@ impl Value {
             Constraint::OneOf(_) | Constraint::String { .. } | Constraint::IntegerOrString { .. } => {
                 Self::String(text.to_owned())
             }
-            Constraint::Bool
-            | Constraint::Integer { .. }
-            | Constraint::Float { .. }
-            | Constraint::List => DeValue::parse(text.trim()).map_or_else(
-                |_| Self::String(text.to_owned()),
-                |value| Self::from_toml(value.get_ref()),
-            ),
+            Constraint::Bool | Constraint::Integer { .. } | Constraint::Float { .. } | Constraint::List => {
+                DeValue::parse(text.trim()).map_or_else(
+                    |_| Self::String(text.to_owned()),
+                    |value| Self::from_toml(value.get_ref()),
+                )
+            }
         }
     }
 

@@ -3,7 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::integrity::Sha256;
-use crate::{config::{Diagnostic, ModelName}, file::FileError, infer::InferError, text};
+use crate::{
+    config::{Diagnostic, ModelName},
+    file::FileError,
+    infer::InferError,
+    text,
+};
 
 /// Why a model cannot be used. Every message names the file and what is allowed.
 #[derive(Debug, thiserror::Error)]

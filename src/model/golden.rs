@@ -100,27 +100,27 @@ impl Golden {
                 .fold(1.0_f32, |unit, output| unit.max(output.abs()));
             let difference = network
                 .run(
-                |input| input.copy_from_slice(&vector.input),
-                |outputs| {
-                    let found = outputs.iter().flat_map(|output| output.data);
-                    // Not f32::max, which would drop a NaN.
-                    found
-                        .zip(&vector.outputs)
-                        .fold(0.0_f32, |worst, (found, expected)| {
-                            let difference = (found - expected).abs() / unit;
-                            if difference > worst || difference.is_nan() {
-                                difference
-                            } else {
-                                worst
-                            }
-                        })
-                },
-            )
-            .map_err(|source| ModelError::Run {
-                path: path.to_owned(),
-                vector: index,
-                source,
-            })?;
+                    |input| input.copy_from_slice(&vector.input),
+                    |outputs| {
+                        let found = outputs.iter().flat_map(|output| output.data);
+                        // Not f32::max, which would drop a NaN.
+                        found
+                            .zip(&vector.outputs)
+                            .fold(0.0_f32, |worst, (found, expected)| {
+                                let difference = (found - expected).abs() / unit;
+                                if difference > worst || difference.is_nan() {
+                                    difference
+                                } else {
+                                    worst
+                                }
+                            })
+                    },
+                )
+                .map_err(|source| ModelError::Run {
+                    path: path.to_owned(),
+                    vector: index,
+                    source,
+                })?;
             if difference.is_nan() || difference > tolerance {
                 return Err(ModelError::Mismatch {
                     path: path.to_owned(),

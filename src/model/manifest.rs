@@ -307,7 +307,12 @@ impl Manifest {
         };
         let logits = expression.logits.iter().map(|(_, index)| *index);
         logits
-            .chain(expression.valence_arousal.into_iter().flat_map(|va| [va.valence, va.arousal]))
+            .chain(
+                expression
+                    .valence_arousal
+                    .into_iter()
+                    .flat_map(|va| [va.valence, va.arousal]),
+            )
             .max()
     }
 

@@ -259,7 +259,11 @@ fn valence_arousal(
         }
     }
     if valence == arousal {
-        return Err(output.diagnostic("arousal", &arousal.to_string(), "another index than that of valence"));
+        return Err(output.diagnostic(
+            "arousal",
+            &arousal.to_string(),
+            "another index than that of valence",
+        ));
     }
     Ok(ValenceArousal {
         valence,
@@ -279,7 +283,9 @@ fn logits(output: &mut Table<'_>) -> Result<Vec<(Category, usize)>, Diagnostic> 
     let allowed_indices = format!("{count} different indices of the output vector, one for each category");
     let indices = output.list("logits", count..=count, &allowed_indices, |value| {
         let Value::Integer(index) = value else { return None };
-        usize::try_from(*index).ok().filter(|index| *index <= MAX_OUTPUT as usize)
+        usize::try_from(*index)
+            .ok()
+            .filter(|index| *index <= MAX_OUTPUT as usize)
     })?;
     if let Some(twice) = repeated(&categories) {
         return Err(output.diagnostic("categories", &format!("{:?} twice", twice.name()), &allowed));

@@ -83,10 +83,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_those_that_are_there() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            Registry::open(folder.path()),
-            Err(ModelError::Empty(_))
-        ));
+        assert!(matches!(Registry::open(folder.path()), Err(ModelError::Empty(_))));
         fs::write(folder.path().join("b.toml"), "").unwrap();
         fs::write(folder.path().join("a.toml"), "").unwrap();
         fs::write(folder.path().join("a.onnx"), "").unwrap();

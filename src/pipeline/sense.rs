@@ -42,8 +42,8 @@ impl SenseLoop<'_> {
             if self.sink.is_private() {
                 continue;
             }
-            self.sensor.set_kept(self.figures.kept());
-            if !self.sensor.takes(frame.captured) {
+            self.sensor.set_rate_fraction(self.figures.kept());
+            if !self.sensor.accepts(frame.captured) {
                 continue;
             }
             let start = self.clock.now();
@@ -58,12 +58,15 @@ impl SenseLoop<'_> {
                 continue;
             }
             undecodable = false;
+            let mut last = self.clock.now();
             self.figures
-                .stage(start, Stage::Decode, self.clock.now().saturating_sub(start));
+                .stage(start, Stage::Decode, last.saturating_sub(start));
             let report = self
                 .sensor
-                .sense(&picture, frame.captured, &mut |stage, took| {
-                    self.figures.stage(start, stage, took)
+                .sense(&picture, frame.captured, &mut |stage| {
+                    let now = self.clock.now();
+                    self.figures.stage(start, stage, now.saturating_sub(last));
+                    last = now;
                 })
                 .map_err(|error| Failure::new(Exit::Software, error))?;
             let sensed = self.clock.now();

@@ -14,7 +14,7 @@ use rumqttc::{
 use tokio::{net::lookup_host, time::timeout};
 
 use super::{PublishError, PublishErrorKind, loss::Loss, options, options::Destination};
-use crate::config;
+use crate::config::{self, DeviceId};
 
 /// How long the name, the connection, TLS and the broker's answer may take together.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Identity, payload::CameraStatus, topics::Topics};
+use crate::model::VaOrigin;
 
 /// The message for `topics.discovery`.
 #[must_use]
@@ -139,10 +140,7 @@ mod tests {
             va,
             ..identity()
         };
-        config(
-            &identity,
-            &samples::topics(),
-        )
+        config(&identity, &crate::publish::samples::topics())
     }
 
     #[test]
@@ -193,6 +191,10 @@ mod tests {
         let config = discovery(&Category::ALL[..7], VaOrigin::None);
         assert_eq!(config["cmps"]["category"]["options"].as_array().unwrap().len(), 9);
         assert!(config["cmps"].get("valence").is_none());
-        assert!(discovery(&[], VaOrigin::Annotated)["cmps"].get("category").is_none());
+        assert!(
+            discovery(&[], VaOrigin::Annotated)["cmps"]
+                .get("category")
+                .is_none()
+        );
     }
 }

@@ -52,7 +52,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let topics = samples::topics();
+        let topics = crate::publish::samples::topics();
         let mut dispatcher = Dispatcher::new(&settings(), identity(), topics, true);
         dispatcher.greet();
         let desk = Self {

@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::{
         publish::samples::{face, report},
-        sense::face::Reading,
+        sense::face::Prediction,
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -315,7 +315,7 @@ mod tests {
         let current = outbox.current();
         assert_eq!((current.state, current.frame), (1, 2));
         assert!(current.faces[0].raw.is_some(), "the newest reading stays");
-        report.faces[0].raw = face(1).raw.map(|raw| Reading {
+        report.faces[0].raw = face(1).raw.map(|raw| Prediction {
             valence: Some(-1.0),
             ..raw
         });

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::Identity;
 use crate::sense::{
-    face::{Category, Event, Label, Probabilities, Reading, TrackedFace},
+    face::{Category, Event, Label, Prediction, Probabilities, TrackedFace},
     geometry::Rect,
 };
 
@@ -79,7 +79,7 @@ impl Serialize for Distribution<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.categories.len()))?;
         for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.probabilities[category as usize]))?;
+            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
         }
         map.end()
     }
@@ -124,9 +124,9 @@ impl<'a> Expression<'a> {
         };
         let raw = face.and_then(|face| face.raw);
         let smoothed = face.and_then(|face| face.smoothed);
-        let reading = smoothed.map(|smoothed| smoothed.reading);
-        let distribution = |reading: Reading| {
-            reading.probabilities.map(|probabilities| Distribution {
+        let prediction = smoothed.map(|smoothed| smoothed.prediction);
+        let distribution = |prediction: Prediction| {
+            prediction.probabilities.map(|probabilities| Distribution {
                 categories,
                 probabilities,
             })
@@ -135,11 +135,10 @@ impl<'a> Expression<'a> {
             category: smoothed.map_or(unread, |smoothed| smoothed.label).name(),
             raw_category: raw
                 .and_then(|raw| raw.probabilities)
-                .and_then(|probabilities| most_probable(categories, &probabilities))
-                .map_or(unread.name(), Category::name),
-            probabilities: reading.and_then(distribution),
-            valence: reading.and_then(|reading| reading.valence).map(Rounded),
-            arousal: reading.and_then(|reading| reading.arousal).map(Rounded),
+                .map_or(unread.name(), |probabilities| probabilities.argmax().0.name()),
+            probabilities: prediction.and_then(distribution),
+            valence: prediction.and_then(|prediction| prediction.valence).map(Rounded),
+            arousal: prediction.and_then(|prediction| prediction.arousal).map(Rounded),
             raw: raw.map(|raw| RawPayload {
                 probabilities: distribution(raw),
                 valence: raw.valence.map(Rounded),
@@ -147,14 +146,6 @@ impl<'a> Expression<'a> {
             }),
         }
     }
-}
-
-fn most_probable(categories: &[Category], probabilities: &Probabilities) -> Option<Category> {
-    let of = |category: Category| probabilities[category as usize];
-    categories
-        .iter()
-        .copied()
-        .max_by(|&a, &b| of(a).total_cmp(&of(b)))
 }
 
 /// `base/state`: the primary face.

@@ -6,7 +6,9 @@ use super::{Identity, topics::Topics};
 use crate::{
     model::VaOrigin,
     sense::{
-        face::{Category, Detection, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
+        face::{
+            Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
+        },
         geometry::Rect,
     },
 };
@@ -29,8 +31,8 @@ pub fn topics() -> Topics {
 }
 
 pub fn face(track: u32) -> TrackedFace {
-    let reading = Reading {
-        probabilities: Some([0.1, 0.7, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025]),
+    let prediction = Prediction {
+        probabilities: Probabilities::from_weights([0.1, 0.7, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025]),
         valence: Some(0.654_321),
         arousal: Some(-0.000_01),
     };
@@ -47,13 +49,13 @@ pub fn face(track: u32) -> TrackedFace {
             landmarks: Landmarks::default(),
         },
         quality: 0.8,
-        raw: Some(Reading {
+        raw: Some(Prediction {
             valence: None,
-            ..reading
+            ..prediction
         }),
         smoothed: Some(Smoothed {
             label: Label::Category(Category::Happiness),
-            reading,
+            prediction,
         }),
     }
 }

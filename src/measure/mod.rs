@@ -1,0 +1,12 @@
+//! Measuring equipment: benchmarks, latency, and the evaluation of models.
+
+pub mod bench;
+mod budgets;
+pub mod clip;
+pub mod evaluation;
+pub mod latency;
+mod player;
+pub mod profile;
+mod sustained;
+pub mod table;
+pub mod verify;

@@ -1,0 +1,173 @@
+//! In steady state capture, tracking and smoothing must not touch the heap: a daemon that runs for years must
+//! not fragment its memory frame by frame. The only test in this program, since the counter sees every thread.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use affectd::{
+    capture::{Decoder, Frame, PixelFormat, Slot, Taken},
+    config::Smoothing,
+    health::{Stage, StageTimes},
+    picture::Picture,
+    sense::{
+        face::{Detection, Landmarks, Prediction, Probabilities},
+        geometry::{Point, Rect},
+        smooth::Smoother,
+        track::{TrackEvents, Tracker},
+    },
+};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged; counting has no effect on memory.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const SIZE: (u32, u32) = (640, 480);
+
+/// The layouts that a decoder of its own handles; JPEG decoding allocates inside its library.
+const LAYOUTS: [PixelFormat; 6] = [
+    PixelFormat::Yuyv,
+    PixelFormat::Nv12,
+    PixelFormat::Yu12,
+    PixelFormat::Grey,
+    PixelFormat::Rgb3,
+    PixelFormat::Bgr3,
+];
+
+/// Everything of a frame's way that is not a network.
+struct Line {
+    slot: Slot,
+    written: Frame,
+    read: Frame,
+    decoder: Decoder,
+    picture: Picture,
+    tracker: Tracker,
+    events: TrackEvents,
+    smoothers: [Smoother; 3],
+    times: StageTimes,
+}
+
+impl Line {
+    fn frame(&mut self, number: u32, format: PixelFormat) {
+        let now = Duration::from_millis(u64::from(number) * 66);
+        self.written.format = format;
+        (self.written.width, self.written.height) = SIZE;
+        self.written.stride = match format {
+            PixelFormat::Yuyv => SIZE.0 * 2,
+            PixelFormat::Rgb3 | PixelFormat::Bgr3 => SIZE.0 * 3,
+            _ => SIZE.0,
+        };
+        self.written
+            .data
+            .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
+        self.slot.put(&mut self.written);
+        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Taken::Frame);
+        self.decoder.decode(&self.read, &mut self.picture).unwrap();
+
+        // Three faces that move; the third is out of sight now and then, long enough to leave and to come again.
+        let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
+        let seen = if number % 100 < 60 { &seen[..] } else { &seen[..2] };
+        self.events.clear();
+        self.tracker.update(seen, 0, now, &mut self.events);
+        for smoother in &mut self.smoothers {
+            let mut probabilities = [0.02; 8];
+            probabilities[(number / 40) as usize % 8] = 0.86;
+            let prediction = Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
+                valence: Some(0.3),
+                arousal: Some(-0.1),
+            };
+            smoother.update(now, &prediction, 0.8);
+        }
+        self.times
+            .record(now, Stage::Decode, Duration::from_micros(u64::from(number)));
+    }
+}
+
+fn face(x: f32) -> Detection {
+    let at = |dx: f32, dy: f32| Point {
+        x: x + dx,
+        y: 100.0 + dy,
+    };
+    Detection {
+        rect: Rect {
+            x,
+            y: 100.0,
+            width: 120.0,
+            height: 140.0,
+        },
+        score: 0.9,
+        landmarks: Landmarks {
+            right_eye: at(35.0, 55.0),
+            left_eye: at(85.0, 55.0),
+            nose: at(60.0, 85.0),
+            mouth: at(60.0, 110.0),
+        },
+    }
+}
+
+fn smoothing() -> Smoothing {
+    Smoothing {
+        tau: Duration::from_millis(800),
+        va_tau: Duration::from_millis(800),
+        margin: 0.1,
+        dwell: Duration::from_millis(500),
+        floor: 0.35,
+        gap: Duration::from_millis(2000),
+    }
+}
+
+#[test]
+fn nothing_is_allocated_for_a_frame() {
+    let mut line = Line {
+        slot: Slot::new(),
+        written: Frame::default(),
+        read: Frame::default(),
+        decoder: Decoder::new(),
+        picture: Picture::default(),
+        tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
+        events: TrackEvents::new(),
+        smoothers: [Smoother::new(&smoothing()); 3],
+        times: StageTimes::new(Duration::from_secs(60)),
+    };
+    // The three buffers that go round get their size.
+    for (number, format) in LAYOUTS.into_iter().cycle().take(12).enumerate() {
+        line.frame(number as u32, format);
+    }
+    let before = ALLOCATIONS.load(Relaxed);
+    for (number, format) in LAYOUTS.into_iter().cycle().take(600).enumerate() {
+        line.frame(12 + number as u32, format);
+    }
+    assert_eq!(
+        ALLOCATIONS.load(Relaxed) - before,
+        0,
+        "heap allocations in 600 frames"
+    );
+}

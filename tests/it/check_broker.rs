@@ -1,0 +1,178 @@
+//! `affectd check` and `affectd latency` against a real broker: a technician learns what is wrong with the connection before the daemon runs.
+
+use crate::common::{broker, daemon, models};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+use broker::Broker;
+use daemon::{data, output};
+use serde_json::Value;
+
+/// Runs a command with photographs for a camera, the broker's own settings and further ones.
+fn run(broker: &Broker, models: &Path, command: &[&str], more: &[&str]) -> Output {
+    let mut settings = vec![
+        "device=lobby".to_owned(),
+        format!("models={}", models.display()),
+        format!("expression.model={}", models::TINY),
+        "camera.source=files".to_owned(),
+        format!("camera.path={}", data("pictures/astronaut.jpg")),
+        "camera.repeat=true".to_owned(),
+        "mqtt.host=localhost".to_owned(),
+        format!("mqtt.port={}", broker.port),
+        "mqtt.tls=true".to_owned(),
+        format!("mqtt.ca_file={}", broker.path("ca.pem").display()),
+        "mqtt.username=affectd".to_owned(),
+        format!("mqtt.password_file={}", broker.path("password").display()),
+    ];
+    settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+    let mut arguments = command.to_vec();
+    for setting in &settings {
+        arguments.extend(["--set", setting]);
+    }
+    output(&arguments)
+}
+
+/// What `check` says of the broker, and its exit code.
+fn verdict(broker: &Broker, models: &Path, more: &[&str]) -> (String, Option<i32>) {
+    let output = run(broker, models, &["check"], more);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.starts_with("broker"));
+    let line = line.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    (words.join(" "), output.status.code())
+}
+
+#[test]
+fn check_says_what_is_wrong_with_the_broker() {
+    let (broker, models) = (Broker::start(), models::folder());
+    let check = |more: &[&str]| verdict(&broker, models.path(), more);
+    let watcher = broker.watch();
+
+    let (line, code) = check(&[]);
+    let start = format!("ok mqtts://localhost:{} (", broker.port);
+    assert!(
+        line.starts_with(&start) && line.contains("accepts this device"),
+        "{line}"
+    );
+    assert_eq!(code, Some(0));
+
+    // A port where nobody listens, and one where somebody listens and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent_port = silent.local_addr().unwrap().port();
+    let closed_port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let wrong_password = format!("mqtt.password_file={}", broker.path("wrong-password").display());
+    let other_authority = format!("mqtt.ca_file={}", broker.path("other-ca.pem").display());
+    for (settings, said) in [
+        (vec!["mqtt.host=nowhere.invalid"], "its name is not known here"),
+        (
+            vec![&*format!("mqtt.port={closed_port}")],
+            "does the broker run there",
+        ),
+        (
+            vec!["mqtt.host=127.0.0.1", &*format!("mqtt.port={silent_port}")],
+            "is mqtt.tls right for it?",
+        ),
+        (
+            vec!["mqtt.tls=false", "mqtt.ca_file="],
+            "is this a broker's port, and is mqtt.tls right for it?",
+        ),
+        (
+            vec![&*other_authority],
+            "must be signed by one of the authorities in",
+        ),
+        (
+            vec!["mqtt.host=127.0.0.1"],
+            "mqtt.host must be a name that its certificate is made for",
+        ),
+        (vec![&*wrong_password], "refuses the credentials (not authorised)"),
+        (
+            vec!["mqtt.username=", "mqtt.password_file="],
+            "refuses the credentials (not authorised)",
+        ),
+    ] {
+        let begun = Instant::now();
+        let (line, code) = check(&settings);
+        assert!(
+            line.starts_with("FAILED") && line.contains(said),
+            "{settings:?}: {line}"
+        );
+        assert_eq!(code, Some(69), "{settings:?}: {line}");
+        assert!(!line.contains("horse"), "the password is not printed: {line}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{settings:?} took {:?}",
+            begun.elapsed()
+        );
+    }
+    let (line, code) = check(&["mqtt.ca_file=/nonexistent/ca.pem"]);
+    assert!(
+        line.contains("mqtt.ca_file /nonexistent/ca.pem cannot be read"),
+        "{line}"
+    );
+    assert_eq!(code, Some(78));
+    let messages = watcher.messages();
+    assert!(
+        messages.is_empty(),
+        "a check publishes nothing, nor does its will: {messages:?}"
+    );
+}
+
+#[test]
+fn latency_is_measured_to_a_subscriber() {
+    let (broker, models) = (Broker::start(), models::folder());
+    let latency = |more: &[&str]| {
+        run(
+            &broker,
+            models.path(),
+            &["latency", "--seconds", "4", "--json"],
+            more,
+        )
+    };
+    let output = latency(&["mqtt.rate=5"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |pointer: &str| object.pointer(pointer).unwrap().as_f64().unwrap();
+    // However slow the machine: it sees the face, and states come at most five times a second.
+    assert!(number("/frames") >= 1.0 && number("/faces") >= 1.0, "{object}");
+    let messages = number("/subscriber/messages");
+    assert!(
+        (1.0..=5.0 * number("/seconds") + 2.0).contains(&messages),
+        "{object}"
+    );
+    // No state is at its subscriber before its frame was sensed.
+    assert!(
+        number("/subscriber/p50_ms") > number("/stages/decode/p50_ms"),
+        "{object}"
+    );
+    assert!(
+        number("/subscriber/p95_ms") <= number("/subscriber/max_ms"),
+        "{object}"
+    );
+    assert!(
+        number("/stages/total/p50_ms") > number("/stages/decode/p50_ms"),
+        "{object}"
+    );
+    assert_eq!(
+        object["no_budget"].as_str().unwrap(),
+        "no budget: they hold for the default models only"
+    );
+    // It ends like the daemon.
+    assert_eq!(broker.retained_at("affectd/lobby/availability"), "stopped");
+
+    // Without a broker there are the stages; with one that is away it says so at once instead of waiting.
+    let object: Value = serde_json::from_slice(&latency(&["mqtt.host="]).stdout).unwrap();
+    assert_eq!(object["subscriber"], Value::Null);
+    assert!(object["frames"].as_f64().unwrap() >= 1.0, "{object}");
+    let output = latency(&["mqtt.host=nowhere.invalid"]);
+    assert_eq!(output.status.code(), Some(69));
+}

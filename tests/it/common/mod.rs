@@ -1,0 +1,6 @@
+//! What several tests share: a broker, the daemon as a process, test models, a sensor.
+
+pub mod broker;
+pub mod daemon;
+pub mod models;
+pub mod sensor;

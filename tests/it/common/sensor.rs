@@ -1,0 +1,31 @@
+//! The shipped detectors with the tiny expression network.
+
+use affectd::{
+    config::{self, Override, Settings, Sources},
+    model::{Manifest, Registry},
+    sense::{Sensor, engine},
+};
+
+use super::models;
+
+/// The built-in settings with the tiny network.
+pub fn settings() -> Settings {
+    let model = Override {
+        option: "--set".into(),
+        key: "expression.model".into(),
+        value: models::TINY.into(),
+    };
+    let sources = Sources {
+        file: Some("/dev/null".into()),
+        environment: Vec::new(),
+        options: vec![model],
+    };
+    config::load(&sources).unwrap().settings
+}
+
+/// A sensor of these settings, and the expression model's manifest.
+pub fn sensor() -> (Sensor, Manifest) {
+    let folder = models::folder();
+    let registry = Registry::open(folder.path()).unwrap();
+    engine::open(&settings(), &registry).unwrap()
+}

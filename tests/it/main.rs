@@ -1,0 +1,26 @@
+//! The end-to-end and integration tests, as one program: each one linked tract again when they were apart.
+//!
+//! Tests that replace the C library's calls or the allocator need a program of their own; they stand beside this folder.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+mod analyze;
+mod check;
+mod check_broker;
+mod config;
+mod daemon;
+mod demo;
+mod exit_codes;
+mod fuzz_capture;
+mod fuzz_config;
+mod fuzz_model;
+mod manual;
+mod model;
+mod model_layouts;
+mod mqtt;
+mod pipe;
+mod pipeline;
+mod rate;
+mod switch;
+mod target;

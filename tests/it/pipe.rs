@@ -1,0 +1,420 @@
+//! Frames from real programs: ones that end, hang, flood, say too much or write nonsense.
+
+use std::{
+    fs,
+    io::Write,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use affectd::{
+    capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
+    clock::SystemClock,
+    config::{Camera, SourceKind},
+    picture::Picture,
+};
+use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+use tempfile::TempDir;
+
+/// A pipe source of a shell script; raw frames have 4 x 2 pixels.
+fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
+    command(format, &["sh", "-c", script], Duration::from_secs(10))
+}
+
+fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
+    let settings = Camera {
+        source: SourceKind::Pipe,
+        device: "auto".into(),
+        format: format.into(),
+        width: 4,
+        height: 2,
+        rate: 30.0,
+        timeout,
+        command: command.iter().map(ToString::to_string).collect(),
+        path: Default::default(),
+        repeat: false,
+    };
+    opener(&settings, Arc::new(SystemClock::new())).unwrap()
+}
+
+/// A file that a script and the test wait for, so that neither has to guess how fast the other is.
+struct Gate {
+    folder: TempDir,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("gate")
+    }
+
+    /// Shell words that wait until the test opens the gate.
+    fn wait(&self) -> String {
+        format!("while [ ! -e {} ]; do sleep 0.02; done", self.path().display())
+    }
+
+    fn open(&self) {
+        fs::write(self.path(), "").unwrap();
+    }
+
+    /// Waits until a script opens the gate.
+    fn wait_here(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.path().exists() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn refusal(mut opener: Box<dyn Opener>) -> CaptureError {
+    opener.open().err().expect("it was opened")
+}
+
+fn next(source: &mut Box<dyn Source>) -> Result<Frame, CaptureError> {
+    let mut frame = Frame::default();
+    source.next(&mut frame).map(|()| frame)
+}
+
+fn jpeg(value: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    JpegEncoder::new(&mut out)
+        .encode(&[value; 32 * 16 * 3], 32, 16, ExtendedColorType::Rgb8)
+        .unwrap();
+    out
+}
+
+/// Numbers of the processes whose command line holds `word`.
+fn processes(word: &str) -> Vec<String> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            line.windows(word.len()).any(|part| part == word.as_bytes())
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| *name != std::process::id().to_string())
+        .collect()
+}
+
+#[test]
+fn raw_frames_one_by_one() {
+    let gate = Gate::new();
+    let script = format!("printf 11111111; {}; printf 22222222", gate.wait());
+    let mut source = pipe("grey", &script).open().unwrap();
+    let stream = source.stream();
+    assert_eq!(
+        (stream.format, stream.width, stream.height),
+        (PixelFormat::Grey, 4, 2)
+    );
+    assert_eq!(stream.name, "`sh`");
+    let frame = next(&mut source).unwrap();
+    assert_eq!(
+        (frame.data.as_slice(), frame.stride, frame.sequence),
+        (&b"11111111"[..], 4, 0)
+    );
+    gate.open();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.data.as_slice(), frame.sequence), (&b"22222222"[..], 1));
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason.as_str()),
+        (CaptureKind::Missing, "`sh` ended")
+    );
+}
+
+#[test]
+fn y4m_says_its_own_size() {
+    let script = "printf 'YUV4MPEG2 W6 H2 F15:1 Cmono\\nFRAME\\n123456123456'; sleep 5";
+    for format in ["y4m", "auto"] {
+        let mut source = pipe(format, script).open().unwrap();
+        let stream = source.stream();
+        assert_eq!((stream.width, stream.height, stream.rate), (6, 2, Some(15.0)));
+        assert_eq!(next(&mut source).unwrap().data, b"123456123456");
+    }
+    let error = refusal(pipe("y4m", "printf 'YUV4MPEG2 W6 H2 C444\\nFRAME\\n'; sleep 5"));
+    assert_eq!(error.kind, CaptureKind::Unsupported);
+    assert!(
+        error.reason.contains("C444") && error.reason.contains("-pix_fmt yuv420p"),
+        "{}",
+        error.reason
+    );
+    let error = refusal(pipe("auto", "echo usage: frames to standard output; sleep 5"));
+    assert_eq!(error.kind, CaptureKind::Unsupported);
+    assert!(error.reason.contains("camera.format"), "{}", error.reason);
+}
+
+#[test]
+fn mjpeg_comes_through_and_damage_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let (dark, light) = (jpeg(20), jpeg(220));
+    let (first, second) = (file("first", &dark), file("second", &light));
+    let cut_off = file("cut-off", &dark[..dark.len() / 2]);
+    let gate = Gate::new();
+    let script = format!(
+        "cat {first}; {}; cat {cut_off} {cut_off}; sleep 0.3; cat {cut_off} {second}; printf xx; sleep 5",
+        gate.wait()
+    );
+    let mut source = pipe("mjpeg", &script).open().unwrap();
+    assert_eq!((source.stream().width, source.stream().height), (32, 16));
+    let mut picture = Picture::default();
+    let mut values = Vec::new();
+    let mut corrupt = 0;
+    while values.len() < 2 {
+        match next(&mut source) {
+            Ok(frame) => {
+                assert_eq!((frame.width, frame.height, frame.stride), (32, 16, 0));
+                Decoder::new().decode(&frame, &mut picture).unwrap();
+                values.push(picture.rgb()[0]);
+                gate.open();
+            }
+            Err(error) => {
+                assert_eq!(error.kind, CaptureKind::Corrupt, "{}", error.reason);
+                assert!(error.reason.contains("cut off"), "{}", error.reason);
+                corrupt += 1;
+            }
+        }
+    }
+    assert!(values[0] < 30 && values[1] > 210, "{values:?}");
+    // None if the whole picture came before anyone looked, else one each time that only damage was there.
+    assert!(corrupt <= 3);
+}
+
+#[test]
+fn the_newest_frame_of_those_that_wait() {
+    let gate = Gate::new();
+    let script = format!(
+        "printf 00000000; for i in 1 2 3 4 5 6 7 8 9; do printf $i$i$i$i$i$i$i$i; done; touch {}; sleep 10",
+        gate.path().display()
+    );
+    let mut source = pipe("grey", &script).open().unwrap();
+    gate.wait_here();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.data.as_slice(), frame.sequence), (&b"99999999"[..], 0));
+}
+
+#[test]
+fn a_flood_neither_hangs_nor_grows() {
+    let mut source = pipe("grey", "exec cat /dev/zero").open().unwrap();
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(next(&mut source).unwrap().data, [0; 8]);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60));
+    // No frame in the flood: it ends with the timeout.
+    let error = refusal(command(
+        "mjpeg",
+        &["cat", "/dev/zero"],
+        Duration::from_millis(300),
+    ));
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    // A frame that never ends is given up at the limit.
+    let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
+    let error = refusal(command(
+        "mjpeg",
+        &["sh", "-c", script],
+        Duration::from_millis(30000),
+    ));
+    assert_eq!(error.kind, CaptureKind::Corrupt);
+    assert!(
+        error.reason.contains("at most 67108864 are allowed"),
+        "{}",
+        error.reason
+    );
+}
+
+#[test]
+fn a_program_that_hangs_is_stalled() {
+    let error = refusal(command("grey", &["sleep", "60"], Duration::from_millis(200)));
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    assert!(error.reason.contains("no frame within 0.2 s"), "{}", error.reason);
+    let mut opener = command(
+        "grey",
+        &["sh", "-c", "printf 111111112222; sleep 60"],
+        Duration::from_millis(500),
+    );
+    let mut source = opener.open().unwrap();
+    next(&mut source).unwrap();
+    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
+    // Opened again, it starts the program again.
+    drop(source);
+    assert_eq!(next(&mut opener.open().unwrap()).unwrap().data, b"11111111");
+}
+
+#[test]
+fn why_a_program_ended_is_told() {
+    let error = refusal(pipe(
+        "mjpeg",
+        "echo starting >&2; echo ERROR: no cameras available >&2; exit 3",
+    ));
+    assert_eq!(error.kind, CaptureKind::Missing);
+    assert!(
+        error
+            .reason
+            .contains("`sh` ended with exit status: 3 (it said: ERROR: no cameras available)"),
+        "{}",
+        error.reason
+    );
+    let mut source = pipe("grey", "printf 111111112222; sleep 0.2; kill -9 $$")
+        .open()
+        .unwrap();
+    next(&mut source).unwrap();
+    let error = next(&mut source).unwrap_err();
+    assert!(error.reason.contains("signal: 9"), "{}", error.reason);
+    assert!(
+        error.reason.contains("within a frame, 4 bytes"),
+        "{}",
+        error.reason
+    );
+    let error = refusal(pipe("grey", "exit 0"));
+    assert_eq!(error.kind, CaptureKind::Missing);
+    assert!(
+        error.reason.contains("before its first frame"),
+        "{}",
+        error.reason
+    );
+}
+
+#[test]
+fn a_program_that_talks_too_much_goes_on() {
+    let script = "i=0; while [ $i -lt 3000 ]; do echo 'a line of sixty-four characters that nobody will ever want to read' >&2; \
+        i=$((i+1)); done; printf 11111111; sleep 5";
+    assert_eq!(
+        next(&mut pipe("grey", script).open().unwrap()).unwrap().data,
+        b"11111111"
+    );
+}
+
+#[test]
+fn programs_that_cannot_be_started() {
+    let error = refusal(command(
+        "mjpeg",
+        &["rpicam-that-does-not-exist"],
+        Duration::from_millis(1000),
+    ));
+    assert_eq!(error.kind, CaptureKind::Missing);
+    assert!(error.reason.contains("rpicam-that-does-not-exist") && error.reason.contains("PATH"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("not-executable");
+    fs::write(&file, "").unwrap();
+    assert_eq!(
+        refusal(command(
+            "mjpeg",
+            &[&file.display().to_string()],
+            Duration::from_millis(1000)
+        ))
+        .kind,
+        CaptureKind::Denied
+    );
+    let settings = |command: &[&str], format: &str| Camera {
+        source: SourceKind::Pipe,
+        device: String::new(),
+        format: format.into(),
+        width: 4,
+        height: 2,
+        rate: 30.0,
+        timeout: Duration::from_millis(1000),
+        command: command.iter().map(ToString::to_string).collect(),
+        path: Default::default(),
+        repeat: false,
+    };
+    for (camera, word) in [
+        (settings(&[], "mjpeg"), "camera.command is empty"),
+        (settings(&["x"], "h264"), "camera.format is `h264`"),
+        (
+            Camera {
+                width: 0,
+                ..settings(&["x"], "grey")
+            },
+            "0x2",
+        ),
+        (
+            Camera {
+                width: 9000,
+                ..settings(&["x"], "grey")
+            },
+            "9000x2",
+        ),
+        (
+            Camera {
+                width: 8192,
+                height: 8192,
+                ..settings(&["x"], "rgb3")
+            },
+            "at most",
+        ),
+    ] {
+        let error = opener(&camera, Arc::new(SystemClock::new())).err().expect(word);
+        assert_eq!(error.kind, CaptureKind::Unsupported);
+        assert!(error.reason.contains(word), "{}", error.reason);
+    }
+}
+
+#[test]
+fn dropping_the_source_ends_the_program_and_what_it_started() {
+    let word = format!("86{}", std::process::id());
+    // One that ignores being asked.
+    let script = format!("trap '' TERM; sleep {word} & printf 11111111; sleep {word}");
+    let source = pipe("grey", &script).open().unwrap();
+    assert!(!processes(&word).is_empty());
+    let start = Instant::now();
+    drop(source);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !processes(&word).is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(processes(&word), Vec::<String>::new());
+    // And leaves no zombie: every child has been waited for.
+    let children = format!("/proc/self/task/{}/children", std::process::id());
+    if Path::new(&children).exists() {
+        for child in fs::read_to_string(children).unwrap().split_whitespace() {
+            let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            assert!(!state.contains(") Z "), "{state}");
+        }
+    }
+}
+
+/// Standard input cannot be started again: after a stall the next source goes on within the frame.
+#[test]
+fn standard_input() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // SAFETY: nothing else in this program reads standard input.
+    assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
+    drop(reader);
+    let mut opener = command("grey", &["-"], Duration::from_millis(300));
+    assert_eq!(
+        opener.open().err().map(|error| error.kind),
+        Some(CaptureKind::Stalled)
+    );
+    writer.write_all(b"111111112222").unwrap();
+    let mut source = opener.open().unwrap();
+    assert_eq!(source.stream().name, "standard input");
+    assert_eq!(next(&mut source).unwrap().data, b"11111111");
+    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
+    drop(source);
+    writer.write_all(b"2222333").unwrap();
+    let mut source = opener.open().unwrap();
+    assert_eq!(next(&mut source).unwrap().data, b"22222222");
+    drop(writer);
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Ended);
+    assert!(
+        error.reason.contains("within a frame, 3 bytes"),
+        "{}",
+        error.reason
+    );
+}

@@ -1,0 +1,318 @@
+//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
+
+use crate::common::sensor;
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use affectd::{
+    capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
+    clock::{Clock, SystemClock},
+    config,
+    error::{Exit, Failure},
+    health::Governor,
+    measure::clip,
+    pipeline::{self, Figures, Parts, Sink},
+    publish::payload::{CameraStatus, HealthPayload},
+    sense::face::{Event, Report},
+    shutdown::Shutdown,
+};
+
+/// What a scripted camera does next.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Opening fails.
+    Refuse(CaptureKind),
+    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    Scramble { frames: usize },
+    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    Deliver {
+        from: usize,
+        frames: usize,
+        then: CaptureKind,
+    },
+}
+
+struct Script {
+    acts: VecDeque<Act>,
+    clock: Arc<dyn Clock>,
+    figures: Arc<Figures>,
+}
+
+impl Opener for Script {
+    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        match self.acts.pop_front() {
+            None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
+            Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
+            Some(Act::Scramble { frames }) => {
+                Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
+            }
+            Some(Act::Deliver { from, frames, then }) => {
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                Ok(self.play(pictures.collect(), then))
+            }
+        }
+    }
+}
+
+impl Script {
+    fn play(&self, pictures: Vec<Vec<u8>>, then: CaptureKind) -> Box<dyn Source> {
+        let (width, height) = clip::SIZE;
+        let stream = Stream {
+            name: "script".into(),
+            format: affectd::capture::PixelFormat::Mjpeg,
+            width,
+            height,
+            rate: None,
+        };
+        Box::new(Playing {
+            pictures: pictures.into_iter(),
+            then,
+            clock: self.clock.clone(),
+            figures: self.figures.clone(),
+            stream,
+        })
+    }
+}
+
+struct Playing {
+    pictures: std::vec::IntoIter<Vec<u8>>,
+    then: CaptureKind,
+    clock: Arc<dyn Clock>,
+    figures: Arc<Figures>,
+    stream: Stream,
+}
+
+impl Playing {
+    /// Waits until every frame so far was looked at, so that a busy machine does not decide how many are.
+    fn wait_for_sensing(&self) {
+        let start = Instant::now();
+        while self.figures.finished_frames() < self.figures.captured_frames()
+            && start.elapsed() < Duration::from_secs(30)
+        {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Source for Playing {
+    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+        thread::sleep(Duration::from_millis(100));
+        self.wait_for_sensing();
+        let Some(picture) = self.pictures.next() else {
+            return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
+        };
+        *frame = clip::frame(&picture, 0, self.clock.now());
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+#[derive(Default)]
+struct Notes {
+    cameras: Mutex<Vec<CameraStatus>>,
+    events: Mutex<Vec<Event>>,
+    faces: AtomicUsize,
+    health: AtomicUsize,
+    private: AtomicBool,
+}
+
+impl Notes {
+    fn wait_for(&self, status: CameraStatus) {
+        let start = Instant::now();
+        while !self.cameras.lock().unwrap().contains(&status) {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "the camera is never {status:?}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Sink for Notes {
+    fn report(&self, report: &Report) {
+        self.faces.fetch_add(report.faces.len(), Relaxed);
+        self.events.lock().unwrap().extend(report.events.iter().copied());
+    }
+
+    fn camera(&self, status: CameraStatus, _reason: &str) {
+        self.cameras.lock().unwrap().push(status);
+    }
+
+    fn health(&self, _health: &HealthPayload) {
+        self.health.fetch_add(1, Relaxed);
+    }
+
+    fn is_private(&self) -> bool {
+        self.private.load(Relaxed)
+    }
+
+    fn privacy_reason(&self) -> Option<String> {
+        self.is_private().then(|| "asked to".to_owned())
+    }
+}
+
+/// Runs a script to its end.
+fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let figures = Arc::new(Figures::new());
+    let parts = Parts {
+        opener: Box::new(Script {
+            acts: acts.iter().copied().collect(),
+            clock: clock.clone(),
+            figures: figures.clone(),
+        }),
+        sensor: sensor::sensor().0,
+        fittings: None,
+        sink: notes.clone(),
+        clock,
+        shutdown: shutdown.clone(),
+        governor: Governor::new(config::Health {
+            hot_c: 120.0,
+            cool_c: 119.0,
+            dwell: Duration::from_millis(3600000),
+        }),
+        health_every: Duration::from_millis(300),
+    };
+    let result = pipeline::run(parts, &figures);
+    (result, figures)
+}
+
+#[test]
+fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
+    let notes = Arc::new(Notes::default());
+    let acts = [
+        Act::Refuse(CaptureKind::Missing),
+        Act::Deliver {
+            from: 30,
+            frames: 8,
+            then: CaptureKind::Stalled,
+        },
+        Act::Refuse(CaptureKind::Busy),
+        Act::Deliver {
+            from: 38,
+            frames: 8,
+            then: CaptureKind::Ended,
+        },
+    ];
+    let (result, figures) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    use CameraStatus::{Missing, Ok, Stalled, Unsupported};
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [Missing, Ok, Stalled, Unsupported, Ok]
+    );
+    assert_eq!(figures.captured_frames(), 16);
+    assert_eq!(figures.sensed_frames(), 16);
+    assert!(
+        notes.faces.load(Relaxed) > 0,
+        "Collins is in every one of these frames"
+    );
+    assert!(matches!(notes.events.lock().unwrap()[0], Event::Appeared { .. }));
+    assert!(notes.health.load(Relaxed) > 0);
+}
+
+#[test]
+fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
+    for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
+        let notes = Arc::new(Notes::default());
+        let (result, _) = play(&[Act::Refuse(kind)], &notes, &Shutdown::new());
+        assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Unsupported]);
+        let failure = result.unwrap_err();
+        assert_eq!(failure.exit, Exit::Camera);
+        assert_eq!(failure.to_string(), format!("scripted: {kind:?}"));
+    }
+}
+
+#[test]
+fn unusable_frames_are_counted_and_passed_over() {
+    let notes = Arc::new(Notes::default());
+    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
+    let shutdown = Shutdown::new();
+    let stop = shutdown.clone();
+    let watched = notes.clone();
+    let stopper = thread::spawn(move || {
+        watched.wait_for(CameraStatus::Ok);
+        // Two frames and several corrupt ones, a tenth of a second each.
+        thread::sleep(Duration::from_millis(1500));
+        stop.raise();
+    });
+    let acts = [Act::Deliver {
+        from: 128,
+        frames: 2,
+        then: CaptureKind::Corrupt,
+    }];
+    let (result, figures) = play(&acts, &notes, &shutdown);
+    stopper.join().unwrap();
+    result.unwrap();
+    assert!(figures.corrupt_frames() >= 2);
+    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+}
+
+#[test]
+fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+    let notes = Arc::new(Notes::default());
+    let nothing = Act::Deliver {
+        from: 0,
+        frames: 0,
+        then: CaptureKind::Stalled,
+    };
+    let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Stalled, CameraStatus::Ok]
+    );
+}
+
+#[test]
+fn frames_that_cannot_be_decoded_are_progress_too() {
+    let (result, figures) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
+    result.unwrap();
+    assert_eq!(figures.sensed_frames(), 0);
+    assert_eq!(figures.corrupt_frames(), figures.finished_frames());
+    assert!(figures.finished_frames() >= 2, "the watchdog would starve");
+}
+
+#[test]
+fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
+    let notes = Arc::new(Notes::default());
+    let shutdown = Shutdown::new();
+    let (stop, switch) = (shutdown.clone(), notes.clone());
+    let person = thread::spawn(move || {
+        switch.wait_for(CameraStatus::Ok);
+        switch.private.store(true, Relaxed);
+        switch.wait_for(CameraStatus::Disabled);
+        let pressed = Instant::now();
+        stop.raise();
+        pressed
+    });
+    let acts = [Act::Deliver {
+        from: 30,
+        frames: 60,
+        then: CaptureKind::Stalled,
+    }];
+    let (result, _) = play(&acts, &notes, &shutdown);
+    let pressed = person.join().unwrap();
+    result.unwrap();
+    assert!(
+        pressed.elapsed() < Duration::from_secs(5),
+        "the run ended {:?} after it was asked to",
+        pressed.elapsed()
+    );
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Disabled]
+    );
+}

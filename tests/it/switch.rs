@@ -1,0 +1,310 @@
+//! The privacy switch and the light, from the pins to what a subscriber sees: the whole line with a camera that never
+//! ends, a real broker, and a panel whose lines a test moves.
+
+use crate::common::{broker, sensor};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use affectd::{
+    capture::{CaptureError, Frame, Opener, PixelFormat, Source, Stream},
+    clock::{Clock, SystemClock},
+    error::Failure,
+    gpio::{Fittings, GpioError, Panel},
+    health::Governor,
+    measure::clip,
+    pipeline::{self, Figures, Parts},
+    publish::{Identity, Publisher},
+    shutdown::Shutdown,
+};
+use serde_json::Value;
+
+use broker::{Broker, Watcher, until};
+
+const STATE: &str = "affectd/lobby/state";
+const CAMERA: &str = "affectd/lobby/camera";
+const PRIVACY: &str = "affectd/lobby/privacy";
+const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
+
+/// Shows the second portrait of the clip, for ever.
+struct Portrait {
+    clock: Arc<dyn Clock>,
+    open: Arc<AtomicBool>,
+    stream: Stream,
+}
+
+/// The camera is closed when it is dropped.
+struct Showing(Portrait);
+
+impl Opener for Portrait {
+    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        self.open.store(true, SeqCst);
+        Ok(Box::new(Showing(Self {
+            clock: self.clock.clone(),
+            open: self.open.clone(),
+            stream: self.stream.clone(),
+        })))
+    }
+}
+
+impl Source for Showing {
+    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+        thread::sleep(Duration::from_millis(100));
+        let picture = clip::pictures().nth(30).unwrap();
+        *frame = clip::frame(picture, 0, self.0.clock.now());
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.0.stream
+    }
+}
+
+impl Drop for Showing {
+    fn drop(&mut self) {
+        self.0.open.store(false, SeqCst);
+    }
+}
+
+/// What the lines do.
+struct Lines {
+    /// Whether the switch asks for privacy, or why it cannot be read.
+    switch: Mutex<Result<bool, &'static str>>,
+    /// Reading the switch does not come back while this is set.
+    blocked: AtomicBool,
+    light_fails: AtomicBool,
+    lit: AtomicBool,
+}
+
+struct Wired(Arc<Lines>);
+
+impl Panel for Wired {
+    fn is_private(&mut self) -> Result<bool, GpioError> {
+        while self.0.blocked.load(SeqCst) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.0.switch.lock().unwrap().map_err(unusable)
+    }
+
+    fn light(&mut self, lit: bool) -> Result<(), GpioError> {
+        if self.0.light_fails.load(SeqCst) {
+            return Err(unusable("burnt out"));
+        }
+        self.0.lit.store(lit, SeqCst);
+        Ok(())
+    }
+}
+
+fn unusable(reason: &str) -> GpioError {
+    GpioError::Unusable {
+        key: "gpio.switch",
+        what: "line 3 of /dev/gpiochip7".into(),
+        reason: reason.into(),
+    }
+}
+
+/// A daemon with a panel.
+struct Daemon {
+    lines: Arc<Lines>,
+    camera: Arc<AtomicBool>,
+    shutdown: Shutdown,
+    thread: JoinHandle<Result<(), Failure>>,
+}
+
+impl Daemon {
+    fn start(broker: &Broker, switch: Result<bool, &'static str>) -> Self {
+        let settings = sensor::settings();
+        let (sensor, manifest) = sensor::sensor();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let lines = Arc::new(Lines {
+            switch: Mutex::new(switch),
+            blocked: AtomicBool::new(false),
+            light_fails: AtomicBool::new(false),
+            lit: AtomicBool::new(false),
+        });
+        let camera = Arc::new(AtomicBool::new(false));
+        let (width, height) = clip::SIZE;
+        let opener = Portrait {
+            clock: clock.clone(),
+            open: camera.clone(),
+            stream: Stream {
+                name: "portrait".into(),
+                format: PixelFormat::Mjpeg,
+                width,
+                height,
+                rate: None,
+            },
+        };
+        let device = "lobby".parse().unwrap();
+        let va = affectd::model::VaOrigin::Projected;
+        let identity = Identity::new(device, &manifest.name, "0123456789ab", &[], va);
+        let (publisher, publishing) = Publisher::start(&broker.settings(), identity, clock.clone()).unwrap();
+        let shutdown = Shutdown::new();
+        let parts = Parts {
+            opener: Box::new(opener),
+            sensor,
+            fittings: Some(Fittings {
+                panel: Box::new(Wired(lines.clone())),
+                light: true,
+                switch: Some(Duration::from_millis(50)),
+            }),
+            sink: Arc::new(publisher),
+            clock,
+            shutdown: shutdown.clone(),
+            governor: Governor::new(settings.health),
+            health_every: Duration::from_secs(10),
+        };
+        let thread = thread::spawn(move || {
+            let result = pipeline::run(parts, &Arc::new(Figures::new()));
+            publishing.stop();
+            result
+        });
+        Self {
+            lines,
+            camera,
+            shutdown,
+            thread,
+        }
+    }
+
+    fn throw(&self, switch: Result<bool, &'static str>) {
+        *self.lines.switch.lock().unwrap() = switch;
+    }
+
+    fn is_lit(&self) -> bool {
+        self.lines.lit.load(SeqCst)
+    }
+
+    fn is_looking(&self) -> bool {
+        self.camera.load(SeqCst)
+    }
+
+    /// Waits until a subscriber sees a face, with the light on.
+    fn senses(&self, watcher: &Watcher) {
+        watcher.wait("a face", |messages| {
+            messages
+                .iter()
+                .any(|message| message.topic == STATE && json(&message.text())["faces"] == 1)
+        });
+        until("the light is on", || self.is_lit());
+    }
+
+    /// Waits until nobody is looked at, and a new subscriber finds no more than that and `reason`.
+    fn is_private(&self, broker: &Broker, reason: &str) {
+        until("the light is out", || !self.is_lit());
+        assert!(!self.is_looking(), "the light is out, and the camera still looks");
+        until("the reason is told", || {
+            let camera = json(&broker.retained_at(CAMERA));
+            camera["status"] == "disabled" && camera["reason"] == reason
+        });
+        assert_eq!(broker.retained_at(PRIVACY), "ON");
+        let state = json(&broker.retained_at(STATE));
+        assert_eq!((&state["faces"], &state["age"]), (&Value::from(0), &Value::Null));
+    }
+
+    fn stop(self) {
+        self.shutdown.raise();
+        self.thread.join().unwrap().unwrap();
+        assert!(!self.lines.lit.load(SeqCst), "the light is left on");
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+#[test]
+fn a_thrown_switch_stops_sensing_and_no_command_brings_it_back() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(false));
+    daemon.senses(&watcher);
+    let told = watcher.messages();
+    let mut cameras = told.iter().filter(|message| message.topic == CAMERA);
+    assert!(
+        cameras.all(|message| !message.text().contains("is on")),
+        "a switch that settles was never on"
+    );
+
+    daemon.throw(Ok(true));
+    daemon.is_private(&broker, "the privacy switch is on");
+    watcher.forget();
+    watcher.publish(PRIVACY_SET, "OFF", false);
+    watcher.wait_for(PRIVACY, "ON");
+    watcher.publish(PRIVACY_SET, "ON", false);
+    daemon.is_private(&broker, "privacy was commanded, and the privacy switch is on");
+    daemon.throw(Ok(false));
+    daemon.is_private(&broker, "privacy was commanded");
+
+    watcher.forget();
+    watcher.publish(PRIVACY_SET, "OFF", false);
+    watcher.wait_for(PRIVACY, "OFF");
+    daemon.senses(&watcher);
+    daemon.stop();
+}
+
+#[test]
+fn a_switch_that_is_gone_stops_sensing_until_it_is_back() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(false));
+    daemon.senses(&watcher);
+    daemon.throw(Err("No such device"));
+    let reason = "the privacy switch cannot be read: gpio.switch: line 3 of /dev/gpiochip7: No such device";
+    daemon.is_private(&broker, reason);
+    watcher.forget();
+    daemon.throw(Ok(false));
+    daemon.senses(&watcher);
+
+    // A driver that does not come back says nothing either.
+    daemon.lines.blocked.store(true, SeqCst);
+    let reason = "the privacy switch cannot be read: its driver does not answer";
+    until("the reason is told", || {
+        json(&broker.retained_at(CAMERA))["reason"] == reason
+    });
+    until("the camera is closed", || !daemon.is_looking());
+    watcher.forget();
+    daemon.lines.blocked.store(false, SeqCst);
+    daemon.senses(&watcher);
+    daemon.stop();
+}
+
+#[test]
+fn without_a_readable_switch_the_daemon_starts_private_and_stays_alive() {
+    let broker = Broker::start();
+    let daemon = Daemon::start(&broker, Err("Permission denied"));
+    let reason =
+        "the privacy switch cannot be read: gpio.switch: line 3 of /dev/gpiochip7: Permission denied";
+    daemon.is_private(&broker, reason);
+    thread::sleep(Duration::from_secs(2));
+    assert!(!daemon.thread.is_finished() && !daemon.is_looking());
+
+    daemon.throw(Ok(false));
+    daemon.senses(&broker.watch());
+    daemon.stop();
+}
+
+#[test]
+fn a_light_that_fails_is_no_reason_to_stop() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(true));
+    daemon.lines.light_fails.store(true, SeqCst);
+    daemon.throw(Ok(false));
+    until("the camera looks", || daemon.is_looking());
+    watcher.wait_for(CAMERA, r#""status":"ok""#);
+    assert!(!daemon.is_lit());
+
+    // It is tried again.
+    daemon.lines.light_fails.store(false, SeqCst);
+    daemon.senses(&watcher);
+    // Its chip was away and has forgotten it.
+    daemon.lines.lit.store(false, SeqCst);
+    until("the light is on again", || daemon.is_lit());
+    daemon.stop();
+}
