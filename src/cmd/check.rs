@@ -1,10 +1,11 @@
-//! `affectd check`: is everything ready for `affectd run`?
+//! `affectd check`: checks everything that `affectd run` needs.
 
 use std::{io::Write, sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use clap::Args;
 
+use super::Global;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
@@ -17,31 +18,33 @@ use crate::{
     sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
-/// Checks what `run` needs and says what it finds
+/// Checks everything that `run` needs
 ///
-/// Reads the configuration, loads the models and verifies them by checksum and golden vectors, takes one frame from the camera,
-/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
-/// one fails, and the exit code is that of the first failure.
+/// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the camera, reads
+/// the privacy switch, and connects to the broker without publishing. Prints one line for each check. Every check runs
+/// even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
+    /// Prints the settings in force as TOML, each with its origin, and checks nothing else
     #[arg(long)]
     print: bool,
 
-    /// Prints the built-in configuration, which describes every setting, and checks nothing
+    /// Prints the built-in configuration, which documents every setting, and checks nothing
     #[arg(long, conflicts_with = "print")]
     defaults: bool,
 }
 
-/// Checks what `run` needs, with a line for each thing.
+impl Arguments {
+    pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
+        check(global.load(), self, out)
+    }
+}
+
+/// Runs every check and writes a line for each.
 ///
 /// # Errors
 /// With the exit code of the first failure.
-pub fn check(
-    loaded: Result<Loaded, Failure>,
-    arguments: &Arguments,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     if arguments.defaults {
         return Ok(out.write_all(DEFAULT_TOML.as_bytes()).map_err(Unwritable)?);
     }
@@ -56,7 +59,7 @@ pub fn check(
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
-    findings.add("panel", panel(&settings.gpio))?;
+    findings.add("gpio", gpio(&settings.gpio))?;
     findings.add("broker", broker(settings))?;
     match findings.failed {
         None => Ok(()),
@@ -64,10 +67,10 @@ pub fn check(
     }
 }
 
-/// Writes the lines and remembers what failed.
+/// Writes the lines and records the failures.
 struct Findings<'a> {
     out: &'a mut dyn Write,
-    /// The first failure's exit code, and the names of all.
+    /// The exit code of the first failure, and the names of all failed checks.
     failed: Option<(Exit, String)>,
 }
 
@@ -127,7 +130,7 @@ fn verified(name: &str, version: &str, begun: Instant) -> String {
     )
 }
 
-/// Opens the camera, takes one frame, decodes it and lets go.
+/// Opens the camera, takes and decodes one frame, and closes the camera.
 fn camera(settings: &Camera) -> Result<String, Failure> {
     let frame = || {
         let begun = Instant::now();
@@ -148,34 +151,34 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
     frame().map_err(|error: capture::CaptureError| error.into())
 }
 
-/// Reads the switch and puts the light out, where there are any.
-fn panel(settings: &Gpio) -> Result<String, Failure> {
-    let Some(mut fittings) = gpio::fittings(settings) else {
-        return Ok("no light and no switch".to_owned());
+/// Reads the switch and turns the LED off, if they are configured.
+fn gpio(settings: &Gpio) -> Result<String, Failure> {
+    let Some(mut gpio) = gpio::open_gpio(settings) else {
+        return Ok("no LED and no switch".to_owned());
     };
     let mut look = || {
-        let switch = match fittings.switch {
+        let switch = match gpio.debounce {
             None => "no switch",
-            Some(_) if fittings.panel.is_private()? => "the switch is on: nothing would be sensed",
+            Some(_) if gpio.io.is_private()? => "the switch is on: nothing would be sensed",
             Some(_) => "the switch is off",
         };
-        let light = if fittings.light {
-            fittings.panel.light(false)?;
-            "the light can be set"
+        let led = if gpio.has_led {
+            gpio.io.set_led(false)?;
+            "the LED can be set"
         } else {
-            "no light"
+            "no LED"
         };
-        Ok(format!("{switch}; {light}"))
+        Ok(format!("{switch}; {led}"))
     };
     look().map_err(|error: GpioError| error.into())
 }
 
-/// Connects to the broker.
+/// Connects to the broker without publishing.
 fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    let contact = publish::contact(&settings.mqtt, &settings.device_id())?;
+    let probe = publish::probe_broker(&settings.mqtt, &settings.device_id())?;
     let warning = publish::readable_by_others(&settings.mqtt);
-    Ok(warning.map_or_else(|| contact.to_string(), |warning| format!("{contact}; {warning}")))
+    Ok(warning.map_or_else(|| probe.to_string(), |warning| format!("{probe}; {warning}")))
 }

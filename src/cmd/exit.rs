@@ -1,11 +1,12 @@
 //! Which exit code an error ends the process with.
 
+use affectd_infer::InferError;
+
 use crate::{
     capture::CaptureError,
     config::{ConfigError, NoModels},
     error::{Exit, ExitClass, Unwritable},
     gpio::GpioError,
-    infer::InferError,
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use clap::Args;
+
+use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     category::Category,
@@ -11,26 +14,33 @@ use crate::{
     gpio,
     health::Governor,
     model::Manifest,
-    pipeline::{self, Figures, Parts, Sink},
-    privacy::Switch,
-    publish::{
-        Identity, Publisher,
-        payload::{CameraStatus, HealthPayload},
-    },
-    sense::{Sensor, face::Report},
+    pipeline::{self, Deps, Metrics},
+    privacy::PrivacyGate,
+    publish::{Environment, Identity, Publisher},
+    sense::Sensor,
     shutdown::Shutdown,
 };
 
-/// Runs until a signal or the end of a finite source.
+/// Runs the daemon
+///
+/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in mqtt.host, or to
+/// standard output as JSON lines if there is none. If the camera or the broker fails, it waits for it to return.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let (sensor, manifest) = open_sensor(&settings)?;
+        run(&settings, sensor, &manifest, stop_on_signals()?)
+    }
+}
+
+/// Runs until a signal, or until a finite source ends.
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-pub fn run(
-    settings: &Settings,
-    sensor: Sensor,
-    manifest: &Manifest,
-    shutdown: Shutdown,
-) -> Result<(), Failure> {
+fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
@@ -42,24 +52,30 @@ pub fn run(
         boot = identity.boot,
         "starting"
     );
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, clock.clone())?;
-    let parts = Parts {
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    let environment = Environment {
+        clock: clock.clone(),
+        gate: gate.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
+    let deps = Deps {
         opener,
         sensor,
-        fittings: gpio::fittings(&settings.gpio),
+        gpio: gpio::open_gpio(&settings.gpio),
+        gate,
         sink: Arc::new(publisher),
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: settings.mqtt.health,
+        health_interval: settings.mqtt.health,
     };
-    let result = pipeline::run(parts, &Arc::new(Figures::new()));
-    // Whatever ended the run: subscribers hear of it.
-    thread.stop();
-    result
+    let result = pipeline::run(deps, &Arc::new(Metrics::new()));
+    // Whatever ended the run, tell subscribers.
+    result.and(thread.stop().map_err(Failure::from))
 }
 
-/// Who publishes: this device with this model.
+/// What identifies the publisher: this device and its model.
 pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest.expression()?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
@@ -71,34 +87,4 @@ pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Ident
         &categories,
         expression.va_origin(),
     ))
-}
-
-impl Sink for Publisher {
-    fn report(&self, report: &Report) {
-        Publisher::report(self, report);
-    }
-
-    fn camera(&self, status: CameraStatus, reason: &str) {
-        Publisher::camera(self, status, reason);
-    }
-
-    fn health(&self, health: &HealthPayload) {
-        Publisher::health(self, health);
-    }
-
-    fn switch(&self, switch: &Switch) {
-        Publisher::switch(self, switch);
-    }
-
-    fn is_private(&self) -> bool {
-        Publisher::is_private(self)
-    }
-
-    fn privacy_reason(&self) -> Option<String> {
-        Publisher::privacy_reason(self)
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        self.fatal().map(Failure::from)
-    }
 }

@@ -23,7 +23,8 @@ pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
 pub use settings::{
-    Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Pull, Settings, Smoothing, SourceKind,
+    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
+    Smoothing, SourceKind, Visit,
 };
 pub use table::{Table, float};
 pub use value::Value;

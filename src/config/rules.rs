@@ -95,6 +95,14 @@ pub static RULES: &[Rule] = &[
     rule("smoothing.dwell_s", float(0.0, 60.0, SECONDS)),
     rule("smoothing.floor", float(0.0, 1.0, "")),
     rule("smoothing.gap_s", float(0.1, 600.0, SECONDS)),
+    rule("attention.yaw_deg", float(1.0, 90.0, DEGREES)),
+    rule("attention.pitch_deg", float(1.0, 90.0, DEGREES)),
+    rule("attention.hold_s", float(0.0, 60.0, SECONDS)),
+    rule("visit.gap_s", float(0.0, 600.0, SECONDS)),
+    rule("visit.present_s", float(0.0, 3600.0, SECONDS)),
+    rule("visit.smile_s", float(0.0, 3600.0, SECONDS)),
+    rule("publish.min_faces", integer(1, 8, "")),
+    rule("publish.min_quality", float(0.0, 1.0, "")),
     rule(
         "mqtt.host",
         string(host, "a host name or address without port and scheme, or empty"),
@@ -129,6 +137,8 @@ pub static RULES: &[Rule] = &[
 ];
 
 const SECONDS: &str = "in seconds";
+
+const DEGREES: &str = "in degrees";
 
 const CELSIUS: &str = "in degrees Celsius";
 

@@ -2,11 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use affectd_infer::InferError;
+
 use super::integrity::Sha256;
 use crate::{
     config::{Diagnostic, ModelName},
     file::FileError,
-    infer::InferError,
     text,
 };
 

@@ -5,8 +5,10 @@
 
 use std::path::Path;
 
+use affectd_infer::Network;
+
 use super::{error::ModelError, manifest::GoldenFile};
-use crate::{file, infer::Network};
+use crate::file;
 
 /// The largest file, in bytes. Two vectors of 640 x 640 pixels in colour have 10 MB.
 const MAX_FILE: u64 = 64 << 20;

@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
+use affectd_infer::{Arithmetic, Network};
+
 use super::{
     error::ModelError,
     golden::Golden,
     manifest::{Kind, Manifest, Precision},
 };
-use crate::infer::{Arithmetic, Network};
 
 /// The largest ONNX file, in bytes.
 const MAX_FILE: u64 = 256 << 20;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Identity, topics::Topics};
+use super::{identity::Identity, topics::Topics};
 use crate::{
     model::VaOrigin,
+    privacy::{Input, Privacy},
     sense::{
         face::{
             Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
@@ -67,6 +68,10 @@ pub fn report(faces: &[TrackedFace]) -> Report {
         faces: faces.iter().copied().collect(),
         events: heapless::Vec::new(),
     }
+}
+
+pub fn privacy(command: Input, switch: Input) -> Privacy {
+    Privacy { command, switch }
 }
 
 pub fn settings() -> crate::config::Mqtt {

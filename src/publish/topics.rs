@@ -13,15 +13,17 @@ pub struct Topics {
     pub event: String,
     /// `base/camera`, retained: [`super::payload::CameraPayload`].
     pub camera: String,
-    /// `base/health`, not retained: [`super::payload::HealthMessage`].
+    /// `base/health`, not retained: [`super::payload::HealthPayload`].
     pub health: String,
     /// `base/privacy`, retained: `ON` or `OFF`.
     pub privacy: String,
     /// `base/privacy/set`, subscribed: `ON` or `OFF`.
     pub privacy_set: String,
+    /// `base/privacy/commanded`, retained: `ON` or `OFF`, the last command, kept for the next start.
+    pub privacy_command: String,
     /// `<discovery_prefix>/device/<device>/config`, retained: Home Assistant's device discovery.
     pub discovery: String,
-    /// `<discovery_prefix>/status`, subscribed: Home Assistant says `online` when it has started.
+    /// `<discovery_prefix>/status`, subscribed: Home Assistant publishes `online` when it has started.
     pub home_assistant: String,
     face: String,
 }
@@ -39,6 +41,7 @@ impl Topics {
             health: format!("{base}/health"),
             privacy: format!("{base}/privacy"),
             privacy_set: format!("{base}/privacy/set"),
+            privacy_command: format!("{base}/privacy/commanded"),
             discovery: format!("{discovery_prefix}/device/{device}/config"),
             home_assistant: format!("{discovery_prefix}/status"),
             face: format!("{base}/face/"),

@@ -88,13 +88,13 @@ fn verify_checks_every_model_of_the_folder() {
     for (line, name) in findings.into_iter().zip(names) {
         // Eight-bit weights are computed in integers, the others in floats.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
-        let reproduced = format!("2 golden vectors differ by at most {difference}");
-        assert!(line.starts_with(name) && line.contains(&reproduced), "{line}");
+        let verified = format!("2 golden vectors differ by at most {difference}");
+        assert!(line.starts_with(name) && line.contains(&verified), "{line}");
         let integers = name == "tiny-combined" && text.starts_with("integer");
         let arithmetic = if integers {
-            " layers in integers of "
+            "-bit integers"
         } else {
-            "in floats"
+            "floating point"
         };
         assert!(line.contains(arithmetic), "{line}");
     }
