@@ -14,7 +14,8 @@ pub use layer::Override;
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use problem::{Invalid, Place, Problem};
 pub use settings::{
-    Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Pull, Settings, Smoothing, SourceKind,
+    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
+    Smoothing, SourceKind, Visit,
 };
 
 #[cfg(test)]

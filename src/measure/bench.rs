@@ -25,8 +25,9 @@ use crate::{
     error::{Exit, Failure},
     health::{Board, Machine, Stage, StageTimes, Summary},
     picture::Picture,
-    sense::Sensor,
+    sense::{FrameTime, Sensor},
 };
+use jiff::civil::Date;
 
 /// Rate of the frames' own clock, a common camera's.
 const CAMERA_RATE: f32 = 15.0;
@@ -117,7 +118,11 @@ fn measure(
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
             let mut last = Instant::now();
-            sensor.sense(&picture, *camera, &mut |stage| {
+            let frame_time = FrameTime {
+                captured: *camera,
+                date: Date::ZERO,
+            };
+            sensor.sense(&picture, frame_time, &mut |stage| {
                 let now = Instant::now();
                 times.record(Duration::ZERO, stage, now - last);
                 last = now;

@@ -93,7 +93,13 @@ impl Fixture {
 
     fn event(&mut self, track: u32) {
         let mut report = report(&[]);
-        report.events.push(Event::Appeared { track }).unwrap();
+        report
+            .events
+            .push(Event::Appeared {
+                track,
+                continues: None,
+            })
+            .unwrap();
         self.outbox.report(&report, self.now.monotonic);
     }
 }
