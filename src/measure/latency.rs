@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     budgets::{Comparison, Metric, NoBudget},
-    table, 
+    table,
 };
 use crate::{
     capture::{self, CameraStatus},
@@ -57,7 +57,8 @@ pub fn latency(
     let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let budget = Comparison::new(&machine, settings, &metrics(&measurement)).map_err(|error| software(error.into()))?;
+    let budget = Comparison::new(&machine, settings, &metrics(&measurement))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &measurement, &machine, &budget)
     } else {
