@@ -11,6 +11,7 @@ pub mod gpio;
 pub mod health;
 pub mod infer;
 pub mod interrupt;
+pub mod json;
 pub mod logging;
 pub mod measure;
 pub mod model;

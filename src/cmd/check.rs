@@ -1,4 +1,4 @@
-//! `affectd check`: is everything ready for `affectd run`?
+//! `affectd check`: checks everything that `affectd run` needs.
 
 use std::{
     io::{self, Write},
@@ -9,6 +9,7 @@ use std::{
 use anyhow::anyhow;
 use clap::Args;
 
+use super::Global;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
@@ -21,31 +22,33 @@ use crate::{
     sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
-/// Checks what `run` needs and says what it finds
+/// Checks everything that `run` needs
 ///
-/// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
-/// one fails, and the exit code is that of the first failure.
+/// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the camera, reads
+/// the privacy switch, and connects to the broker without publishing. Prints one line for each check. Every check runs
+/// even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
+    /// Prints the settings in force as TOML, each with its origin, and checks nothing else
     #[arg(long)]
     print: bool,
 
-    /// Prints the built-in configuration, which describes every setting, and checks nothing
+    /// Prints the built-in configuration, which documents every setting, and checks nothing
     #[arg(long, conflicts_with = "print")]
     defaults: bool,
 }
 
-/// Checks what `run` needs, with a line for each thing.
+impl Arguments {
+    pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
+        check(global.load(), self, out)
+    }
+}
+
+/// Runs every check and writes a line for each.
 ///
 /// # Errors
 /// With the exit code of the first failure.
-pub fn check(
-    loaded: Result<Loaded, Failure>,
-    arguments: &Arguments,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     if arguments.defaults {
         return out.write_all(DEFAULT_TOML.as_bytes()).map_err(unwritable);
     }
@@ -68,10 +71,10 @@ pub fn check(
     }
 }
 
-/// Writes the lines and remembers what failed.
+/// Writes the lines and records the failures.
 struct Findings<'a> {
     out: &'a mut dyn Write,
-    /// The first failure's exit code, and the names of all.
+    /// The exit code of the first failure, and the names of all failed checks.
     failed: Option<(Exit, String)>,
 }
 
@@ -109,21 +112,21 @@ fn configuration(loaded: &Loaded) -> String {
     format!("{file}; device {}", loaded.settings.device_name())
 }
 
-/// Loads and proves a detector.
+/// Loads and verifies a detector.
 fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
     let begun = Instant::now();
     let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
     NetworkDetector::open(&manifest, settings.detect.min_score).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    Ok(verified(name, &manifest.version, begun))
 }
 
-/// Loads and proves the expression model.
+/// Loads and verifies the expression model.
 fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
     let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
     NetworkClassifier::open(&manifest).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    Ok(verified(name, &manifest.version, begun))
 }
 
 fn catalogue(settings: &Settings) -> Result<Catalogue, Failure> {
@@ -134,14 +137,14 @@ fn unusable(error: impl Into<anyhow::Error>) -> Failure {
     Failure::new(Exit::Input, error)
 }
 
-fn proved(name: &str, version: &str, begun: Instant) -> String {
+fn verified(name: &str, version: &str, begun: Instant) -> String {
     format!(
-        "{name} {version}, loaded and proved in {:.1} s",
+        "{name} {version}, loaded and verified in {:.1} s",
         begun.elapsed().as_secs_f32()
     )
 }
 
-/// Opens the camera, takes one frame, decodes it and lets go.
+/// Opens the camera, takes and decodes one frame, and closes the camera.
 fn camera(settings: &Camera) -> Result<String, Failure> {
     let frame = || {
         let begun = Instant::now();
@@ -162,7 +165,7 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
     frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
 }
 
-/// Reads the switch and turns the LED off, where there are any.
+/// Reads the switch and turns the LED off, if they are configured.
 fn gpio(settings: &Gpio) -> Result<String, Failure> {
     let Some(mut gpio) = gpio::open_gpio(settings) else {
         return Ok("no LED and no switch".to_owned());
@@ -184,7 +187,7 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
     look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
 
-/// Connects to the broker.
+/// Connects to the broker without publishing.
 fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use clap::Args;
+
+use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     category::Category,
@@ -18,16 +21,26 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Runs until a signal or the end of a finite source.
+/// Runs the daemon
+///
+/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in mqtt.host, or to
+/// standard output as JSON lines if there is none. If the camera or the broker fails, it waits for it to return.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let (sensor, manifest) = open_sensor(&settings)?;
+        run(&settings, sensor, &manifest, stop_on_signals()?)
+    }
+}
+
+/// Runs until a signal, or until a finite source ends.
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-pub fn run(
-    settings: &Settings,
-    sensor: Sensor,
-    manifest: &Manifest,
-    shutdown: Shutdown,
-) -> Result<(), Failure> {
+fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
@@ -59,11 +72,11 @@ pub fn run(
         health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
     };
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
-    // Subscribers hear of the end, whatever its reason.
+    // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(unpublished))
 }
 
-/// Who publishes: this device with this model.
+/// What identifies the publisher: this device and its model.
 pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
     let expression = manifest
         .expression()

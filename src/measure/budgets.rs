@@ -1,4 +1,4 @@
-//! What a measurement may take on a board: models/budgets.toml, and the comparison with it.
+//! Performance budgets of boards (models/budgets.toml), and the comparison of a measurement with them.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::{config::Settings, health::Machine};
 
 const BUDGETS: &str = include_str!("../../models/budgets.toml");
 
-/// The file.
+/// Contents of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -27,13 +27,13 @@ struct Models {
     expression: String,
 }
 
-/// Where the figures of a budget come from.
+/// Where the values of a budget come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// Calculated; no such board has reported.
+pub enum Provenance {
+    /// Calculated; nobody has sent a report of such a board yet.
     Estimate,
-    /// A report from such a board.
+    /// Taken from a report of such a board.
     Measured,
 }
 
@@ -42,29 +42,29 @@ pub enum Origin {
 #[serde(deny_unknown_fields)]
 pub struct Budget {
     name: String,
-    /// What the board's name in the device tree begins with.
+    /// Prefixes of the board's model name in the device tree.
     models: Vec<String>,
-    source: Origin,
-    /// Milliseconds of one thread, half of the runs at most.
+    source: Provenance,
+    /// Median milliseconds in one thread.
     detect_ms: f64,
     follow_ms: f64,
     classify_ms: f64,
-    /// Milliseconds from a frame's bytes to its report, half of the frames at most.
+    /// Median milliseconds from a frame's bytes to its report.
     frame_ms: f64,
-    /// Milliseconds from the capture of a frame to a subscriber, 95 of 100 messages at most.
+    /// 95th percentile of the milliseconds from the capture of a frame to a subscriber.
     latency_ms: f64,
     /// Megabytes.
     rss_mb: f64,
-    /// Least share of its first speed that the board keeps when it is warm.
+    /// Lowest allowed share of its initial speed that the board keeps when warm.
     sustained: f64,
-    /// Degrees Celsius.
+    /// Highest temperature in degrees Celsius.
     temperature_c: f64,
 }
 
-/// What is compared.
+/// A measured quantity that has a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Figure {
+pub enum Metric {
     Detect,
     Follow,
     Classify,
@@ -75,8 +75,8 @@ pub enum Figure {
     Temperature,
 }
 
-impl Figure {
-    /// For a person, with its unit.
+impl Metric {
+    /// Human-readable name with unit.
     fn label(self) -> &'static str {
         match self {
             Self::Detect => "detect, p50 ms",
@@ -85,47 +85,57 @@ impl Figure {
             Self::Frame => "frame, p50 ms",
             Self::Latency => "camera to subscriber, p95 ms",
             Self::Rss => "RSS, MB",
-            Self::Sustained => "speed kept when warm, least",
-            Self::Temperature => "hottest, °C",
+            Self::Sustained => "speed kept when warm, min",
+            Self::Temperature => "temperature, max °C",
         }
     }
 
-    /// Whether more is better.
-    fn is_least(self) -> bool {
+    /// Whether the budget is a lower bound.
+    fn is_lower_bound(self) -> bool {
         self == Self::Sustained
     }
 }
 
-/// One figure beside its budget.
+/// One measured value beside its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Verdict {
-    figure: Figure,
-    found: f64,
+pub struct Assessment {
+    metric: Metric,
+    measured: f64,
     allowed: f64,
     met: bool,
 }
 
-/// What came of the comparison.
+/// Why there is nothing to compare with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoBudget {
+    /// The budgets hold for the default models only.
+    #[error("no budget: the budgets hold for the default models only")]
+    OtherModels,
+    /// No budget matches the machine's model name.
+    #[error("no budget for {0}")]
+    UnknownBoard(String),
+}
+
+/// A measurement compared with a board's budget.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// The board that the budget is for.
+    /// Name of the board that the budget is for.
     board: String,
-    /// Where the budget comes from.
-    source: Origin,
-    verdicts: Vec<Verdict>,
+    /// Where the budget's values come from.
+    source: Provenance,
+    assessments: Vec<Assessment>,
 }
 
 impl Comparison {
-    /// Compares what was found with the budget of `machine`. `Err` says why there is none: an unknown board, or models other than
-    /// those that the budgets hold for.
+    /// Compares `measured` with the budget of `machine`.
     ///
     /// # Errors
-    /// If the budgets, which are built in, cannot be read.
+    /// If the built-in budgets cannot be parsed.
     pub fn new(
         machine: &Machine,
         settings: &Settings,
-        found: &[(Figure, f64)],
-    ) -> anyhow::Result<Result<Self, String>> {
+        measured: &[(Metric, f64)],
+    ) -> anyhow::Result<Result<Self, NoBudget>> {
         let file = read()?;
         let models = Models {
             detect: settings.detect.model.clone(),
@@ -133,33 +143,33 @@ impl Comparison {
             expression: settings.expression.model.clone(),
         };
         if models != file.models {
-            return Ok(Err("no budget: they hold for the default models only".into()));
+            return Ok(Err(NoBudget::OtherModels));
         }
-        let name = machine.model.as_deref().unwrap_or("this machine");
-        Ok(match file.of(name) {
-            Some(budget) => Ok(budget.compare(found)),
-            None => Err(format!("no budget for {name}")),
+        let name = machine.model.as_deref().unwrap_or("unknown machine");
+        Ok(match file.budget_of(name) {
+            Some(budget) => Ok(budget.compare(measured)),
+            None => Err(NoBudget::UnknownBoard(name.to_owned())),
         })
     }
 
-    /// Writes a line for each figure.
+    /// Writes one line for each metric.
     ///
     /// # Errors
-    /// When `out` cannot be written.
-    pub fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// If `out` cannot be written.
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let source = match self.source {
-            Origin::Estimate => "an estimate: no such board has reported yet",
-            Origin::Measured => "measured on such a board",
+            Provenance::Estimate => "an estimate; no such board has been measured yet",
+            Provenance::Measured => "measured on such a board",
         };
         writeln!(out, "budget of {} ({source})", self.board)?;
-        for verdict in &self.verdicts {
-            let word = if verdict.met { "met" } else { "MISSED" };
+        for assessment in &self.assessments {
+            let word = if assessment.met { "met" } else { "MISSED" };
             writeln!(
                 out,
                 "{:<32}{:>10.2}  of {:>8.2}  {word}",
-                verdict.figure.label(),
-                verdict.found,
-                verdict.allowed
+                assessment.metric.label(),
+                assessment.measured,
+                assessment.allowed
             )?;
         }
         Ok(())
@@ -177,8 +187,8 @@ fn read() -> anyhow::Result<File> {
 }
 
 impl File {
-    /// The budget of the board whose name in the device tree is `model`.
-    fn of(&self, model: &str) -> Option<&Budget> {
+    /// The budget of the board whose model name in the device tree is `model`.
+    fn budget_of(&self, model: &str) -> Option<&Budget> {
         self.board
             .iter()
             .find(|budget| budget.models.iter().any(|start| model.starts_with(start)))
@@ -186,30 +196,30 @@ impl File {
 }
 
 impl Budget {
-    fn allowed(&self, figure: Figure) -> f64 {
-        match figure {
-            Figure::Detect => self.detect_ms,
-            Figure::Follow => self.follow_ms,
-            Figure::Classify => self.classify_ms,
-            Figure::Frame => self.frame_ms,
-            Figure::Latency => self.latency_ms,
-            Figure::Rss => self.rss_mb,
-            Figure::Sustained => self.sustained,
-            Figure::Temperature => self.temperature_c,
+    fn allowed(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Detect => self.detect_ms,
+            Metric::Follow => self.follow_ms,
+            Metric::Classify => self.classify_ms,
+            Metric::Frame => self.frame_ms,
+            Metric::Latency => self.latency_ms,
+            Metric::Rss => self.rss_mb,
+            Metric::Sustained => self.sustained,
+            Metric::Temperature => self.temperature_c,
         }
     }
 
-    fn compare(&self, found: &[(Figure, f64)]) -> Comparison {
-        let verdict = |&(figure, found): &(Figure, f64)| {
-            let allowed = self.allowed(figure);
-            let met = if figure.is_least() {
-                found >= allowed
+    fn compare(&self, measured: &[(Metric, f64)]) -> Comparison {
+        let assess = |&(metric, measured): &(Metric, f64)| {
+            let allowed = self.allowed(metric);
+            let met = if metric.is_lower_bound() {
+                measured >= allowed
             } else {
-                found <= allowed
+                measured <= allowed
             };
-            Verdict {
-                figure,
-                found,
+            Assessment {
+                metric,
+                measured,
                 allowed,
                 met,
             }
@@ -217,7 +227,7 @@ impl Budget {
         Comparison {
             board: self.name.clone(),
             source: self.source,
-            verdicts: found.iter().map(verdict).collect(),
+            assessments: measured.iter().map(assess).collect(),
         }
     }
 }
@@ -249,17 +259,17 @@ mod tests {
 
     #[test]
     fn the_budgets_hold_for_the_default_models() {
-        // Where this fails the defaults were changed: count and measure anew, then name the new models.
+        // If this fails, the default models changed: count and measure again, then update the file.
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &defaults(), &[]).unwrap();
         assert_eq!(compared.unwrap().board, "Raspberry Pi 5");
         let mut other = defaults();
         other.expression.model = "other".into();
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &other, &[]).unwrap();
-        assert!(compared.unwrap_err().contains("default models"));
+        assert!(matches!(compared, Err(NoBudget::OtherModels)));
     }
 
     #[test]
-    fn boards_are_known_by_what_their_device_tree_says() {
+    fn boards_are_recognized_by_their_device_tree_model() {
         let file = read().unwrap();
         for (model, board) in [
             ("Raspberry Pi 3 Model B Plus Rev 1.3", "Raspberry Pi 3"),
@@ -271,18 +281,18 @@ mod tests {
                 "Jetson Orin Nano",
             ),
         ] {
-            assert_eq!(file.of(model).unwrap().name, board, "{model}");
+            assert_eq!(file.budget_of(model).unwrap().name, board, "{model}");
         }
-        assert!(file.of("linux,dummy-virt").is_none());
+        assert!(file.budget_of("linux,dummy-virt").is_none());
     }
 
     #[test]
-    fn a_slower_board_is_no_cheaper_in_any_figure_of_time() {
+    fn a_slower_board_has_larger_time_budgets() {
         let file = read().unwrap();
         let time = |name: &str| {
             let budget = file.board.iter().find(|budget| budget.name == name).unwrap();
-            [Figure::Detect, Figure::Follow, Figure::Classify, Figure::Frame]
-                .map(|figure| budget.allowed(figure))
+            [Metric::Detect, Metric::Follow, Metric::Classify, Metric::Frame]
+                .map(|metric| budget.allowed(metric))
         };
         for pair in ["Raspberry Pi 3", "Raspberry Pi 4", "Raspberry Pi 5"].windows(2) {
             let (slow, fast) = (time(pair[0]), time(pair[1]));
@@ -291,21 +301,21 @@ mod tests {
     }
 
     #[test]
-    fn more_is_a_miss_except_of_speed_kept() {
+    fn only_sustained_speed_has_a_lower_bound() {
         let file = read().unwrap();
-        let budget = file.of("Raspberry Pi 4 Model B").unwrap();
-        let verdicts = |change: f64| {
-            let figures = [Figure::Detect, Figure::Temperature, Figure::Sustained];
-            let found = figures.map(|figure| (figure, budget.allowed(figure) + change));
+        let budget = file.budget_of("Raspberry Pi 4 Model B").unwrap();
+        let met = |change: f64| {
+            let metrics = [Metric::Detect, Metric::Temperature, Metric::Sustained];
+            let measured = metrics.map(|metric| (metric, budget.allowed(metric) + change));
             budget
-                .compare(&found)
-                .verdicts
+                .compare(&measured)
+                .assessments
                 .iter()
-                .map(|verdict| verdict.met)
+                .map(|assessment| assessment.met)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(verdicts(0.0), [true; 3]);
-        assert_eq!(verdicts(0.01), [false, false, true]);
-        assert_eq!(verdicts(-0.01), [true, true, false]);
+        assert_eq!(met(0.0), [true; 3]);
+        assert_eq!(met(0.01), [false, false, true]);
+        assert_eq!(met(-0.01), [true, true, false]);
     }
 }

@@ -1,4 +1,4 @@
-//! `affectd model verify`: checksum, golden vectors, time.
+//! Verification of models: checksum, golden vectors, time.
 
 use std::{
     io::Write,
@@ -13,18 +13,19 @@ use crate::{
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
-/// Runs whose fastest is reported: the machine may be busy with other things.
-const RUNS: u32 = 20;
+/// Timed runs, of which the fastest is reported, because the machine may also be busy with other work.
+const MAX_RUNS: u32 = 20;
 
-/// Where a run is slow, fewer tell as much: a slow or emulated board is not kept waiting.
-const LONG_ENOUGH: Duration = Duration::from_secs(2);
+/// No further run is started after this time, so that slow and emulated boards are not kept waiting.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Proves the named models of a folder, or all of them, and writes a line for each, after one about the kernels that this processor got.
+/// Verifies the named models of a folder, or all of them. Writes one line about the kernels in use on this processor,
+/// then one line for each model.
 ///
-/// Every model is tried; the first failure decides the exit code.
+/// All models are checked, even if one fails; the first failure determines the exit code.
 ///
 /// # Errors
-/// [`crate::error::Exit::Input`] where a model is unusable.
+/// [`crate::error::Exit::Input`] if a model cannot be used.
 pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<(), Failure> {
     let catalogue = Catalogue::open(models).map_err(unusable)?;
     let names = if names.is_empty() {
@@ -56,12 +57,12 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
     } = manifest.load()?;
     let loading = started.elapsed();
     let mut fastest = Duration::MAX;
-    let first = Instant::now();
-    for _ in 0..RUNS {
+    let start = Instant::now();
+    for _ in 0..MAX_RUNS {
         let started = Instant::now();
         network.run(|_| (), |_| ())?;
         fastest = fastest.min(started.elapsed());
-        if first.elapsed() > LONG_ENOUGH {
+        if start.elapsed() > TIME_LIMIT {
             break;
         }
     }
@@ -99,12 +100,12 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
     ))
 }
 
-/// Which of the kernels the network uses.
+/// The arithmetic of the network's layers.
 fn arithmetic(layers: IntegerLayers) -> String {
     match layers {
-        IntegerLayers { bytes: 0, words: 0 } => "in floats".to_owned(),
-        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in integers of 8 bits"),
-        IntegerLayers { bytes: 0, words } => format!("{words} layers in integers of 16 bits"),
-        IntegerLayers { bytes, words } => format!("{bytes} layers in integers of 8 bits and {words} of 16"),
+        IntegerLayers { bytes: 0, words: 0 } => "floating point".to_owned(),
+        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in 8-bit integers"),
+        IntegerLayers { bytes: 0, words } => format!("{words} layers in 16-bit integers"),
+        IntegerLayers { bytes, words } => format!("{bytes} layers in 8-bit and {words} in 16-bit integers"),
     }
 }

@@ -60,7 +60,7 @@ fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
 }
 
 #[test]
-fn verify_proves_every_model_of_the_folder() {
+fn verify_checks_every_model_of_the_folder() {
     let (result, text) = verified(&models(), &[]);
     result.unwrap();
     let names = ["tiny-combined", "tiny-emotiefflib", "tiny-seven", "tiny-va"];
@@ -73,13 +73,13 @@ fn verify_proves_every_model_of_the_folder() {
     for (line, name) in text.lines().skip(1).zip(names) {
         // Eight-bit weights are computed in integers, the others in floats.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
-        let proved = format!("2 golden vectors differ by at most {difference}");
-        assert!(line.starts_with(name) && line.contains(&proved), "{line}");
+        let verified = format!("2 golden vectors differ by at most {difference}");
+        assert!(line.starts_with(name) && line.contains(&verified), "{line}");
         let integers = name == "tiny-combined" && text.starts_with("integer");
         let arithmetic = if integers {
-            " layers in integers of "
+            "-bit integers"
         } else {
-            "in floats"
+            "floating point"
         };
         assert!(line.contains(arithmetic), "{line}");
     }

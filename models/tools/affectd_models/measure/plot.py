@@ -66,7 +66,7 @@ def confusion(categories: Sequence[Category]) -> str:
         count = f"n = {category['n']}"
         parts.append(text(left - 8, y + cell / 2 - 2, category["category"], "end"))
         parts.append(text(left - 8, y + cell / 2 + 13, count, "end", 'fill="#777777" font-size="10"'))
-        for column, predicted in enumerate(category["told"]):
+        for column, predicted in enumerate(category["predicted"]):
             share = predicted / max(1, category["n"])
             x = left + column * cell
             light = round(255 - 200 * share)
@@ -92,7 +92,7 @@ def circumplex(categories: Sequence[Category]) -> str:
     parts.append(text(middle + unit + 24, middle - 6, "pleasant"))
     parts.append(text(middle, middle - unit - 8, "excited"))
     for row, category in enumerate(categories):
-        predicted, labelled = category["told_circumplex"], category["labelled_circumplex"]
+        predicted, labelled = category["predicted_circumplex"], category["labelled_circumplex"]
         if predicted is None:
             continue
         colour = COLOURS[ferplus.CATEGORIES.index(category["category"])]

@@ -120,8 +120,8 @@ def test_plots(tmp_path):
     happiness = {
         "category": "happiness",
         "n": 4,
-        "told": [1, 3, 0, 0, 0, 0, 0, 0],
-        "told_circumplex": moments,
+        "predicted": [1, 3, 0, 0, 0, 0, 0, 0],
+        "predicted_circumplex": moments,
         "labelled_circumplex": {"valence": 0.6, "arousal": 0.1},
     }
     figures = tmp_path / "figures.json"
