@@ -152,7 +152,7 @@ def confusion():
     result, measured = record("expression/as-it-is")
     rows = []
     for category in result["categories"]:
-        counts = [str(count) for count in category.get("predicted") or category["told"]]
+        counts = [str(count) for count in category["predicted"]]
         rows.append([category["category"], *counts, f"{category['recall']:.2f}"])
     return table(["", *CATEGORIES, "recall"], rows) + "\n\n" + source(measured)
 
