@@ -164,7 +164,7 @@ fn eval_of_a_combined_model() {
             .iter()
             .map(|n| n.as_u64().unwrap())
             .sum();
-        assert_eq!(category["n"], told);
+        assert_eq!(category["n"], predicted);
         for key in ["predicted_circumplex", "labelled_circumplex"] {
             let valence = category[key]["valence"].as_f64().unwrap();
             assert!((-1.0..=1.0).contains(&valence), "{category}");
