@@ -239,7 +239,7 @@ def instructions():
         for model, cpu in dict.fromkeys((count["model"], count["cpu"]) for count in result["counts"]):
             counts = {c["engine"]: c["instructions"] for c in result["counts"] if (c["model"], c["cpu"]) == (model, cpu)}
             cells = [
-                f"{counts[engine] / 1e6:.1f} ({counts[engine] / counts['tract']:.2f})" if engine in counts else "-"
+                f"{counts[engine] / 1e6:.4g} ({counts[engine] / counts['tract']:.2f})" if engine in counts else "-"
                 for engine in ENGINES
             ]
             parts.append([f"{NETWORKS.get(model, model)}, {cpu}", *cells])
@@ -251,25 +251,29 @@ def peers():
     """affectd beside other runtimes."""
     result, measured = record("peers")
     networks = {network["name"]: network for network in result["networks"]}
-    labels = [engine["label"] for engine in next(iter(networks.values()))["engines"]]
+    # The fastest form of quantization, named in parentheses, may differ between networks.
+    engines = {
+        name: {engine["label"].split(" (")[0]: engine for engine in network["engines"]}
+        for name, network in networks.items()
+    }
     head = ["processor time"]
     for name in networks:
-        head += [NETWORKS[name], "difference"]
-    head += [f"throughput of two threads, {NETWORKS[name]}" for name in networks]
+        head += [NETWORKS[name], "difference", "throughput of two threads"]
     rows = []
-    for number, label in enumerate(labels):
-        row, gains = [label], []
-        for network in networks.values():
-            engine = network["engines"][number]
+    for label in dict.fromkeys(label for rows in engines.values() for label in rows):
+        row = [label]
+        for name, network in networks.items():
+            engine = engines[name].get(label)
+            if engine is None:
+                row += ["-", "-", "-"]
+                continue
             cpu = engine["cpu"]
-            if number == 0:
-                row.append(f"1 ({network['reference_ms']:.1f} ms)")
-            else:
-                row.append(f"{cpu['median']:.2f} ({cpu['q1']:.2f}-{cpu['q3']:.2f})")
-            row.append(f"{engine['difference']:.3f}")
+            time = f"{cpu['median']:.2f} ({cpu['q1']:.2f}-{cpu['q3']:.2f})"
+            if label == next(iter(engines[name])):
+                time = f"1 ({network['reference_ms']:.3g} ms)"
             gain = engine.get("two_threads_gain")
-            gains.append(f"{gain['median']:.2f}" if gain else "-")
-        rows.append(row + gains)
+            row += [time, f"{engine['difference']:.3f}", f"{gain['median']:.2f}" if gain else "-"]
+        rows.append(row)
     return table(head, rows) + "\n\n" + source(measured)
 
 
