@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--topic", metavar="LEVEL", help="last level of a topic, e.g. state")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     args = parser.parse_args()
-    ran = subprocess.run(args.command, stdout=subprocess.PIPE, text=True)
+    ran = subprocess.run(args.command, check=False, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:
         sys.exit(f"record.py: {args.command[0]} exited with {ran.returncode}; nothing was recorded")
     record = {"measured": measured(args.command), "result": result(ran.stdout, args.topic)}
@@ -61,7 +61,7 @@ def measured(command):
     return {
         "command": " ".join(Path(part).name if part.startswith("/") else part for part in command),
         "commit": commit,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
     }
 
