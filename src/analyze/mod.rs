@@ -3,6 +3,7 @@
 mod annotate;
 mod font;
 
+use affectd_infer::InferError;
 use std::{
     collections::HashSet,
     fs,
@@ -18,7 +19,6 @@ use crate::{
     category::Category,
     config::Settings,
     error::{Exit, Failure},
-    infer::InferError,
     json::{Distribution, Rounded},
     logging::progress,
     model::Catalogue,
