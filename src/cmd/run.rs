@@ -1,6 +1,6 @@
 //! `affectd run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -16,7 +16,7 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
-    publish::{Environment, Identity, PublishError, Publisher},
+    publish::{Environment, Identity, Publisher},
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -47,7 +47,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let identity = identity(settings, manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        device = identity.device,
+        device = %identity.device,
         model = identity.model,
         boot = identity.boot,
         "starting"
@@ -58,8 +58,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).map_err(unpublished)?;
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
     let deps = Deps {
         opener,
         sensor,
@@ -69,26 +68,23 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_interval: settings.mqtt.health,
     };
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
-    result.and(thread.stop().map_err(unpublished))
+    result.and(thread.stop().map_err(Failure::from))
 }
 
 /// What identifies the publisher: this device and its model.
 pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest
-        .expression()
-        .map_err(|error| Failure::new(Exit::Input, error))?;
+    let expression = manifest.expression()?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
-    let valence_arousal = expression.valence_arousal.is_some();
     let sha256 = manifest.sha256.to_string();
     Ok(Identity::new(
-        &settings.device_name(),
+        settings.device_id(),
         &manifest.name,
         &sha256,
         &categories,
-        valence_arousal,
+        expression.va_origin(),
     ))
 }

@@ -108,8 +108,9 @@ pub fn priority(level: Level) -> u8 {
 pub fn start(option: Option<LogLevel>) -> Result<(), Failure> {
     let level = match (option, env::var_os(VARIABLE)) {
         (Some(level), _) => level,
-        (None, Some(value)) => parse(&value.to_string_lossy())?,
-        (None, None) => LogLevel::Info,
+        // As for settings, an empty variable counts as not set.
+        (None, Some(value)) if !value.is_empty() => parse(&value.to_string_lossy())?,
+        (None, _) => LogLevel::Info,
     };
     let destination = Destination::of_stderr();
     let colours =
