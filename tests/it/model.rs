@@ -193,14 +193,14 @@ fn eval_of_a_combined_model() {
     };
     assert_eq!(sum("n"), 12);
     for category in categories {
-        let told: u64 = category["told"]
+        let predicted: u64 = category["predicted"]
             .as_array()
             .unwrap()
             .iter()
             .map(|n| n.as_u64().unwrap())
             .sum();
-        assert_eq!(category["n"], told);
-        for key in ["told_circumplex", "labelled_circumplex"] {
+        assert_eq!(category["n"], predicted);
+        for key in ["predicted_circumplex", "labelled_circumplex"] {
             let valence = category[key]["valence"].as_f64().unwrap();
             assert!((-1.0..=1.0).contains(&valence), "{category}");
         }
