@@ -1,6 +1,6 @@
-//! affectd reads camera frames, follows the faces in them, and publishes their expression
-//! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
+#![doc = include_str!("../docs/design/architecture.md")]
 
+pub mod analyze;
 pub mod capture;
 pub mod category;
 pub mod clock;
@@ -9,6 +9,9 @@ pub mod config;
 pub mod error;
 pub mod gpio;
 pub mod health;
+pub mod interrupt;
+pub mod logging;
+pub mod measure;
 pub mod model;
 pub mod picture;
 pub mod pipeline;

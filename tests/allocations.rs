@@ -15,7 +15,7 @@ use affectd::{
     health::{Stage, StageTimes},
     picture::Picture,
     sense::{
-        face::{Detection, Landmarks, Reading},
+        face::{Detection, Landmarks, Prediction, Probabilities},
         geometry::{Point, Rect},
         smooth::Smoother,
         track::{TrackEvents, Tracker},
@@ -99,12 +99,12 @@ impl Line {
         for smoother in &mut self.smoothers {
             let mut probabilities = [0.02; 8];
             probabilities[(number / 40) as usize % 8] = 0.86;
-            let reading = Reading {
-                probabilities: Some(probabilities),
+            let prediction = Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
                 valence: Some(0.3),
                 arousal: Some(-0.1),
             };
-            smoother.update(now, &reading, 0.8);
+            smoother.update(now, &prediction, 0.8);
         }
         self.times
             .record(now, Stage::Decode, Duration::from_micros(u64::from(number)));

@@ -7,14 +7,15 @@ use std::{
     time::Duration,
 };
 
-use super::{clip::ClipOpener, table};
 use crate::{
+    capture::CameraStatus,
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
-    health::{Board, Governor, Stage},
-    pipeline::{self, Figures, Parts, Sink},
-    publish::payload::{CameraStatus, HealthPayload},
+    health::{Board, Governor, Health, Stage},
+    measure::{clip::ClipOpener, table},
+    pipeline::{self, Deps, Metrics, Sink},
+    privacy::{Input, PrivacyGate},
     sense::{
         Sensor,
         face::{Event, Report, TrackedFace},
@@ -29,39 +30,43 @@ use crate::{
 pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let screen = Arc::new(Screen::default());
-    let figures = Arc::new(Figures::new());
+    let metrics = Arc::new(Metrics::new());
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    // Nobody can command privacy here.
+    gate.set_command(Input::Off);
     let model = &settings.expression.model;
     print(&format!(
         "The bundled clip, 13 seconds of two public-domain portraits, through {model}:\n"
     ));
-    let parts = Parts {
+    let deps = Deps {
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
-        fittings: None,
+        gpio: None,
+        gate,
         sink: screen.clone(),
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs(3600),
+        health_interval: Duration::from_secs(3600),
     };
     let start = clock.now();
-    pipeline::run(parts, &figures)?;
+    pipeline::run(deps, &metrics)?;
     let seconds = clock.now().saturating_sub(start).as_secs_f32();
     screen.clear();
-    close(&figures, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
+    close(&metrics, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
 }
 
-fn close(figures: &Figures, now: Duration, seconds: f32) -> std::io::Result<()> {
+fn close(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let frames = figures.sensed_frames();
+    let frames = metrics.sensed_frames();
     let rss = Board::read().peak_rss_bytes.unwrap_or(0) as f64 / 1e6;
     writeln!(
         out,
         "\nframes {frames}   faces {}   fps {:.1}   peak RSS {rss:.0} MB",
-        figures.faces(),
+        metrics.faces(),
         frames as f32 / seconds
     )?;
-    let mut times = figures.stages();
+    let mut times = metrics.stages();
     let rows: Vec<_> = Stage::ALL
         .into_iter()
         .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
@@ -120,7 +125,7 @@ impl Sink for Screen {
 
     fn camera(&self, _status: CameraStatus, _reason: &str) {}
 
-    fn health(&self, _health: &HealthPayload) {}
+    fn health(&self, _health: &Health) {}
 }
 
 /// Writes at once; a reader that went away is no reason to stop measuring.
@@ -133,9 +138,9 @@ fn print(text: &str) {
 fn describe(face: &TrackedFace, line: &mut String) {
     let Some(smoothed) = face.smoothed else { return };
     let best = smoothed
-        .reading
+        .prediction
         .probabilities
-        .map_or(0.0, |p| p.into_iter().fold(0.0, f32::max));
+        .map_or(0.0, |probabilities| probabilities.argmax().1);
     let bar = "█".repeat((best * 20.0).round() as usize);
     // Writing to a String cannot fail.
     let _ = write!(
@@ -145,8 +150,8 @@ fn describe(face: &TrackedFace, line: &mut String) {
         smoothed.label.name()
     );
     for (name, value) in [
-        ("valence", smoothed.reading.valence),
-        ("arousal", smoothed.reading.arousal),
+        ("valence", smoothed.prediction.valence),
+        ("arousal", smoothed.prediction.arousal),
     ] {
         if let Some(value) = value {
             let _ = write!(line, "  {name} {value:+.2}");

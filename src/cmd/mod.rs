@@ -1,22 +1,9 @@
 //! The command line: what every subcommand has in common, and the way to each.
 
-pub mod analyze;
-pub mod bench;
-mod budgets;
 pub mod check;
-pub mod clip;
-mod course;
 pub mod demo;
-mod journal;
-pub mod latency;
-mod logging;
-pub mod model;
-mod output;
-mod player;
 pub mod probe;
-pub mod profile;
 pub mod run;
-mod table;
 
 use std::{
     io::{self, Write as _},
@@ -25,14 +12,15 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use logging::{Destination, LogLevel};
-use output::Output;
 
 use crate::{
+    analyze,
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
+    logging::{self, Destination, LogLevel, Output},
+    measure::{bench, evaluation, latency, profile, verify},
     model::{Catalogue, Manifest},
-    sense::Sensor,
+    sense::{Sensor, engine},
     shutdown::Shutdown,
 };
 
@@ -224,10 +212,10 @@ impl Cli {
                 demo::demo(&settings, sensor, stop_on_signals()?)
             }
             Command::Model(Model::Verify { names }) => {
-                model::verify(&global.settings()?.models_dir()?, &names, out)
+                verify::verify(&global.settings()?.models_dir()?, &names, out)
             }
             Command::Model(Model::Eval { name, csv, json }) => {
-                model::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
+                evaluation::eval(&global.settings()?.models_dir()?, &name, &csv, json, out)
             }
         }
     }
@@ -237,7 +225,7 @@ impl Cli {
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     let catalogue =
         Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
-    Sensor::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+    engine::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {

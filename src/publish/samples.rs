@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use super::Identity;
-use crate::sense::{
-    face::{Category, Detection, Label, Landmarks, Reading, Report, Smoothed, TrackedFace},
-    geometry::Rect,
+use super::identity::Identity;
+use crate::{
+    privacy::{Input, Privacy},
+    sense::{
+        face::{
+            Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
+        },
+        geometry::Rect,
+    },
 };
 
 pub fn identity() -> Identity {
@@ -21,8 +26,8 @@ pub fn identity() -> Identity {
 }
 
 pub fn face(track: u32) -> TrackedFace {
-    let reading = Reading {
-        probabilities: Some([0.1, 0.7, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025]),
+    let prediction = Prediction {
+        probabilities: Probabilities::from_weights([0.1, 0.7, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025]),
         valence: Some(0.654_321),
         arousal: Some(-0.000_01),
     };
@@ -39,13 +44,13 @@ pub fn face(track: u32) -> TrackedFace {
             landmarks: Landmarks::default(),
         },
         quality: 0.8,
-        raw: Some(Reading {
+        raw: Some(Prediction {
             valence: None,
-            ..reading
+            ..prediction
         }),
         smoothed: Some(Smoothed {
             label: Label::Category(Category::Happiness),
-            reading,
+            prediction,
         }),
     }
 }
@@ -57,6 +62,10 @@ pub fn report(faces: &[TrackedFace]) -> Report {
         faces: faces.iter().copied().collect(),
         events: heapless::Vec::new(),
     }
+}
+
+pub fn privacy(command: Input, switch: Input) -> Privacy {
+    Privacy { command, switch }
 }
 
 pub fn settings() -> crate::config::Mqtt {

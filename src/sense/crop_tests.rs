@@ -1,10 +1,13 @@
-//! Where a crop lies, what it shows, and what it is worth.
+//! Where a crop lies, what it shows, and its quality.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::sense::{face::Landmarks, square::TEMPLATE};
+use crate::{
+    model::{Colour, Layout},
+    sense::{alignment::TEMPLATE, face::Landmarks},
+};
 
 const SIDE: usize = 24;
 
@@ -103,8 +106,8 @@ fn pattern(at: Point) -> [f32; 3] {
 }
 
 fn crop(cropper: &mut Cropper, picture: &Picture, landmarks: &Landmarks) -> (Vec<f32>, f32) {
-    let mut numbers = vec![f32::NAN; SIDE * SIDE * cropper.target.colour.channels()];
-    let square = FaceSquare::fit(landmarks).unwrap();
+    let mut numbers = vec![f32::NAN; cropper.input.elements()];
+    let square = AlignedCrop::fit(landmarks).unwrap();
     let quality = cropper.face(picture, &square, &mut numbers);
     (numbers, quality)
 }
@@ -124,7 +127,7 @@ proptest! {
         x in -50.0_f32..700.0, y in -50.0_f32..500.0, side in 10.0_f32..400.0, roll in -3.1_f32..3.1,
     ) {
         let pose = pose(x, y, side, roll);
-        let square = FaceSquare::fit(&pose.landmarks()).unwrap();
+        let square = AlignedCrop::fit(&pose.landmarks()).unwrap();
         prop_assert!((square.side - side).abs() < 1e-3 * side);
         prop_assert!((square.centre.x - x).hypot(square.centre.y - y) < 2e-3 * side + 1e-3);
         prop_assert!((square.right.x - roll.cos()).hypot(square.right.y - roll.sin()) < 1e-3);
@@ -138,13 +141,13 @@ proptest! {
         noise in prop::array::uniform8(-0.03_f32..0.03),
     ) {
         let pose = pose(320.0, 240.0, side, roll);
-        let exact = FaceSquare::fit(&pose.landmarks()).unwrap();
+        let exact = AlignedCrop::fit(&pose.landmarks()).unwrap();
         let mut index = 0;
         let moved = TEMPLATE.map(|at| {
             index += 2;
             pose.place(Point { x: at.x + noise[index - 2], y: at.y + noise[index - 1] })
         });
-        let noisy = FaceSquare::fit(&marks(moved)).unwrap();
+        let noisy = AlignedCrop::fit(&marks(moved)).unwrap();
         prop_assert!((noisy.side / exact.side - 1.0).abs() < 0.15);
         prop_assert!((noisy.centre.x - exact.centre.x).hypot(noisy.centre.y - exact.centre.y) < 0.05 * side);
         prop_assert!(noisy.residual < 0.045);
@@ -181,7 +184,7 @@ proptest! {
         for [a, b, c, d, e, f, g, h] in [places, tamed] {
             let at = |x, y| Point { x, y };
             let landmarks = marks([at(a, b), at(c, d), at(e, f), at(g, h)]);
-            if let Some(square) = FaceSquare::fit(&landmarks) {
+            if let Some(square) = AlignedCrop::fit(&landmarks) {
                 let mut numbers = vec![f32::NAN; SIDE * SIDE];
                 let quality = grey().face(&picture(width, height, |_, _| [0.5; 3]), &square, &mut numbers);
                 prop_assert!((0.0..=1.0).contains(&quality));
@@ -194,13 +197,13 @@ proptest! {
 #[test]
 fn landmarks_that_span_no_face() {
     let face = pose(50.0, 50.0, 40.0, 0.2).landmarks();
-    assert!(FaceSquare::fit(&face).is_some());
-    assert!(FaceSquare::fit(&marks([face.nose; 4])).is_none());
-    assert!(FaceSquare::fit(&pose(50.0, 50.0, 1.0, 0.0).landmarks()).is_none());
+    assert!(AlignedCrop::fit(&face).is_some());
+    assert!(AlignedCrop::fit(&marks([face.nose; 4])).is_none());
+    assert!(AlignedCrop::fit(&pose(50.0, 50.0, 1.0, 0.0).landmarks()).is_none());
     for bad in [f32::NAN, f32::INFINITY, f32::MAX] {
         let mut broken = face;
         broken.mouth.y = bad;
-        assert!(FaceSquare::fit(&broken).is_none(), "{bad}");
+        assert!(AlignedCrop::fit(&broken).is_none(), "{bad}");
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is known of one face: where it is and what it shows.
 
 use super::geometry::{Point, Rect};
-pub use crate::category::Category;
+pub use crate::category::{Category, Probabilities};
 
-/// The four places that every supported detector marks. "Right" is the person's own right,
-/// on the left in an unmirrored picture.
+/// The four points that every supported detector marks. "Right" is the person's own right, which is on the
+/// left of an unmirrored picture.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Landmarks {
     /// Centre of the right eye.
@@ -17,10 +17,32 @@ pub struct Landmarks {
     pub mouth: Point,
 }
 
+impl Landmarks {
+    /// Right eye, left eye, nose and mouth.
+    #[must_use]
+    pub fn points(&self) -> [Point; 4] {
+        [self.right_eye, self.left_eye, self.nose, self.mouth]
+    }
+
+    /// Landmarks with `f` applied to each point.
+    #[must_use]
+    pub fn map(&self, mut f: impl FnMut(Point) -> Point) -> Self {
+        Self {
+            right_eye: f(self.right_eye),
+            left_eye: f(self.left_eye),
+            nose: f(self.nose),
+            mouth: f(self.mouth),
+        }
+    }
+}
+
+/// Boxes with at least this intersection over union show the same face.
+const SAME_FACE_IOU: f32 = 0.3;
+
 /// One face as a detector found it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Detection {
-    /// The detector's box; boxes of different detectors differ, so crops are never cut by it.
+    /// The detector's box. Boxes of different detectors differ, so crops never depend on it.
     pub rect: Rect,
     /// The detector's score, 0 to 1.
     pub score: f32,
@@ -28,13 +50,35 @@ pub struct Detection {
     pub landmarks: Landmarks,
 }
 
-/// A probability for each of [`Category::ALL`]; a category that the model does not know has 0.
-pub type Probabilities = [f32; 8];
+impl Detection {
+    /// Whether both detections are of one face, found twice.
+    #[must_use]
+    pub fn is_same_face(&self, other: &Self) -> bool {
+        self.rect.iou(&other.rect) >= SAME_FACE_IOU
+    }
 
-/// One unsmoothed result of the expression network for one crop.
+    /// Box and landmarks at the fraction `t` of the way to those of `other`; keeps the score.
+    #[must_use]
+    pub fn lerp(&self, other: &Self, t: f32) -> Self {
+        let to = &other.landmarks;
+        let from = &self.landmarks;
+        Self {
+            rect: self.rect.lerp(&other.rect, t),
+            score: self.score,
+            landmarks: Landmarks {
+                right_eye: from.right_eye.lerp(to.right_eye, t),
+                left_eye: from.left_eye.lerp(to.left_eye, t),
+                nose: from.nose.lerp(to.nose, t),
+                mouth: from.mouth.lerp(to.mouth, t),
+            },
+        }
+    }
+}
+
+/// What the expression network predicts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// Sum to 1; `None` for a model of valence and arousal alone.
+pub struct Prediction {
+    /// `None` for a model of valence and arousal alone.
     pub probabilities: Option<Probabilities>,
     /// -1 (unpleasant) to 1 (pleasant); `None` where the model has no such output.
     pub valence: Option<f32>,
@@ -65,31 +109,32 @@ impl Label {
     }
 }
 
-/// A result after smoothing over time.
+/// A track's predictions after smoothing over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Smoothed {
     /// The category that holds after hysteresis, or uncertain.
     pub label: Label,
-    /// Means over time; otherwise as in [`Reading`].
-    pub reading: Reading,
+    /// Means over time.
+    pub prediction: Prediction,
 }
 
-/// A followed face in one report.
+/// A tracked face in one report.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackedFace {
     /// Short-lived number of the track; means nothing after a restart.
     pub track: u32,
     /// Where it is now.
     pub detection: Detection,
-    /// Quality of the crop, 0 to 1: small, blurred or turned faces count less.
+    /// Quality of the newest crop, 0 to 1: small, blurred or turned faces score lower.
     pub quality: f32,
-    /// The newest result before smoothing, of this frame or of an earlier one; `None` until the first classification.
-    pub raw: Option<Reading>,
-    /// The smoothed result; `None` until the first classification.
+    /// The newest prediction before smoothing, from this frame or an earlier one; `None` until the first
+    /// classification.
+    pub raw: Option<Prediction>,
+    /// The smoothed predictions; `None` until the first classification.
     pub smoothed: Option<Smoothed>,
 }
 
-/// Most faces followed at a time.
+/// Most faces tracked at a time.
 pub const MAX_FACES: usize = 8;
 
 /// What happened to a track in this frame; published on the event topic.
@@ -118,14 +163,14 @@ pub enum Event {
     },
 }
 
-/// Everything that sensing says about one frame.
+/// The result of sensing one frame.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The frame's size in pixels, which boxes refer to.
     pub size: (u32, u32),
     /// When the frame was captured, on the daemon's monotonic clock.
     pub captured: std::time::Duration,
-    /// The followed faces, the primary one (the largest, with hysteresis) first.
+    /// The tracked faces, the primary one (the largest, with hysteresis) first.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// What changed in this frame.
     pub events: heapless::Vec<Event, { 3 * MAX_FACES }>,

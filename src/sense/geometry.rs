@@ -1,6 +1,6 @@
 //! Points and boxes in picture coordinates: pixels, origin at the top left, y down.
 
-/// A place in a picture, in pixels.
+/// A point in a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Point {
     /// To the right.
@@ -9,7 +9,7 @@ pub struct Point {
     pub y: f32,
 }
 
-/// An upright box, in pixels.
+/// An axis-aligned box, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rect {
     /// Left edge.
@@ -22,7 +22,43 @@ pub struct Rect {
     pub height: f32,
 }
 
+impl Point {
+    /// The point at the fraction `t` of the way to `other`.
+    #[must_use]
+    pub fn lerp(self, other: Self, t: f32) -> Self {
+        Self {
+            x: lerp(self.x, other.x, t),
+            y: lerp(self.y, other.y, t),
+        }
+    }
+
+    /// The point halfway to `other`.
+    #[must_use]
+    pub fn midpoint(self, other: Self) -> Self {
+        Self {
+            x: (self.x + other.x) / 2.0,
+            y: (self.y + other.y) / 2.0,
+        }
+    }
+}
+
+/// The number at the fraction `t` of the way from `a` to `b`.
+pub(super) fn lerp(a: f32, b: f32, t: f32) -> f32 {
+    a + (b - a) * t
+}
+
 impl Rect {
+    /// The box at the fraction `t` of the way to `other`.
+    #[must_use]
+    pub fn lerp(&self, other: &Self, t: f32) -> Self {
+        Self {
+            x: lerp(self.x, other.x, t),
+            y: lerp(self.y, other.y, t),
+            width: lerp(self.width, other.width, t),
+            height: lerp(self.height, other.height, t),
+        }
+    }
+
     /// Its middle.
     #[must_use]
     pub fn centre(&self) -> Point {
@@ -32,7 +68,7 @@ impl Rect {
         }
     }
 
-    /// Area in square pixels; 0 for a box turned inside out.
+    /// Area in square pixels; 0 where width or height is negative.
     #[must_use]
     pub fn area(&self) -> f32 {
         self.width.max(0.0) * self.height.max(0.0)

@@ -1,19 +1,23 @@
-//! The pure part: frames and a clock go in, reports come out. It opens no device and sleeps nowhere.
+//! Senses faces: pictures and their times go in, reports come out.
+//!
+//! All modules but [`engine`] are deterministic given the networks' outputs: they open nothing, never sleep
+//! and read no clock. [`engine`] loads the networks and runs them in threads.
 
-mod crew;
+pub mod alignment;
+pub mod classify;
 pub mod crop;
 pub mod detect;
-pub mod expression;
+pub mod engine;
 pub mod face;
-pub mod follow;
+pub mod face_tracker;
 pub mod geometry;
+pub mod input;
 mod outputs;
-pub mod pace;
+pub mod rate;
 pub mod resample;
 pub mod search;
-pub mod sensor;
+mod sensor;
 pub mod smooth;
-pub mod square;
 pub mod track;
 
 pub use sensor::Sensor;

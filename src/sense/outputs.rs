@@ -1,19 +1,20 @@
-//! Output vectors of an expression network: the numbers that its manifest names, and what they mean.
+//! Output vectors of an expression network: the elements that its manifest names, and what they mean.
 
 use affectd_infer::{InferError, Output};
 
-use super::face::{Probabilities, Reading};
+use super::face::{Prediction, Probabilities};
 use crate::model::Expression as Contract;
 
-/// Eight logits, valence and arousal.
-const MOST: usize = 10;
+/// Most elements: eight logits, valence and arousal.
+const MAX_ELEMENTS: usize = 10;
 
-/// The numbers that a manifest names: logits in the manifest's order, then valence and arousal. All are finite.
+/// The elements that a manifest names: logits in the manifest's order, then valence and arousal. All are
+/// finite.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Numbers(heapless::Vec<f32, MOST>);
+pub(super) struct OutputVector(heapless::Vec<f32, MAX_ELEMENTS>);
 
-impl Numbers {
-    /// Takes them from the outputs, which are one vector, one after another.
+impl OutputVector {
+    /// Takes the elements from the outputs, whose concatenation the manifest's indices refer to.
     ///
     /// # Errors
     /// [`InferError::NotFinite`]; [`InferError::Run`] where an output is too short.
@@ -22,12 +23,12 @@ impl Numbers {
         let others = contract.valence_arousal.into_iter().flat_map(<[usize; 2]>::from);
         logits
             .chain(others)
-            .map(|index| number(outputs, index))
+            .map(|index| element(outputs, index))
             .collect::<Result<_, _>>()
             .map(Self)
     }
 
-    /// The mean of these and those of another run.
+    /// The mean with the outputs of another run.
     pub(super) fn mean(&self, other: &Self) -> Self {
         Self(
             self.0
@@ -38,26 +39,23 @@ impl Numbers {
         )
     }
 
-    /// What they say.
-    pub(super) fn reading(&self, contract: &Contract) -> Reading {
+    /// Softmax of the logits, and valence and arousal clamped to -1 to 1.
+    pub(super) fn prediction(&self, contract: &Contract) -> Prediction {
         let (logits, others) = self.0.split_at(contract.logits.len());
-        let probabilities = (!logits.is_empty()).then(|| {
-            let mut known = [None; 8];
-            for ((category, _), logit) in contract.logits.iter().zip(logits) {
-                known[*category as usize] = Some(*logit);
-            }
-            softmax(&known, contract.temperature)
-        });
-        Reading {
-            probabilities,
+        let mut known = [None; 8];
+        for ((category, _), logit) in contract.logits.iter().zip(logits) {
+            known[*category as usize] = Some(*logit);
+        }
+        Prediction {
+            probabilities: softmax(&known, contract.temperature),
             valence: others.first().map(|valence| valence.clamp(-1.0, 1.0)),
             arousal: others.get(1).map(|arousal| arousal.clamp(-1.0, 1.0)),
         }
     }
 }
 
-/// The number at `wanted` of the outputs, one after another.
-fn number(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
+/// The element at index `wanted` of the concatenated outputs.
+fn element(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
     let mut index = wanted;
     for output in outputs {
         match output.data.get(index) {
@@ -71,20 +69,19 @@ fn number(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
             None => index -= output.data.len(),
         }
     }
-    // Opening the model has compared the highest index with the length.
+    // Loading the model has checked the highest index against the length.
     Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
 /// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,
-/// so that no exponential overflows.
-fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Probabilities {
+/// so that no exponential overflows. `None` where the model knows no categories.
+fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Option<Probabilities> {
     let largest = logits
         .iter()
         .flatten()
         .fold(f32::NEG_INFINITY, |largest, logit| largest.max(*logit));
-    let exponentials = logits.map(|logit| logit.map_or(0.0, |logit| ((logit - largest) / temperature).exp()));
-    let sum: f32 = exponentials.iter().sum();
-    exponentials.map(|exponential| exponential / sum)
+    let exponential = |logit: f32| ((logit - largest) / temperature).exp();
+    Probabilities::from_weights(logits.map(|logit| logit.map_or(0.0, exponential)))
 }
 
 #[cfg(test)]

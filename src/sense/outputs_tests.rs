@@ -1,4 +1,4 @@
-//! Readings from output vectors.
+//! Predictions from output vectors.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -16,20 +16,20 @@ fn output(data: &[f32]) -> Output<'_> {
     Output { shape: &[], data }
 }
 
-fn read(contract: &Contract, outputs: &[Output<'_>]) -> Result<Reading, InferError> {
-    Numbers::gather(contract, outputs).map(|numbers| numbers.reading(contract))
+fn predict(contract: &Contract, outputs: &[Output<'_>]) -> Result<Prediction, InferError> {
+    OutputVector::gather(contract, outputs).map(|outputs| outputs.prediction(contract))
 }
 
 #[test]
 fn seven_categories_in_the_models_own_order() {
     let numbers = [0.0, 0.0, 0.0, 2.0_f32.ln(), 0.0, 0.0, 0.0];
-    let reading = read(&contract("tiny-seven"), &[output(&numbers)]).unwrap();
-    let probabilities = reading.probabilities.unwrap();
+    let prediction = predict(&contract("tiny-seven"), &[output(&numbers)]).unwrap();
+    let probabilities = prediction.probabilities.unwrap();
     // The fourth logit is happiness: twice as probable as each of the other six.
-    assert!((probabilities[Category::Happiness as usize] - 0.25).abs() < 1e-6);
-    assert!((probabilities[Category::Anger as usize] - 0.125).abs() < 1e-6);
-    assert_eq!(probabilities[Category::Contempt as usize], 0.0);
-    assert_eq!((reading.valence, reading.arousal), (None, None));
+    assert!((probabilities.of(Category::Happiness) - 0.25).abs() < 1e-6);
+    assert!((probabilities.of(Category::Anger) - 0.125).abs() < 1e-6);
+    assert_eq!(probabilities.of(Category::Contempt), 0.0);
+    assert_eq!((prediction.valence, prediction.arousal), (None, None));
 }
 
 #[test]
@@ -38,20 +38,20 @@ fn eight_categories_with_temperature_and_bounded_valence_and_arousal() {
     numbers[0] = 1.5 * 7.0_f32.ln();
     numbers[8] = -1.75;
     numbers[9] = 0.25;
-    let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-    assert!((reading.probabilities.unwrap()[0] - 0.5).abs() < 1e-6);
-    assert_eq!((reading.valence, reading.arousal), (Some(-1.0), Some(0.25)));
+    let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+    assert!((prediction.probabilities.unwrap().to_array()[0] - 0.5).abs() < 1e-6);
+    assert_eq!((prediction.valence, prediction.arousal), (Some(-1.0), Some(0.25)));
 }
 
 #[test]
 fn several_outputs_are_one_vector() {
     let categories = [0.0; 8];
-    let reading = read(
+    let prediction = predict(
         &contract("tiny-combined"),
         &[output(&categories), output(&[0.5, -0.5])],
     )
     .unwrap();
-    assert_eq!((reading.valence, reading.arousal), (Some(0.5), Some(-0.5)));
+    assert_eq!((prediction.valence, prediction.arousal), (Some(0.5), Some(-0.5)));
 }
 
 #[test]
@@ -60,18 +60,18 @@ fn large_logits_overflow_nothing() {
         let mut numbers = [base; 10];
         numbers[8] = 0.0;
         numbers[9] = 0.0;
-        let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-        assert_eq!(reading.probabilities.unwrap(), [0.125; 8]);
+        let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+        assert_eq!(prediction.probabilities.unwrap().to_array(), [0.125; 8]);
     }
     let mut numbers = [0.0; 10];
     numbers[2] = f32::MAX;
     numbers[3] = f32::MIN;
-    let reading = read(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
-    assert_eq!(reading.probabilities.unwrap()[2], 1.0);
+    let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+    assert_eq!(prediction.probabilities.unwrap().to_array()[2], 1.0);
 }
 
 #[test]
-fn numbers_that_are_not_finite_are_not_published() {
+fn outputs_that_are_not_finite_are_an_error() {
     for (index, value) in [
         (0, f32::NAN),
         (7, f32::INFINITY),
@@ -80,7 +80,7 @@ fn numbers_that_are_not_finite_are_not_published() {
     ] {
         let mut numbers = [0.0; 10];
         numbers[index] = value;
-        match read(&contract("tiny-combined"), &[output(&numbers)]) {
+        match predict(&contract("tiny-combined"), &[output(&numbers)]) {
             Err(InferError::NotFinite { index: found, .. }) => assert_eq!(found, index),
             other => panic!("{other:?}"),
         }
@@ -93,10 +93,10 @@ fn a_mean_is_that_of_the_outputs_and_not_of_the_probabilities() {
     let mut numbers = [0.0; 10];
     numbers[0] = 1.5 * 49.0_f32.ln();
     (numbers[8], numbers[9]) = (f32::MAX, 0.5);
-    let one = Numbers::gather(&contract, &[output(&numbers)]).unwrap();
+    let one = OutputVector::gather(&contract, &[output(&numbers)]).unwrap();
     (numbers[0], numbers[9]) = (0.0, -0.25);
-    let other = Numbers::gather(&contract, &[output(&numbers)]).unwrap();
-    let reading = one.mean(&other).reading(&contract);
-    assert!((reading.probabilities.unwrap()[0] - 0.5).abs() < 1e-6);
-    assert_eq!((reading.valence, reading.arousal), (Some(1.0), Some(0.125)));
+    let other = OutputVector::gather(&contract, &[output(&numbers)]).unwrap();
+    let prediction = one.mean(&other).prediction(&contract);
+    assert!((prediction.probabilities.unwrap().to_array()[0] - 0.5).abs() < 1e-6);
+    assert_eq!((prediction.valence, prediction.arousal), (Some(1.0), Some(0.125)));
 }

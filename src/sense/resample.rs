@@ -1,4 +1,4 @@
-//! A part of a picture at another size.
+//! Resamples a part of a picture.
 
 use super::geometry::Point;
 use crate::picture::Picture;
@@ -6,7 +6,7 @@ use crate::picture::Picture;
 /// A parallelogram of a picture; it may reach beyond the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {
-    /// Its middle, in pixels; the picture's first pixel covers 0 to 1.
+    /// Its centre, in pixels; the picture's first pixel covers 0 to 1.
     pub centre: Point,
     /// From its left edge to its right edge.
     pub across: Point,
@@ -33,12 +33,12 @@ impl Region {
 /// Most samples along a side of a new pixel; a region that asks for more is larger than any picture.
 const MOST_SAMPLES: f32 = 64.0;
 
-/// Brings a region to `width` times `height` pixels and hands each to `put` (row, column, red, green and blue
-/// from 0 to 255); returns how much of the region lies in the picture, 0 to 1. Allocates nothing.
+/// Resamples a region to `width` x `height` pixels and passes each to `put` (row, column, red, green and blue
+/// from 0 to 255). Returns how much of the region lies inside the picture, 0 to 1. Allocates nothing.
 ///
 /// Where the region shrinks, each new pixel is the mean of as many samples as it covers pixels, because
-/// single samples would turn fine texture into false contours. Outside the picture its edge pixels go on: a
-/// border of a fixed colour would be a contour that the scene has not got. A picture without pixels is black.
+/// single samples would alias. Outside the picture its edge pixels are repeated: a border of a fixed colour
+/// would add a contour that the scene does not have. A picture without pixels is black.
 pub fn resample(
     picture: &Picture,
     region: &Region,
@@ -46,7 +46,7 @@ pub fn resample(
     mut put: impl FnMut(usize, usize, [f32; 3]),
 ) -> f32 {
     let samples = |edge: Point, pixels: usize| {
-        // A hair more than one pixel is still one.
+        // Rounding errors must not ask for a second sample.
         let covered = edge.x.hypot(edge.y) / pixels as f32;
         (covered - 0.01).ceil().clamp(1.0, MOST_SAMPLES) as usize
     };
@@ -61,7 +61,7 @@ pub fn resample(
         (0..width * height).for_each(|index| put(index / width, index % width, [0.0; 3]));
         return 0.0;
     }
-    // From three samples a side their own number smooths enough, and the nearest pixel does for each.
+    // With three or more samples a side, averaging smooths enough for nearest-neighbour samples.
     let many = grid.columns >= 3 && grid.rows >= 3;
     let mut inside = 0_usize;
     for row in 0..height {
@@ -112,9 +112,9 @@ impl Grid {
         sum.map(|channel| channel / count)
     }
 
-    /// Mean of the pixels nearest to the samples, in 16 binary places.
+    /// Mean of the pixels nearest to the samples, in 16.16 fixed point.
     fn nearest(&self, source: &Source<'_>, corner: Point) -> [f32; 3] {
-        // No picture reaches so far, and no sum of so large steps overflows.
+        // Beyond any picture, and small enough for sums of steps not to overflow.
         let fixed = |number: f32| (number.clamp(-1e9, 1e9) * 65_536.0) as i64;
         let (step_x, step_y) = (fixed(self.across.x), fixed(self.across.y));
         let mut sum = [0_u32; 3];
@@ -137,7 +137,7 @@ impl Grid {
     }
 }
 
-/// A picture whose edge pixels go on for ever.
+/// A picture whose edge pixels are repeated outside it.
 struct Source<'a> {
     rgb: &'a [u8],
     width: usize,
@@ -163,11 +163,11 @@ impl<'a> Source<'a> {
         self.rgb.get((y * self.width + x) * 3..)?.first_chunk()
     }
 
-    /// Adds the value at a place between the middles of four pixels.
+    /// Adds the bilinear interpolation of the four pixels around a point.
     fn add(&self, x: f32, y: f32, sum: &mut [f32; 3]) {
         let x = (x - 0.5).clamp(0.0, (self.width - 1) as f32);
         let y = (y - 0.5).clamp(0.0, (self.height - 1) as f32);
-        // The last pixel has no neighbour, and then the place lies wholly on it.
+        // The last pixel has no neighbour; a point there takes all its weight from it.
         let left = (x as usize).min(self.width.saturating_sub(2));
         let top = (y as usize).min(self.height.saturating_sub(2));
         let (fx, fy) = (x - left as f32, y - top as f32);

@@ -1,42 +1,40 @@
-//! Which part of the picture is searched when.
+//! Which region of the picture is searched when.
 //!
 //! A network of 320 pixels sees a picture of 640 at half its size and misses faces narrower than 30 pixels; a
-//! network of 640 pixels costs four times as much at every search. So the whole picture is searched with the small
-//! network, and in between one of its overlapping quarters, in turn: faces that matter are found within the interval,
-//! those far away within four of them (models/detectors.md has the figures).
+//! network of 640 pixels costs four times as much per search. So the whole picture is searched with the small
+//! network, and between two such searches one of its overlapping quarters, in turn: near faces are found
+//! within the interval, distant ones within four of them (models/detectors.md has the figures).
 
 use std::time::Duration;
 
 use affectd_infer::InferError;
 
 use super::{
-    detect::{Detector, Found, MAX_FOUND},
+    detect::{Detections, Detector},
     face::Detection,
     geometry::Rect,
 };
 use crate::picture::Picture;
 
-/// Width and height of a quarter, as a part of the picture's; more than a half, so that a face which one quarter
-/// cuts in two lies whole in another.
+/// Width and height of a quarter as fractions of the picture's; more than a half, so that a face which is cut
+/// by one quarter's edge lies whole in another.
 const QUARTER: f32 = 0.55;
-/// A box that comes nearer than this to a cut, in pixels of the picture, is part of a face.
-const CUT: f32 = 2.0;
-/// Two detections that share so much (intersection over union) are one face.
-const SAME_FACE: f32 = 0.3;
-/// A face out of sight brings a search at once, but not more often than so many times within the interval.
-const HURRY: u32 = 4;
+/// A box that comes nearer than this to a quarter's edge, in pixels of the picture, is cut by it.
+const CUT_MARGIN: f32 = 2.0;
+/// A face that got out of sight causes an expedited search, at most this many times per interval.
+const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
 
-/// A part of the picture.
+/// A region of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum SearchRegion {
     /// All of it.
     Whole,
     /// A corner: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
     Quarter(u8),
 }
 
-impl Part {
-    /// All parts.
+impl SearchRegion {
+    /// All regions.
     const ALL: [Self; 5] = [
         Self::Whole,
         Self::Quarter(0),
@@ -45,14 +43,14 @@ impl Part {
         Self::Quarter(3),
     ];
 
-    /// Whether quarters show more than the whole does: only where the network shrinks the picture.
+    /// Whether quarters resolve more than the whole does: only where the network shrinks the picture.
     #[must_use]
     pub fn quarters_help(picture: &Picture, detector: &dyn Detector) -> bool {
         let (width, height) = detector.input_size();
         picture.width() as usize > width || picture.height() as usize > height
     }
 
-    fn region(self, picture: &Picture) -> Rect {
+    fn rect(self, picture: &Picture) -> Rect {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         match self {
             Self::Whole => Rect {
@@ -70,8 +68,8 @@ impl Part {
         }
     }
 
-    /// Searches this part and adds each face that is not yet in `faces` and that the part's edge does not cut.
-    /// `found` is room to work in.
+    /// Searches this region and adds each face to `faces` that is not in it yet and that the region's edge
+    /// does not cut. `found` is scratch space.
     ///
     /// # Errors
     /// [`InferError`] if the network fails.
@@ -79,38 +77,32 @@ impl Part {
         self,
         detector: &mut dyn Detector,
         picture: &Picture,
-        found: &mut Found,
+        found: &mut Detections,
         faces: &mut heapless::Vec<Detection, N>,
     ) -> Result<(), InferError> {
-        let region = self.region(picture);
-        detector.detect(picture, &region, found)?;
-        for face in found.iter().filter(|face| !cut(&face.rect, &region, picture)) {
+        let rect = self.rect(picture);
+        detector.detect(picture, &rect, found)?;
+        for face in found.iter().filter(|face| !is_cut(&face.rect, &rect, picture)) {
             add(faces, face);
         }
         Ok(())
     }
 }
 
-/// Whether an edge of `region` that lies within the picture runs through or along `face`.
-fn cut(face: &Rect, region: &Rect, picture: &Picture) -> bool {
+/// Whether an edge of `region` that lies inside the picture runs through or along `face`.
+fn is_cut(face: &Rect, region: &Rect, picture: &Picture) -> bool {
     let cuts = |from: f32, size: f32, first: f32, length: f32, end: u32| {
-        (first > 0.0 && from < first + CUT)
-            || (first + length < end as f32 - CUT && from + size > first + length - CUT)
+        (first > 0.0 && from < first + CUT_MARGIN)
+            || (first + length < end as f32 - CUT_MARGIN && from + size > first + length - CUT_MARGIN)
     };
     cuts(face.x, face.width, region.x, region.width, picture.width())
         || cuts(face.y, face.height, region.y, region.height, picture.height())
 }
 
-/// Whether two detections show one face, found twice.
-#[must_use]
-pub fn same_face(a: &Detection, b: &Detection) -> bool {
-    a.rect.iou(&b.rect) >= SAME_FACE
-}
-
-/// Adds a detection, unless its face is there already or there is no room.
+/// Adds a detection, unless its face is in the list already or the list is full.
 fn add<const N: usize>(faces: &mut heapless::Vec<Detection, N>, face: &Detection) {
-    if !faces.iter().any(|other| same_face(other, face)) {
-        let _ = faces.push(*face); // a full list already holds more than can be followed
+    if !faces.iter().any(|other| other.is_same_face(face)) {
+        let _ = faces.push(*face); // a full list already holds more than can be tracked
     }
 }
 
@@ -118,32 +110,32 @@ fn add<const N: usize>(faces: &mut heapless::Vec<Detection, N>, face: &Detection
 ///
 /// # Errors
 /// [`InferError`] if the network fails.
-pub fn all_faces(detector: &mut dyn Detector, picture: &Picture) -> Result<Found, InferError> {
-    let (mut found, mut faces) = (Found::new(), heapless::Vec::<Detection, MAX_FOUND>::new());
-    let parts = if Part::quarters_help(picture, detector) {
-        &Part::ALL[..]
+pub fn all_faces(detector: &mut dyn Detector, picture: &Picture) -> Result<Detections, InferError> {
+    let (mut found, mut faces) = (Detections::new(), Detections::new());
+    let regions = if SearchRegion::quarters_help(picture, detector) {
+        &SearchRegion::ALL[..]
     } else {
-        &Part::ALL[..1]
+        &SearchRegion::ALL[..1]
     };
-    for part in parts {
-        part.search(detector, picture, &mut found, &mut faces)?;
+    for region in regions {
+        region.search(detector, picture, &mut found, &mut faces)?;
     }
     Ok(faces)
 }
 
-/// When to search, and what.
+/// When to search, and which region.
 #[derive(Debug)]
-pub struct Cadence {
+pub struct SearchSchedule {
     interval: Duration,
-    /// When the next part is to be searched; `None` before the first.
+    /// When the next region is to be searched; `None` before the first.
     due: Option<Duration>,
-    /// When the last part was searched.
+    /// When the last region was searched.
     last: Duration,
-    /// Counts the parts.
+    /// Counts the scheduled searches.
     turn: u8,
 }
 
-impl Cadence {
+impl SearchSchedule {
     /// The whole picture every `interval`, and a quarter in between.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
@@ -160,34 +152,34 @@ impl Cadence {
         self.interval = interval;
     }
 
-    /// What to search at `now`. With `hurry` (a face got out of sight) the whole picture may come before its time;
-    /// without `quarters` it is all that is searched.
-    pub fn next(&mut self, now: Duration, hurry: bool, quarters: bool) -> Option<Part> {
+    /// The region to search at `now`, if any. With `expedite` (a face got out of sight) the whole picture may
+    /// be searched early; without `quarters` only the whole picture is searched.
+    pub fn next(&mut self, now: Duration, expedite: bool, quarters: bool) -> Option<SearchRegion> {
         let due = self.due.unwrap_or(now);
         if now < due {
-            if !hurry || now.saturating_sub(self.last) < self.interval / HURRY {
+            if !expedite || now.saturating_sub(self.last) < self.interval / EXPEDITED_SEARCH_DIVISOR {
                 return None;
             }
             self.last = now;
-            return Some(Part::Whole);
+            return Some(SearchRegion::Whole);
         }
         let step = if quarters {
             self.interval / 2
         } else {
             self.interval
         };
-        // On time: no drift from the frames' rhythm. Late: no rush to make up for it.
+        // On time: no drift caused by the frames' times. Late: missed searches are not made up for.
         self.due = Some(if now < due + step { due + step } else { now + step });
         self.last = now;
         if !quarters {
-            return Some(Part::Whole);
+            return Some(SearchRegion::Whole);
         }
         let turn = self.turn;
         self.turn = (turn + 1) % 8;
         Some(if turn.is_multiple_of(2) {
-            Part::Whole
+            SearchRegion::Whole
         } else {
-            Part::Quarter(turn / 2)
+            SearchRegion::Quarter(turn / 2)
         })
     }
 }
@@ -197,51 +189,60 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn parts(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, Part)> {
-        let mut cadence = Cadence::new(Duration::from_millis(500));
+    fn schedule(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, SearchRegion)> {
+        let mut schedule = SearchSchedule::new(Duration::from_millis(500));
         let frames = (0..rate * seconds).map(|frame| Duration::from_secs(frame.into()) / rate);
         frames
-            .filter_map(|now| cadence.next(now, false, quarters).map(|part| (now, part)))
+            .filter_map(|now| schedule.next(now, false, quarters).map(|region| (now, region)))
             .collect()
     }
 
     #[test]
     fn at_any_rate_the_whole_picture_comes_every_interval_and_each_quarter_every_fourth() {
         for rate in [7, 10, 15, 30] {
-            let parts = parts(rate, 20, true);
-            let count = |part: Part| parts.iter().filter(|(_, p)| *p == part).count();
+            let searches = schedule(rate, 20, true);
+            let count = |region: SearchRegion| searches.iter().filter(|(_, r)| *r == region).count();
             assert!(
-                (39..=41).contains(&count(Part::Whole)),
+                (39..=41).contains(&count(SearchRegion::Whole)),
                 "at {rate}: {}",
-                count(Part::Whole)
+                count(SearchRegion::Whole)
             );
             for corner in 0..4 {
-                assert!((9..=11).contains(&count(Part::Quarter(corner))), "at {rate}");
+                assert!(
+                    (9..=11).contains(&count(SearchRegion::Quarter(corner))),
+                    "at {rate}"
+                );
             }
-            assert!(parts.windows(2).all(|pair| pair[0].0 != pair[1].0));
+            assert!(searches.windows(2).all(|pair| pair[0].0 != pair[1].0));
         }
     }
 
     #[test]
-    fn a_slow_camera_still_gets_every_part() {
-        let parts = parts(1, 16, true);
-        assert_eq!(parts.len(), 16);
-        assert_eq!(parts.iter().filter(|(_, p)| *p == Part::Whole).count(), 8);
+    fn a_slow_camera_still_gets_every_region() {
+        let searches = schedule(1, 16, true);
+        assert_eq!(searches.len(), 16);
+        assert_eq!(
+            searches
+                .iter()
+                .filter(|(_, region)| *region == SearchRegion::Whole)
+                .count(),
+            8
+        );
     }
 
     #[test]
     fn without_quarters_only_the_whole_is_searched() {
-        let parts = parts(20, 10, false);
-        assert_eq!(parts.len(), 20);
-        assert!(parts.iter().all(|(_, part)| *part == Part::Whole));
+        let searches = schedule(20, 10, false);
+        assert_eq!(searches.len(), 20);
+        assert!(searches.iter().all(|(_, region)| *region == SearchRegion::Whole));
     }
 
     #[test]
     fn after_a_pause_it_does_not_make_up_for_lost_searches() {
-        let mut cadence = Cadence::new(Duration::from_millis(500));
-        cadence.next(Duration::ZERO, false, true);
+        let mut schedule = SearchSchedule::new(Duration::from_millis(500));
+        schedule.next(Duration::ZERO, false, true);
         let after = (0..10).filter(|ms| {
-            cadence
+            schedule
                 .next(Duration::from_millis(60_000 + ms), false, true)
                 .is_some()
         });
@@ -253,7 +254,7 @@ mod tests {
         let mut picture = Picture::default();
         picture.reset(640, 480);
         let quarters: Vec<Rect> = (0..4)
-            .map(|corner| Part::Quarter(corner).region(&picture))
+            .map(|corner| SearchRegion::Quarter(corner).rect(&picture))
             .collect();
         assert_eq!((quarters[0].x, quarters[0].y), (0.0, 0.0));
         assert!((quarters[3].x + quarters[3].width - 640.0).abs() < 1e-3);
@@ -273,7 +274,7 @@ mod tests {
                             && face.y >= quarter.y
                             && face.x + face.width <= quarter.x + quarter.width
                             && face.y + face.height <= quarter.y + quarter.height;
-                        inside && !cut(&face, quarter, &picture)
+                        inside && !is_cut(&face, quarter, &picture)
                     }),
                     "{face:?}"
                 );
@@ -285,22 +286,26 @@ mod tests {
     fn only_cuts_within_the_picture_cut_a_face() {
         let mut picture = Picture::default();
         picture.reset(640, 480);
-        let region = Part::Quarter(0).region(&picture);
+        let region = SearchRegion::Quarter(0).rect(&picture);
         let face = |x: f32, y: f32| Rect {
             x,
             y,
             width: 50.0,
             height: 50.0,
         };
-        assert!(!cut(&face(-10.0, -10.0), &region, &picture));
-        assert!(!cut(&face(200.0, 100.0), &region, &picture));
-        assert!(cut(&face(310.0, 100.0), &region, &picture));
-        assert!(cut(&face(100.0, 220.0), &region, &picture));
-        assert!(!cut(
+        assert!(!is_cut(&face(-10.0, -10.0), &region, &picture));
+        assert!(!is_cut(&face(200.0, 100.0), &region, &picture));
+        assert!(is_cut(&face(310.0, 100.0), &region, &picture));
+        assert!(is_cut(&face(100.0, 220.0), &region, &picture));
+        assert!(!is_cut(
             &face(620.0, 450.0),
-            &Part::Quarter(3).region(&picture),
+            &SearchRegion::Quarter(3).rect(&picture),
             &picture
         ));
-        assert!(!cut(&face(620.0, -5.0), &Part::Whole.region(&picture), &picture));
+        assert!(!is_cut(
+            &face(620.0, -5.0),
+            &SearchRegion::Whole.rect(&picture),
+            &picture
+        ));
     }
 }

@@ -1,67 +1,54 @@
-//! One picture in, one report out: follows faces, classifies each at its rate, smooths, and says what changed.
+//! Turns one picture into one report: tracks faces, classifies each at its rate, smooths, and reports what
+//! changed.
 
-use std::{
-    num::NonZero,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use affectd_infer::InferError;
 
 use super::{
-    detect::DetectError,
-    expression::{Classified, ClassifyError, Expression},
-    face::{Event, Label, Landmarks, MAX_FACES, Reading, Report, TrackedFace},
-    follow::{Follower, Work},
-    pace::Rhythm,
+    alignment::AlignedCrop,
+    classify::{Classification, Classifications, Classifier},
+    face::{Event, Label, MAX_FACES, Prediction, Report, TrackedFace},
+    face_tracker::{FaceTracker, FollowedFace},
+    rate::RateLimiter,
     smooth::Smoother,
 };
 use crate::{
     config::{Settings, Smoothing},
     health::Stage,
-    model::{Catalogue, Manifest, ModelError},
     picture::Picture,
 };
 
-/// Why sensing cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A detector is unusable.
-    #[error(transparent)]
-    Detect(#[from] DetectError),
-    /// The expression model is unusable.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-}
-
-/// The pure part of the daemon: pictures and their times go in, reports come out.
+/// The deterministic part of the daemon: pictures and their times go in, reports come out.
 pub struct Sensor {
-    follower: Follower,
-    expression: Expression,
+    face_tracker: FaceTracker,
+    classifier: Box<dyn Classifier>,
     smoothing: Smoothing,
-    /// Pauses at the full rate.
-    full: Pauses,
-    /// The part of the full rate at which to work.
-    kept: f32,
-    /// Frames, where the work must be less than the camera gives.
-    frames: Rhythm,
-    people: heapless::Vec<Person, MAX_FACES>,
+    /// Intervals at the full rate.
+    full: Intervals,
+    /// The fraction of the full rate at which to work.
+    rate_fraction: f32,
+    /// Limits frames, below the full rate.
+    frames: RateLimiter,
+    tracks: heapless::Vec<TrackState, MAX_FACES>,
+    results: Classifications,
     report: Report,
 }
 
-/// What is remembered of a track besides where it is.
-struct Person {
+/// What is kept of a track besides its position.
+struct TrackState {
     track: u32,
     smoother: Smoother,
-    raw: Option<Reading>,
+    raw: Option<Prediction>,
     quality: f32,
-    /// Of its classifications, on the frames' clock.
-    rhythm: Rhythm,
+    /// Limits its classifications.
+    classifications: RateLimiter,
     label: Label,
 }
 
-/// Mean pauses between two pieces of work.
+/// Mean intervals between two pieces of work.
 #[derive(Debug, Clone, Copy)]
-struct Pauses {
+struct Intervals {
     /// Frames.
     frame: Duration,
     /// Searches of the whole picture.
@@ -70,81 +57,84 @@ struct Pauses {
     classify: Duration,
 }
 
-impl Pauses {
-    /// At the part `kept` of the rate. Readings that are further apart than the smoothing's gap would each begin anew.
-    fn at(&self, kept: f32, smoothing: &Smoothing) -> Self {
+impl Intervals {
+    /// At the fraction `rate_fraction` of the rate. Predictions further apart than the smoothing's gap would
+    /// each reset the means, so that is the limit.
+    fn at(&self, rate_fraction: f32, smoothing: &Smoothing) -> Self {
         Self {
-            frame: self.frame.div_f32(kept),
-            search: self.search.div_f32(kept),
+            frame: self.frame.div_f32(rate_fraction),
+            search: self.search.div_f32(rate_fraction),
             classify: self
                 .classify
-                .div_f32(kept)
+                .div_f32(rate_fraction)
                 .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
                 .max(self.classify),
         }
     }
 }
 
+/// A face to classify in this frame.
+#[derive(Debug, Clone, Copy)]
+struct DueFace {
+    /// Index into the frame's faces.
+    index: usize,
+    crop: AlignedCrop,
+}
+
 impl Sensor {
-    /// Opens the detectors and the expression model that `settings` names.
-    ///
-    /// # Errors
-    /// [`OpenError`] if a model is missing, damaged, or does not reproduce its golden vectors here.
-    pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Self, Manifest), OpenError> {
-        let follower = Follower::open(&settings.detect, catalogue)?;
-        let manifest = catalogue.find(&settings.expression.model)?;
-        let expression = Expression::open(&manifest)?
-            .with_threads(threads(settings.expression.threads))
-            .map_err(ModelError::from)?;
-        let sensor = Self {
-            follower,
-            expression,
+    /// Senses with the given face tracker and classifier.
+    #[must_use]
+    pub fn new(settings: &Settings, face_tracker: FaceTracker, classifier: Box<dyn Classifier>) -> Self {
+        Self {
+            face_tracker,
+            classifier,
             smoothing: settings.smoothing,
-            full: Pauses {
+            full: Intervals {
                 frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
                 search: Duration::from_secs_f32(settings.detect.interval_s),
                 classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
             },
-            kept: 1.0,
-            frames: Rhythm::new(Duration::ZERO),
-            people: heapless::Vec::new(),
+            rate_fraction: 1.0,
+            frames: RateLimiter::new(Duration::ZERO),
+            tracks: heapless::Vec::new(),
+            results: Classifications::new(),
             report: Report::default(),
-        };
-        Ok((sensor, manifest))
+        }
     }
 
     /// Time spent inside the networks so far.
     #[must_use]
     pub fn network_time(&self) -> Duration {
-        self.follower.network_time() + self.expression.network_time()
+        self.face_tracker.network_time() + self.classifier.network_time()
     }
 
-    /// Works at the part `kept` of the full rate, above 0 and at most 1: searches, classifications and, below 1, frames.
-    pub fn set_kept(&mut self, kept: f32) {
-        if kept == self.kept {
+    /// Works at a fraction of the full rate, above 0 and at most 1: fewer searches, classifications and,
+    /// below 1, frames.
+    pub fn set_rate_fraction(&mut self, rate_fraction: f32) {
+        if rate_fraction == self.rate_fraction {
             return;
         }
-        self.kept = kept;
-        let pauses = self.full.at(kept, &self.smoothing);
-        self.follower.set_interval(pauses.search);
-        self.frames.set_pause(pauses.frame);
-        for person in &mut self.people {
-            person.rhythm.set_pause(pauses.classify);
+        self.rate_fraction = rate_fraction;
+        let intervals = self.full.at(rate_fraction, &self.smoothing);
+        self.face_tracker.set_interval(intervals.search);
+        self.frames.set_interval(intervals.frame);
+        for track in &mut self.tracks {
+            track.classifications.set_interval(intervals.classify);
         }
     }
 
-    /// Whether a frame that was captured at `captured` is to be sensed. All are at the full rate, however many the camera
-    /// gives.
-    pub fn takes(&mut self, captured: Duration) -> bool {
-        let takes = self.kept >= 1.0 || self.frames.is_due(captured);
-        if takes {
-            self.frames.done(captured);
+    /// Whether to sense a frame that was captured at `captured`. At the full rate every frame is sensed,
+    /// whatever the camera's rate.
+    pub fn accepts(&mut self, captured: Duration) -> bool {
+        let accepted = self.rate_fraction >= 1.0 || self.frames.is_due(captured);
+        if accepted {
+            self.frames.record(captured);
         }
-        takes
+        accepted
     }
 
-    /// Senses the picture of a frame that was captured at `captured`. `timer` is told every stage of the work
-    /// and how long it took.
+    /// Senses the picture of a frame that was captured at `captured`. `done` is called as each stage of the
+    /// work ends, so that the caller can time them.
     ///
     /// # Errors
     /// [`InferError`] if a network fails.
@@ -152,151 +142,142 @@ impl Sensor {
         &mut self,
         picture: &Picture,
         captured: Duration,
-        timer: &mut dyn FnMut(Stage, Duration),
+        done: &mut dyn FnMut(Stage),
     ) -> Result<&Report, InferError> {
-        let mut lap = Lap::start();
-        self.follower.update(picture, captured, |work| {
-            let stage = match work {
-                Work::Follow => Stage::Follow,
-                Work::Search => Stage::Detect,
-            };
-            timer(stage, lap.turn());
-        })?;
+        self.face_tracker.update(picture, captured, done)?;
+        let faces = self.face_tracker.faces();
+        self.update_tracks(&faces);
+        done(Stage::Track);
+
+        let due = self.due_faces(&faces, captured);
+        let classifications = self.classify_due(picture, &due, done)?;
+
         self.report.size = (picture.width(), picture.height());
         self.report.captured = captured;
         self.report.faces.clear();
         self.report.events.clear();
-        // There is room: a report holds three events for each face, tracks make two.
-        self.report.events.extend(self.follower.events().iter().copied());
-        let faces = self.follower.faces();
-        let pause = self.full.at(self.kept, &self.smoothing).classify;
-        self.people
-            .retain(|person| faces.iter().any(|face| face.track == person.track));
-        timer(Stage::Track, lap.turn());
-
-        // So many faces at a time as there are threads.
-        let mut results: [Option<Classified>; MAX_FACES] = [const { None }; MAX_FACES];
-        let mut due: heapless::Vec<usize, MAX_FACES> = heapless::Vec::new();
-        for (index, face) in faces.iter().enumerate() {
-            let person = person(&mut self.people, face.track, &self.smoothing, pause);
-            if face.seen && person.is_some_and(|person| person.rhythm.is_due(captured)) {
-                let _ = due.push(index); // as many places as faces
-            }
-        }
-        for together in due.chunks(self.expression.threads()) {
-            let mut landmarks: heapless::Vec<Landmarks, MAX_FACES> = heapless::Vec::new();
-            landmarks.extend(together.iter().map(|index| faces[*index].detection.landmarks));
-            self.expression
-                .classify_all(picture, &landmarks, |number, result| {
-                    results[together[number]] = Some(result)
-                });
-            timer(Stage::Classify, lap.turn());
-        }
-
-        // With several threads faces that came at different times are soon read at the same one.
-        let meeting = self
-            .people
-            .iter()
-            .filter_map(|person| person.rhythm.next(captured))
-            .min();
-        let meeting = meeting.filter(|_| self.expression.threads() > 1);
-        for (face, result) in faces.iter().zip(results) {
-            let Some(person) = person(&mut self.people, face.track, &self.smoothing, pause) else {
-                continue;
-            };
-            if let Some(result) = result {
-                match result {
-                    Ok((reading, quality)) => {
-                        person.raw = Some(reading);
-                        person.quality = quality;
-                        person.rhythm.done(captured);
-                        meeting.into_iter().for_each(|due| person.rhythm.meet(due));
-                        let smoothed = person.smoother.update(captured, &reading, quality);
-                        timer(Stage::Smooth, lap.turn());
-                        if smoothed.label != person.label {
-                            let event = Event::Changed {
-                                track: face.track,
-                                from: person.label,
-                                to: smoothed.label,
-                            };
-                            // There is room, see above.
-                            let _ = self.report.events.push(event);
-                            person.label = smoothed.label;
-                        }
-                    }
-                    // Landmarks in one point: this crop is worth nothing, the next may be.
-                    Err(ClassifyError::NoFace) => {}
-                    Err(ClassifyError::Infer(error)) => return Err(error),
-                }
-            }
-            let tracked = TrackedFace {
-                track: face.track,
-                detection: face.detection,
-                quality: person.quality,
-                raw: person.raw,
-                smoothed: person.smoother.current(),
-            };
-            // As many places as tracks.
-            let _ = self.report.faces.push(tracked);
+        // There is room: a report holds three events for each face, the tracker makes at most two.
+        self.report
+            .events
+            .extend(self.face_tracker.events().iter().copied());
+        self.apply(&faces, &classifications, captured);
+        if !due.is_empty() {
+            done(Stage::Smooth);
         }
         Ok(&self.report)
     }
-}
 
-/// The person on this track, new where the track is; `None` if there is no room, which tracks never exceed.
-fn person<'a>(
-    people: &'a mut heapless::Vec<Person, MAX_FACES>,
-    track: u32,
-    smoothing: &Smoothing,
-    pause: Duration,
-) -> Option<&'a mut Person> {
-    let known = people.iter().position(|person| person.track == track);
-    let index = match known {
-        Some(index) => index,
-        None => {
-            let smoother = Smoother::new(smoothing);
-            let person = Person {
-                track,
-                smoother,
-                raw: None,
-                quality: 0.0,
-                rhythm: Rhythm::new(pause),
-                label: Label::Uncertain,
+    /// Drops the state of tracks that ended and adds that of new ones.
+    fn update_tracks(&mut self, faces: &[FollowedFace]) {
+        self.tracks
+            .retain(|state| faces.iter().any(|face| face.track == state.track));
+        let interval = self.full.at(self.rate_fraction, &self.smoothing).classify;
+        for face in faces {
+            if self.tracks.iter().all(|state| state.track != face.track) {
+                // There is room: as many states as faces.
+                let _ = self.tracks.push(TrackState {
+                    track: face.track,
+                    smoother: Smoother::new(&self.smoothing),
+                    raw: None,
+                    quality: 0.0,
+                    classifications: RateLimiter::new(interval),
+                    label: Label::Uncertain,
+                });
+            }
+        }
+    }
+
+    /// The faces seen in this frame whose classification is due. Landmarks that span no face are skipped: the
+    /// next frame's may be better.
+    fn due_faces(&self, faces: &[FollowedFace], captured: Duration) -> heapless::Vec<DueFace, MAX_FACES> {
+        let is_due = |face: &FollowedFace| {
+            let state = self.tracks.iter().find(|state| state.track == face.track);
+            face.seen && state.is_some_and(|state| state.classifications.is_due(captured))
+        };
+        faces
+            .iter()
+            .enumerate()
+            .filter(|(_, face)| is_due(face))
+            .filter_map(|(index, face)| {
+                let crop = AlignedCrop::fit(&face.detection.landmarks)?;
+                Some(DueFace { index, crop })
+            })
+            .collect()
+    }
+
+    /// Classifies the faces in batches; the result has an entry for each face of the frame.
+    fn classify_due(
+        &mut self,
+        picture: &Picture,
+        due: &[DueFace],
+        done: &mut dyn FnMut(Stage),
+    ) -> Result<[Option<Classification>; MAX_FACES], InferError> {
+        let mut classifications = [None; MAX_FACES];
+        for batch in due.chunks(self.classifier.batch_size()) {
+            let crops: heapless::Vec<AlignedCrop, MAX_FACES> = batch.iter().map(|face| face.crop).collect();
+            self.classifier
+                .classify_batch(picture, &crops, &mut self.results)?;
+            for (face, result) in batch.iter().zip(&self.results) {
+                classifications[face.index] = Some(*result);
+            }
+            done(Stage::Classify);
+        }
+        Ok(classifications)
+    }
+
+    /// Updates the tracks' states with what was classified, and reports every face.
+    fn apply(
+        &mut self,
+        faces: &[FollowedFace],
+        classifications: &[Option<Classification>; MAX_FACES],
+        captured: Duration,
+    ) {
+        // With several threads, faces that came at different times should be classified in the same batch.
+        let aligned = (self.classifier.batch_size() > 1)
+            .then(|| {
+                let next = |state: &TrackState| state.classifications.next_due(captured);
+                self.tracks.iter().filter_map(next).min()
+            })
+            .flatten();
+        for (face, classification) in faces.iter().zip(classifications) {
+            let Some(state) = self.tracks.iter_mut().find(|state| state.track == face.track) else {
+                continue;
             };
-            people.push(person).ok()?;
-            people.len() - 1
+            if let Some(classification) = classification {
+                state.classifications.record(captured);
+                if let Some(due) = aligned {
+                    state.classifications.align_to(due);
+                }
+                if let Some(event) = state.update(captured, classification) {
+                    // There is room: one for each face, see above.
+                    let _ = self.report.events.push(event);
+                }
+            }
+            // There is room: as many as tracks.
+            let _ = self.report.faces.push(TrackedFace {
+                track: face.track,
+                detection: face.detection,
+                quality: state.quality,
+                raw: state.raw,
+                smoothed: state.smoother.current(),
+            });
         }
-    };
-    people.get_mut(index)
-}
-
-/// Expression networks that run at the same time: as set or, where that is nothing, with one core left for the camera.
-fn threads(setting: usize) -> usize {
-    const MOST: usize = 4;
-    match setting {
-        0 => {
-            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-            cores.saturating_sub(1).clamp(1, MOST)
-        }
-        threads => threads.min(MAX_FACES),
     }
 }
 
-/// Times one piece of work after another.
-struct Lap {
-    last: Instant,
-}
-
-impl Lap {
-    fn start() -> Self {
-        Self { last: Instant::now() }
-    }
-
-    /// The time since the last turn.
-    fn turn(&mut self) -> Duration {
-        let now = Instant::now();
-        let took = now - self.last;
-        self.last = now;
-        took
+impl TrackState {
+    /// Smooths a new classification; returns an event if the label changed.
+    fn update(&mut self, captured: Duration, classification: &Classification) -> Option<Event> {
+        self.raw = Some(classification.prediction);
+        self.quality = classification.quality;
+        let smoothed = self
+            .smoother
+            .update(captured, &classification.prediction, classification.quality);
+        let from = std::mem::replace(&mut self.label, smoothed.label);
+        (from != smoothed.label).then_some(Event::Changed {
+            track: self.track,
+            from,
+            to: smoothed.label,
+        })
     }
 }

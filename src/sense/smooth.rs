@@ -1,52 +1,52 @@
-//! Smoothing of one track's readings over time, and the label that is published.
+//! Smooths one track's predictions over time and chooses the label that is published.
 //!
 //! # The mean
-//! Constants are in seconds, so the result must not depend on how many readings a second a board manages.
-//! A reading `x` with weight `w` (the quality of its crop) arrives at irregular times; between two readings both
-//! `w x` and `w` are taken to run straight from one to the next, and the mean is
+//! Time constants are in seconds, so the result must not depend on how many predictions a second a board
+//! manages. Predictions arrive at irregular times. A prediction `x` has the weight `w`, the quality of its
+//! crop. Between two predictions both `w x` and `w` are interpolated linearly, and the mean is
 //!
 //! ```text
-//! m(t) = ∫ w(s) x(s) exp(-(t - s)/tau) ds / ∫ w(s) exp(-(t - s)/tau) ds,   s from the first reading to t
+//! m(t) = ∫ w(s) x(s) exp(-(t - s)/tau) ds / ∫ w(s) exp(-(t - s)/tau) ds,   s from the first prediction to t
 //! ```
 //!
-//! Both integrals are kept, decayed and extended at each reading. With `r = dt/tau`, `mu = exp(-r)` and
-//! `nu = (1 - mu)/r`, an integral `I` over a signal `y` that runs straight from `y0` to `y1` becomes
+//! Both integrals are kept, and decayed and extended at each prediction. With `r = dt/tau`, `mu = exp(-r)`
+//! and `nu = (1 - mu)/r`, an integral `I` over a signal `y` that is linear from `y0` to `y1` becomes
 //!
 //! ```text
 //! I ← mu I + (nu - mu) y0 + (1 - nu) y1
 //! ```
 //!
 //! The interval's share is `alpha = (nu - mu) + (1 - nu) = 1 - exp(-dt/tau)`. This is the exponential moving
-//! average "with linear interpolation" of A. Eckner, *Algorithms for Unevenly Spaced Time Series: Moving Averages and
-//! Other Rolling Operators* (2012), there for unweighted signals. Because numerator and denominator decay alike, the
-//! mean is unbiased from the first reading on, a reading of low quality moves it in proportion less, and a constant
-//! quality, whatever its value, changes nothing.
+//! average "with linear interpolation" of A. Eckner, *Algorithms for Unevenly Spaced Time Series: Moving
+//! Averages and Other Rolling Operators* (2012), there for unweighted signals. Because numerator and
+//! denominator decay alike, the mean is unbiased from the first prediction on, a prediction of low quality
+//! moves it proportionally less, and a constant quality has no effect, whatever its value.
 //!
 //! # The label
-//! The likeliest category replaces the held one when it leads by a margin; a held category that falls below the floor
-//! gives way to `uncertain`, which is left again once a category stands a margin above the floor. Either change waits until
-//! the held label has stood for the dwell time.
+//! The most probable category replaces the held one when it leads by a margin. A held category that falls
+//! below the floor is replaced by `uncertain`, which is left again once a category exceeds the floor by the
+//! margin. Either change waits until the held label has lasted for the dwell time.
 
 use std::time::Duration;
 
-use super::face::{Category, Label, Probabilities, Reading, Smoothed};
+use super::face::{Category, Label, Prediction, Probabilities, Smoothed};
 use crate::config::Smoothing;
 
-/// The least weight of a reading: a track that is never seen well still has a mean.
+/// The least weight of a prediction: a track that is never seen well still has a mean.
 const MIN_WEIGHT: f32 = 1e-3;
 
-/// The state of one track: fixed in size, without allocation, to be copied with the track.
+/// The smoothing state of one track, of fixed size.
 #[derive(Debug, Clone, Copy)]
 pub struct Smoother {
     settings: Smoothing,
-    probabilities: Mean<8>,
-    valence: Mean<1>,
-    arousal: Mean<1>,
+    probabilities: ExponentialMean<8>,
+    valence: ExponentialMean<1>,
+    arousal: ExponentialMean<1>,
     held: Option<Held>,
     current: Option<Smoothed>,
 }
 
-/// The published label and when it was taken up.
+/// The published label and since when it holds.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     label: Label,
@@ -59,20 +59,21 @@ impl Smoother {
     pub fn new(settings: &Smoothing) -> Self {
         Self {
             settings: *settings,
-            probabilities: Mean::EMPTY,
-            valence: Mean::EMPTY,
-            arousal: Mean::EMPTY,
+            probabilities: ExponentialMean::EMPTY,
+            valence: ExponentialMean::EMPTY,
+            arousal: ExponentialMean::EMPTY,
             held: None,
             current: None,
         }
     }
 
-    /// Takes in a reading of a crop of the given quality (0 to 1) that was captured at `now`, and says what holds then.
+    /// Adds a prediction for a crop of the given quality (0 to 1) that was captured at `now`, and returns
+    /// what holds then.
     ///
-    /// Outputs of the network that are not finite numbers, and probabilities without a positive sum, are passed over, as
-    /// is a reading no newer than the last. After `gap_s` without a usable reading, or when the clock went back further
-    /// than that, the state starts anew.
-    pub fn update(&mut self, now: Duration, reading: &Reading, quality: f32) -> Smoothed {
+    /// Valence and arousal that are not finite are ignored, as is a prediction no newer than the last. After
+    /// `gap_s` without a usable prediction, or when the clock went back further than that, the state is
+    /// reset.
+    pub fn update(&mut self, now: Duration, prediction: &Prediction, quality: f32) -> Smoothed {
         let Smoothing {
             tau_s,
             va_tau_s,
@@ -83,37 +84,41 @@ impl Smoother {
         let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
         let gap = f64::from(gap_s);
 
-        if let Some(probabilities) = reading.probabilities.and_then(distribution) {
-            let anew = self.probabilities.update(now, probabilities, weight, tau_s, gap);
-            if anew {
+        if let Some(probabilities) = prediction.probabilities {
+            let values = probabilities.to_array();
+            let was_reset = self.probabilities.update(now, values, weight, tau_s, gap);
+            if was_reset {
                 self.held = None;
             }
         }
-        if let Some(valence) = reading.valence.filter(|v| v.is_finite()) {
+        if let Some(valence) = prediction.valence.filter(|v| v.is_finite()) {
             let valence = [valence.clamp(-1.0, 1.0)];
             self.valence.update(now, valence, weight, va_tau_s, gap);
         }
-        if let Some(arousal) = reading.arousal.filter(|a| a.is_finite()) {
+        if let Some(arousal) = prediction.arousal.filter(|a| a.is_finite()) {
             let arousal = [arousal.clamp(-1.0, 1.0)];
             self.arousal.update(now, arousal, weight, va_tau_s, gap);
         }
 
-        let probabilities = self.probabilities.value(now, gap).and_then(distribution);
+        let probabilities = self
+            .probabilities
+            .value(now, gap)
+            .and_then(Probabilities::from_weights);
         let smoothed = Smoothed {
             label: self.label(now, probabilities.as_ref()),
-            reading: Reading {
+            prediction: Prediction {
                 probabilities,
                 valence: self.valence.value(now, gap).map(|[v]| v),
                 arousal: self.arousal.value(now, gap).map(|[a]| a),
             },
         };
-        if smoothed.reading != NOTHING {
+        if smoothed.prediction != NOTHING {
             self.current = Some(smoothed);
         }
         smoothed
     }
 
-    /// What the last reading left; `None` before the first usable one.
+    /// The result of the last update; `None` before the first usable prediction.
     #[must_use]
     pub fn current(&self) -> Option<Smoothed> {
         self.current
@@ -131,8 +136,8 @@ impl Smoother {
             floor,
             ..
         } = self.settings;
-        let (top, lead) = likeliest(probabilities);
-        let of = |category: Category| probabilities[category as usize];
+        let (top, lead) = probabilities.argmax();
+        let of = |category: Category| probabilities.of(category);
 
         let wanted = match self.held.map(|held| held.label) {
             None if lead >= floor => Label::Category(top),
@@ -161,25 +166,25 @@ impl Smoother {
     }
 }
 
-/// A reading that says nothing.
-const NOTHING: Reading = Reading {
+/// A prediction without any output.
+const NOTHING: Prediction = Prediction {
     probabilities: None,
     valence: None,
     arousal: None,
 };
 
-/// A weighted exponential mean of `N` values that come together; see the head of this file.
+/// A weighted exponential mean of `N` values that arrive together; see the module's documentation.
 #[derive(Debug, Clone, Copy)]
-struct Mean<const N: usize> {
+struct ExponentialMean<const N: usize> {
     /// Integral of weight times value.
     sum: [f64; N],
     /// Integral of the weight.
     weight: f64,
-    /// The newest reading.
+    /// The newest sample.
     last: Option<Sample<N>>,
 }
 
-/// A reading as it entered the mean.
+/// A sample as it entered the mean.
 #[derive(Debug, Clone, Copy)]
 struct Sample<const N: usize> {
     at: Duration,
@@ -187,15 +192,15 @@ struct Sample<const N: usize> {
     weight: f64,
 }
 
-impl<const N: usize> Mean<N> {
-    /// No reading yet.
+impl<const N: usize> ExponentialMean<N> {
+    /// No sample yet.
     const EMPTY: Self = Self {
         sum: [0.0; N],
         weight: 0.0,
         last: None,
     };
 
-    /// Takes in `values` with `weight` (positive); says whether the mean started anew with them.
+    /// Adds `values` with `weight` (positive); returns whether the mean was reset to them.
     fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau_s: f32, gap_s: f64) -> bool {
         let sample = Sample {
             at: now,
@@ -224,7 +229,7 @@ impl<const N: usize> Mean<N> {
         false
     }
 
-    /// The mean; `None` without a reading in the last `gap_s` seconds.
+    /// The mean; `None` without a sample in the last `gap_s` seconds.
     fn value(&self, now: Duration, gap_s: f64) -> Option<[f32; N]> {
         let last = self.last.filter(|last| seconds_between(last.at, now) <= gap_s)?;
         if self.weight > 0.0 {
@@ -235,8 +240,9 @@ impl<const N: usize> Mean<N> {
     }
 }
 
-/// What an interval of `r` time constants leaves of an integral (`mu`), and the shares in it of the readings at its
-/// beginning (`nu - mu`) and at its end (`1 - nu`). An infinite `r` (no smoothing) leaves only the newest reading.
+/// The factor by which an interval of `r` time constants decays an integral (`mu`), and the shares of the
+/// samples at its beginning (`nu - mu`) and at its end (`1 - nu`). With an infinite `r` (no smoothing) only
+/// the newest sample counts.
 fn shares(r: f64) -> (f64, f64, f64) {
     let alpha = -(-r).exp_m1();
     let mu = 1.0 - alpha;
@@ -249,23 +255,6 @@ fn seconds_between(a: Duration, b: Duration) -> f64 {
     b.as_secs_f64() - a.as_secs_f64()
 }
 
-/// Scaled to a sum of 1; `None` unless all are finite and not negative and some are positive.
-fn distribution(probabilities: Probabilities) -> Option<Probabilities> {
-    let sum: f32 = probabilities.iter().sum();
-    let usable = probabilities.iter().all(|p| *p >= 0.0) && sum > 0.0 && sum.is_finite();
-    usable.then(|| probabilities.map(|p| p / sum))
-}
-
-/// The likeliest category, the first of equals, and its probability.
-fn likeliest(probabilities: &Probabilities) -> (Category, f32) {
-    let mut best = (Category::Neutral, f32::MIN);
-    for (category, p) in Category::ALL.into_iter().zip(*probabilities) {
-        if p > best.1 {
-            best = (category, p);
-        }
-    }
-    best
-}
-
 #[cfg(test)]
+#[path = "smooth_tests.rs"]
 mod tests;

@@ -1,51 +1,56 @@
-//! Follows faces from frame to frame: which detection is which face, where each is now, which one is primary.
+//! Tracks faces from frame to frame: which detection is which face, where each is now, which one is primary.
 
 use std::time::Duration;
 
 use super::{
+    detect::MAX_DETECTIONS,
     face::{Detection, Event, MAX_FACES},
     geometry::{Point, Rect},
 };
 
-/// A first detection of this score is a face at once; a weaker one must be seen again.
-const SURE_SCORE: f32 = 0.75;
-/// Detections that confirm a weak first one.
+/// A first detection of at least this score confirms a track; a weaker one must be seen again.
+const CONFIRMING_SCORE: f32 = 0.75;
+/// Detections that confirm a track whose scores are lower.
 const CONFIRMING_HITS: u32 = 2;
-/// A detection belongs to a track only if their centres are nearer than this many widths of the larger box ...
-const REACH: f32 = 0.8;
-/// ... and neither is more than this many times as wide as the other. Detectors differ in their boxes by up to 1.5.
-const LARGEST_RATIO: f32 = 2.5;
-/// Another face becomes primary only if its area is so many times larger ...
+/// A detection belongs to a track only if their centres are nearer than this many widths of the larger box
+/// ...
+const MAX_DISTANCE: f32 = 0.8;
+/// ... and neither is more than this many times as wide as the other. Detectors differ in their boxes by up
+/// to 1.5.
+const MAX_WIDTH_RATIO: f32 = 2.5;
+/// Another face becomes primary only if its area is this many times larger ...
 const PRIMARY_MARGIN: f32 = 1.3;
-/// ... for so long.
+/// ... for this long.
 const PRIMARY_DWELL: Duration = Duration::from_millis(1000);
 /// Time constant of the velocity, in seconds.
 const VELOCITY_TAU_S: f32 = 0.15;
-/// The velocity says nothing about a time further away than this, in seconds.
+/// Longest extrapolation of the velocity, in seconds.
 const HORIZON_S: f32 = 0.3;
-/// Cut-off of the smoothing for a face at rest, in hertz; takes out the networks' jitter.
+/// Cut-off frequency of the position's low-pass filter for a face at rest, in hertz; removes the networks'
+/// jitter.
 const REST_HZ: f32 = 2.0;
-/// How much the cut-off rises for each width a second that the face moves, so that it does not lag.
+/// How much the cut-off rises for each width per second that the face moves, so that it does not lag.
 const HZ_PER_SPEED: f32 = 8.0;
 
-/// A face that is followed.
+/// A tracked face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Track {
     /// Short-lived number.
     pub id: u32,
-    /// Where it was seen last, smoothed lightly.
+    /// Where it was seen last, low-pass filtered.
     pub detection: Detection,
-    /// When that was.
+    /// When it was seen last.
     pub seen: Duration,
     /// When it was seen first.
     first: Duration,
-    /// When a search of the picture saw it last.
+    /// When a search of the picture found it last.
     searched: Duration,
+    /// Detections so far; saturates.
     hits: u32,
     confirmed: bool,
-    /// The last detection's centre, not smoothed.
+    /// The last detection's centre, not filtered.
     centre: Point,
-    /// In pixels a second.
+    /// In pixels per second.
     velocity: Point,
 }
 
@@ -65,8 +70,8 @@ impl Track {
 
     /// Whether a detection at `now` can be this face.
     #[must_use]
-    pub fn fits(&self, detection: &Detection, now: Duration) -> bool {
-        fit(&self.expected(now), &detection.rect).is_some()
+    pub fn matches(&self, detection: &Detection, now: Duration) -> bool {
+        affinity(&self.expected(now), &detection.rect).is_some()
     }
 
     fn start(id: u32, detection: &Detection, now: Duration) -> Self {
@@ -87,50 +92,38 @@ impl Track {
         let dt = now.saturating_sub(self.seen).as_secs_f32();
         let centre = detection.rect.centre();
         if dt > HORIZON_S {
-            // Too long ago to tell anything of its way, or to be mixed with.
+            // Too long ago to estimate a velocity from, or to be filtered with.
             self.velocity = Point::default();
             self.detection = *detection;
         } else if dt > 0.0 {
-            let part = 1.0 - (-dt / VELOCITY_TAU_S).exp();
-            self.velocity.x += ((centre.x - self.centre.x) / dt - self.velocity.x) * part;
-            self.velocity.y += ((centre.y - self.centre.y) / dt - self.velocity.y) * part;
+            let newest = Point {
+                x: (centre.x - self.centre.x) / dt,
+                y: (centre.y - self.centre.y) / dt,
+            };
+            self.velocity = self.velocity.lerp(newest, 1.0 - (-dt / VELOCITY_TAU_S).exp());
             let speed = self.velocity.x.hypot(self.velocity.y) / detection.rect.width.max(1.0);
             let cut_off = REST_HZ + HZ_PER_SPEED * speed;
-            let part = 1.0 - (-dt * std::f32::consts::TAU * cut_off).exp();
-            approach(&mut self.detection, detection, part);
+            let gain = 1.0 - (-dt * std::f32::consts::TAU * cut_off).exp();
+            self.detection = self.detection.lerp(detection, gain);
         }
         self.detection.score = detection.score;
         self.centre = centre;
         self.seen = now;
-        self.hits += 1;
+        self.hits = self.hits.saturating_add(1);
     }
 }
 
-/// Moves all places of `held` towards those of `new`.
-fn approach(held: &mut Detection, new: &Detection, part: f32) {
-    let towards = |held: &mut f32, new: f32| *held += (new - *held) * part;
-    let towards_point = |held: &mut Point, new: Point| {
-        towards(&mut held.x, new.x);
-        towards(&mut held.y, new.y);
-    };
-    towards(&mut held.rect.x, new.rect.x);
-    towards(&mut held.rect.y, new.rect.y);
-    towards(&mut held.rect.width, new.rect.width);
-    towards(&mut held.rect.height, new.rect.height);
-    towards_point(&mut held.landmarks.right_eye, new.landmarks.right_eye);
-    towards_point(&mut held.landmarks.left_eye, new.landmarks.left_eye);
-    towards_point(&mut held.landmarks.nose, new.landmarks.nose);
-    towards_point(&mut held.landmarks.mouth, new.landmarks.mouth);
-}
+/// Most detections passed to one update: those of a search, and one for each tracked face.
+pub const MAX_OBSERVATIONS: usize = MAX_DETECTIONS + MAX_FACES;
 
-/// Appeared and left, of one update: every track can leave and another come in its place.
+/// The appeared and left events of one update: every track can leave and another take its slot.
 pub type TrackEvents = heapless::Vec<Event, { 2 * MAX_FACES }>;
 
-/// At most [`MAX_FACES`] tracks. Pure: time comes in with the detections.
+/// At most [`MAX_FACES`] tracks. Deterministic: the time is passed in with the detections.
 #[derive(Debug)]
 pub struct Tracker {
-    lost: Duration,
-    doubt: Duration,
+    lost_after: Duration,
+    unconfirmed_after: Duration,
     tracks: heapless::Vec<Track, MAX_FACES>,
     next_id: u32,
     primary: Option<u32>,
@@ -139,12 +132,13 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A face not seen for `lost` has left; so has one that only followers saw, and no search, for `doubt`.
+    /// A face not seen for `lost_after` has left; so has one that no search confirmed for
+    /// `unconfirmed_after`.
     #[must_use]
-    pub fn new(lost: Duration, doubt: Duration) -> Self {
+    pub fn new(lost_after: Duration, unconfirmed_after: Duration) -> Self {
         Self {
-            lost,
-            doubt,
+            lost_after,
+            unconfirmed_after,
             tracks: heapless::Vec::new(),
             next_id: 1,
             primary: None,
@@ -152,12 +146,12 @@ impl Tracker {
         }
     }
 
-    /// Sets how long a face is believed that only followers see.
-    pub fn set_doubt(&mut self, doubt: Duration) {
-        self.doubt = doubt;
+    /// Sets how long a track is kept that no search confirms.
+    pub fn set_unconfirmed_after(&mut self, unconfirmed_after: Duration) {
+        self.unconfirmed_after = unconfirmed_after;
     }
 
-    /// All tracks, in no particular order, those not yet confirmed among them.
+    /// All tracks in no particular order, including those not yet confirmed.
     #[must_use]
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
@@ -182,18 +176,18 @@ impl Tracker {
         faces
     }
 
-    /// Notes which tracks a search of the picture at `now` found. A follower asks "where is the face?" rather than "is
-    /// there one?", and may hold on to a stain on the wall that a person has left.
+    /// Marks the tracks that a search of the picture at `now` found. The detector that follows a face looks
+    /// only at its surroundings, and may stay on a face-like patch of background after the person has left.
     pub fn confirm(&mut self, found: &[Detection], now: Duration) {
         for track in &mut self.tracks {
-            if found.iter().any(|detection| track.fits(detection, now)) {
+            if found.iter().any(|detection| track.matches(detection, now)) {
                 track.searched = now;
             }
         }
     }
 
-    /// Takes the detections of one frame. Those from `starting` on may begin new tracks; the ones before only
-    /// continue tracks. Writes who came and who left into `events`.
+    /// Updates the tracks with the detections of one frame. Those from index `starting` on may start new
+    /// tracks; the ones before only continue tracks. Replaces `events` with those of this update.
     pub fn update(
         &mut self,
         detections: &[Detection],
@@ -202,16 +196,16 @@ impl Tracker {
         events: &mut TrackEvents,
     ) {
         events.clear();
-        let detections = &detections[..detections.len().min(MAX_DETECTIONS)];
+        let detections = &detections[..detections.len().min(MAX_OBSERVATIONS)];
         let matched = self.associate(detections, now);
-        self.leave(now, events);
-        let mut newcomers: heapless::Vec<&Detection, MAX_DETECTIONS> = detections
+        self.remove_lost(now, events);
+        let mut newcomers: heapless::Vec<&Detection, MAX_OBSERVATIONS> = detections
             .iter()
             .zip(&matched)
             .skip(starting)
             .filter_map(|(detection, matched)| (!matched).then_some(detection))
             .collect();
-        // The largest first, for there may be more of them than free places.
+        // The largest first: there may be more of them than free slots.
         newcomers.sort_unstable_by(|a, b| order(b, a));
         for detection in newcomers {
             if self
@@ -224,37 +218,43 @@ impl Tracker {
             self.next_id = self.next_id.wrapping_add(1);
         }
         for track in &mut self.tracks {
-            let sure = track.hits >= CONFIRMING_HITS || track.detection.score >= SURE_SCORE;
+            let sure = track.hits >= CONFIRMING_HITS || track.detection.score >= CONFIRMING_SCORE;
             if !track.confirmed && sure {
                 track.confirmed = true;
-                let _ = events.push(Event::Appeared { track: track.id }); // at most one a slot
+                let _ = events.push(Event::Appeared { track: track.id }); // at most one per slot
             }
         }
         self.choose_primary(now);
     }
 
-    /// Gives each detection to the track it fits best; tells which detections were given away.
+    /// Assigns detections to tracks; returns which detections were assigned.
     ///
-    /// Greedy, the best pair first. Faces are solid: a detection lies within reach of two tracks only while they
-    /// pass each other, and then the velocities tell them apart, so an optimal assignment would choose the same.
-    fn associate(&mut self, detections: &[Detection], now: Duration) -> heapless::Vec<bool, MAX_DETECTIONS> {
-        let mut matched: heapless::Vec<bool, MAX_DETECTIONS> = detections.iter().map(|_| false).collect();
+    /// Greedy, the best pair first. Two faces cannot occupy one place: a detection matches two tracks only
+    /// while they pass each other, and then the velocities separate them, so an optimal assignment would
+    /// choose the same.
+    fn associate(
+        &mut self,
+        detections: &[Detection],
+        now: Duration,
+    ) -> heapless::Vec<bool, MAX_OBSERVATIONS> {
+        let mut matched: heapless::Vec<bool, MAX_OBSERVATIONS> = detections.iter().map(|_| false).collect();
         let mut taken = [false; MAX_FACES];
         loop {
             let mut best: Option<(f32, usize, usize)> = None;
             for (t, track) in self.tracks.iter().enumerate().filter(|(t, _)| !taken[*t]) {
                 let expected = track.expected(now);
                 for (d, detection) in detections.iter().enumerate().filter(|(d, _)| !matched[*d]) {
-                    let Some(fit) = fit(&expected, &detection.rect) else {
+                    let Some(affinity) = affinity(&expected, &detection.rect) else {
                         continue;
                     };
                     let better = best.is_none_or(|(held, _, other)| {
-                        fit.total_cmp(&held)
+                        affinity
+                            .total_cmp(&held)
                             .then(order(detection, &detections[other]))
                             .is_gt()
                     });
                     if better {
-                        best = Some((fit, t, d));
+                        best = Some((affinity, t, d));
                     }
                 }
             }
@@ -265,16 +265,17 @@ impl Tracker {
         }
     }
 
-    fn leave(&mut self, now: Duration, events: &mut TrackEvents) {
-        let (lost, doubt) = (self.lost, self.doubt);
+    fn remove_lost(&mut self, now: Duration, events: &mut TrackEvents) {
+        let (lost_after, unconfirmed_after) = (self.lost_after, self.unconfirmed_after);
         self.tracks.retain(|track| {
-            let stays = now.saturating_sub(track.seen) < lost && now.saturating_sub(track.searched) < doubt;
+            let stays = now.saturating_sub(track.seen) < lost_after
+                && now.saturating_sub(track.searched) < unconfirmed_after;
             if !stays && track.confirmed {
                 let seconds = track.seen.saturating_sub(track.first).as_secs_f32();
                 let _ = events.push(Event::Left {
                     track: track.id,
                     seconds,
-                }); // at most one a slot
+                }); // at most one per slot
             }
             stays
         });
@@ -304,19 +305,16 @@ impl Tracker {
     }
 }
 
-/// Most detections taken in one update: a search's, and one for each followed face.
-pub const MAX_DETECTIONS: usize = 32 + MAX_FACES;
-
-/// How well a detection fits a track: larger is better, `None` is not at all. Overlap alone is too strict for small
-/// and fast faces, so the distance counts as well.
-fn fit(expected: &Rect, found: &Rect) -> Option<f32> {
+/// How well a detection matches a track: larger is better, `None` means no match. Overlap alone is too strict
+/// for small and fast faces, so the distance counts as well.
+fn affinity(expected: &Rect, found: &Rect) -> Option<f32> {
     let (a, b) = (expected.centre(), found.centre());
     let distance = (a.x - b.x).hypot(a.y - b.y) / expected.width.max(found.width);
     let ratio = expected.width.max(found.width) / expected.width.min(found.width);
-    (distance < REACH && ratio < LARGEST_RATIO).then(|| expected.iou(found) - distance)
+    (distance < MAX_DISTANCE && ratio < MAX_WIDTH_RATIO).then(|| expected.iou(found) - distance)
 }
 
-/// A total order of detections, by what they are, so that their order in a list does not matter.
+/// A total order of detections by their values, so that their order in a list does not matter.
 fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
     let key = |d: &Detection| [d.rect.area(), d.score, d.rect.x, d.rect.y];
     let (a, b) = (key(a), key(b));

@@ -101,7 +101,7 @@ fn a_face_that_no_search_confirms_has_left() {
     let seen = [face(100.0, 100.0, 50.0)];
     for (confirms, stays) in [(true, true), (false, false)] {
         let mut bench = Bench::new();
-        bench.tracker.doubt = seconds(3.0);
+        bench.tracker.unconfirmed_after = seconds(3.0);
         bench.at(0.0, &seen);
         for frame in 1..40 {
             let now = seconds(frame as f32 * 0.1);
@@ -207,6 +207,15 @@ fn smoothing_steadies_a_resting_face_and_does_not_lag_behind_a_moving_one() {
         }
         assert!(lag < 3.0, "{lag} pixels behind at {rate}");
     }
+}
+
+#[test]
+fn a_face_that_never_leaves_does_not_overflow_the_count_of_its_detections() {
+    let mut bench = Bench::new();
+    bench.at(0.0, &[face(100.0, 100.0, 50.0)]);
+    bench.tracker.tracks[0].hits = u32::MAX;
+    let faces = bench.at(0.1, &[face(100.0, 100.0, 50.0)]);
+    assert_eq!((faces.len(), faces[0].hits), (1, u32::MAX));
 }
 
 proptest! {

@@ -11,7 +11,12 @@ use affectd::{
     capture::read_picture,
     model::Catalogue,
     picture::Picture,
-    sense::{detect::NetworkDetector, expression::Expression, geometry::Point, search::all_faces},
+    sense::{
+        alignment::AlignedCrop,
+        engine::{NetworkClassifier, NetworkDetector},
+        geometry::Point,
+        search::all_faces,
+    },
 };
 use serde_json::Value;
 
@@ -112,7 +117,7 @@ fn a_face_as_far_away_as_five_metres_is_found() {
 fn a_colour_photograph_reads_as_its_grey_version() {
     let catalogue = Catalogue::open(&repository("models")).unwrap();
     let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
-    let mut expression = Expression::open(&catalogue.find("maxvit-ferplus-64").unwrap()).unwrap();
+    let mut classifier = NetworkClassifier::open(&catalogue.find("maxvit-ferplus-64").unwrap()).unwrap();
     for name in ["astronaut.jpg", "grace_hopper.jpg"] {
         let mut colour = Picture::default();
         read_picture(&portrait(name), &mut colour).unwrap();
@@ -127,18 +132,19 @@ fn a_colour_photograph_reads_as_its_grey_version() {
             let luma = 0.299 * f32::from(from[0]) + 0.587 * f32::from(from[1]) + 0.114 * f32::from(from[2]);
             to.fill(luma.round() as u8);
         }
-        let mut read = |picture: &Picture| {
+        let mut predict = |picture: &Picture| {
             let faces = all_faces(&mut detector, picture).unwrap();
             assert_eq!(faces.len(), 1, "{name}: {faces:?}");
-            let (reading, _) = expression.classify(picture, &faces[0].landmarks).unwrap();
-            reading
+            let crop = AlignedCrop::fit(&faces[0].landmarks).unwrap();
+            classifier.classify(picture, &crop).unwrap().prediction
         };
-        let (colour, grey) = (read(&colour), read(&grey));
+        let (colour, grey) = (predict(&colour), predict(&grey));
         let pairs = colour
             .probabilities
             .unwrap()
+            .to_array()
             .into_iter()
-            .zip(grey.probabilities.unwrap());
+            .zip(grey.probabilities.unwrap().to_array());
         for (colour, grey) in pairs.chain([
             (colour.valence.unwrap(), grey.valence.unwrap()),
             (colour.arousal.unwrap(), grey.arousal.unwrap()),

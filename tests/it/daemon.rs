@@ -8,7 +8,7 @@ use std::{
 };
 
 use broker::{Broker, Watcher, until};
-use daemon::{Daemon, data};
+use daemon::{Daemon, clip, data};
 use serde_json::Value;
 
 /// Starts `affectd run` on a folder of photographs, with the broker's own settings and further ones.
@@ -160,7 +160,7 @@ fn a_program_that_writes_frames_may_end_and_is_started_again() {
     // The clip at about its own pace, by a program that ends after a second: the camera goes and comes back.
     let script = format!(
         "for i in 1 2 3 4 5 6 7 8 9 10; do tail -c +1 {} | head -c 400000 | tail -c 120000; sleep 0.1; done",
-        data("clip/two-portraits.mjpeg")
+        clip()
     );
     let command = format!("camera.command={}", serde_json::json!(["sh", "-c", script]));
     let pipe = ["camera.source=pipe", "camera.format=mjpeg", &command];

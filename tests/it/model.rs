@@ -7,11 +7,11 @@ use std::{
 
 use affectd::{
     category::Category,
-    cmd::model::{eval, verify},
     error::{Exit, Failure},
+    measure::{evaluation::eval, verify::verify},
     model::Catalogue,
     picture::Picture,
-    sense::expression::Expression,
+    sense::engine::NetworkClassifier,
 };
 
 fn models() -> PathBuf {
@@ -34,7 +34,7 @@ fn evaluated(name: &str, csv: &Path, json: bool) -> Result<String, Failure> {
 /// Twelve pictures, and how a model sees each: the labels of a perfect data set.
 fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
     let manifest = Catalogue::open(&models()).unwrap().find(name).unwrap();
-    let mut expression = Expression::open(&manifest).unwrap();
+    let mut classifier = NetworkClassifier::open(&manifest).unwrap();
     (0..12_u32)
         .map(|number| {
             let image = image::RgbImage::from_fn(20, 24, |x, y| {
@@ -45,18 +45,15 @@ fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
             image.save(folder.join(&file)).unwrap();
             let mut picture = Picture::default();
             picture.reset(20, 24).copy_from_slice(&image);
-            let reading = expression.classify_whole(&picture).unwrap();
-            let category = reading.probabilities.map_or(Category::Neutral, |probabilities| {
-                let best = (0..8)
-                    .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
-                    .unwrap();
-                Category::ALL[best]
-            });
+            let prediction = classifier.classify_whole(&picture).unwrap();
+            let category = prediction
+                .probabilities
+                .map_or(Category::Neutral, |probabilities| probabilities.argmax().0);
             (
                 file,
                 category,
-                reading.valence.unwrap_or(0.0),
-                reading.arousal.unwrap_or(0.0),
+                prediction.valence.unwrap_or(0.0),
+                prediction.arousal.unwrap_or(0.0),
             )
         })
         .collect()

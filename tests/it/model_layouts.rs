@@ -6,7 +6,7 @@ use affectd::{
     category::Category,
     model::{Catalogue, Manifest},
     picture::Picture,
-    sense::{expression::Expression, face::Reading},
+    sense::{engine::NetworkClassifier, face::Prediction},
 };
 use affectd_infer::{Arithmetic, Network};
 
@@ -22,12 +22,12 @@ fn manifest() -> Manifest {
     Catalogue::open(&folder).unwrap().find(NAME).unwrap()
 }
 
-fn read(manifest: &Manifest, colour: [u8; 3]) -> Reading {
+fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
     let mut picture = Picture::default();
     for pixel in picture.reset(20, 20).chunks_exact_mut(3) {
         pixel.copy_from_slice(&colour);
     }
-    Expression::open(manifest)
+    NetworkClassifier::open(manifest)
         .unwrap()
         .classify_whole(&picture)
         .unwrap()
@@ -49,22 +49,22 @@ fn raw(colour: [u8; 3]) -> Vec<f32> {
         .unwrap()
 }
 
-/// Compares a reading with the logits in the order of `names`, the rest having no probability.
-fn assert_reads(reading: &Reading, names: &[Category], logits: &[f32], valence: f32, arousal: f32) {
-    let probabilities = reading.probabilities.unwrap();
+/// Compares a prediction with the logits in the order of `names`, the rest having no probability.
+fn assert_predicts(prediction: &Prediction, names: &[Category], logits: &[f32], valence: f32, arousal: f32) {
+    let probabilities = prediction.probabilities.unwrap();
     let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
     let mut expected = [0.0; 8];
     for (category, logit) in names.iter().zip(logits) {
         expected[*category as usize] = logit.exp() / sum;
     }
-    for (found, expected) in probabilities.iter().zip(expected) {
+    for (found, expected) in probabilities.to_array().into_iter().zip(expected) {
         assert!(
             (found - expected).abs() < 1e-5,
             "{probabilities:?} instead of {expected:?}"
         );
     }
-    assert!((reading.valence.unwrap() - valence.clamp(-1.0, 1.0)).abs() < 1e-5);
-    assert!((reading.arousal.unwrap() - arousal.clamp(-1.0, 1.0)).abs() < 1e-5);
+    assert!((prediction.valence.unwrap() - valence.clamp(-1.0, 1.0)).abs() < 1e-5);
+    assert!((prediction.arousal.unwrap() - arousal.clamp(-1.0, 1.0)).abs() < 1e-5);
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn emotiefflib_has_its_own_order_and_normalisation() {
     let manifest = manifest();
     let answers = COLOURS.map(raw);
     for (colour, answer) in COLOURS.into_iter().zip(&answers) {
-        assert_reads(
-            &read(&manifest, colour),
+        assert_predicts(
+            &predict(&manifest, colour),
             &order,
             &answer[..8],
             answer[8],
@@ -125,8 +125,14 @@ temperature = 1.0
     let manifest = Manifest::read(&path).unwrap();
     for colour in COLOURS {
         let answer = raw(colour);
-        let reading = read(&manifest, colour);
-        assert_reads(&reading, &Category::ALL[..7], &answer[..7], answer[7], answer[8]);
-        assert_eq!(reading.probabilities.unwrap()[Category::Contempt as usize], 0.0);
+        let prediction = predict(&manifest, colour);
+        assert_predicts(
+            &prediction,
+            &Category::ALL[..7],
+            &answer[..7],
+            answer[7],
+            answer[8],
+        );
+        assert_eq!(prediction.probabilities.unwrap().of(Category::Contempt), 0.0);
     }
 }

@@ -1,40 +1,40 @@
-//! A strained board leaves out part of the work. In a program of its own, since it keeps a core busy.
+//! Load shedding reduces the work.
 
 use crate::common::sensor;
 use std::time::Duration;
 
-use affectd::{capture::Decoder, cmd::clip, health::Stage, picture::Picture};
+use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture};
 
 #[test]
 fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
-    /// Frames, searches and classifications of the clip, at the part `kept` of the full rate.
-    fn work(kept: f32) -> [usize; 3] {
+    /// Frames, searches and classifications of the clip, at a fraction of the full rate.
+    fn work(rate_fraction: f32) -> [usize; 3] {
         let mut sensor = sensor::sensor().0;
-        sensor.set_kept(kept);
+        sensor.set_rate_fraction(rate_fraction);
         let (mut decoder, mut picture) = (Decoder::default(), Picture::default());
-        let (mut frames, mut searches, mut readings) = (0, 0, 0);
+        let (mut frames, mut searches, mut classifications) = (0, 0, 0);
         for (number, bytes) in (0..).zip(clip::pictures()) {
             let captured = Duration::from_millis(100 * number);
-            if !sensor.takes(captured) {
+            if !sensor.accepts(captured) {
                 continue;
             }
             frames += 1;
             decoder
                 .decode(&clip::frame(bytes, number, captured), &mut picture)
                 .unwrap();
-            let mut count = |stage, _| match stage {
+            let mut count = |stage| match stage {
                 Stage::Detect => searches += 1,
-                Stage::Classify => readings += 1,
+                Stage::Classify => classifications += 1,
                 _ => {}
             };
             sensor.sense(&picture, captured, &mut count).unwrap();
         }
-        [frames, searches, readings]
+        [frames, searches, classifications]
     }
     let full = work(1.0);
     assert_eq!(full[0], 130, "every frame");
     let quarter = work(0.25);
-    // The clip has 10 frames a second, a quarter of the wished 15 are 3.75.
+    // The clip has 10 frames a second; a quarter of the requested 15 is 3.75.
     assert!((47..=50).contains(&quarter[0]), "{quarter:?}");
     for (full, quarter) in full.into_iter().zip(quarter).skip(1) {
         let part = quarter as f32 / full as f32;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use broker::Broker;
-use daemon::data;
+use daemon::clip;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -58,7 +58,7 @@ impl Board {
 /// A configuration with the bundled clip for a camera.
 fn configuration(folder: &Path, broker: &str) -> PathBuf {
     let file = folder.join("affectd.toml");
-    let clip = data("clip/two-portraits.mjpeg");
+    let clip = clip();
     let text = format!(
         "device = \"board\"\n[expression]\nmodel = \"{}\"\n[camera]\nsource = \"files\"\npath = \"{clip}\"\nrepeat = true\nrate = 10\n{broker}",
         models::TINY

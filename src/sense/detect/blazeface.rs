@@ -1,18 +1,18 @@
 //! BlazeFace (Bazarevsky et al.: "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
-//! arXiv:1907.05047), as in MediaPipe: one row of 16 numbers and one score for each anchor.
+//! arXiv:1907.05047), as in MediaPipe: one row of 16 values and one score for each anchor.
 
 use affectd_infer::{Output, OutputInfo};
 
-use super::{Decoder, DetectError, nms::Candidates, output};
+use super::{DetectError, HeadDecoder, nms::Candidates, output};
 use crate::sense::{
     face::{Detection, Landmarks},
     geometry::{Point, Rect},
 };
 
-/// Numbers for each anchor: centre, size, and six landmarks (the ears, last, are not used).
+/// Values of each anchor: centre, size, and six landmarks. The last two, the ears, are not used.
 const ROW: usize = 16;
 
-/// Which outputs are which, and where the anchors lie.
+/// The index of each output, and the anchors.
 #[derive(Debug)]
 pub struct BlazeFace {
     anchors: Vec<Point>,
@@ -21,26 +21,26 @@ pub struct BlazeFace {
 }
 
 impl BlazeFace {
-    /// Finds the two outputs and lays out the anchors for an input of `width` x `height`.
+    /// Finds the two outputs and places the anchors for an input of `width` x `height`.
     ///
     /// # Errors
-    /// [`DetectError::Layout`] if an output is missing or no known layout of anchors has so many.
+    /// [`DetectError::OutputShape`] if an output is missing or no known grid of anchors has that many.
     pub fn new(outputs: &[OutputInfo], width: usize, height: usize) -> Result<Self, DetectError> {
         let count = outputs
             .iter()
             .find(|o| o.name == "classificators")
             .and_then(|o| o.shape.get(1))
             .copied();
-        // MediaPipe's graphs: the short range network has two grids, the full range one a single grid.
+        // MediaPipe's graphs: the short-range network has two grids, the full-range network has one.
         let layouts: [&[(usize, usize)]; 2] = [&[(8, 2), (16, 6)], &[(4, 1)]];
         let anchors = layouts
             .into_iter()
             .map(|grids| anchors(grids, width, height))
             .find(|anchors| Some(anchors.len()) == count)
-            .ok_or_else(|| DetectError::Layout {
+            .ok_or_else(|| DetectError::OutputShape {
                 output: "classificators".into(),
                 found: format!("{count:?} anchors"),
-                expected: "as many as the short range or the full range network has".into(),
+                expected: "as many as the short-range or the full-range network has".into(),
             })?;
         Ok(Self {
             regressors: output(outputs, "regressors", &[1, anchors.len(), ROW])?,
@@ -50,7 +50,7 @@ impl BlazeFace {
     }
 }
 
-impl Decoder for BlazeFace {
+impl HeadDecoder for BlazeFace {
     fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Candidates) {
         let (regressors, scores) = (outputs[self.regressors].data, outputs[self.classificators].data);
         decode(&self.anchors, regressors, scores, min_score, candidates);
@@ -74,8 +74,8 @@ fn anchors(grids: &[(usize, usize)], width: usize, height: usize) -> Vec<Point> 
     all
 }
 
-/// Offers a candidate, in input pixels, for each anchor whose score reaches `min_score`.
-/// `scores` are logits; all places in `regressors` are relative to the anchor.
+/// Adds a candidate, in input pixels, for each anchor whose score reaches `min_score`.
+/// `scores` are logits; all points in `regressors` are relative to the anchor.
 pub fn decode(
     anchors: &[Point],
     regressors: &[f32],
@@ -94,7 +94,7 @@ pub fn decode(
             y: anchor.y + row[2 * which + 1],
         };
         let (centre, width, height) = (place(0), row[2], row[3]);
-        candidates.offer(Detection {
+        candidates.push(Detection {
             rect: Rect {
                 x: centre.x - width / 2.0,
                 y: centre.y - height / 2.0,
@@ -116,7 +116,7 @@ pub fn decode(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::detect::{Found, tests::assert_sound};
+    use crate::sense::detect::{Detections, tests::assert_sound};
 
     #[test]
     fn both_networks_have_as_many_anchors_as_mediapipe_lays_out() {
@@ -135,7 +135,7 @@ mod tests {
             .copy_from_slice(&[1.0, 2.0, 10.0, 12.0, -2.0, -3.0, 4.0, -3.0, 1.0, 2.0, 1.0, 5.0]);
         let mut candidates = Candidates::default();
         decode(&anchors, &regressors, &[-3.0, 0.0], 0.5, &mut candidates);
-        let mut found = Found::new();
+        let mut found = Detections::new();
         candidates.suppress(&mut found);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].score, 0.5);
@@ -167,7 +167,7 @@ mod tests {
             let (scores, regressors) = numbers.split_at(anchors.len());
             let mut candidates = Candidates::default();
             decode(&anchors, regressors, scores, 0.5, &mut candidates);
-            let mut found = Found::new();
+            let mut found = Detections::new();
             candidates.suppress(&mut found);
             assert_sound(&found, 0.5);
         });

@@ -1,9 +1,9 @@
-//! CenterFace (Xu, Yan, Sun, Yang, Luo: "CenterFace: Joint Face Detection and Alignment Using Face as
-//! Point", arXiv:1911.03599): one map each of scores, sizes, offsets and landmarks, at a quarter of the input's size.
+//! CenterFace (Xu, Yan, Sun, Yang, Luo: "CenterFace: Joint Face Detection and Alignment Using Face as Point",
+//! arXiv:1911.03599): one map each of scores, sizes, offsets and landmarks, at a quarter of the input's size.
 
 use affectd_infer::{Output, OutputInfo};
 
-use super::{Decoder, DetectError, midway, nms::Candidates, output};
+use super::{DetectError, HeadDecoder, nms::Candidates, output};
 use crate::sense::{
     face::{Detection, Landmarks},
     geometry::{Point, Rect},
@@ -12,10 +12,10 @@ use crate::sense::{
 /// Input pixels to a cell of the maps.
 const STRIDE: f32 = 4.0;
 
-/// Sizes are logarithms; beyond this one a box is larger than any picture.
+/// Sizes are logarithms; above this one a box is larger than any picture.
 const LARGEST_LOG: f32 = 7.0;
 
-/// Which outputs are which.
+/// The index of each output.
 #[derive(Debug)]
 pub struct CenterFace {
     rows: usize,
@@ -30,7 +30,7 @@ impl CenterFace {
     /// Finds the four maps among a network's outputs, for an input of `width` x `height`.
     ///
     /// # Errors
-    /// [`DetectError::Layout`] if one is missing or has another shape.
+    /// [`DetectError::OutputShape`] if one is missing or has another shape.
     pub fn new(outputs: &[OutputInfo], width: usize, height: usize) -> Result<Self, DetectError> {
         let (columns, rows) = (width / STRIDE as usize, height / STRIDE as usize);
         Ok(Self {
@@ -44,7 +44,7 @@ impl CenterFace {
     }
 }
 
-impl Decoder for CenterFace {
+impl HeadDecoder for CenterFace {
     fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Candidates) {
         let maps = Maps {
             rows: self.rows,
@@ -71,12 +71,12 @@ pub struct Maps<'a> {
     pub scale: &'a [f32],
     /// 2 planes: the centre's offset within the cell, y, x.
     pub offset: &'a [f32],
-    /// 10 planes, y and x of: right eye, left eye, nose, right and left corner of the mouth; as parts of the box,
-    /// from its top left corner.
+    /// 10 planes, y and x of: right eye, left eye, nose, right and left corner of the mouth; as fractions of
+    /// the box, from its top left corner.
     pub landmarks: &'a [f32],
 }
 
-/// Offers a candidate, in input pixels, for each cell whose score reaches `min_score`.
+/// Adds a candidate, in input pixels, for each cell whose score reaches `min_score`.
 pub fn decode(maps: &Maps<'_>, min_score: f32, candidates: &mut Candidates) {
     let plane = maps.rows * maps.columns;
     for (cell, &score) in maps.heatmap.iter().enumerate().take(plane) {
@@ -97,14 +97,14 @@ pub fn decode(maps: &Maps<'_>, min_score: f32, candidates: &mut Candidates) {
             x: rect.x + maps.landmarks[(2 * which + 1) * plane + cell] * width,
             y: rect.y + maps.landmarks[2 * which * plane + cell] * height,
         };
-        candidates.offer(Detection {
+        candidates.push(Detection {
             rect,
             score,
             landmarks: Landmarks {
                 right_eye: place(0),
                 left_eye: place(1),
                 nose: place(2),
-                mouth: midway(place(3), place(4)),
+                mouth: place(3).midpoint(place(4)),
             },
         });
     }
@@ -114,13 +114,13 @@ pub fn decode(maps: &Maps<'_>, min_score: f32, candidates: &mut Candidates) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::detect::{Found, tests::assert_sound};
+    use crate::sense::detect::{Detections, tests::assert_sound};
 
     const ROWS: usize = 3;
     const COLUMNS: usize = 5;
     const PLANE: usize = ROWS * COLUMNS;
 
-    fn run(numbers: &[f32]) -> Found {
+    fn run(numbers: &[f32]) -> Detections {
         let (heatmap, rest) = numbers.split_at(PLANE);
         let (scale, rest) = rest.split_at(2 * PLANE);
         let (offset, landmarks) = rest.split_at(2 * PLANE);
@@ -134,7 +134,7 @@ mod tests {
             landmarks,
         };
         decode(&maps, 0.5, &mut candidates);
-        let mut found = Found::new();
+        let mut found = Detections::new();
         candidates.suppress(&mut found);
         found
     }

@@ -2,21 +2,24 @@
 
 use crate::{
     picture::Picture,
-    sense::geometry::{Point, Rect},
+    sense::{
+        geometry::{Point, Rect},
+        input::InputTensor,
+    },
 };
 
-/// Where a region of a picture lies in a network's input: centred, as large as fits, aspect kept.
+/// Maps a region of a picture into a network's input: centred, as large as fits, aspect ratio preserved.
 ///
-/// Places are continuous: pixel `i` covers `i..i + 1`.
+/// Coordinates are continuous: pixel `i` covers `i..i + 1`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Placement {
+pub struct Letterbox {
     /// Input pixels per picture pixel.
     scale: f32,
-    /// The picture's place that falls on the input's origin.
+    /// The point of the picture that maps to the input's origin.
     origin: Point,
 }
 
-impl Placement {
+impl Letterbox {
     /// Fits `region` (in picture pixels, may reach beyond the picture) into an input of `width` x `height`.
     ///
     /// A region without area is widened to one pixel, so that the result is always finite.
@@ -33,19 +36,19 @@ impl Placement {
         }
     }
 
-    /// A place in the input, as a place in the picture.
+    /// Maps a point of the input to the picture.
     #[must_use]
-    pub fn place(&self, place: Point) -> Point {
+    pub fn point_in_picture(&self, point: Point) -> Point {
         Point {
-            x: place.x / self.scale + self.origin.x,
-            y: place.y / self.scale + self.origin.y,
+            x: point.x / self.scale + self.origin.x,
+            y: point.y / self.scale + self.origin.y,
         }
     }
 
-    /// A box in the input, as a box in the picture.
+    /// Maps a box of the input to the picture.
     #[must_use]
-    pub fn rect(&self, rect: &Rect) -> Rect {
-        let corner = self.place(Point { x: rect.x, y: rect.y });
+    pub fn rect_in_picture(&self, rect: &Rect) -> Rect {
+        let corner = self.point_in_picture(Point { x: rect.x, y: rect.y });
         Rect {
             x: corner.x,
             y: corner.y,
@@ -55,79 +58,66 @@ impl Placement {
     }
 }
 
-/// How bytes become the network's numbers: `(byte - mean) / std`, in the network's order of channels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Levels {
-    /// Which of R, G, B (0, 1, 2) each channel of the input is.
-    pub channels: [usize; 3],
-    /// Subtracted, for each channel of the input.
-    pub mean: [f32; 3],
-    /// Divided by, for each channel of the input.
-    pub std: [f32; 3],
-}
-
-/// The pixels of one axis that make up one pixel of the input.
+/// The pixels of one axis that contribute to one pixel of the input.
 #[derive(Debug, Clone, Copy)]
-struct Taps {
+struct FilterTaps {
     /// First pixel of the picture.
     first: usize,
-    /// First of its weights.
+    /// Index of the first weight.
     weights: usize,
-    /// How many; 0 outside the picture.
+    /// Number of pixels; 0 outside the picture.
     count: usize,
 }
 
-/// Resamples with a triangle filter as wide as one input pixel, at least one picture pixel: bilinear when enlarging,
-/// without aliasing when shrinking. Buffers are kept from call to call.
+/// Resamples with a triangle filter as wide as one input pixel and at least one picture pixel: bilinear when
+/// enlarging, free of aliasing when shrinking. Buffers are kept from call to call.
 #[derive(Debug, Default)]
-pub struct Letterbox {
-    columns: Vec<Taps>,
-    rows: Vec<Taps>,
+pub struct LetterboxResizer {
+    columns: Vec<FilterTaps>,
+    rows: Vec<FilterTaps>,
     weights: Vec<f32>,
     row: Vec<f32>,
 }
 
-impl Letterbox {
-    /// Writes the part of `picture` that `placement` shows into `input`: 3 planes of `width` x `height`.
-    /// What lies beyond the picture is black.
-    pub fn fill(
+impl LetterboxResizer {
+    /// Writes the part of `picture` that `letterbox` maps into `tensor`, the whole of `input`. Outside the
+    /// picture it is black.
+    pub fn resize(
         &mut self,
         picture: &Picture,
-        placement: &Placement,
-        levels: &Levels,
-        (width, height): (usize, usize),
-        input: &mut [f32],
+        letterbox: &Letterbox,
+        input: &InputTensor,
+        tensor: &mut [f32],
     ) {
-        let plane = width * height;
-        debug_assert_eq!(input.len(), 3 * plane);
+        let (width, height) = (input.width(), input.height());
+        debug_assert_eq!(tensor.len(), input.elements());
         self.weights.clear();
-        // As much as any region of this picture needs, so that a face that comes nearer allocates nothing: a pixel of
-        // the picture counts in two of the input, a pixel of the input has at least three taps.
+        // Room for any region of this picture, so that a face that comes nearer allocates nothing: a pixel of
+        // the picture contributes to two of the input, a pixel of the input has at least three taps.
         let (across, down) = (picture.width() as usize, picture.height() as usize);
         self.weights.reserve(2 * (across + down) + 3 * (width + height));
         taps(
             &mut self.columns,
             &mut self.weights,
-            placement.scale,
-            placement.origin.x,
+            letterbox.scale,
+            letterbox.origin.x,
             picture.width(),
             width,
         );
         taps(
             &mut self.rows,
             &mut self.weights,
-            placement.scale,
-            placement.origin.y,
+            letterbox.scale,
+            letterbox.origin.y,
             picture.height(),
             height,
         );
 
-        // Only the columns that are looked at are summed: first the rows (long, contiguous), then within one row.
+        // Only the columns in use are summed: first the rows (long and contiguous), then within one row.
         let used = self.columns.iter().filter(|t| t.count > 0);
         let left = used.clone().map(|t| t.first).min().unwrap_or(0);
         let right = used.map(|t| t.first + t.count).max().unwrap_or(0);
         let stride = picture.width() as usize * 3;
-        let gain = levels.std.map(|std| 1.0 / std);
         self.row.clear();
         self.row.reserve(across * 3);
         self.row.resize((right - left) * 3, 0.0);
@@ -156,17 +146,21 @@ impl Letterbox {
                         }
                     }
                 }
-                for channel in 0..3 {
-                    let value = rgb[levels.channels[channel]];
-                    input[channel * plane + y * width + x] = (value - levels.mean[channel]) * gain[channel];
-                }
+                input.put(tensor, y, x, rgb);
             }
         }
     }
 }
 
 /// The taps of one axis: `size` input pixels over a picture of `pixels`, from `origin` on.
-fn taps(into: &mut Vec<Taps>, weights: &mut Vec<f32>, scale: f32, origin: f32, pixels: u32, size: usize) {
+fn taps(
+    into: &mut Vec<FilterTaps>,
+    weights: &mut Vec<f32>,
+    scale: f32,
+    origin: f32,
+    pixels: u32,
+    size: usize,
+) {
     into.clear();
     let step = 1.0 / scale;
     let radius = step.max(1.0);
@@ -190,7 +184,7 @@ fn taps(into: &mut Vec<Taps>, weights: &mut Vec<f32>, scale: f32, origin: f32, p
             let sum: f32 = weights[start..].iter().sum();
             weights[start..].iter_mut().for_each(|weight| *weight /= sum);
         }
-        into.push(Taps {
+        into.push(FilterTaps {
             first,
             weights: start,
             count: weights.len() - start,
@@ -204,12 +198,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::{Colour, Input, Layout};
 
-    const PLAIN: Levels = Levels {
-        channels: [0, 1, 2],
-        mean: [0.0; 3],
-        std: [1.0; 3],
-    };
+    /// An input that takes 8-bit values as they are, in three planes of red, green and blue.
+    fn plain(width: usize, height: usize) -> InputTensor {
+        described(width, height, Colour::Rgb, [0.0; 3], [1.0; 3])
+    }
+
+    /// `mean` and `std` are those of 8-bit values.
+    fn described(width: usize, height: usize, colour: Colour, mean: [f32; 3], std: [f32; 3]) -> InputTensor {
+        InputTensor::new(&Input {
+            width,
+            height,
+            layout: Layout::Nchw,
+            colour,
+            mean: mean.map(|mean| mean / 255.0).to_vec(),
+            std: std.map(|std| std / 255.0).to_vec(),
+        })
+    }
 
     fn picture(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 3]) -> Picture {
         let mut picture = Picture::default();
@@ -232,28 +238,28 @@ mod tests {
     #[test]
     fn at_its_own_size_a_picture_stays_as_it_is() {
         let picture = picture(5, 4, |x, y| [x as u8 * 10, y as u8 * 20, 7]);
-        let mut input = vec![0.0; 60];
-        let placement = Placement::fit(&whole(&picture), 5, 4);
-        Letterbox::default().fill(&picture, &placement, &PLAIN, (5, 4), &mut input);
+        let mut tensor = vec![0.0; 60];
+        let letterbox = Letterbox::fit(&whole(&picture), 5, 4);
+        LetterboxResizer::default().resize(&picture, &letterbox, &plain(5, 4), &mut tensor);
         for y in 0..4 {
             for x in 0..5 {
                 let at = y * 5 + x;
-                assert_eq!(
-                    [input[at], input[20 + at], input[40 + at]],
-                    [x as f32 * 10.0, y as f32 * 20.0, 7.0]
-                );
+                let expected = [x as f32 * 10.0, y as f32 * 20.0, 7.0];
+                for (plane, expected) in expected.into_iter().enumerate() {
+                    assert!((tensor[20 * plane + at] - expected).abs() < 1e-4);
+                }
             }
         }
     }
 
     #[test]
-    fn shrinking_a_fine_pattern_gives_its_mean_and_no_moire() {
+    fn shrinking_a_fine_pattern_gives_its_mean_without_moire() {
         let picture = picture(64, 64, |x, y| if (x + y) % 2 == 0 { [255; 3] } else { [0; 3] });
-        let mut input = vec![0.0; 3 * 32 * 32];
-        let placement = Placement::fit(&whole(&picture), 32, 32);
-        Letterbox::default().fill(&picture, &placement, &PLAIN, (32, 32), &mut input);
+        let mut tensor = vec![0.0; 3 * 32 * 32];
+        let letterbox = Letterbox::fit(&whole(&picture), 32, 32);
+        LetterboxResizer::default().resize(&picture, &letterbox, &plain(32, 32), &mut tensor);
         // But for the outermost pixels, where the filter reaches beyond the picture.
-        for row in input[32..31 * 32].chunks_exact(32) {
+        for row in tensor[32..31 * 32].chunks_exact(32) {
             assert!(row[1..31].iter().all(|v| (v - 127.5).abs() < 0.1), "{row:?}");
         }
     }
@@ -261,13 +267,13 @@ mod tests {
     #[test]
     fn a_wide_picture_is_centred_between_black_bars() {
         let picture = picture(8, 4, |_, _| [200; 3]);
-        let mut input = vec![1.0; 3 * 64];
-        let placement = Placement::fit(&whole(&picture), 8, 8);
-        Letterbox::default().fill(&picture, &placement, &PLAIN, (8, 8), &mut input);
+        let mut tensor = vec![1.0; 3 * 64];
+        let letterbox = Letterbox::fit(&whole(&picture), 8, 8);
+        LetterboxResizer::default().resize(&picture, &letterbox, &plain(8, 8), &mut tensor);
         for y in 0..8 {
             let expected = if (2..6).contains(&y) { 200.0 } else { 0.0 };
             assert!(
-                input[y * 8..][..8].iter().all(|v| (v - expected).abs() < 1e-3),
+                tensor[y * 8..][..8].iter().all(|v| (v - expected).abs() < 1e-3),
                 "row {y}"
             );
         }
@@ -276,22 +282,23 @@ mod tests {
     #[test]
     fn channels_are_put_in_the_order_and_range_of_the_network() {
         let picture = picture(2, 2, |_, _| [10, 20, 30]);
-        let bgr = Levels {
-            channels: [2, 1, 0],
-            mean: [0.0, 10.0, 5.0],
-            std: [1.0, 2.0, 5.0],
-        };
-        let mut input = vec![0.0; 12];
-        let placement = Placement::fit(&whole(&picture), 2, 2);
-        Letterbox::default().fill(&picture, &placement, &bgr, (2, 2), &mut input);
-        assert_eq!([input[0], input[4], input[8]], [30.0, 5.0, 1.0]);
+        let bgr = described(2, 2, Colour::Bgr, [0.0, 10.0, 5.0], [1.0, 2.0, 5.0]);
+        let mut tensor = vec![0.0; 12];
+        let letterbox = Letterbox::fit(&whole(&picture), 2, 2);
+        LetterboxResizer::default().resize(&picture, &letterbox, &bgr, &mut tensor);
+        for (found, expected) in [tensor[0], tensor[4], tensor[8]]
+            .into_iter()
+            .zip([30.0, 5.0, 1.0])
+        {
+            assert!((found - expected).abs() < 1e-4, "{tensor:?}");
+        }
     }
 
     #[test]
     fn a_face_that_comes_nearer_allocates_nothing() {
         let picture = picture(640, 480, |_, _| [1; 3]);
-        let mut letterbox = Letterbox::default();
-        let mut input = vec![0.0; 3 * 128 * 128];
+        let mut resizer = LetterboxResizer::default();
+        let mut tensor = vec![0.0; 3 * 128 * 128];
         let mut capacities = std::collections::BTreeSet::new();
         for side in (10..1500).step_by(7) {
             let side = side as f32;
@@ -301,38 +308,33 @@ mod tests {
                 width: side,
                 height: side,
             };
-            letterbox.fill(
-                &picture,
-                &Placement::fit(&region, 128, 128),
-                &PLAIN,
-                (128, 128),
-                &mut input,
-            );
-            capacities.insert((letterbox.weights.capacity(), letterbox.row.capacity()));
+            let letterbox = Letterbox::fit(&region, 128, 128);
+            resizer.resize(&picture, &letterbox, &plain(128, 128), &mut tensor);
+            capacities.insert((resizer.weights.capacity(), resizer.row.capacity()));
         }
         assert_eq!(capacities.len(), 1, "{capacities:?}");
     }
 
     proptest! {
         #[test]
-        fn any_region_gives_finite_numbers_in_range(
+        fn any_region_gives_finite_values_in_range(
             x in -500.0f32..900.0, y in -500.0f32..900.0, width in -10.0f32..900.0, height in 0.0f32..900.0,
             size in (1u32..70, 1u32..50), input in (1usize..40, 1usize..40),
         ) {
             let picture = picture(size.0, size.1, |x, y| [x as u8, y as u8, 255]);
-            let placement = Placement::fit(&Rect { x, y, width, height }, input.0, input.1);
-            let mut numbers = vec![f32::NAN; 3 * input.0 * input.1];
-            Letterbox::default().fill(&picture, &placement, &PLAIN, input, &mut numbers);
-            prop_assert!(numbers.iter().all(|v| (0.0..=255.1).contains(v)));
+            let letterbox = Letterbox::fit(&Rect { x, y, width, height }, input.0, input.1);
+            let mut tensor = vec![f32::NAN; 3 * input.0 * input.1];
+            LetterboxResizer::default().resize(&picture, &letterbox, &plain(input.0, input.1), &mut tensor);
+            prop_assert!(tensor.iter().all(|v| (0.0..=255.1).contains(v)));
         }
 
         #[test]
-        fn places_survive_the_way_there_and_back(
+        fn boxes_survive_the_round_trip(
             x in -50.0f32..600.0, y in -50.0f32..400.0, width in 10.0f32..600.0, height in 10.0f32..400.0,
         ) {
             let region = Rect { x, y, width, height };
-            let placement = Placement::fit(&region, 128, 96);
-            let back = placement.rect(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
+            let letterbox = Letterbox::fit(&region, 128, 96);
+            let back = letterbox.rect_in_picture(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
             // The whole input shows the region and no less, around the same centre.
             prop_assert!(back.width >= width * 0.999 && back.height >= height * 0.999);
             prop_assert!((back.centre().x - region.centre().x).abs() < 0.1);

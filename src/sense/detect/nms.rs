@@ -1,37 +1,32 @@
-//! From a network's many overlapping candidates to one detection a face.
+//! Non-maximum suppression: merges a network's overlapping candidates into one detection per face.
 
-use super::{Found, MAX_FOUND};
-use crate::sense::{
-    face::{Detection, Landmarks},
-    geometry::{Point, Rect},
-};
+use super::{Detections, MAX_DETECTIONS};
+use crate::sense::face::Detection;
 
 /// Candidates kept before suppression; of more, the best. A face yields a handful.
 const MAX_CANDIDATES: usize = 256;
 
-/// Boxes that share more than this (intersection over union) are one face.
-const SAME_FACE: f32 = 0.3;
+/// Largest coordinate of a candidate, in pixels; a network's output can be any number.
+const LARGEST_COORDINATE: f32 = 1e5;
 
-/// No candidate lies further out than this, in pixels; networks fed with garbage answer with garbage.
-const FARTHEST: f32 = 1e5;
+/// Smallest width and height of a candidate, in pixels.
+const MIN_SIZE: f32 = 1.0;
 
-/// No face is narrower or lower, in pixels.
-const SMALLEST: f32 = 1.0;
-
-/// What a decoder found in one run; fixed in size.
+/// The candidates of one run, of fixed capacity.
 #[derive(Debug, Default)]
 pub struct Candidates {
     all: heapless::Vec<Detection, MAX_CANDIDATES>,
 }
 
 impl Candidates {
-    /// Forgets all.
+    /// Removes all candidates.
     pub fn clear(&mut self) {
         self.all.clear();
     }
 
-    /// Takes a candidate, unless it is nonsense (not finite, tiny, absurdly far). A score above 1 counts as 1.
-    pub fn offer(&mut self, mut candidate: Detection) {
+    /// Adds a candidate, unless it is implausible (not finite, tiny or far outside). Scores are clamped to 1.
+    /// When full, the candidate replaces a worse one.
+    pub fn push(&mut self, mut candidate: Detection) {
         if !plausible(&candidate) {
             return;
         }
@@ -44,11 +39,11 @@ impl Candidates {
         }
     }
 
-    /// Merges the candidates of each face and writes the best faces first; at most as many as `found` holds.
+    /// Merges the candidates of each face and writes the faces to `found`, the best first.
     ///
-    /// Each face's place is the mean of its candidates weighted by score (as in MediaPipe's weighted
-    /// suppression), which is steadier from frame to frame than the best candidate alone.
-    pub fn suppress(&mut self, found: &mut Found) {
+    /// Each face's box and landmarks are the mean of its candidates weighted by score (as in MediaPipe's
+    /// weighted suppression), which is steadier from frame to frame than the best candidate alone.
+    pub fn suppress(&mut self, found: &mut Detections) {
         found.clear();
         self.all.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
         let mut taken = [false; MAX_CANDIDATES];
@@ -56,18 +51,19 @@ impl Candidates {
             if taken[first] {
                 continue;
             }
-            if found.len() == MAX_FOUND {
+            if found.len() == MAX_DETECTIONS {
                 return;
             }
             let best = self.all[first];
-            let mut mean = Mean::default();
+            let (mut mean, mut weight) = (best, 0.0);
             for (other, taken) in self.all.iter().zip(&mut taken).skip(first) {
-                if !*taken && best.rect.iou(&other.rect) > SAME_FACE {
+                if !*taken && best.is_same_face(other) {
                     *taken = true;
-                    mean.add(other);
+                    weight += other.score;
+                    mean = mean.lerp(other, other.score / weight);
                 }
             }
-            let _ = found.push(mean.detection(best.score)); // there is room: checked above
+            let _ = found.push(mean); // there is room: checked above
         }
     }
 }
@@ -76,63 +72,18 @@ fn plausible(candidate: &Detection) -> bool {
     let Detection {
         rect,
         score,
-        landmarks: l,
+        landmarks,
     } = candidate;
-    let places = [
-        rect.x,
-        rect.y,
-        rect.width,
-        rect.height,
-        l.right_eye.x,
-        l.right_eye.y,
-        l.left_eye.x,
-        l.left_eye.y,
-        l.nose.x,
-        l.nose.y,
-        l.mouth.x,
-        l.mouth.y,
-    ];
+    let inside = |coordinate: f32| coordinate.abs() < LARGEST_COORDINATE;
     // Written so that NaN fails.
     *score > 0.0
-        && rect.width >= SMALLEST
-        && rect.height >= SMALLEST
-        && places.iter().all(|v| v.abs() < FARTHEST)
-}
-
-/// A mean of detections, weighted by score.
-#[derive(Debug, Default)]
-struct Mean {
-    weight: f32,
-    rect: Rect,
-    landmarks: Landmarks,
-}
-
-impl Mean {
-    fn add(&mut self, detection: &Detection) {
-        self.weight += detection.score;
-        let part = detection.score / self.weight;
-        let towards = |mean: &mut f32, value: f32| *mean += (value - *mean) * part;
-        let towards_point = |mean: &mut Point, value: &Point| {
-            towards(&mut mean.x, value.x);
-            towards(&mut mean.y, value.y);
-        };
-        towards(&mut self.rect.x, detection.rect.x);
-        towards(&mut self.rect.y, detection.rect.y);
-        towards(&mut self.rect.width, detection.rect.width);
-        towards(&mut self.rect.height, detection.rect.height);
-        towards_point(&mut self.landmarks.right_eye, &detection.landmarks.right_eye);
-        towards_point(&mut self.landmarks.left_eye, &detection.landmarks.left_eye);
-        towards_point(&mut self.landmarks.nose, &detection.landmarks.nose);
-        towards_point(&mut self.landmarks.mouth, &detection.landmarks.mouth);
-    }
-
-    fn detection(&self, score: f32) -> Detection {
-        Detection {
-            rect: self.rect,
-            score,
-            landmarks: self.landmarks,
-        }
-    }
+        && rect.width >= MIN_SIZE
+        && rect.height >= MIN_SIZE
+        && [rect.x, rect.y, rect.width, rect.height].into_iter().all(inside)
+        && landmarks
+            .points()
+            .iter()
+            .all(|point| inside(point.x) && inside(point.y))
 }
 
 #[cfg(test)]
@@ -141,6 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sense::{face::Landmarks, geometry::Rect};
 
     fn at(x: f32, y: f32, size: f32, score: f32) -> Detection {
         Detection {
@@ -157,8 +109,8 @@ mod tests {
 
     fn suppress(all: &[Detection]) -> Vec<Detection> {
         let mut candidates = Candidates::default();
-        all.iter().for_each(|d| candidates.offer(*d));
-        let mut found = Found::new();
+        all.iter().for_each(|d| candidates.push(*d));
+        let mut found = Detections::new();
         candidates.suppress(&mut found);
         found.to_vec()
     }
@@ -184,8 +136,12 @@ mod tests {
             .map(|i| at(i as f32 * 50.0, 0.0, 40.0, 0.1 + i as f32 * 0.002))
             .collect();
         let found = suppress(&many);
-        assert_eq!(found.len(), MAX_FOUND);
-        assert!(found.iter().all(|d| d.rect.x >= (400 - MAX_FOUND) as f32 * 50.0));
+        assert_eq!(found.len(), MAX_DETECTIONS);
+        assert!(
+            found
+                .iter()
+                .all(|d| d.rect.x >= (400 - MAX_DETECTIONS) as f32 * 50.0)
+        );
     }
 
     proptest! {
@@ -199,7 +155,7 @@ mod tests {
                 landmarks: Landmarks::default(),
             }).collect();
             let found = suppress(&all);
-            prop_assert!(found.len() <= MAX_FOUND);
+            prop_assert!(found.len() <= MAX_DETECTIONS);
             for d in &found {
                 prop_assert!(d.score > 0.0 && d.score <= 1.0 && d.rect.x.is_finite() && d.rect.width > 0.0);
             }

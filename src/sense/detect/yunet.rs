@@ -1,9 +1,9 @@
-//! YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023), the layout with twelve outputs:
-//! class score, objectness, box and landmarks for each of the strides 8, 16 and 32.
+//! YuNet (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023), the layout with twelve
+//! outputs: class score, objectness, box and landmarks for each of the strides 8, 16 and 32.
 
 use affectd_infer::{Output, OutputInfo};
 
-use super::{Decoder, DetectError, midway, nms::Candidates, output};
+use super::{DetectError, HeadDecoder, nms::Candidates, output};
 use crate::sense::{
     face::{Detection, Landmarks},
     geometry::{Point, Rect},
@@ -11,10 +11,10 @@ use crate::sense::{
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 
-/// Sizes are logarithms; beyond this one a box is larger than any picture.
+/// Sizes are logarithms; above this one a box is larger than any picture.
 const LARGEST_LOG: f32 = 7.0;
 
-/// Which outputs are which.
+/// The index of each output.
 #[derive(Debug)]
 pub struct YuNet {
     grids: [Grid; 3],
@@ -34,7 +34,7 @@ impl YuNet {
     /// Finds the twelve outputs, for an input of `width` x `height`.
     ///
     /// # Errors
-    /// [`DetectError::Layout`] if one is missing or has another shape.
+    /// [`DetectError::OutputShape`] if one is missing or has another shape.
     pub fn new(outputs: &[OutputInfo], width: usize, height: usize) -> Result<Self, DetectError> {
         let grid = |stride: usize| -> Result<Grid, DetectError> {
             let columns = width / stride;
@@ -54,7 +54,7 @@ impl YuNet {
     }
 }
 
-impl Decoder for YuNet {
+impl HeadDecoder for YuNet {
     fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Candidates) {
         for grid in &self.grids {
             let cells = Cells {
@@ -70,24 +70,25 @@ impl Decoder for YuNet {
     }
 }
 
-/// The outputs for one stride, one row a cell, cells row by row.
+/// The outputs for one stride, one row per cell, cells row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
     /// Input pixels to a cell.
     pub stride: usize,
     /// Cells in a row.
     pub columns: usize,
-    /// 1 number a cell: probability that it is a face, 0 to 1.
+    /// 1 value per cell: probability that it is a face, 0 to 1.
     pub class: &'a [f32],
-    /// 1 number a cell: objectness, 0 to 1.
+    /// 1 value per cell: objectness, 0 to 1.
     pub object: &'a [f32],
-    /// 4 numbers a cell: centre relative to the cell, and logarithm of the size, in cells.
+    /// 4 values per cell: centre relative to the cell, and logarithm of the size, in cells.
     pub rect: &'a [f32],
-    /// 10 numbers a cell, relative to the cell, in cells: right eye, left eye, nose, right and left corner of the mouth.
+    /// 10 values per cell, relative to the cell, in cells: right eye, left eye, nose, right and left corner
+    /// of the mouth.
     pub landmarks: &'a [f32],
 }
 
-/// Offers a candidate, in input pixels, for each cell whose score (the geometric mean of both scores) reaches
+/// Adds a candidate, in input pixels, for each cell whose score (the geometric mean of both scores) reaches
 /// `min_score`.
 pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
     let stride = cells.stride as f32;
@@ -108,7 +109,7 @@ pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
         };
         let landmark = |which: usize| place(landmarks[2 * which], landmarks[2 * which + 1]);
         let centre = place(rect[0], rect[1]);
-        candidates.offer(Detection {
+        candidates.push(Detection {
             rect: Rect {
                 x: centre.x - width / 2.0,
                 y: centre.y - height / 2.0,
@@ -120,7 +121,7 @@ pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
                 right_eye: landmark(0),
                 left_eye: landmark(1),
                 nose: landmark(2),
-                mouth: midway(landmark(3), landmark(4)),
+                mouth: landmark(3).midpoint(landmark(4)),
             },
         });
     }
@@ -130,11 +131,11 @@ pub fn decode(cells: &Cells<'_>, min_score: f32, candidates: &mut Candidates) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::detect::{Found, tests::assert_sound};
+    use crate::sense::detect::{Detections, tests::assert_sound};
 
     const CELLS: usize = 6;
 
-    fn run(numbers: &[f32]) -> Found {
+    fn run(numbers: &[f32]) -> Detections {
         let (class, rest) = numbers.split_at(CELLS);
         let (object, rest) = rest.split_at(CELLS);
         let (rect, landmarks) = rest.split_at(4 * CELLS);
@@ -151,7 +152,7 @@ mod tests {
             0.5,
             &mut candidates,
         );
-        let mut found = Found::new();
+        let mut found = Detections::new();
         candidates.suppress(&mut found);
         found
     }

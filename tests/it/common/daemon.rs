@@ -36,6 +36,15 @@ pub fn data(path: &str) -> String {
         .to_string()
 }
 
+/// Path of the bundled clip.
+pub fn clip() -> String {
+    concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/measure/clip/two-portraits.mjpeg"
+    )
+    .to_owned()
+}
+
 /// A running daemon; killed when the test ends.
 pub struct Daemon {
     process: Child,

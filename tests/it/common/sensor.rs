@@ -3,7 +3,7 @@
 use affectd::{
     config::{self, Override, Settings, Sources},
     model::{Catalogue, Manifest},
-    sense::Sensor,
+    sense::{Sensor, engine},
 };
 
 use super::models;
@@ -27,5 +27,5 @@ pub fn settings() -> Settings {
 pub fn sensor() -> (Sensor, Manifest) {
     let folder = models::folder();
     let catalogue = Catalogue::open(folder.path()).unwrap();
-    Sensor::open(&settings(), &catalogue).unwrap()
+    engine::open(&settings(), &catalogue).unwrap()
 }

@@ -1,0 +1,228 @@
+//! Draws what was found into a copy of the picture.
+
+use image::{Rgb, RgbImage};
+
+use super::{
+    Face,
+    font::{GLYPH_HEIGHT, GLYPH_WIDTH, glyph},
+};
+use crate::{
+    picture::Picture,
+    sense::geometry::{Point, Rect},
+};
+
+const FRAME: Rgb<u8> = Rgb([64, 224, 128]);
+const MARK: Rgb<u8> = Rgb([255, 208, 64]);
+const INK: Rgb<u8> = Rgb([255, 255, 255]);
+const PAPER: Rgb<u8> = Rgb([24, 32, 40]);
+
+/// The shorter side of a picture in which one pixel of the font is one pixel of the picture.
+const UNIT_SIDE: u32 = 320;
+
+/// The picture with box, landmarks, category, valence and arousal of each face.
+#[must_use]
+pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
+    let mut canvas = Canvas::new(picture);
+    // Labels go on top of everything else.
+    for face in faces {
+        canvas.frame(&face.detection.rect);
+        for mark in face.detection.landmarks.points() {
+            canvas.mark(mark);
+        }
+    }
+    for face in faces {
+        canvas.label(&face.detection.rect, &labels(face));
+    }
+    canvas.image
+}
+
+/// One line for the category, one for valence and arousal; each only where the model has it.
+fn labels(face: &Face) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(probabilities) = face.prediction.probabilities {
+        let (category, probability) = probabilities.argmax();
+        lines.push(format!("{} {:.0}%", category.name(), probability * 100.0));
+    }
+    let numbers: Vec<String> = [("v", face.prediction.valence), ("a", face.prediction.arousal)]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} {:+.2}", value?)))
+        .collect();
+    if !numbers.is_empty() {
+        lines.push(numbers.join(" "));
+    }
+    lines
+}
+
+struct Canvas {
+    image: RgbImage,
+    /// Pixels of the picture to one of the font, and to a line's width.
+    unit: i32,
+}
+
+impl Canvas {
+    fn new(picture: &Picture) -> Self {
+        let mut image = RgbImage::new(picture.width(), picture.height());
+        image.copy_from_slice(picture.rgb());
+        let shorter = picture.width().min(picture.height());
+        Self {
+            image,
+            unit: ((shorter + UNIT_SIDE / 2) / UNIT_SIDE).max(1) as i32,
+        }
+    }
+
+    /// Fills a box; what lies outside the picture is left out.
+    fn fill(&mut self, x: i32, y: i32, width: i32, height: i32, colour: Rgb<u8>) {
+        let clip = |from: i32, size: i32, end: u32| {
+            let to = from.saturating_add(size).clamp(0, end as i32);
+            from.clamp(0, to) as u32..to as u32
+        };
+        for row in clip(y, height, self.image.height()) {
+            for column in clip(x, width, self.image.width()) {
+                self.image.put_pixel(column, row, colour);
+            }
+        }
+    }
+
+    fn frame(&mut self, rect: &Rect) {
+        let (x, y) = (rect.x as i32, rect.y as i32);
+        let (width, height) = (rect.width as i32, rect.height as i32);
+        let line = self.unit;
+        self.fill(x, y, width, line, FRAME);
+        self.fill(x, y + height - line, width, line, FRAME);
+        self.fill(x, y, line, height, FRAME);
+        self.fill(x + width - line, y, line, height, FRAME);
+    }
+
+    fn mark(&mut self, place: Point) {
+        let size = 3 * self.unit;
+        self.fill(
+            place.x as i32 - size / 2,
+            place.y as i32 - size / 2,
+            size,
+            size,
+            MARK,
+        );
+    }
+
+    /// Writes lines above the box, or below it where there is no room above.
+    fn label(&mut self, rect: &Rect, lines: &[String]) {
+        let Some(longest) = lines.iter().map(|line| line.chars().count()).max() else {
+            return;
+        };
+        let unit = self.unit;
+        let (advance, leading) = ((GLYPH_WIDTH + 1) * unit, (GLYPH_HEIGHT + 2) * unit);
+        let width = longest as i32 * advance + 3 * unit;
+        let height = lines.len() as i32 * leading + 2 * unit;
+        let (picture_width, picture_height) = (self.image.width() as i32, self.image.height() as i32);
+        let x = (rect.x as i32).min(picture_width - width).max(0);
+        let above = rect.y as i32 - height;
+        let below = (rect.y + rect.height) as i32;
+        let y = if above >= 0 {
+            above
+        } else {
+            below.min(picture_height - height).max(0)
+        };
+        self.fill(x, y, width, height, PAPER);
+        for (row, line) in lines.iter().enumerate() {
+            for (column, character) in line.chars().enumerate() {
+                let (left, top) = (
+                    x + 2 * unit + column as i32 * advance,
+                    y + 2 * unit + row as i32 * leading,
+                );
+                self.glyph(left, top, character);
+            }
+        }
+    }
+
+    fn glyph(&mut self, left: i32, top: i32, character: char) {
+        let unit = self.unit;
+        for (y, row) in (0..).zip(glyph(character)) {
+            for (x, pixel) in (0..).zip(row.bytes()) {
+                if pixel == b'#' {
+                    self.fill(left + x * unit, top + y * unit, unit, unit, INK);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::sense::face::{Detection, Landmarks, Prediction, Probabilities};
+
+    fn face(rect: Rect) -> Face {
+        let mut probabilities = [0.02; 8];
+        probabilities[1] = 0.86;
+        Face {
+            detection: Detection {
+                rect,
+                score: 1.0,
+                landmarks: Landmarks::default(),
+            },
+            prediction: Prediction {
+                probabilities: Probabilities::from_weights(probabilities),
+                valence: Some(0.25),
+                arousal: Some(-0.5),
+            },
+            quality: 1.0,
+        }
+    }
+
+    #[test]
+    fn the_label_says_category_valence_and_arousal() {
+        let face = face(Rect::default());
+        assert_eq!(labels(&face), ["happiness 86%", "v +0.25 a -0.50"]);
+    }
+
+    #[test]
+    fn the_box_is_drawn_where_it_is_and_the_rest_left_as_it_was() {
+        let mut picture = Picture::default();
+        picture.reset(300, 200).fill(100);
+        let drawn = draw(
+            &picture,
+            &[face(Rect {
+                x: 50.0,
+                y: 100.0,
+                width: 80.0,
+                height: 90.0,
+            })],
+        );
+        assert_eq!(*drawn.get_pixel(50, 150), FRAME);
+        assert_eq!(*drawn.get_pixel(129, 150), FRAME);
+        assert_eq!(*drawn.get_pixel(90, 150), Rgb([100; 3]));
+        assert_eq!(*drawn.get_pixel(290, 10), Rgb([100; 3]));
+        assert!(drawn.pixels().any(|p| *p == INK) && drawn.pixels().any(|p| *p == PAPER));
+    }
+
+    #[test]
+    fn a_face_beyond_the_picture_is_no_harm() {
+        for (width, height) in [(1, 1), (40, 3), (100, 100)] {
+            let mut picture = Picture::default();
+            picture.reset(width, height).fill(0);
+            for rect in [
+                Rect {
+                    x: -1e5,
+                    y: -1e5,
+                    width: 2e5,
+                    height: 2e5,
+                },
+                Rect {
+                    x: 90.0,
+                    y: 95.0,
+                    width: 50.0,
+                    height: 50.0,
+                },
+                Rect {
+                    x: -40.0,
+                    y: -40.0,
+                    width: 10.0,
+                    height: 10.0,
+                },
+            ] {
+                assert_eq!(draw(&picture, &[face(rect)]).dimensions(), (width, height));
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The bundled clip, held in the program so that `demo` and `bench` work on a bare installation.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use crate::{
+    capture::{
+        CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream,
+        split::{Found, Splitter},
+    },
+    clock::Clock,
+};
+
+/// Concatenated JPEG pictures; src/measure/clip/README.md says of whom.
+const CLIP: &[u8] = include_bytes!("clip/two-portraits.mjpeg");
+
+/// Pictures a second.
+pub const RATE: f32 = 10.0;
+
+/// Size of each picture in pixels.
+pub const SIZE: (u32, u32) = (640, 480);
+
+/// The clip's pictures, in order.
+pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
+    let mut splitter = Splitter::Sniff;
+    let mut rest = CLIP;
+    std::iter::from_fn(move || {
+        loop {
+            match splitter.find(rest).ok()? {
+                Found::Frame { body, end } => {
+                    let picture = &rest[body];
+                    rest = &rest[end..];
+                    return Some(picture);
+                }
+                Found::Skip(count) | Found::Broken(count, _) => rest = &rest[count..],
+                Found::More => return None,
+            }
+        }
+    })
+}
+
+/// A frame that holds one of the clip's pictures.
+#[must_use]
+pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
+    let (width, height) = SIZE;
+    let data = picture.to_vec();
+    Frame {
+        data,
+        format: PixelFormat::Mjpeg,
+        width,
+        height,
+        stride: 0,
+        sequence,
+        captured,
+    }
+}
+
+/// Opens the clip as a camera that plays it in real time, once.
+pub struct ClipOpener {
+    clock: Arc<dyn Clock>,
+}
+
+impl ClipOpener {
+    /// A camera on the given clock.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+}
+
+impl Opener for ClipOpener {
+    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+        let (width, height) = SIZE;
+        let format = PixelFormat::Mjpeg;
+        let stream = Stream {
+            name: "the bundled clip".into(),
+            format,
+            width,
+            height,
+            rate: Some(RATE),
+        };
+        let started = self.clock.now();
+        Ok(Box::new(Playing {
+            clock: self.clock.clone(),
+            pictures: Box::new(pictures()),
+            stream,
+            started,
+            shown: 0,
+        }))
+    }
+}
+
+struct Playing {
+    clock: Arc<dyn Clock>,
+    pictures: Box<dyn Iterator<Item = &'static [u8]> + Send>,
+    stream: Stream,
+    started: Duration,
+    shown: u64,
+}
+
+impl Source for Playing {
+    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+        let Some(picture) = self.pictures.next() else {
+            return Err(CaptureError::new(CaptureKind::Ended, "the clip is over"));
+        };
+        let due = self.started + Duration::from_secs_f32(self.shown as f32 / RATE);
+        thread::sleep(due.saturating_sub(self.clock.now()));
+        frame.data.clear();
+        frame.data.extend_from_slice(picture);
+        frame.format = PixelFormat::Mjpeg;
+        (frame.width, frame.height) = SIZE;
+        frame.stride = 0;
+        frame.sequence = self.shown;
+        frame.captured = self.clock.now();
+        self.shown += 1;
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clip_has_thirteen_seconds_of_whole_pictures() {
+        let pictures: Vec<_> = pictures().collect();
+        assert_eq!(pictures.len(), 130);
+        assert_eq!(pictures.iter().map(|p| p.len()).sum::<usize>(), CLIP.len());
+        for picture in pictures {
+            let decoded = image::load_from_memory_with_format(picture, image::ImageFormat::Jpeg).unwrap();
+            assert_eq!((decoded.width(), decoded.height()), SIZE);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! `affectd latency`: how old the results of this camera are, when they are made and when a subscriber has them.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::{
+    budgets::{Comparison, Figure},
+    table,
+};
+use crate::{
+    capture::{self, CameraStatus},
+    clock::{Clock, SystemClock},
+    cmd::run::identity,
+    config::Settings,
+    error::{Exit, Failure},
+    gpio,
+    health::{Board, Governor, Health, Machine, Stage, Summary},
+    model::Manifest,
+    pipeline::{self, Deps, Metrics, Sink},
+    privacy::{Input, PrivacyGate},
+    publish::{Environment, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker},
+    sense::{Sensor, face::Report},
+    shutdown::Shutdown,
+};
+
+/// What was measured.
+struct Outcome {
+    /// What the camera delivers.
+    camera: String,
+    frames: u64,
+    faces: u64,
+    seconds: f32,
+    stages: Vec<(Stage, Summary)>,
+    /// `None` without a broker.
+    samples: Option<LatencySamples>,
+}
+
+/// Runs camera and broker as `run` does, for `seconds`, beside a subscriber, and writes text or one JSON object to `out`.
+///
+/// # Errors
+/// [`Failure`]: a broker that cannot be reached, a camera that gives no frame, or what ends `run`.
+pub fn latency(
+    settings: &Settings,
+    sensor: Sensor,
+    manifest: &Manifest,
+    shutdown: Shutdown,
+    (seconds, json): (f32, bool),
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let outcome = measure(settings, sensor, manifest, shutdown, seconds)?;
+    let machine = Machine::read();
+    let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
+    let budget = Comparison::new(&machine, settings, &figures(&outcome)).map_err(software)?;
+    let written = if json {
+        write_json(out, &outcome, &machine, &budget)
+    } else {
+        write_text(out, &outcome, &budget)
+    };
+    written.map_err(|error| software(error.into()))
+}
+
+fn measure(
+    settings: &Settings,
+    sensor: Sensor,
+    manifest: &Manifest,
+    shutdown: Shutdown,
+    seconds: f32,
+) -> Result<Outcome, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let opener = capture::opener(&settings.camera, clock.clone())
+        .map_err(|error| Failure::new(Exit::Config, error))?;
+    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    let identity = identity(settings, manifest)?;
+    let mqtt = &settings.mqtt;
+    let (subscriber, publisher) = if mqtt.host.is_empty() {
+        gate.set_command(Input::Off);
+        (None, None)
+    } else {
+        // `run` waits for a broker, a measurement need not.
+        probe_broker(mqtt, &identity.device).map_err(unpublished)?;
+        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
+        let environment = Environment {
+            clock: clock.clone(),
+            gate: gate.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let publisher = Publisher::start(mqtt, identity, environment).map_err(unpublished)?;
+        (Some(subscriber), Some(publisher))
+    };
+    let (publisher, thread) = publisher.unzip();
+    let sink = Arc::new(Recorder {
+        publisher,
+        camera: Mutex::default(),
+    });
+    let metrics = Arc::new(Metrics::new());
+    end_after(Duration::from_secs_f32(seconds), shutdown.clone())?;
+    let begun = clock.now();
+    let deps = Deps {
+        opener,
+        sensor,
+        gpio: gpio::open_gpio(&settings.gpio),
+        gate,
+        sink: sink.clone(),
+        clock: clock.clone(),
+        shutdown,
+        governor: Governor::new(settings.health),
+        health_interval: Duration::from_secs_f32(mqtt.health_s),
+    };
+    let result = pipeline::run(deps, &metrics);
+    let samples = subscriber.map(LatencySubscriber::stop);
+    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(unpublished));
+    result.and(published)?;
+    let now = clock.now();
+    let mut times = metrics.stages();
+    let stages = Stage::ALL
+        .into_iter()
+        .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
+        .collect();
+    let camera = sink.camera.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if metrics.sensed_frames() == 0 {
+        return Err(Failure::new(
+            Exit::Camera,
+            anyhow!("no frame in {seconds} s: {camera}"),
+        ));
+    }
+    Ok(Outcome {
+        camera,
+        frames: metrics.sensed_frames(),
+        faces: metrics.faces(),
+        seconds: now.saturating_sub(begun).as_secs_f32(),
+        stages,
+        samples,
+    })
+}
+
+/// Raises `shutdown` when `time` is over. The thread ends with the process at the latest.
+fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
+    thread::Builder::new()
+        .name("timer".into())
+        .spawn(move || {
+            if !shutdown.wait(time) {
+                shutdown.raise();
+            }
+        })
+        .map(drop)
+        .map_err(|error| Failure::new(Exit::Software, error))
+}
+
+/// Publishes if there is a broker, and keeps the camera's last reason.
+struct Recorder {
+    publisher: Option<Publisher>,
+    camera: Mutex<String>,
+}
+
+impl Sink for Recorder {
+    fn report(&self, report: &Report) {
+        if let Some(publisher) = &self.publisher {
+            publisher.report(report);
+        }
+    }
+
+    fn camera(&self, status: CameraStatus, reason: &str) {
+        reason.clone_into(&mut self.camera.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(publisher) = &self.publisher {
+            publisher.camera(status, reason);
+        }
+    }
+
+    fn health(&self, health: &Health) {
+        if let Some(publisher) = &self.publisher {
+            publisher.health(health);
+        }
+    }
+}
+
+/// What has a budget.
+fn figures(outcome: &Outcome) -> Vec<(Figure, f64)> {
+    let latency = outcome
+        .samples
+        .as_ref()
+        .and_then(|samples| samples.percentile(95));
+    let mut figures: Vec<_> = latency
+        .map(|time| (Figure::Latency, table::milliseconds(time)))
+        .into_iter()
+        .collect();
+    let peak = Board::read().peak_rss_bytes;
+    figures.extend(peak.map(|bytes| (Figure::Rss, bytes as f64 / 1e6)));
+    figures
+}
+
+fn write_text(out: &mut dyn Write, outcome: &Outcome, budget: &Result<Comparison, String>) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}\n{} frames, {:.1} a second, {} faces\n",
+        outcome.camera,
+        outcome.frames,
+        outcome.frames as f32 / outcome.seconds,
+        outcome.faces
+    )?;
+    table::stages(out, &outcome.stages)?;
+    match &outcome.samples {
+        None => writeln!(out, "\nno broker (mqtt.host is empty): total ends at the report")?,
+        Some(samples) => {
+            let milliseconds = |percent| samples.percentile(percent).map_or(f64::NAN, table::milliseconds);
+            writeln!(
+                out,
+                "\nfrom capture to a subscriber of the state: {} messages, p50 {:.1} ms, p95 {:.1} ms, at most {:.1} ms, {} lost",
+                samples.ages.len(),
+                milliseconds(50),
+                milliseconds(95),
+                milliseconds(100),
+                samples.lost
+            )?;
+        }
+    }
+    match budget {
+        Ok(comparison) => comparison.text(out),
+        Err(why) => writeln!(out, "{why}"),
+    }
+}
+
+fn write_json(
+    out: &mut dyn Write,
+    outcome: &Outcome,
+    machine: &Machine,
+    budget: &Result<Comparison, String>,
+) -> io::Result<()> {
+    let subscriber = outcome.samples.as_ref().map_or(Value::Null, |samples| {
+        let milliseconds = |percent| samples.percentile(percent).map(table::milliseconds);
+        json!({
+            "messages": samples.ages.len(),
+            "lost": samples.lost,
+            "p50_ms": milliseconds(50),
+            "p95_ms": milliseconds(95),
+            "max_ms": milliseconds(100),
+        })
+    });
+    let object = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "machine": machine,
+        "camera": outcome.camera,
+        "seconds": outcome.seconds,
+        "frames": outcome.frames,
+        "faces": outcome.faces,
+        "stages": table::json(&outcome.stages),
+        "subscriber": subscriber,
+        "budget": budget.as_ref().ok(),
+        "no_budget": budget.as_ref().err(),
+    });
+    writeln!(out, "{object}")
+}

@@ -1,0 +1,43 @@
+//! What sensing needs of an expression classifier.
+
+use std::time::Duration;
+
+use affectd_infer::InferError;
+
+use super::{
+    alignment::AlignedCrop,
+    face::{MAX_FACES, Prediction},
+};
+use crate::picture::Picture;
+
+/// The result of classifying one face.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Classification {
+    /// What the network predicts, before smoothing.
+    pub prediction: Prediction,
+    /// Quality of the crop, 0 to 1 (see [`super::crop::Cropper::face`]).
+    pub quality: f32,
+}
+
+/// The results of one batch, in the order of its crops.
+pub type Classifications = heapless::Vec<Classification, MAX_FACES>;
+
+/// Predicts what faces show.
+pub trait Classifier: Send {
+    /// Number of faces that are classified at the same time, at least 1.
+    fn batch_size(&self) -> usize;
+
+    /// Time spent inside the network so far.
+    fn network_time(&self) -> Duration;
+
+    /// Classifies at most [`MAX_FACES`] faces, and replaces `results` with one result for each of `crops`.
+    ///
+    /// # Errors
+    /// [`InferError`] if the network fails on any of them.
+    fn classify_batch(
+        &mut self,
+        picture: &Picture,
+        crops: &[AlignedCrop],
+        results: &mut Classifications,
+    ) -> Result<(), InferError>;
+}

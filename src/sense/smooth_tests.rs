@@ -1,0 +1,460 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SETTINGS: Smoothing = Smoothing {
+    tau_s: 0.6,
+    va_tau_s: 0.9,
+    margin: 0.1,
+    dwell_s: 0.5,
+    floor: 0.35,
+    gap_s: 2.0,
+};
+
+/// Probability `p` for `category`, the rest shared by the others.
+fn mostly(category: Category, p: f32) -> Probabilities {
+    let mut weights = [(1.0 - p) / 7.0; 8];
+    weights[category as usize] = p;
+    probabilities(weights)
+}
+
+fn probabilities(weights: [f32; 8]) -> Probabilities {
+    Probabilities::from_weights(weights).unwrap()
+}
+
+fn predicted(category: Category, p: f32) -> Prediction {
+    Prediction {
+        probabilities: Some(mostly(category, p)),
+        valence: Some(0.3),
+        arousal: Some(-0.2),
+    }
+}
+
+fn affect(valence: f32, arousal: f32) -> Prediction {
+    Prediction {
+        probabilities: None,
+        valence: Some(valence),
+        arousal: Some(arousal),
+    }
+}
+
+fn at(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// A signal that can be read at any time: waves of a period of 4 s and more, and steps.
+#[derive(Debug, Clone)]
+struct Signal {
+    /// Amplitude, period in seconds and phase of each logit's wave.
+    waves: Vec<(f32, f64, f64)>,
+    /// When the signal jumps, and by how much the jump turns the categories round.
+    steps: Vec<(f64, usize)>,
+}
+
+impl Signal {
+    fn sample(&self, time: f64) -> Prediction {
+        let turn: usize = self
+            .steps
+            .iter()
+            .filter(|(when, _)| *when <= time)
+            .map(|(_, by)| by)
+            .sum();
+        let wave = |i: usize| {
+            let (amplitude, period, phase) = self.waves[(i + turn) % self.waves.len()];
+            amplitude * (std::f64::consts::TAU * (time / period + phase)).sin() as f32
+        };
+        let powers: [f32; 8] = std::array::from_fn(|i| wave(i).exp());
+        Prediction {
+            probabilities: Some(probabilities(powers)),
+            valence: Some(wave(0) / 2.0),
+            arousal: Some(wave(1) / 2.0),
+        }
+    }
+}
+
+/// Steps end 4 s before the end, at 8 s: a jump between two samples is seen later at a lower rate, so only
+/// its lasting effect can be compared.
+fn signal() -> impl Strategy<Value = Signal> {
+    (
+        prop::collection::vec((0.0..1.5_f32, 4.0..20.0, 0.0..1.0), 8),
+        prop::collection::vec((0.0..4.0, 0..8_usize), 0..4),
+    )
+        .prop_map(|(waves, steps)| Signal { waves, steps })
+}
+
+/// The state after sampling `signal` at the given times.
+fn run(signal: &Signal, times: impl Iterator<Item = f64>) -> Smoothed {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let mut last = None;
+    for time in times {
+        last = Some(smoother.update(at(time), &signal.sample(time), 0.8));
+    }
+    last.unwrap()
+}
+
+fn regular(rate: u32) -> impl Iterator<Item = f64> {
+    (0..=8 * rate).map(move |i| f64::from(i) / f64::from(rate))
+}
+
+/// The greatest difference between two results, over all their numbers.
+fn difference(a: &Smoothed, b: &Smoothed) -> f32 {
+    let numbers = |s: &Smoothed| {
+        let mut all = s.prediction.probabilities.unwrap().to_array().to_vec();
+        all.extend([s.prediction.valence.unwrap(), s.prediction.arousal.unwrap()]);
+        all
+    };
+    numbers(a)
+        .iter()
+        .zip(numbers(b))
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+fn prediction() -> impl Strategy<Value = Prediction> {
+    let number = prop_oneof![
+        20 => -1.5..1.5_f32,
+        1 => Just(f32::NAN),
+        1 => Just(f32::INFINITY),
+    ];
+    (
+        prop::option::weighted(0.9, prop::array::uniform8(0.0..1.0_f32)),
+        prop::option::weighted(0.9, number.clone()),
+        prop::option::weighted(0.9, number),
+    )
+        .prop_map(|(weights, valence, arousal)| Prediction {
+            probabilities: weights.and_then(Probabilities::from_weights),
+            valence,
+            arousal,
+        })
+}
+
+proptest! {
+    #[test]
+    fn the_rate_does_not_matter(
+        signal in signal(),
+        jitter in prop::collection::vec(-0.45..0.45_f64, 81),
+    ) {
+        let fast = run(&signal, regular(30));
+        for rate in [5, 15] {
+            let other = run(&signal, regular(rate));
+            prop_assert!(difference(&fast, &other) < 0.02, "{rate} fps: {fast:?} {other:?}");
+        }
+        let jittered = run(
+            &signal,
+            jitter.iter().enumerate().map(|(i, off)| if i == 80 { 8.0 } else { (i as f64 + off).max(0.0) / 10.0 }),
+        );
+        prop_assert!(difference(&fast, &jittered) < 0.02, "jittered: {fast:?} {jittered:?}");
+    }
+
+    #[test]
+    fn whatever_comes_the_result_is_well_formed(
+        predictions in prop::collection::vec((0.0..20.0_f64, prediction(), -0.5..1.5_f32), 1..60),
+    ) {
+        let mut smoother = Smoother::new(&SETTINGS);
+        for (time, prediction, quality) in predictions {
+            let smoothed = smoother.update(at(time), &prediction, quality);
+            if let Some(probabilities) = smoothed.prediction.probabilities {
+                let sum: f32 = probabilities.to_array().iter().sum();
+                prop_assert!((sum - 1.0).abs() < 1e-5, "{probabilities:?}");
+                prop_assert!(probabilities.iter().all(|(_, p)| (0.0..=1.0).contains(&p)), "{probabilities:?}");
+            } else {
+                prop_assert_eq!(smoothed.label, Label::Uncertain);
+            }
+            for value in [smoothed.prediction.valence, smoothed.prediction.arousal].into_iter().flatten() {
+                prop_assert!((-1.0..=1.0).contains(&value), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_label_never_changes_faster_than_the_dwell_time(
+        predictions in prop::collection::vec((0.0..0.4_f64, prop::array::uniform8(0.0..1.0_f32), 0..8_usize), 2..200),
+    ) {
+        let mut smoother = Smoother::new(&SETTINGS);
+        let mut now = 0.0;
+        let mut held: Option<(f64, Label)> = None;
+        for (step, mut weights, top) in predictions {
+            now += step;
+            weights[top] += 4.0;
+            let prediction = Prediction { probabilities: Some(probabilities(weights)), valence: None, arousal: None };
+            let label = smoother.update(at(now), &prediction, 1.0).label;
+            match held {
+                Some((_, before)) if before == label => {}
+                Some((since, before)) => {
+                    let stood = now - since;
+                    prop_assert!(stood >= 0.5 - 1e-6, "{before:?} stood for {stood} s");
+                    held = Some((now, label));
+                }
+                None => held = Some((now, label)),
+            }
+        }
+    }
+
+    #[test]
+    fn time_going_back_does_no_harm(
+        stray in prop::collection::vec((0.0..5.0_f64, prop::array::uniform8(0.0..1.0_f32)), 1..20),
+    ) {
+        let mut smoother = Smoother::new(&SETTINGS);
+        for (time, weights) in stray {
+            let prediction = Prediction { probabilities: Probabilities::from_weights(weights), valence: None, arousal: None };
+            smoother.update(at(time), &prediction, 1.0);
+        }
+        // Five seconds in time order wear off whatever the stray stamps left.
+        let mut last = None;
+        for i in 0..=100 {
+            last = Some(smoother.update(at(5.0 + f64::from(i) / 20.0), &predicted(Category::Anger, 0.9), 1.0));
+        }
+        let last = last.unwrap();
+        prop_assert_eq!(last.label, Label::Category(Category::Anger));
+        let anger = last.prediction.probabilities.unwrap().of(Category::Anger);
+        prop_assert!((anger - 0.9).abs() < 0.01, "{anger}");
+    }
+
+    #[test]
+    fn predictions_no_newer_than_the_last_are_passed_over(
+        signal in signal(),
+        late in prop::collection::vec((0.0..1.9_f64, prop::array::uniform8(0.0..1.0_f32)), 41),
+    ) {
+        let mut disturbed = Smoother::new(&SETTINGS);
+        let mut undisturbed = Smoother::new(&SETTINGS);
+        for (time, (delay, weights)) in regular(5).zip(late) {
+            let expected = undisturbed.update(at(time), &signal.sample(time), 1.0);
+            prop_assert_eq!(disturbed.update(at(time), &signal.sample(time), 1.0), expected);
+            let prediction = Prediction {
+                probabilities: Probabilities::from_weights(weights),
+                valence: Some(1.0),
+                arousal: Some(-1.0),
+            };
+            for stamp in [time, (time - delay).max(0.0)] {
+                prop_assert_eq!(disturbed.update(at(stamp), &prediction, 1.0).prediction, expected.prediction);
+            }
+        }
+    }
+
+    #[test]
+    fn constant_input_is_a_fixed_point(
+        weights in prop::array::uniform8(0.01..1.0_f32),
+        affect in (-1.0..1.0_f32, -1.0..1.0_f32),
+        steps in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f32), 1..100),
+    ) {
+        let prediction = Prediction {
+            probabilities: Some(probabilities(weights)),
+            valence: Some(affect.0),
+            arousal: Some(affect.1),
+        };
+        let expected = Smoothed { label: Label::Uncertain, prediction };
+        let mut smoother = Smoother::new(&SETTINGS);
+        let mut now = 0.0;
+        for (step, quality) in steps {
+            now += step;
+            let smoothed = smoother.update(at(now), &prediction, quality);
+            prop_assert!(difference(&smoothed, &expected) < 1e-5, "{smoothed:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_quality_changes_nothing(signal in signal(), quality in 0.01..1.0_f32) {
+        let mut full = Smoother::new(&SETTINGS);
+        let mut scaled = Smoother::new(&SETTINGS);
+        for time in regular(10) {
+            let prediction = signal.sample(time);
+            let full = full.update(at(time), &prediction, 1.0);
+            let scaled = scaled.update(at(time), &prediction, quality);
+            prop_assert!(difference(&full, &scaled) < 1e-5, "{full:?} {scaled:?}");
+        }
+    }
+}
+
+#[test]
+fn follows_a_step_with_its_time_constant() {
+    let mut smoother = Smoother::new(&Smoothing {
+        gap_s: 30.0,
+        ..SETTINGS
+    });
+    for i in 0..=200 {
+        smoother.update(at(f64::from(i) / 20.0), &affect(0.0, 1.0), 1.0);
+    }
+    // A finely sampled step: after one time constant 1/e of the old value is left.
+    let mut last = None;
+    for i in 1..=900 {
+        last = Some(smoother.update(at(10.0 + f64::from(i) / 1000.0), &affect(1.0, 1.0), 1.0));
+    }
+    let valence = last.unwrap().prediction.valence.unwrap();
+    let expected = 1.0 - (-1.0_f32).exp();
+    assert!(
+        (valence - expected).abs() < 0.003,
+        "{valence} instead of {expected}"
+    );
+}
+
+#[test]
+fn the_mean_is_the_integral_over_straight_lines() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let points = [(0.0, 0.8, 0.2), (0.5, -0.4, 1.0), (0.7, 0.1, 0.6)];
+    let mut found = 0.0;
+    for (time, valence, quality) in points {
+        found = smoother
+            .update(at(time), &affect(valence, 0.0), quality)
+            .prediction
+            .valence
+            .unwrap();
+    }
+
+    // The same integral by brute force, with weight and weighted value running straight between the
+    // predictions.
+    let (mut sum, mut weight) = (0.0, 0.0);
+    for pair in points.windows(2) {
+        let ((t0, v0, w0), (t1, v1, w1)) = (pair[0], pair[1]);
+        for i in 0..10_000 {
+            let part = (f64::from(i) + 0.5) / 10_000.0;
+            let kernel = ((t0 + part * (t1 - t0) - 0.7) / 0.9).exp() * (t1 - t0);
+            let between = |a: f32, b: f32| f64::from(a) + part * (f64::from(b) - f64::from(a));
+            sum += kernel * between(w0 * v0, w1 * v1);
+            weight += kernel * between(w0, w1);
+        }
+    }
+    let expected = (sum / weight) as f32;
+    assert!((found - expected).abs() < 1e-4, "{found} instead of {expected}");
+}
+
+#[test]
+fn the_first_prediction_is_taken_as_it_is() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    assert_eq!(smoother.current(), None);
+    let first = smoother.update(at(100.0), &predicted(Category::Surprise, 0.8), 0.1);
+    assert_eq!(first.label, Label::Category(Category::Surprise));
+    assert!((first.prediction.probabilities.unwrap().of(Category::Surprise) - 0.8).abs() < 1e-6);
+    assert_eq!(first.prediction.valence, Some(0.3));
+    assert_eq!(smoother.current(), Some(first));
+}
+
+#[test]
+fn a_poor_crop_moves_the_mean_less() {
+    let after = |quality| {
+        let mut smoother = Smoother::new(&SETTINGS);
+        smoother.update(at(0.0), &affect(0.0, 0.0), 1.0);
+        let smoothed = smoother.update(at(0.2), &affect(1.0, 0.0), quality);
+        smoothed.prediction.valence.unwrap()
+    };
+    assert!(after(0.1) < after(0.5) && after(0.5) < after(1.0));
+    assert!(after(0.0) < 0.01 && after(f32::NAN) < 0.01);
+}
+
+#[test]
+fn without_a_time_constant_there_is_no_mean() {
+    let mut smoother = Smoother::new(&Smoothing {
+        va_tau_s: 0.0,
+        ..SETTINGS
+    });
+    for (i, valence) in [0.5, -0.25, 1.0].into_iter().enumerate() {
+        let smoothed = smoother.update(at(i as f64 / 10.0), &affect(valence, 0.0), 1.0);
+        assert_eq!(smoothed.prediction.valence, Some(valence));
+    }
+}
+
+#[test]
+fn a_small_lead_does_not_change_the_label() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let mut two = [0.0; 8];
+    two[Category::Happiness as usize] = 0.52;
+    two[Category::Neutral as usize] = 0.48;
+    let swapped = {
+        let mut p = two;
+        p.swap(Category::Happiness as usize, Category::Neutral as usize);
+        p
+    };
+    let prediction = |weights| Prediction {
+        probabilities: Probabilities::from_weights(weights),
+        valence: None,
+        arousal: None,
+    };
+    smoother.update(at(0.0), &prediction(two), 1.0);
+    for i in 1..100 {
+        let label = smoother
+            .update(at(f64::from(i) / 10.0), &prediction(swapped), 1.0)
+            .label;
+        assert_eq!(label, Label::Category(Category::Happiness));
+    }
+}
+
+#[test]
+fn below_the_floor_it_is_uncertain_until_well_above_it() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let mut now = 0.0;
+    let mut hold = |p: f32| {
+        let mut label = Label::None;
+        for _ in 0..80 {
+            now += 0.1;
+            label = smoother
+                .update(at(now), &predicted(Category::Happiness, p), 1.0)
+                .label;
+        }
+        label
+    };
+    assert_eq!(hold(0.9), Label::Category(Category::Happiness));
+    assert_eq!(hold(0.38), Label::Category(Category::Happiness));
+    assert_eq!(hold(0.30), Label::Uncertain);
+    assert_eq!(hold(0.40), Label::Uncertain);
+    assert_eq!(hold(0.50), Label::Category(Category::Happiness));
+}
+
+#[test]
+fn a_gap_starts_anew() {
+    for gap in [2.1, -2.1] {
+        let mut smoother = Smoother::new(&SETTINGS);
+        for i in 0..50 {
+            smoother.update(
+                at(50.0 + f64::from(i) / 10.0),
+                &predicted(Category::Happiness, 0.9),
+                1.0,
+            );
+        }
+        let smoothed = smoother.update(at(54.9 + gap), &predicted(Category::Fear, 0.7), 1.0);
+        assert_eq!(smoothed.label, Label::Category(Category::Fear));
+        assert!((smoothed.prediction.probabilities.unwrap().of(Category::Fear) - 0.7).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn nan_is_ignored() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let broken = Prediction {
+        probabilities: None,
+        valence: Some(f32::NAN),
+        arousal: Some(f32::NEG_INFINITY),
+    };
+    let smoothed = smoother.update(at(0.0), &broken, 1.0);
+    assert_eq!(smoothed.label, Label::Uncertain);
+    assert_eq!(smoother.current(), None);
+
+    let good = smoother.update(at(0.1), &predicted(Category::Sadness, 0.9), 1.0);
+    let still = smoother.update(at(0.2), &broken, 1.0);
+    assert_eq!(good, still);
+    // Beyond the gap it no longer stands for the present.
+    let gone = smoother.update(at(9.0), &broken, 1.0);
+    assert_eq!(gone.prediction, NOTHING);
+    assert_eq!(gone.label, Label::Uncertain);
+}
+
+#[test]
+fn models_with_one_head_leave_the_other_empty() {
+    let mut smoother = Smoother::new(&SETTINGS);
+    let smoothed = smoother.update(at(0.0), &affect(2.0, -0.5), 1.0);
+    assert_eq!(smoothed.label, Label::Uncertain);
+    assert_eq!(smoothed.prediction, affect(1.0, -0.5));
+
+    let mut smoother = Smoother::new(&SETTINGS);
+    let prediction = Prediction {
+        valence: None,
+        arousal: None,
+        ..predicted(Category::Disgust, 0.6)
+    };
+    let smoothed = smoother.update(at(0.0), &prediction, 1.0);
+    assert_eq!(smoothed.label, Label::Category(Category::Disgust));
+    assert_eq!(
+        (smoothed.prediction.valence, smoothed.prediction.arousal),
+        (None, None)
+    );
+}
