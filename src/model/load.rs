@@ -1,5 +1,7 @@
 //! From a manifest to a network that is proven to be the right one and to compute the right thing.
 
+use std::{fs, path::Path, time::Duration};
+
 use affectd_infer::{Arithmetic, Network};
 
 use super::{
@@ -31,7 +33,8 @@ impl Manifest {
             Kind::Expression(_) => Arithmetic::Floats,
             Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
         };
-        let mut network = Network::load(&self.file, &self.input.shape(), arithmetic)?;
+        let limit = load_limit(&self.file);
+        let mut network = Network::load_within(limit, &self.file, &self.input.shape(), arithmetic)?;
         let available = network
             .outputs()
             .iter()
@@ -53,6 +56,13 @@ impl Manifest {
         };
         Ok(Verified { network, difference })
     }
+}
+
+/// How long loading a network may take: generous for the slowest boards, as it only has to end a load that
+/// never would.
+fn load_limit(file: &Path) -> Duration {
+    let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
+    Duration::from_secs(20 + 2 * (bytes >> 20))
 }
 
 #[cfg(test)]
