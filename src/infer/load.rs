@@ -55,7 +55,8 @@ fn output_names(proto: &ModelProto) -> Vec<String> {
         .collect()
 }
 
-/// Rejects axes that no tensor has: tract counts from there to the rank, for LayerNormalization without an end.
+/// Rejects axes that no tensor has: tract counts from there to the rank, for LayerNormalization without an
+/// end.
 fn check_axes(proto: &ModelProto) -> TractResult<()> {
     const MAX_RANK: i64 = 64;
     for node in proto.graph.iter().flat_map(|graph| &graph.node) {

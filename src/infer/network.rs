@@ -105,10 +105,11 @@ impl Network {
         })
     }
 
-    /// As [`Network::load`], but gives up after `limit`: there are malformed files on which tract does not end.
+    /// As [`Network::load`], but gives up after `limit`: there are malformed files on which tract does not
+    /// end.
     ///
-    /// Nothing can stop the thread that loads. After a timeout it goes on until the process ends, which should
-    /// be soon.
+    /// Nothing can stop the thread that loads. After a timeout it goes on until the process ends, which
+    /// should be soon.
     ///
     /// # Errors
     /// As [`Network::load`]; a timeout is [`InferError::Unusable`].
