@@ -9,18 +9,15 @@ pub mod model;
 pub mod probe;
 pub mod run;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
-    logging::{self, Destination, LogLevel, Output},
+    logging::{self, LogLevel, Output, Volume},
     model::{Catalogue, Manifest},
     sense::{Sensor, engine},
     shutdown::Shutdown,
@@ -84,7 +81,12 @@ impl Cli {
     /// # Errors
     /// [`Failure`] with the process's exit code.
     pub fn run(self) -> Result<(), Failure> {
-        logging::start(self.global.log_level)?;
+        let volume = match self.command {
+            Command::Run(_) => Volume::Limited,
+            _ => Volume::Unlimited,
+        };
+        logging::start(self.global.log_level, volume)?;
+        forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
         // A reader of standard output may leave early (`| head`); that is not a failure.
@@ -111,6 +113,13 @@ fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     let catalogue =
         Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
     engine::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+}
+
+/// A core dump would hold camera pictures and the broker's password.
+fn forbid_core_dumps() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps cannot be forbidden");
+    }
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {
@@ -159,19 +168,6 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
         ExitCode::from(Exit::Usage as u8)
     } else {
         ExitCode::SUCCESS
-    }
-}
-
-/// Says on standard error why the process ends.
-pub fn report(failure: &Failure) {
-    let priority = match Destination::of_stderr() {
-        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
-        Destination::Terminal | Destination::Other => String::new(),
-    };
-    let mut stderr = io::stderr().lock();
-    for line in format!("affectd: {failure}").lines() {
-        // There is nowhere else to report that standard error is gone.
-        let _ = writeln!(stderr, "{priority}{line}");
     }
 }
 
