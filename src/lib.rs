@@ -1,5 +1,4 @@
-//! affectd reads camera frames, follows the faces in them, and publishes their expression
-//! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
+#![doc = include_str!("../docs/design/architecture.md")]
 
 pub mod analyze;
 pub mod capture;
@@ -11,6 +10,7 @@ pub mod error;
 pub mod gpio;
 pub mod health;
 pub mod infer;
+pub mod interrupt;
 pub mod json;
 pub mod logging;
 pub mod measure;

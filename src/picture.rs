@@ -20,6 +20,14 @@ impl Picture {
         &mut self.rgb
     }
 
+    /// Overwrites every pixel that the buffer ever held with zeros and makes this an empty picture. Keeps the
+    /// memory.
+    pub fn clear(&mut self) {
+        self.width = 0;
+        self.height = 0;
+        wipe(&mut self.rgb);
+    }
+
     /// Width in pixels.
     #[must_use]
     pub fn width(&self) -> u32 {
@@ -36,5 +44,46 @@ impl Picture {
     #[must_use]
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
+    }
+}
+
+/// Overwrites the whole capacity of a buffer with zeros and empties it. Allocates nothing.
+pub(crate) fn wipe(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(buffer.capacity(), 0);
+    // The compiler must not drop the writes because nobody reads them.
+    std::hint::black_box(buffer.as_mut_slice());
+    buffer.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs::File, os::unix::fs::FileExt};
+
+    use super::*;
+
+    /// Bytes of this process, read through the kernel: beyond its length a vector shows nothing itself.
+    fn memory_at(address: *const u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        let memory = File::open("/proc/self/mem").unwrap();
+        memory.read_exact_at(&mut bytes, address as u64).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_cleared_picture_leaves_no_pixel_in_memory() {
+        let mut picture = Picture::default();
+        picture.reset(4, 3).fill(9);
+        let address = picture.rgb().as_ptr();
+        assert_eq!(memory_at(address, 36), [9; 36]);
+        picture.reset(2, 1);
+        picture.clear();
+        assert_eq!(
+            (picture.width(), picture.height(), picture.rgb().len()),
+            (0, 0, 0)
+        );
+        assert_eq!(memory_at(address, 36), [0; 36]);
+        assert_eq!(picture.reset(4, 3).as_ptr(), address, "the memory is kept");
     }
 }

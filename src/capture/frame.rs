@@ -149,3 +149,36 @@ impl Default for Frame {
         }
     }
 }
+
+impl Frame {
+    /// Overwrites every byte that the buffer ever held with zeros and empties it. Keeps the memory.
+    pub fn clear(&mut self) {
+        crate::picture::wipe(&mut self.data);
+        *self = Self {
+            data: std::mem::take(&mut self.data),
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cleared_frame_keeps_its_memory_and_nothing_else() {
+        let mut frame = Frame {
+            data: vec![7; 1000],
+            width: 10,
+            sequence: 3,
+            ..Frame::default()
+        };
+        let memory = frame.data.as_ptr();
+        frame.data.truncate(10);
+        frame.clear();
+        assert_eq!((frame.data.len(), frame.width, frame.sequence), (0, 0, 0));
+        assert_eq!(frame.data.as_ptr(), memory);
+        frame.data.resize(1000, 0);
+        assert_eq!(frame.data.as_ptr(), memory);
+    }
+}

@@ -8,6 +8,7 @@ pub mod pipe;
 pub mod slot;
 pub mod source;
 pub mod split;
+pub mod status;
 pub mod v4l2;
 
 pub use decode::Decoder;
@@ -16,3 +17,4 @@ pub use frame::{Frame, PixelFormat};
 pub use open::opener;
 pub use slot::{Slot, Taken};
 pub use source::{CaptureError, CaptureKind, Opener, Source, Stream};
+pub use status::CameraStatus;

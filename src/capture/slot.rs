@@ -45,12 +45,22 @@ impl Slot {
 
     /// Puts `frame` in and leaves an old buffer in its place, for the next frame.
     pub fn put(&self, frame: &mut Frame) {
+        self.put_if(frame, || true);
+    }
+
+    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under the
+    /// slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
+    pub fn put_if(&self, frame: &mut Frame, allowed: impl FnOnce() -> bool) -> bool {
         let mut state = self.lock();
+        if !allowed() {
+            return false;
+        }
         std::mem::swap(&mut state.frame, frame);
         state.dropped += u64::from(state.full);
         state.full = true;
         drop(state);
         self.changed.notify_one();
+        true
     }
 
     /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before the
@@ -74,6 +84,14 @@ impl Slot {
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Overwrites the waiting frame's buffer with zeros, so that nobody takes the frame. It does not count as
+    /// dropped.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.full = false;
+        state.frame.clear();
     }
 
     /// Wakes the reader for the last time.
@@ -119,6 +137,28 @@ mod tests {
         assert_eq!((frame.sequence, frame.data[0]), (3, 3));
         assert_eq!(slot.dropped(), 2);
         assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+    }
+
+    #[test]
+    fn a_frame_that_is_not_allowed_stays_outside() {
+        let slot = Slot::new();
+        let mut frame = numbered(1);
+        assert!(!slot.put_if(&mut frame, || false));
+        assert_eq!(frame.data[0], 1);
+        let taken = slot.take(&mut Frame::default(), Duration::from_millis(1));
+        assert_eq!(taken, Taken::Timeout);
+    }
+
+    #[test]
+    fn a_cleared_slot_has_no_frame_to_take() {
+        let slot = Slot::new();
+        slot.put(&mut numbered(1));
+        slot.clear();
+        let mut frame = Frame::default();
+        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+        slot.put(&mut numbered(2));
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Frame);
+        assert_eq!((frame.sequence, slot.dropped()), (2, 0));
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn W
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
     findings.add("expression", expression(settings))?;
     findings.add("camera", camera(&settings.camera))?;
-    findings.add("panel", panel(&settings.gpio))?;
+    findings.add("gpio", gpio(&settings.gpio))?;
     findings.add("broker", broker(settings))?;
     match findings.failed {
         None => Ok(()),
@@ -165,24 +165,24 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
     frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
 }
 
-/// Reads the switch and switches the LED off, if they are configured.
-fn panel(settings: &Gpio) -> Result<String, Failure> {
-    let Some(mut fittings) = gpio::fittings(settings) else {
-        return Ok("no light and no switch".to_owned());
+/// Reads the switch and turns the LED off, if they are configured.
+fn gpio(settings: &Gpio) -> Result<String, Failure> {
+    let Some(mut gpio) = gpio::open_gpio(settings) else {
+        return Ok("no LED and no switch".to_owned());
     };
     let mut look = || {
-        let switch = match fittings.switch {
+        let switch = match gpio.debounce {
             None => "no switch",
-            Some(_) if fittings.panel.is_private()? => "the switch is on: nothing would be sensed",
+            Some(_) if gpio.io.is_private()? => "the switch is on: nothing would be sensed",
             Some(_) => "the switch is off",
         };
-        let light = if fittings.light {
-            fittings.panel.light(false)?;
-            "the light can be set"
+        let led = if gpio.has_led {
+            gpio.io.set_led(false)?;
+            "the LED can be set"
         } else {
-            "no light"
+            "no LED"
         };
-        Ok(format!("{switch}; {light}"))
+        Ok(format!("{switch}; {led}"))
     };
     look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
 }
@@ -192,8 +192,8 @@ fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    let contact = publish::contact(&settings.mqtt, &settings.device_name())
+    let probe = publish::probe_broker(&settings.mqtt, &settings.device_name())
         .map_err(|error| Failure::new(error.exit(), error))?;
     let warning = publish::readable_by_others(&settings.mqtt);
-    Ok(warning.map_or_else(|| contact.to_string(), |warning| format!("{contact}; {warning}")))
+    Ok(warning.map_or_else(|| probe.to_string(), |warning| format!("{probe}; {warning}")))
 }

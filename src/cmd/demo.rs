@@ -11,13 +11,14 @@ use clap::Args;
 
 use super::{Global, open_sensor, stop_on_signals};
 use crate::{
+    capture::CameraStatus,
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
-    health::{Board, Governor, Stage},
+    health::{Board, Governor, Health, Stage},
     measure::{clip::ClipOpener, table},
-    pipeline::{self, Figures, Parts, Sink},
-    publish::payload::{CameraStatus, HealthPayload},
+    pipeline::{self, Deps, Metrics, Sink},
+    privacy::{Input, PrivacyGate},
     sense::{
         Sensor,
         face::{Event, Report, TrackedFace},
@@ -47,39 +48,43 @@ impl Arguments {
 fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let screen = Arc::new(Screen::default());
-    let figures = Arc::new(Figures::new());
+    let metrics = Arc::new(Metrics::new());
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    // Nobody can command privacy here.
+    gate.set_command(Input::Off);
     let model = &settings.expression.model;
     print(&format!(
         "The bundled clip, 13 seconds of two public-domain portraits, through {model}:\n"
     ));
-    let parts = Parts {
+    let deps = Deps {
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
-        fittings: None,
+        gpio: None,
+        gate,
         sink: screen.clone(),
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs(3600),
+        health_interval: Duration::from_secs(3600),
     };
     let start = clock.now();
-    pipeline::run(parts, &figures)?;
+    pipeline::run(deps, &metrics)?;
     let seconds = clock.now().saturating_sub(start).as_secs_f32();
     screen.clear();
-    summarize(&figures, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
+    summarize(&metrics, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
 }
 
-fn summarize(figures: &Figures, now: Duration, seconds: f32) -> std::io::Result<()> {
+fn summarize(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let frames = figures.sensed_frames();
+    let frames = metrics.sensed_frames();
     let rss = Board::read().peak_rss_bytes.unwrap_or(0) as f64 / 1e6;
     writeln!(
         out,
         "\nframes {frames}   faces {}   fps {:.1}   peak RSS {rss:.0} MB",
-        figures.faces(),
+        metrics.faces(),
         frames as f32 / seconds
     )?;
-    let mut times = figures.stages();
+    let mut times = metrics.stages();
     let rows: Vec<_> = Stage::ALL
         .into_iter()
         .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
@@ -138,7 +143,7 @@ impl Sink for Screen {
 
     fn camera(&self, _status: CameraStatus, _reason: &str) {}
 
-    fn health(&self, _health: &HealthPayload) {}
+    fn health(&self, _health: &Health) {}
 }
 
 /// Writes and flushes. Errors are ignored: the measurement goes on without a reader.

@@ -14,13 +14,10 @@ use crate::{
     gpio,
     health::Governor,
     model::Manifest,
-    pipeline::{self, Figures, Parts, Sink},
-    privacy::Switch,
-    publish::{
-        Identity, Publisher,
-        payload::{CameraStatus, HealthPayload},
-    },
-    sense::{Sensor, face::Report},
+    pipeline::{self, Deps, Metrics},
+    privacy::PrivacyGate,
+    publish::{Environment, Identity, PublishError, Publisher},
+    sense::Sensor,
     shutdown::Shutdown,
 };
 
@@ -55,22 +52,28 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         boot = identity.boot,
         "starting"
     );
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, clock.clone())
-        .map_err(|error| Failure::new(error.exit(), error))?;
-    let parts = Parts {
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    let environment = Environment {
+        clock: clock.clone(),
+        gate: gate.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).map_err(unpublished)?;
+    let deps = Deps {
         opener,
         sensor,
-        fittings: gpio::fittings(&settings.gpio),
+        gpio: gpio::open_gpio(&settings.gpio),
+        gate,
         sink: Arc::new(publisher),
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
     };
-    let result = pipeline::run(parts, &Arc::new(Figures::new()));
+    let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
-    thread.stop();
-    result
+    result.and(thread.stop().map_err(unpublished))
 }
 
 /// What identifies the publisher: this device and its model.
@@ -88,34 +91,4 @@ pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Ident
         &categories,
         valence_arousal,
     ))
-}
-
-impl Sink for Publisher {
-    fn report(&self, report: &Report) {
-        Publisher::report(self, report);
-    }
-
-    fn camera(&self, status: CameraStatus, reason: &str) {
-        Publisher::camera(self, status, reason);
-    }
-
-    fn health(&self, health: &HealthPayload) {
-        Publisher::health(self, health);
-    }
-
-    fn switch(&self, switch: &Switch) {
-        Publisher::switch(self, switch);
-    }
-
-    fn is_private(&self) -> bool {
-        Publisher::is_private(self)
-    }
-
-    fn privacy_reason(&self) -> Option<String> {
-        Publisher::privacy_reason(self)
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        self.fatal().map(|error| Failure::new(error.exit(), error))
-    }
 }

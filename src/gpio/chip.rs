@@ -1,4 +1,4 @@
-//! The lines of a GPIO chip, by the kernel's character devices.
+//! The lines of a GPIO chip, through the kernel's character devices.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,20 @@ use gpiocdev::{
     line::{Bias, Value},
 };
 
-use super::{GpioError, LED, Panel, SWITCH, with};
+use super::{GpioError, LED, PrivacyIo, SWITCH, with_open};
 use crate::config::{Gpio, Level, Line, Pull};
 
-/// What other programs see as the lines' user.
+/// The lines' user, as other programs see it.
 const CONSUMER: &str = "affectd";
 
-/// Light and switch on lines of a chip.
-pub(super) struct ChipPanel {
+/// LED and switch on lines of a chip.
+pub(super) struct ChipIo {
     settings: Gpio,
-    led: Option<Light>,
+    led: Option<Led>,
     switch: Option<Request>,
 }
 
-impl ChipPanel {
+impl ChipIo {
     pub fn new(settings: &Gpio) -> Self {
         Self {
             settings: settings.clone(),
@@ -30,7 +30,7 @@ impl ChipPanel {
     }
 }
 
-impl Panel for ChipPanel {
+impl PrivacyIo for ChipIo {
     fn is_private(&mut self) -> Result<bool, GpioError> {
         let Gpio {
             chip,
@@ -46,15 +46,11 @@ impl Panel for ChipPanel {
                 .on_chip(&path)
                 .with_line(offset)
                 .as_input()
-                .with_bias(match switch_pull {
-                    Pull::Up => Bias::PullUp,
-                    Pull::Down => Bias::PullDown,
-                    Pull::None => Bias::Disabled,
-                })
+                .with_bias(bias(*switch_pull))
                 .request()
                 .map_err(|error| unusable(SWITCH, switch, &path, error))
         };
-        with(&mut self.switch, open, |request| {
+        with_open(&mut self.switch, open, |request| {
             let value = request
                 .lone_value()
                 .map_err(|error| unusable(SWITCH, switch, &request.chip_path(), error))?;
@@ -62,43 +58,51 @@ impl Panel for ChipPanel {
         })
     }
 
-    fn light(&mut self, lit: bool) -> Result<(), GpioError> {
+    fn set_led(&mut self, lit: bool) -> Result<(), GpioError> {
         let Gpio {
             chip, led, led_lit, ..
         } = &self.settings;
         let open = || {
             let (path, offset) = find(chip, LED, led)?;
-            let out = level(*led_lit).not();
+            let off = level(*led_lit).not();
             let request = Request::builder()
                 .with_consumer(CONSUMER)
                 .on_chip(&path)
                 .with_line(offset)
-                .as_output(out)
+                .as_output(off)
                 .request()
                 .map_err(|error| unusable(LED, led, &path, error))?;
-            Ok(Light { request, out })
+            Ok(Led { request, off })
         };
-        with(&mut self.led, open, |light| {
-            let value = if lit { light.out.not() } else { light.out };
-            light
+        with_open(&mut self.led, open, |led_line| {
+            let value = if lit { led_line.off.not() } else { led_line.off };
+            led_line
                 .request
                 .set_lone_value(value)
-                .map_err(|error| unusable(LED, led, &light.request.chip_path(), error))
+                .map_err(|error| unusable(LED, led, &led_line.request.chip_path(), error))
         })
     }
 }
 
-/// A light that goes out with its handle.
-struct Light {
+/// An LED that is turned off when its handle is dropped.
+struct Led {
     request: Request,
-    /// The value at which it is out.
-    out: Value,
+    /// The value at which it is off.
+    off: Value,
 }
 
-impl Drop for Light {
+impl Drop for Led {
     fn drop(&mut self) {
-        // Where the chip is gone the light is nobody's any more.
-        let _ = self.request.set_lone_value(self.out);
+        // Ignore errors: the chip may be gone.
+        let _ = self.request.set_lone_value(self.off);
+    }
+}
+
+fn bias(pull: Pull) -> Bias {
+    match pull {
+        Pull::Up => Bias::PullUp,
+        Pull::Down => Bias::PullDown,
+        Pull::None => Bias::Disabled,
     }
 }
 
@@ -173,5 +177,19 @@ fn unusable(key: &'static str, line: &Line, chip: &Path, error: gpiocdev::Error)
         key,
         what: format!("line {line} of {}", chip.display()),
         reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pulls_and_levels_are_the_kernels() {
+        assert_eq!(bias(Pull::Up), Bias::PullUp);
+        assert_eq!(bias(Pull::Down), Bias::PullDown);
+        assert_eq!(bias(Pull::None), Bias::Disabled);
+        assert_eq!(level(Level::High), Value::Active);
+        assert_eq!(level(Level::Low), Value::Inactive);
     }
 }

@@ -1,11 +1,11 @@
-//! From a bouncing contact to a decision, in favour of privacy. Pure: readings and their times go in.
+//! Debounces the privacy switch in favour of privacy. Pure: readings and their times go in.
 
 use std::time::Duration;
 
-/// Says private from the first reading that does, and allows sensing only when every reading has for some time.
+/// Reports private from the first such reading, and allows sensing only after every reading has for some time.
 ///
-/// A contact that chatters for ever, a wire that picks up noise, or a reading that is missing can so only ever give
-/// privacy, never take it.
+/// So a contact that keeps chattering, a wire that picks up noise or a missing reading can only give privacy, never take
+/// it.
 #[derive(Debug)]
 pub struct Debounce {
     hold: Duration,
@@ -20,8 +20,8 @@ impl Debounce {
         Self { hold, allowed: None }
     }
 
-    /// Takes a reading of time `now`: `private` as the contact says, `None` where it could not be read. Returns whether
-    /// sensing must stop.
+    /// Takes a reading of time `now`: whether the contact asks for privacy, `None` where it could not be read. Returns
+    /// whether sensing must stop.
     pub fn update(&mut self, now: Duration, private: Option<bool>) -> bool {
         if private != Some(false) {
             self.allowed = None;
@@ -36,7 +36,7 @@ impl Debounce {
 mod tests {
     use super::*;
 
-    /// What comes of one reading every 10 ms: `#` private, `.` not, `?` unreadable.
+    /// The decisions on one reading every 10 ms: `#` private, `.` not, `?` unreadable.
     fn decisions(hold_ms: u64, readings: &str) -> String {
         let mut debounce = Debounce::new(Duration::from_millis(hold_ms));
         let mut decide = |(index, reading): (usize, char)| {
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_that_chatters_for_ever_never_allows_sensing() {
+    fn a_contact_that_keeps_chattering_never_allows_sensing() {
         assert_eq!(decisions(30, &".#..".repeat(50)), "#".repeat(200));
     }
 

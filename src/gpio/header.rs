@@ -1,23 +1,23 @@
-//! The header of a Raspberry Pi, by rppal.
+//! The 40-pin header of a Raspberry Pi, through rppal.
 
 use rppal::{
     gpio::{Bias, Gpio as Header, IoPin, Level as Reading, Mode, OutputPin},
     system::DeviceInfo,
 };
 
-use super::{GpioError, LED, Panel, SWITCH, with};
+use super::{GpioError, LED, PrivacyIo, SWITCH, with_open};
 use crate::config::{Gpio, Level, Line, Pull};
 
-/// Light and switch on pins of the header.
-pub(super) struct HeaderPanel {
+/// LED and switch on pins of the header.
+pub(super) struct HeaderIo {
     settings: Gpio,
-    led: Option<Light>,
+    led: Option<Led>,
     switch: Option<IoPin>,
 }
 
-impl HeaderPanel {
-    /// Whether this board has the header, and rppal knows it.
-    pub fn is_here() -> bool {
+impl HeaderIo {
+    /// Whether this is a Raspberry Pi that rppal knows.
+    pub fn is_available() -> bool {
         DeviceInfo::new().is_ok()
     }
 
@@ -30,7 +30,7 @@ impl HeaderPanel {
     }
 }
 
-impl Panel for HeaderPanel {
+impl PrivacyIo for HeaderIo {
     fn is_private(&mut self) -> Result<bool, GpioError> {
         let Gpio {
             switch,
@@ -44,52 +44,56 @@ impl Panel for HeaderPanel {
                 .get(number)
                 .map_err(|error| unusable(SWITCH, number, error))?
                 .into_io(Mode::Input);
-            pin.set_bias(match switch_pull {
-                Pull::Up => Bias::PullUp,
-                Pull::Down => Bias::PullDown,
-                Pull::None => Bias::Off,
-            });
+            pin.set_bias(bias(*switch_pull));
             Ok(pin)
         };
-        with(&mut self.switch, open, |pin| {
-            // Registers can always be read: what tells is whether the pin still is what it was made.
+        with_open(&mut self.switch, open, |pin| {
+            // Reading a register never fails, so check that the pin is still an input.
             if pin.mode() != Mode::Input {
-                let error = format!("another program has made it {}", pin.mode());
+                let error = format!("another program has changed it to {}", pin.mode());
                 return Err(unusable(SWITCH, pin.pin(), error));
             }
             Ok(pin.read() == level(*switch_private))
         })
     }
 
-    fn light(&mut self, lit: bool) -> Result<(), GpioError> {
+    fn set_led(&mut self, lit: bool) -> Result<(), GpioError> {
         let Gpio { led, led_lit, .. } = &self.settings;
         let open = || {
             let (header, number) = pin(LED, led)?;
             let pin = header.get(number).map_err(|error| unusable(LED, number, error))?;
-            let out = !level(*led_lit);
-            let pin = match out {
+            let off = !level(*led_lit);
+            let pin = match off {
                 Reading::High => pin.into_output_high(),
                 Reading::Low => pin.into_output_low(),
             };
-            Ok(Light { pin, out })
+            Ok(Led { pin, off })
         };
-        with(&mut self.led, open, |light| {
-            light.pin.write(if lit { !light.out } else { light.out });
+        with_open(&mut self.led, open, |led_pin| {
+            led_pin.pin.write(if lit { !led_pin.off } else { led_pin.off });
             Ok(())
         })
     }
 }
 
-/// A light that goes out with its handle; rppal then gives the pin its old function back.
-struct Light {
+/// An LED that is turned off when its handle is dropped; rppal then restores the pin's function.
+struct Led {
     pin: OutputPin,
-    /// The level at which it is out.
-    out: Reading,
+    /// The level at which it is off.
+    off: Reading,
 }
 
-impl Drop for Light {
+impl Drop for Led {
     fn drop(&mut self) {
-        self.pin.write(self.out);
+        self.pin.write(self.off);
+    }
+}
+
+fn bias(pull: Pull) -> Bias {
+    match pull {
+        Pull::Up => Bias::PullUp,
+        Pull::Down => Bias::PullDown,
+        Pull::None => Bias::Off,
     }
 }
 
@@ -100,22 +104,27 @@ fn level(level: Level) -> Reading {
     }
 }
 
-/// The header and the BCM number of a line, which the kernel names `GPIO17` and the like.
+/// The header and the BCM number of a line.
 fn pin(key: &'static str, line: &Line) -> Result<(Header, u8), GpioError> {
+    let number = bcm_number(key, line)?;
+    let header = Header::new().map_err(|error| unusable(key, number, error))?;
+    Ok((header, number))
+}
+
+/// The BCM number of a line, which the kernel names `GPIO17` and the like.
+fn bcm_number(key: &'static str, line: &Line) -> Result<u8, GpioError> {
     let number = match line {
         Line::Unused => None,
         Line::Number(number) => u8::try_from(*number).ok(),
         Line::Name(name) => name.strip_prefix("GPIO").and_then(|number| number.parse().ok()),
     };
-    // The pins that lead to the header's 40 contacts; the chips have more.
+    // These lead to the header's contacts; the chips have more.
     let number = number.filter(|number| *number <= 27);
-    let number = number.ok_or_else(|| GpioError::UnknownLine {
+    number.ok_or_else(|| GpioError::UnknownLine {
         key,
         line: line.to_string(),
         allowed: "a BCM number from 0 to 27".to_owned(),
-    })?;
-    let header = Header::new().map_err(|error| unusable(key, number, error))?;
-    Ok((header, number))
+    })
 }
 
 fn unusable(key: &'static str, number: u8, reason: impl ToString) -> GpioError {
@@ -123,5 +132,34 @@ fn unusable(key: &'static str, number: u8, reason: impl ToString) -> GpioError {
         key,
         what: format!("GPIO{number} of the Raspberry Pi's header"),
         reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn pulls_and_levels_are_the_chips() {
+        assert_eq!(bias(Pull::Up), Bias::PullUp);
+        assert_eq!(bias(Pull::Down), Bias::PullDown);
+        assert_eq!(bias(Pull::None), Bias::Off);
+        assert_eq!(level(Level::High), Reading::High);
+        assert_eq!(level(Level::Low), Reading::Low);
+    }
+
+    #[test]
+    fn a_line_is_a_bcm_number_or_the_kernels_name_for_one() {
+        let number = |line: Line| bcm_number(SWITCH, &line);
+        assert_eq!(number(Line::Number(27)).unwrap(), 27);
+        assert_eq!(number(Line::Name("GPIO4".into())).unwrap(), 4);
+        for unknown in [Line::Unused, Line::Number(28), Line::Name("PIN4".into())] {
+            let error = number(unknown).unwrap_err().to_string();
+            assert!(
+                error.contains("gpio.switch") && error.contains("0 to 27"),
+                "{error}"
+            );
+        }
     }
 }

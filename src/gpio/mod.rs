@@ -1,8 +1,8 @@
-//! The activity light and the privacy switch on the device.
+//! The activity LED and the privacy switch on the device.
 //!
-//! One small trait, [`Panel`], and two thin backends: rppal on the header of a Raspberry Pi, and the kernel's GPIO
+//! One small trait, [`PrivacyIo`], and two thin backends: rppal on the header of a Raspberry Pi, and the kernel's GPIO
 //! character devices everywhere else (Jetson, expanders, gpio-sim). Each opens a line when it is first used and again
-//! after it failed, so that a chip that goes and comes back needs no restart. [`Debounce`] is pure.
+//! after a failure, so that a chip may go and come back without a restart.
 
 mod chip;
 mod debounce;
@@ -11,13 +11,13 @@ mod header;
 use std::time::Duration;
 
 pub use self::debounce::Debounce;
-use self::{chip::ChipPanel, header::HeaderPanel};
+use self::{chip::ChipIo, header::HeaderIo};
 use crate::config::{Gpio, Line};
 
 /// Why a line cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum GpioError {
-    /// No chip is named, and there is no header to fall back to.
+    /// No chip is named, and the board has no header to fall back to.
     #[error("gpio.chip: found nothing, and this board is no known Raspberry Pi; allowed: {chips}")]
     NoChip {
         /// The chips of this board.
@@ -26,7 +26,7 @@ pub enum GpioError {
     /// There is no such chip.
     #[error("gpio.chip: found {found:?}; allowed: {chips}")]
     UnknownChip {
-        /// The chip that was sought.
+        /// The configured chip.
         found: String,
         /// The chips of this board.
         chips: String,
@@ -36,9 +36,9 @@ pub enum GpioError {
     UnknownLine {
         /// The setting that names the line.
         key: &'static str,
-        /// The line that was sought.
+        /// The configured line.
         line: String,
-        /// The lines that there are.
+        /// The lines that exist.
         allowed: String,
     },
     /// The chip or its line is there but cannot be used.
@@ -53,45 +53,45 @@ pub enum GpioError {
     },
 }
 
-/// What a person sees of the daemon: a light and a switch.
-pub trait Panel: Send {
+/// The lines of one device: an LED and a privacy switch.
+pub trait PrivacyIo: Send {
     /// Whether the switch asks for privacy at this moment.
     ///
     /// # Errors
     /// [`GpioError`]; the next call may succeed.
     fn is_private(&mut self) -> Result<bool, GpioError>;
 
-    /// Lights the light, or puts it out. It is out too when the panel is dropped.
+    /// Turns the LED on or off. Dropping this turns it off too.
     ///
     /// # Errors
     /// [`GpioError`]; the next call may succeed.
-    fn light(&mut self, lit: bool) -> Result<(), GpioError>;
+    fn set_led(&mut self, lit: bool) -> Result<(), GpioError>;
 }
 
-/// What there is of a panel.
-pub struct Fittings {
+/// The lines that the settings name.
+pub struct GpioConfigured {
     /// The backend.
-    pub panel: Box<dyn Panel>,
-    /// Whether it has a light.
-    pub light: bool,
-    /// How long its switch must allow sensing; `None` without a switch.
-    pub switch: Option<Duration>,
+    pub io: Box<dyn PrivacyIo>,
+    /// Whether there is an LED.
+    pub has_led: bool,
+    /// How long the switch must allow sensing before sensing begins; `None` without a switch.
+    pub debounce: Option<Duration>,
 }
 
-/// The panel that `settings` describe, if any. Opens nothing yet.
+/// The lines that `settings` name; `None` if they name none. A line is requested from the kernel when it is first used.
 #[must_use]
-pub fn fittings(settings: &Gpio) -> Option<Fittings> {
-    let light = settings.led != Line::Unused;
-    let switch = settings.switch != Line::Unused;
-    let panel: Box<dyn Panel> = match settings.chip.as_str() {
-        _ if !light && !switch => return None,
-        "" if HeaderPanel::is_here() => Box::new(HeaderPanel::new(settings)),
-        _ => Box::new(ChipPanel::new(settings)),
+pub fn open_gpio(settings: &Gpio) -> Option<GpioConfigured> {
+    let has_led = settings.led != Line::Unused;
+    let has_switch = settings.switch != Line::Unused;
+    let io: Box<dyn PrivacyIo> = match settings.chip.as_str() {
+        _ if !has_led && !has_switch => return None,
+        "" if HeaderIo::is_available() => Box::new(HeaderIo::new(settings)),
+        _ => Box::new(ChipIo::new(settings)),
     };
-    Some(Fittings {
-        panel,
-        light,
-        switch: switch.then(|| Duration::from_secs_f32(settings.switch_debounce_s)),
+    Some(GpioConfigured {
+        io,
+        has_led,
+        debounce: has_switch.then(|| Duration::from_secs_f32(settings.switch_debounce_s)),
     })
 }
 
@@ -99,8 +99,8 @@ pub fn fittings(settings: &Gpio) -> Option<Fittings> {
 const LED: &str = "gpio.led";
 const SWITCH: &str = "gpio.switch";
 
-/// The handle in `held`, opened first where there is none; given up when using it fails.
-fn with<T, R>(
+/// Calls `act` with the handle in `held`, which is opened first if there is none and dropped if `act` fails.
+fn with_open<T, R>(
     held: &mut Option<T>,
     open: impl FnOnce() -> Result<T, GpioError>,
     act: impl FnOnce(&mut T) -> Result<R, GpioError>,

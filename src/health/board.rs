@@ -1,14 +1,14 @@
-//! What the board says of itself: memory, temperature, throttling. Every reading is optional, since
-//! no two boards offer the same.
+//! The board's own readings: memory, temperature, throttling. Every reading is optional, because no two boards offer
+//! the same.
 
 use std::{fs, path::Path};
 
-/// The board's own figures at one moment.
+/// The board's readings at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Board {
     /// Resident memory of this process in bytes.
     pub rss_bytes: Option<u64>,
-    /// The most resident memory that this process ever had, in bytes.
+    /// Peak resident memory of this process in bytes.
     pub peak_rss_bytes: Option<u64>,
     /// The hottest thermal zone in degrees Celsius.
     pub temperature_c: Option<f32>,
@@ -19,13 +19,15 @@ pub struct Board {
     pub undervoltage: Option<bool>,
 }
 
-/// Of the throttle bits.
+/// The throttle bit for undervoltage now.
 const UNDERVOLTAGE: u32 = 1 << 0;
-/// The soft temperature limit is not among them: a Pi 3B+ keeps it from 60 degrees on and only gives up its last 200 MHz.
+
+/// The throttle bits for a slowed processor. The soft temperature limit is not among them: a Pi 3B+ sets it from 60
+/// degrees on and gives up only its last 200 MHz.
 const SLOWED_DOWN: u32 = 1 << 1 | 1 << 2;
 
 impl Board {
-    /// Reads the figures from /proc and /sys.
+    /// Reads them from /proc and /sys.
     #[must_use]
     pub fn read() -> Self {
         Self::read_below(Path::new("/"))
@@ -51,7 +53,7 @@ impl Board {
     }
 }
 
-/// `VmRSS:   1234 kB`, `VmHWM` likewise, in /proc/self/status, proc(5).
+/// A field such as `VmRSS:   1234 kB` of /proc/self/status, in bytes (proc(5)).
 fn memory(status: &Path, field: &str) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
@@ -63,10 +65,10 @@ fn memory(status: &Path, field: &str) -> Option<u64> {
         .checked_mul(1024)
 }
 
-/// The zone of a Jetson's power chip, which says 100 degrees whatever the weather.
+/// The thermal zone of a Jetson's power chip, which always reads 100 degrees.
 const NO_THERMOMETER: &str = "PMIC-Die";
 
-/// Zones report thousandths of a degree; a zone that cannot be read is passed over.
+/// Zones report thousandths of a degree; a zone that cannot be read is skipped.
 fn hottest(zones: &Path) -> Option<f32> {
     let degrees = fs::read_dir(zones).ok()?.flatten().filter_map(|zone| {
         if read(&zone.path().join("type")).is_some_and(|kind| kind == NO_THERMOMETER) {
@@ -77,8 +79,8 @@ fn hottest(zones: &Path) -> Option<f32> {
     degrees.max().map(|milli| milli as f32 / 1000.0)
 }
 
-/// The Raspberry Pi's own kernel prints the bits in hexadecimal without a prefix, in the folder of the firmware's device
-/// below its driver.
+/// The Raspberry Pi's own kernel prints the bits in hexadecimal without a prefix, in the directory of the firmware's
+/// device below its driver.
 fn throttled(driver: &Path) -> Option<u32> {
     let devices = fs::read_dir(driver).ok()?.flatten();
     let text = devices
@@ -87,7 +89,7 @@ fn throttled(driver: &Path) -> Option<u32> {
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
 }
 
-/// Every kernel has a Raspberry Pi's undervoltage as a hardware monitor of its own.
+/// Every kernel shows a Raspberry Pi's undervoltage as a hardware monitor.
 fn undervoltage(monitors: &Path) -> Option<bool> {
     let mut monitors = fs::read_dir(monitors).ok()?.flatten();
     let monitor =

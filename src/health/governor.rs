@@ -1,27 +1,28 @@
-//! Leaves out part of the work before the board does so by itself: a board that throttles its clock, browns out or
-//! falls behind its camera loses frames at random; this one loses searches and readings by plan. Pure: the board's
-//! figures and their time go in.
+//! Sheds load before the board does so by itself: a board that throttles its clock, browns out or falls behind its
+//! camera loses frames at random; the governor lowers the rates of detection and classification instead. Pure: the
+//! board's readings and their times go in.
 
 use std::{fmt, time::Duration};
 
 use super::Board;
 use crate::config::Health;
 
-/// The part of the full rate that is kept at each step. Each leaves out about a third of the one before, so that one
-/// is enough for a mild excess.
-const KEPT: [f32; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
+/// The fraction of the full rate at each step. Each is about a third lower than the one before, so that one step is
+/// enough for a mild excess.
+const FRACTIONS: [f32; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
 
-/// A step back up waits so many times longer than a step down: heat is gone slowly, and undervoltage comes and goes.
-const PATIENCE: u32 = 3;
+/// A step up waits this many times longer than a step down: a board cools slowly, and undervoltage comes and goes.
+const STEP_UP_FACTOR: u32 = 3;
 
-/// The sensing thread is overloaded when it works for this part of the time ...
+/// The sensing thread is overloaded while it is busy for this fraction of the time.
 const OVERLOADED: f32 = 0.97;
-/// ... and has room for a step back up where it would then work for less than this.
+
+/// A step up is possible if the sensing thread would then be busy for less than this fraction of the time.
 const ROOM: f32 = 0.8;
 
-/// Why work is left out, the worst first.
+/// Why load is shed, the most serious reason first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strain {
+pub enum ThrottleReason {
     /// The supply's voltage is too low.
     Undervoltage,
     /// The firmware has slowed the processor down.
@@ -32,7 +33,7 @@ pub enum Strain {
     Overload,
 }
 
-impl Strain {
+impl ThrottleReason {
     /// Its name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -45,7 +46,7 @@ impl Strain {
     }
 }
 
-impl fmt::Display for Strain {
+impl fmt::Display for ThrottleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Undervoltage => "the supply's voltage is too low",
@@ -58,19 +59,25 @@ impl fmt::Display for Strain {
 
 /// What the governor has decided.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
-    /// The part of the full rate at which to work, 0.25 to 1.
-    pub kept: f32,
-    /// Why not the full rate; the strain that led to the last step down.
-    pub strain: Option<Strain>,
+pub struct WorkRate {
+    /// The fraction of the full rate at which to work, 0.25 to 1.
+    pub fraction: f32,
+    /// The reason for the last step down; `None` at the full rate.
+    pub throttle_reason: Option<ThrottleReason>,
 }
 
-impl Pace {
-    /// Nothing is left out.
+impl WorkRate {
+    /// No load is shed.
     pub const FULL: Self = Self {
-        kept: KEPT[0],
-        strain: None,
+        fraction: FRACTIONS[0],
+        throttle_reason: None,
     };
+}
+
+impl Default for WorkRate {
+    fn default() -> Self {
+        Self::FULL
+    }
 }
 
 /// Decides how much work to do.
@@ -78,32 +85,32 @@ impl Pace {
 pub struct Governor {
     settings: Health,
     step: usize,
-    strain: Option<Strain>,
-    /// When the step was changed last; `None` before the first change.
+    throttle_reason: Option<ThrottleReason>,
+    /// When the step last changed; `None` before the first change.
     changed: Option<Duration>,
-    /// Since when the sensing thread has been overloaded without a pause.
+    /// Since when the sensing thread has been overloaded without interruption.
     overloaded: Option<Duration>,
-    /// Since when there has been no reason to stay at this step.
+    /// Since when a step up has been possible.
     relieved: Option<Duration>,
 }
 
 impl Governor {
-    /// Begins with the full rate.
+    /// Starts at the full rate.
     #[must_use]
     pub fn new(settings: Health) -> Self {
         Self {
             settings,
             step: 0,
-            strain: None,
+            throttle_reason: None,
             changed: None,
             overloaded: None,
             relieved: None,
         }
     }
 
-    /// Takes the figures of time `now`: the board's, and the part of the time since the last call that the sensing
-    /// thread has worked for, 0 to 1. To be called about once a second.
-    pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> Pace {
+    /// Takes the board's readings at `now` and `load`, the fraction of the time since the last call for which the sensing
+    /// thread was busy (0 to 1). Call it about once a second.
+    pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> WorkRate {
         let dwell = Duration::from_secs_f32(self.settings.dwell_s);
         let since = |start: Option<Duration>| start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
         let hold = |start: &mut Option<Duration>, holds: bool| match holds {
@@ -112,34 +119,34 @@ impl Governor {
         };
         hold(&mut self.overloaded, load >= OVERLOADED);
         let overloaded = self.overloaded.is_some() && since(self.overloaded) >= dwell;
-        let strain = self.strain(board, overloaded);
-        // A board that is neither hot nor cool stays where it is.
-        let is_relieved = strain.is_none() && self.is_cool(board) && self.has_room(load);
+        let reason = self.reason_to_throttle(board, overloaded);
+        // Between `cool_c` and `hot_c` the step stays as it is.
+        let is_relieved = reason.is_none() && self.is_cool(board) && self.has_room(load);
         hold(&mut self.relieved, is_relieved);
 
         let settled = self.changed.is_none() || since(self.changed) >= dwell;
-        match strain {
-            Some(strain) if self.step + 1 < KEPT.len() && settled => {
-                self.strain = Some(strain);
+        match reason {
+            Some(reason) if self.step + 1 < FRACTIONS.len() && settled => {
+                self.throttle_reason = Some(reason);
                 self.change(self.step + 1, now);
             }
-            None if self.step > 0 && since(self.relieved) >= dwell * PATIENCE => {
+            None if self.step > 0 && since(self.relieved) >= dwell * STEP_UP_FACTOR => {
                 self.change(self.step - 1, now);
                 if self.step == 0 {
-                    self.strain = None;
+                    self.throttle_reason = None;
                 }
             }
             _ => {}
         }
-        self.pace()
+        self.work_rate()
     }
 
-    /// What was decided last.
+    /// The last decision.
     #[must_use]
-    pub fn pace(&self) -> Pace {
-        Pace {
-            kept: KEPT[self.step],
-            strain: self.strain,
+    pub fn work_rate(&self) -> WorkRate {
+        WorkRate {
+            fraction: FRACTIONS[self.step],
+            throttle_reason: self.throttle_reason,
         }
     }
 
@@ -147,22 +154,22 @@ impl Governor {
         self.step = step;
         self.changed = Some(now);
         self.relieved = None;
-        // Overload is judged anew at each rate.
+        // Overload must be seen again at the new rate.
         self.overloaded = None;
     }
 
-    fn strain(&self, board: &Board, overloaded: bool) -> Option<Strain> {
+    fn reason_to_throttle(&self, board: &Board, overloaded: bool) -> Option<ThrottleReason> {
         let is_hot = board
             .temperature_c
             .is_some_and(|celsius| celsius >= self.settings.hot_c);
         if board.undervoltage == Some(true) {
-            Some(Strain::Undervoltage)
+            Some(ThrottleReason::Undervoltage)
         } else if board.is_throttled() {
-            Some(Strain::Throttled)
+            Some(ThrottleReason::Throttled)
         } else if is_hot {
-            Some(Strain::Hot)
+            Some(ThrottleReason::Hot)
         } else {
-            overloaded.then_some(Strain::Overload)
+            overloaded.then_some(ThrottleReason::Overload)
         }
     }
 
@@ -174,8 +181,8 @@ impl Governor {
 
     /// Whether the next higher rate would leave the sensing thread some time.
     fn has_room(&self, load: f32) -> bool {
-        let higher = KEPT[self.step.saturating_sub(1)];
-        load * higher / KEPT[self.step] < ROOM
+        let higher = FRACTIONS[self.step.saturating_sub(1)];
+        load * higher / FRACTIONS[self.step] < ROOM
     }
 }
 

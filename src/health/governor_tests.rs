@@ -17,10 +17,10 @@ fn board(temperature_c: f32) -> Board {
     }
 }
 
-/// Updates once a second for `seconds`, from the second `from` on; returns the part kept after each.
+/// Updates once a second for `seconds`, from the second `from` on; returns the rate fraction after each.
 fn hold(governor: &mut Governor, from: u32, seconds: u32, board: &Board, load: f32) -> Vec<f32> {
     (from..from + seconds)
-        .map(|second| governor.update(SECOND * second, board, load).kept)
+        .map(|second| governor.update(SECOND * second, board, load).fraction)
         .collect()
 }
 
@@ -34,11 +34,11 @@ impl Kiosk {
     const WARMING: f32 = 42.0;
     const TIME_CONSTANT_S: f32 = 180.0;
 
-    /// One second at the hour of the day 0 to 24, with the part `kept` of the work.
-    fn second(&mut self, hour: f32, kept: f32) {
+    /// One second at the hour of the day 0 to 24, at the rate `fraction`.
+    fn second(&mut self, hour: f32, fraction: f32) {
         // 12 degrees at four in the morning, 48 at four in the afternoon.
         let outside = 30.0 - 18.0 * ((hour - 4.0) / 24.0 * std::f32::consts::TAU).cos();
-        let rest = outside + Self::WARMING * kept;
+        let rest = outside + Self::WARMING * fraction;
         self.celsius += (rest - self.celsius) / Self::TIME_CONSTANT_S;
     }
 }
@@ -47,29 +47,32 @@ impl Kiosk {
 fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
     let mut governor = Governor::new(SETTINGS);
     let mut kiosk = Kiosk { celsius: 40.0 };
-    let (mut hottest, mut pace, mut changes) = (0.0_f32, Pace::FULL, Vec::new());
+    let (mut hottest, mut rate, mut changes) = (0.0_f32, WorkRate::FULL, Vec::new());
     for second in 0..24 * 3600 {
         let hour = second as f32 / 3600.0;
-        kiosk.second(hour, pace.kept);
+        kiosk.second(hour, rate.fraction);
         hottest = hottest.max(kiosk.celsius);
-        let new = governor.update(SECOND * second, &board(kiosk.celsius), 0.5 * pace.kept);
-        if new.kept != pace.kept {
-            changes.push((second, pace.kept, new.kept));
+        let new = governor.update(SECOND * second, &board(kiosk.celsius), 0.5 * rate.fraction);
+        if new.fraction != rate.fraction {
+            changes.push((second, rate.fraction, new.fraction));
         }
-        pace = new;
+        rate = new;
         if !(9.0..23.0).contains(&hour) {
             assert_eq!(
-                pace,
-                Pace::FULL,
+                rate,
+                WorkRate::FULL,
                 "at {hour:.1} h and {:.1} degrees",
                 kiosk.celsius
             );
         }
-        assert_eq!(pace.strain.is_some(), pace.kept < 1.0);
+        assert_eq!(rate.throttle_reason.is_some(), rate.fraction < 1.0);
     }
     // Without a governor it would come to 90 degrees; a Raspberry Pi slows itself down at 80.
     assert!((75.0..77.0).contains(&hottest), "{hottest} degrees");
-    assert!(changes.iter().any(|(_, _, kept)| *kept <= 0.7), "{changes:?}");
+    assert!(
+        changes.iter().any(|(_, _, fraction)| *fraction <= 0.7),
+        "{changes:?}"
+    );
     for pair in changes.windows(2) {
         let [(earlier, ..), (later, from, to)] = pair else {
             unreachable!()
@@ -89,29 +92,40 @@ fn between_hot_and_cool_it_stays() {
     assert!(
         hold(&mut governor, 1, 3600, &board(72.0), 0.5)
             .iter()
-            .all(|kept| *kept == 0.7)
+            .all(|fraction| *fraction == 0.7)
     );
-    let kept = hold(&mut governor, 3601, 61, &board(69.9), 0.5);
-    assert_eq!((kept[59], kept[60]), (0.7, 1.0), "three times the dwell");
+    let fractions = hold(&mut governor, 3601, 61, &board(69.9), 0.5);
+    assert_eq!(
+        (fractions[59], fractions[60]),
+        (0.7, 1.0),
+        "three times the dwell"
+    );
 }
 
 #[test]
 fn a_heat_that_does_not_end_goes_down_step_by_step_and_no_further() {
     let mut governor = Governor::new(SETTINGS);
-    let kept = hold(&mut governor, 0, 200, &board(90.0), 0.5);
+    let fractions = hold(&mut governor, 0, 200, &board(90.0), 0.5);
     assert_eq!(
-        [kept[0], kept[19], kept[20], kept[40], kept[60], kept[199]],
+        [
+            fractions[0],
+            fractions[19],
+            fractions[20],
+            fractions[40],
+            fractions[60],
+            fractions[199]
+        ],
         [0.7, 0.7, 0.5, 0.35, 0.25, 0.25]
     );
-    assert_eq!(governor.pace().strain, Some(Strain::Hot));
+    assert_eq!(governor.work_rate().throttle_reason, Some(ThrottleReason::Hot));
 }
 
 #[test]
 fn throttle_bits_of_this_moment_count_and_those_since_boot_do_not() {
-    for (throttled, undervoltage, strain) in [
-        (0b0001, true, Some(Strain::Undervoltage)),
-        (0b0010, false, Some(Strain::Throttled)),
-        (0b0100, false, Some(Strain::Throttled)),
+    for (throttled, undervoltage, reason) in [
+        (0b0001, true, Some(ThrottleReason::Undervoltage)),
+        (0b0010, false, Some(ThrottleReason::Throttled)),
+        (0b0100, false, Some(ThrottleReason::Throttled)),
         (0b1000, false, None),
         (0xf_0000, false, None),
     ] {
@@ -122,8 +136,8 @@ fn throttle_bits_of_this_moment_count_and_those_since_boot_do_not() {
         };
         let mut governor = Governor::new(SETTINGS);
         assert_eq!(
-            governor.update(SECOND, &board, 0.5).strain,
-            strain,
+            governor.update(SECOND, &board, 0.5).throttle_reason,
+            reason,
             "{throttled:b}"
         );
     }
@@ -140,29 +154,35 @@ fn a_flickering_supply_keeps_the_low_rate() {
         governor.update(SECOND * second, &board, 0.3);
     }
     assert_eq!(
-        governor.pace().kept,
+        governor.work_rate().fraction,
         0.25,
         "it dips more often than it is trusted again"
     );
-    let kept = hold(&mut governor, 600, 300, &Board::default(), 0.3);
-    assert_eq!(kept[299], 1.0);
+    let fractions = hold(&mut governor, 600, 300, &Board::default(), 0.3);
+    assert_eq!(fractions[299], 1.0);
 }
 
 #[test]
 fn a_slow_board_finds_the_rate_that_it_can_keep_and_stays_there() {
     let mut governor = Governor::new(SETTINGS);
     // At the full rate the work takes 1.6 times as long as the camera's frames.
-    let mut kept = Vec::new();
+    let mut fractions = Vec::new();
     for second in 0..3600 {
-        let load = (1.6 * governor.pace().kept).min(1.0);
-        kept.push(governor.update(SECOND * second, &Board::default(), load).kept);
+        let load = (1.6 * governor.work_rate().fraction).min(1.0);
+        fractions.push(governor.update(SECOND * second, &Board::default(), load).fraction);
     }
-    assert_eq!((kept[19], kept[20], kept[39], kept[41]), (1.0, 0.7, 0.7, 0.5));
+    assert_eq!(
+        (fractions[19], fractions[20], fractions[39], fractions[41]),
+        (1.0, 0.7, 0.7, 0.5)
+    );
     assert!(
-        kept[41..].iter().all(|kept| *kept == 0.5),
+        fractions[41..].iter().all(|fraction| *fraction == 0.5),
         "it does not go back to what it cannot do"
     );
-    assert_eq!(governor.pace().strain, Some(Strain::Overload));
+    assert_eq!(
+        governor.work_rate().throttle_reason,
+        Some(ThrottleReason::Overload)
+    );
 }
 
 #[test]
@@ -172,7 +192,7 @@ fn a_short_burst_of_work_is_no_overload() {
         let load = if second % 20 == 0 { 0.6 } else { 1.0 };
         assert_eq!(
             governor.update(SECOND * second, &Board::default(), load),
-            Pace::FULL
+            WorkRate::FULL
         );
     }
 }

@@ -1,10 +1,10 @@
-//! Which machine this is: what a report of measurements says first, and what a budget is looked up by.
+//! Which machine this is: the heading of a report of measurements, and the key by which a budget is looked up.
 
 use std::{env::consts::ARCH, fs, path::Path, thread};
 
 use serde::Serialize;
 
-/// A machine's description. What it does not tell is `None`.
+/// A machine's description. What the system does not say is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
     /// The board's name from the device tree, or the processor's.
@@ -15,7 +15,7 @@ pub struct Machine {
     pub cores: usize,
     /// The kernel's release.
     pub kernel: Option<String>,
-    /// How the first core's clock is governed, e.g. `ondemand`.
+    /// The frequency governor of the first core, e.g. `ondemand`.
     pub governor: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Machine {
     fn read_below(root: &Path) -> Self {
         let word = |path: &str| {
             let text = fs::read_to_string(root.join(path)).ok()?;
-            // Texts of the device tree end with a NUL.
+            // Strings in the device tree end with a NUL.
             let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
             (!text.is_empty()).then(|| text.to_owned())
         };
@@ -50,7 +50,7 @@ fn processor(cpuinfo: &str) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The first core's clock at this moment in MHz; `None` where the kernel does not govern it.
+/// The first core's current clock in MHz; `None` where the kernel does not scale it.
 #[must_use]
 pub fn clock_mhz() -> Option<u32> {
     let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").ok()?;

@@ -1,51 +1,50 @@
-//! How long each stage of a frame's way takes: histograms of fixed size, recorded without allocation.
+//! How long each stage takes for a frame: histograms of fixed size, recorded without allocation.
 //!
 //! # Buckets
-//! Log-linear: below 512 ns one bucket, above it each power of two is cut into 32 equal parts up to
-//! 2^36 ns (68 s), where the last bucket takes what is longer. A value is reported as its bucket's middle, so it is wrong by at most
-//! half a part of 1/32, 1.6 %, from 1 µs to 60 s. This is the layout of HDR histograms (G. Tene,
-//! hdrhistogram.org) with a fixed range.
+//! Log-linear: one bucket below 512 ns, then 32 equal buckets for each power of two up to 2^36 ns (68 s), and one bucket
+//! above. A value is reported as the middle of its bucket, so its error is at most half a bucket, 1.6 %, from 1 µs to
+//! 60 s. This is the layout of HDR histograms (G. Tene, hdrhistogram.org) with a fixed range.
 //!
 //! # Window
-//! Figures describe the last minutes: two windows stand side by side, the running one and the one before it, and figures are
-//! over both. When the running window is full it becomes the one before. So figures cover between one and two
-//! windows of time, each measurement counts fully until it is dropped, and the record never grows.
+//! Summaries describe the last minutes. There are two windows, the current and the previous one, and a summary is over
+//! both. When the current window has passed it becomes the previous one. So a summary covers between one and two windows
+//! of time, each measurement counts fully until it is dropped, and the histograms never grow.
 
 use std::time::Duration;
 
-/// Powers of two that are cut into parts: from 2^9 ns (0.5 µs) to 2^36 ns (68 s).
+/// Powers of two that are divided into buckets: from 2^9 ns (0.5 µs) to 2^36 ns (68 s).
 const FIRST_POWER: u32 = 9;
 const LAST_POWER: u32 = 36;
 
-/// Parts that each power of two is cut into, as a power of two itself.
+/// Base-2 logarithm of the number of buckets for each power of two.
 const PART_BITS: u32 = 5;
 
-/// Below this many nanoseconds everything is in one bucket.
+/// All durations below this many nanoseconds share one bucket.
 const LOW: u64 = 1 << FIRST_POWER;
 
 /// One bucket below the range, 32 for each power of two, one above.
 const BUCKETS: usize = (((LAST_POWER - FIRST_POWER) << PART_BITS) + 2) as usize;
 
-/// The stages of a frame's way, in order.
+/// The stages that a frame passes through, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// From the capture of a frame until sensing takes it up.
+    /// From the capture of a frame until sensing starts on it.
     Wait,
     /// The camera's format to RGB.
     Decode,
-    /// Searching the whole picture for faces.
+    /// Detecting faces in the whole picture.
     Detect,
-    /// Finding each known face on its own surroundings.
+    /// Detecting each tracked face in its search region.
     Follow,
     /// Cropping a face and running the expression network on it.
     Classify,
-    /// Joining faces to tracks.
+    /// Assigning faces to tracks.
     Track,
-    /// Means over time and labels.
+    /// Smoothing over time and choosing labels.
     Smooth,
-    /// Writing messages and handing them to the broker's client.
+    /// Handing the report to the sink.
     Publish,
-    /// From the capture of a frame until its report is handed over.
+    /// From the capture of a frame until its report has been handed to the sink.
     Total,
 }
 
@@ -80,18 +79,18 @@ impl Stage {
     }
 }
 
-/// The figures of one stage over the last one to two windows.
+/// The durations of one stage over the last one to two windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Measurements.
     pub count: u64,
     /// Their sum, exact.
     pub total: Duration,
-    /// Half took at most so long (within 1.6 %).
+    /// Half of them took at most this long (within 1.6 %).
     pub p50: Duration,
-    /// 95 of 100 took at most so long (within 1.6 %).
+    /// 95 % took at most this long (within 1.6 %).
     pub p95: Duration,
-    /// 99 of 100 took at most so long (within 1.6 %).
+    /// 99 % took at most this long (within 1.6 %).
     pub p99: Duration,
     /// The longest, exact.
     pub max: Duration,
@@ -102,44 +101,44 @@ pub struct Summary {
 pub struct StageTimes {
     window: Duration,
     started: Duration,
-    running: Box<[Histogram]>,
-    before: Box<[Histogram]>,
+    current: Box<[Histogram]>,
+    previous: Box<[Histogram]>,
 }
 
 impl StageTimes {
-    /// Empty histograms whose figures cover the last one to two `window`s; [`Duration::MAX`] keeps everything.
+    /// Empty histograms whose summaries cover the last one to two `window`s; [`Duration::MAX`] keeps everything.
     #[must_use]
     pub fn new(window: Duration) -> Self {
         Self {
             window,
             started: Duration::ZERO,
-            running: empty(),
-            before: empty(),
+            current: empty(),
+            previous: empty(),
         }
     }
 
     /// Records that `stage` took `elapsed`, at the monotonic time `now`.
     pub fn record(&mut self, now: Duration, stage: Stage, elapsed: Duration) {
-        self.turn(now);
-        self.running[stage as usize].record(elapsed);
+        self.rotate(now);
+        self.current[stage as usize].record(elapsed);
     }
 
-    /// The figures of `stage`, or `None` where nothing was recorded in the last one to two windows before `now`.
+    /// The summary of `stage`, or `None` if nothing was recorded in the last one to two windows before `now`.
     pub fn summary(&mut self, now: Duration, stage: Stage) -> Option<Summary> {
-        self.turn(now);
-        summarise(&self.running[stage as usize], &self.before[stage as usize])
+        self.rotate(now);
+        summarise(&self.current[stage as usize], &self.previous[stage as usize])
     }
 
-    /// Drops what is too old for the figures of `now`.
-    fn turn(&mut self, now: Duration) {
+    /// Drops what is too old for a summary at `now`.
+    fn rotate(&mut self, now: Duration) {
         let age = now.saturating_sub(self.started);
         if age < self.window {
             return;
         }
-        std::mem::swap(&mut self.running, &mut self.before);
-        self.running.fill(Histogram::EMPTY);
+        std::mem::swap(&mut self.current, &mut self.previous);
+        self.current.fill(Histogram::EMPTY);
         if age >= self.window.saturating_mul(2) {
-            self.before.fill(Histogram::EMPTY);
+            self.previous.fill(Histogram::EMPTY);
         }
         self.started = now;
     }
@@ -174,7 +173,7 @@ impl Histogram {
     }
 }
 
-/// Where a duration is counted.
+/// The bucket in which a duration is counted.
 fn bucket(elapsed: Duration) -> usize {
     let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
     if nanos < LOW {
@@ -199,7 +198,7 @@ fn middle(bucket: usize) -> Duration {
     Duration::from_nanos((part << shift) + (1 << shift) / 2)
 }
 
-/// The figures over two histograms.
+/// The summary over two histograms.
 fn summarise(a: &Histogram, b: &Histogram) -> Option<Summary> {
     let counts = || {
         a.counts
@@ -212,7 +211,7 @@ fn summarise(a: &Histogram, b: &Histogram) -> Option<Summary> {
         return None;
     }
     let max = a.max.max(b.max);
-    // Nearest rank: the smallest value that at least so many per cent do not exceed.
+    // Nearest rank: the smallest value that at least `percent` % of the values do not exceed.
     let percentile = |percent: u64| {
         let rank = (count * percent).div_ceil(100);
         let mut below = 0;
@@ -220,7 +219,7 @@ fn summarise(a: &Histogram, b: &Histogram) -> Option<Summary> {
             below += n;
             below >= rank
         });
-        // The last bucket has no middle, and no value is longer than the longest.
+        // The last bucket has no upper end, and no value exceeds the maximum.
         match at {
             Some(bucket) if bucket + 1 < BUCKETS => middle(bucket).min(max),
             _ => max,
@@ -250,7 +249,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// The value that nearest rank names in a sorted list.
+    /// The nearest-rank percentile of a sorted list.
     fn nearest_rank(sorted: &[u64], percent: usize) -> u64 {
         sorted[(sorted.len() * percent).div_ceil(100) - 1]
     }
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_follow_one_another_without_a_hole() {
+    fn buckets_are_contiguous() {
         assert_eq!(bucket(Duration::from_nanos(LOW - 1)), 0);
         assert_eq!(bucket(Duration::from_nanos(LOW)), 1);
         for i in 1..BUCKETS - 1 {
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_counted_apart() {
+    fn stages_are_counted_separately() {
         let mut times = StageTimes::new(WINDOW);
         for (i, stage) in Stage::ALL.into_iter().enumerate() {
             assert_eq!(stage as usize, i);
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_the_range_is_reported_as_the_longest() {
+    fn durations_beyond_the_range_are_reported_as_the_maximum() {
         let mut times = StageTimes::new(WINDOW);
         times.record(Duration::ZERO, Stage::Publish, Duration::from_secs(100));
         let summary = times.summary(Duration::ZERO, Stage::Publish).unwrap();

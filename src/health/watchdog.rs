@@ -1,4 +1,4 @@
-//! systemd's watchdog, fed by progress and never by a timer: a wedged pipeline must be restarted.
+//! systemd's watchdog, fed by progress and never by a timer: a stuck pipeline must be restarted.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 /// Tells systemd that the service is ready and alive; does nothing where systemd is not asking.
 #[derive(Debug)]
 pub struct Watchdog {
-    /// How often to feed it; `None` where systemd does not watch.
+    /// How often to feed it; `None` if systemd does not watch this process.
     period: Option<Duration>,
     fed: Duration,
     progress: u64,
@@ -17,7 +17,7 @@ impl Watchdog {
     /// Reads from the environment whether systemd watches this process.
     #[must_use]
     pub fn from_environment() -> Self {
-        // Half of what is allowed is systemd's own advice; once a second is enough for a long one.
+        // sd_watchdog_enabled(3) advises half the limit; once a second is enough for long limits.
         let period = sd_notify::watchdog_enabled().map(|allowed| (allowed / 2).min(Duration::from_secs(1)));
         Self {
             period,
@@ -26,18 +26,18 @@ impl Watchdog {
         }
     }
 
-    /// Says that the service is up.
+    /// Reports that the service is up.
     pub fn ready(&self) {
         notify(NotifyState::Ready);
     }
 
-    /// Says that the service is going down by itself.
+    /// Reports that the service is stopping.
     pub fn stopping(&self) {
         notify(NotifyState::Stopping);
     }
 
-    /// Feeds the watchdog if `progress` (any count that grows while work is done) has moved since the last
-    /// call, or if the daemon is `idle` knowingly (privacy, no camera).
+    /// Feeds the watchdog if `progress` (any count that grows while work is done) has changed since it was last fed, or
+    /// if the daemon has nothing to do (`idle`: privacy, no camera).
     pub fn feed(&mut self, now: Duration, progress: u64, idle: bool) {
         if self.due(now, progress, idle) {
             notify(NotifyState::Watchdog);
@@ -58,7 +58,7 @@ impl Watchdog {
 
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd was not told");
+        tracing::debug!(%error, "cannot notify systemd");
     }
 }
 
@@ -75,13 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn only_progress_or_knowing_idleness_feeds_it() {
+    fn only_progress_or_idleness_feeds_it() {
         let mut watchdog = watched();
         let second = Duration::from_secs(1);
         assert!(watchdog.due(second, 1, false));
         assert!(
             !watchdog.due(20 * second, 1, false),
-            "a wedged pipeline starves it"
+            "a stuck pipeline starves it"
         );
         assert!(
             watchdog.due(21 * second, 1, true),

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -15,20 +15,17 @@ use super::{
     table, unwritable,
 };
 use crate::{
-    capture,
+    capture::{self, CameraStatus},
     clock::{Clock, SystemClock},
     cmd::run::identity,
     config::Settings,
     error::{Exit, Failure},
     gpio,
-    health::{Board, Governor, Machine, Stage, Summary},
+    health::{Board, Governor, Health, Machine, Stage, Summary},
     model::Manifest,
-    pipeline::{self, Figures, Parts, Sink},
-    privacy::{Privacy, Switch},
-    publish::{
-        self, Heard, Listener, Publisher,
-        payload::{CameraStatus, HealthPayload},
-    },
+    pipeline::{self, Deps, Metrics, Sink},
+    privacy::{Input, PrivacyGate},
+    publish::{Environment, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker},
     sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
@@ -42,7 +39,7 @@ struct Measurement {
     seconds: f32,
     stages: Vec<(Stage, Summary)>,
     /// `None` without a broker.
-    samples: Option<Heard>,
+    samples: Option<LatencySamples>,
 }
 
 /// Runs like the daemon for `seconds`, with a subscriber beside it, and writes text or one JSON object to `out`.
@@ -79,51 +76,56 @@ fn measure(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let unpublished = |error: publish::PublishError| Failure::new(error.exit(), error);
+    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
+    let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let identity = identity(settings, manifest)?;
     let mqtt = &settings.mqtt;
-    let (listener, publisher) = if mqtt.host.is_empty() {
+    let (subscriber, publisher) = if mqtt.host.is_empty() {
+        gate.set_command(Input::Off);
         (None, None)
     } else {
         // Unlike `run`, a measurement does not wait for a broker.
-        publish::contact(mqtt, &identity.device).map_err(unpublished)?;
-        let listener = Listener::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
-        let publisher = Publisher::start(mqtt, identity, clock.clone()).map_err(unpublished)?;
-        (Some(listener), Some(publisher))
+        probe_broker(mqtt, &identity.device).map_err(unpublished)?;
+        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
+        let environment = Environment {
+            clock: clock.clone(),
+            gate: gate.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let publisher = Publisher::start(mqtt, identity, environment).map_err(unpublished)?;
+        (Some(subscriber), Some(publisher))
     };
     let (publisher, thread) = publisher.unzip();
-    let sink = Arc::new(ObservedPublisher {
+    let sink = Arc::new(Recorder {
         publisher,
         camera: Mutex::default(),
-        privacy: Mutex::default(),
     });
-    let figures = Arc::new(Figures::new());
+    let metrics = Arc::new(Metrics::new());
     end_after(Duration::from_secs_f32(seconds), shutdown.clone())?;
     let begun = clock.now();
-    let parts = Parts {
+    let deps = Deps {
         opener,
         sensor,
-        fittings: gpio::fittings(&settings.gpio),
+        gpio: gpio::open_gpio(&settings.gpio),
+        gate,
         sink: sink.clone(),
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_every: Duration::from_secs_f32(mqtt.health_s),
+        health_interval: Duration::from_secs_f32(mqtt.health_s),
     };
-    let result = pipeline::run(parts, &figures);
-    let samples = listener.map(Listener::stop);
-    if let Some(thread) = thread {
-        thread.stop();
-    }
-    result?;
+    let result = pipeline::run(deps, &metrics);
+    let samples = subscriber.map(LatencySubscriber::stop);
+    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(unpublished));
+    result.and(published)?;
     let now = clock.now();
-    let mut times = figures.stages();
+    let mut times = metrics.stages();
     let stages = Stage::ALL
         .into_iter()
         .filter_map(|stage| Some((stage, times.summary(now, stage)?)))
         .collect();
     let camera = sink.camera.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if figures.sensed_frames() == 0 {
+    if metrics.sensed_frames() == 0 {
         return Err(Failure::new(
             Exit::Camera,
             anyhow!("no frame in {seconds} s: {camera}"),
@@ -131,8 +133,8 @@ fn measure(
     }
     Ok(Measurement {
         camera,
-        frames: figures.sensed_frames(),
-        faces: figures.faces(),
+        frames: metrics.sensed_frames(),
+        faces: metrics.faces(),
         seconds: now.saturating_sub(begun).as_secs_f32(),
         stages,
         samples,
@@ -153,20 +155,12 @@ fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
 }
 
 /// Publishes if there is a broker, and records the camera's last status text.
-struct ObservedPublisher {
+struct Recorder {
     publisher: Option<Publisher>,
     camera: Mutex<String>,
-    /// The switch on the device also applies without a broker.
-    privacy: Mutex<Privacy>,
 }
 
-impl ObservedPublisher {
-    fn privacy(&self) -> MutexGuard<'_, Privacy> {
-        self.privacy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sink for ObservedPublisher {
+impl Sink for Recorder {
     fn report(&self, report: &Report) {
         if let Some(publisher) = &self.publisher {
             publisher.report(report);
@@ -180,33 +174,10 @@ impl Sink for ObservedPublisher {
         }
     }
 
-    fn health(&self, health: &HealthPayload) {
+    fn health(&self, health: &Health) {
         if let Some(publisher) = &self.publisher {
             publisher.health(health);
         }
-    }
-
-    fn switch(&self, switch: &Switch) {
-        self.privacy().switch = switch.clone();
-        if let Some(publisher) = &self.publisher {
-            publisher.switch(switch);
-        }
-    }
-
-    fn is_private(&self) -> bool {
-        self.privacy().is_on() || self.publisher.as_ref().is_some_and(Publisher::is_private)
-    }
-
-    fn privacy_reason(&self) -> Option<String> {
-        match &self.publisher {
-            Some(publisher) => publisher.privacy_reason(),
-            None => self.privacy().reason(),
-        }
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        let error = self.publisher.as_ref()?.fatal()?;
-        Some(Failure::new(error.exit(), error))
     }
 }
 

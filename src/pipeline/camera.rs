@@ -1,146 +1,180 @@
-//! The capture thread: opens the camera, hands on its newest frame, and opens it again when it was lost.
+//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens the
+//! camera again after it was lost.
 
 use std::time::Duration;
 
-use super::{Figures, Sink};
+use super::Context;
 use crate::{
-    capture::{CaptureError, CaptureKind, Frame, Opener, Slot, Source},
+    capture::{CameraStatus, CaptureError, CaptureKind, Frame, Opener, Source},
     error::{Exit, Failure},
-    publish::payload::CameraStatus,
-    shutdown::Shutdown,
+    privacy::Permit,
 };
 
-/// First and longest pause between two attempts to open the camera: a replugged camera should be back at
-/// once, a program that fails at every start must not be started all the time.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+/// First pause between two attempts to open the camera: a replugged camera should be back at once.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// How often a switched-off camera looks whether it may be switched on.
-const PRIVACY_POLL: Duration = Duration::from_millis(100);
+/// Longest pause: a program that fails at every start must not be started all the time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-pub(super) struct CameraLoop<'a> {
-    pub opener: Box<dyn Opener>,
-    pub slot: &'a Slot,
-    pub sink: &'a dyn Sink,
-    pub figures: &'a Figures,
-    pub shutdown: &'a Shutdown,
+/// How often a closed privacy gate is looked at, for an opening or a new reason.
+const GATE_POLL: Duration = Duration::from_millis(100);
+
+pub(super) struct CameraLoop {
+    opener: Box<dyn Opener>,
+    context: Context,
 }
 
 /// Why a running source stopped.
 enum Stopped {
-    /// Shutdown or privacy: not a failure.
-    Asked,
+    /// By a shutdown or by privacy: not a failure.
+    Requested,
     Failed(CaptureError),
 }
 
-impl CameraLoop<'_> {
-    /// Runs until shutdown or the end of a finite source, and closes the slot then.
+impl CameraLoop {
+    pub fn new(opener: Box<dyn Opener>, context: Context) -> Self {
+        Self { opener, context }
+    }
+
+    /// Runs until shutdown or the end of a finite source, then closes the slot.
     ///
     /// # Errors
-    /// Only when the very first attempt shows that waiting will not help: the device is held by
-    /// another program, forbidden, or has no usable format. A missing camera is waited for, and one that
-    /// worked before may do anything.
+    /// Only if the very first attempt shows a permanent failure: another program holds the device, access is denied,
+    /// or no format can be used. A missing camera is waited for, and so is one that worked before.
     pub fn run(mut self) -> Result<(), Failure> {
-        let result = self.run_until_asked();
-        self.slot.close();
+        let result = self.run_until_stopped();
+        self.context.slot.close();
         result
     }
 
-    fn run_until_asked(&mut self) -> Result<(), Failure> {
-        let mut status = StatusLog::new(self.sink, self.figures);
-        let mut pause = PAUSE.0;
+    fn run_until_stopped(&mut self) -> Result<(), Failure> {
+        let Self { opener, context } = self;
+        let Context { gate, metrics, .. } = &*context;
+        let mut status = StatusLog::new(context);
+        let mut pause = FIRST_PAUSE;
         let mut opened_before = false;
-        while !self.shutdown.is_raised() {
-            if let Some(reason) = self.sink.privacy_reason() {
-                status.enter(CameraStatus::Disabled, &reason);
-                let _ = self.shutdown.wait(PRIVACY_POLL);
+        while !context.shutdown.is_raised() {
+            let Some(permit) = gate.permit() else {
+                if let Some(reason) = gate.privacy().reason() {
+                    status.enter(CameraStatus::Disabled, &reason);
+                }
+                let _ = context.shutdown.wait(GATE_POLL);
                 continue;
-            }
-            let failure = match self.opener.open() {
+            };
+            let failure = match opener.open() {
                 Ok(mut source) => {
                     opened_before = true;
-                    // It may look from now on; that it delivers is told with its first frame.
-                    self.figures.set_sensing(true);
-                    match self.stream(&mut *source, &mut status, &mut pause) {
-                        Stopped::Asked => continue,
+                    // The camera is open. Its status becomes `ok` only once a frame arrives.
+                    metrics.set_camera_open(true);
+                    match stream(context, &mut *source, permit, &mut status, &mut pause) {
+                        Stopped::Requested => continue,
                         Stopped::Failed(error) => error,
                     }
                 }
-                Err(error) if !opened_before && is_hopeless(error.kind) => {
-                    // Who subscribes is often nearer than who can read the journal.
-                    status.enter(status_of(error.kind), &error.reason);
+                Err(_) if must_stop(context, permit) => continue,
+                Err(error) if !opened_before && is_permanent(error.kind) => {
+                    // Publish the reason too: subscribers often have no access to the journal.
+                    status.enter(error.kind.into(), &error.reason);
                     return Err(Failure::new(Exit::Camera, error));
                 }
                 Err(error) => error,
             };
             if failure.kind == CaptureKind::Ended {
-                let empty = self.figures.captured_frames() == 0;
-                return if empty {
+                let is_empty = metrics.captured_frames() == 0;
+                return if is_empty {
                     Err(Failure::new(Exit::Camera, failure))
                 } else {
                     Ok(())
                 };
             }
-            status.enter(status_of(failure.kind), &failure.reason);
-            let _ = self.shutdown.wait(pause);
-            pause = (pause * 2).min(PAUSE.1);
+            status.enter(failure.kind.into(), &failure.reason);
+            let _ = gate.interrupt().wait(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         Ok(())
     }
-
-    /// Hands frames on until the source fails or somebody asks to stop.
-    fn stream(&self, source: &mut dyn Source, status: &mut StatusLog, pause: &mut Duration) -> Stopped {
-        let mut frame = Frame::default();
-        let mut first = true;
-        let mut corrupt = false;
-        while !self.shutdown.is_raised() && !self.sink.is_private() {
-            match source.next(&mut frame) {
-                Ok(()) => {
-                    if first {
-                        status.enter(CameraStatus::Ok, &describe(source));
-                        first = false;
-                    }
-                    self.slot.put(&mut frame);
-                    self.figures.count_captured();
-                    *pause = PAUSE.0;
-                    corrupt = false;
-                }
-                Err(error) if error.kind == CaptureKind::Corrupt => {
-                    self.figures.count_corrupt();
-                    if !corrupt {
-                        tracing::warn!(reason = %error, "a frame was unusable");
-                    }
-                    corrupt = true;
-                }
-                Err(error) => return Stopped::Failed(error),
-            }
-        }
-        Stopped::Asked
-    }
 }
 
-/// Publishes and logs the camera's state when it changes, and only then.
+/// Hands frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
+fn stream(
+    context: &Context,
+    source: &mut dyn Source,
+    permit: Permit<'_>,
+    status: &mut StatusLog<'_>,
+    pause: &mut Duration,
+) -> Stopped {
+    let mut frame = Frame::default();
+    let mut was_corrupt = false;
+    let stopped = loop {
+        if must_stop(context, permit) {
+            break Stopped::Requested;
+        }
+        match source.next(&mut frame) {
+            Ok(()) => {
+                // First the status: reports are ignored while the camera is not ok.
+                if permit.is_valid() {
+                    status.enter_ok(source);
+                }
+                // A frame that was taken before the gate closed must not reach the slot afterwards.
+                if !context.slot.put_if(&mut frame, || permit.is_valid()) {
+                    break Stopped::Requested;
+                }
+                context.metrics.count_captured();
+                *pause = FIRST_PAUSE;
+                was_corrupt = false;
+            }
+            // An interrupted wait ends with an error too.
+            Err(_) if must_stop(context, permit) => break Stopped::Requested,
+            Err(error) if error.kind == CaptureKind::Corrupt => {
+                context.metrics.count_corrupt();
+                if !was_corrupt {
+                    tracing::warn!(reason = %error, "a frame was unusable");
+                }
+                was_corrupt = true;
+            }
+            Err(error) => break Stopped::Failed(error),
+        }
+    };
+    frame.clear();
+    stopped
+}
+
+fn must_stop(context: &Context, permit: Permit<'_>) -> bool {
+    context.shutdown.is_raised() || !permit.is_valid()
+}
+
+/// Publishes and logs the camera's status when it changes, and only then.
 struct StatusLog<'a> {
-    sink: &'a dyn Sink,
-    figures: &'a Figures,
-    last: Option<(CameraStatus, String)>,
+    context: &'a Context,
+    last: Option<Status>,
+}
+
+/// A status with its reason.
+struct Status {
+    status: CameraStatus,
+    reason: String,
 }
 
 impl<'a> StatusLog<'a> {
-    fn new(sink: &'a dyn Sink, figures: &'a Figures) -> Self {
-        Self {
-            sink,
-            figures,
-            last: None,
+    fn new(context: &'a Context) -> Self {
+        Self { context, last: None }
+    }
+
+    /// The source has delivered a frame.
+    fn enter_ok(&mut self, source: &dyn Source) {
+        let is_ok = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.status == CameraStatus::Ok);
+        if !is_ok {
+            self.enter(CameraStatus::Ok, &describe(source));
         }
     }
 
     fn enter(&mut self, status: CameraStatus, reason: &str) {
-        self.figures.set_sensing(status == CameraStatus::Ok);
-        if self
-            .last
-            .as_ref()
-            .is_some_and(|(was, why)| *was == status && why == reason)
-        {
+        self.context.metrics.set_camera_open(status == CameraStatus::Ok);
+        let last = self.last.as_ref();
+        if last.is_some_and(|last| last.status == status && last.reason == reason) {
             return;
         }
         match status {
@@ -148,8 +182,11 @@ impl<'a> StatusLog<'a> {
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
             _ => tracing::warn!(?status, reason, "camera is unusable"),
         }
-        self.sink.camera(status, reason);
-        self.last = Some((status, reason.to_owned()));
+        self.context.sink.camera(status, reason);
+        self.last = Some(Status {
+            status,
+            reason: reason.to_owned(),
+        });
     }
 }
 
@@ -164,20 +201,10 @@ fn describe(source: &dyn Source) -> String {
     )
 }
 
-/// Failures that a second attempt a moment later will not mend; systemd tries again with its own backoff.
-fn is_hopeless(kind: CaptureKind) -> bool {
+/// Failures that another attempt a moment later will not mend; systemd tries again with its own backoff.
+fn is_permanent(kind: CaptureKind) -> bool {
     matches!(
         kind,
         CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported
     )
-}
-
-fn status_of(kind: CaptureKind) -> CameraStatus {
-    match kind {
-        CaptureKind::Missing | CaptureKind::Ended => CameraStatus::Missing,
-        CaptureKind::Stalled => CameraStatus::Stalled,
-        CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported | CaptureKind::Corrupt => {
-            CameraStatus::Unsupported
-        }
-    }
 }

@@ -1,42 +1,51 @@
-//! Threads, slots and shutdown: the only room that knows all the others.
+//! Threads, slots and shutdown: the only module that knows all the others.
 //!
-//! The capture thread puts its newest frame into a slot; the sensing thread takes it from there and hands
-//! its report to a sink; the calling thread supervises. No queue anywhere: who is slow sees the newest.
+//! While the privacy gate is open, the capture thread puts its newest frame into a slot; the sensing thread takes it
+//! from there and hands its report to a sink; the calling thread supervises. There is no queue: a slow reader gets the
+//! newest value.
 
 mod camera;
-mod figures;
-mod panel;
+mod gpio;
+mod metrics;
 mod sense;
 mod sink;
 mod supervisor;
+mod threads;
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-pub use figures::Figures;
-pub use sink::Sink;
-use supervisor::Supervisor;
+use self::{
+    camera::CameraLoop,
+    gpio::GpioLoop,
+    sense::SenseLoop,
+    supervisor::Supervisor,
+    threads::{Worker, join, join_within_limit, spawn},
+};
+pub use self::{metrics::Metrics, sink::Sink};
 
 use crate::{
     capture::{Opener, Slot},
     clock::Clock,
-    error::{Exit, Failure},
-    gpio::Fittings,
+    error::Failure,
+    gpio::GpioConfigured,
     health::Governor,
+    interrupt::Cause,
+    privacy::{Input, PrivacyGate},
     sense::Sensor,
     shutdown::Shutdown,
 };
 
-/// How long a device that blocks in its driver may hold up the end of the process.
-const RELEASE: Duration = Duration::from_millis(700);
-
-/// What a run is made of; everything that touches the outside is handed in.
-pub struct Parts {
+/// What a run needs; everything that touches the outside is handed in.
+pub struct Deps {
     /// Opens the camera.
     pub opener: Box<dyn Opener>,
-    /// Finds, follows and reads faces.
+    /// Finds and follows faces and classifies their expressions.
     pub sensor: Sensor,
-    /// Light and switch on the device, where there are any.
-    pub fittings: Option<Fittings>,
+    /// The LED and the privacy switch of the device, where there are any.
+    pub gpio: Option<GpioConfigured>,
+    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write those, or the
+    /// camera never looks.
+    pub gate: PrivacyGate,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
     /// Time.
@@ -45,129 +54,86 @@ pub struct Parts {
     pub shutdown: Shutdown,
     /// Decides how much work to do.
     pub governor: Governor,
-    /// Time between two health messages.
-    pub health_every: Duration,
+    /// Time between two health reports.
+    pub health_interval: Duration,
 }
 
-/// Runs the line until shutdown, the end of a finite source, or a failure that waiting will not mend.
+/// What the threads share.
+#[derive(Clone)]
+struct Context {
+    slot: Arc<Slot>,
+    gate: PrivacyGate,
+    sink: Arc<dyn Sink>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+}
+
+/// Runs until shutdown, the end of a finite source, or a permanent failure.
 ///
 /// # Errors
 /// [`Failure`] with the exit code for the process.
-pub fn run(parts: Parts, figures: &Arc<Figures>) -> Result<(), Failure> {
-    let slot = Arc::new(Slot::new());
-    let Parts {
-        opener,
-        sensor,
-        fittings,
-        sink,
-        clock,
-        shutdown,
-        governor,
-        health_every,
-    } = parts;
-    let has_switch = fittings
-        .as_ref()
-        .is_some_and(|fittings| fittings.switch.is_some());
+pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
+    let context = Context {
+        slot: Arc::new(Slot::new()),
+        gate: deps.gate,
+        sink: deps.sink,
+        metrics: metrics.clone(),
+        clock: deps.clock,
+        shutdown: deps.shutdown,
+    };
+    empty_when_closed(&context.slot, &context.gate);
+    let has_switch = deps.gpio.as_ref().is_some_and(|gpio| gpio.debounce.is_some());
+    if !has_switch {
+        context.gate.set_switch(Input::Off);
+    }
 
-    // First, so that nothing is sensed before the switch was read.
-    let stop_panel = Shutdown::new();
-    let panel = match fittings {
+    let stop_gpio = Shutdown::new();
+    let gpio = match deps.gpio {
         None => None,
-        Some(fittings) => {
-            let (sink, figures, clock) = (sink.clone(), figures.clone(), clock.clone());
-            let panel = panel::PanelLoop::new(fittings, sink, figures, clock, stop_panel.clone());
-            Some(spawn("panel", move || {
-                panel.run();
+        Some(gpio) => {
+            let gpio = GpioLoop::new(gpio, context.clone(), stop_gpio.clone());
+            Some(spawn("gpio", move || {
+                gpio.run();
                 Ok(())
             })?)
         }
     };
+    let camera = CameraLoop::new(deps.opener, context.clone());
+    let capture = spawn("capture", move || camera.run())?;
+    let sense = SenseLoop::new(deps.sensor, context.clone());
+    let sensing = spawn("sense", move || sense.run())?;
 
-    let capture = {
-        let (slot, sink, figures, shutdown) = (slot.clone(), sink.clone(), figures.clone(), shutdown.clone());
-        spawn("capture", move || {
-            camera::CameraLoop {
-                opener,
-                slot: &slot,
-                sink: &*sink,
-                figures: &figures,
-                shutdown: &shutdown,
-            }
-            .run()
-        })?
+    let has_ended = || {
+        let gpio = gpio.as_ref().is_some_and(Worker::is_finished);
+        capture.is_finished() || sensing.is_finished() || gpio
     };
-    let sensing = {
-        let (slot, sink, figures, clock) = (slot.clone(), sink.clone(), figures.clone(), clock.clone());
-        spawn("sense", move || {
-            sense::SenseLoop {
-                sensor,
-                slot: &slot,
-                sink: &*sink,
-                figures: &figures,
-                clock,
-            }
-            .run()
-        })?
-    };
+    Supervisor::new(&context, deps.governor, has_switch, deps.health_interval).watch(has_ended);
 
-    let mut supervisor = Supervisor::new(&*sink, figures, &*clock, governor, has_switch, health_every);
-    let watched = supervisor.watch(
-        &shutdown,
-        || {
-            let panel = panel.as_ref().is_some_and(Worker::is_finished);
-            capture.is_finished() || sensing.is_finished() || panel
-        },
-        &slot,
-    );
     let capture_ended = capture.is_finished();
-    shutdown.raise();
-    // A finite source ends by closing the slot; its last frame is still to be sensed.
-    if !capture_ended {
-        slot.close();
-    }
-    // Otherwise nobody waits for it: on a slow board one in work takes longer than systemd lets a stop take.
+    context.shutdown.raise();
+    context.gate.interrupt().raise(Cause::Shutdown);
     let sensed = if capture_ended {
+        // A finite source ends by closing the slot; its last frame is still to be sensed.
         join(sensing)
     } else {
-        join_within(sensing, "a frame in work")
+        context.slot.close();
+        // On a slow board a frame in work takes longer than systemd lets a stop take.
+        join_within_limit(sensing, "a frame in work")
     };
-    let captured = join_within(capture, "the camera");
-    // The light tells of the camera, so it goes out after it.
-    stop_panel.raise();
-    let shown = panel.map_or(Ok(()), |panel| join_within(panel, "the panel"));
-    watched.and(sensed).and(captured).and(shown)
+    let captured = join_within_limit(capture, "the camera");
+    // The LED shows whether the camera is open, so it goes out last.
+    stop_gpio.raise();
+    let shown = gpio.map_or(Ok(()), |gpio| join_within_limit(gpio, "the GPIO thread"));
+    sensed.and(captured).and(shown)
 }
 
-type Worker = thread::JoinHandle<Result<(), Failure>>;
-
-fn spawn(name: &str, body: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<Worker, Failure> {
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(body)
-        .map_err(|error| Failure::new(Exit::Software, error))
-}
-
-fn join(worker: Worker) -> Result<(), Failure> {
-    let name = worker.thread().name().unwrap_or("?").to_owned();
-    worker.join().unwrap_or_else(|_| {
-        Err(Failure::new(
-            Exit::Software,
-            anyhow::anyhow!("the {name} thread panicked; its message stands above"),
-        ))
-    })
-}
-
-/// Waits for a thread, but not for ever: the kernel releases what it holds when the process ends.
-fn join_within(worker: Worker, what: &str) -> Result<(), Failure> {
-    let step = Duration::from_millis(10);
-    let mut left = RELEASE;
-    while !worker.is_finished() {
-        if left.is_zero() {
-            tracing::warn!("{what} did not come back in time; leaving it to the kernel");
-            return Ok(());
+/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen before.
+fn empty_when_closed(slot: &Arc<Slot>, gate: &PrivacyGate) {
+    let slot = slot.clone();
+    gate.observe(move |privacy| {
+        if privacy.is_on() {
+            slot.clear();
         }
-        thread::sleep(step);
-        left = left.saturating_sub(step);
-    }
-    join(worker)
+    });
 }

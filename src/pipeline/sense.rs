@@ -1,83 +1,107 @@
 //! The sensing thread: newest frame in, report out.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Figures, Sink};
+use super::Context;
 use crate::{
-    capture::{Decoder, Frame, Slot, Taken},
-    clock::Clock,
+    capture::{Decoder, Frame, Taken},
     error::{Exit, Failure},
     health::Stage,
     picture::Picture,
     sense::Sensor,
 };
 
-/// How long to wait for a frame before looking around again.
-const WAIT: Duration = Duration::from_millis(200);
+/// How long to wait for a frame before looking at the privacy gate again.
+const WAIT: Duration = Duration::from_millis(100);
 
-pub(super) struct SenseLoop<'a> {
-    pub sensor: Sensor,
-    pub slot: &'a Slot,
-    pub sink: &'a dyn Sink,
-    pub figures: &'a Figures,
-    pub clock: Arc<dyn Clock>,
+pub(super) struct SenseLoop {
+    sensor: Sensor,
+    context: Context,
 }
 
-impl SenseLoop<'_> {
+/// What is reused from frame to frame.
+#[derive(Default)]
+struct Buffers {
+    frame: Frame,
+    picture: Picture,
+    decoder: Decoder,
+    /// Whether the last frame could not be decoded: another one is not worth a line in the log.
+    was_undecodable: bool,
+}
+
+impl SenseLoop {
+    pub fn new(sensor: Sensor, context: Context) -> Self {
+        Self { sensor, context }
+    }
+
     /// Runs until the slot is closed.
     ///
     /// # Errors
     /// When a network fails on a frame: that is a fault of the model or of the program, not of the frame.
     pub fn run(mut self) -> Result<(), Failure> {
-        let mut decoder = Decoder::default();
-        let mut frame = Frame::default();
-        let mut picture = Picture::default();
-        let mut undecodable = false;
+        let mut buffers = Buffers::default();
         loop {
-            match self.slot.take(&mut frame, WAIT) {
-                Taken::Frame => {}
-                Taken::Timeout => continue,
+            match self.context.slot.take(&mut buffers.frame, WAIT) {
+                Taken::Frame => self.sense(&mut buffers)?,
+                Taken::Timeout => {}
                 Taken::Closed => return Ok(()),
             }
-            if self.sink.is_private() {
-                continue;
+            if self.context.gate.permit().is_none() {
+                buffers.frame.clear();
+                buffers.picture.clear();
             }
-            self.sensor.set_rate_fraction(self.figures.kept());
-            if !self.sensor.accepts(frame.captured) {
-                continue;
-            }
-            let start = self.clock.now();
-            self.figures
-                .stage(start, Stage::Wait, start.saturating_sub(frame.captured));
-            if let Err(error) = decoder.decode(&frame, &mut picture) {
-                self.figures.count_undecodable();
-                if !undecodable {
-                    tracing::warn!(reason = %error, "a frame could not be decoded");
-                }
-                undecodable = true;
-                continue;
-            }
-            undecodable = false;
-            let mut last = self.clock.now();
-            self.figures
-                .stage(start, Stage::Decode, last.saturating_sub(start));
-            let report = self
-                .sensor
-                .sense(&picture, frame.captured, &mut |stage| {
-                    let now = self.clock.now();
-                    self.figures.stage(start, stage, now.saturating_sub(last));
-                    last = now;
-                })
-                .map_err(|error| Failure::new(Exit::Software, error))?;
-            let sensed = self.clock.now();
-            self.sink.report(report);
-            let done = self.clock.now();
-            self.figures
-                .stage(done, Stage::Publish, done.saturating_sub(sensed));
-            self.figures
-                .stage(done, Stage::Total, done.saturating_sub(frame.captured));
-            self.figures.count_work(done.saturating_sub(start));
-            self.figures.count_sensed(report.faces.len());
         }
+    }
+
+    /// Takes one frame through all stages, unless there is a reason to leave it out.
+    fn sense(&mut self, buffers: &mut Buffers) -> Result<(), Failure> {
+        let Context {
+            gate,
+            sink,
+            metrics,
+            clock,
+            ..
+        } = &self.context;
+        // The slot is emptied when the gate closes, so that this frame was taken under this permit.
+        let Some(permit) = gate.permit() else {
+            return Ok(());
+        };
+        let frame = &buffers.frame;
+        self.sensor.set_rate_fraction(metrics.rate_fraction());
+        if !self.sensor.accepts(frame.captured) {
+            return Ok(());
+        }
+        let start = clock.now();
+        metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
+        if let Err(error) = buffers.decoder.decode(frame, &mut buffers.picture) {
+            metrics.count_undecodable();
+            if !buffers.was_undecodable {
+                tracing::warn!(reason = %error, "a frame could not be decoded");
+            }
+            buffers.was_undecodable = true;
+            return Ok(());
+        }
+        buffers.was_undecodable = false;
+        let mut last = clock.now();
+        metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
+        let report = self
+            .sensor
+            .sense(&buffers.picture, frame.captured, &mut |stage| {
+                let now = clock.now();
+                metrics.record_stage(start, stage, now.saturating_sub(last));
+                last = now;
+            })
+            .map_err(|error| Failure::new(Exit::Software, error))?;
+        let sensed = clock.now();
+        // What was seen before the gate closed is not reported after.
+        if permit.is_valid() {
+            sink.report(report);
+        }
+        let done = clock.now();
+        metrics.record_stage(done, Stage::Publish, done.saturating_sub(sensed));
+        metrics.record_stage(done, Stage::Total, done.saturating_sub(frame.captured));
+        metrics.add_busy_time(done.saturating_sub(start));
+        metrics.count_sensed(report.faces.len());
+        Ok(())
     }
 }

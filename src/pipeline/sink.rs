@@ -1,32 +1,27 @@
 //! Where results go: the broker or standard output in `run`, the screen in `demo`.
 
-use crate::{
-    error::Failure,
-    privacy::Switch,
-    publish::payload::{CameraStatus, HealthPayload},
-    sense::face::Report,
-};
+use crate::{capture::CameraStatus, health::Health, publish::Publisher, sense::face::Report};
 
-/// Takes what the line says. No call may block: the newest state is what counts.
+/// Takes the pipeline's results. No call may block.
 pub trait Sink: Send + Sync {
-    /// A frame's report.
+    /// Takes the report of one frame.
     fn report(&self, report: &Report);
-    /// The camera's state changed.
+    /// Takes the camera's status when it changes, with a reason for a person.
     fn camera(&self, status: CameraStatus, reason: &str);
-    /// The figures of the last interval.
-    fn health(&self, health: &HealthPayload);
-    /// The privacy switch on the device was read.
-    fn switch(&self, _switch: &Switch) {}
-    /// Whether sensing must stop, by command or by switch.
-    fn is_private(&self) -> bool {
-        false
+    /// Takes the daemon's health, at regular intervals.
+    fn health(&self, health: &Health);
+}
+
+impl Sink for Publisher {
+    fn report(&self, report: &Report) {
+        Publisher::report(self, report);
     }
-    /// Why it must stop, if it must.
-    fn privacy_reason(&self) -> Option<String> {
-        None
+
+    fn camera(&self, status: CameraStatus, reason: &str) {
+        Publisher::camera(self, status, reason);
     }
-    /// Set when the sink has given up for good.
-    fn failure(&self) -> Option<Failure> {
-        None
+
+    fn health(&self, health: &Health) {
+        Publisher::health(self, health);
     }
 }

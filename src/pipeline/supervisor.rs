@@ -1,141 +1,145 @@
-//! The calling thread: watches over the others, feeds systemd's watchdog, sets the pace and tells of the daemon's health.
+//! The calling thread: watches the other threads, feeds systemd's watchdog, sets the work rate and reports the daemon's
+//! health.
 
 use std::time::Duration;
 
-use super::{Figures, Sink};
+use super::Context;
 use crate::{
-    capture::Slot,
-    clock::Clock,
-    error::Failure,
-    health::{Board, Governor, Pace, Watchdog},
-    privacy::Switch,
-    shutdown::Shutdown,
+    health::{Board, Governor, Watchdog, WorkRate},
+    privacy::Input,
 };
 
-/// How often to look around: well below the second in which a shutdown must be done.
+/// How often to look at the threads: well below the second in which a shutdown must be done.
 const SUPERVISE: Duration = Duration::from_millis(100);
 
-/// How often to read the board's figures and to decide on the pace.
+/// How often to read the board and to decide on the work rate.
 const GOVERN: Duration = Duration::from_secs(1);
 
-/// A privacy switch whose driver does not come back for so long cannot be relied on. A board with one core that is
-/// busy with other things was seen to keep the reading thread waiting for more than a second.
+/// A privacy switch whose driver has not answered for this long cannot be relied on. A busy board with one core was seen
+/// to keep the reading thread waiting for more than a second.
 const SWITCH_SILENCE: Duration = Duration::from_secs(4);
 
-/// Watches over the threads: health messages, the watchdog, the reasons to end.
 pub(super) struct Supervisor<'a> {
-    sink: &'a dyn Sink,
-    figures: &'a Figures,
-    clock: &'a dyn Clock,
+    context: &'a Context,
     watchdog: Watchdog,
     governor: Governor,
     board: Board,
     has_switch: bool,
-    silent: bool,
-    health_every: Duration,
-    /// When the pace was decided on last, and the sensing thread's work until then.
-    governed: (Duration, Duration),
-    /// When health was told last, and the frames sensed until then.
-    reported: (Duration, u64),
+    switch_is_silent: bool,
+    health_interval: Duration,
+    governed: Governed,
+    reported: Reported,
+}
+
+/// The last decision on the work rate.
+struct Governed {
+    at: Duration,
+    /// The sensing thread's busy time until then.
+    busy: Duration,
+}
+
+/// The last health report.
+struct Reported {
+    at: Duration,
+    /// The frames sensed until then.
+    sensed: u64,
 }
 
 impl<'a> Supervisor<'a> {
     pub fn new(
-        sink: &'a dyn Sink,
-        figures: &'a Figures,
-        clock: &'a dyn Clock,
+        context: &'a Context,
         governor: Governor,
         has_switch: bool,
-        health_every: Duration,
+        health_interval: Duration,
     ) -> Self {
-        let now = clock.now();
+        let now = context.clock.now();
         Self {
-            sink,
-            figures,
-            clock,
+            context,
             watchdog: Watchdog::from_environment(),
             governor,
             board: Board::read(),
             has_switch,
-            silent: false,
-            health_every,
-            governed: (now, Duration::ZERO),
-            reported: (now, 0),
+            switch_is_silent: false,
+            health_interval,
+            governed: Governed {
+                at: now,
+                busy: Duration::ZERO,
+            },
+            reported: Reported { at: now, sensed: 0 },
         }
     }
 
-    /// Returns when shutdown is raised, a thread has ended, or the sink has given up.
-    pub fn watch(
-        &mut self,
-        shutdown: &Shutdown,
-        ended: impl Fn() -> bool,
-        slot: &Slot,
-    ) -> Result<(), Failure> {
+    /// Returns when shutdown is raised or a thread has ended.
+    pub fn watch(mut self, has_ended: impl Fn() -> bool) {
+        let Context {
+            metrics,
+            clock,
+            shutdown,
+            ..
+        } = self.context;
         self.watchdog.ready();
-        while !ended() && !shutdown.wait(SUPERVISE) {
-            if let Some(failure) = self.sink.failure() {
-                return Err(failure);
-            }
-            let now = self.clock.now();
-            self.watchdog
-                .feed(now, self.figures.finished_frames(), !self.figures.is_sensing());
+        while !has_ended() && !shutdown.wait(SUPERVISE) {
+            let now = clock.now();
+            let is_idle = !metrics.is_camera_open();
+            self.watchdog.feed(now, metrics.finished_frames(), is_idle);
             if self.has_switch {
-                self.mind_switch(now);
+                self.check_switch(now);
             }
-            if now.saturating_sub(self.governed.0) >= GOVERN {
+            if now.saturating_sub(self.governed.at) >= GOVERN {
                 self.govern(now);
             }
-            if now.saturating_sub(self.reported.0) >= self.health_every {
-                self.report(now, slot.dropped());
+            if now.saturating_sub(self.reported.at) >= self.health_interval {
+                self.report(now);
             }
         }
         self.watchdog.stopping();
-        Ok(())
     }
 
-    /// Speaks for a switch whose driver blocks.
-    fn mind_switch(&mut self, now: Duration) {
-        let silent = now.saturating_sub(self.figures.heard_switch()) >= SWITCH_SILENCE;
-        if silent {
+    /// Closes the privacy gate for a switch whose driver blocks.
+    fn check_switch(&mut self, now: Duration) {
+        let is_silent = now.saturating_sub(self.context.metrics.switch_answered()) >= SWITCH_SILENCE;
+        if is_silent {
             let reason = "its driver does not answer";
-            if !self.silent {
+            if !self.switch_is_silent {
                 tracing::warn!(reason, "the privacy switch cannot be read: nothing is sensed");
             }
-            self.sink.switch(&Switch::Unreadable(reason.to_owned()));
+            self.context.gate.set_switch(Input::Unreadable(reason.to_owned()));
         }
-        self.silent = silent;
+        self.switch_is_silent = is_silent;
     }
 
     fn govern(&mut self, now: Duration) {
-        let worked = self.figures.worked();
-        let load = (worked - self.governed.1).div_duration_f32(now - self.governed.0);
-        self.governed = (now, worked);
+        let busy = self.context.metrics.busy_time();
+        let load = (busy - self.governed.busy).div_duration_f32(now - self.governed.at);
+        self.governed = Governed { at: now, busy };
         self.board = Board::read();
-        let before = self.governor.pace();
-        let pace = self.governor.update(now, &self.board, load);
-        if pace.kept == before.kept {
+        let before = self.governor.work_rate();
+        let rate = self.governor.update(now, &self.board, load);
+        if rate.fraction == before.fraction {
             return;
         }
-        self.figures.set_kept(pace.kept);
-        let strain = pace.strain.map(tracing::field::display);
-        let (kept, temperature) = (pace.kept, self.board.temperature_c);
-        if pace.kept < before.kept {
-            tracing::warn!(kept, strain, temperature, "leaving out part of the work");
-        } else if pace == Pace::FULL {
-            tracing::info!(temperature, "working at the full rate again");
+        self.context.metrics.set_rate_fraction(rate.fraction);
+        let reason = rate.throttle_reason.map(tracing::field::display);
+        let (fraction, temperature) = (rate.fraction, self.board.temperature_c);
+        if rate.fraction < before.fraction {
+            tracing::warn!(fraction, reason, temperature, "shedding load");
+        } else if rate == WorkRate::FULL {
+            tracing::info!(temperature, "back to the full rate");
         } else {
-            tracing::info!(kept, temperature, "taking up part of the work again");
+            tracing::info!(fraction, temperature, "shedding less load");
         }
     }
 
-    fn report(&mut self, now: Duration, drops: u64) {
-        let sensed = self.figures.sensed_frames();
-        let since = now.saturating_sub(self.reported.0).as_secs_f32();
-        let fps = (sensed - self.reported.1) as f32 / since;
-        self.reported = (now, sensed);
-        let health = self
-            .figures
-            .health(fps, drops, &self.board, self.governor.pace(), now);
-        self.sink.health(&health);
+    fn report(&mut self, now: Duration) {
+        let Context {
+            slot, sink, metrics, ..
+        } = self.context;
+        let sensed = metrics.sensed_frames();
+        let elapsed = now.saturating_sub(self.reported.at).as_secs_f32();
+        let fps = (sensed - self.reported.sensed) as f32 / elapsed;
+        self.reported = Reported { at: now, sensed };
+        let work_rate = self.governor.work_rate();
+        let health = metrics.health(fps, slot.dropped(), &self.board, work_rate, now);
+        sink.health(&health);
     }
 }

@@ -1,15 +1,14 @@
 //! How long to wait before the next attempt to reach the broker.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
-/// The exponential part stops here, so that the longest wait with jitter is 60 s.
+use super::random::random;
+
+/// Longest wait in seconds before jitter, which makes it 60 s.
 const CEILING_S: f64 = 40.0;
 
-/// Doubling waits with jitter: 1 to 1.5 s, 2 to 3 s, … 40 to 60 s. The jitter keeps a site full of devices
-/// from returning to a restarted broker in one instant.
+/// Doubling waits with jitter: 1 to 1.5 s, 2 to 3 s, … 40 to 60 s. The jitter keeps the devices of a site from
+/// reconnecting to a restarted broker at the same instant.
 #[derive(Debug)]
 pub struct Backoff {
     attempts: u32,
@@ -17,7 +16,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Starts at the shortest wait.
+    /// Starts with the shortest wait.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -26,8 +25,8 @@ impl Backoff {
         }
     }
 
-    /// The wait before the next attempt; the one after it is longer.
-    pub fn lengthen(&mut self) -> Duration {
+    /// The wait before the next attempt; the following one is longer.
+    pub fn next_wait(&mut self) -> Duration {
         // xorshift64 (Marsaglia 2003): ample for jitter.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -38,15 +37,10 @@ impl Backoff {
         Duration::from_secs_f64(base * (1.0 + 0.5 * fraction))
     }
 
-    /// Back to the shortest wait, after a connection that proved stable.
+    /// Returns to the shortest wait, after a stable connection.
     pub fn reset(&mut self) {
         self.attempts = 0;
     }
-}
-
-/// A random number from the standard library's hash seed, which the operating system provides.
-pub fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]
@@ -57,16 +51,16 @@ mod tests {
     fn waits_double_up_to_a_minute() {
         let mut backoff = Backoff::new();
         for attempt in 0..1000 {
-            let wait = backoff.lengthen().as_secs_f64();
+            let wait = backoff.next_wait().as_secs_f64();
             let base = f64::from(attempt.min(10)).exp2().min(40.0);
             assert!((base..=1.5 * base).contains(&wait), "attempt {attempt}: {wait} s");
         }
         backoff.reset();
-        assert!(backoff.lengthen() < Duration::from_secs(2));
+        assert!(backoff.next_wait() < Duration::from_secs(2));
     }
 
     #[test]
     fn two_devices_wait_differently() {
-        assert_ne!(Backoff::new().lengthen(), Backoff::new().lengthen());
+        assert_ne!(Backoff::new().next_wait(), Backoff::new().next_wait());
     }
 }

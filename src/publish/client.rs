@@ -1,99 +1,91 @@
-//! The connection to the broker: greet, keep alive, come back, say goodbye.
+//! The connection to the broker: subscribe, publish, reconnect, say goodbye.
 //!
-//! After every ConnAck the two subscriptions, and once they stand, in this order: availability, discovery, state,
-//! camera and privacy; then events, faces and health. So whoever sees this device online is heard by it, and a
-//! retained command to be private is obeyed before anything is said. Nothing is queued while the broker is away:
-//! sessions are clean, and the outbox holds only what is new.
+//! After every ConnAck the subscriptions, and once the broker has acknowledged them, a question for what was commanded
+//! before (see [`Session::ask_for_past`]). Once that is answered, in this order: availability, discovery, state, camera,
+//! the recorded command and privacy; then events, faces and health. So a client that sees this device online can send
+//! commands at once, and a retained command takes effect before any result is published. Nothing is queued while the
+//! broker is away: sessions are clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, PublishOptions, QoS,
-    SubscribeReasonCode,
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubAck, SubscribeReasonCode,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::{
-    PublishError, PublishErrorKind, Shared,
     backoff::Backoff,
-    dispatch::{Dispatcher, Full, Message, Sink},
-    loss::Loss,
-    options::{Destination, KEEP_ALIVE_S},
+    broker::{Broker, CHANNEL},
+    commands::{self, PrivacyCommand},
+    destination::Destination,
+    disconnect::DisconnectReason,
+    dispatch::{Dispatcher, Message, Payload, Transport},
+    error::PublishError,
     payload::privacy_word,
+    refusals::Refusals,
+    shared::Shared,
 };
+use crate::privacy::{Input, PrivacyGate};
 
-/// Most messages handed to the library and not yet sent.
-const CHANNEL: usize = 64;
-
-/// Most messages that wait for the broker's acknowledgement. What is newer waits in the outbox instead, where
-/// the newest wins.
-const WINDOW: usize = 16;
-
-/// With messages unacknowledged, a broker that is silent for so long is gone. The library's own pings do not
-/// notice it: they are only sent when nothing else is.
-const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
-
-/// A connection that held for so long was a good one: the next loss starts with the shortest wait.
+/// A connection that lasted this long was stable: the next attempt follows after the shortest wait.
 const STABLE: Duration = Duration::from_secs(30);
 
 /// How long a clean exit waits for the broker.
-const FAREWELL: Duration = Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_millis(500);
 
-/// A broker that accepted these credentials before and now refuses them may be starting up or being
-/// reconfigured: so many refusals in a row, over a minute or more, are for good. Without an earlier success one is.
-const REFUSALS: u32 = 6;
+/// How long the broker may take to return this device's own message.
+const ECHO_LIMIT: Duration = Duration::from_secs(5);
 
-/// Publishes until the outbox is stopped or the broker refuses the credentials for good.
-pub async fn run(shared: &Shared, dispatcher: Dispatcher, options: MqttOptions, destination: &Destination) {
-    let (client, mut events) = match AsyncClient::builder(options).capacity(CHANNEL).try_build() {
-        Ok(built) => built,
-        Err(error) => {
-            let _ = shared.fatal.set(PublishError {
-                kind: PublishErrorKind::Config,
-                reason: format!("the broker's settings cannot be used: {error}"),
-            });
-            return;
-        }
-    };
+/// Publishes until the outbox is stopped.
+///
+/// # Errors
+/// If the settings cannot be used or the broker permanently refuses the credentials.
+pub async fn run(
+    shared: &Shared,
+    gate: &PrivacyGate,
+    dispatcher: Dispatcher,
+    options: MqttOptions,
+    destination: &Destination,
+) -> Result<(), PublishError> {
+    let (client, mut events) = AsyncClient::builder(options)
+        .capacity(CHANNEL)
+        .try_build()
+        .map_err(|error| PublishError::config("the broker's settings cannot be used").because(error))?;
     let mut session = Session {
         shared,
+        gate,
         dispatcher,
         destination,
-        broker: Broker {
-            client,
-            window: WINDOW,
-            unacknowledged: 0,
-            waiting_since: Duration::ZERO,
-            now: Duration::ZERO,
-        },
+        broker: Broker::new(client),
         phase: Phase::Connecting,
         deadline: None,
         logged: None,
-        accepted: false,
-        refusals: 0,
-        ignoring: false,
+        refusals: Refusals::default(),
+        ignored_command: false,
     };
     let mut backoff = Backoff::new();
     loop {
         let started = shared.clock.now();
-        let End::Lost(loss) = session.run(&mut events).await else {
-            return;
+        let End::Disconnected(reason) = session.run(&mut events).await else {
+            return Ok(());
         };
-        // Drops the socket too, where it was we who gave up.
+        // Also drops the socket if this side gave up.
         events.clean();
-        if let Some(error) = session.for_good(&loss) {
-            let _ = shared.fatal.set(error);
-            return;
+        if let Some(refusal) = reason.refused_credentials()
+            && session.refusals.refused()
+        {
+            return Err(destination.refuses(refusal));
         }
-        if session.phase != Phase::Connecting && shared.clock.now().saturating_sub(started) > STABLE {
+        let elapsed = shared.clock.now().saturating_sub(started);
+        if session.phase != Phase::Connecting && elapsed > STABLE {
             backoff.reset();
         }
-        session.lost(&loss);
-        let until = Instant::now() + backoff.lengthen();
+        session.disconnected(&reason);
+        let until = Instant::now() + backoff.next_wait();
         while Instant::now() < until {
-            if shared.outbox.stopping() {
-                return;
+            if shared.outbox.is_stopping() {
+                return Ok(());
             }
             tokio::select! {
                 () = shared.outbox.wake.notified() => {}
@@ -107,8 +99,8 @@ pub async fn run(shared: &Shared, dispatcher: Dispatcher, options: MqttOptions, 
 enum End {
     /// The daemon is stopping.
     Stopped,
-    /// The broker is gone or did not come.
-    Lost(Loss),
+    /// The connection broke or could not be made.
+    Disconnected(DisconnectReason),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +109,12 @@ enum Phase {
     Connecting,
     /// The subscriptions are to be sent.
     Accepted,
-    /// They are sent and wait for acknowledgement.
+    /// They wait for acknowledgement.
     Subscribing,
+    /// The question for the past is to be sent.
+    Subscribed,
+    /// It waits for its echo, until this time at the latest.
+    Asking(Duration),
     /// Commands arrive; whatever is due is sent.
     Live,
     /// `stopped` was sent; leave at this time at the latest.
@@ -127,26 +123,25 @@ enum Phase {
 
 struct Session<'a> {
     shared: &'a Shared,
+    gate: &'a PrivacyGate,
     dispatcher: Dispatcher,
     destination: &'a Destination,
     broker: Broker,
     phase: Phase,
     /// When to leave at the latest, once the daemon is stopping.
     deadline: Option<Duration>,
-    /// The last loss that was logged: the same again is not worth a line.
+    /// The last disconnect reason that was logged: the same again is not worth a line.
     logged: Option<String>,
-    /// Whether the broker ever accepted us.
-    accepted: bool,
-    refusals: u32,
+    refusals: Refusals,
     /// Whether the last command was unusable: the next one of those is not worth a line.
-    ignoring: bool,
+    ignored_command: bool,
 }
 
 impl Session<'_> {
     async fn run(&mut self, events: &mut EventLoop) -> End {
         loop {
             let event = {
-                // Never cancelled but to give up: a cancelled write would lose a message.
+                // Only cancelled to give up: a cancelled write would lose a message.
                 let mut poll = pin!(events.poll());
                 loop {
                     let wait = match self.step() {
@@ -166,26 +161,29 @@ impl Session<'_> {
                 Ok(Event::Incoming(packet)) => self.receive(packet),
                 Ok(Event::Outgoing(_)) => {}
                 Err(_) if matches!(self.phase, Phase::Leaving(_)) => return End::Stopped,
-                Err(error) => return End::Lost(Loss::Connection(error)),
+                Err(error) => return End::Disconnected(DisconnectReason::Connection(error)),
             }
         }
     }
 
-    /// Does what can be done without waiting and returns for how long there is nothing more, or why to end.
+    /// Does what can be done without waiting. Returns for how long there is nothing more to do, or why to end.
     fn step(&mut self) -> Result<Duration, End> {
         let now = self.shared.now();
         let outbox = &self.shared.outbox;
-        self.broker.now = now.monotonic;
-        if outbox.stopping() && !matches!(self.phase, Phase::Leaving(_)) {
-            let deadline = *self.deadline.get_or_insert(now.monotonic + FAREWELL);
-            // Also a run that ended before the broker answered is told of: a camera that cannot work ends it at once.
+        self.broker.set_time(now.monotonic);
+        if outbox.is_stopping() && !matches!(self.phase, Phase::Leaving(_)) {
+            let deadline = *self.deadline.get_or_insert(now.monotonic + GOODBYE);
+            // Wait for the ConnAck even when already stopping, so that an immediate camera failure is still published.
             if self.phase == Phase::Connecting && now.monotonic < deadline {
                 return Ok(deadline - now.monotonic);
             }
-            self.broker.window = CHANNEL;
-            let said = self.phase != Phase::Connecting
-                && self.dispatcher.farewell(outbox, now, &mut self.broker).is_ok();
-            if !said {
+            self.broker.widen_window();
+            let is_published = self.phase != Phase::Connecting
+                && self
+                    .dispatcher
+                    .publish_offline(outbox, now, &mut self.broker)
+                    .is_ok();
+            if !is_published {
                 return Err(End::Stopped);
             }
             self.phase = Phase::Leaving(deadline);
@@ -193,9 +191,9 @@ impl Session<'_> {
         let wait = match self.phase {
             Phase::Connecting => return Ok(Duration::MAX),
             Phase::Leaving(deadline) => {
-                // Without the acknowledgement no clean disconnect: then the last will shall speak.
-                if self.broker.unacknowledged == 0 {
-                    let _ = self.broker.client.try_disconnect_now();
+                // Without the acknowledgement there is no clean disconnect: the last will is published instead.
+                if self.broker.is_idle() {
+                    self.broker.disconnect();
                 }
                 return match deadline.checked_sub(now.monotonic) {
                     Some(wait) if !wait.is_zero() => Ok(wait),
@@ -203,127 +201,192 @@ impl Session<'_> {
                 };
             }
             Phase::Accepted => {
-                if self.subscribe() {
-                    self.phase = Phase::Subscribing;
-                }
+                self.subscribe();
                 Duration::MAX
             }
-            Phase::Subscribing => {
-                if self.broker.unacknowledged == 0 {
-                    self.phase = Phase::Live;
-                    Duration::ZERO
-                } else {
-                    Duration::MAX
-                }
+            Phase::Subscribing => Duration::MAX,
+            Phase::Subscribed => self.ask_for_past(now.monotonic),
+            Phase::Asking(until) if now.monotonic >= until => {
+                self.missed_echo();
+                Duration::ZERO
             }
+            Phase::Asking(until) => until - now.monotonic,
             Phase::Live => {
                 let due = self.dispatcher.send_due(outbox, now, &mut self.broker);
                 due.unwrap_or(Duration::MAX)
             }
         };
         match self.broker.patience() {
-            Some(patience) if patience.is_zero() => Err(End::Lost(Loss::Silence)),
+            Some(patience) if patience.is_zero() => Err(End::Disconnected(DisconnectReason::Silence)),
             Some(patience) => Ok(wait.min(patience)),
             None => Ok(wait),
         }
     }
 
-    fn subscribe(&mut self) -> bool {
+    fn subscribe(&mut self) {
         let topics = &self.dispatcher.topics;
-        // A refusal is answered in the same way, so that it does not keep the results back.
-        self.broker.subscribe(&topics.privacy_set, QoS::AtLeastOnce)
-            && self.broker.subscribe(&topics.home_assistant, QoS::AtMostOnce)
+        let filters = [
+            (&*topics.privacy_set, QoS::AtLeastOnce),
+            (&*topics.privacy_command, QoS::AtLeastOnce),
+            (&*topics.home_assistant, QoS::AtMostOnce),
+        ];
+        if self.broker.subscribe(filters).is_ok() {
+            self.phase = Phase::Subscribing;
+        }
+    }
+
+    /// Publishes this run's boot id, not retained, on the topic of the recorded command.
+    ///
+    /// A broker sends the retained message of a topic when the subscription is made, but does not say when there is none
+    /// (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic arrive in order (4.6), so
+    /// when the echo arrives, a recorded command would have arrived before it.
+    fn ask_for_past(&mut self, now: Duration) -> Duration {
+        let question = Message {
+            topic: &self.dispatcher.topics.privacy_command,
+            payload: Payload::Word(self.dispatcher.boot()),
+            retain: false,
+            acknowledged: true,
+        };
+        if self.broker.send(question).is_err() {
+            return Duration::MAX;
+        }
+        self.phase = Phase::Asking(now + ECHO_LIMIT);
+        ECHO_LIMIT
     }
 
     fn receive(&mut self, packet: Packet) {
-        self.broker.waiting_since = self.shared.clock.now();
+        self.broker.received(self.shared.clock.now());
         match packet {
             Packet::ConnAck(_) => {
                 info!(broker = self.destination.address, "connected");
                 self.logged = None;
-                self.accepted = true;
-                self.refusals = 0;
-                self.broker.unacknowledged = 0;
+                self.refusals.accepted();
+                self.broker.reset();
                 self.phase = Phase::Accepted;
-                self.dispatcher.greet();
+                self.dispatcher.on_connect();
             }
             Packet::PubAck(_) => self.broker.acknowledged(),
-            Packet::SubAck(ack) => {
-                self.broker.acknowledged();
-                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    let topics = &self.dispatcher.topics;
-                    // Brokers answer in the order in which they were asked.
-                    let first = self.broker.unacknowledged > 0;
-                    let topic = if first {
-                        &topics.privacy_set
-                    } else {
-                        &topics.home_assistant
-                    };
-                    warn!(
-                        "the broker does not let this device subscribe to {topic}: nothing on it will arrive"
-                    );
-                }
-            }
-            Packet::Publish(message) => self.command(&message),
+            Packet::SubAck(ack) => self.subscribed(&ack),
+            Packet::Publish(message) => self.received(&message),
             _ => {}
         }
     }
 
-    /// A retained OFF is ignored: it is older than whatever turned privacy on. A retained ON holds at each
-    /// connection until it is cleared at the broker: a stale command may give privacy, never take it.
-    fn command(&mut self, message: &Publish) {
+    /// The broker has answered the subscriptions. Privacy that cannot be commanded counts as on.
+    fn subscribed(&mut self, ack: &SubAck) {
+        self.broker.acknowledged();
         let topics = &self.dispatcher.topics;
-        if message.topic == topics.home_assistant.as_bytes() {
-            // A retained one is of its last start, and comes at once: the greeting follows in any case.
-            if &message.payload[..] == b"online" && !message.retain {
-                info!("Home Assistant has started, announcing the device again");
-                self.dispatcher.announce();
+        let refused = |index: usize| {
+            let code = ack.return_codes.get(index);
+            !matches!(code, Some(SubscribeReasonCode::Success(_)))
+        };
+        if refused(2) {
+            let topic = &topics.home_assistant;
+            warn!(
+                "the broker does not let this device subscribe to {topic}: it does not see Home Assistant start"
+            );
+        }
+        let privacy = [(0, &topics.privacy_set), (1, &topics.privacy_command)];
+        match privacy.into_iter().find(|(index, _)| refused(*index)) {
+            None => self.phase = Phase::Subscribed,
+            Some((_, topic)) => {
+                let reason = format!("the broker does not let this device subscribe to {topic}");
+                self.cannot_be_commanded(reason);
+                self.phase = Phase::Live;
             }
+        }
+    }
+
+    /// The broker took the question and did not return it.
+    fn missed_echo(&mut self) {
+        let topic = &self.dispatcher.topics.privacy_command;
+        let reason = format!("the broker does not return what this device publishes on {topic}");
+        self.cannot_be_commanded(reason);
+        self.phase = Phase::Live;
+    }
+
+    /// What was commanded is not known, so nothing may be sensed. A command to be private stays as it is.
+    fn cannot_be_commanded(&self, reason: String) {
+        if self.gate.privacy().command == Input::On {
             return;
         }
-        let privacy = match &message.payload[..] {
-            b"ON" => true,
-            b"OFF" if !message.retain => false,
-            other => {
-                if !self.ignoring {
-                    let start = other[..other.len().min(32)].escape_ascii();
+        let unreadable = Input::Unreadable(reason.clone());
+        if self.gate.set_command(unreadable) {
+            warn!("{reason}: nothing is sensed; the device must be allowed to read and write there");
+        }
+    }
+
+    fn received(&mut self, message: &Publish) {
+        let topics = &self.dispatcher.topics;
+        if message.topic == topics.privacy_set.as_bytes() {
+            self.command(message);
+        } else if message.topic == topics.privacy_command.as_bytes() {
+            self.recall(message);
+        } else if commands::home_assistant_has_started(&message.payload, message.retain) {
+            info!("Home Assistant has started, announcing the device again");
+            self.dispatcher.republish_discovery();
+        }
+    }
+
+    /// Takes the recorded command of an earlier run, or the echo that ends the question for it.
+    fn recall(&mut self, message: &Publish) {
+        let topic = &self.dispatcher.topics.privacy_command;
+        match (&message.payload[..], message.retain) {
+            (b"ON", true) => {
+                if self.gate.set_command(Input::On) {
+                    info!("privacy stays on until OFF is commanded: see the retained {topic}");
+                }
+            }
+            (echo, false) if echo == self.dispatcher.boot().as_bytes() => {
+                let known = [Input::On, Input::Off];
+                if !known.contains(&self.gate.privacy().command) {
+                    self.gate.set_command(Input::Off);
+                }
+                if matches!(self.phase, Phase::Asking(_)) {
+                    self.phase = Phase::Live;
+                }
+            }
+            // A recorded OFF takes nothing back, and our own records return as well.
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, message: &Publish) {
+        let topic = &self.dispatcher.topics.privacy_set;
+        let is_on = match commands::privacy_command(&message.payload, message.retain) {
+            PrivacyCommand::On => true,
+            PrivacyCommand::Off => false,
+            PrivacyCommand::StaleOff => return,
+            PrivacyCommand::Invalid => {
+                if !self.ignored_command {
+                    let payload = &message.payload;
+                    let start = payload[..payload.len().min(32)].escape_ascii();
                     warn!(
-                        "ignoring {} bytes on {} (\"{start}\"{}): allowed are ON, and OFF if not retained",
-                        other.len(),
-                        topics.privacy_set,
-                        if message.retain { ", retained" } else { "" }
+                        "ignoring {} bytes on {topic} (\"{start}\"): ON and OFF are allowed",
+                        payload.len()
                     );
                 }
-                self.ignoring = true;
+                self.ignored_command = true;
                 return;
             }
         };
-        self.ignoring = false;
-        let outbox = &self.shared.outbox;
-        if outbox.command_privacy(privacy) {
+        self.ignored_command = false;
+        if self.gate.set_command(if is_on { Input::On } else { Input::Off }) {
             info!(
-                command = privacy_word(privacy),
-                // A switch on the device may hold it on.
-                privacy = privacy_word(outbox.is_private()),
+                command = privacy_word(is_on),
+                // The switch on the device may keep it on.
+                privacy = privacy_word(self.gate.permit().is_none()),
                 retained = message.retain,
-                "privacy commanded on {}",
-                topics.privacy_set
+                "privacy commanded on {topic}"
             );
         }
     }
 
-    /// The error that ends the daemon, if this loss is for good.
-    fn for_good(&mut self, loss: &Loss) -> Option<PublishError> {
-        let refusal = loss.refused_credentials()?;
-        self.refusals += 1;
-        (!self.accepted || self.refusals >= REFUSALS).then(|| self.destination.refuses(refusal))
-    }
-
-    /// Logs a loss, once for each new reason, and prepares the next attempt.
-    fn lost(&mut self, loss: &Loss) {
-        let mut reason = loss.describe(self.destination);
+    /// Logs a disconnect, once for each new reason, and prepares the next attempt.
+    fn disconnected(&mut self, disconnect: &DisconnectReason) {
+        let mut reason = disconnect.describe(self.destination);
         if self.phase == Phase::Connecting {
-            reason += loss.question();
+            reason += disconnect.question();
         }
         let address = &self.destination.address;
         if self.phase != Phase::Connecting {
@@ -335,65 +398,6 @@ impl Session<'_> {
         }
         self.logged = Some(reason);
         self.phase = Phase::Connecting;
-        self.broker.unacknowledged = 0;
-    }
-}
-
-/// The client as a sink: takes what the window allows.
-struct Broker {
-    client: AsyncClient,
-    window: usize,
-    unacknowledged: usize,
-    /// Since when an answer has been due: the last sign of life, or the first unacknowledged message after it.
-    waiting_since: Duration,
-    now: Duration,
-}
-
-impl Broker {
-    /// How much longer to wait for an answer; `None` if none is due.
-    fn patience(&self) -> Option<Duration> {
-        (self.unacknowledged > 0).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
-    }
-
-    /// Whether there was room for it.
-    fn subscribe(&mut self, topic: &str, qos: QoS) -> bool {
-        let sent = self.client.try_subscribe(topic, qos).is_ok();
-        if sent {
-            self.awaits();
-        }
-        sent
-    }
-
-    /// One more packet waits for its acknowledgement.
-    fn awaits(&mut self) {
-        if self.unacknowledged == 0 {
-            self.waiting_since = self.now;
-        }
-        self.unacknowledged += 1;
-    }
-
-    fn acknowledged(&mut self) {
-        self.unacknowledged = self.unacknowledged.saturating_sub(1);
-    }
-}
-
-impl Sink for Broker {
-    fn send(&mut self, message: Message<'_>) -> Result<(), Full> {
-        if self.unacknowledged >= self.window {
-            return Err(Full);
-        }
-        let qos = if message.acknowledged {
-            QoS::AtLeastOnce
-        } else {
-            QoS::AtMostOnce
-        };
-        let options = PublishOptions::new(qos).retain(message.retain);
-        self.client
-            .try_publish(message.topic, message.payload.bytes(), options)
-            .map_err(|_| Full)?;
-        if message.acknowledged {
-            self.awaits();
-        }
-        Ok(())
+        self.broker.reset();
     }
 }

@@ -1,114 +1,65 @@
 //! Home Assistant's device discovery: one retained message that describes the device and its entities
 //! (<https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>).
 //!
-//! State and availability are shared by all entities, and one JSON feeds category, valence and arousal, so
-//! that they never disagree. There is no `expire_after`: the state is retained, and availability tells
-//! whether it is alive.
+//! All entities share availability, and one JSON feeds category, valence and arousal, so that they never disagree. There
+//! is no `expire_after`: the state is retained, and availability says whether it is current.
 
 use serde_json::{Map, Value, json};
 
-use super::{Identity, payload::CameraStatus, topics::Topics};
+use super::{identity::Identity, topics::Topics};
+use crate::{capture::CameraStatus, sense::face::Label};
+
+/// One entity of the device.
+struct Entity {
+    /// Part of its unique id; must never change.
+    key: &'static str,
+    /// Home Assistant's platform.
+    platform: &'static str,
+    /// Its name for people.
+    name: &'static str,
+    /// Everything else, as Home Assistant's documentation of the platform names it.
+    options: Value,
+}
+
+impl Entity {
+    fn new(key: &'static str, platform: &'static str, name: &'static str, options: Value) -> Self {
+        Self {
+            key,
+            platform,
+            name,
+            options,
+        }
+    }
+
+    /// A sensor about the daemon itself, fed by the topic `state`.
+    fn diagnostic(
+        key: &'static str,
+        platform: &'static str,
+        name: &'static str,
+        state: &str,
+        mut options: Value,
+    ) -> Self {
+        options["state_topic"] = state.into();
+        options["entity_category"] = "diagnostic".into();
+        Self::new(key, platform, name, options)
+    }
+}
 
 /// The message for `topics.discovery`.
 #[must_use]
 pub fn config(identity: &Identity, topics: &Topics) -> Value {
     let device = &identity.device;
     let mut components = Map::new();
-    let mut add = |key: &str, platform: &str, name: &str, mut rest: Value| {
-        rest["p"] = platform.into();
-        rest["name"] = name.into();
-        rest["unique_id"] = format!("affectd_{device}_{key}").into();
-        components.insert(key.into(), rest);
-    };
-    if !identity.categories.is_empty() {
-        let mut options: Vec<&str> = identity
-            .categories
-            .iter()
-            .map(|category| category.name())
-            .collect();
-        options.extend(["none", "uncertain"]);
-        let rest = json!({
-            "device_class": "enum",
-            "options": options,
-            "value_template": "{{ value_json.category }}",
-            "icon": "mdi:emoticon-outline",
-        });
-        add("category", "sensor", "Expression", rest);
+    let entities = expression_entities(identity)
+        .into_iter()
+        .chain(device_entities(topics));
+    for entity in entities {
+        let mut component = entity.options;
+        component["p"] = entity.platform.into();
+        component["name"] = entity.name.into();
+        component["unique_id"] = format!("affectd_{device}_{}", entity.key).into();
+        components.insert(entity.key.into(), component);
     }
-    if identity.valence_arousal {
-        for (key, name) in [("valence", "Valence"), ("arousal", "Arousal")] {
-            let rest = json!({
-                "state_class": "measurement",
-                "suggested_display_precision": 2,
-                "value_template": format!("{{{{ value_json.{key} }}}}"),
-            });
-            add(key, "sensor", name, rest);
-        }
-    }
-    let rest = json!({
-        "state_class": "measurement",
-        "value_template": "{{ value_json.faces }}",
-        "icon": "mdi:account-multiple",
-    });
-    add("faces", "sensor", "Faces", rest);
-    let rest = json!({
-        "device_class": "enum",
-        "options": CameraStatus::ALL,
-        "state_topic": topics.camera,
-        "value_template": "{{ value_json.status }}",
-        "json_attributes_topic": topics.camera,
-        "json_attributes_template": "{{ {'reason': value_json.reason} | tojson }}",
-        "entity_category": "diagnostic",
-    });
-    add("camera", "sensor", "Camera", rest);
-    let rest = json!({
-        "state_class": "measurement",
-        "suggested_display_precision": 1,
-        "unit_of_measurement": "fps",
-        "state_topic": topics.health,
-        "value_template": "{{ value_json.fps }}",
-        "entity_category": "diagnostic",
-    });
-    add("fps", "sensor", "Frame rate", rest);
-    let rest = json!({
-        "device_class": "temperature",
-        "state_class": "measurement",
-        "suggested_display_precision": 0,
-        "unit_of_measurement": "°C",
-        "state_topic": topics.health,
-        "value_template": "{{ value_json.temperature }}",
-        "entity_category": "diagnostic",
-    });
-    add("temperature", "sensor", "Temperature", rest);
-    let rest = json!({
-        "state_class": "measurement",
-        "unit_of_measurement": "%",
-        "state_topic": topics.health,
-        "value_template": "{{ (value_json.shed * 100) | round(0) }}",
-        "json_attributes_topic": topics.health,
-        "json_attributes_template": "{{ {'strain': value_json.strain} | tojson }}",
-        "icon": "mdi:speedometer-slow",
-        "entity_category": "diagnostic",
-    });
-    add("shed", "sensor", "Work left out", rest);
-    let rest = json!({
-        "device_class": "problem",
-        "state_topic": topics.health,
-        // Home Assistant takes "None" for unknown.
-        "value_template":
-            "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
-        "entity_category": "diagnostic",
-    });
-    add("undervoltage", "binary_sensor", "Undervoltage", rest);
-    let rest = json!({
-        "state_topic": topics.privacy,
-        "command_topic": topics.privacy_set,
-        "payload_on": "ON",
-        "payload_off": "OFF",
-        "icon": "mdi:eye-off-outline",
-    });
-    add("privacy", "switch", "Privacy", rest);
-
     json!({
         "dev": {
             "ids": [format!("affectd_{device}")],
@@ -119,12 +70,115 @@ pub fn config(identity: &Identity, topics: &Topics) -> Value {
         },
         "o": { "name": "affectd", "sw": identity.version },
         "availability_topic": topics.availability,
-        // Home Assistant ignores a word that is neither of the two; "stopped" must not look available.
+        // Home Assistant ignores other words; "stopped" must not look available.
         "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
         "state_topic": topics.state,
         "qos": 1,
         "cmps": components,
     })
+}
+
+/// What the primary face shows, as far as the model knows it.
+fn expression_entities(identity: &Identity) -> Vec<Entity> {
+    let mut entities = Vec::new();
+    if !identity.categories.is_empty() {
+        let mut options: Vec<&str> = identity
+            .categories
+            .iter()
+            .map(|category| category.name())
+            .collect();
+        options.extend([Label::None.name(), Label::Uncertain.name()]);
+        entities.push(Entity::new(
+            "category",
+            "sensor",
+            "Expression",
+            json!({
+                "device_class": "enum",
+                "options": options,
+                "value_template": "{{ value_json.category }}",
+                "icon": "mdi:emoticon-outline",
+            }),
+        ));
+    }
+    if identity.valence_arousal {
+        for (key, name) in [("valence", "Valence"), ("arousal", "Arousal")] {
+            let options = json!({
+                "state_class": "measurement",
+                "suggested_display_precision": 2,
+                "value_template": format!("{{{{ value_json.{key} }}}}"),
+            });
+            entities.push(Entity::new(key, "sensor", name, options));
+        }
+    }
+    entities
+}
+
+/// What every device has.
+fn device_entities(topics: &Topics) -> [Entity; 7] {
+    let faces = json!({
+        "state_class": "measurement",
+        "value_template": "{{ value_json.faces }}",
+        "icon": "mdi:account-multiple",
+    });
+    let camera = json!({
+        "device_class": "enum",
+        "options": CameraStatus::ALL.map(CameraStatus::name),
+        "value_template": "{{ value_json.status }}",
+        "json_attributes_topic": topics.camera,
+        "json_attributes_template": "{{ {'reason': value_json.reason} | tojson }}",
+    });
+    let fps = json!({
+        "state_class": "measurement",
+        "suggested_display_precision": 1,
+        "unit_of_measurement": "fps",
+        "value_template": "{{ value_json.fps }}",
+    });
+    let temperature = json!({
+        "device_class": "temperature",
+        "state_class": "measurement",
+        "suggested_display_precision": 0,
+        "unit_of_measurement": "°C",
+        "value_template": "{{ value_json.temperature }}",
+    });
+    let shed = json!({
+        "state_class": "measurement",
+        "unit_of_measurement": "%",
+        "value_template": "{{ (value_json.shed * 100) | round(0) }}",
+        "json_attributes_topic": topics.health,
+        "json_attributes_template": "{{ {'reason': value_json.shed_reason} | tojson }}",
+        "icon": "mdi:speedometer-slow",
+    });
+    let undervoltage = json!({
+        "device_class": "problem",
+        // Home Assistant takes "None" for unknown.
+        "value_template":
+            "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
+    });
+    let privacy = json!({
+        "state_topic": topics.privacy,
+        "command_topic": topics.privacy_set,
+        "payload_on": "ON",
+        "payload_off": "OFF",
+        // A command that is given while the device is away reaches it when it is back.
+        "retain": true,
+        "icon": "mdi:eye-off-outline",
+    });
+    let health = &topics.health;
+    [
+        Entity::new("faces", "sensor", "Faces", faces),
+        Entity::diagnostic("camera", "sensor", "Camera", &topics.camera, camera),
+        Entity::diagnostic("fps", "sensor", "Frame rate", health, fps),
+        Entity::diagnostic("temperature", "sensor", "Temperature", health, temperature),
+        Entity::diagnostic("shed", "sensor", "Load shed", health, shed),
+        Entity::diagnostic(
+            "undervoltage",
+            "binary_sensor",
+            "Undervoltage",
+            health,
+            undervoltage,
+        ),
+        Entity::new("privacy", "switch", "Privacy", privacy),
+    ]
 }
 
 #[cfg(test)]
@@ -186,6 +240,7 @@ mod tests {
             components["privacy"]["command_topic"],
             "affectd/lobby/privacy/set"
         );
+        assert_eq!(components["privacy"]["retain"], true);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Which message is due when: rates, refreshes, numbers and rendering. Pure: the time and a sink are handed
-//! in, so the same code serves the broker and standard output.
+//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed in, so that
+//! the same code serves the broker and standard output.
 
 use std::time::Duration;
 
@@ -7,32 +7,30 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Identity, discovery,
-    outbox::{Current, Outbox},
-    payload::{
-        CameraPayload, CameraStatus, EventPayload, FacePayload, HealthMessage, Stamp, StatePayload,
-        privacy_word,
-    },
+    discovery,
+    identity::Identity,
+    outbox::{Outbox, Snapshot},
+    payload::{CameraPayload, EventPayload, FacePayload, HealthPayload, Stamp, StatePayload, privacy_word},
     topics::Topics,
 };
-use crate::{config, sense::face::MAX_FACES};
+use crate::{capture::CameraStatus, config, sense::face::MAX_FACES};
 
-/// Events older than this are dropped: after an outage nobody may act on what is long past.
+/// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 
-/// Discovery is published at most this often, however often Home Assistant says that it started.
+/// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One message on its way.
+/// A message to publish.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Message<'a> {
-    /// Where to.
+    /// Its topic.
     pub topic: &'a str,
-    /// What.
+    /// Its content.
     pub payload: Payload<'a>,
-    /// Whether the broker keeps it.
+    /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
-    /// Whether the broker must acknowledge it (QoS 1) or not (QoS 0).
+    /// Whether the broker must acknowledge it: QoS 1 instead of 0.
     pub acknowledged: bool,
 }
 
@@ -46,7 +44,7 @@ pub enum Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// As it goes to the broker.
+    /// The bytes that go to the broker.
     #[must_use]
     pub fn bytes(self) -> &'a [u8] {
         match self {
@@ -56,20 +54,20 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// There is no room for a message now; try again later.
+/// The transport cannot take a message now; try again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct Backpressure;
 
-/// Where messages go. Never blocks for long.
-pub trait Sink {
+/// Where messages go. Does not block.
+pub trait Transport {
     /// Takes a message.
     ///
     /// # Errors
-    /// [`Full`] if it cannot be taken now.
-    fn send(&mut self, message: Message<'_>) -> Result<(), Full>;
+    /// [`Backpressure`] if it cannot be taken now.
+    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure>;
 }
 
-/// The time in both kinds.
+/// The time on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     /// Of [`crate::clock::Clock::now`].
@@ -84,22 +82,24 @@ pub struct Dispatcher {
     identity: Identity,
     /// Where messages go.
     pub topics: Topics,
+    has_broker: bool,
     discovery: Option<Vec<u8>>,
+    /// Shortest time between two messages of one topic.
     interval: Duration,
     refresh: Duration,
     due: Due,
     last_discovery: Option<Duration>,
     last_state: Option<LastState>,
-    faces: heapless::Vec<(u32, Duration), MAX_FACES>,
-    frame: u64,
-    health: u64,
+    last_faces: heapless::Vec<LastFace, MAX_FACES>,
+    frame_version: u64,
+    health_version: u64,
     state_seq: u64,
     face_seq: u64,
     payload: Vec<u8>,
     topic: String,
 }
 
-/// What must go out whether or not it changed, and the versions that went out last.
+/// What must be published even if it has not changed, and the versions that were last published.
 #[derive(Debug, Default)]
 struct Due {
     availability: bool,
@@ -107,21 +107,32 @@ struct Due {
     state: bool,
     camera: Option<u64>,
     privacy: Option<u64>,
+    privacy_command: Option<u64>,
+}
+
+/// The last message about a face.
+#[derive(Debug, Clone, Copy)]
+struct LastFace {
+    track: u32,
+    at: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct LastState {
     at: Duration,
     version: u64,
-    blank: bool,
+    was_sensing: bool,
 }
 
 impl Dispatcher {
-    /// Nothing is due before the first [`Self::greet`].
+    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the record of the
+    /// privacy command is published.
     #[must_use]
-    pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, discovery: bool) -> Self {
-        let discovery = discovery.then(|| discovery::config(&identity, &topics).to_string().into_bytes());
+    pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
+        let discovery = (has_broker && settings.discovery)
+            .then(|| discovery::config(&identity, &topics).to_string().into_bytes());
         Self {
+            has_broker,
             discovery,
             identity,
             topics,
@@ -130,9 +141,9 @@ impl Dispatcher {
             due: Due::default(),
             last_discovery: None,
             last_state: None,
-            faces: heapless::Vec::new(),
-            frame: 0,
-            health: 0,
+            last_faces: heapless::Vec::new(),
+            frame_version: 0,
+            health_version: 0,
             state_seq: 0,
             face_seq: 0,
             payload: Vec::with_capacity(4096),
@@ -140,35 +151,47 @@ impl Dispatcher {
         }
     }
 
+    /// The daemon's boot id.
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.identity.boot
+    }
+
     /// A new connection: everything that is retained is due again, at once.
-    pub fn greet(&mut self) {
+    pub fn on_connect(&mut self) {
         self.due = Due {
             availability: true,
             ..Due::default()
         };
         self.last_discovery = None;
-        self.announce();
+        self.republish_discovery();
     }
 
     /// Home Assistant has started: discovery and every state are due again.
-    pub fn announce(&mut self) {
+    pub fn republish_discovery(&mut self) {
         self.due.discovery = self.discovery.is_some();
         self.due.state = true;
         self.due.camera = None;
         self.due.privacy = None;
+        self.due.privacy_command = None;
     }
 
-    /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
-    /// camera, privacy.
-    fn send_states(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        let current = outbox.current();
+    /// Sends everything retained that is due, in the contract's order: availability, discovery, state, camera, the
+    /// recorded command, privacy. The record comes first, so that a command that was answered survives a restart.
+    fn send_states(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let newest = outbox.snapshot();
         if self.due.availability {
-            sink.send(word(&self.topics.availability, "online"))?;
+            transport.send(word(&self.topics.availability, "online"))?;
             self.due.availability = false;
         }
         if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
             if let Some(discovery) = &self.discovery {
-                sink.send(Message {
+                transport.send(Message {
                     topic: &self.topics.discovery,
                     payload: Payload::Json(discovery),
                     retain: true,
@@ -178,86 +201,97 @@ impl Dispatcher {
             self.due.discovery = false;
             self.last_discovery = Some(now.monotonic);
         }
-        if self.state_due(&current) <= now.monotonic {
-            self.send_state(&current, now, sink)?;
+        if self.state_due(&newest) <= now.monotonic {
+            self.send_state(&newest, now, transport)?;
         }
-        if self.due.camera != Some(current.camera.2) {
-            self.send_camera(&current, now, sink)?;
+        if self.due.camera != Some(newest.camera.version) {
+            self.send_camera(&newest, now, transport)?;
         }
-        let (privacy, version) = current.privacy;
-        if self.due.privacy != Some(version) {
-            sink.send(word(&self.topics.privacy, privacy_word(privacy)))?;
-            self.due.privacy = Some(version);
+        let command = &newest.privacy_command;
+        if let Some(is_on) = command.value
+            && self.has_broker
+            && self.due.privacy_command != Some(command.version)
+        {
+            transport.send(word(&self.topics.privacy_command, privacy_word(is_on)))?;
+            self.due.privacy_command = Some(command.version);
+        }
+        let privacy = &newest.privacy;
+        if self.due.privacy != Some(privacy.version) {
+            transport.send(word(&self.topics.privacy, privacy_word(privacy.value)))?;
+            self.due.privacy = Some(privacy.version);
         }
         Ok(())
     }
 
-    /// Sends everything that is due, and returns for how long nothing will be unless the outbox changes.
+    /// Sends everything that is due. Returns for how long nothing more will be due unless the outbox changes.
     ///
     /// # Errors
-    /// [`Full`] if something is left to be sent.
-    pub fn send_due(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<Duration, Full> {
-        self.send_states(outbox, now, sink)?;
-        self.send_events(outbox, now, sink)?;
-        let current = outbox.current();
-        self.send_faces(&current, now, sink)?;
-        if let (Some(health), version) = &current.health
-            && *version != self.health
-        {
-            let message = HealthMessage::new(&self.identity, health, current.events_dropped, now.wall);
-            render(&mut self.payload, &message);
-            sink.send(Message {
-                topic: &self.topics.health,
-                payload: Payload::Json(&self.payload),
-                retain: false,
-                acknowledged: false,
-            })?;
-            self.health = *version;
-        }
-        Ok(self.next_due(&current).saturating_sub(now.monotonic))
+    /// [`Backpressure`] if something that is due could not be sent.
+    pub fn send_due(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<Duration, Backpressure> {
+        self.send_states(outbox, now, transport)?;
+        self.send_events(outbox, now, transport)?;
+        let newest = outbox.snapshot();
+        self.send_faces(&newest, now, transport)?;
+        self.send_health(&newest, now, transport)?;
+        Ok(self.next_due(&newest).saturating_sub(now.monotonic))
     }
 
-    /// The last words of a clean exit: the state without a face, the camera disabled or why it cannot be used, then `stopped`.
+    /// The last messages of a clean exit: the state without a face, the camera disabled or why it cannot be used, then
+    /// `stopped`.
     ///
     /// # Errors
-    /// [`Full`] if there is no room for them.
-    pub fn farewell(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        if outbox.current().camera.0 != CameraStatus::Unsupported {
+    /// [`Backpressure`] if they could not be sent.
+    pub fn publish_offline(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        if outbox.snapshot().camera.value.status != CameraStatus::Unsupported {
             outbox.camera(CameraStatus::Disabled, "stopped");
         }
-        let current = outbox.current();
-        self.send_state(&current, now, sink)?;
-        self.send_camera(&current, now, sink)?;
-        sink.send(word(&self.topics.availability, "stopped"))
+        let newest = outbox.snapshot();
+        self.send_state(&newest, now, transport)?;
+        self.send_camera(&newest, now, transport)?;
+        transport.send(word(&self.topics.availability, "stopped"))
     }
 
-    fn send_camera(&mut self, current: &Current, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        let (status, reason, version) = &current.camera;
+    fn send_camera(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let camera = &newest.camera.value;
         render(
             &mut self.payload,
-            &CameraPayload::new(&self.identity, *status, reason, now.wall),
+            &CameraPayload::new(&self.identity, camera.status, &camera.reason, now.wall),
         );
-        sink.send(Message {
+        transport.send(Message {
             topic: &self.topics.camera,
             payload: Payload::Json(&self.payload),
             retain: true,
             acknowledged: true,
         })?;
-        self.due.camera = Some(*version);
+        self.due.camera = Some(newest.camera.version);
         Ok(())
     }
 
-    fn send_state(&mut self, current: &Current, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        let stamp = Stamp {
-            seq: self.state_seq,
-            time: now.wall,
-            age: current
-                .captured
-                .map(|captured| now.monotonic.saturating_sub(captured)),
-        };
-        let state = StatePayload::new(&self.identity, &current.faces, self.refresh, stamp);
+    fn send_state(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let stamp = stamp(newest, now, self.state_seq);
+        let state = StatePayload::new(&self.identity, &newest.faces, self.refresh, stamp);
         render(&mut self.payload, &state);
-        sink.send(Message {
+        transport.send(Message {
             topic: &self.topics.state,
             payload: Payload::Json(&self.payload),
             retain: true,
@@ -267,84 +301,119 @@ impl Dispatcher {
         self.due.state = false;
         self.last_state = Some(LastState {
             at: now.monotonic,
-            version: current.state,
-            blank: !current.sensing(),
+            version: newest.state_version,
+            was_sensing: newest.is_sensing(),
         });
         Ok(())
     }
 
-    fn send_events(&mut self, outbox: &Outbox, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
+    fn send_health(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let version = newest.health.version;
+        let Some(health) = newest
+            .health
+            .value
+            .as_ref()
+            .filter(|_| version != self.health_version)
+        else {
+            return Ok(());
+        };
+        let payload = HealthPayload::new(&self.identity, health, newest.events_dropped, now.wall);
+        render(&mut self.payload, &payload);
+        transport.send(Message {
+            topic: &self.topics.health,
+            payload: Payload::Json(&self.payload),
+            retain: false,
+            acknowledged: false,
+        })?;
+        self.health_version = version;
+        Ok(())
+    }
+
+    fn send_events(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
         let oldest = now.monotonic.saturating_sub(EVENT_MAX_AGE);
-        while let Some(waiting) = outbox.first_event(oldest) {
-            let age = now.monotonic.saturating_sub(waiting.at);
+        while let Some(queued) = outbox.first_event(oldest) {
+            let age = now.monotonic.saturating_sub(queued.at);
             let age = SignedDuration::try_from(age).unwrap_or_default();
             let time = now.wall.checked_sub(age).unwrap_or(now.wall);
-            let event = EventPayload::new(&self.identity, &waiting.event, waiting.seq, time);
+            let event = EventPayload::new(&self.identity, &queued.event, queued.seq, time);
             render(&mut self.payload, &event);
-            sink.send(Message {
+            transport.send(Message {
                 topic: &self.topics.event,
                 payload: Payload::Json(&self.payload),
                 retain: false,
                 acknowledged: true,
             })?;
-            outbox.remove_event(waiting.seq);
+            outbox.remove_event(queued.seq);
         }
         Ok(())
     }
 
-    fn send_faces(&mut self, current: &Current, now: Now, sink: &mut impl Sink) -> Result<(), Full> {
-        self.faces
-            .retain(|(track, _)| current.faces.iter().any(|face| face.track == *track));
-        if self.frame == current.frame {
+    fn send_faces(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        self.last_faces
+            .retain(|last| newest.faces.iter().any(|face| face.track == last.track));
+        if self.frame_version == newest.frame_version {
             return Ok(());
         }
-        let mut waiting = false;
-        for face in &current.faces {
-            let place = self.faces.iter().position(|(track, _)| *track == face.track);
-            let last = place.map(|place| self.faces[place].1);
+        let mut is_complete = true;
+        for face in &newest.faces {
+            let index = self.last_faces.iter().position(|last| last.track == face.track);
+            let last = index.map(|index| self.last_faces[index].at);
             if after(last, self.interval) > now.monotonic {
-                waiting = true;
+                is_complete = false;
                 continue;
             }
-            let stamp = Stamp {
-                seq: self.face_seq,
-                time: now.wall,
-                age: current
-                    .captured
-                    .map(|captured| now.monotonic.saturating_sub(captured)),
-            };
+            let stamp = stamp(newest, now, self.face_seq);
             render(
                 &mut self.payload,
-                &FacePayload::new(&self.identity, face, current.size, stamp),
+                &FacePayload::new(&self.identity, face, newest.size, stamp),
             );
             self.topics.face(face.track, &mut self.topic);
-            sink.send(Message {
+            transport.send(Message {
                 topic: &self.topic,
                 payload: Payload::Json(&self.payload),
                 retain: false,
                 acknowledged: false,
             })?;
             self.face_seq += 1;
-            match place {
-                Some(place) => self.faces[place].1 = now.monotonic,
-                // As many entries as faces at most.
-                None => self.faces.push((face.track, now.monotonic)).unwrap_or_default(),
+            let last = LastFace {
+                track: face.track,
+                at: now.monotonic,
+            };
+            match index {
+                Some(index) => self.last_faces[index] = last,
+                // There are at most as many entries as faces.
+                None => self.last_faces.push(last).unwrap_or_default(),
             }
         }
-        if !waiting {
-            self.frame = current.frame;
+        if is_complete {
+            self.frame_version = newest.frame_version;
         }
         Ok(())
     }
 
-    /// When the state is due: at once after a greeting or when the faces were just forgotten, at the rate
-    /// when it changed, otherwise at the refresh.
-    fn state_due(&self, current: &Current) -> Duration {
+    /// When the state is due: at once after a connection or when the faces were just forgotten, at the rate limit if it
+    /// has changed, otherwise at the refresh.
+    fn state_due(&self, newest: &Snapshot) -> Duration {
         match self.last_state {
             Some(last) if !self.due.state => {
-                if !current.sensing() && !last.blank {
+                if last.was_sensing && !newest.is_sensing() {
                     Duration::ZERO
-                } else if current.state != last.version {
+                } else if newest.state_version != last.version {
                     last.at.saturating_add(self.interval.min(self.refresh))
                 } else {
                     last.at.saturating_add(self.refresh)
@@ -354,22 +423,35 @@ impl Dispatcher {
         }
     }
 
-    fn next_due(&self, current: &Current) -> Duration {
-        let mut next = self.state_due(current);
+    fn next_due(&self, newest: &Snapshot) -> Duration {
+        let mut next = self.state_due(newest);
         if self.due.discovery {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
         }
-        if self.frame != current.frame {
+        if self.frame_version != newest.frame_version {
             let faces = self
-                .faces
+                .last_faces
                 .iter()
-                .map(|(_, last)| after(Some(*last), self.interval));
+                .map(|last| after(Some(last.at), self.interval));
             next = faces.fold(next, Duration::min);
         }
         next
     }
 }
 
+/// Stamps a message about the newest frame.
+fn stamp(newest: &Snapshot, now: Now, seq: u64) -> Stamp {
+    let age = newest
+        .captured
+        .map(|captured| now.monotonic.saturating_sub(captured));
+    Stamp {
+        seq,
+        time: now.wall,
+        age,
+    }
+}
+
+/// A retained message of one word.
 fn word<'a>(topic: &'a str, word: &'a str) -> Message<'a> {
     Message {
         topic,
@@ -379,14 +461,14 @@ fn word<'a>(topic: &'a str, word: &'a str) -> Message<'a> {
     }
 }
 
-/// `interval` after `last`; without a last time, at once.
+/// `interval` after `last`; at once without a last time.
 fn after(last: Option<Duration>, interval: Duration) -> Duration {
     last.map_or(Duration::ZERO, |last| last.saturating_add(interval))
 }
 
 fn render(buffer: &mut Vec<u8>, payload: &impl Serialize) {
     buffer.clear();
-    // Writing our own structures to memory cannot fail.
+    // Serializing these types to memory cannot fail.
     let _ = serde_json::to_writer(buffer, payload);
 }
 

@@ -1,20 +1,20 @@
 #![allow(clippy::unwrap_used)]
-//! Tests of the parent module, over a sink that keeps what it is given.
+//! Tests of the parent module, over a transport that keeps what it is given.
 
 use super::*;
 use crate::{
-    privacy::Switch,
-    publish::samples::{face, identity, report, settings},
+    privacy::Input,
+    publish::samples::{face, identity, privacy, report, settings},
     sense::face::Event,
 };
 
 #[derive(Default)]
-struct Kept {
+struct Sent {
     messages: Vec<(String, String, bool, bool)>,
     room: Option<usize>,
 }
 
-impl Kept {
+impl Sent {
     /// Last topic levels in order, and empties.
     fn topics(&mut self) -> Vec<String> {
         let topics = self
@@ -27,10 +27,10 @@ impl Kept {
     }
 }
 
-impl Sink for Kept {
-    fn send(&mut self, message: Message<'_>) -> Result<(), Full> {
+impl Transport for Sent {
+    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
         if self.room.is_some_and(|room| self.messages.len() >= room) {
-            return Err(Full);
+            return Err(Backpressure);
         }
         let payload = String::from_utf8(message.payload.bytes().to_vec()).unwrap();
         self.messages.push((
@@ -43,37 +43,38 @@ impl Sink for Kept {
     }
 }
 
-struct Desk {
+struct Fixture {
     outbox: Outbox,
     dispatcher: Dispatcher,
-    kept: Kept,
+    sent: Sent,
     now: Now,
 }
 
-impl Desk {
+impl Fixture {
     fn new() -> Self {
         let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
         let mut dispatcher = Dispatcher::new(&settings(), identity(), topics, true);
-        dispatcher.greet();
-        let desk = Self {
+        dispatcher.on_connect();
+        let fixture = Self {
             outbox: Outbox::new(),
             dispatcher,
-            kept: Kept::default(),
+            sent: Sent::default(),
             now: Now {
                 monotonic: Duration::from_secs(100),
                 wall: "2026-03-01T09:30:00Z".parse().unwrap(),
             },
         };
-        desk.outbox.camera(CameraStatus::Ok, "");
-        desk
+        fixture.outbox.camera(CameraStatus::Ok, "");
+        fixture.outbox.privacy(&privacy(Input::Off, Input::Off));
+        fixture
     }
 
-    /// Greeted and quiet.
+    /// Connected, with nothing due.
     fn live() -> Self {
-        let mut desk = Self::new();
-        desk.due().unwrap();
-        desk.kept.messages.clear();
-        desk
+        let mut fixture = Self::new();
+        fixture.due().unwrap();
+        fixture.sent.messages.clear();
+        fixture
     }
 
     fn pass(&mut self, milliseconds: u64) {
@@ -81,8 +82,8 @@ impl Desk {
         self.now.wall += Duration::from_millis(milliseconds);
     }
 
-    fn due(&mut self) -> Result<Duration, Full> {
-        self.dispatcher.send_due(&self.outbox, self.now, &mut self.kept)
+    fn due(&mut self) -> Result<Duration, Backpressure> {
+        self.dispatcher.send_due(&self.outbox, self.now, &mut self.sent)
     }
 
     fn faces(&mut self, tracks: &[u32]) {
@@ -98,48 +99,63 @@ impl Desk {
 }
 
 #[test]
-fn the_greeting_has_the_contracts_order() {
-    let mut desk = Desk::new();
-    let wait = desk.due().unwrap();
+fn the_first_messages_have_the_contracts_order() {
+    let mut fixture = Fixture::new();
+    let wait = fixture.due().unwrap();
     assert_eq!(wait, Duration::from_secs(30), "nothing before the refresh");
-    for (topic, _, retain, acknowledged) in &desk.kept.messages {
+    for (topic, _, retain, acknowledged) in &fixture.sent.messages {
         assert!(retain & acknowledged, "{topic}");
     }
-    assert_eq!(desk.kept.messages[0].1, "online");
+    assert_eq!(fixture.sent.messages[0].1, "online");
     assert_eq!(
-        desk.kept.topics(),
-        ["availability", "config", "state", "camera", "privacy"]
+        fixture.sent.topics(),
+        [
+            "availability",
+            "config",
+            "state",
+            "camera",
+            "commanded",
+            "privacy"
+        ]
     );
-    desk.due().unwrap();
-    assert!(desk.kept.messages.is_empty(), "once is enough");
+    fixture.due().unwrap();
+    assert!(fixture.sent.messages.is_empty(), "once is enough");
 }
 
 #[test]
-fn a_full_sink_loses_nothing() {
-    let mut desk = Desk::new();
-    desk.event(1);
+fn backpressure_loses_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.event(1);
     let mut topics = Vec::new();
-    desk.kept.room = Some(1);
-    while desk.due().is_err() {
-        topics.extend(desk.kept.topics());
+    fixture.sent.room = Some(1);
+    while fixture.due().is_err() {
+        topics.extend(fixture.sent.topics());
     }
-    topics.extend(desk.kept.topics());
+    topics.extend(fixture.sent.topics());
     assert_eq!(
         topics,
-        ["availability", "config", "state", "camera", "privacy", "event"]
+        [
+            "availability",
+            "config",
+            "state",
+            "camera",
+            "commanded",
+            "privacy",
+            "event"
+        ]
     );
 }
 
 #[test]
-fn the_rate_is_kept_per_topic() {
-    let mut desk = Desk::live();
+fn the_rate_limit_is_per_topic() {
+    let mut fixture = Fixture::live();
     let mut sent = Vec::new();
     for frame in 0..300_u32 {
         // 30 frames a second for ten seconds; who is primary changes each time.
-        desk.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
-        desk.due().unwrap();
-        sent.extend(desk.kept.topics());
-        desk.pass(33);
+        fixture.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(33);
     }
     for topic in ["state", "1", "2"] {
         let count = sent.iter().filter(|sent| *sent == topic).count();
@@ -152,13 +168,13 @@ fn the_rate_is_kept_per_topic() {
 
 #[test]
 fn a_quiet_state_is_only_refreshed() {
-    let mut desk = Desk::live();
+    let mut fixture = Fixture::live();
     let mut states = 0;
     for _ in 0..600 {
-        desk.faces(&[]);
-        desk.due().unwrap();
-        states += desk.kept.topics().len();
-        desk.pass(100);
+        fixture.faces(&[]);
+        fixture.due().unwrap();
+        states += fixture.sent.topics().len();
+        fixture.pass(100);
     }
     assert!(
         (1..=2).contains(&states),
@@ -168,38 +184,38 @@ fn a_quiet_state_is_only_refreshed() {
 
 #[test]
 fn a_wait_ends_when_the_next_message_is_due() {
-    let mut desk = Desk::live();
-    desk.pass(1000);
-    desk.faces(&[1]);
-    assert_eq!(desk.due(), Ok(Duration::from_secs(30)));
-    desk.pass(50);
-    desk.faces(&[2, 1]);
-    let wait = desk.due().unwrap();
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    fixture.faces(&[1]);
+    assert_eq!(fixture.due(), Ok(Duration::from_secs(30)));
+    fixture.pass(50);
+    fixture.faces(&[2, 1]);
+    let wait = fixture.due().unwrap();
     assert_eq!(wait, Duration::from_millis(150));
-    assert_eq!(desk.kept.topics(), ["state", "1", "2"]);
-    desk.pass(150);
-    desk.due().unwrap();
-    assert_eq!(desk.kept.topics(), ["state", "1"]);
+    assert_eq!(fixture.sent.topics(), ["state", "1", "2"]);
+    fixture.pass(150);
+    fixture.due().unwrap();
+    assert_eq!(fixture.sent.topics(), ["state", "1"]);
 }
 
 #[test]
-fn losing_sight_is_told_at_once() {
-    for privacy in [true, false] {
-        let mut desk = Desk::live();
-        desk.pass(1000);
-        desk.faces(&[1]);
-        desk.due().unwrap();
-        desk.kept.messages.clear();
-        desk.pass(1);
-        let topic = if privacy {
-            desk.outbox.switch(&Switch::On);
+fn losing_sight_is_published_at_once() {
+    for in_privacy in [true, false] {
+        let mut fixture = Fixture::live();
+        fixture.pass(1000);
+        fixture.faces(&[1]);
+        fixture.due().unwrap();
+        fixture.sent.messages.clear();
+        fixture.pass(1);
+        let topic = if in_privacy {
+            fixture.outbox.privacy(&privacy(Input::Off, Input::On));
             "affectd/lobby/privacy"
         } else {
-            desk.outbox.camera(CameraStatus::Missing, "unplugged");
+            fixture.outbox.camera(CameraStatus::Missing, "unplugged");
             "affectd/lobby/camera"
         };
-        desk.due().unwrap();
-        let (state, other) = (&desk.kept.messages[0], &desk.kept.messages[1]);
+        fixture.due().unwrap();
+        let (state, other) = (&fixture.sent.messages[0], &fixture.sent.messages[1]);
         assert_eq!(
             (state.0.as_str(), other.0.as_str()),
             ("affectd/lobby/state", topic)
@@ -214,14 +230,14 @@ fn losing_sight_is_told_at_once() {
 
 #[test]
 fn late_events_are_dropped() {
-    let mut desk = Desk::live();
-    desk.event(1);
-    desk.pass(4000);
-    desk.event(2);
-    desk.pass(2000);
-    desk.due().unwrap();
-    let event = desk
-        .kept
+    let mut fixture = Fixture::live();
+    fixture.event(1);
+    fixture.pass(4000);
+    fixture.event(2);
+    fixture.pass(2000);
+    fixture.due().unwrap();
+    let event = fixture
+        .sent
         .messages
         .iter()
         .find(|message| message.0.ends_with("event"))
@@ -229,66 +245,113 @@ fn late_events_are_dropped() {
     assert!(event.1.contains(r#""track":2,"seq":1"#), "{}", event.1);
     assert!(event.1.contains("09:30:04.000Z"), "when it happened: {}", event.1);
     assert!(!event.2, "never retained");
-    assert_eq!(desk.outbox.current().events_dropped, 1);
+    assert_eq!(fixture.outbox.snapshot().events_dropped, 1);
 }
 
 #[test]
 fn the_age_grows_when_nothing_new_comes() {
-    let mut desk = Desk::live();
+    let mut fixture = Fixture::live();
     let mut report = report(&[face(1)]);
-    report.captured = desk.now.monotonic;
-    desk.pass(500);
-    desk.outbox.report(&report, desk.now.monotonic);
-    desk.due().unwrap();
-    desk.pass(30_000);
-    desk.due().unwrap();
+    report.captured = fixture.now.monotonic;
+    fixture.pass(500);
+    fixture.outbox.report(&report, fixture.now.monotonic);
+    fixture.due().unwrap();
+    fixture.pass(30_000);
+    fixture.due().unwrap();
     let ages: Vec<bool> = ["\"age\":0.5", "\"age\":30.5"]
         .iter()
-        .map(|age| desk.kept.messages.iter().any(|message| message.1.contains(age)))
+        .map(|age| {
+            fixture
+                .sent
+                .messages
+                .iter()
+                .any(|message| message.1.contains(age))
+        })
         .collect();
-    assert_eq!(ages, [true, true], "{:?}", desk.kept.messages);
+    assert_eq!(ages, [true, true], "{:?}", fixture.sent.messages);
 }
 
 #[test]
 fn home_assistant_is_answered_at_most_once_a_second() {
-    let mut desk = Desk::live();
+    let mut fixture = Fixture::live();
     let mut sent = Vec::new();
     for _ in 0..100 {
-        desk.dispatcher.announce();
-        desk.due().unwrap();
-        sent.extend(desk.kept.topics());
-        desk.pass(30);
+        fixture.dispatcher.republish_discovery();
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(30);
     }
     let discoveries = sent.iter().filter(|topic| *topic == "config").count();
     assert!((2..=3).contains(&discoveries), "{discoveries} in three seconds");
 }
 
 #[test]
-fn the_farewell_forgets_the_face() {
-    let mut desk = Desk::live();
-    desk.faces(&[1]);
-    desk.due().unwrap();
-    desk.kept.messages.clear();
-    desk.dispatcher
-        .farewell(&desk.outbox, desk.now, &mut desk.kept)
+fn the_last_messages_show_no_face() {
+    let mut fixture = Fixture::live();
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture
+        .dispatcher
+        .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
         .unwrap();
-    assert!(desk.kept.messages[0].1.contains(r#""category":"none""#));
+    assert!(fixture.sent.messages[0].1.contains(r#""category":"none""#));
     assert!(
-        desk.kept.messages[1]
+        fixture.sent.messages[1]
             .1
             .contains(r#""status":"disabled","reason":"stopped""#)
     );
-    assert_eq!(desk.kept.messages[2].1, "stopped");
+    assert_eq!(fixture.sent.messages[2].1, "stopped");
 }
 
 #[test]
-fn the_farewell_leaves_the_reason_why_the_camera_cannot_be_used() {
-    let mut desk = Desk::live();
-    desk.outbox
+fn the_last_messages_keep_the_reason_why_the_camera_cannot_be_used() {
+    let mut fixture = Fixture::live();
+    fixture
+        .outbox
         .camera(CameraStatus::Unsupported, "it gives raw Bayer data");
-    desk.dispatcher
-        .farewell(&desk.outbox, desk.now, &mut desk.kept)
+    fixture
+        .dispatcher
+        .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
         .unwrap();
-    let told = |text: &str| desk.kept.messages.iter().any(|message| message.1.contains(text));
-    assert!(told("it gives raw Bayer data") && told("stopped") && !told("disabled"));
+    let published = |text: &str| {
+        fixture
+            .sent
+            .messages
+            .iter()
+            .any(|message| message.1.contains(text))
+    };
+    assert!(published("it gives raw Bayer data") && published("stopped") && !published("disabled"));
+}
+
+#[test]
+fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
+    let mut fixture = Fixture::live();
+    fixture
+        .outbox
+        .privacy(&privacy(Input::Unreadable("refused".into()), Input::Off));
+    fixture.due().unwrap();
+    assert_eq!(fixture.sent.topics(), ["state", "privacy"]);
+    fixture.outbox.privacy(&privacy(Input::On, Input::Off));
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[0];
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("affectd/lobby/privacy/commanded", "ON")
+    );
+    assert!(retain & acknowledged);
+    assert_eq!(fixture.sent.topics(), ["commanded", "privacy"]);
+}
+
+#[test]
+fn without_a_broker_nothing_is_kept_for_later() {
+    let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
+    let mut fixture = Fixture::new();
+    fixture.dispatcher = Dispatcher::new(&settings(), identity(), topics, false);
+    fixture.dispatcher.on_connect();
+    fixture.due().unwrap();
+    assert_eq!(
+        fixture.sent.topics(),
+        ["availability", "state", "camera", "privacy"]
+    );
 }

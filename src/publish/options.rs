@@ -1,4 +1,4 @@
-//! From settings to the client's options: address, credentials, TLS, last will.
+//! Turns settings into the client's options: address, credentials, TLS, last will.
 
 use std::{fs, net::Ipv6Addr, path::Path, sync::Arc};
 
@@ -10,10 +10,10 @@ use rumqttc::{
     },
 };
 
-use super::{Identity, PublishError, PublishErrorKind, topics::Topics};
+use super::{destination::port, error::PublishError, identity::Identity, topics::Topics};
 use crate::config;
 
-/// Seconds between two signs of life, in both directions.
+/// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
 pub const KEEP_ALIVE_S: u16 = 30;
 
 /// Largest packets in and out, bytes. Discovery outgrows the library's 10 KiB; a larger incoming packet
@@ -21,54 +21,17 @@ pub const KEEP_ALIVE_S: u16 = 30;
 const MAX_INCOMING: usize = 4 << 20;
 const MAX_OUTGOING: usize = 256 << 10;
 
-/// The broker in words, for logs and errors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
-    /// E.g. `mqtts://host:8883`.
-    pub address: String,
-    /// Whose certificates are trusted.
-    pub authorities: String,
-}
-
-impl Destination {
-    /// The broker of `settings`.
-    #[must_use]
-    pub fn new(settings: &config::Mqtt) -> Self {
-        let scheme = if settings.tls { "mqtts" } else { "mqtt" };
-        let ca_file = &settings.ca_file;
-        Self {
-            address: format!("{scheme}://{}:{}", settings.host, port(settings)),
-            authorities: if ca_file.as_os_str().is_empty() {
-                "the system's authorities (mqtt.ca_file is not set)".into()
-            } else {
-                format!("the authorities in {}", ca_file.display())
-            },
-        }
-    }
-
-    /// The error for credentials that the broker does not take.
-    pub fn refuses(&self, refusal: &str) -> PublishError {
-        PublishError {
-            kind: PublishErrorKind::Refused,
-            reason: format!(
-                "{} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file",
-                self.address
-            ),
-        }
-    }
-}
-
 /// The daemon's options.
 ///
 /// # Errors
-/// Of kind [`PublishErrorKind::Config`] if a file cannot be used.
+/// [`PublishError`] of kind `Config` if a file cannot be used.
 pub fn options(
     settings: &config::Mqtt,
     identity: &Identity,
     topics: &Topics,
 ) -> Result<MqttOptions, PublishError> {
-    // A steady client id: when the device comes back before the broker noticed that it was gone, the broker
-    // ends the old session first. Otherwise the old session's will would overwrite the new "online".
+    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the broker ends the
+    // old session first. Otherwise the old session's last will would overwrite the new "online".
     let mut options = connection(settings, format!("affectd-{}", identity.device))?;
     options.set_last_will(LastWill::new(
         &topics.availability,
@@ -85,10 +48,10 @@ pub fn options(
 /// As for [`options`].
 pub fn connection(settings: &config::Mqtt, id: String) -> Result<MqttOptions, PublishError> {
     let host = match settings.host.parse::<Ipv6Addr>() {
-        // The client's library would look the brackets up in the certificate.
+        // The library would look for the address with its brackets in the certificate.
         Ok(address) if settings.tls => {
             return Err(PublishError::config(format!(
-                "mqtt.host is {address}; with mqtt.tls a name or an IPv4 address is allowed, no IPv6 address"
+                "mqtt.host is {address}; with mqtt.tls a name or an IPv4 address is allowed, not an IPv6 address"
             )));
         }
         Ok(address) => format!("[{address}]"),
@@ -105,32 +68,6 @@ pub fn connection(settings: &config::Mqtt, id: String) -> Result<MqttOptions, Pu
     Ok(options)
 }
 
-/// What others on the way to the broker can read, in words; `None` with TLS and on this machine.
-pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
-    if settings.tls || loopback(&settings.host) {
-        None
-    } else if settings.password_file.as_os_str().is_empty() {
-        Some("without TLS everyone on the way can read the messages")
-    } else {
-        Some("without TLS everyone on the way can read the messages and the password")
-    }
-}
-
-fn port(settings: &config::Mqtt) -> u16 {
-    match (settings.port, settings.tls) {
-        (0, true) => 8883,
-        (0, false) => 1883,
-        (port, _) => port,
-    }
-}
-
-fn loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(), PublishError> {
     let file = &settings.password_file;
     if settings.username.is_empty() {
@@ -138,8 +75,7 @@ fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(),
             return Ok(());
         }
         return Err(PublishError::config(
-            "mqtt.password_file is set but mqtt.username is empty; MQTT allows a password only with a user name"
-                .into(),
+            "mqtt.password_file is set but mqtt.username is empty; MQTT allows a password only with a user name",
         ));
     }
     if file.as_os_str().is_empty() {
@@ -165,37 +101,34 @@ fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(),
 fn tls(ca_file: &Path) -> Result<TlsConfiguration, PublishError> {
     if ca_file.as_os_str().is_empty() {
         return TlsConfiguration::try_default_rustls().map_err(|error| {
-            PublishError::config(format!(
-                "cannot use the system's certificate authorities: {error}"
-            ))
+            PublishError::config("cannot use the system's certificate authorities").because(error)
         });
     }
-    let unusable = |what: &dyn std::fmt::Display| {
-        PublishError::config(format!("mqtt.ca_file {} is unusable: {what}", ca_file.display()))
-    };
+    let unusable = || PublishError::config(format!("mqtt.ca_file {} is unusable", ca_file.display()));
     let pem = read("mqtt.ca_file", ca_file)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots
-            .add(certificate.map_err(|error| unusable(&error))?)
-            .map_err(|error| unusable(&error))?;
+            .add(certificate.map_err(|error| unusable().because(error))?)
+            .map_err(|error| unusable().because(error))?;
     }
     if roots.is_empty() {
-        return Err(unusable(
-            &"it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed",
-        ));
+        return Err(
+            unusable().because("it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed")
+        );
     }
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error))?
+        .map_err(|error| unusable().because(error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config.into())
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, PublishError> {
-    fs::read(path)
-        .map_err(|error| PublishError::config(format!("{key} {} cannot be read: {error}", path.display())))
+    fs::read(path).map_err(|error| {
+        PublishError::config(format!("{key} {} cannot be read", path.display())).because(error)
+    })
 }
 
 #[cfg(test)]
@@ -207,7 +140,7 @@ mod tests {
     use tempfile::NamedTempFile;
 
     use super::*;
-    use crate::publish::samples;
+    use crate::publish::{error::PublishErrorKind, samples};
 
     fn build(change: impl FnOnce(&mut config::Mqtt)) -> Result<MqttOptions, PublishError> {
         let mut settings = samples::settings();
@@ -292,21 +225,5 @@ mod tests {
         };
         assert_eq!(host(false).unwrap().broker().tcp_address(), Some(("[::1]", 1883)));
         assert_eq!(host(true).err().unwrap().kind, PublishErrorKind::Config);
-    }
-
-    #[test]
-    fn ports_follow_tls() {
-        let address = |port, tls| {
-            let settings = config::Mqtt {
-                host: "broker".into(),
-                port,
-                tls,
-                ..samples::settings()
-            };
-            Destination::new(&settings).address
-        };
-        assert_eq!(address(0, true), "mqtts://broker:8883");
-        assert_eq!(address(0, false), "mqtt://broker:1883");
-        assert_eq!(address(1234, true), "mqtts://broker:1234");
     }
 }

@@ -1,4 +1,4 @@
-//! What stands between sensing and publishing: the newest value per topic and a small ring of events.
+//! The values between sensing and publishing: the newest one per topic, and a small ring of events.
 //!
 //! Its size is fixed, so a broker outage costs neither memory nor freshness. Writers copy a few kilobytes
 //! under a lock that is never held across input or output, and allocate nothing.
@@ -13,9 +13,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::payload::{CameraStatus, HealthPayload};
 use crate::{
-    privacy::{Privacy, Switch},
+    capture::CameraStatus,
+    health::Health,
+    privacy::{Input, Privacy},
     sense::face::{Event, MAX_FACES, Report, TrackedFace},
 };
 
@@ -25,227 +26,231 @@ pub const MAX_EVENTS: usize = 32;
 /// Longest reason on the camera topic, in bytes.
 pub const MAX_REASON: usize = 240;
 
-/// The newest of everything that is published as a state. A version grows with each change of its value.
+/// A value and a number that grows each time the value is set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Versioned<T> {
+    /// The newest value.
+    pub value: T,
+    /// How often it was set.
+    pub version: u64,
+}
+
+impl<T> Versioned<T> {
+    fn new(value: T) -> Self {
+        Self { value, version: 0 }
+    }
+
+    fn set(&mut self, value: T) {
+        self.value = value;
+        self.version += 1;
+    }
+}
+
+/// The camera's status, with a reason for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// The status.
+    pub status: CameraStatus,
+    /// Why; may be empty.
+    pub reason: heapless::String<MAX_REASON>,
+}
+
+/// The newest values of everything that is published as a state.
 #[derive(Debug, Clone)]
-pub struct Current {
-    /// The followed faces, the primary one first. `raw` holds the newest reading, also if it is some frames old.
+pub struct Snapshot {
+    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some frames old.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Frame size in pixels.
     pub size: (u32, u32),
-    /// Capture of the newest frame; `None` where there is none to speak of.
+    /// When the newest frame was captured; `None` if no frame is current.
     pub captured: Option<Duration>,
     /// Grows with each frame.
-    pub frame: u64,
+    pub frame_version: u64,
     /// Grows when anything on the state topic changes.
-    pub state: u64,
-    /// Status, reason and version.
-    pub camera: (CameraStatus, heapless::String<MAX_REASON>, u64),
-    /// On or off, and version.
-    pub privacy: (bool, u64),
-    /// Newest health, and version.
-    pub health: (Option<HealthPayload>, u64),
-    /// Events dropped so far.
+    pub state_version: u64,
+    /// The camera.
+    pub camera: Versioned<Camera>,
+    /// Whether privacy is on, for whatever reason.
+    pub privacy: Versioned<bool>,
+    /// Whether privacy was commanded; `None` while that is unknown.
+    pub privacy_command: Versioned<Option<bool>>,
+    /// The daemon's newest health.
+    pub health: Versioned<Option<Health>>,
+    /// Events dropped since the start.
     pub events_dropped: u64,
 }
 
-impl Current {
+impl Snapshot {
     /// Whether results may be published at all.
     #[must_use]
-    pub fn sensing(&self) -> bool {
-        !self.privacy.0 && self.camera.0 == CameraStatus::Ok
+    pub fn is_sensing(&self) -> bool {
+        !self.privacy.value && self.camera.value.status == CameraStatus::Ok
     }
 
-    /// Forgets the faces: there is no camera, or nobody may look.
-    fn blank(&mut self) {
+    /// Forgets the faces: there is no camera, or it may not look.
+    fn forget_faces(&mut self) {
         self.faces.clear();
         self.captured = None;
-        self.frame += 1;
-        self.state += 1;
+        self.frame_version += 1;
+        self.state_version += 1;
     }
 }
 
-/// An event that waits.
+/// An event that waits to be published.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Waiting {
+pub struct QueuedEvent {
     /// What happened.
     pub event: Event,
     /// Its number since the start.
     pub seq: u64,
-    /// When it was reported, monotonic.
+    /// When it was reported, on the monotonic clock.
     pub at: Duration,
 }
 
 #[derive(Debug)]
-struct Slots {
-    current: Current,
-    privacy: Privacy,
-    events: heapless::Deque<Waiting, MAX_EVENTS>,
+struct State {
+    newest: Snapshot,
+    events: heapless::Deque<QueuedEvent, MAX_EVENTS>,
     next_event: u64,
 }
 
-/// The slots, shared by the threads.
+/// The values, shared by the threads.
 #[derive(Debug)]
 pub struct Outbox {
-    slots: Mutex<Slots>,
-    /// Of [`Slots::privacy`], for readers that must not wait.
-    private: AtomicBool,
+    state: Mutex<State>,
     stopping: AtomicBool,
     /// Wakes the publishing thread.
     pub wake: Notify,
 }
 
 impl Outbox {
-    /// Nothing known yet: the camera counts as missing until it is reported.
+    /// Nothing known yet: privacy counts as on, and the camera as missing until it is reported.
     #[must_use]
     pub fn new() -> Self {
-        let starting = heapless::String::try_from("starting").unwrap_or_default();
         Self {
-            slots: Mutex::new(Slots {
-                current: Current {
+            state: Mutex::new(State {
+                newest: Snapshot {
                     faces: heapless::Vec::new(),
                     size: (0, 0),
                     captured: None,
-                    frame: 0,
-                    state: 0,
-                    camera: (CameraStatus::Missing, starting, 0),
-                    privacy: (false, 0),
-                    health: (None, 0),
+                    frame_version: 0,
+                    state_version: 0,
+                    camera: Versioned::new(Camera {
+                        status: CameraStatus::Missing,
+                        reason: heapless::String::try_from("starting").unwrap_or_default(),
+                    }),
+                    privacy: Versioned::new(true),
+                    privacy_command: Versioned::default(),
+                    health: Versioned::default(),
                     events_dropped: 0,
                 },
-                privacy: Privacy::default(),
                 events: heapless::Deque::new(),
                 next_event: 0,
             }),
-            private: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             wake: Notify::new(),
         }
     }
 
     /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame that
-    /// was still in work cannot bring back what was just overwritten.
+    /// was still being processed cannot bring back what was just overwritten.
     pub fn report(&self, report: &Report, now: Duration) {
-        let mut slots = self.lock();
-        if !slots.current.sensing() {
+        let mut state = self.lock();
+        if !state.newest.is_sensing() {
             return;
         }
         for &event in &report.events {
-            slots.push(event, now);
+            state.push(event, now);
         }
-        let current = &mut slots.current;
+        let newest = &mut state.newest;
         let mut faces = report.faces.clone();
         for face in &mut faces {
             if face.raw.is_none() {
-                let before = current.faces.iter().find(|before| before.track == face.track);
+                let before = newest.faces.iter().find(|before| before.track == face.track);
                 face.raw = before.and_then(|before| before.raw);
             }
         }
         let shown = |face: &TrackedFace| (face.track, face.raw, face.smoothed);
-        let changed = faces.len() != current.faces.len()
-            || faces.first().map(shown) != current.faces.first().map(shown);
-        current.state += u64::from(changed);
-        current.frame += 1;
-        current.faces = faces;
-        current.size = report.size;
-        current.captured = Some(report.captured);
-        drop(slots);
+        let has_changed =
+            faces.len() != newest.faces.len() || faces.first().map(shown) != newest.faces.first().map(shown);
+        newest.state_version += u64::from(has_changed);
+        newest.frame_version += 1;
+        newest.faces = faces;
+        newest.size = report.size;
+        newest.captured = Some(report.captured);
+        drop(state);
         self.wake.notify_one();
     }
 
     /// Takes the camera's status; any but ok forgets the faces. A reason that is too long is cut.
     pub fn camera(&self, status: CameraStatus, reason: &str) {
-        let mut slots = self.lock();
-        let current = &mut slots.current;
+        let mut state = self.lock();
+        let newest = &mut state.newest;
         let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
-        if current.camera.0 == status && current.camera.1 == reason {
+        let camera = Camera {
+            status,
+            reason: heapless::String::try_from(reason).unwrap_or_default(),
+        };
+        if newest.camera.value == camera {
             return;
         }
-        if status != CameraStatus::Ok && current.camera.0 == CameraStatus::Ok {
-            current.blank();
+        if status != CameraStatus::Ok && newest.camera.value.status == CameraStatus::Ok {
+            newest.forget_faces();
         }
-        current.camera.0 = status;
-        current.camera.1 = heapless::String::try_from(reason).unwrap_or_default();
-        current.camera.2 += 1;
-        drop(slots);
+        newest.camera.set(camera);
+        drop(state);
         self.wake.notify_one();
     }
 
-    /// Takes the newest health.
-    pub fn health(&self, health: &HealthPayload) {
-        let mut slots = self.lock();
-        slots.current.health.0 = Some(health.clone());
-        slots.current.health.1 += 1;
-        drop(slots);
+    /// Takes the daemon's newest health.
+    pub fn health(&self, health: &Health) {
+        self.lock().newest.health.set(Some(health.clone()));
         self.wake.notify_one();
     }
 
-    /// Takes a command to turn privacy on or off; says whether it is news. It is answered in any case: who commands
-    /// waits for that.
-    pub fn command_privacy(&self, on: bool) -> bool {
-        let mut slots = self.lock();
-        let news = slots.privacy.commanded != on;
-        slots.privacy.commanded = on;
-        self.apply_privacy(slots);
-        news
-    }
-
-    /// Takes the state of the switch on the device.
-    pub fn switch(&self, switch: &Switch) {
-        let mut slots = self.lock();
-        if slots.privacy.switch != *switch {
-            slots.privacy.switch.clone_from(switch);
-            self.apply_privacy(slots);
+    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting events.
+    pub fn privacy(&self, privacy: &Privacy) {
+        let mut state = self.lock();
+        let is_on = privacy.is_on();
+        if is_on && !state.newest.privacy.value {
+            state.newest.forget_faces();
+            state.events.clear();
         }
-    }
-
-    /// Privacy that has just come on forgets the faces and the waiting events at once.
-    fn apply_privacy(&self, mut slots: MutexGuard<'_, Slots>) {
-        let on = slots.privacy.is_on();
-        self.private.store(on, Ordering::Release);
-        if on && !slots.current.privacy.0 {
-            slots.current.blank();
-            slots.events.clear();
+        state.newest.privacy.set(is_on);
+        let command = match privacy.command {
+            Input::On => Some(true),
+            Input::Off => Some(false),
+            Input::Unknown | Input::Unreadable(_) => None,
+        };
+        if state.newest.privacy_command.value != command {
+            state.newest.privacy_command.set(command);
         }
-        slots.current.privacy.0 = on;
-        slots.current.privacy.1 += 1;
-        drop(slots);
+        drop(state);
         self.wake.notify_one();
-    }
-
-    /// Whether privacy is on, for whichever reason.
-    #[must_use]
-    pub fn is_private(&self) -> bool {
-        self.private.load(Ordering::Acquire)
-    }
-
-    /// Why privacy is on, if it is.
-    #[must_use]
-    pub fn privacy_reason(&self) -> Option<String> {
-        self.lock().privacy.reason()
     }
 
     /// A copy of the newest values.
     #[must_use]
-    pub fn current(&self) -> Current {
-        self.lock().current.clone()
+    pub fn snapshot(&self) -> Snapshot {
+        self.lock().newest.clone()
     }
 
     /// The oldest waiting event that happened at `oldest` or later; older ones are dropped and counted.
     #[must_use]
-    pub fn first_event(&self, oldest: Duration) -> Option<Waiting> {
-        let mut slots = self.lock();
-        while slots.events.pop_front_if(|waiting| waiting.at < oldest).is_some() {
-            slots.current.events_dropped += 1;
+    pub fn first_event(&self, oldest: Duration) -> Option<QueuedEvent> {
+        let mut state = self.lock();
+        while state.events.pop_front_if(|queued| queued.at < oldest).is_some() {
+            state.newest.events_dropped += 1;
         }
-        slots.events.front().copied()
+        state.events.front().copied()
     }
 
-    /// Takes out the event with this number, if it still waits in front.
+    /// Removes the event with this number, if it is still the first.
     pub fn remove_event(&self, seq: u64) {
-        self.lock().events.pop_front_if(|waiting| waiting.seq == seq);
+        self.lock().events.pop_front_if(|queued| queued.seq == seq);
     }
 
-    /// Asks the publishing thread to say goodbye and end.
+    /// Asks the publishing thread to publish `stopped` and to end.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake.notify_one();
@@ -253,141 +258,29 @@ impl Outbox {
 
     /// Whether [`Self::stop`] was called.
     #[must_use]
-    pub fn stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slots> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Plain values: a panic elsewhere cannot leave them half written in a way that matters.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Slots {
+impl State {
     fn push(&mut self, event: Event, at: Duration) {
         let seq = self.next_event;
         self.next_event += 1;
         if self.events.is_full() {
             self.events.pop_front();
-            self.current.events_dropped += 1;
+            self.newest.events_dropped += 1;
         }
         // There is room now.
-        let _ = self.events.push_back(Waiting { event, seq, at });
+        let _ = self.events.push_back(QueuedEvent { event, seq, at });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        publish::samples::{face, report},
-        sense::face::Prediction,
-    };
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn outbox() -> Outbox {
-        let outbox = Outbox::new();
-        outbox.camera(CameraStatus::Ok, "");
-        outbox
-    }
-
-    #[test]
-    fn the_newest_report_wins() {
-        let outbox = outbox();
-        outbox.report(&report(&[face(1)]), SECOND);
-        outbox.report(&report(&[face(2), face(3)]), SECOND);
-        let current = outbox.current();
-        assert_eq!(
-            (current.faces[0].track, current.faces.len(), current.state),
-            (2, 2, 2)
-        );
-    }
-
-    #[test]
-    fn an_unchanged_state_keeps_its_version() {
-        let outbox = outbox();
-        let mut report = report(&[face(1)]);
-        outbox.report(&report, SECOND);
-        report.faces[0].detection.rect.x += 5.0;
-        report.faces[0].raw = None;
-        outbox.report(&report, SECOND);
-        let current = outbox.current();
-        assert_eq!((current.state, current.frame), (1, 2));
-        assert!(current.faces[0].raw.is_some(), "the newest reading stays");
-        report.faces[0].raw = face(1).raw.map(|raw| Prediction {
-            valence: Some(-1.0),
-            ..raw
-        });
-        outbox.report(&report, SECOND);
-        assert_eq!(outbox.current().state, 2);
-    }
-
-    #[test]
-    fn nothing_passes_without_camera_or_in_privacy() {
-        let outbox = Outbox::new();
-        outbox.report(&report(&[face(1)]), SECOND);
-        assert!(outbox.current().faces.is_empty(), "the camera is not known yet");
-        outbox.camera(CameraStatus::Ok, "");
-        for end in [
-            &(|| outbox.camera(CameraStatus::Missing, "unplugged")) as &dyn Fn(),
-            &|| outbox.switch(&Switch::On),
-        ] {
-            outbox.report(&report(&[face(1)]), SECOND);
-            assert_eq!(outbox.current().faces.len(), 1);
-            end();
-            outbox.report(&report(&[face(1)]), SECOND);
-            let current = outbox.current();
-            assert!(current.faces.is_empty() && current.captured.is_none());
-            outbox.camera(CameraStatus::Ok, "");
-        }
-        assert!(outbox.is_private());
-        assert_eq!(outbox.first_event(Duration::ZERO), None);
-    }
-
-    #[test]
-    fn a_command_cannot_overrule_the_switch_nor_the_switch_a_command() {
-        let outbox = outbox();
-        outbox.switch(&Switch::Unreadable("it is gone".into()));
-        let answered = outbox.current().privacy.1;
-        outbox.command_privacy(false);
-        assert_eq!(outbox.current().privacy, (true, answered + 1), "ON is the answer");
-        outbox.command_privacy(true);
-        outbox.switch(&Switch::Off);
-        assert!(outbox.is_private());
-        assert_eq!(outbox.privacy_reason().as_deref(), Some("privacy was commanded"));
-        let told = outbox.current().privacy.1;
-        outbox.switch(&Switch::Off);
-        assert_eq!(outbox.current().privacy.1, told, "nothing new is not told");
-        outbox.command_privacy(false);
-        assert!(!outbox.is_private() && !outbox.current().privacy.0);
-        assert_eq!(outbox.privacy_reason(), None);
-    }
-
-    #[test]
-    fn events_are_bounded_and_losses_counted() {
-        let outbox = outbox();
-        for _ in 0..100 {
-            let mut report = report(&[]);
-            let _ = report.events.push(Event::Appeared { track: 1 });
-            outbox.report(&report, SECOND);
-        }
-        let front = outbox.first_event(Duration::ZERO).map(|waiting| waiting.seq);
-        assert_eq!(front, Some(100 - MAX_EVENTS as u64));
-        assert_eq!(outbox.current().events_dropped, 100 - MAX_EVENTS as u64);
-        outbox.remove_event(0);
-        assert_eq!(
-            outbox.first_event(Duration::ZERO).map(|waiting| waiting.seq),
-            front
-        );
-        assert_eq!(outbox.first_event(2 * SECOND), None, "all too old");
-        assert_eq!(outbox.current().events_dropped, 100);
-    }
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        let outbox = outbox();
-        outbox.camera(CameraStatus::Stalled, &"é".repeat(MAX_REASON));
-        assert_eq!(outbox.current().camera.1.as_str(), "é".repeat(MAX_REASON / 2));
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -1,37 +1,41 @@
-//! What the messages say. Every payload is one JSON object, but for availability (`online`, `offline`,
-//! `stopped`) and privacy (`ON`, `OFF`), which are the bare word.
+//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and privacy (`ON`,
+//! `OFF`), which are a bare word.
 //!
-//! Numbers are rounded to four decimals. A number that is not known is `null`.
+//! Numbers are rounded to four decimals. An unknown number is `null`.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::Identity;
-use crate::sense::{
-    face::{Category, Event, Label, Prediction, Probabilities, TrackedFace},
-    geometry::Rect,
+use super::identity::Identity;
+use crate::{
+    capture::CameraStatus,
+    health::{Health, StageLatency, Summary, ThrottleReason},
+    sense::{
+        face::{Category, Event, Label, Prediction, Probabilities, TrackedFace},
+        geometry::Rect,
+    },
 };
 
-/// Where a message stands in time.
+/// The number and the time of a message.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stamp {
     /// The message's number, see the payloads.
     pub seq: u64,
     /// When the message is made.
     pub time: Timestamp,
-    /// How old the frame is that it tells of; `None` where there is no frame.
+    /// Age of the frame that it is about; `None` without a frame.
     pub age: Option<Duration>,
 }
 
 /// A number with four decimals.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rounded(pub f32);
+struct Rounded(f32);
 
 impl Serialize for Rounded {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Adding 0 turns -0 into 0; JSON has no NaN, serde_json writes null.
+        // Adding 0 turns -0 into 0. serde_json writes NaN and infinity as null.
         serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
     }
 }
@@ -81,7 +85,7 @@ impl Serialize for Distribution<'_> {
     }
 }
 
-/// The network's newest answer before smoothing.
+/// The network's newest output before smoothing.
 #[derive(Debug, Serialize)]
 struct RawPayload<'a> {
     /// As in [`Expression`].
@@ -92,7 +96,7 @@ struct RawPayload<'a> {
     arousal: Option<Rounded>,
 }
 
-/// What one face shows: the fields that the state and the face message share.
+/// The expression of one face: the fields that the state and the face message share.
 #[derive(Debug, Serialize)]
 struct Expression<'a> {
     /// The smoothed category: a category's name, `none` (no face, no camera or privacy) or `uncertain`
@@ -151,19 +155,19 @@ pub struct StatePayload<'a> {
     expression: Expression<'a>,
     /// How many faces are followed.
     faces: usize,
-    /// Number of the primary face's track, as in `base/face/<track>`; means nothing after a restart.
+    /// Number of the primary face's track, as in `base/face/<track>`; meaningless after a restart.
     track: Option<u32>,
-    /// Counts the state messages since the daemon's start: a gap is lost messages.
+    /// Counts the state messages since the daemon's start: a gap means lost messages.
     seq: u64,
-    /// Drawn anew at each start of the daemon: when it differs, tracks and seq start again.
+    /// Random for each start of the daemon: when it changes, tracks and seq start again.
     boot: &'a str,
     /// When the message was made.
     time: Moment,
-    /// Seconds from the capture of the frame to `time`; `null` where no frame is behind it (no camera, privacy,
-    /// just started). Grows when the daemon has nothing newer.
+    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just started).
+    /// Grows while the daemon has nothing newer.
     age: Option<Rounded>,
-    /// The next state message comes within so many seconds: a subscriber that hears none for twice as long
-    /// holds a stale one.
+    /// The next state message comes within this many seconds: a subscriber that receives none for twice as long holds
+    /// a stale one.
     refresh: Rounded,
     model: ModelPayload<'a>,
 }
@@ -197,7 +201,7 @@ pub struct FacePayload<'a> {
     /// The detector's box: left, top, width, height as fractions of the frame; a face at the edge may reach
     /// beyond 0 to 1.
     r#box: [Rounded; 4],
-    /// Quality of the crop, 0 to 1: small, blurred or turned faces count less.
+    /// Quality of the crop, 0 to 1: lower for small, blurred or turned faces.
     quality: Rounded,
     /// Counts the face messages of all tracks since the daemon's start.
     seq: u64,
@@ -258,7 +262,7 @@ pub struct EventPayload<'a> {
     /// `changed`: the category now.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'static str>,
-    /// Counts all events since the daemon's start, also those that were dropped: a gap is lost events.
+    /// Counts all events since the daemon's start, including those that were dropped: a gap means lost events.
     seq: u64,
     /// As in [`StatePayload`].
     boot: &'a str,
@@ -288,39 +292,12 @@ impl<'a> EventPayload<'a> {
     }
 }
 
-/// How the camera is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CameraStatus {
-    /// Frames arrive.
-    Ok,
-    /// It is there but gives no frames.
-    Stalled,
-    /// It is not there or cannot be opened.
-    Missing,
-    /// It has no format that can be used.
-    Unsupported,
-    /// Sensing is switched off.
-    Disabled,
-}
-
-impl CameraStatus {
-    /// All of them, for Home Assistant's list of options.
-    pub const ALL: [Self; 5] = [
-        Self::Ok,
-        Self::Stalled,
-        Self::Missing,
-        Self::Unsupported,
-        Self::Disabled,
-    ];
-}
-
 /// `base/camera`: whether frames arrive, and if not, why.
 #[derive(Debug, Serialize)]
 pub struct CameraPayload<'a> {
     /// `ok`, `stalled`, `missing`, `unsupported` or `disabled`.
-    status: CameraStatus,
-    /// For a person: what was found and, where there is one, the way out. May be empty.
+    status: &'static str,
+    /// For a person: what was found and, if there is one, the remedy. May be empty.
     reason: &'a str,
     /// As in [`StatePayload`].
     boot: &'a str,
@@ -333,7 +310,7 @@ impl<'a> CameraPayload<'a> {
     #[must_use]
     pub fn new(identity: &'a Identity, status: CameraStatus, reason: &'a str, time: Timestamp) -> Self {
         Self {
-            status,
+            status: status.name(),
             reason,
             boot: &identity.boot,
             time: Moment(time),
@@ -341,61 +318,30 @@ impl<'a> CameraPayload<'a> {
     }
 }
 
-/// Most stages in a [`HealthPayload`].
-pub const MAX_STAGES: usize = 12;
-
-/// Latency of one stage of the line over the last health interval, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct StageLatency {
-    /// The stage's name, e.g. `detect`.
-    #[serde(skip)]
-    pub stage: &'static str,
-    /// Half of all runs took at most this.
-    pub p50: Rounded,
-    /// 95 of 100 runs took at most this.
-    pub p95: Rounded,
-    /// 99 of 100 runs took at most this.
-    pub p99: Rounded,
-}
-
-/// How the daemon itself is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HealthPayload {
-    /// Frames sensed a second over the last health interval.
-    pub fps: Rounded,
-    /// Frames dropped since the start because sensing was busy or the driver lost them.
-    pub drops: u64,
-    /// By the stage's name, each with `p50`, `p95` and `p99` in milliseconds.
-    #[serde(serialize_with = "by_stage")]
-    pub latency: heapless::Vec<StageLatency, MAX_STAGES>,
-    /// Hottest sensor of the board in degrees Celsius; `null` without one.
-    pub temperature: Option<Rounded>,
-    /// The board's throttle bits as its firmware gives them; `null` where there are none.
-    pub throttled: Option<u32>,
-    /// Whether the supply's voltage is too low; `null` where nothing tells.
-    pub undervoltage: Option<bool>,
-    /// The part of the work that is left out, 0 to 1.
-    pub shed: Rounded,
-    /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
-    pub strain: Option<&'static str>,
-    /// Resident memory in bytes.
-    pub rss: u64,
-    /// Seconds since the daemon's start.
-    pub uptime: u64,
-}
-
-fn by_stage<S: Serializer>(
-    stages: &heapless::Vec<StageLatency, MAX_STAGES>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(stages.iter().map(|latency| (latency.stage, latency)))
-}
-
-/// `base/health`: how the daemon is, every `mqtt.health_s` seconds.
+/// `base/health`: the daemon's condition, every `mqtt.health_s` seconds.
 #[derive(Debug, Serialize)]
-pub struct HealthMessage<'a> {
-    #[serde(flatten)]
-    health: &'a HealthPayload,
+pub struct HealthPayload<'a> {
+    /// Frames sensed per second over the last health interval.
+    fps: Rounded,
+    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    drops: u64,
+    /// By the stage's name.
+    #[serde(serialize_with = "by_stage")]
+    latency: &'a [StageLatency],
+    /// The board's hottest sensor in degrees Celsius; `null` without one.
+    temperature: Option<Rounded>,
+    /// The board's throttle bits as its firmware gives them; `null` where there are none.
+    throttled: Option<u32>,
+    /// Whether the supply voltage is too low; `null` if the board does not say.
+    undervoltage: Option<bool>,
+    /// The fraction of the work that is shed, 0 to 1.
+    shed: Rounded,
+    /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
+    shed_reason: Option<&'static str>,
+    /// Resident memory in bytes.
+    rss: u64,
+    /// Seconds since the daemon's start.
+    uptime: u64,
     /// Events dropped since the start, because too many came at once or the broker was away.
     events_dropped: u64,
     /// As in [`StatePayload`].
@@ -404,20 +350,55 @@ pub struct HealthMessage<'a> {
     time: Moment,
 }
 
-impl<'a> HealthMessage<'a> {
+impl<'a> HealthPayload<'a> {
     /// `health` as of `time`.
     #[must_use]
-    pub fn new(identity: &'a Identity, health: &'a HealthPayload, dropped: u64, time: Timestamp) -> Self {
+    pub fn new(identity: &'a Identity, health: &'a Health, events_dropped: u64, time: Timestamp) -> Self {
+        let Health { board, work_rate, .. } = health;
         Self {
-            health,
-            events_dropped: dropped,
+            fps: Rounded(health.fps),
+            drops: health.drops,
+            latency: &health.latency,
+            temperature: board.temperature_c.map(Rounded),
+            throttled: board.throttled,
+            undervoltage: board.undervoltage,
+            shed: Rounded(1.0 - work_rate.fraction),
+            shed_reason: work_rate.throttle_reason.map(ThrottleReason::name),
+            rss: board.rss_bytes.unwrap_or(0),
+            uptime: health.uptime.as_secs(),
+            events_dropped,
             boot: &identity.boot,
             time: Moment(time),
         }
     }
 }
 
-/// The bare word of `base/privacy` and `base/privacy/set`.
+/// Percentiles in milliseconds: 50, 95 and 99 % of all runs took at most this.
+#[derive(Serialize)]
+struct LatencyPayload {
+    p50: Rounded,
+    p95: Rounded,
+    p99: Rounded,
+}
+
+impl LatencyPayload {
+    fn new(summary: &Summary) -> Self {
+        let milliseconds = |time: Duration| Rounded(time.as_secs_f32() * 1e3);
+        Self {
+            p50: milliseconds(summary.p50),
+            p95: milliseconds(summary.p95),
+            p99: milliseconds(summary.p99),
+        }
+    }
+}
+
+fn by_stage<S: Serializer>(stages: &[StageLatency], serializer: S) -> Result<S::Ok, S::Error> {
+    let entries = stages.iter();
+    serializer
+        .collect_map(entries.map(|latency| (latency.stage.name(), LatencyPayload::new(&latency.summary))))
+}
+
+/// The bare word of `base/privacy` and the topics below it.
 #[must_use]
 pub fn privacy_word(on: bool) -> &'static str {
     if on { "ON" } else { "OFF" }

@@ -2,7 +2,10 @@
 //! Snapshots of every payload.
 
 use super::*;
-use crate::publish::samples::{face, identity};
+use crate::{
+    health::{Board, Stage, WorkRate},
+    publish::samples::{face, identity},
+};
 
 fn stamp() -> Stamp {
     Stamp {
@@ -127,29 +130,37 @@ fn camera_and_health() {
         )),
         format!(r#"{{"status":"missing","reason":"no \"camera\"",{TAIL}}}"#)
     );
-    let health = HealthPayload {
-        fps: Rounded(14.95),
+    let milliseconds = Duration::from_millis;
+    let health = Health {
+        fps: 14.95,
         drops: 3,
         latency: [StageLatency {
-            stage: "detect",
-            p50: Rounded(9.0),
-            p95: Rounded(12.5),
-            p99: Rounded(20.0),
+            stage: Stage::Detect,
+            summary: Summary {
+                p50: milliseconds(9),
+                p95: milliseconds(12),
+                p99: milliseconds(20),
+                ..Summary::default()
+            },
         }]
         .into_iter()
         .collect(),
-        temperature: Some(Rounded(61.5)),
-        throttled: None,
-        undervoltage: Some(false),
-        shed: Rounded(0.3),
-        strain: Some("hot"),
-        rss: 90_000_000,
-        uptime: 3600,
+        board: Board {
+            rss_bytes: Some(90_000_000),
+            temperature_c: Some(61.5),
+            undervoltage: Some(false),
+            ..Board::default()
+        },
+        work_rate: WorkRate {
+            fraction: 0.7,
+            throttle_reason: Some(ThrottleReason::Hot),
+        },
+        uptime: Duration::from_millis(3_600_900),
     };
     assert_eq!(
-        json(HealthMessage::new(&identity, &health, 2, time)),
+        json(HealthPayload::new(&identity, &health, 2, time)),
         format!(
-            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.5,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"strain":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
+            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
         )
     );
 }

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use super::Identity;
-use crate::sense::{
-    face::{Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace},
-    geometry::Rect,
+use super::identity::Identity;
+use crate::{
+    privacy::{Input, Privacy},
+    sense::{
+        face::{
+            Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
+        },
+        geometry::Rect,
+    },
 };
 
 pub fn identity() -> Identity {
@@ -57,6 +62,10 @@ pub fn report(faces: &[TrackedFace]) -> Report {
         faces: faces.iter().copied().collect(),
         events: heapless::Vec::new(),
     }
+}
+
+pub fn privacy(command: Input, switch: Input) -> Privacy {
+    Privacy { command, switch }
 }
 
 pub fn settings() -> crate::config::Mqtt {

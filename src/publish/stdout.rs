@@ -5,19 +5,19 @@ use std::io::{self, Write};
 use tracing::warn;
 
 use super::{
-    Shared,
-    dispatch::{Dispatcher, Full, Message, Payload, Sink},
+    dispatch::{Backpressure, Dispatcher, Message, Payload, Transport},
+    shared::Shared,
 };
 
-/// Writes messages until the outbox is stopped. A reader that goes away ends the writing, not the daemon.
+/// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon.
 pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write) {
     let mut lines = Lines {
         output: Some(output),
         line: Vec::with_capacity(4096),
     };
-    dispatcher.greet();
-    while !shared.outbox.stopping() {
-        // Lines are never full: what cannot be written is dropped.
+    dispatcher.on_connect();
+    while !shared.outbox.is_stopping() {
+        // Lines never push back: what cannot be written is dropped.
         let Ok(wait) = dispatcher.send_due(&shared.outbox, shared.now(), &mut lines) else {
             return;
         };
@@ -27,7 +27,7 @@ pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write
             () = tokio::time::sleep(wait) => {}
         }
     }
-    let _ = dispatcher.farewell(&shared.outbox, shared.now(), &mut lines);
+    let _ = dispatcher.publish_offline(&shared.outbox, shared.now(), &mut lines);
     lines.flush();
 }
 
@@ -53,8 +53,8 @@ impl<W: Write> Lines<W> {
     }
 }
 
-impl<W: Write> Sink for Lines<W> {
-    fn send(&mut self, message: Message<'_>) -> Result<(), Full> {
+impl<W: Write> Transport for Lines<W> {
+    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
         let Some(output) = &mut self.output else {
             return Ok(());
         };

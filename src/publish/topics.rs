@@ -1,6 +1,6 @@
 //! The names of all topics, in one place.
 
-use super::PublishError;
+use super::error::PublishError;
 
 /// Longest device name in a topic, in bytes.
 const MAX_DEVICE: usize = 64;
@@ -16,15 +16,17 @@ pub struct Topics {
     pub event: String,
     /// `base/camera`, retained: [`super::payload::CameraPayload`].
     pub camera: String,
-    /// `base/health`, not retained: [`super::payload::HealthMessage`].
+    /// `base/health`, not retained: [`super::payload::HealthPayload`].
     pub health: String,
     /// `base/privacy`, retained: `ON` or `OFF`.
     pub privacy: String,
     /// `base/privacy/set`, subscribed: `ON` or `OFF`.
     pub privacy_set: String,
+    /// `base/privacy/commanded`, retained: `ON` or `OFF`, the last command, kept for the next start.
+    pub privacy_command: String,
     /// `<discovery_prefix>/device/<device>/config`, retained: Home Assistant's device discovery.
     pub discovery: String,
-    /// `<discovery_prefix>/status`, subscribed: Home Assistant says `online` when it has started.
+    /// `<discovery_prefix>/status`, subscribed: Home Assistant publishes `online` when it has started.
     pub home_assistant: String,
     face: String,
 }
@@ -46,6 +48,7 @@ impl Topics {
             health: format!("{base}/health"),
             privacy: format!("{base}/privacy"),
             privacy_set: format!("{base}/privacy/set"),
+            privacy_command: format!("{base}/privacy/commanded"),
             discovery: format!("{discovery_prefix}/device/{device}/config"),
             home_assistant: format!("{discovery_prefix}/status"),
             face: format!("{base}/face/"),
@@ -63,8 +66,8 @@ impl Topics {
 }
 
 /// Makes a device name one legal topic level that Home Assistant also takes as an identifier: ASCII
-/// letters, digits, `_` and `-`; every run of other characters becomes one `-`. At most 64 bytes; a name
-/// of which nothing is left becomes `affectd`.
+/// letters, digits, `_` and `-`; every run of other characters becomes one `-`. At most 64 bytes; a name without any legal
+/// character becomes `affectd`.
 #[must_use]
 pub fn sanitise(device: &str) -> String {
     let mut name = String::with_capacity(device.len().min(MAX_DEVICE));

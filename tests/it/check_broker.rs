@@ -88,7 +88,7 @@ fn check_says_what_is_wrong_with_the_broker() {
         ),
         (
             vec!["mqtt.host=127.0.0.1"],
-            "mqtt.host must be a name that its certificate is made for",
+            "mqtt.host must be a name in its certificate",
         ),
         (vec![&*wrong_password], "refuses the credentials (not authorised)"),
         (

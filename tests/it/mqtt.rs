@@ -1,215 +1,44 @@
 //! The MQTT contract against a real broker with TLS and a password.
 
-use crate::common::broker;
 use std::{
-    io::{self, BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    io::{BufRead, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Duration,
 };
 
 use affectd::{
-    clock::{Clock, SystemClock},
+    capture::CameraStatus,
+    clock::Clock,
     config::Mqtt,
     error::Exit,
-    privacy::Switch,
-    publish::{
-        Identity, PublishErrorKind, Publisher, PublisherThread,
-        payload::{CameraStatus, HealthPayload, Rounded},
-    },
-    sense::face::{
-        Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
-        TrackedFace,
-    },
+    publish::PublishErrorKind,
+    sense::face::{Category, Event},
 };
 use serde_json::Value;
 
-use broker::{Broker, until};
-
-const AVAILABILITY: &str = "affectd/lobby/availability";
-const STATE: &str = "affectd/lobby/state";
-const EVENT: &str = "affectd/lobby/event";
-const CAMERA: &str = "affectd/lobby/camera";
-const HEALTH: &str = "affectd/lobby/health";
-const PRIVACY: &str = "affectd/lobby/privacy";
-const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
-const DISCOVERY: &str = "homeassistant/device/lobby/config";
-
-/// The machine's clock, but a test can move it forward.
-#[derive(Default)]
-struct Skewed {
-    system: SystemClock,
-    seconds: AtomicU64,
-}
-
-impl Skewed {
-    fn forward(&self, seconds: u64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Skewed {
-    fn now(&self) -> Duration {
-        self.system.now() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> jiff::Timestamp {
-        self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-}
-
-/// A publisher as the pipeline uses it, with a camera that works.
-struct Daemon {
-    publisher: Publisher,
-    thread: PublisherThread,
-    clock: Arc<Skewed>,
-}
-
-impl Daemon {
-    fn start(settings: &Mqtt) -> Self {
-        listen();
-        let clock = Arc::new(Skewed::default());
-        let identity = Identity::new(
-            "lobby",
-            "small",
-            &"0123456789abcdef".repeat(4),
-            &Category::ALL,
-            true,
-        );
-        let (publisher, thread) = Publisher::start(settings, identity, Arc::clone(&clock) as _).unwrap();
-        publisher.camera(CameraStatus::Ok, "");
-        Self {
-            publisher,
-            thread,
-            clock,
-        }
-    }
-
-    fn report(&self, category: Category, events: &[Event]) {
-        self.publisher.report(&Report {
-            size: (640, 480),
-            captured: self.clock.now(),
-            faces: [face(category)].into_iter().collect(),
-            events: events.iter().copied().collect(),
-        });
-    }
-}
-
-fn face(category: Category) -> TrackedFace {
-    let mut probabilities = [0.02; 8];
-    probabilities[category as usize] = 0.86;
-    let prediction = Prediction {
-        probabilities: Probabilities::from_weights(probabilities),
-        valence: Some(0.5),
-        arousal: Some(-0.25),
-    };
-    TrackedFace {
-        track: 7,
-        detection: Detection {
-            rect: Default::default(),
-            score: 0.9,
-            landmarks: Landmarks::default(),
-        },
-        quality: 1.0,
-        raw: Some(prediction),
-        smoothed: Some(Smoothed {
-            label: Label::Category(category),
-            prediction,
-        }),
-    }
-}
-
-/// What a payload with this smoothed category contains.
-fn showing(category: Category) -> String {
-    format!(r#"{{"category":"{}""#, category.name())
-}
-
-fn health() -> HealthPayload {
-    HealthPayload {
-        fps: Rounded(15.0),
-        drops: 0,
-        latency: heapless::Vec::new(),
-        temperature: None,
-        throttled: None,
-        undervoltage: None,
-        shed: Rounded(0.0),
-        strain: None,
-        rss: 1,
-        uptime: 1,
-    }
-}
-
-/// All log lines of this process. Lines of one broker can be told by its port.
-fn lines() -> &'static Mutex<Vec<u8>> {
-    static LINES: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
-    LINES.get_or_init(Mutex::default)
-}
-
-fn listen() {
-    struct Lines;
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            lines().lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(|| Lines)
-        .finish();
-    // The first test of the process installs it for all.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-}
-
-fn logged(text: &str) -> usize {
-    String::from_utf8_lossy(&lines().lock().unwrap())
-        .lines()
-        .filter(|line| line.contains(text))
-        .count()
-}
-
-/// What `affectd-lobby` sent, from the broker's log: e.g. `PUBLISH q1 r1 affectd/lobby/state`.
-fn packets(broker: &Broker) -> Vec<String> {
-    let log = broker.log();
-    let lines = log.lines().filter_map(|line| line.split_once("Received "));
-    let lines = lines
-        .map(|(_, packet)| packet)
-        .filter(|packet| packet.contains("affectd-lobby"));
-    lines
-        .filter_map(|packet| match packet.split_once(" from affectd-lobby")? {
-            ("PUBLISH", rest) => {
-                let part: Vec<&str> = rest.trim_matches([' ', '(']).split(", ").collect();
-                Some(format!(
-                    "PUBLISH {} {} {}",
-                    part[1],
-                    part[2],
-                    part[4].trim_matches('\'')
-                ))
-            }
-            ("SUBSCRIBE", _) => Some("SUBSCRIBE".into()),
-            _ => None,
-        })
-        .collect()
-}
+use crate::common::{
+    broker::{self, Broker, until},
+    publisher::{
+        AVAILABILITY, CAMERA, DISCOVERY, Daemon, EVENT, HEALTH, PRIVACY, PRIVACY_COMMANDED, STATE, health,
+        logged, packets, showing,
+    },
+};
 
 #[test]
 fn a_subscriber_sees_the_contract() {
     let broker = Broker::start();
     let watcher = broker.watch();
-    let daemon = Daemon::start(&broker.settings());
-    until("the greeting", || packets(&broker).len() >= 7);
+    let daemon = Daemon::live(&broker.settings());
+    until("the greeting", || packets(&broker).len() >= 8);
     let first = packets(&broker);
-    let greeting =
-        [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY].map(|topic| format!("PUBLISH q1 r1 {topic}"));
-    assert_eq!(first[..2], ["SUBSCRIBE", "SUBSCRIBE"]);
-    assert_eq!(first[2..7], greeting);
+    let greeting = [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY_COMMANDED, PRIVACY]
+        .map(|topic| format!("PUBLISH q1 r1 {topic}"));
+    assert_eq!(
+        first[..2],
+        ["SUBSCRIBE", &format!("PUBLISH q1 r0 {PRIVACY_COMMANDED}")]
+    );
+    assert_eq!(first[2..8], greeting);
 
     daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
     daemon.publisher.health(&health());
@@ -222,12 +51,12 @@ fn a_subscriber_sees_the_contract() {
     let topics: Vec<&str> = retained.iter().map(|(topic, _)| topic.as_str()).collect();
     assert_eq!(
         topics,
-        [AVAILABILITY, CAMERA, PRIVACY, STATE, DISCOVERY],
+        [AVAILABILITY, CAMERA, PRIVACY, PRIVACY_COMMANDED, STATE, DISCOVERY],
         "no event, face or health"
     );
     assert_eq!(retained[0].1, "online");
-    assert_eq!(retained[2].1, "OFF");
-    let state: Value = serde_json::from_str(&retained[3].1).unwrap();
+    assert_eq!((&*retained[2].1, &*retained[3].1), ("OFF", "OFF"));
+    let state: Value = serde_json::from_str(&retained[4].1).unwrap();
     assert_eq!(state["faces"], 1);
     assert_eq!(state["track"], 7);
     assert_eq!(state["probabilities"]["happiness"], 0.86);
@@ -235,11 +64,11 @@ fn a_subscriber_sees_the_contract() {
     assert_eq!(state["boot"].as_str().unwrap().len(), 16);
     let time: jiff::Timestamp = state["time"].as_str().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(time).as_secs() < 30);
-    let discovery: Value = serde_json::from_str(&retained[4].1).unwrap();
+    let discovery: Value = serde_json::from_str(&retained[5].1).unwrap();
     for key in ["dev", "o", "cmps", "availability_topic", "state_topic"] {
         assert!(!discovery[key].is_null(), "{key}");
     }
-    daemon.thread.stop();
+    daemon.stop();
 }
 
 #[test]
@@ -257,12 +86,12 @@ fn a_killed_daemon_is_offline() {
 #[test]
 fn a_clean_exit_says_stopped() {
     let broker = Broker::start();
-    let daemon = Daemon::start(&broker.settings());
+    let daemon = Daemon::live(&broker.settings());
     daemon.report(Category::Anger, &[]);
     until("the state is out", || {
         broker.retained_at(STATE).contains(&showing(Category::Anger))
     });
-    daemon.thread.stop();
+    daemon.stop();
     assert_eq!(broker.retained_at(AVAILABILITY), "stopped");
     assert!(broker.retained_at(STATE).contains(r#""category":"none""#));
     until("a clean disconnect", || {
@@ -271,13 +100,13 @@ fn a_clean_exit_says_stopped() {
 }
 
 #[test]
-fn a_run_that_ends_at_once_is_told_of() {
+fn a_run_that_ends_at_once_is_published() {
     let broker = Broker::start();
     let daemon = Daemon::start(&broker.settings());
     daemon
         .publisher
         .camera(CameraStatus::Unsupported, "another program holds it");
-    daemon.thread.stop();
+    daemon.stop();
     assert!(
         broker
             .retained_at("affectd/lobby/camera")
@@ -289,7 +118,7 @@ fn a_run_that_ends_at_once_is_told_of() {
 #[test]
 fn after_an_outage_the_state_is_right_and_fresh() {
     let mut broker = Broker::start();
-    let daemon = Daemon::start(&broker.settings());
+    let daemon = Daemon::live(&broker.settings());
     daemon.report(Category::Sadness, &[]);
     until("the state is out", || {
         broker.retained_at(STATE).contains(&showing(Category::Sadness))
@@ -334,13 +163,13 @@ fn after_an_outage_the_state_is_right_and_fresh() {
         .collect();
     assert!(events.len() <= 1, "late events: {events:?}");
     assert!(events.iter().all(|event| event.text().contains("999999")));
-    daemon.thread.stop();
+    daemon.stop();
 }
 
 #[test]
 fn a_broker_that_hangs_is_noticed() {
     let broker = Broker::start();
-    let daemon = Daemon::start(&broker.settings());
+    let daemon = Daemon::live(&broker.settings());
     until("connected", || broker.retained_at(AVAILABILITY) == "online");
     broker.signal("STOP");
     daemon.report(Category::Fear, &[]);
@@ -355,19 +184,20 @@ fn a_broker_that_hangs_is_noticed() {
         broker.retained_at(STATE).contains(&showing(Category::Disgust))
     });
     until("online again", || broker.retained_at(AVAILABILITY) == "online");
-    daemon.thread.stop();
+    daemon.stop();
 }
 
 #[test]
-fn a_wrong_password_is_for_good() {
+fn a_wrong_password_is_permanent() {
     let broker = Broker::start();
     let settings = Mqtt {
         password_file: broker.path("wrong-password"),
         ..broker.settings()
     };
     let daemon = Daemon::start(&settings);
-    until("refused", || daemon.publisher.fatal().is_some());
-    let error = daemon.publisher.fatal().unwrap();
+    until("refused", || daemon.shutdown.is_raised());
+    assert_eq!(daemon.reason(), "the broker has not answered yet");
+    let error = daemon.thread.stop().unwrap_err();
     assert_eq!(
         (error.kind, error.exit()),
         (PublishErrorKind::Refused, Exit::Broker)
@@ -376,7 +206,6 @@ fn a_wrong_password_is_for_good() {
         error.to_string().contains("mqtt.password_file") && !error.to_string().contains("horse"),
         "{error}"
     );
-    daemon.thread.stop();
 }
 
 #[test]
@@ -401,151 +230,14 @@ fn a_wrong_authority_is_logged_once_and_tried_again() {
         1,
         "the file is named"
     );
-    assert!(daemon.publisher.fatal().is_none());
-    daemon.thread.stop();
-}
-
-#[test]
-fn privacy_is_commanded_and_hostile_payloads_are_not() {
-    let broker = Broker::start();
-    let watcher = broker.watch();
-    let daemon = Daemon::start(&broker.settings());
-    daemon.report(Category::Happiness, &[]);
-    watcher.wait_for(STATE, &showing(Category::Happiness));
-
-    for hostile in [
-        &b""[..],
-        b"on",
-        b"ON\n",
-        b"{\"state\":\"ON\"}",
-        b"\xff\xfe\0",
-        &vec![b'O'; 1 << 20],
-    ] {
-        watcher.publish(PRIVACY_SET, hostile, false);
-    }
-    watcher.publish(PRIVACY_SET, "ON", false);
-    watcher.wait_for(PRIVACY, "ON");
-    assert_eq!(logged("ignoring 0 bytes on affectd/lobby/privacy/set"), 1);
-    assert_eq!(
-        logged("ignoring 1048576 bytes on affectd/lobby/privacy/set"),
-        0,
-        "one line is enough"
-    );
-    assert!(daemon.publisher.is_private());
-    daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
-    until("nothing is shown", || {
-        broker.retained_at(STATE).contains(r#""category":"none""#)
-    });
-
-    watcher.forget();
-    watcher.publish(PRIVACY_SET, "OFF", false);
-    watcher.wait_for(PRIVACY, "OFF");
-    assert!(!daemon.publisher.is_private());
-    daemon.report(Category::Happiness, &[]);
-    watcher.wait_for(STATE, &showing(Category::Happiness));
-    assert!(
-        watcher.messages().iter().all(|message| message.topic != EVENT),
-        "told in privacy"
-    );
-    daemon.thread.stop();
-}
-
-#[test]
-fn whoever_sees_it_online_is_heard() {
-    let broker = Broker::start();
-    let watcher = broker.watch();
-    let daemon = Daemon::start(&broker.settings());
-    watcher.wait_for(AVAILABILITY, "online");
-    watcher.publish(PRIVACY_SET, "ON", false);
-    watcher.wait_for(PRIVACY, "ON");
-    daemon.thread.stop();
-}
-
-#[test]
-fn a_broker_that_refuses_subscriptions_still_gets_the_results() {
-    let broker = Broker::without_subscribers();
-    let mut settings = broker.settings();
-    settings.username.clear();
-    settings.password_file = PathBuf::new();
-    let daemon = Daemon::start(&settings);
-    until("the greeting", || {
-        packets(&broker).contains(&format!("PUBLISH q1 r1 {PRIVACY}"))
-    });
-    for topic in [PRIVACY_SET, "homeassistant/status"] {
-        assert_eq!(
-            logged(&format!("subscribe to {topic}: nothing on it will arrive")),
-            1
-        );
-    }
-    daemon.thread.stop();
-}
-
-#[test]
-fn a_retained_command_may_give_privacy_but_not_take_it() {
-    for retained in ["ON", "OFF"] {
-        let mut broker = Broker::start();
-        broker.watch().publish(PRIVACY_SET, retained, true);
-        until("retained", || broker.retained_at(PRIVACY_SET) == retained);
-        let watcher = broker.watch();
-        let daemon = Daemon::start(&broker.settings());
-        daemon.report(Category::Happiness, &[]);
-        let commands = |broker: &Broker| broker.log().matches("Received PUBACK from affectd-lobby").count();
-        until("the command has arrived", || commands(&broker) == 1);
-        if retained == "OFF" {
-            watcher.wait_for(STATE, &showing(Category::Happiness));
-            watcher.publish(PRIVACY_SET, "ON", false);
-        }
-        watcher.wait_for(PRIVACY, "ON");
-        until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
-        let told = watcher.messages();
-        let shown = told
-            .iter()
-            .any(|message| message.text().contains(&showing(Category::Happiness)));
-        assert_eq!(
-            shown,
-            retained == "OFF",
-            "a retained ON holds before anything is told"
-        );
-        drop(watcher);
-
-        // The retained command arrives again at the next connection.
-        broker.end();
-        let before = commands(&broker);
-        broker.run();
-        until("the command has arrived again", || commands(&broker) > before);
-        until("privacy is told", || broker.retained_at(PRIVACY) == "ON");
-        assert!(daemon.publisher.is_private(), "retained {retained}");
-        daemon.thread.stop();
-    }
-}
-
-#[test]
-fn a_command_does_not_overrule_the_switch_on_the_device() {
-    let broker = Broker::start();
-    let watcher = broker.watch();
-    let daemon = Daemon::start(&broker.settings());
-    daemon.report(Category::Happiness, &[]);
-    watcher.wait_for(STATE, &showing(Category::Happiness));
-    daemon.publisher.switch(&Switch::On);
-    watcher.wait_for(PRIVACY, "ON");
-    until("nobody is shown", || {
-        broker.retained_at(STATE).contains(r#""category":"none""#)
-    });
-
-    watcher.forget();
-    watcher.publish(PRIVACY_SET, "OFF", false);
-    watcher.wait_for(PRIVACY, "ON");
-    assert!(daemon.publisher.is_private());
-    daemon.publisher.switch(&Switch::Off);
-    watcher.wait_for(PRIVACY, "OFF");
-    assert!(!daemon.publisher.is_private());
-    daemon.thread.stop();
+    assert!(!daemon.shutdown.is_raised());
+    daemon.stop();
 }
 
 #[test]
 fn home_assistant_is_answered_when_it_starts() {
     let broker = Broker::start();
-    let daemon = Daemon::start(&broker.settings());
+    let daemon = Daemon::live(&broker.settings());
     until("the daemon is online", || {
         broker.retained_at(AVAILABILITY) == "online"
     });
@@ -555,7 +247,7 @@ fn home_assistant_is_answered_when_it_starts() {
     watcher.publish("homeassistant/status", "online", false);
     watcher.wait_for(DISCOVERY, "cmps");
     watcher.wait_for(STATE, "category");
-    daemon.thread.stop();
+    daemon.stop();
 }
 
 #[test]
@@ -624,7 +316,7 @@ fn as_a_child() {
             ..broker::settings(0, Path::new(""))
         },
     };
-    let daemon = Daemon::start(&settings);
+    let daemon = Daemon::live(&settings);
     loop {
         daemon.report(Category::Happiness, &[]);
         std::thread::sleep(Duration::from_millis(100));

@@ -5,21 +5,21 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use affectd::{
-    capture::{CaptureError, CaptureKind, Frame, Opener, Source, Stream},
+    capture::{CameraStatus, CaptureError, CaptureKind, Frame, Opener, Source, Stream},
     clock::{Clock, SystemClock},
     config,
     error::{Exit, Failure},
-    health::Governor,
+    health::{Governor, Health},
     measure::clip,
-    pipeline::{self, Figures, Parts, Sink},
-    publish::payload::{CameraStatus, HealthPayload},
+    pipeline::{self, Deps, Metrics, Sink},
+    privacy::{Input, PrivacyGate},
     sense::face::{Event, Report},
     shutdown::Shutdown,
 };
@@ -42,7 +42,7 @@ enum Act {
 struct Script {
     acts: VecDeque<Act>,
     clock: Arc<dyn Clock>,
-    figures: Arc<Figures>,
+    metrics: Arc<Metrics>,
 }
 
 impl Opener for Script {
@@ -75,7 +75,7 @@ impl Script {
             pictures: pictures.into_iter(),
             then,
             clock: self.clock.clone(),
-            figures: self.figures.clone(),
+            metrics: self.metrics.clone(),
             stream,
         })
     }
@@ -85,7 +85,7 @@ struct Playing {
     pictures: std::vec::IntoIter<Vec<u8>>,
     then: CaptureKind,
     clock: Arc<dyn Clock>,
-    figures: Arc<Figures>,
+    metrics: Arc<Metrics>,
     stream: Stream,
 }
 
@@ -93,7 +93,7 @@ impl Playing {
     /// Waits until every frame so far was looked at, so that a busy machine does not decide how many are.
     fn wait_for_sensing(&self) {
         let start = Instant::now();
-        while self.figures.finished_frames() < self.figures.captured_frames()
+        while self.metrics.finished_frames() < self.metrics.captured_frames()
             && start.elapsed() < Duration::from_secs(30)
         {
             thread::sleep(Duration::from_millis(10));
@@ -123,7 +123,6 @@ struct Notes {
     events: Mutex<Vec<Event>>,
     faces: AtomicUsize,
     health: AtomicUsize,
-    private: AtomicBool,
 }
 
 impl Notes {
@@ -149,31 +148,40 @@ impl Sink for Notes {
         self.cameras.lock().unwrap().push(status);
     }
 
-    fn health(&self, _health: &HealthPayload) {
+    fn health(&self, _health: &Health) {
         self.health.fetch_add(1, Relaxed);
-    }
-
-    fn is_private(&self) -> bool {
-        self.private.load(Relaxed)
-    }
-
-    fn privacy_reason(&self) -> Option<String> {
-        self.is_private().then(|| "asked to".to_owned())
     }
 }
 
 /// Runs a script to its end.
-fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Figures>) {
+fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Metrics>) {
+    play_behind(&gate(), acts, notes, shutdown)
+}
+
+/// A gate that opens as soon as the run has found that there is no switch.
+fn gate() -> PrivacyGate {
+    let gate = PrivacyGate::new().unwrap();
+    gate.set_command(Input::Off);
+    gate
+}
+
+fn play_behind(
+    gate: &PrivacyGate,
+    acts: &[Act],
+    notes: &Arc<Notes>,
+    shutdown: &Shutdown,
+) -> (Result<(), Failure>, Arc<Metrics>) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let figures = Arc::new(Figures::new());
-    let parts = Parts {
+    let metrics = Arc::new(Metrics::new());
+    let deps = Deps {
         opener: Box::new(Script {
             acts: acts.iter().copied().collect(),
             clock: clock.clone(),
-            figures: figures.clone(),
+            metrics: metrics.clone(),
         }),
         sensor: sensor::sensor().0,
-        fittings: None,
+        gpio: None,
+        gate: gate.clone(),
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),
@@ -182,10 +190,10 @@ fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Fa
             cool_c: 119.0,
             dwell_s: 3600.0,
         }),
-        health_every: Duration::from_millis(300),
+        health_interval: Duration::from_millis(300),
     };
-    let result = pipeline::run(parts, &figures);
-    (result, figures)
+    let result = pipeline::run(deps, &metrics);
+    (result, metrics)
 }
 
 #[test]
@@ -205,15 +213,15 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
             then: CaptureKind::Ended,
         },
     ];
-    let (result, figures) = play(&acts, &notes, &Shutdown::new());
+    let (result, metrics) = play(&acts, &notes, &Shutdown::new());
     result.unwrap();
     use CameraStatus::{Missing, Ok, Stalled, Unsupported};
     assert_eq!(
         *notes.cameras.lock().unwrap(),
         [Missing, Ok, Stalled, Unsupported, Ok]
     );
-    assert_eq!(figures.captured_frames(), 16);
-    assert_eq!(figures.sensed_frames(), 16);
+    assert_eq!(metrics.captured_frames(), 16);
+    assert_eq!(metrics.sensed_frames(), 16);
     assert!(
         notes.faces.load(Relaxed) > 0,
         "Collins is in every one of these frames"
@@ -252,10 +260,10 @@ fn unusable_frames_are_counted_and_passed_over() {
         frames: 2,
         then: CaptureKind::Corrupt,
     }];
-    let (result, figures) = play(&acts, &notes, &shutdown);
+    let (result, metrics) = play(&acts, &notes, &shutdown);
     stopper.join().unwrap();
     result.unwrap();
-    assert!(figures.corrupt_frames() >= 2);
+    assert!(metrics.corrupt_frames() >= 2);
     assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
 }
 
@@ -278,22 +286,23 @@ fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
 
 #[test]
 fn frames_that_cannot_be_decoded_are_progress_too() {
-    let (result, figures) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
+    let (result, metrics) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
     result.unwrap();
-    assert_eq!(figures.sensed_frames(), 0);
-    assert_eq!(figures.corrupt_frames(), figures.finished_frames());
-    assert!(figures.finished_frames() >= 2, "the watchdog would starve");
+    assert_eq!(metrics.sensed_frames(), 0);
+    assert_eq!(metrics.corrupt_frames(), metrics.finished_frames());
+    assert!(metrics.finished_frames() >= 2, "the watchdog would starve");
 }
 
 #[test]
 fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
     let notes = Arc::new(Notes::default());
     let shutdown = Shutdown::new();
-    let (stop, switch) = (shutdown.clone(), notes.clone());
+    let gate = gate();
+    let (stop, watched, switch) = (shutdown.clone(), notes.clone(), gate.clone());
     let person = thread::spawn(move || {
-        switch.wait_for(CameraStatus::Ok);
-        switch.private.store(true, Relaxed);
-        switch.wait_for(CameraStatus::Disabled);
+        watched.wait_for(CameraStatus::Ok);
+        switch.set_command(Input::On);
+        watched.wait_for(CameraStatus::Disabled);
         let pressed = Instant::now();
         stop.raise();
         pressed
@@ -303,7 +312,7 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
         frames: 60,
         then: CaptureKind::Stalled,
     }];
-    let (result, _) = play(&acts, &notes, &shutdown);
+    let (result, _) = play_behind(&gate, &acts, &notes, &shutdown);
     let pressed = person.join().unwrap();
     result.unwrap();
     assert!(

@@ -1,5 +1,5 @@
-//! The privacy switch and the light, from the pins to what a subscriber sees: the whole line with a camera that never
-//! ends, a real broker, and a panel whose lines a test moves.
+//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera that never
+//! ends, a real broker, and GPIO lines that a test moves.
 
 use crate::common::{broker, sensor};
 use std::{
@@ -15,11 +15,12 @@ use affectd::{
     capture::{CaptureError, Frame, Opener, PixelFormat, Source, Stream},
     clock::{Clock, SystemClock},
     error::Failure,
-    gpio::{Fittings, GpioError, Panel},
+    gpio::{GpioConfigured, GpioError, PrivacyIo},
     health::Governor,
     measure::clip,
-    pipeline::{self, Figures, Parts},
-    publish::{Identity, Publisher},
+    pipeline::{self, Deps, Metrics},
+    privacy::PrivacyGate,
+    publish::{Environment, Identity, Publisher},
     shutdown::Shutdown,
 };
 use serde_json::Value;
@@ -77,13 +78,13 @@ struct Lines {
     switch: Mutex<Result<bool, &'static str>>,
     /// Reading the switch does not come back while this is set.
     blocked: AtomicBool,
-    light_fails: AtomicBool,
+    led_fails: AtomicBool,
     lit: AtomicBool,
 }
 
 struct Wired(Arc<Lines>);
 
-impl Panel for Wired {
+impl PrivacyIo for Wired {
     fn is_private(&mut self) -> Result<bool, GpioError> {
         while self.0.blocked.load(SeqCst) {
             thread::sleep(Duration::from_millis(10));
@@ -91,8 +92,8 @@ impl Panel for Wired {
         self.0.switch.lock().unwrap().map_err(unusable)
     }
 
-    fn light(&mut self, lit: bool) -> Result<(), GpioError> {
-        if self.0.light_fails.load(SeqCst) {
+    fn set_led(&mut self, lit: bool) -> Result<(), GpioError> {
+        if self.0.led_fails.load(SeqCst) {
             return Err(unusable("burnt out"));
         }
         self.0.lit.store(lit, SeqCst);
@@ -108,7 +109,7 @@ fn unusable(reason: &str) -> GpioError {
     }
 }
 
-/// A daemon with a panel.
+/// A daemon with GPIO lines.
 struct Daemon {
     lines: Arc<Lines>,
     camera: Arc<AtomicBool>,
@@ -124,7 +125,7 @@ impl Daemon {
         let lines = Arc::new(Lines {
             switch: Mutex::new(switch),
             blocked: AtomicBool::new(false),
-            light_fails: AtomicBool::new(false),
+            led_fails: AtomicBool::new(false),
             lit: AtomicBool::new(false),
         });
         let camera = Arc::new(AtomicBool::new(false));
@@ -141,25 +142,32 @@ impl Daemon {
             },
         };
         let identity = Identity::new("lobby", &manifest.name, "0123456789ab", &[], true);
-        let (publisher, publishing) = Publisher::start(&broker.settings(), identity, clock.clone()).unwrap();
         let shutdown = Shutdown::new();
-        let parts = Parts {
+        let gate = PrivacyGate::new().unwrap();
+        let environment = Environment {
+            clock: clock.clone(),
+            gate: gate.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let (publisher, publishing) = Publisher::start(&broker.settings(), identity, environment).unwrap();
+        let deps = Deps {
             opener: Box::new(opener),
             sensor,
-            fittings: Some(Fittings {
-                panel: Box::new(Wired(lines.clone())),
-                light: true,
-                switch: Some(Duration::from_millis(50)),
+            gpio: Some(GpioConfigured {
+                io: Box::new(Wired(lines.clone())),
+                has_led: true,
+                debounce: Some(Duration::from_millis(50)),
             }),
+            gate,
             sink: Arc::new(publisher),
             clock,
             shutdown: shutdown.clone(),
             governor: Governor::new(settings.health),
-            health_every: Duration::from_secs(10),
+            health_interval: Duration::from_secs(10),
         };
         let thread = thread::spawn(move || {
-            let result = pipeline::run(parts, &Arc::new(Figures::new()));
-            publishing.stop();
+            let result = pipeline::run(deps, &Arc::new(Metrics::new()));
+            publishing.stop().unwrap();
             result
         });
         Self {
@@ -182,20 +190,20 @@ impl Daemon {
         self.camera.load(SeqCst)
     }
 
-    /// Waits until a subscriber sees a face, with the light on.
+    /// Waits until a subscriber sees a face, with the LED on.
     fn senses(&self, watcher: &Watcher) {
         watcher.wait("a face", |messages| {
             messages
                 .iter()
                 .any(|message| message.topic == STATE && json(&message.text())["faces"] == 1)
         });
-        until("the light is on", || self.is_lit());
+        until("the LED is on", || self.is_lit());
     }
 
     /// Waits until nobody is looked at, and a new subscriber finds no more than that and `reason`.
     fn is_private(&self, broker: &Broker, reason: &str) {
-        until("the light is out", || !self.is_lit());
-        assert!(!self.is_looking(), "the light is out, and the camera still looks");
+        until("the LED is out", || !self.is_lit());
+        assert!(!self.is_looking(), "the LED is out, and the camera still looks");
         until("the reason is told", || {
             let camera = json(&broker.retained_at(CAMERA));
             camera["status"] == "disabled" && camera["reason"] == reason
@@ -208,7 +216,7 @@ impl Daemon {
     fn stop(self) {
         self.shutdown.raise();
         self.thread.join().unwrap().unwrap();
-        assert!(!self.lines.lit.load(SeqCst), "the light is left on");
+        assert!(!self.lines.lit.load(SeqCst), "the LED is left on");
     }
 }
 
@@ -288,21 +296,21 @@ fn without_a_readable_switch_the_daemon_starts_private_and_stays_alive() {
 }
 
 #[test]
-fn a_light_that_fails_is_no_reason_to_stop() {
+fn an_led_that_fails_is_no_reason_to_stop() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(true));
-    daemon.lines.light_fails.store(true, SeqCst);
+    daemon.lines.led_fails.store(true, SeqCst);
     daemon.throw(Ok(false));
     until("the camera looks", || daemon.is_looking());
     watcher.wait_for(CAMERA, r#""status":"ok""#);
     assert!(!daemon.is_lit());
 
     // It is tried again.
-    daemon.lines.light_fails.store(false, SeqCst);
+    daemon.lines.led_fails.store(false, SeqCst);
     daemon.senses(&watcher);
     // Its chip was away and has forgotten it.
     daemon.lines.lit.store(false, SeqCst);
-    until("the light is on again", || daemon.is_lit());
+    until("the LED is on again", || daemon.is_lit());
     daemon.stop();
 }

@@ -57,6 +57,15 @@ impl Broker {
         })
     }
 
+    /// One that grants everybody's subscriptions and then keeps every message back; [`Self::watch`] sees nothing.
+    pub fn that_lets_nobody_read() -> Self {
+        Self::with(|folder| {
+            let path = folder.join("access");
+            fs::write(&path, "topic write #\n").unwrap();
+            format!("allow_anonymous true\nacl_file {}\n", path.display())
+        })
+    }
+
     fn with(access: impl FnOnce(&Path) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);

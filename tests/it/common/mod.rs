@@ -3,4 +3,5 @@
 pub mod broker;
 pub mod daemon;
 pub mod models;
+pub mod publisher;
 pub mod sensor;

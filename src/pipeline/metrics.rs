@@ -1,0 +1,181 @@
+//! What the threads count together, for the health topic, the watchdog and the closing table.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::health::{Board, Health, Stage, StageLatency, StageTimes, WorkRate};
+
+/// How far back the latency percentiles reach, at least.
+const WINDOW: Duration = Duration::from_secs(120);
+
+/// Counters since the start, and the latency histogram of every stage.
+#[derive(Debug)]
+pub struct Metrics {
+    captured: AtomicU64,
+    corrupt: AtomicU64,
+    undecodable: AtomicU64,
+    sensed: AtomicU64,
+    faces: AtomicU64,
+    camera_open: AtomicBool,
+    /// Nanoseconds that the sensing thread was busy for.
+    busy: AtomicU64,
+    /// The fraction of the full rate at which to sense, as the bits of an `f32`.
+    rate_fraction: AtomicU32,
+    /// When the privacy switch last answered, in nanoseconds of the monotonic clock.
+    switch_answered: AtomicU64,
+    stages: Mutex<StageTimes>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            captured: AtomicU64::new(0),
+            corrupt: AtomicU64::new(0),
+            undecodable: AtomicU64::new(0),
+            sensed: AtomicU64::new(0),
+            faces: AtomicU64::new(0),
+            camera_open: AtomicBool::new(false),
+            busy: AtomicU64::new(0),
+            rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
+            switch_answered: AtomicU64::new(0),
+            stages: Mutex::new(StageTimes::new(WINDOW)),
+        }
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Frames that the source delivered.
+    #[must_use]
+    pub fn captured_frames(&self) -> u64 {
+        self.captured.load(Relaxed)
+    }
+
+    /// Frames whose bytes were unusable.
+    #[must_use]
+    pub fn corrupt_frames(&self) -> u64 {
+        self.corrupt.load(Relaxed) + self.undecodable.load(Relaxed)
+    }
+
+    /// Frames that went through all stages.
+    #[must_use]
+    pub fn sensed_frames(&self) -> u64 {
+        self.sensed.load(Relaxed)
+    }
+
+    /// Frames that the sensing thread has finished, including those that could not be decoded: restarting the daemon
+    /// does not help against a camera that sends nothing else.
+    #[must_use]
+    pub fn finished_frames(&self) -> u64 {
+        self.sensed_frames() + self.undecodable.load(Relaxed)
+    }
+
+    /// Faces in all sensed frames together.
+    #[must_use]
+    pub fn faces(&self) -> u64 {
+        self.faces.load(Relaxed)
+    }
+
+    /// Whether the camera is open and may be looking; otherwise no frames are expected.
+    #[must_use]
+    pub fn is_camera_open(&self) -> bool {
+        self.camera_open.load(Relaxed)
+    }
+
+    /// The latency histograms.
+    pub fn stages(&self) -> MutexGuard<'_, StageTimes> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The daemon's health at `now`: `fps` over the last interval, `drops` since the start.
+    pub(super) fn health(
+        &self,
+        fps: f32,
+        drops: u64,
+        board: &Board,
+        work_rate: WorkRate,
+        now: Duration,
+    ) -> Health {
+        let mut times = self.stages();
+        let latency = Stage::ALL.into_iter().filter_map(|stage| {
+            let summary = times.summary(now, stage)?;
+            Some(StageLatency { stage, summary })
+        });
+        Health {
+            fps,
+            drops,
+            latency: latency.collect(),
+            board: *board,
+            work_rate,
+            uptime: now,
+        }
+    }
+
+    pub(super) fn count_captured(&self) {
+        self.captured.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_corrupt(&self) {
+        self.corrupt.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_undecodable(&self) {
+        self.undecodable.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count_sensed(&self, faces: usize) {
+        self.sensed.fetch_add(1, Relaxed);
+        self.faces.fetch_add(faces as u64, Relaxed);
+    }
+
+    pub(super) fn add_busy_time(&self, time: Duration) {
+        self.busy.fetch_add(nanoseconds(time), Relaxed);
+    }
+
+    /// How long the sensing thread has been busy since the start.
+    pub(super) fn busy_time(&self) -> Duration {
+        Duration::from_nanos(self.busy.load(Relaxed))
+    }
+
+    pub(super) fn set_rate_fraction(&self, fraction: f32) {
+        self.rate_fraction.store(fraction.to_bits(), Relaxed);
+    }
+
+    /// The fraction of the full rate at which to sense, 0.25 to 1.
+    pub(super) fn rate_fraction(&self) -> f32 {
+        f32::from_bits(self.rate_fraction.load(Relaxed))
+    }
+
+    /// Records that the driver of the privacy switch answered, even if with an error.
+    pub(super) fn record_switch_answer(&self, now: Duration) {
+        self.switch_answered.store(nanoseconds(now), Relaxed);
+    }
+
+    /// When the driver of the privacy switch last answered.
+    pub(super) fn switch_answered(&self) -> Duration {
+        Duration::from_nanos(self.switch_answered.load(Relaxed))
+    }
+
+    pub(super) fn set_camera_open(&self, open: bool) {
+        self.camera_open.store(open, Relaxed);
+    }
+
+    pub(super) fn record_stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
+        self.stages().record(now, stage, elapsed);
+    }
+}
+
+/// Saturates after 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

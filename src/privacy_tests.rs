@@ -1,0 +1,98 @@
+#![allow(clippy::unwrap_used)]
+//! Tests of the parent module.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use super::*;
+
+fn unreadable() -> Input {
+    Input::Unreadable("it is gone".into())
+}
+
+/// A gate whose inputs are both off.
+fn open_gate() -> PrivacyGate {
+    let gate = PrivacyGate::new().unwrap();
+    gate.set_switch(Input::Off);
+    gate.set_command(Input::Off);
+    gate
+}
+
+#[test]
+fn only_two_known_inputs_that_are_off_open_it() {
+    let inputs = [Input::Unknown, Input::Off, Input::On, unreadable()];
+    for command in &inputs {
+        for switch in &inputs {
+            let gate = PrivacyGate::new().unwrap();
+            assert!(gate.permit().is_none(), "closed at the start");
+            gate.set_switch(switch.clone());
+            gate.set_command(command.clone());
+            let opens = (command, switch) == (&Input::Off, &Input::Off);
+            assert_eq!(gate.permit().is_some(), opens, "{command:?} and {switch:?}");
+            assert_eq!(gate.interrupt().is_raised(), !opens);
+            assert_eq!(gate.privacy().reason().is_none(), opens);
+        }
+    }
+}
+
+#[test]
+fn each_reason_is_named() {
+    let reason = |command, switch| Privacy { command, switch }.reason().unwrap();
+    assert_eq!(
+        reason(Input::Unknown, Input::Off),
+        "the broker has not answered yet"
+    );
+    assert_eq!(reason(Input::On, Input::Off), "privacy was commanded");
+    assert_eq!(
+        reason(unreadable(), Input::Off),
+        "privacy cannot be commanded: it is gone"
+    );
+    assert_eq!(
+        reason(Input::Off, Input::Unknown),
+        "the privacy switch has not been read yet"
+    );
+    assert_eq!(reason(Input::Off, Input::On), "the privacy switch is on");
+    assert_eq!(
+        reason(Input::On, unreadable()),
+        "privacy was commanded, and the privacy switch cannot be read: it is gone"
+    );
+}
+
+#[test]
+fn a_permit_lapses_for_good() {
+    let gate = open_gate();
+    let before = gate.permit().unwrap();
+    assert!(before.is_valid());
+    gate.set_command(Input::On);
+    assert!(!before.is_valid() && gate.permit().is_none());
+    gate.set_command(Input::Off);
+    assert!(!before.is_valid(), "what was seen before is not used after");
+    assert!(gate.permit().unwrap().is_valid());
+}
+
+#[test]
+fn closing_ends_a_wait() {
+    let gate = open_gate();
+    let waiter = gate.clone();
+    let thread = thread::spawn(move || waiter.interrupt().wait(Duration::from_secs(3600)));
+    gate.set_switch(Input::On);
+    assert!(thread.join().unwrap());
+}
+
+#[test]
+fn observers_hear_each_change_and_each_command() {
+    let gate = PrivacyGate::new().unwrap();
+    let (heard, changes) = mpsc::channel();
+    let reader = gate.clone();
+    gate.observe(move |privacy| {
+        // The state that observers see is the one that permits follow.
+        heard.send((privacy.is_on(), reader.permit().is_some())).unwrap();
+    });
+    gate.set_switch(Input::Off);
+    assert!(gate.set_command(Input::Off));
+    gate.set_switch(Input::Off);
+    assert!(!gate.set_command(Input::Off), "no news, but answered");
+    gate.set_command(Input::On);
+    let heard: Vec<_> = changes.try_iter().collect();
+    let (on, off) = ((true, false), (false, true));
+    assert_eq!(heard, [on, on, off, off, on]);
+}

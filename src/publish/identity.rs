@@ -1,0 +1,45 @@
+//! Who publishes.
+
+use super::{random::random, topics};
+use crate::category::Category;
+
+/// The device, its model and this run of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Name in topics and in Home Assistant: one legal topic level, see [`topics::sanitise`].
+    pub device: String,
+    /// Name of the expression model's manifest.
+    pub model: String,
+    /// The first twelve digits of the model file's SHA-256.
+    pub sha256: String,
+    /// The daemon's version.
+    pub version: String,
+    /// 16 hexadecimal digits drawn at each start of the process, so that subscribers notice a restart.
+    pub boot: String,
+    /// The categories that the model knows; empty for a model of valence and arousal alone.
+    pub categories: Vec<Category>,
+    /// Whether the model gives valence and arousal.
+    pub valence_arousal: bool,
+}
+
+impl Identity {
+    /// An identity with a new boot id. `device` is made legal, `sha256` is shortened.
+    #[must_use]
+    pub fn new(
+        device: &str,
+        model: &str,
+        sha256: &str,
+        categories: &[Category],
+        valence_arousal: bool,
+    ) -> Self {
+        Self {
+            device: topics::sanitise(device),
+            model: model.into(),
+            sha256: sha256.chars().take(12).collect(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            boot: format!("{:016x}", random()),
+            categories: categories.to_vec(),
+            valence_arousal,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A second client that subscribes to what this process publishes, for `affectd latency`: how old a state is when it
+//! arrives.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use super::{error::PublishError, identity::Identity, options, topics::Topics};
+use crate::{clock::Clock, config};
+
+/// The states that arrived.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LatencySamples {
+    /// From the capture of a frame until a subscriber had the state about it; in the order of arrival.
+    pub ages: Vec<Duration>,
+    /// States that were published in between and did not arrive.
+    pub lost: u64,
+    last: Option<u64>,
+}
+
+/// The fields of a state that matter here, see [`super::payload::StatePayload`].
+#[derive(Deserialize)]
+struct State {
+    boot: String,
+    seq: u64,
+    time: Timestamp,
+    age: Option<f64>,
+}
+
+impl LatencySamples {
+    /// Takes a message that arrived at `now`. States of other processes, and those without a frame, do not count.
+    fn record(&mut self, payload: &[u8], boot: &str, now: Timestamp) {
+        let Ok(state) = serde_json::from_slice::<State>(payload) else {
+            return;
+        };
+        if state.boot != boot {
+            return;
+        }
+        if let Some(last) = self.last {
+            self.lost += state.seq.saturating_sub(last + 1);
+        }
+        self.last = Some(state.seq);
+        let Some(age) = state.age.and_then(|age| Duration::try_from_secs_f64(age).ok()) else {
+            return;
+        };
+        // The time is rounded to milliseconds, so a message may seem to arrive before it was sent.
+        let transit = Duration::try_from(now.duration_since(state.time)).unwrap_or(Duration::ZERO);
+        self.ages.push(age + transit);
+    }
+
+    /// The age that `percent` % of the states did not exceed (nearest rank); `None` if none arrived.
+    #[must_use]
+    pub fn percentile(&self, percent: usize) -> Option<Duration> {
+        let mut ages = self.ages.clone();
+        ages.sort_unstable();
+        let rank = (ages.len() * percent).div_ceil(100);
+        ages.get(rank.checked_sub(1)?).copied()
+    }
+}
+
+/// The subscriber's thread.
+pub struct LatencySubscriber {
+    thread: JoinHandle<LatencySamples>,
+    stop: Arc<Notify>,
+}
+
+impl LatencySubscriber {
+    /// Subscribes to the state of `identity` at the broker of `settings`.
+    ///
+    /// # Errors
+    /// As for [`super::Publisher::start`].
+    pub fn start(
+        settings: &config::Mqtt,
+        identity: &Identity,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, PublishError> {
+        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
+        let options = options::connection(settings, format!("affectd-{}-latency", identity.device))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(PublishError::start)?;
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let boot = identity.boot.clone();
+        let thread = thread::Builder::new()
+            .name("latency".into())
+            .spawn(move || {
+                let samples = runtime.block_on(async {
+                    let mut samples = LatencySamples::default();
+                    tokio::select! {
+                        () = stopped.notified() => {}
+                        () = subscribe(options, &topics.state, |message| {
+                            if !message.retain {
+                                samples.record(&message.payload, &boot, clock.wall());
+                            }
+                        }) => {}
+                    }
+                    samples
+                });
+                runtime.shutdown_background();
+                samples
+            })
+            .map_err(PublishError::start)?;
+        Ok(Self { thread, stop })
+    }
+
+    /// Ends the subscription and returns what has arrived.
+    #[must_use]
+    pub fn stop(self) -> LatencySamples {
+        self.stop.notify_one();
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// Passes every message on `topic` to `receive`, and subscribes again after the connection was lost.
+async fn subscribe(options: MqttOptions, topic: &str, mut receive: impl FnMut(&Publish)) {
+    let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                // The channel is empty when the broker answers.
+                let _ = client.try_subscribe(topic, QoS::AtMostOnce);
+            }
+            Ok(Event::Incoming(Packet::Publish(message))) => receive(&message),
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn samples(states: &[(&str, u64, Option<f64>)]) -> LatencySamples {
+        let mut samples = LatencySamples::default();
+        for (boot, seq, age) in states {
+            let age = age.map_or("null".to_owned(), |age| age.to_string());
+            let text = format!(
+                r#"{{"boot":"{boot}","seq":{seq},"time":"2026-03-01T09:30:00.250Z","age":{age},"faces":1}}"#
+            );
+            samples.record(text.as_bytes(), "b", "2026-03-01T09:30:00.260Z".parse().unwrap());
+        }
+        samples
+    }
+
+    #[test]
+    fn the_transit_time_is_added_to_the_age() {
+        let samples = samples(&[
+            ("b", 5, Some(0.04)),
+            ("other", 6, Some(9.0)),
+            ("b", 6, None),
+            ("b", 9, Some(0.05)),
+        ]);
+        assert_eq!(
+            samples.ages,
+            [Duration::from_millis(50), Duration::from_millis(60)]
+        );
+        assert_eq!(samples.lost, 2);
+    }
+
+    #[test]
+    fn a_message_from_the_future_has_at_least_its_age() {
+        let mut samples = LatencySamples::default();
+        let text = br#"{"boot":"b","seq":1,"time":"2026-03-01T09:30:00.250Z","age":0.01}"#;
+        samples.record(text, "b", "2026-03-01T09:30:00.2496Z".parse().unwrap());
+        assert_eq!(samples.ages, [Duration::from_millis(10)]);
+        samples.record(b"no state", "b", Timestamp::UNIX_EPOCH);
+        assert_eq!(samples.ages.len(), 1);
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let mut samples = LatencySamples::default();
+        assert_eq!(samples.percentile(50), None);
+        samples.ages = (1..=20).rev().map(Duration::from_millis).collect();
+        assert_eq!(samples.percentile(50), Some(Duration::from_millis(10)));
+        assert_eq!(samples.percentile(95), Some(Duration::from_millis(19)));
+        assert_eq!(samples.percentile(100), Some(Duration::from_millis(20)));
+    }
+}

@@ -1,0 +1,144 @@
+//! Tests of the parent module.
+
+use super::*;
+use crate::{
+    publish::samples::{face, privacy, report},
+    sense::face::Prediction,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An outbox whose camera works and may look.
+fn outbox() -> Outbox {
+    let outbox = Outbox::new();
+    outbox.privacy(&privacy(Input::Off, Input::Off));
+    outbox.camera(CameraStatus::Ok, "");
+    outbox
+}
+
+fn report_event(outbox: &Outbox) {
+    let mut report = report(&[]);
+    let _ = report.events.push(Event::Appeared { track: 1 });
+    outbox.report(&report, SECOND);
+}
+
+#[test]
+fn the_newest_report_wins() {
+    let outbox = outbox();
+    outbox.report(&report(&[face(1)]), SECOND);
+    outbox.report(&report(&[face(2), face(3)]), SECOND);
+    let newest = outbox.snapshot();
+    assert_eq!((newest.faces[0].track, newest.faces.len()), (2, 2));
+}
+
+#[test]
+fn an_unchanged_state_keeps_its_version() {
+    let outbox = outbox();
+    let mut report = report(&[face(1)]);
+    outbox.report(&report, SECOND);
+    let first = outbox.snapshot();
+    report.faces[0].detection.rect.x += 5.0;
+    report.faces[0].raw = None;
+    outbox.report(&report, SECOND);
+    let second = outbox.snapshot();
+    assert_eq!(second.state_version, first.state_version);
+    assert_eq!(second.frame_version, first.frame_version + 1);
+    assert!(second.faces[0].raw.is_some(), "the newest classification stays");
+    report.faces[0].raw = face(1).raw.map(|raw| Prediction {
+        valence: Some(-1.0),
+        ..raw
+    });
+    outbox.report(&report, SECOND);
+    assert_eq!(outbox.snapshot().state_version, first.state_version + 1);
+}
+
+#[test]
+fn nothing_passes_before_camera_and_privacy_are_known() {
+    let outbox = Outbox::new();
+    outbox.camera(CameraStatus::Ok, "");
+    outbox.report(&report(&[face(1)]), SECOND);
+    assert!(outbox.snapshot().faces.is_empty(), "privacy is not known yet");
+    let outbox = Outbox::new();
+    outbox.privacy(&privacy(Input::Off, Input::Off));
+    outbox.report(&report(&[face(1)]), SECOND);
+    assert!(outbox.snapshot().faces.is_empty(), "the camera is not known yet");
+}
+
+#[test]
+fn nothing_passes_without_camera_or_in_privacy() {
+    let outbox = outbox();
+    for end in [
+        &(|| outbox.camera(CameraStatus::Missing, "unplugged")) as &dyn Fn(),
+        &|| outbox.privacy(&privacy(Input::Off, Input::On)),
+        &|| outbox.privacy(&privacy(Input::On, Input::Off)),
+    ] {
+        outbox.report(&report(&[face(1)]), SECOND);
+        assert_eq!(outbox.snapshot().faces.len(), 1);
+        end();
+        outbox.report(&report(&[face(1)]), SECOND);
+        let newest = outbox.snapshot();
+        assert!(newest.faces.is_empty() && newest.captured.is_none());
+        outbox.camera(CameraStatus::Ok, "");
+        outbox.privacy(&privacy(Input::Off, Input::Off));
+    }
+}
+
+#[test]
+fn privacy_drops_the_events_that_wait() {
+    let outbox = outbox();
+    report_event(&outbox);
+    assert!(outbox.first_event(Duration::ZERO).is_some());
+    outbox.privacy(&privacy(Input::On, Input::Off));
+    assert_eq!(outbox.first_event(Duration::ZERO), None);
+    outbox.privacy(&privacy(Input::Off, Input::Off));
+    assert_eq!(outbox.first_event(Duration::ZERO), None, "nor do they come back");
+}
+
+#[test]
+fn every_command_is_answered_and_only_a_known_one_is_recorded() {
+    let outbox = Outbox::new();
+    let published = || {
+        let newest = outbox.snapshot();
+        (newest.privacy.value, newest.privacy_command.value)
+    };
+    assert_eq!(published(), (true, None));
+    outbox.privacy(&privacy(Input::Off, Input::On));
+    assert_eq!(published(), (true, Some(false)));
+    let before = outbox.snapshot();
+    outbox.privacy(&privacy(Input::Off, Input::On));
+    let after = outbox.snapshot();
+    assert_eq!(
+        after.privacy.version,
+        before.privacy.version + 1,
+        "ON is the answer"
+    );
+    assert_eq!(
+        after.privacy_command, before.privacy_command,
+        "the record is not written again"
+    );
+    outbox.privacy(&privacy(Input::Unreadable("refused".into()), Input::Off));
+    assert_eq!(published(), (true, None));
+}
+
+#[test]
+fn events_are_bounded_and_losses_counted() {
+    let outbox = outbox();
+    for _ in 0..100 {
+        report_event(&outbox);
+    }
+    let first = || outbox.first_event(Duration::ZERO).map(|queued| queued.seq);
+    assert_eq!(first(), Some(100 - MAX_EVENTS as u64));
+    assert_eq!(outbox.snapshot().events_dropped, 100 - MAX_EVENTS as u64);
+    outbox.remove_event(0);
+    assert_eq!(first(), Some(100 - MAX_EVENTS as u64));
+    assert_eq!(outbox.first_event(2 * SECOND), None, "all too old");
+    assert_eq!(outbox.snapshot().events_dropped, 100);
+}
+
+#[test]
+fn a_long_reason_is_cut_between_characters() {
+    let outbox = outbox();
+    outbox.camera(CameraStatus::Stalled, &"é".repeat(MAX_REASON));
+    let camera = outbox.snapshot().camera.value;
+    assert_eq!(camera.reason.as_str(), "é".repeat(MAX_REASON / 2));
+}

@@ -1,0 +1,186 @@
+//! The handle to publish with, and the thread behind it.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tracing::warn;
+
+use super::{
+    client,
+    destination::{Destination, readable_by_others},
+    dispatch::Dispatcher,
+    error::{PublishError, PublishErrorKind},
+    identity::Identity,
+    options,
+    outbox::Outbox,
+    shared::Shared,
+    stdout,
+    topics::Topics,
+};
+use crate::{
+    capture::CameraStatus,
+    clock::Clock,
+    config,
+    health::Health,
+    privacy::{Input, PrivacyGate},
+    sense::face::Report,
+    shutdown::Shutdown,
+};
+
+/// Longest wait of [`PublisherThread::stop`]; the thread itself gives up earlier.
+const STOP_LIMIT: Duration = Duration::from_millis(700);
+
+/// What the publisher shares with the rest of the daemon.
+pub struct Environment {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The publisher writes the commands that it receives, and observes the outcome.
+    pub gate: PrivacyGate,
+    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the reason.
+    pub shutdown: Shutdown,
+}
+
+/// A handle to publish with. Every call copies a value and returns: none waits for the broker.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+impl Publisher {
+    /// Starts the publishing thread: towards the broker of `settings`, or to standard output without one.
+    ///
+    /// # Errors
+    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be reached is no
+    /// error: the thread keeps trying.
+    pub fn start(
+        settings: &config::Mqtt,
+        identity: Identity,
+        environment: Environment,
+    ) -> Result<(Self, PublisherThread), PublishError> {
+        let Environment {
+            clock,
+            gate,
+            shutdown,
+        } = environment;
+        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
+        let shared = Arc::new(Shared {
+            outbox: Outbox::new(),
+            clock,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(PublishError::start)?;
+        let (guard, ended) = end_guard(shutdown);
+        let builder = thread::Builder::new().name("publish".into());
+        let for_thread = Arc::clone(&shared);
+        let thread = if settings.host.is_empty() {
+            // Nobody can command anything.
+            gate.set_command(Input::Off);
+            let dispatcher = Dispatcher::new(settings, identity, topics, false);
+            builder.spawn(move || {
+                let _guard = guard;
+                runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
+                Ok(())
+            })
+        } else {
+            let options = options::options(settings, &identity, &topics)?;
+            let destination = Destination::new(settings);
+            if let Some(warning) = readable_by_others(settings) {
+                warn!(broker = destination.address, "{warning}");
+            }
+            let dispatcher = Dispatcher::new(settings, identity, topics, true);
+            let gate = gate.clone();
+            builder.spawn(move || {
+                let _guard = guard;
+                let result =
+                    runtime.block_on(client::run(&for_thread, &gate, dispatcher, options, &destination));
+                // A name that is still being looked up must not delay the exit.
+                runtime.shutdown_background();
+                result
+            })
+        };
+        let thread = PublisherThread {
+            thread: thread.map_err(PublishError::start)?,
+            ended,
+            shared: Arc::clone(&shared),
+        };
+        let observer = Arc::clone(&shared);
+        gate.observe(move |privacy| observer.outbox.privacy(privacy));
+        Ok((Self { shared }, thread))
+    }
+
+    /// Publishes a report; the newest wins, its events queue up to a bound. Allocates nothing. Ignored while
+    /// privacy is on or the camera is not [`CameraStatus::Ok`]: report the camera first.
+    pub fn report(&self, report: &Report) {
+        self.shared.outbox.report(report, self.shared.clock.now());
+    }
+
+    /// Publishes the camera's status with a reason for a person. Any status but ok overwrites the retained state
+    /// with `none` at once.
+    pub fn camera(&self, status: CameraStatus, reason: &str) {
+        self.shared.outbox.camera(status, reason);
+    }
+
+    /// Publishes the daemon's health; the newest wins.
+    pub fn health(&self, health: &Health) {
+        self.shared.outbox.health(health);
+    }
+}
+
+/// The publishing thread, to be stopped at the end.
+#[must_use = "stop it, or subscribers see the last will instead of a clean exit"]
+pub struct PublisherThread {
+    thread: JoinHandle<Result<(), PublishError>>,
+    ended: mpsc::Receiver<()>,
+    shared: Arc<Shared>,
+}
+
+impl PublisherThread {
+    /// Publishes `stopped`, waits for its acknowledgement and disconnects: at most 0.7 s altogether. If the
+    /// broker does not answer, the connection is left to its last will.
+    ///
+    /// # Errors
+    /// What ended the thread before, if anything did: [`PublishErrorKind::Refused`] or a panic.
+    pub fn stop(self) -> Result<(), PublishError> {
+        self.shared.outbox.stop();
+        if self.ended.recv_timeout(STOP_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            warn!("publishing did not end in time");
+            return Ok(());
+        }
+        // The thread drops its end of the channel when it is done.
+        self.thread.join().unwrap_or_else(|_| {
+            Err(PublishError::new(
+                PublishErrorKind::System,
+                "the publishing thread panicked; see the message above",
+            ))
+        })
+    }
+}
+
+/// Held by the thread; when it is dropped the daemon must end too.
+struct EndGuard {
+    _done: mpsc::Sender<()>,
+    shutdown: Shutdown,
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.shutdown.raise();
+    }
+}
+
+fn end_guard(shutdown: Shutdown) -> (EndGuard, mpsc::Receiver<()>) {
+    let (done, ended) = mpsc::channel();
+    (
+        EndGuard {
+            _done: done,
+            shutdown,
+        },
+        ended,
+    )
+}
