@@ -3,7 +3,8 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// `text` with its control characters, including line breaks, in Rust's notation (`\n`, `\u{1b}`).
+/// `text` with its control characters, including line breaks, in the notation of JSON (`\n`, `\u001b`), so that JSON
+/// stays the same JSON.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_unless(text, |_| false)
@@ -17,12 +18,18 @@ pub(super) fn escape_unless(text: &str, is_allowed: impl Fn(char) -> bool) -> Co
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if must_escape(c) {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "{}", c.escape_default());
-        } else {
+        if !must_escape(c) {
             escaped.push(c);
+            continue;
         }
+        // Writing to a String cannot fail.
+        let _ = match c {
+            '\n' => write!(escaped, "\\n"),
+            '\r' => write!(escaped, "\\r"),
+            '\t' => write!(escaped, "\\t"),
+            // All of them have at most four hexadecimal digits.
+            other => write!(escaped, "\\u{:04x}", u32::from(other)),
+        };
     }
     Cow::Owned(escaped)
 }
@@ -39,11 +46,11 @@ mod tests {
     #[test]
     fn only_control_characters_are_replaced() {
         assert_eq!(escape("Büro 2 – \"links\"\\x"), "Büro 2 – \"links\"\\x");
-        assert_eq!(escape("a\x1b[2Jb\nc\td\x7f"), "a\\u{1b}[2Jb\\nc\\td\\u{7f}");
-        assert_eq!(escape("\u{9b}1m \u{202e}gnp.exe"), "\\u{9b}1m \\u{202e}gnp.exe");
+        assert_eq!(escape("a\x1b[2Jb\nc\td\x7f"), "a\\u001b[2Jb\\nc\\td\\u007f");
+        assert_eq!(escape("\u{9b}1m \u{202e}gnp.exe"), "\\u009b1m \\u202egnp.exe");
         assert_eq!(
             escape_unless("one\ntwo\r\x1b", |c| c == '\n'),
-            "one\ntwo\\r\\u{1b}"
+            "one\ntwo\\r\\u001b"
         );
     }
 }

@@ -59,7 +59,7 @@ mod tests {
         writeln!(output, "camera\t{}", "HD\x1b]0;x\x07 Wébcam").unwrap();
         assert_eq!(
             String::from_utf8(output.inner).unwrap(),
-            "camera\tHD\\u{1b}]0;x\\u{7} Wébcam\n"
+            "camera\tHD\\u001b]0;x\\u0007 Wébcam\n"
         );
     }
 }

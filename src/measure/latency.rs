@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 
 use super::{
     budgets::{Comparison, Metric, NoBudget},
-    table, unwritable,
+    table, unusable, unwritable,
 };
 use crate::{
     capture::{self, CameraStatus},
     clock::{Clock, SystemClock},
-    cmd::run::identity,
     config::Settings,
     error::{Exit, Failure},
     gpio,
@@ -25,7 +24,9 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
-    publish::{Environment, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker},
+    publish::{
+        Environment, Identity, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker,
+    },
     sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
@@ -78,7 +79,7 @@ fn measure(
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let unpublished = |error: PublishError| Failure::new(error.exit(), error);
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
-    let identity = identity(settings, manifest)?;
+    let identity = Identity::of(&settings.device_name(), manifest).map_err(unusable)?;
     let mqtt = &settings.mqtt;
     let (subscriber, publisher) = if mqtt.host.is_empty() {
         gate.set_command(Input::Off);

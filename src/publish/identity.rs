@@ -1,7 +1,10 @@
 //! Who publishes.
 
 use super::{random::random, topics};
-use crate::category::Category;
+use crate::{
+    category::Category,
+    model::{Manifest, ModelError},
+};
 
 /// The device, its model and this run of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,24 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of `device` with the expression model of `manifest`, see [`Identity::new`].
+    ///
+    /// # Errors
+    /// If the manifest is not that of an expression model.
+    pub fn of(device: &str, manifest: &Manifest) -> Result<Self, ModelError> {
+        let expression = manifest.expression()?;
+        let categories: Vec<_> = expression.logits.iter().map(|(category, _)| *category).collect();
+        let valence_arousal = expression.valence_arousal.is_some();
+        let sha256 = manifest.sha256.to_string();
+        Ok(Self::new(
+            device,
+            &manifest.name,
+            &sha256,
+            &categories,
+            valence_arousal,
+        ))
+    }
+
     /// An identity with a new boot id. `device` is made legal, `sha256` is shortened.
     #[must_use]
     pub fn new(

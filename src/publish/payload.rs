@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
 
 use super::identity::Identity;
 use crate::{
     capture::CameraStatus,
     health::{Health, StageLatency, Summary, ThrottleReason},
+    json::{Distribution, Rounded},
     sense::{
-        face::{Category, Event, Label, Prediction, Probabilities, TrackedFace},
+        face::{Category, Event, Label, Prediction, TrackedFace},
         geometry::Rect,
     },
 };
@@ -27,17 +28,6 @@ pub struct Stamp {
     pub time: Timestamp,
     /// Age of the frame that it is about; `None` without a frame.
     pub age: Option<Duration>,
-}
-
-/// A number with four decimals.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Rounded(f32);
-
-impl Serialize for Rounded {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Adding 0 turns -0 into 0. serde_json writes NaN and infinity as null.
-        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
-    }
 }
 
 /// RFC 3339 in UTC with milliseconds, e.g. `2026-03-01T09:30:00.250Z`.
@@ -65,23 +55,6 @@ impl<'a> ModelPayload<'a> {
             name: &identity.model,
             sha256: &identity.sha256,
         }
-    }
-}
-
-/// Category names and their probabilities, of the categories that the model knows.
-#[derive(Debug)]
-struct Distribution<'a> {
-    categories: &'a [Category],
-    probabilities: Probabilities,
-}
-
-impl Serialize for Distribution<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.categories.len()))?;
-        for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
-        }
-        map.end()
     }
 }
 
