@@ -208,3 +208,16 @@ Examples:
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models
 ";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_core_dump_is_written() {
+        forbid_core_dumps();
+        let behavior = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
+    }
+}
