@@ -35,7 +35,7 @@ build: install-build-packages
 
 .PHONY: test
 test: install-build-packages install-test-packages ## formatting, lints, documentation, unit and end-to-end tests
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --all-targets --test uml --test arm64 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	cargo test --release
@@ -61,10 +61,15 @@ $(PEERS)/requirements.txt: models/tools/requirements.txt
 	$(PEERS_PYTHON) -m pip install -r $<
 	cp $< $@
 
+# Built together with the daemon, so that the features of shared dependencies are the same and tract is not compiled twice.
+# The filters are the modules of affectd-infer; they match no test of the daemon.
+INFER_TESTS := kernel:: network:: onnx_weights:: panics:: passes::
+
 .PHONY: test-memory
 test-memory: install-build-packages ## operators and kernels under valgrind; takes minutes
 	@$(call install,valgrind)
-	cargo test --release --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" infer::
+	cargo test --release --lib --package affectd --package affectd-infer \
+		--config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" -- $(INFER_TESTS)
 
 # --- documentation ---
 
@@ -194,7 +199,8 @@ test-arm64-kernels: install-build-packages install-cross-packages ## test the in
 	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 900 qemu-aarch64 -cpu $$cpu -L $(COUNT)/root" \
 		CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo test --release --locked \
-			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
+			--config cross/config.toml --target $(ARM64) --lib --package affectd --package affectd-infer \
+			-- $(INFER_TESTS) || exit 1; \
 	done
 
 # --- emulated boards ---

@@ -9,7 +9,6 @@ pub mod config;
 pub mod error;
 pub mod gpio;
 pub mod health;
-pub mod infer;
 pub mod interrupt;
 pub mod json;
 pub mod logging;

@@ -5,6 +5,7 @@ mod annotations;
 mod font;
 mod lines;
 
+use affectd_infer::InferError;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -19,7 +20,6 @@ use crate::{
     category::Category,
     config::Settings,
     error::{Exit, Failure},
-    infer::InferError,
     logging::{self, progress},
     model::Catalogue,
     picture::Picture,

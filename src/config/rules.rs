@@ -139,6 +139,14 @@ pub static RULES: &[Rule] = &[
     rule("smoothing.dwell_s", Allowed::Number(0.0, 60.0, SECONDS)),
     rule("smoothing.floor", Allowed::Number(0.0, 1.0, "")),
     rule("smoothing.gap_s", Allowed::Number(0.1, 600.0, SECONDS)),
+    rule("attention.yaw_deg", Allowed::Number(1.0, 90.0, DEGREES)),
+    rule("attention.pitch_deg", Allowed::Number(1.0, 90.0, DEGREES)),
+    rule("attention.hold_s", Allowed::Number(0.0, 60.0, SECONDS)),
+    rule("visit.gap_s", Allowed::Number(0.0, 600.0, SECONDS)),
+    rule("visit.present_s", Allowed::Number(0.0, 3600.0, SECONDS)),
+    rule("visit.smile_s", Allowed::Number(0.0, 3600.0, SECONDS)),
+    rule("publish.min_faces", Allowed::Whole(1, 8, "")),
+    rule("publish.min_quality", Allowed::Number(0.0, 1.0, "")),
     rule(
         "mqtt.host",
         Allowed::Text(host, "a host name or address without port and scheme, or empty"),
@@ -173,6 +181,8 @@ pub static RULES: &[Rule] = &[
 ];
 
 const SECONDS: &str = "in seconds";
+
+const DEGREES: &str = "in degrees";
 
 const CELSIUS: &str = "in degrees Celsius";
 

@@ -20,6 +20,12 @@ pub struct Settings {
     pub expression: Expression,
     /// Means over time and hysteresis.
     pub smoothing: Smoothing,
+    /// Whether a face looks towards the camera.
+    pub attention: Attention,
+    /// What counts as a visit.
+    pub visit: Visit,
+    /// What is published about whom.
+    pub publish: Publish,
     /// Where results go.
     pub mqtt: Mqtt,
     /// Activity light and privacy switch.
@@ -112,6 +118,40 @@ pub struct Smoothing {
     pub floor: f32,
     /// After so many seconds without a reading the state starts anew.
     pub gap_s: f32,
+}
+
+/// Whether a face looks towards the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attention {
+    /// Largest estimated yaw to either side, degrees.
+    pub yaw_deg: f32,
+    /// Largest estimated pitch up or down, degrees.
+    pub pitch_deg: f32,
+    /// How long a face must look towards or away from the camera before that counts, seconds.
+    pub hold_s: f32,
+}
+
+/// What counts as a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Visit {
+    /// A face that comes back to where one was lost within this time continues its visit, seconds.
+    pub gap_s: f32,
+    /// A visit is announced as present after this time, seconds.
+    pub present_s: f32,
+    /// A visit counts as smiled after smiling for this time, seconds.
+    pub smile_s: f32,
+}
+
+/// What is published about whom.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Whatever is about fewer faces is withheld.
+    pub min_faces: usize,
+    /// A face whose crops are of lower quality on average is `uncertain`, 0 to 1.
+    pub min_quality: f32,
 }
 
 /// The broker; without a host the messages go to standard output as JSON lines.

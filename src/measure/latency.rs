@@ -97,7 +97,7 @@ fn measure(
         (Some(subscriber), Some(publisher))
     };
     let (publisher, thread) = publisher.unzip();
-    let sink = Arc::new(Recorder {
+    let sink = Arc::new(ObservedPublisher {
         publisher,
         camera: Mutex::default(),
     });
@@ -156,12 +156,12 @@ fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
 }
 
 /// Publishes if there is a broker, and records the camera's last status text.
-struct Recorder {
+struct ObservedPublisher {
     publisher: Option<Publisher>,
     camera: Mutex<String>,
 }
 
-impl Sink for Recorder {
+impl Sink for ObservedPublisher {
     fn report(&self, report: &Report) {
         if let Some(publisher) = &self.publisher {
             publisher.report(report);

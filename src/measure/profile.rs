@@ -2,13 +2,13 @@
 
 use std::io::{self, Write};
 
+use affectd_infer::{OperatorTime, Peak, SimdLevel};
 use serde_json::json;
 
 use super::{table, unwritable};
 use crate::{
     config::Settings,
     error::{Exit, Failure},
-    infer::{OperatorTime, Peak, kernels, peak},
     model::Catalogue,
 };
 
@@ -50,7 +50,7 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
             kinds,
         });
     }
-    let peak = peak();
+    let peak = SimdLevel::detect().peak();
     if json {
         write_json(out, &profiles, peak)
     } else {
@@ -62,13 +62,13 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
 /// Throughput of a kind of operator in 10^9 multiplications per second, and its share of the peak.
 fn throughput(kind: &OperatorTime, peak: Peak) -> Option<(f64, f64)> {
     let seconds = kind.time.as_secs_f64();
-    let (floats, integers) = (kind.float_products as f64, kind.integer_products as f64);
+    let (floats, integers) = (kind.float_macs as f64, kind.integer_macs as f64);
     let least = floats / peak.floats + integers / peak.integers;
     (floats + integers > 0.0 && seconds > 0.0).then(|| ((floats + integers) / seconds / 1e9, least / seconds))
 }
 
 fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Result<()> {
-    writeln!(out, "{}", kernels())?;
+    writeln!(out, "{}", SimdLevel::detect().describe())?;
     writeln!(
         out,
         "peak throughput of one thread: {:.0} GMAC/s in floats, {:.0} GMAC/s in integers",
@@ -116,8 +116,8 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                         "operator": kind.name,
                         "count": kind.count,
                         "ms": table::milliseconds(kind.time),
-                        "float_products": kind.float_products,
-                        "integer_products": kind.integer_products,
+                        "float_macs": kind.float_macs,
+                        "integer_macs": kind.integer_macs,
                         "gops": throughput(kind, peak).map(|(gops, _)| gops * 2.0),
                         "of_peak": throughput(kind, peak).map(|(_, share)| share),
                     })
@@ -128,9 +128,9 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
         .collect();
     let object = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "kernels": kernels(),
-        "peak_float_products": peak.floats,
-        "peak_integer_products": peak.integers,
+        "kernels": SimdLevel::detect().describe(),
+        "peak_float_macs": peak.floats,
+        "peak_integer_macs": peak.integers,
         "networks": networks,
     });
     writeln!(out, "{object}")

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use affectd_infer::{IntegerLayers, SimdLevel};
+
 use super::{unusable, unwritable};
 use crate::{
     error::Failure,
-    infer::{IntegerLayers, kernels},
     model::{Catalogue, Kind, Manifest, ModelError, Verified},
 };
 
@@ -33,7 +34,7 @@ pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<()
     } else {
         names
     };
-    writeln!(out, "{}", kernels()).map_err(unwritable)?;
+    writeln!(out, "{}", SimdLevel::detect().describe()).map_err(unwritable)?;
     let mut failure = None;
     for name in names {
         let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {

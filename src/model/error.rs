@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use affectd_infer::InferError;
+
 use super::integrity::Sha256;
-use crate::infer::InferError;
 
 /// Why a model cannot be used. Every message names the file and what is allowed.
 #[derive(Debug, thiserror::Error)]

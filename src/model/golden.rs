@@ -5,8 +5,9 @@
 
 use std::{fs, path::Path};
 
+use affectd_infer::Network;
+
 use super::{error::ModelError, manifest::GoldenFile};
-use crate::infer::Network;
 
 /// One stored input and what must come of it.
 #[derive(Debug, Clone, PartialEq)]

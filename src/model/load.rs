@@ -1,11 +1,12 @@
 //! From a manifest to a network that is proven to be the right one and to compute the right thing.
 
+use affectd_infer::{Arithmetic, Network};
+
 use super::{
     error::ModelError,
     golden::Golden,
     manifest::{Kind, Manifest, Precision},
 };
-use crate::infer::{Arithmetic, Network};
 
 /// A network whose checksum is right and that reproduced its golden vectors.
 #[derive(Debug)]

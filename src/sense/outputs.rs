@@ -1,10 +1,8 @@
 //! Output vectors of an expression network: the elements that its manifest names, and what they mean.
 
 use super::face::{Prediction, Probabilities};
-use crate::{
-    infer::{InferError, Output},
-    model::Expression as Contract,
-};
+use crate::model::Expression as Contract;
+use affectd_infer::{InferError, Output};
 
 /// Most elements: eight logits, valence and arousal.
 const MAX_ELEMENTS: usize = 10;
@@ -71,7 +69,7 @@ fn element(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
         }
     }
     // Loading the model has checked the highest index against the length.
-    Err(InferError::Run(format!("it has no output {wanted}")))
+    Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
 /// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,

@@ -25,7 +25,8 @@
 //! # The label
 //! The most probable category replaces the held one when it leads by a margin. A held category that falls
 //! below the floor is replaced by `uncertain`, which is left again once a category exceeds the floor by the
-//! margin. Either change waits until the held label has lasted for the dwell time.
+//! margin. Either change waits until the held label has lasted for the dwell time. While the mean quality of the crops,
+//! over the same time constant, is below a minimum, the label is `uncertain` too.
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Smoother {
     probabilities: ExponentialMean<8>,
     valence: ExponentialMean<1>,
     arousal: ExponentialMean<1>,
+    quality: ExponentialMean<1>,
+    min_quality: f32,
     held: Option<Held>,
     current: Option<Smoothed>,
 }
@@ -54,14 +57,17 @@ struct Held {
 }
 
 impl Smoother {
-    /// A new track's smoother.
+    /// A new track's smoother. A track whose crops are of lower quality than `min_quality` (0 to 1), on average, is
+    /// uncertain.
     #[must_use]
-    pub fn new(settings: &Smoothing) -> Self {
+    pub fn new(settings: &Smoothing, min_quality: f32) -> Self {
         Self {
             settings: *settings,
             probabilities: ExponentialMean::EMPTY,
             valence: ExponentialMean::EMPTY,
             arousal: ExponentialMean::EMPTY,
+            quality: ExponentialMean::EMPTY,
+            min_quality,
             held: None,
             current: None,
         }
@@ -83,6 +89,11 @@ impl Smoother {
         let quality = if quality.is_nan() { 0.0 } else { quality };
         let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
         let gap = f64::from(gap_s);
+        self.quality.update(now, [quality], 1.0, tau_s, gap);
+        let poor = self
+            .quality
+            .value(now, gap)
+            .is_some_and(|[mean]| mean < self.min_quality);
 
         if let Some(probabilities) = prediction.probabilities {
             let values = probabilities.to_array();
@@ -105,14 +116,15 @@ impl Smoother {
             .value(now, gap)
             .and_then(Probabilities::from_weights);
         let smoothed = Smoothed {
-            label: self.label(now, probabilities.as_ref()),
+            label: self.label(now, probabilities.as_ref(), poor),
             prediction: Prediction {
                 probabilities,
                 valence: self.valence.value(now, gap).map(|[v]| v),
                 arousal: self.arousal.value(now, gap).map(|[a]| a),
             },
+            poor,
         };
-        if smoothed.prediction != NOTHING {
+        if smoothed.prediction != Prediction::default() {
             self.current = Some(smoothed);
         }
         smoothed
@@ -124,8 +136,8 @@ impl Smoother {
         self.current
     }
 
-    /// The label that holds at `now`, given the mean probabilities.
-    fn label(&mut self, now: Duration, probabilities: Option<&Probabilities>) -> Label {
+    /// The label that holds at `now`, given the mean probabilities and whether the crops are too poor to show a category.
+    fn label(&mut self, now: Duration, probabilities: Option<&Probabilities>, poor: bool) -> Label {
         let Some(probabilities) = probabilities else {
             self.held = None;
             return Label::Uncertain;
@@ -140,6 +152,7 @@ impl Smoother {
         let of = |category: Category| probabilities.of(category);
 
         let wanted = match self.held.map(|held| held.label) {
+            _ if poor => Label::Uncertain,
             None if lead >= floor => Label::Category(top),
             None => Label::Uncertain,
             Some(Label::Category(held)) if lead >= floor && lead - of(held) >= margin && top != held => {
@@ -165,13 +178,6 @@ impl Smoother {
         }
     }
 }
-
-/// A prediction without any output.
-const NOTHING: Prediction = Prediction {
-    probabilities: None,
-    valence: None,
-    arousal: None,
-};
 
 /// A weighted exponential mean of `N` values that arrive together; see the module's documentation.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,178 @@
+#![allow(clippy::unwrap_used)]
+//! Snapshots of every payload.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{face::fractions, value::Rounded, *};
+use crate::{
+    capture::CameraStatus,
+    health::{Board, Health, Stage, StageLatency, Summary, ThrottleReason, WorkRate},
+    publish::{
+        identity::Identity,
+        samples::{face, identity},
+    },
+    sense::{
+        face::{Category, Event, Label, TrackedFace},
+        geometry::Rect,
+    },
+};
+
+fn stamp() -> Stamp {
+    Stamp {
+        seq: 41,
+        time: "2026-03-01T09:30:00.25Z".parse().unwrap(),
+        age: Some(Duration::from_millis(52)),
+    }
+}
+
+fn json(payload: impl Serialize) -> String {
+    serde_json::to_string(&payload).unwrap()
+}
+
+const NAMED: &str = r#"{"neutral":0.1,"happiness":0.7,"sadness":0.05,"surprise":0.05,"fear":0.025,"disgust":0.025,"anger":0.025,"contempt":0.025}"#;
+const TAIL: &str = r#""boot":"00c0ffee00c0ffee","time":"2026-03-01T09:30:00.250Z""#;
+const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab"}"#;
+
+#[test]
+fn the_state_of_a_face() {
+    let identity = identity();
+    let faces = [face(3), face(4)];
+    assert_eq!(
+        json(StatePayload::new(
+            &identity,
+            &faces,
+            Duration::from_secs(30),
+            stamp()
+        )),
+        format!(
+            r#"{{"category":"happiness","raw_category":"happiness","probabilities":{NAMED},"valence":0.6543,"arousal":0.0,"raw":{{"probabilities":{NAMED},"valence":null,"arousal":0.0}},"faces":2,"track":3,"seq":41,{TAIL},"age":0.052,"refresh":30.0,{MODEL}}}"#
+        )
+    );
+}
+
+#[test]
+fn the_state_without_a_face() {
+    let identity = identity();
+    let stamp = Stamp { age: None, ..stamp() };
+    assert_eq!(
+        json(StatePayload::new(&identity, &[], Duration::from_secs(30), stamp)),
+        format!(
+            r#"{{"category":"none","raw_category":"none","probabilities":null,"valence":null,"arousal":null,"raw":null,"faces":0,"track":null,"seq":41,{TAIL},"age":null,"refresh":30.0,{MODEL}}}"#
+        )
+    );
+}
+
+#[test]
+fn a_face_not_yet_classified_is_uncertain() {
+    let identity = identity();
+    let fresh = TrackedFace {
+        raw: None,
+        smoothed: None,
+        ..face(3)
+    };
+    let payload = json(FacePayload::new(&identity, &fresh, (640, 480), stamp()));
+    assert_eq!(
+        payload,
+        format!(
+            r#"{{"category":"uncertain","raw_category":"uncertain","probabilities":null,"valence":null,"arousal":null,"raw":null,"track":3,"box":[0.1,0.1,0.25,0.5],"quality":0.8,"seq":41,{TAIL},"age":0.052,{MODEL}}}"#
+        )
+    );
+}
+
+#[test]
+fn only_known_categories_are_named() {
+    let identity = Identity {
+        categories: Category::ALL[..7].to_vec(),
+        ..identity()
+    };
+    let payload = json(FacePayload::new(&identity, &face(3), (640, 480), stamp()));
+    assert!(
+        payload.contains(r#""anger":0.025}"#) && !payload.contains("contempt"),
+        "{payload}"
+    );
+}
+
+#[test]
+fn numbers_that_are_none_become_null() {
+    assert_eq!(
+        json([Rounded(f32::NAN), Rounded(f32::INFINITY), Rounded(-0.0)]),
+        "[null,null,0.0]"
+    );
+    assert_eq!(json(fractions(&Rect::default(), (0, 0))), "[0.0,0.0,0.0,0.0]");
+}
+
+#[test]
+fn events() {
+    let identity = identity();
+    let json = |event| json(EventPayload::new(&identity, &event, 9, stamp().time));
+    let tail = format!(r#""seq":9,{TAIL}}}"#);
+    assert_eq!(
+        json(Event::Appeared { track: 1 }),
+        format!(r#"{{"event":"appeared","track":1,{tail}"#)
+    );
+    assert_eq!(
+        json(Event::Left {
+            track: 1,
+            seconds: 2.5
+        }),
+        format!(r#"{{"event":"left","track":1,"seconds":2.5,{tail}"#)
+    );
+    assert_eq!(
+        json(Event::Changed {
+            track: 1,
+            from: Label::Uncertain,
+            to: Label::Category(Category::Anger)
+        }),
+        format!(r#"{{"event":"changed","track":1,"from":"uncertain","to":"anger",{tail}"#)
+    );
+}
+
+#[test]
+fn camera_and_health() {
+    let identity = identity();
+    let time = stamp().time;
+    assert_eq!(
+        json(CameraPayload::new(
+            &identity,
+            CameraStatus::Missing,
+            "no \"camera\"",
+            time
+        )),
+        format!(r#"{{"status":"missing","reason":"no \"camera\"",{TAIL}}}"#)
+    );
+    let milliseconds = Duration::from_millis;
+    let health = Health {
+        fps: 14.95,
+        drops: 3,
+        latency: [StageLatency {
+            stage: Stage::Detect,
+            summary: Summary {
+                p50: milliseconds(9),
+                p95: milliseconds(12),
+                p99: milliseconds(20),
+                ..Summary::default()
+            },
+        }]
+        .into_iter()
+        .collect(),
+        board: Board {
+            rss_bytes: Some(90_000_000),
+            temperature_c: Some(61.5),
+            undervoltage: Some(false),
+            ..Board::default()
+        },
+        work_rate: WorkRate {
+            fraction: 0.7,
+            throttle_reason: Some(ThrottleReason::Hot),
+        },
+        uptime: Duration::from_millis(3_600_900),
+    };
+    assert_eq!(
+        json(HealthPayload::new(&identity, &health, 2, time)),
+        format!(
+            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
+        )
+    );
+}
