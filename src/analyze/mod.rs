@@ -21,7 +21,7 @@ use crate::{
     config::Settings,
     error::{Exit, Failure},
     logging::{self, progress},
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
@@ -119,17 +119,14 @@ struct Face {
 
 impl Analyzer {
     fn open(settings: &Settings) -> Result<Self, Failure> {
-        let unusable = |error: anyhow::Error| Failure::new(Exit::Input, error);
-        let catalogue = Catalogue::open(&settings.models_dir()?).map_err(|e| unusable(e.into()))?;
-        let find = |name: &str| catalogue.find(name).map_err(|e| unusable(e.into()));
-        let detector = find(&settings.detect.model)?;
-        let expression = find(&settings.expression.model)?;
-        let contract = expression.expression().map_err(|e| unusable(e.into()))?;
+        let registry = Registry::open(&settings.models_dir()?)?;
+        let detector = registry.find(&settings.detect.model)?;
+        let expression = registry.find(&settings.expression.model)?;
+        let contract = expression.expression()?;
         Ok(Self {
             categories: contract.logits.iter().map(|(category, _)| *category).collect(),
-            detector: NetworkDetector::open(&detector, settings.detect.min_score)
-                .map_err(|e| unusable(e.into()))?,
-            classifier: NetworkClassifier::open(&expression).map_err(|e| unusable(e.into()))?,
+            detector: NetworkDetector::open(&detector, settings.detect.min_score)?,
+            classifier: NetworkClassifier::open(&expression)?,
             min_face_px: settings.detect.min_face_px,
         })
     }

@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod bench;
 pub mod check;
 pub mod demo;
+mod exit;
 pub mod latency;
 pub mod model;
 pub mod probe;
@@ -18,7 +19,7 @@ use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
     logging::{self, LogLevel, Output, Volume},
-    model::{Catalogue, Manifest},
+    model::{Manifest, Registry, silence_load_panics},
     sense::{Sensor, engine},
     shutdown::Shutdown,
 };
@@ -86,6 +87,7 @@ impl Cli {
             _ => Volume::Unlimited,
         };
         logging::start(self.global.log_level, volume)?;
+        silence_load_panics();
         forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
@@ -110,9 +112,8 @@ impl Cli {
 
 /// Opens the models that the settings name.
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
-    engine::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+    let registry = Registry::open(&settings.models_dir()?)?;
+    Ok(engine::open(settings, &registry)?)
 }
 
 /// A core dump would hold camera pictures and the broker's password.
@@ -142,7 +143,17 @@ impl Global {
                 })
                 .collect(),
         };
-        Ok(config::load(&sources)?)
+        let loaded = config::load(&sources)?;
+        let ignored = &loaded.ignored_variables;
+        if !ignored.is_empty() {
+            let first = ignored.iter().take(MAX_IGNORED).map(String::as_str);
+            tracing::warn!(
+                count = ignored.len(),
+                variables = first.collect::<Vec<_>>().join(", "),
+                "environment variables that name no setting are ignored"
+            );
+        }
+        Ok(loaded)
     }
 
     /// The settings in force for this command line.
@@ -150,6 +161,9 @@ impl Global {
         self.load().map(|loaded| loaded.settings)
     }
 }
+
+/// The number of ignored environment variables that are named: a platform may set dozens.
+const MAX_IGNORED: usize = 8;
 
 /// Splits the argument of `--set`.
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -184,7 +198,8 @@ Configuration:
 Environment:
   AFFECTD_SECTION__NAME   a setting, with two underscores after its section:
                           AFFECTD_MQTT__HOST=broker sets mqtt.host. Strings are taken literally,
-                          lists are written as in TOML or JSON.
+                          lists are written as in TOML or JSON. An empty variable counts as not
+                          set. Other names that begin with AFFECTD_ are ignored, with a warning.
   AFFECTD_LOG             log level: error, warn, info, debug or trace
   NO_COLOR                no colours on the terminal
 

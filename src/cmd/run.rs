@@ -1,6 +1,6 @@
 //! `affectd run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -15,7 +15,7 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
-    publish::{Environment, Identity, PublishError, Publisher},
+    publish::{Environment, Identity, Publisher},
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -46,10 +46,10 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let identity =
-        Identity::of(&settings.device_name(), manifest).map_err(|error| Failure::new(Exit::Input, error))?;
+        Identity::of(settings.device_id(), manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        device = identity.device,
+        device = %identity.device,
         model = identity.model,
         boot = identity.boot,
         "starting"
@@ -60,8 +60,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).map_err(unpublished)?;
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
     let deps = Deps {
         opener,
         sensor,
@@ -71,9 +70,9 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_interval: settings.mqtt.health,
     };
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
-    result.and(thread.stop().map_err(unpublished))
+    result.and(thread.stop().map_err(Failure::from))
 }

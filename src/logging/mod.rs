@@ -91,6 +91,7 @@ pub enum Volume {
 pub fn start(option: Option<LogLevel>, volume: Volume) -> Result<(), Failure> {
     let level = match (option, env::var_os(VARIABLE)) {
         (Some(level), _) => level,
+        // As for settings, an empty variable counts as not set.
         (None, Some(value)) if !value.is_empty() => parse(&value.to_string_lossy())?,
         (None, _) => LogLevel::Info,
     };

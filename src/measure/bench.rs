@@ -16,12 +16,12 @@ use super::{
     clip,
     player::Player,
     sustained::{Sample, SustainedPerformance, Timeline},
-    table, unwritable,
+    table, 
 };
 use crate::{
     capture::{Decoder, PixelFormat},
     config::Settings,
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     health::{Board, Machine, Stage, StageTimes, Summary},
     logging::progress,
     picture::Picture,
@@ -83,13 +83,14 @@ pub fn bench(
     }
     let machine = Machine::read();
     let board = Board::read();
-    let budget = Comparison::new(&machine, settings, &metrics(&runs, board)).map_err(software)?;
+    let budget = Comparison::new(&machine, settings, &metrics(&runs, board)).map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &runs, &machine, board, &budget)
     } else {
         write_text(out, &runs, &machine, board, &budget)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 /// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played once: on an

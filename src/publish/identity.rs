@@ -1,16 +1,17 @@
 //! Who publishes.
 
-use super::{random::random, topics};
+use super::random::random;
 use crate::{
     category::Category,
-    model::{Manifest, ModelError},
+    config::DeviceId,
+    model::{Manifest, ModelError, VaOrigin},
 };
 
 /// The device, its model and this run of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Name in topics and in Home Assistant: one legal topic level, see [`topics::sanitise`].
-    pub device: String,
+    /// Name in topics and in Home Assistant.
+    pub device: DeviceId,
     /// Name of the expression model's manifest.
     pub model: String,
     /// The first twelve digits of the model file's SHA-256.
@@ -21,8 +22,8 @@ pub struct Identity {
     pub boot: String,
     /// The categories that the model knows; empty for a model of valence and arousal alone.
     pub categories: Vec<Category>,
-    /// Whether the model gives valence and arousal.
-    pub valence_arousal: bool,
+    /// Where the model's valence and arousal come from, if it has them.
+    pub va: VaOrigin,
 }
 
 impl Identity {
@@ -30,37 +31,36 @@ impl Identity {
     ///
     /// # Errors
     /// If the manifest is not that of an expression model.
-    pub fn of(device: &str, manifest: &Manifest) -> Result<Self, ModelError> {
+    pub fn of(device: DeviceId, manifest: &Manifest) -> Result<Self, ModelError> {
         let expression = manifest.expression()?;
         let categories: Vec<_> = expression.logits.iter().map(|(category, _)| *category).collect();
-        let valence_arousal = expression.valence_arousal.is_some();
         let sha256 = manifest.sha256.to_string();
         Ok(Self::new(
             device,
             &manifest.name,
             &sha256,
             &categories,
-            valence_arousal,
+            expression.va_origin(),
         ))
     }
 
-    /// An identity with a new boot id. `device` is made legal, `sha256` is shortened.
+    /// An identity with a new boot id. `sha256` is shortened.
     #[must_use]
     pub fn new(
-        device: &str,
+        device: DeviceId,
         model: &str,
         sha256: &str,
         categories: &[Category],
-        valence_arousal: bool,
+        va: VaOrigin,
     ) -> Self {
         Self {
-            device: topics::sanitise(device),
+            device,
             model: model.into(),
             sha256: sha256.chars().take(12).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             boot: format!("{:016x}", random()),
             categories: categories.to_vec(),
-            valence_arousal,
+            va,
         }
     }
 }

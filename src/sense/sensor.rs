@@ -86,7 +86,7 @@ impl Intervals {
             classify: self
                 .classify
                 .div_f32(rate_fraction)
-                .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
+                .min(smoothing.gap.mul_f32(0.9))
                 .max(self.classify),
         }
     }
@@ -112,7 +112,7 @@ impl Sensor {
             publish: settings.publish,
             full: Intervals {
                 frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
-                search: Duration::from_secs_f32(settings.detect.interval_s),
+                search: settings.detect.interval,
                 classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
             },
             rate_fraction: 1.0,

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 const SETTINGS: Smoothing = Smoothing {
-    tau_s: 0.6,
-    va_tau_s: 0.9,
+    tau: Duration::from_millis(600),
+    va_tau: Duration::from_millis(900),
     margin: 0.1,
-    dwell_s: 0.5,
+    dwell: Duration::from_millis(500),
     floor: 0.35,
-    gap_s: 2.0,
+    gap: Duration::from_millis(2000),
 };
 
 /// Probability `p` for `category`, the rest shared by the others.
@@ -270,7 +270,7 @@ proptest! {
 #[test]
 fn follows_a_step_with_its_time_constant() {
     let mut smoother = Smoother::new(&Smoothing {
-        gap_s: 30.0,
+        gap: Duration::from_millis(30000),
         ..SETTINGS
     }, 0.0);
     for i in 0..=200 {
@@ -345,7 +345,7 @@ fn a_poor_crop_moves_the_mean_less() {
 #[test]
 fn without_a_time_constant_there_is_no_mean() {
     let mut smoother = Smoother::new(&Smoothing {
-        va_tau_s: 0.0,
+        va_tau: Duration::from_millis(0),
         ..SETTINGS
     }, 0.0);
     for (i, valence) in [0.5, -0.25, 1.0].into_iter().enumerate() {

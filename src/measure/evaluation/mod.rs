@@ -20,11 +20,10 @@ use anyhow::Context as _;
 use report::Report;
 use sample::Sample;
 
-use super::{unusable, unwritable};
 use crate::{
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     logging::progress,
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::engine::NetworkClassifier,
 };
@@ -39,10 +38,8 @@ use crate::{
 /// # Errors
 /// [`Exit::Input`] if the model, the file or a picture cannot be used; the message has the line.
 pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let manifest = Catalogue::open(models)
-        .and_then(|catalogue| catalogue.find(name))
-        .map_err(unusable)?;
-    let mut classifier = NetworkClassifier::open(&manifest).map_err(unusable)?;
+    let manifest = Registry::open(models)?.find(name)?;
+    let mut classifier = NetworkClassifier::open(&manifest)?;
     let samples = classify(&mut classifier, csv).map_err(|error| Failure {
         exit: Exit::Input,
         error,
@@ -55,7 +52,8 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
     } else {
         report.write_text(name, out)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 /// Classifies every picture of the file.
