@@ -1,20 +1,20 @@
-//! Time, handed in so that a test can replay a day in a second.
+//! The clock, injected so that a test can replay a day in a second.
 
 use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-/// Where every part of the daemon reads the time from.
+/// The source of time of every part of the daemon.
 pub trait Clock: Send + Sync {
-    /// Monotonic time since an arbitrary fixed start; never goes back.
+    /// Monotonic time since an arbitrary, fixed start.
     fn now(&self) -> Duration;
-    /// Wall-clock time, for payloads and logs only: it may jump.
+    /// Wall-clock time, for payloads and logs only, because it may jump.
     fn wall(&self) -> Timestamp;
     /// The date here: a day begins at local midnight.
     fn local_date(&self) -> Date;
 }
 
-/// The machine's own clocks.
+/// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -22,7 +22,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock whose monotonic zero is now.
+    /// A clock whose monotonic time starts now.
     #[must_use]
     pub fn new() -> Self {
         Self {
