@@ -133,12 +133,12 @@ fn face(x: f32) -> Detection {
 
 fn smoothing() -> Smoothing {
     Smoothing {
-        tau_s: 0.8,
-        va_tau_s: 0.8,
+        tau: Duration::from_millis(800),
+        va_tau: Duration::from_millis(800),
         margin: 0.1,
-        dwell_s: 0.5,
+        dwell: Duration::from_millis(500),
         floor: 0.35,
-        gap_s: 2.0,
+        gap: Duration::from_millis(2000),
     }
 }
 

@@ -276,14 +276,14 @@ unsafe fn answer(
 }
 
 fn source() -> Box<dyn Opener> {
-    patient_source(0.3)
+    patient_source(Duration::from_millis(300))
 }
 
-fn patient_source(timeout_s: f32) -> Box<dyn Opener> {
-    opener(&settings(timeout_s), Arc::new(SystemClock::new())).unwrap()
+fn patient_source(timeout: Duration) -> Box<dyn Opener> {
+    opener(&settings(timeout), Arc::new(SystemClock::new())).unwrap()
 }
 
-fn settings(timeout_s: f32) -> Camera {
+fn settings(timeout: Duration) -> Camera {
     Camera {
         source: SourceKind::V4l2,
         device: NODE.into(),
@@ -291,8 +291,8 @@ fn settings(timeout_s: f32) -> Camera {
         width: 64,
         height: 48,
         rate: 30.0,
-        timeout_s,
-        start_timeout_s: 0.0,
+        timeout,
+        start_timeout: Duration::ZERO,
         stride: 0,
         rotate: 0,
         mirror: false,
@@ -380,8 +380,8 @@ fn completeness_is_decoded_blocks() {
 fn the_first_frame_may_take_longer() {
     let _turn = plug(|_| {});
     let settings = Camera {
-        start_timeout_s: 30.0,
-        ..settings(0.2)
+        start_timeout: Duration::from_secs_f32(30.0),
+        ..settings(Duration::from_millis(200))
     };
     let mut opener = opener(&settings, Arc::new(SystemClock::new())).unwrap();
     let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
@@ -476,7 +476,9 @@ fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
 #[test]
 fn raising_the_interrupt_ends_a_wait_for_a_frame() {
     let _turn = plug(|_| {});
-    let mut camera = patient_source(3600.0).open(&Interrupt::new().unwrap()).unwrap();
+    let mut camera = patient_source(Duration::from_secs(3600))
+        .open(&Interrupt::new().unwrap())
+        .unwrap();
     let interrupt = Interrupt::new().unwrap();
     let raiser = interrupt.clone();
     let waiting = thread::spawn(move || {
@@ -499,7 +501,11 @@ fn raising_the_interrupt_ends_a_wait_for_a_frame() {
     assert_eq!(frame.data, [1; 10]);
     raiser.raise(Cause::Shutdown);
     assert_eq!(
-        patient_source(3600.0).open(&raiser).err().unwrap().kind,
+        patient_source(Duration::from_secs(3600))
+            .open(&raiser)
+            .err()
+            .unwrap()
+            .kind,
         CaptureKind::Interrupted
     );
 }

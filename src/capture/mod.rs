@@ -19,7 +19,7 @@ pub use decode::Decoder;
 pub use files::read_picture;
 pub use frame::{Frame, PixelFormat};
 pub use open::opener;
-pub use slot::{Recv, Slot};
 pub use orientation::Orientation;
+pub use slot::{Recv, Slot};
 pub use source::{CaptureError, CaptureKind, Opener, Source, Stream};
 pub use status::CameraStatus;

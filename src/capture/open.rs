@@ -16,9 +16,6 @@ use crate::{
     interrupt::Interrupt,
 };
 
-/// Shortest and longest wait for a frame.
-const TIMEOUT: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(86_400)];
-
 /// How long a source waits for a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
@@ -30,15 +27,9 @@ pub struct Timeouts {
 
 impl Timeouts {
     fn new(settings: &Camera) -> Self {
-        let [shortest, longest] = TIMEOUT;
-        let bounded = |seconds: f32| {
-            let timeout = Duration::try_from_secs_f32(seconds).unwrap_or(longest);
-            timeout.clamp(shortest, longest)
-        };
-        let frame = bounded(settings.timeout_s);
         Self {
-            start: bounded(settings.start_timeout_s).max(frame),
-            frame,
+            start: settings.start_timeout.max(settings.timeout),
+            frame: settings.timeout,
         }
     }
 }

@@ -106,9 +106,7 @@ impl Orientation {
         scratch.clear();
         scratch.extend_from_slice(picture.rgb());
         let (from, _) = scratch.as_chunks::<3>();
-        let (to, _) = picture
-            .reset(height as u32, width as u32)
-            .as_chunks_mut::<3>();
+        let (to, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
         // Row y of the result is column y of the source, from its last row up for a turn to the right.
         let (to_left, is_downwards) = match (self.quarters, self.is_mirrored) {
             (1, is_mirrored) => (false, is_mirrored),
@@ -178,9 +176,25 @@ mod tests {
 
     /// A TIFF structure with another entry before the orientation's.
     fn tiff(is_big_endian: bool, kind: u16, value: u8) -> Vec<u8> {
-        let short = |value: u16| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let long = |value: u32| if is_big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let mut tiff = if is_big_endian { b"MM".to_vec() } else { b"II".to_vec() };
+        let short = |value: u16| {
+            if is_big_endian {
+                value.to_be_bytes()
+            } else {
+                value.to_le_bytes()
+            }
+        };
+        let long = |value: u32| {
+            if is_big_endian {
+                value.to_be_bytes()
+            } else {
+                value.to_le_bytes()
+            }
+        };
+        let mut tiff = if is_big_endian {
+            b"MM".to_vec()
+        } else {
+            b"II".to_vec()
+        };
         tiff.extend_from_slice(&short(42));
         // The directory need not follow at once.
         tiff.extend_from_slice(&long(12));

@@ -1,10 +1,6 @@
 //! `affectd check`: checks everything that `affectd run` needs.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io::Write, sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -14,10 +10,10 @@ use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
     config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
-    error::{Exit, Failure},
-    interrupt::Interrupt,
+    error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
-    model::Catalogue,
+    interrupt::Interrupt,
+    model::Registry,
     picture::Picture,
     publish,
     sense::engine::{NetworkClassifier, NetworkDetector},
@@ -51,11 +47,11 @@ impl Arguments {
 /// With the exit code of the first failure.
 fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     if arguments.defaults {
-        return out.write_all(DEFAULT_TOML.as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(DEFAULT_TOML.as_bytes()).map_err(Unwritable)?);
     }
     let loaded = loaded?;
     if arguments.print {
-        return out.write_all(loaded.to_toml().as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(loaded.to_toml().as_bytes()).map_err(Unwritable)?);
     }
     let settings = &loaded.settings;
     let mut findings = Findings { out, failed: None };
@@ -94,15 +90,9 @@ impl Findings<'_> {
                 ("FAILED", failure.to_string())
             }
         };
-        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(unwritable)
+        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(Unwritable)?;
+        Ok(())
     }
-}
-
-fn unwritable(error: io::Error) -> Failure {
-    Failure::new(
-        Exit::Software,
-        anyhow::Error::new(error).context("cannot write the result"),
-    )
 }
 
 fn configuration(loaded: &Loaded) -> String {
@@ -110,14 +100,14 @@ fn configuration(loaded: &Loaded) -> String {
         || "no file, built-in defaults".to_owned(),
         |file| file.display().to_string(),
     );
-    format!("{file}; device {}", loaded.settings.device_name())
+    format!("{file}; device {}", loaded.settings.device_id())
 }
 
 /// Loads and verifies a detector.
 fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
     let begun = Instant::now();
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    NetworkDetector::open(&manifest, settings.detect.min_score).map_err(unusable)?;
+    let manifest = registry(settings)?.find(name)?;
+    NetworkDetector::open(&manifest, settings.detect.min_score)?;
     Ok(verified(name, &manifest.version, begun))
 }
 
@@ -125,17 +115,13 @@ fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
 fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    NetworkClassifier::open(&manifest).map_err(unusable)?;
+    let manifest = registry(settings)?.find(name)?;
+    NetworkClassifier::open(&manifest)?;
     Ok(verified(name, &manifest.version, begun))
 }
 
-fn catalogue(settings: &Settings) -> Result<Catalogue, Failure> {
-    Catalogue::open(&settings.models_dir()?).map_err(unusable)
-}
-
-fn unusable(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(Exit::Input, error)
+fn registry(settings: &Settings) -> Result<Registry, Failure> {
+    Ok(Registry::open(&settings.models_dir()?)?)
 }
 
 fn verified(name: &str, version: &str, begun: Instant) -> String {
@@ -164,7 +150,7 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
             stream.name, stream.format, stream.width, stream.height
         ))
     };
-    frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+    frame().map_err(|error: capture::CaptureError| error.into())
 }
 
 /// Reads the switch and turns the LED off, if they are configured.
@@ -186,7 +172,7 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
         };
         Ok(format!("{switch}; {led}"))
     };
-    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
+    look().map_err(|error: GpioError| error.into())
 }
 
 /// Connects to the broker without publishing.
@@ -194,8 +180,7 @@ fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    let probe = publish::probe_broker(&settings.mqtt, &settings.device_name())
-        .map_err(|error| Failure::new(error.exit(), error))?;
+    let probe = publish::probe_broker(&settings.mqtt, &settings.device_id())?;
     let warning = publish::readable_by_others(&settings.mqtt);
     Ok(warning.map_or_else(|| probe.to_string(), |warning| format!("{probe}; {warning}")))
 }

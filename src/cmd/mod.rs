@@ -4,24 +4,22 @@ pub mod analyze;
 pub mod bench;
 pub mod check;
 pub mod demo;
+mod exit;
 pub mod latency;
 pub mod model;
 pub mod probe;
 pub mod run;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
-    logging::{self, Destination, LogLevel, Output},
-    model::{Catalogue, Manifest},
+    logging::{self, LogLevel, Output, Volume},
+    model::{Manifest, Registry},
     sense::{Sensor, engine},
     shutdown::Shutdown,
 };
@@ -84,7 +82,12 @@ impl Cli {
     /// # Errors
     /// [`Failure`] with the process's exit code.
     pub fn run(self) -> Result<(), Failure> {
-        logging::start(self.global.log_level)?;
+        let volume = match self.command {
+            Command::Run(_) => Volume::Limited,
+            _ => Volume::Unlimited,
+        };
+        logging::start(self.global.log_level, volume)?;
+        forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
         // A reader of standard output may leave early (`| head`); that is not a failure.
@@ -108,9 +111,15 @@ impl Cli {
 
 /// Opens the models that the settings name.
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
-    engine::open(settings, &catalogue).map_err(|error| Failure::new(Exit::Input, error))
+    let registry = Registry::open(&settings.models_dir()?)?;
+    Ok(engine::open(settings, &registry)?)
+}
+
+/// A core dump would hold camera pictures and the broker's password.
+fn forbid_core_dumps() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps cannot be forbidden");
+    }
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {
@@ -133,7 +142,17 @@ impl Global {
                 })
                 .collect(),
         };
-        Ok(config::load(&sources)?)
+        let loaded = config::load(&sources)?;
+        let ignored = &loaded.ignored_variables;
+        if !ignored.is_empty() {
+            let first = ignored.iter().take(MAX_IGNORED).map(String::as_str);
+            tracing::warn!(
+                count = ignored.len(),
+                variables = first.collect::<Vec<_>>().join(", "),
+                "environment variables that name no setting are ignored"
+            );
+        }
+        Ok(loaded)
     }
 
     /// The settings in force for this command line.
@@ -141,6 +160,9 @@ impl Global {
         self.load().map(|loaded| loaded.settings)
     }
 }
+
+/// The number of ignored environment variables that are named: a platform may set dozens.
+const MAX_IGNORED: usize = 8;
 
 /// Splits the argument of `--set`.
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -162,19 +184,6 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
     }
 }
 
-/// Says on standard error why the process ends.
-pub fn report(failure: &Failure) {
-    let priority = match Destination::of_stderr() {
-        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
-        Destination::Terminal | Destination::Other => String::new(),
-    };
-    let mut stderr = io::stderr().lock();
-    for line in format!("affectd: {failure}").lines() {
-        // There is nowhere else to report that standard error is gone.
-        let _ = writeln!(stderr, "{priority}{line}");
-    }
-}
-
 const ABOUT: &str = "\
 affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over MQTT: one \
 of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
@@ -188,7 +197,8 @@ Configuration:
 Environment:
   AFFECTD_SECTION__NAME   a setting, with two underscores after its section:
                           AFFECTD_MQTT__HOST=broker sets mqtt.host. Strings are taken literally,
-                          lists are written as in TOML or JSON.
+                          lists are written as in TOML or JSON. An empty variable counts as not
+                          set. Other names that begin with AFFECTD_ are ignored, with a warning.
   AFFECTD_LOG             log level: error, warn, info, debug or trace
   NO_COLOR                no colours on the terminal
 
@@ -212,3 +222,16 @@ Examples:
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models
 ";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_core_dump_is_written() {
+        forbid_core_dumps();
+        let behavior = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
+    }
+}

@@ -43,7 +43,13 @@ fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result
 }
 
 /// Writes the findings.
-fn report(found: &[CameraNode], wish: &Request, device: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+fn report(
+    found: &[CameraNode],
+    wish: &Request,
+    device: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let cameras: Vec<ProbedNode> = found.iter().map(|found| ProbedNode::new(found, wish)).collect();
     let first = cameras
         .iter()

@@ -1,13 +1,12 @@
 //! `affectd run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
-    category::Category,
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
@@ -16,7 +15,7 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
-    publish::{Environment, Identity, PublishError, Publisher},
+    publish::{Environment, Identity, Publisher},
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -31,8 +30,10 @@ pub struct Arguments {}
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
+        // Before the models are loaded, so that a signal during that time is a clean stop too.
+        let shutdown = stop_on_signals()?;
         let (sensor, manifest) = open_sensor(&settings)?;
-        run(&settings, sensor, &manifest, stop_on_signals()?)
+        run(&settings, sensor, &manifest, shutdown)
     }
 }
 
@@ -44,10 +45,10 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let identity = identity(settings, manifest)?;
+    let identity = Identity::of(settings.device_id(), manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        device = identity.device,
+        device = %identity.device,
         model = identity.model,
         boot = identity.boot,
         "starting"
@@ -58,8 +59,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).map_err(unpublished)?;
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
     let deps = Deps {
         opener,
         sensor,
@@ -69,26 +69,9 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_interval: settings.mqtt.health,
     };
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
-    result.and(thread.stop().map_err(unpublished))
-}
-
-/// What identifies the publisher: this device and its model.
-pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest
-        .expression()
-        .map_err(|error| Failure::new(Exit::Input, error))?;
-    let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
-    let valence_arousal = expression.valence_arousal.is_some();
-    let sha256 = manifest.sha256.to_string();
-    Ok(Identity::new(
-        &settings.device_name(),
-        &manifest.name,
-        &sha256,
-        &categories,
-        valence_arousal,
-    ))
+    result.and(thread.stop().map_err(Failure::from))
 }

@@ -16,17 +16,18 @@ use super::{
     clip,
     player::Player,
     sustained::{Sample, SustainedPerformance, Timeline},
-    table, unwritable,
+    table,
 };
 use crate::{
     capture::{Decoder, PixelFormat},
     config::Settings,
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     health::{Board, Machine, Stage, StageTimes, Summary},
     logging::progress,
     picture::Picture,
-    sense::Sensor,
+    sense::{FrameTime, Sensor},
 };
+use jiff::civil::Date;
 
 /// Frames per second of the clock that the frames carry, that of a common camera.
 const CAMERA_RATE: f32 = 15.0;
@@ -83,13 +84,15 @@ pub fn bench(
     }
     let machine = Machine::read();
     let board = Board::read();
-    let budget = Comparison::new(&machine, settings, &metrics(&runs, board)).map_err(software)?;
+    let budget = Comparison::new(&machine, settings, &metrics(&runs, board))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &runs, &machine, board, &budget)
     } else {
         write_text(out, &runs, &machine, board, &budget)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 /// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played once: on an
@@ -119,7 +122,11 @@ fn measure(
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
             let mut last = Instant::now();
-            sensor.sense(&picture, *camera_clock, &mut |stage| {
+            let frame_time = FrameTime {
+                captured: *camera_clock,
+                date: Date::ZERO,
+            };
+            sensor.sense(&picture, frame_time, &mut |stage| {
                 let now = Instant::now();
                 times.record(Duration::ZERO, stage, now - last);
                 last = now;

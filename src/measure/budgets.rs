@@ -1,34 +1,42 @@
 //! Performance budgets of boards (models/budgets.toml), and the comparison of a measurement with them.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{config::Settings, health::Machine};
+use crate::{
+    config::{Diagnostic, Document, ModelName, Settings, Table, Value},
+    health::Machine,
+};
 
 const BUDGETS: &str = include_str!("../../models/budgets.toml");
 
+/// The path that diagnostics name.
+const PATH: &str = "models/budgets.toml";
+
+/// The longest name of a board, in characters.
+const MAX_NAME: usize = 64;
+
 /// Contents of the file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    format: u32,
+#[derive(Debug)]
+struct Budgets {
     models: Models,
-    board: Vec<Budget>,
+    boards: Vec<Budget>,
 }
 
 /// The models that the budgets hold for.
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, PartialEq)]
 struct Models {
-    detect: String,
-    follow: String,
-    expression: String,
+    detect: ModelName,
+    follow: ModelName,
+    expression: ModelName,
 }
 
 /// Where the values of a budget come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
     /// Calculated; nobody has sent a report of such a board yet.
@@ -38,8 +46,7 @@ pub enum Provenance {
 }
 
 /// One board's budget.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Budget {
     name: String,
     /// Prefixes of the board's model name in the device tree.
@@ -135,18 +142,18 @@ impl Comparison {
         machine: &Machine,
         settings: &Settings,
         measured: &[(Metric, f64)],
-    ) -> anyhow::Result<Result<Self, NoBudget>> {
-        let file = read()?;
+    ) -> Result<Result<Self, NoBudget>, Diagnostic> {
+        let budgets = read(BUDGETS)?;
         let models = Models {
             detect: settings.detect.model.clone(),
             follow: settings.detect.follow_model.clone(),
             expression: settings.expression.model.clone(),
         };
-        if models != file.models {
+        if models != budgets.models {
             return Ok(Err(NoBudget::OtherModels));
         }
         let name = machine.model.as_deref().unwrap_or("unknown machine");
-        Ok(match file.budget_of(name) {
+        Ok(match budgets.budget_of(name) {
             Some(budget) => Ok(budget.compare(measured)),
             None => Err(NoBudget::UnknownBoard(name.to_owned())),
         })
@@ -176,20 +183,66 @@ impl Comparison {
     }
 }
 
-fn read() -> anyhow::Result<File> {
-    let file: File = toml::from_str(BUDGETS).context("models/budgets.toml")?;
-    anyhow::ensure!(
-        file.format == 1,
-        "models/budgets.toml is of format {}",
-        file.format
-    );
-    Ok(file)
+fn read(text: &str) -> Result<Budgets, Diagnostic> {
+    let document = Document::parse(Path::new(PATH), text)?;
+    let mut top = document.root();
+    top.integer("format", 1..=1)?;
+    let mut table = top.table("models")?;
+    let models = Models {
+        detect: model(&mut table, "detect")?,
+        follow: model(&mut table, "follow")?,
+        expression: model(&mut table, "expression")?,
+    };
+    table.finish()?;
+    let boards = top
+        .tables("board")?
+        .into_iter()
+        .map(budget)
+        .collect::<Result<_, _>>()?;
+    top.finish()?;
+    Ok(Budgets { models, boards })
 }
 
-impl File {
+fn model(table: &mut Table<'_>, key: &'static str) -> Result<ModelName, Diagnostic> {
+    table.parsed(key, ModelName::ALLOWED, |text| text.parse().ok())
+}
+
+fn budget(mut table: Table<'_>) -> Result<Budget, Diagnostic> {
+    const MAX_MS: f64 = 1e6;
+    const MAX_MB: f64 = 1e6;
+    let sources = [
+        ("estimate", Provenance::Estimate),
+        ("measured", Provenance::Measured),
+    ];
+    let budget = Budget {
+        name: table.text("name", MAX_NAME)?,
+        models: table.list(
+            "models",
+            1..=16,
+            "1 to 16 names that are not empty",
+            |value| match value {
+                Value::String(name) if !name.is_empty() => Some(name.clone()),
+                _ => None,
+            },
+        )?,
+        source: table.choice("source", &sources)?,
+        detect_ms: table.float("detect_ms", 0.0..=MAX_MS)?,
+        follow_ms: table.float("follow_ms", 0.0..=MAX_MS)?,
+        classify_ms: table.float("classify_ms", 0.0..=MAX_MS)?,
+        frame_ms: table.float("frame_ms", 0.0..=MAX_MS)?,
+        latency_ms: table.float("latency_ms", 0.0..=MAX_MS)?,
+        rss_mb: table.float("rss_mb", 0.0..=MAX_MB)?,
+        sustained: table.float("sustained", 0.0..=1.0)?,
+        temperature_c: table.float("temperature_c", 0.0..=150.0)?,
+    };
+    table.finish()?;
+    Ok(budget)
+}
+
+impl Budgets {
     /// The budget of the board whose model name in the device tree is `model`.
     fn budget_of(&self, model: &str) -> Option<&Budget> {
-        self.board
+        self.boards
             .iter()
             .find(|budget| budget.models.iter().any(|start| model.starts_with(start)))
     }
@@ -236,7 +289,7 @@ impl Budget {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::{self, Sources};
+    use crate::config::{self, Origin, Sources};
 
     fn machine(model: &str) -> Machine {
         Machine {
@@ -263,14 +316,14 @@ mod tests {
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &defaults(), &[]).unwrap();
         assert_eq!(compared.unwrap().board, "Raspberry Pi 5");
         let mut other = defaults();
-        other.expression.model = "other".into();
+        other.expression.model = "other".parse().unwrap();
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &other, &[]).unwrap();
         assert!(matches!(compared, Err(NoBudget::OtherModels)));
     }
 
     #[test]
     fn boards_are_recognized_by_their_device_tree_model() {
-        let file = read().unwrap();
+        let budgets = read(BUDGETS).unwrap();
         for (model, board) in [
             ("Raspberry Pi 3 Model B Plus Rev 1.3", "Raspberry Pi 3"),
             ("Raspberry Pi 4 Model B Rev 1.4", "Raspberry Pi 4"),
@@ -281,16 +334,16 @@ mod tests {
                 "Jetson Orin Nano",
             ),
         ] {
-            assert_eq!(file.budget_of(model).unwrap().name, board, "{model}");
+            assert_eq!(budgets.budget_of(model).unwrap().name, board, "{model}");
         }
-        assert!(file.budget_of("linux,dummy-virt").is_none());
+        assert!(budgets.budget_of("linux,dummy-virt").is_none());
     }
 
     #[test]
     fn a_slower_board_has_larger_time_budgets() {
-        let file = read().unwrap();
+        let budgets = read(BUDGETS).unwrap();
         let time = |name: &str| {
-            let budget = file.board.iter().find(|budget| budget.name == name).unwrap();
+            let budget = budgets.boards.iter().find(|budget| budget.name == name).unwrap();
             [Metric::Detect, Metric::Follow, Metric::Classify, Metric::Frame]
                 .map(|metric| budget.allowed(metric))
         };
@@ -302,8 +355,8 @@ mod tests {
 
     #[test]
     fn only_sustained_speed_has_a_lower_bound() {
-        let file = read().unwrap();
-        let budget = file.budget_of("Raspberry Pi 4 Model B").unwrap();
+        let budgets = read(BUDGETS).unwrap();
+        let budget = budgets.budget_of("Raspberry Pi 4 Model B").unwrap();
         let met = |change: f64| {
             let metrics = [Metric::Detect, Metric::Temperature, Metric::Sustained];
             let measured = metrics.map(|metric| (metric, budget.allowed(metric) + change));
@@ -317,5 +370,38 @@ mod tests {
         assert_eq!(met(0.0), [true; 3]);
         assert_eq!(met(0.01), [false, false, true]);
         assert_eq!(met(-0.01), [true, true, false]);
+    }
+
+    #[test]
+    fn a_wrong_budget_is_refused_with_its_line() {
+        for (from, to, line, key) in [
+            ("format = 1", "format = 2", "format = 2", "format"),
+            (
+                "detect_ms = 490.0",
+                "detect_ms = -1",
+                "detect_ms = -1",
+                "detect_ms",
+            ),
+            (
+                "source = \"estimate\"\ndetect_ms = 55",
+                "source = 1\ndetect_ms = 55",
+                "source = 1",
+                "source",
+            ),
+            ("rss_mb = 125.0", "rss = 1", "name = ", "rss_mb"),
+        ] {
+            assert!(BUDGETS.contains(from), "{from}");
+            let text = BUDGETS.replacen(from, to, 1);
+            let diagnostic = read(&text).unwrap_err();
+            assert_eq!(diagnostic.key.rsplit('.').next(), Some(key), "{diagnostic}");
+            let Origin::File(_, number) = diagnostic.origin else {
+                panic!("{diagnostic}")
+            };
+            let found = text.lines().nth(number - 1).unwrap();
+            assert!(
+                found.starts_with(line) || key == "rss_mb" && found == "[[board]]",
+                "{number}: {found}"
+            );
+        }
     }
 }

@@ -49,9 +49,9 @@ pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
         format: PixelFormat::Mjpeg,
         width,
         height,
-        stride: 0,
         sequence,
         captured,
+        ..Frame::default()
     }
 }
 

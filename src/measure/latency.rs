@@ -12,20 +12,19 @@ use serde_json::{Value, json};
 
 use super::{
     budgets::{Comparison, Metric, NoBudget},
-    table, unwritable,
+    table,
 };
 use crate::{
     capture::{self, CameraStatus},
     clock::{Clock, SystemClock},
-    cmd::run::identity,
     config::Settings,
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     gpio,
     health::{Board, Governor, Health, Machine, Stage, Summary},
     model::Manifest,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
-    publish::{Environment, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker},
+    publish::{Environment, Identity, LatencySamples, LatencySubscriber, Publisher, probe_broker},
     sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
@@ -57,13 +56,15 @@ pub fn latency(
     let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let budget = Comparison::new(&machine, settings, &metrics(&measurement)).map_err(software)?;
+    let budget = Comparison::new(&machine, settings, &metrics(&measurement))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &measurement, &machine, &budget)
     } else {
         write_text(out, &measurement, &budget)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 fn measure(
@@ -76,23 +77,22 @@ fn measure(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
-    let identity = identity(settings, manifest)?;
+    let identity = Identity::of(settings.device_id(), manifest)?;
     let mqtt = &settings.mqtt;
     let (subscriber, publisher) = if mqtt.host.is_empty() {
         gate.set_command(Input::Off);
         (None, None)
     } else {
         // Unlike `run`, a measurement does not wait for a broker.
-        probe_broker(mqtt, &identity.device).map_err(unpublished)?;
-        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
+        probe_broker(mqtt, &identity.device)?;
+        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone())?;
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
             shutdown: shutdown.clone(),
         };
-        let publisher = Publisher::start(mqtt, identity, environment).map_err(unpublished)?;
+        let publisher = Publisher::start(mqtt, identity, environment)?;
         (Some(subscriber), Some(publisher))
     };
     let (publisher, thread) = publisher.unzip();
@@ -112,11 +112,11 @@ fn measure(
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(mqtt.health_s),
+        health_interval: mqtt.health,
     };
     let result = pipeline::run(deps, &metrics);
     let samples = subscriber.map(LatencySubscriber::stop);
-    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(unpublished));
+    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(Failure::from));
     result.and(published)?;
     let now = clock.now();
     let mut times = metrics.stages();

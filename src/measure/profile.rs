@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use affectd_infer::{OperatorTime, Peak, SimdLevel};
 use serde_json::json;
 
-use super::{table, unwritable};
+use super::table;
 use crate::{
     config::Settings,
-    error::{Exit, Failure},
-    model::Catalogue,
+    error::{Failure, Unwritable},
+    model::Registry,
 };
 
 /// Runs of each network; the fastest counts for each operator.
@@ -26,8 +26,7 @@ struct Profile {
 /// # Errors
 /// [`Failure`] if a model cannot be used or fails, or if `out` cannot be written.
 pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    let registry = Registry::open(&settings.models_dir()?)?;
     let names = [
         &settings.expression.model,
         &settings.detect.model,
@@ -35,18 +34,10 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     ];
     let mut profiles = Vec::new();
     for name in names {
-        let manifest = catalogue
-            .find(name)
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let verified = manifest
-            .load()
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let mut network = verified.network;
-        let kinds = network
-            .profile(RUNS)
-            .map_err(|error| Failure::new(Exit::Software, error))?;
+        let mut network = registry.find(name)?.load()?.network;
+        let kinds = network.profile(RUNS)?;
         profiles.push(Profile {
-            name: name.clone(),
+            name: name.to_string(),
             kinds,
         });
     }
@@ -56,7 +47,8 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     } else {
         write_text(out, &profiles, peak)
     }
-    .map_err(unwritable)
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 /// Throughput of a kind of operator in 10^9 multiplications per second, and its share of the peak.

@@ -1,4 +1,6 @@
-//! From a manifest to a network that is proven to be the right one and to compute the right thing.
+//! From a manifest to a network that is verified: the right file, and the right outputs for known inputs.
+
+use std::{fs, path::Path, time::Duration};
 
 use affectd_infer::{Arithmetic, Network};
 
@@ -7,6 +9,9 @@ use super::{
     golden::Golden,
     manifest::{Kind, Manifest, Precision},
 };
+
+/// The largest ONNX file, in bytes.
+const MAX_FILE: u64 = 256 << 20;
 
 /// A network whose checksum is right and that reproduced its golden vectors.
 #[derive(Debug)]
@@ -20,18 +25,22 @@ pub struct Verified {
 impl Manifest {
     /// Compares the checksum, loads the network at the manifest's input size and runs the golden vectors.
     ///
+    /// The network is loaded in a thread of its own, which is left behind if it does not end in time. The process is
+    /// expected to end then.
+    ///
     /// # Errors
-    /// Every [`ModelError`] but those of the manifest itself.
+    /// Every [`ModelError`] except those about the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
-        self.sha256.verify(&self.file)?;
+        self.sha256.verify(&self.file, MAX_FILE)?;
         let arithmetic = match &self.kind {
-            Kind::Expression(expression) if expression.precision == Precision::Int8Weights => {
-                Arithmetic::Integers
-            }
-            Kind::Expression(_) => Arithmetic::Floats,
+            Kind::Expression(expression) => match expression.precision {
+                Precision::F32 => Arithmetic::Floats,
+                Precision::Int8Weights => Arithmetic::Integers,
+            },
             Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
         };
-        let mut network = Network::load(&self.file, &self.input.shape(), arithmetic)?;
+        let limit = load_limit(&self.file);
+        let mut network = Network::load_within(limit, &self.file, &self.input.shape(), arithmetic)?;
         let available = network
             .outputs()
             .iter()
@@ -53,6 +62,13 @@ impl Manifest {
         };
         Ok(Verified { network, difference })
     }
+}
+
+/// How long loading a network may take: generous for the slowest boards, as it only has to end a load that
+/// never would.
+fn load_limit(file: &Path) -> Duration {
+    let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
+    Duration::from_secs(20 + 2 * (bytes >> 20))
 }
 
 #[cfg(test)]

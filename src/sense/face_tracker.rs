@@ -47,14 +47,11 @@ impl FaceTracker {
     /// Searches with one detector and follows with the other.
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
-        let interval = Duration::from_secs_f32(settings.interval_s);
+        let interval = settings.interval;
         Self {
             search,
             follow,
-            tracker: Tracker::new(
-                Duration::from_secs_f32(settings.lost_s),
-                interval * UNCONFIRMED_INTERVALS,
-            ),
+            tracker: Tracker::new(settings.lost, interval * UNCONFIRMED_INTERVALS),
             schedule: SearchSchedule::new(interval),
             min_face_px: settings.min_face_px,
             updated: Duration::ZERO,

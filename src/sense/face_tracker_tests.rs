@@ -96,12 +96,12 @@ impl Bench {
     fn with(rate: u32, narrowest_searched: f32, narrowest: f32) -> Self {
         let world = Arc::new(World::default());
         let settings = Detect {
-            model: String::new(),
-            follow_model: String::new(),
-            interval_s: 0.5,
+            model: "search".parse().unwrap(),
+            follow_model: "follow".parse().unwrap(),
+            interval: Duration::from_millis(500),
             min_score: 0.5,
             min_face_px: 16.0,
-            lost_s: 1.0,
+            lost: Duration::from_millis(1000),
         };
         let tracker = FaceTracker::new(
             &settings,

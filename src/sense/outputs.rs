@@ -19,7 +19,10 @@ impl OutputVector {
     /// [`InferError::NotFinite`]; [`InferError::Run`] where an output is too short.
     pub(super) fn gather(contract: &Contract, outputs: &[Output<'_>]) -> Result<Self, InferError> {
         let logits = contract.logits.iter().map(|(_, index)| *index);
-        let others = contract.valence_arousal.into_iter().flat_map(<[usize; 2]>::from);
+        let others = contract
+            .valence_arousal
+            .into_iter()
+            .flat_map(|va| [va.valence, va.arousal]);
         logits
             .chain(others)
             .map(|index| element(outputs, index))

@@ -86,7 +86,7 @@ impl Intervals {
             classify: self
                 .classify
                 .div_f32(rate_fraction)
-                .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
+                .min(smoothing.gap.mul_f32(0.9))
                 .max(self.classify),
         }
     }
@@ -112,7 +112,7 @@ impl Sensor {
             publish: settings.publish,
             full: Intervals {
                 frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
-                search: Duration::from_secs_f32(settings.detect.interval_s),
+                search: settings.detect.interval,
                 classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
             },
             rate_fraction: 1.0,
@@ -294,14 +294,16 @@ impl Sensor {
 
     /// Reports the scene and the visits, and withholds single faces where only groups may be reported.
     fn summarise(&mut self, captured: Duration, date: Date) {
-        let Report { faces, events, .. } = &mut self.report;
-        self.visits.update(captured, date, faces, events);
-        self.report.visits = self.visits.totals();
-        self.report.scene = self.scene.update(faces);
-        self.report.withheld = self.publish.min_faces > 1 && !faces.is_empty();
-        if self.publish.min_faces > 1 {
-            faces.clear();
-            events.clear();
+        let report = &mut self.report;
+        self.visits
+            .update(captured, date, &report.faces, &mut report.events);
+        report.visits = self.visits.totals();
+        report.scene = self.scene.update(&report.faces);
+        let groups_only = self.publish.min_faces > 1;
+        report.withheld = groups_only && !report.faces.is_empty();
+        if groups_only {
+            report.faces.clear();
+            report.events.clear();
         }
     }
 }
@@ -322,3 +324,7 @@ impl TrackState {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "sensor_tests.rs"]
+mod tests;

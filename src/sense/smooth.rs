@@ -77,19 +77,14 @@ impl Smoother {
     /// what holds then.
     ///
     /// Valence and arousal that are not finite are ignored, as is a prediction no newer than the last. After
-    /// `gap_s` without a usable prediction, or when the clock went back further than that, the state is
+    /// `gap` without a usable prediction, or when the clock went back further than that, the state is
     /// reset.
     pub fn update(&mut self, now: Duration, prediction: &Prediction, quality: f32) -> Smoothed {
-        let Smoothing {
-            tau_s,
-            va_tau_s,
-            gap_s,
-            ..
-        } = self.settings;
+        let Smoothing { tau, va_tau, gap, .. } = self.settings;
         let quality = if quality.is_nan() { 0.0 } else { quality };
         let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
-        let gap = f64::from(gap_s);
-        self.quality.update(now, [quality], 1.0, tau_s, gap);
+        let gap = gap.as_secs_f64();
+        self.quality.update(now, [quality], 1.0, tau, gap);
         let poor = self
             .quality
             .value(now, gap)
@@ -97,18 +92,18 @@ impl Smoother {
 
         if let Some(probabilities) = prediction.probabilities {
             let values = probabilities.to_array();
-            let was_reset = self.probabilities.update(now, values, weight, tau_s, gap);
+            let was_reset = self.probabilities.update(now, values, weight, tau, gap);
             if was_reset {
                 self.held = None;
             }
         }
         if let Some(valence) = prediction.valence.filter(|v| v.is_finite()) {
             let valence = [valence.clamp(-1.0, 1.0)];
-            self.valence.update(now, valence, weight, va_tau_s, gap);
+            self.valence.update(now, valence, weight, va_tau, gap);
         }
         if let Some(arousal) = prediction.arousal.filter(|a| a.is_finite()) {
             let arousal = [arousal.clamp(-1.0, 1.0)];
-            self.arousal.update(now, arousal, weight, va_tau_s, gap);
+            self.arousal.update(now, arousal, weight, va_tau, gap);
         }
 
         let probabilities = self
@@ -143,10 +138,7 @@ impl Smoother {
             return Label::Uncertain;
         };
         let Smoothing {
-            margin,
-            dwell_s,
-            floor,
-            ..
+            margin, dwell, floor, ..
         } = self.settings;
         let (top, lead) = probabilities.argmax();
         let of = |category: Category| probabilities.of(category);
@@ -165,7 +157,7 @@ impl Smoother {
         };
 
         match self.held {
-            Some(held) if held.label == wanted || seconds_between(held.since, now) < f64::from(dwell_s) => {
+            Some(held) if held.label == wanted || seconds_between(held.since, now) < dwell.as_secs_f64() => {
                 held.label
             }
             _ => {
@@ -207,7 +199,7 @@ impl<const N: usize> ExponentialMean<N> {
     };
 
     /// Adds `values` with `weight` (positive); returns whether the mean was reset to them.
-    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau_s: f32, gap_s: f64) -> bool {
+    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau: Duration, gap_s: f64) -> bool {
         let sample = Sample {
             at: now,
             values,
@@ -226,7 +218,7 @@ impl<const N: usize> ExponentialMean<N> {
         if dt <= 0.0 {
             return false;
         }
-        let (keep, before, after) = shares(dt / f64::from(tau_s));
+        let (keep, before, after) = shares(dt / tau.as_secs_f64());
         for ((sum, old), new) in self.sum.iter_mut().zip(last.values).zip(values) {
             *sum = keep * *sum + before * last.weight * f64::from(old) + after * weight * f64::from(new);
         }

@@ -2,14 +2,16 @@
 
 use crate::common::models;
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use affectd::{
     capture::read_picture,
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
@@ -70,8 +72,8 @@ fn group(path: &Path) {
 #[test]
 fn the_eyes_of_both_portraits_are_where_they_are() {
     let folder = models::folder();
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    let registry = Registry::open(folder.path()).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
     let mut picture = Picture::default();
     for (name, right_eye, left_eye) in [
         ("astronaut.jpg", (203.0, 101.0), (248.0, 100.0)),
@@ -97,8 +99,8 @@ fn the_eyes_of_both_portraits_are_where_they_are() {
 #[test]
 fn a_face_as_far_away_as_five_metres_is_found() {
     let folder = models::folder();
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    let registry = Registry::open(folder.path()).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
     // The face is 93 pixels wide in the portrait and 18 here; only a quarter shows it large enough.
     let portrait = image::open(portrait("astronaut.jpg")).unwrap().to_rgb8();
     let far = image::imageops::resize(&portrait, 100, 100, image::imageops::FilterType::Triangle);
@@ -115,9 +117,9 @@ fn a_face_as_far_away_as_five_metres_is_found() {
 /// A camera's colours cost nothing: the same portrait without them reads the same, from search to expression.
 #[test]
 fn a_colour_photograph_reads_as_its_grey_version() {
-    let catalogue = Catalogue::open(&repository("models")).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
-    let mut classifier = NetworkClassifier::open(&catalogue.find("maxvit-ferplus-64").unwrap()).unwrap();
+    let registry = Registry::open(&repository("models")).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
+    let mut classifier = NetworkClassifier::open(&registry.find("maxvit-ferplus-64").unwrap()).unwrap();
     for name in ["astronaut.jpg", "grace_hopper.jpg"] {
         let mut colour = Picture::default();
         read_picture(&portrait(name), &mut colour).unwrap();
@@ -216,7 +218,7 @@ fn an_unreadable_picture_does_not_keep_the_others_from_being_analyzed() {
         errors.contains("broken.jpg") && errors.contains("missing.jpg"),
         "{errors}"
     );
-    assert!(errors.contains("2 of 3 pictures cannot be read"), "{errors}");
+    assert!(errors.contains("2 of 3 pictures cannot be analyzed"), "{errors}");
 }
 
 #[test]
@@ -249,4 +251,56 @@ fn annotated_pictures_are_as_large_as_the_originals_and_differ_at_the_face() {
         &[Path::new("--annotate"), &drawn, &original, &original],
     );
     assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn a_picture_is_never_overwritten_and_another_file_only_by_force() {
+    let models = models::folder();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::copy(portrait("astronaut.jpg"), at("shot.jpg")).unwrap();
+    fs::copy(portrait("grace_hopper.jpg"), at("shot.png")).unwrap();
+    let before = fs::read(at("shot.png")).unwrap();
+    let refused = |arguments: &[&Path], named: &str| {
+        let output = analyze(models.path(), arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{error}");
+        assert!(error.contains(named) && output.stdout.is_empty(), "{error}");
+    };
+    let (annotate, force) = (Path::new("--annotate"), Path::new("--force"));
+    let (jpg, png) = (at("shot.jpg"), at("shot.png"));
+    refused(&[annotate, &png, &png], "shot.png is one of the pictures");
+    refused(&[force, annotate, &png, &png], "shot.png is one of the pictures");
+    refused(
+        &[force, annotate, folder.path(), &jpg, &png],
+        "shot.png is one of the pictures",
+    );
+    // Another file, which is not among the pictures.
+    refused(&[annotate, folder.path(), &jpg], "shot.png exists");
+    assert_eq!(fs::read(&png).unwrap(), before);
+
+    let output = analyze(models.path(), &[force, annotate, folder.path(), &jpg]);
+    assert!(output.status.success(), "{output:?}");
+    let original = image::open(&jpg).unwrap();
+    assert_eq!(image::open(&png).unwrap().width(), original.width());
+    assert_ne!(fs::read(&png).unwrap(), before);
+}
+
+#[test]
+fn names_need_not_be_utf8() {
+    let models = models::folder();
+    let folder = tempfile::tempdir().unwrap();
+    let latin1 = folder.path().join(OsStr::from_bytes(b"caf\xe9.jpg"));
+    let last = folder.path().join("z.jpg");
+    for path in [&latin1, &last] {
+        fs::copy(portrait("astronaut.jpg"), path).unwrap();
+    }
+    let drawn = folder.path().join("drawn");
+    let output = analyze(models.path(), &[Path::new("--annotate"), &drawn, &latin1, &last]);
+    assert!(output.status.success(), "{output:?}");
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0]["file"].as_str().unwrap().ends_with("caf\u{fffd}.jpg"));
+    assert!(lines.iter().all(|line| line["faces"] == 1), "{lines:?}");
+    assert!(drawn.join(OsStr::from_bytes(b"caf\xe9.png")).is_file() && drawn.join("z.png").is_file());
 }

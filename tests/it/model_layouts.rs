@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use affectd::{
     category::Category,
-    model::{Catalogue, Manifest},
+    model::{Manifest, Registry},
     picture::Picture,
     sense::{engine::NetworkClassifier, face::Prediction},
 };
@@ -19,7 +19,7 @@ const COLOURS: [[u8; 3]; 2] = [[250, 20, 110], [5, 200, 60]];
 
 fn manifest() -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
-    Catalogue::open(&folder).unwrap().find(NAME).unwrap()
+    Registry::open(&folder).unwrap().find(NAME).unwrap()
 }
 
 fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {

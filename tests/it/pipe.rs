@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
 fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
-    command(format, &["sh", "-c", script], 10.0)
+    command(format, &["sh", "-c", script], Duration::from_secs(10))
 }
 
 /// Settings of a pipe source with frames of 4 x 2 pixels.
@@ -34,8 +34,8 @@ fn settings(command: &[&str], format: &str) -> Camera {
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s: 10.0,
-        start_timeout_s: 0.0,
+        timeout: Duration::from_secs_f32(10.0),
+        start_timeout: Duration::ZERO,
         stride: 0,
         rotate: 0,
         mirror: false,
@@ -45,9 +45,9 @@ fn settings(command: &[&str], format: &str) -> Camera {
     }
 }
 
-fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
+fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
     let settings = Camera {
-        timeout_s,
+        timeout,
         ..settings(command, format)
     };
     opener(&settings, Arc::new(SystemClock::new())).unwrap()
@@ -237,7 +237,9 @@ fn pictures_without_an_end_are_read() {
         })
         .to_vec();
     fs::write(&path, unended.concat()).unwrap();
-    let mut source = pipe("mjpeg", &format!("exec cat {}", path.display())).open(&quiet()).unwrap();
+    let mut source = pipe("mjpeg", &format!("exec cat {}", path.display()))
+        .open(&quiet())
+        .unwrap();
     let mut picture = Picture::default();
     let mut values = Vec::new();
     let ended = loop {
@@ -249,7 +251,10 @@ fn pictures_without_an_end_are_read() {
             Err(error) => break error,
         }
     };
-    assert_eq!((ended.kind, ended.reason.as_str()), (CaptureKind::Missing, "`sh` ended"));
+    assert_eq!(
+        (ended.kind, ended.reason.as_str()),
+        (CaptureKind::Missing, "`sh` ended")
+    );
     assert!(values.last().is_some_and(|value| *value > 210), "{values:?}");
 }
 
@@ -269,7 +274,14 @@ fn rows_may_be_padded() {
     Decoder::new().decode(&frame, &mut picture).unwrap();
     let values: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
     assert_eq!(values, b"abcdefgh");
-    let error = opener(&Camera { stride: 3, ..settings }, Arc::new(SystemClock::new())).err();
+    let error = opener(
+        &Camera {
+            stride: 3,
+            ..settings
+        },
+        Arc::new(SystemClock::new()),
+    )
+    .err();
     assert!(error.is_some_and(|error| error.reason.contains("camera.stride is 3 bytes")));
 }
 
@@ -277,8 +289,8 @@ fn rows_may_be_padded() {
 #[test]
 fn the_first_frame_may_take_longer() {
     let settings = Camera {
-        timeout_s: 0.3,
-        start_timeout_s: 30.0,
+        timeout: Duration::from_secs_f32(0.3),
+        start_timeout: Duration::from_secs_f32(30.0),
         ..settings(&["sh", "-c", "sleep 1; printf 11111111; sleep 60"], "grey")
     };
     let mut source = opener(&settings, Arc::new(SystemClock::new()))
@@ -313,11 +325,19 @@ fn a_flood_neither_hangs_nor_grows() {
     }
     assert!(start.elapsed() < Duration::from_secs(60));
     // No frame in the flood: it ends with the timeout.
-    let error = refusal(command("mjpeg", &["cat", "/dev/zero"], 0.3));
+    let error = refusal(command(
+        "mjpeg",
+        &["cat", "/dev/zero"],
+        Duration::from_millis(300),
+    ));
     assert_eq!(error.kind, CaptureKind::Stalled);
     // A frame that never ends is given up at the limit.
     let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
-    let error = refusal(command("mjpeg", &["sh", "-c", script], 30.0));
+    let error = refusal(command(
+        "mjpeg",
+        &["sh", "-c", script],
+        Duration::from_millis(30000),
+    ));
     assert_eq!(error.kind, CaptureKind::Corrupt);
     assert!(
         error.reason.contains("at most 67108864 are allowed"),
@@ -328,10 +348,14 @@ fn a_flood_neither_hangs_nor_grows() {
 
 #[test]
 fn a_program_that_hangs_is_stalled() {
-    let error = refusal(command("grey", &["sleep", "60"], 0.2));
+    let error = refusal(command("grey", &["sleep", "60"], Duration::from_millis(200)));
     assert_eq!(error.kind, CaptureKind::Stalled);
     assert!(error.reason.contains("no frame within 0.2 s"), "{}", error.reason);
-    let mut opener = command("grey", &["sh", "-c", "printf 111111112222; sleep 60"], 0.5);
+    let mut opener = command(
+        "grey",
+        &["sh", "-c", "printf 111111112222; sleep 60"],
+        Duration::from_millis(500),
+    );
     let mut source = opener.open(&quiet()).unwrap();
     next(&mut source).unwrap();
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
@@ -391,14 +415,23 @@ fn a_program_that_talks_too_much_goes_on() {
 
 #[test]
 fn programs_that_cannot_be_started() {
-    let error = refusal(command("mjpeg", &["rpicam-that-does-not-exist"], 1.0));
+    let error = refusal(command(
+        "mjpeg",
+        &["rpicam-that-does-not-exist"],
+        Duration::from_millis(1000),
+    ));
     assert_eq!(error.kind, CaptureKind::Missing);
     assert!(error.reason.contains("rpicam-that-does-not-exist") && error.reason.contains("PATH"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("not-executable");
     fs::write(&file, "").unwrap();
     assert_eq!(
-        refusal(command("mjpeg", &[&file.display().to_string()], 1.0)).kind,
+        refusal(command(
+            "mjpeg",
+            &[&file.display().to_string()],
+            Duration::from_millis(1000)
+        ))
+        .kind,
         CaptureKind::Denied
     );
     for (camera, word) in [
@@ -460,7 +493,7 @@ fn raising_the_interrupt_ends_a_silent_program() {
     let word = format!("87{}", std::process::id());
     let interrupt = quiet();
     let wait = |script: &str| {
-        let mut opener = command("grey", &["sh", "-c", script], 3600.0);
+        let mut opener = command("grey", &["sh", "-c", script], Duration::from_secs(3600));
         let interrupt = interrupt.clone();
         thread::spawn(move || {
             let mut source = opener.open(&interrupt)?;
@@ -522,7 +555,7 @@ fn standard_input() {
     // SAFETY: nothing else in this program reads standard input.
     assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
     drop(reader);
-    let mut opener = command("grey", &["-"], 0.3);
+    let mut opener = command("grey", &["-"], Duration::from_millis(300));
     assert_eq!(
         opener.open(&quiet()).err().map(|error| error.kind),
         Some(CaptureKind::Stalled)

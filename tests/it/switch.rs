@@ -19,6 +19,7 @@ use affectd::{
     health::Governor,
     interrupt::Interrupt,
     measure::clip,
+    model::VaOrigin,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
@@ -142,7 +143,13 @@ impl Daemon {
                 rate: None,
             },
         };
-        let identity = Identity::new("lobby", &manifest.name, "0123456789ab", &[], true);
+        let identity = Identity::new(
+            "lobby".parse().unwrap(),
+            &manifest.name,
+            "0123456789ab",
+            &[],
+            VaOrigin::Projected,
+        );
         let shutdown = Shutdown::new();
         let gate = PrivacyGate::new().unwrap();
         let environment = Environment {

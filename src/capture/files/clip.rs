@@ -7,10 +7,13 @@ use std::{
 };
 
 use super::picture::failure;
-use crate::capture::{
-    frame::{Frame, PixelFormat},
-    source::{CaptureError, CaptureKind},
-    split::{Progress, Splitter, StreamBuffer},
+use crate::{
+    capture::{
+        frame::{Frame, PixelFormat},
+        source::{CaptureError, CaptureKind},
+        split::{Progress, Splitter, StreamBuffer},
+    },
+    text,
 };
 
 /// An open clip.
@@ -54,7 +57,7 @@ impl Clip {
             match self.buffer.step().map_err(|why| {
                 CaptureError::new(
                     CaptureKind::Unsupported,
-                    format!("{}: {why}", self.path.display()),
+                    format!("{}: {why}", text::path(&self.path)),
                 )
             })? {
                 Progress::Frame => return Ok(self.buffer.take(frame)),
@@ -89,6 +92,6 @@ impl Clip {
     }
 
     fn corrupt(&self, why: &str) -> CaptureError {
-        CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", self.path.display()))
+        CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(&self.path)))
     }
 }

@@ -16,7 +16,7 @@ use super::{
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
     split::MAX_FRAME_BYTES,
 };
-use crate::{clock::Clock, config::Camera, interrupt::Interrupt, picture::Picture};
+use crate::{clock::Clock, config::Camera, interrupt::Interrupt, picture::Picture, text};
 use clip::Clip;
 use picture::failure;
 
@@ -73,7 +73,7 @@ impl Opener for FilesOpener {
         };
         Ok(Box::new(Files {
             stream: Stream {
-                name: path.display().to_string(),
+                name: text::path(path).to_string(),
                 format,
                 width,
                 height,
@@ -184,9 +184,11 @@ impl Pictures {
         };
         self.next += 1;
         // The next picture may be readable: only this one is lost.
-        picture::read_bounded(path, &mut self.picture, (MAX_FRAME_BYTES / 3) as u64).map_err(|error| CaptureError {
-            kind: CaptureKind::Corrupt,
-            ..error
+        picture::read_bounded(path, &mut self.picture, (MAX_FRAME_BYTES / 3) as u64).map_err(|error| {
+            CaptureError {
+                kind: CaptureKind::Corrupt,
+                ..error
+            }
         })?;
         frame.format = PixelFormat::Rgb3;
         (frame.width, frame.height) = (self.picture.width(), self.picture.height());
@@ -238,7 +240,7 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
             CaptureKind::Missing,
             format!(
                 "{} holds no pictures: their names must end in {}",
-                folder.display(),
+                text::path(folder),
                 PICTURES.join(", ")
             ),
         ));

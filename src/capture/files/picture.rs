@@ -1,8 +1,7 @@
 //! Photographs: turned upright, without transparency, and bounded in memory.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, Cursor, Read as _, Seek},
+    io::{self, BufRead, Cursor, Seek},
     path::Path,
 };
 
@@ -15,7 +14,9 @@ use crate::{
         orientation::Orientation,
         source::{CaptureError, CaptureKind},
     },
+    file::{self, FileError},
     picture::Picture,
+    text,
 };
 
 /// Largest picture file that is read, bytes.
@@ -39,10 +40,7 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
 
 /// As [`read_picture`], for pictures of at most `max_pixels`.
 pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) -> Result<(), CaptureError> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .read_to_end(&mut bytes)
-        .map_err(|error| failure(path, error))?;
+    let bytes = read(path)?;
     let mut header = header(path, Cursor::new(&bytes), max_pixels)?;
     let orientation = orientation(&mut header, &bytes);
     if header.format == Some(ImageFormat::Jpeg) {
@@ -51,7 +49,7 @@ pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) 
         jpeg::Decoder::default()
             .decode(&bytes, Coding::Any, picture)
             .map_err(|error| {
-                let reason = format!("{}: the picture cannot be decoded", path.display());
+                let reason = format!("{}: the picture cannot be decoded", text::path(path));
                 CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
             })?;
     } else {
@@ -64,10 +62,7 @@ pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) 
 
 /// Width and height of a photograph in pixels, turned upright.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .read_to_end(&mut bytes)
-        .map_err(|error| failure(path, error))?;
+    let bytes = read(path)?;
     let mut header = header(path, Cursor::new(&bytes), MAX_PIXELS)?;
     let (width, height) = header.decoder.dimensions();
     Ok(if orientation(&mut header, &bytes).swaps_sides() {
@@ -77,24 +72,16 @@ pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
     })
 }
 
-/// Opens a photograph's file, if it is one of a size that may be read.
-fn open(path: &Path) -> Result<File, CaptureError> {
-    let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
-    // Asked before opening: opening a named pipe would wait for its writer.
-    let metadata = fs::metadata(path).map_err(|error| failure(path, error))?;
-    if !metadata.is_file() {
-        return Err(refuse("this is not a file".into()));
+/// The bytes of a photograph's file, if it is one of a size that may be read.
+fn read(path: &Path) -> Result<Vec<u8>, CaptureError> {
+    let refuse =
+        |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(path)));
+    match file::read(path, MAX_FILE_BYTES) {
+        Ok(bytes) if bytes.is_empty() => Err(refuse("the file is empty".into())),
+        Ok(bytes) => Ok(bytes),
+        Err(FileError::Io(error)) => Err(failure(path, error)),
+        Err(error) => Err(refuse(error.to_string())),
     }
-    if metadata.len() == 0 {
-        return Err(refuse("the file is empty".into()));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(refuse(format!(
-            "the file has {} bytes, at most {MAX_FILE_BYTES} are allowed",
-            metadata.len()
-        )));
-    }
-    File::open(path).map_err(|error| failure(path, error))
 }
 
 /// A photograph of which only the header was read.
@@ -109,7 +96,8 @@ fn header<'a>(
     input: impl BufRead + Seek + 'a,
     max_pixels: u64,
 ) -> Result<Header<impl ImageDecoder + 'a>, CaptureError> {
-    let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
+    let refuse =
+        |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(path)));
     let reader = ImageReader::new(input)
         .with_guessed_format()
         .map_err(|error| failure(path, error))?;
@@ -183,7 +171,7 @@ fn to_rgb(image: DynamicImage, picture: &mut Picture) {
 }
 
 fn corrupt(path: &Path, error: ImageError) -> CaptureError {
-    let path = path.display();
+    let path = text::path(path);
     let reason = match error {
         ImageError::Unsupported(_) => format!("{path}: this is not a JPEG, PNG, WebP, BMP or PNM picture"),
         ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory"),
@@ -198,5 +186,5 @@ pub(super) fn failure(path: &Path, error: io::Error) -> CaptureError {
         io::ErrorKind::PermissionDenied => CaptureKind::Denied,
         _ => CaptureKind::Missing,
     };
-    CaptureError::caused_by(kind, format!("{} cannot be read", path.display()), error)
+    CaptureError::caused_by(kind, format!("{} cannot be read", text::path(path)), error)
 }

@@ -20,8 +20,8 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
         width: 640,
         height: 480,
         rate: 0.0,
-        timeout_s: 1.0,
-        start_timeout_s: 0.0,
+        timeout: Duration::from_secs_f32(1.0),
+        start_timeout: Duration::ZERO,
         stride: 0,
         rotate: 0,
         mirror: false,
@@ -330,7 +330,11 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     for byte in kind.iter().chain(data) {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     let length = (data.len() as u32).to_be_bytes();
@@ -347,7 +351,10 @@ fn exif_of_png_may_come_before_or_after_the_data() {
         .unwrap();
     let png = fs::read(&path).unwrap();
     // 6, as a LONG in little-endian order.
-    let exif = chunk(b"eXIf", b"II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0");
+    let exif = chunk(
+        b"eXIf",
+        b"II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0",
+    );
     for at in [8 + 25, png.len() - 12] {
         fs::write(&path, [&png[..at], &exif, &png[at..]].concat()).unwrap();
         let picture = read(&path);
@@ -382,11 +389,25 @@ fn pictures_that_decode_to_too_much_are_refused() {
     let bytes = [b"\x89PNG\r\n\x1a\n", &header[..], &chunk(b"IDAT", b"\x78\x9C")].concat();
     fs::write(&path, bytes).unwrap();
     let error = read_picture(&path, &mut Picture::default()).unwrap_err();
-    assert!(error.reason.contains("would take 536870912 bytes"), "{}", error.reason);
+    assert!(
+        error.reason.contains("would take 536870912 bytes"),
+        "{}",
+        error.reason
+    );
     // A stream's frames have a stricter bound.
-    picture([1; 3], 8192, 2731).save(folder.path().join("large.png")).unwrap();
-    let error = next(&mut open(folder.path().join("large.png"), false).unwrap(), &mut Frame::default()).unwrap_err();
-    assert!(error.reason.contains("8192x2731 pixels, frames have at most"), "{}", error.reason);
+    picture([1; 3], 8192, 2731)
+        .save(folder.path().join("large.png"))
+        .unwrap();
+    let error = next(
+        &mut open(folder.path().join("large.png"), false).unwrap(),
+        &mut Frame::default(),
+    )
+    .unwrap_err();
+    assert!(
+        error.reason.contains("8192x2731 pixels, frames have at most"),
+        "{}",
+        error.reason
+    );
 }
 
 #[test]
@@ -400,10 +421,15 @@ fn a_clip_whose_pictures_lack_their_ends_is_read() {
     let (mut frame, mut decoded) = (Frame::default(), Picture::default());
     for _ in 0..3 {
         next(&mut source, &mut frame).unwrap();
-        crate::capture::Decoder::new().decode(&frame, &mut decoded).unwrap();
+        crate::capture::Decoder::new()
+            .decode(&frame, &mut decoded)
+            .unwrap();
         assert_eq!((decoded.width(), decoded.height()), (61, 45));
     }
-    assert_eq!(next(&mut source, &mut frame).unwrap_err().kind, CaptureKind::Ended);
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
 }
 
 #[test]
@@ -422,7 +448,9 @@ fn pictures_are_turned_as_the_settings_say() {
     let mut source = opener.open(&Interrupt::new().unwrap()).unwrap();
     let (mut frame, mut decoded) = (Frame::default(), Picture::default());
     next(&mut source, &mut frame).unwrap();
-    crate::capture::Decoder::new().decode(&frame, &mut decoded).unwrap();
+    crate::capture::Decoder::new()
+        .decode(&frame, &mut decoded)
+        .unwrap();
     let values: Vec<u8> = decoded.rgb().iter().step_by(3).copied().collect();
     assert_eq!((decoded.width(), values), (2, vec![1, 4, 2, 5, 3, 6]));
 }

@@ -242,7 +242,9 @@ impl<'a> Walk<'a> {
         let finished = &self.finished[..frame.components.len()];
         let at_eoi = has_ended && self.data.get(self.at + 1) == Some(&0xD9);
         let needed = if frame.is_progressive && at_eoi { 1 } else { !0 };
-        finished.iter().all(|&coefficients| coefficients & needed == needed)
+        finished
+            .iter()
+            .all(|&coefficients| coefficients & needed == needed)
     }
 
     fn incomplete(&self) -> JpegError {

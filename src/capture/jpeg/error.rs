@@ -23,7 +23,9 @@ pub enum JpegError {
     #[error("the segment at byte {0} has an invalid length or content")]
     Segment(usize),
     /// Lossless, hierarchical or arithmetic coding.
-    #[error("its coding (marker FF{0:02X}) is not supported: baseline, extended and progressive Huffman coding are")]
+    #[error(
+        "its coding (marker FF{0:02X}) is not supported: baseline, extended and progressive Huffman coding are"
+    )]
     Coding(u8),
     /// Progressive coding where it is not allowed.
     #[error("its coding is progressive, which Motion JPEG does not allow")]

@@ -76,7 +76,11 @@ impl Table {
 /// An entry of [`Table::skip`].
 fn entry(length: u32, symbol: u8) -> u16 {
     let (run, size) = (u16::from(symbol >> 4), u16::from(symbol & 15));
-    let advance = if size == 0 && run != 15 { END_OF_BLOCK } else { run + 1 };
+    let advance = if size == 0 && run != 15 {
+        END_OF_BLOCK
+    } else {
+        run + 1
+    };
     advance << 8 | (length as u16 + size)
 }
 

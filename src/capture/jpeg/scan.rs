@@ -200,9 +200,10 @@ fn skip_dc(
         for &(count, table) in &counts {
             for _ in 0..count {
                 let skipped = match table {
-                    Some(table) => progress.bits.symbol(table).and_then(|size| {
-                        progress.bits.take(u32::from(size & 15))
-                    }),
+                    Some(table) => progress
+                        .bits
+                        .symbol(table)
+                        .and_then(|size| progress.bits.take(u32::from(size & 15))),
                     None => progress.bits.take(1),
                 };
                 skipped.map_err(|stop| progress.stopped(stop))?;
@@ -279,7 +280,11 @@ fn skip_ac_refinement(
         k += 1;
     }
     if *run > 0 {
-        let rest = if k <= last { *nonzero & (!0 << k) & (!0 >> (63 - last)) } else { 0 };
+        let rest = if k <= last {
+            *nonzero & (!0 << k) & (!0 >> (63 - last))
+        } else {
+            0
+        };
         for _ in 0..rest.count_ones() {
             bits.take(1)?;
         }

@@ -59,7 +59,11 @@ fn every_coding_is_decoded() {
             let blue = (x * y) % 200.0 + 20.0;
             // Grey is ITU-R 601 luma, as Pillow converts.
             let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
-            let expected = if name == "grey" { [luma; 3] } else { [red, green, blue] };
+            let expected = if name == "grey" {
+                [luma; 3]
+            } else {
+                [red, green, blue]
+            };
             // Blue has sharp edges, which subsampled chroma does not keep.
             for channel in 0..2 {
                 difference += (f32::from(pixel[channel]) - expected[channel]).abs();
@@ -151,7 +155,12 @@ fn stray_bytes_are_accepted() {
         .clone()
         .find(|&at| RESTARTS[at] == 0xFF && RESTARTS[at + 1] == 0xD0)
         .unwrap();
-    for (at, stray) in [(end, &[0x12, 0x34, 0, 0][..]), (end, &[0xFF; 3]), (restart, &[0x55, 0]), (restart, &[0xFF])] {
+    for (at, stray) in [
+        (end, &[0x12, 0x34, 0, 0][..]),
+        (end, &[0xFF; 3]),
+        (restart, &[0x55, 0]),
+        (restart, &[0xFF]),
+    ] {
         let with_stray = [&RESTARTS[..at], stray, &RESTARTS[at..]].concat();
         assert_eq!(decode(&with_stray).unwrap(), expected, "{at} {stray:?}");
     }

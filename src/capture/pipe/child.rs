@@ -11,7 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::poll;
-use crate::capture::source::{CaptureError, CaptureKind};
+use crate::{
+    capture::source::{CaptureError, CaptureKind},
+    text,
+};
 
 /// How long a program may take to exit after it closed its output, and after it was asked to.
 const GRACE: Duration = Duration::from_millis(300);
@@ -33,6 +36,7 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn start(program: &str, arguments: &[String]) -> Result<Self, CaptureError> {
+        let name = text::sanitized(program, MAX_LINE);
         let failed = |error: io::Error| {
             let (kind, hint) = match error.kind() {
                 io::ErrorKind::NotFound => (
@@ -42,7 +46,7 @@ impl Child {
                 io::ErrorKind::PermissionDenied => (CaptureKind::Denied, ""),
                 _ => (CaptureKind::Missing, ""),
             };
-            CaptureError::caused_by(kind, format!("`{program}` cannot be started{hint}"), error)
+            CaptureError::caused_by(kind, format!("`{name}` cannot be started{hint}"), error)
         };
         let mut command = Command::new(program);
         command
@@ -57,7 +61,7 @@ impl Child {
         };
         Ok(Self {
             process,
-            program: program.into(),
+            program: name,
             output,
             messages,
             last_line: LastLine::default(),
@@ -186,15 +190,16 @@ impl LastLine {
         }
     }
 
+    /// Without credentials and control characters.
     fn text(&self) -> Option<String> {
         let line = if self.current.is_empty() {
             &self.last
         } else {
             &self.current
         };
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim();
-        (!text.is_empty()).then(|| text.to_string())
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        (!line.is_empty()).then(|| text::sanitized(line, MAX_LINE))
     }
 }
 
@@ -214,5 +219,8 @@ mod tests {
         line.push(&vec![b'x'; 1 << 20]);
         assert_eq!(line.text().map(|text| text.len()), Some(MAX_LINE));
         assert!(line.current.capacity() < 1 << 10);
+        line.push(b"\ncannot open rtsp://admin:hunter2@camera/\n");
+        let text = line.text().unwrap_or_default();
+        assert!(text.contains("@camera/") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -135,7 +135,9 @@ impl StreamBuffer {
     fn move_into(&mut self, frame: &mut Frame, body: Range<usize>) {
         frame.release_large();
         frame.data.clear();
-        frame.data.extend_from_slice(&self.buffer[self.parsed..self.filled]);
+        frame
+            .data
+            .extend_from_slice(&self.buffer[self.parsed..self.filled]);
         std::mem::swap(&mut frame.data, &mut self.buffer);
         frame.data.truncate(body.end);
         frame.data.drain(..body.start);

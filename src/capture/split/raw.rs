@@ -11,12 +11,7 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    pub(super) fn new(
-        format: PixelFormat,
-        width: u32,
-        height: u32,
-        stride: u32,
-    ) -> Result<Self, String> {
+    pub(super) fn new(format: PixelFormat, width: u32, height: u32, stride: u32) -> Result<Self, String> {
         let sides = 1..=MAX_SIDE;
         if !sides.contains(&width) || !sides.contains(&height) {
             return Err(format!(

@@ -92,7 +92,10 @@ impl Splitter {
                 ));
             }
         }
-        Ok(Split::Damaged(count, "a Y4M frame does not begin with FRAME".into()))
+        Ok(Split::Damaged(
+            count,
+            "a Y4M frame does not begin with FRAME".into(),
+        ))
     }
 }
 
@@ -234,7 +237,10 @@ mod tests {
         );
         assert!(matches!(splitter.find(b"garbage").unwrap(), Split::Damaged(7, _)));
         // The first part of the word may be the last that was read.
-        assert!(matches!(splitter.find(b"garbage FRA").unwrap(), Split::Damaged(8, _)));
+        assert!(matches!(
+            splitter.find(b"garbage FRA").unwrap(),
+            Split::Damaged(8, _)
+        ));
         assert_eq!(splitter.find(b"FRA").unwrap(), Split::More);
     }
 
@@ -257,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_second_header_changes_the_size() {
-        let stream = b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdYUV4MPEG2 W3 H1 Cmono XCOLORRANGE=FULL\nFRAME\nefg\
+        let stream =
+            b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdYUV4MPEG2 W3 H1 Cmono XCOLORRANGE=FULL\nFRAME\nefg\
             FRAME\nhij";
         for step in 1..stream.len() {
             let frames = split(stream, step).unwrap();

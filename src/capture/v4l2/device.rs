@@ -8,7 +8,10 @@ use std::{
 use affectd_sys::v4l2::{self as sys, Capability};
 use rustix::io::Errno;
 
-use crate::capture::source::{CaptureError, CaptureKind};
+use crate::{
+    capture::source::{CaptureError, CaptureKind},
+    text,
+};
 
 /// Whether frames can be streamed from a node.
 #[must_use]
@@ -31,6 +34,9 @@ fn is_converter(node: &Capability) -> bool {
     ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe-meta"].contains(&node.driver.as_str())
 }
 
+/// Longest name that the kernel passes on, characters.
+const MAX_NAME: usize = 32;
+
 /// An open node and its path, for messages.
 #[derive(Debug)]
 pub(super) struct Device {
@@ -50,14 +56,22 @@ impl Device {
 
     /// What the node is.
     pub(super) fn capability(&self) -> Result<Capability, CaptureError> {
+        // A camera chooses its own name.
+        let safe = |text: String| text::sanitized(&text, MAX_NAME);
         self.node
             .capability()
+            .map(|node| Capability {
+                driver: safe(node.driver),
+                card: safe(node.card),
+                bus: safe(node.bus),
+                ..node
+            })
             .map_err(|error| match Errno::from_io_error(&error) {
                 Some(Errno::NOTTY | Errno::INVAL) => CaptureError::new(
                     CaptureKind::Unsupported,
                     format!(
                         "{} is not a V4L2 device; `affectd probe` lists the cameras",
-                        self.path.display()
+                        text::path(&self.path)
                     ),
                 ),
                 _ => failure(&self.path, "does not report its capabilities", error),
@@ -97,7 +111,7 @@ pub(super) fn failure(path: &Path, what: &str, error: io::Error) -> CaptureError
         }
         _ => (CaptureKind::Unsupported, ""),
     };
-    CaptureError::caused_by(kind, format!("{} {what}{hint}", path.display()), error)
+    CaptureError::caused_by(kind, format!("{} {what}{hint}", text::path(path)), error)
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use super::{
     device::{Device, captures, captures_multiplanar},
     select::{self, Mode, NoMode, Request, Selection},
 };
-use crate::capture::source::{CaptureError, CaptureKind};
+use crate::{
+    capture::source::{CaptureError, CaptureKind},
+    text,
+};
 
 /// One `/dev/video*` node and what it offers.
 #[derive(Debug)]
@@ -149,7 +152,7 @@ pub(super) fn select_for(
     modes: &[Mode],
     request: &Request,
 ) -> Result<Selection, CaptureError> {
-    let path = path.display();
+    let path = text::path(path);
     let unsupported = |reason: String| CaptureError::new(CaptureKind::Unsupported, reason);
     if !captures(capability) {
         return Err(unsupported(if captures_multiplanar(capability) {

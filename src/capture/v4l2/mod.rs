@@ -18,7 +18,7 @@ use super::{
     open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
 };
-use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
+use crate::{clock::Clock, config::Camera, interrupt::Interrupt, text};
 use device::Device;
 use select::Request;
 use stream::V4l2Source;
@@ -111,7 +111,7 @@ impl V4l2Opener {
         let selection = enumerate::select_for(path, &capability, &modes, &self.request)?;
         let negotiated = device.negotiate(&selection, self.request.rate)?;
         let stream = Stream {
-            name: format!("{} ({})", path.display(), capability.card),
+            name: format!("{} ({})", text::path(path), capability.card),
             format: negotiated.format,
             width: negotiated.width,
             height: negotiated.height,

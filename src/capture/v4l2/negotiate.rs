@@ -8,10 +8,13 @@ use super::{
     device::{Device, failure},
     select::{Mode, Request, Selection, SizeRange},
 };
-use crate::capture::{
-    color::ColorEncoding,
-    frame::PixelFormat,
-    source::{CaptureError, CaptureKind},
+use crate::{
+    capture::{
+        color::ColorEncoding,
+        frame::PixelFormat,
+        source::{CaptureError, CaptureKind},
+    },
+    text,
 };
 
 /// Longest list of formats, sizes or rates that is read: a driver that never ends its list must not block us.
@@ -112,7 +115,7 @@ impl Device {
                 CaptureKind::Unsupported,
                 format!(
                     "{} was asked for {} and set {}, which cannot be decoded",
-                    self.path.display(),
+                    text::path(&self.path),
                     selection.format,
                     String::from_utf8_lossy(&got.fourcc)
                 ),
@@ -145,7 +148,7 @@ impl Device {
     fn negotiate_rate(&self, requested: f32) -> Option<f32> {
         // A camera whose rate cannot be set is still a camera.
         if let Err(error) = self.node.set_frame_interval(interval(requested)) {
-            tracing::debug!(device = %self.path.display(), %error, "the frame rate cannot be set");
+            tracing::debug!(device = %text::path(&self.path), %error, "the frame rate cannot be set");
         }
         rate(self.node.frame_interval().ok()?)
     }

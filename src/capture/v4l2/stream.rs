@@ -23,6 +23,7 @@ use crate::{
     },
     clock::Clock,
     interrupt::Interrupt,
+    text,
 };
 
 /// Buffers that the driver may fill ahead.
@@ -114,7 +115,7 @@ impl V4l2Source {
         if error.kind() == io::ErrorKind::InvalidData {
             return CaptureError::caused_by(
                 CaptureKind::Stalled,
-                format!("{} does not work", self.path.display()),
+                format!("{} does not work", text::path(&self.path)),
                 error,
             );
         }
@@ -132,7 +133,7 @@ impl V4l2Source {
             CaptureKind::Stalled,
             format!(
                 "{} delivered no frame within {seconds:.1} s{seen}",
-                self.path.display()
+                text::path(&self.path)
             ),
         )
     }
@@ -160,7 +161,7 @@ impl Source for V4l2Source {
                         CaptureKind::Missing,
                         format!(
                             "{} stopped streaming; it was probably unplugged",
-                            self.path.display()
+                            text::path(&self.path)
                         ),
                     ));
                 }
@@ -181,7 +182,7 @@ impl Drop for V4l2Source {
     fn drop(&mut self) {
         // A camera that is gone cannot be stopped; closing the node stops any other.
         if let Err(error) = self.buffers.stop() {
-            tracing::debug!(device = %self.path.display(), %error, "the camera cannot be stopped");
+            tracing::debug!(device = %text::path(&self.path), %error, "the camera cannot be stopped");
         }
     }
 }

@@ -6,38 +6,40 @@ use std::{
 };
 
 use super::{error::ModelError, manifest::Manifest};
+use crate::config::ModelName;
 
-/// The one TOML file among the manifests that is none: what the models may cost on which board.
+/// The one TOML file in the folder that is not a manifest: the boards' budgets.
 const BUDGETS: &str = "budgets";
 
-/// The manifests of one folder, by name. A broken manifest hurts only the one who asks for it.
+/// The manifests of one folder, by name. A broken manifest is an error only when it is asked for.
 #[derive(Debug, Clone)]
-pub struct Catalogue {
+pub struct Registry {
     folder: PathBuf,
-    names: Vec<String>,
+    names: Vec<ModelName>,
 }
 
-impl Catalogue {
-    /// Lists the manifests (`<name>.toml`) of a folder.
+impl Registry {
+    /// Lists the manifests (`<name>.toml`) of a folder. Files whose names are not allowed for models are left out.
     ///
     /// # Errors
-    /// [`ModelError::Read`] or [`ModelError::Empty`].
+    /// [`ModelError::List`] or [`ModelError::Empty`].
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let list = || -> io::Result<Vec<String>> {
+        let list = || -> io::Result<Vec<ModelName>> {
             let mut names = Vec::new();
             for entry in fs::read_dir(folder)? {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == "toml")
                     && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
                     && stem != BUDGETS
+                    && let Ok(name) = stem.parse()
                 {
-                    names.push(stem.to_owned());
+                    names.push(name);
                 }
             }
             names.sort();
             Ok(names)
         };
-        let names = list().map_err(|source| ModelError::Read {
+        let names = list().map_err(|source| ModelError::List {
             path: folder.to_owned(),
             source,
         })?;
@@ -52,18 +54,17 @@ impl Catalogue {
 
     /// The names of all manifests, sorted.
     #[must_use]
-    pub fn names(&self) -> &[String] {
+    pub fn names(&self) -> &[ModelName] {
         &self.names
     }
 
     /// Reads the manifest of this name.
     ///
     /// # Errors
-    /// [`ModelError::Unknown`] with the names that are there; [`ModelError::Read`], [`ModelError::Syntax`] or
-    /// [`ModelError::Manifest`].
+    /// [`ModelError::Unknown`] with the names that are there; [`ModelError::Read`] or [`ModelError::Manifest`].
     pub fn find(&self, name: &str) -> Result<Manifest, ModelError> {
         // Only names from the listing become paths, so no name can lead out of the folder.
-        if !self.names.iter().any(|known| known == name) {
+        if !self.names.iter().any(|known| known.as_str() == name) {
             return Err(ModelError::Unknown {
                 name: name.to_owned(),
                 folder: self.folder.clone(),
@@ -82,22 +83,21 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_those_that_are_there() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            Catalogue::open(folder.path()),
-            Err(ModelError::Empty(_))
-        ));
+        assert!(matches!(Registry::open(folder.path()), Err(ModelError::Empty(_))));
         fs::write(folder.path().join("b.toml"), "").unwrap();
         fs::write(folder.path().join("a.toml"), "").unwrap();
         fs::write(folder.path().join("a.onnx"), "").unwrap();
         fs::write(folder.path().join("budgets.toml"), "").unwrap();
-        let catalogue = Catalogue::open(folder.path()).unwrap();
-        assert_eq!(catalogue.names(), ["a", "b"]);
-        let error = catalogue.find("c").unwrap_err().to_string();
+        fs::write(folder.path().join("\x1b[2J.toml"), "").unwrap();
+        let registry = Registry::open(folder.path()).unwrap();
+        let names: Vec<&str> = registry.names().iter().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        let error = registry.find("c").unwrap_err().to_string();
         assert!(error.contains("\"c\"") && error.contains("a, b"), "{error}");
-        assert!(matches!(catalogue.find("../a"), Err(ModelError::Unknown { .. })));
+        assert!(matches!(registry.find("../a"), Err(ModelError::Unknown { .. })));
         assert!(matches!(
-            Catalogue::open(&folder.path().join("gone")),
-            Err(ModelError::Read { .. })
+            Registry::open(&folder.path().join("gone")),
+            Err(ModelError::List { .. })
         ));
     }
 }

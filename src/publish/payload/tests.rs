@@ -1,10 +1,22 @@
 #![allow(clippy::unwrap_used)]
 //! Snapshots of every payload.
 
-use super::*;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{face::fractions, value::Rounded, *};
 use crate::{
-    health::{Board, Stage, WorkRate},
-    publish::samples::{face, identity},
+    capture::CameraStatus,
+    health::{Board, Health, Stage, StageLatency, Summary, ThrottleReason, WorkRate},
+    publish::{
+        identity::Identity,
+        samples::{face, identity},
+    },
+    sense::{
+        face::{Category, Event, Label, TrackedFace},
+        geometry::Rect,
+    },
 };
 
 fn stamp() -> Stamp {
@@ -21,7 +33,7 @@ fn json(payload: impl Serialize) -> String {
 
 const NAMED: &str = r#"{"neutral":0.1,"happiness":0.7,"sadness":0.05,"surprise":0.05,"fear":0.025,"disgust":0.025,"anger":0.025,"contempt":0.025}"#;
 const TAIL: &str = r#""boot":"00c0ffee00c0ffee","time":"2026-03-01T09:30:00.250Z""#;
-const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab"}"#;
+const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab","va":"projected"}"#;
 
 #[test]
 fn the_state_of_a_face() {
@@ -97,13 +109,19 @@ fn events() {
     let json = |event| json(EventPayload::new(&identity, &event, 9, stamp().time));
     let tail = format!(r#""seq":9,{TAIL}}}"#);
     assert_eq!(
-        json(Event::Appeared { track: 1 }),
+        json(Event::Appeared {
+            track: 1,
+            continues: None
+        }),
         format!(r#"{{"event":"appeared","track":1,{tail}"#)
     );
     assert_eq!(
         json(Event::Left {
             track: 1,
-            seconds: 2.5
+            visit: crate::sense::visits::Visit {
+                seconds: 2.5,
+                ..Default::default()
+            }
         }),
         format!(r#"{{"event":"left","track":1,"seconds":2.5,{tail}"#)
     );

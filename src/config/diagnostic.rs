@@ -1,52 +1,52 @@
-//! What is wrong with a configuration, said so that it can be put right.
+//! What is wrong with a configuration or a TOML file, worded so that it can be corrected.
 
 use std::{fmt, path::PathBuf};
 
-use crate::error::{Exit, Failure};
+use crate::text;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Origin {
     /// The built-in default.toml.
     Default,
-    /// The configuration file, and the line, counted from 1; 0 for the file as a whole.
+    /// A file and the line in it, counted from 1; 0 for the file as a whole.
     File(PathBuf, usize),
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(String),
-    /// An option of the command line, e.g. `--set`.
+    /// A command line option, e.g. `--set`.
     Option(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path, 0) => write!(f, "{}", path.display()),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::File(path, 0) => f.write_str(&text::path(path)),
+            Self::File(path, line) => write!(f, "{}:{line}", text::path(path)),
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Option(option) => write!(f, "option {option}"),
         }
     }
 }
 
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+/// One error in a configuration or a TOML file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Diagnostic {
     /// Where it is.
-    pub place: Place,
-    /// The setting's dotted key; empty where no key can be named.
+    pub origin: Origin,
+    /// The dotted key, e.g. `camera.width`; empty where no key can be named.
     pub key: String,
     /// What was found there.
     pub found: String,
     /// What is allowed there.
     pub allowed: String,
-    /// What was probably meant; empty where nothing comes to mind.
+    /// What was probably meant; empty where there is no suggestion.
     pub hint: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        write!(f, "{}: ", self.origin)?;
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -58,31 +58,25 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A configuration that cannot be used, and everything that is wrong with it.
+/// A configuration that cannot be used, with all its errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Invalid {
+pub struct ConfigError {
     /// At least one, in the order of file, environment and command line.
-    pub problems: Vec<Problem>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Most problems that are written out.
+/// The number of diagnostics that are written out.
 const MAX_SHOWN: usize = 30;
 
-impl fmt::Display for Invalid {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the configuration cannot be used")?;
-        for problem in self.problems.iter().take(MAX_SHOWN) {
-            write!(f, "\n  {problem}")?;
+        for diagnostic in self.diagnostics.iter().take(MAX_SHOWN) {
+            write!(f, "\n  {diagnostic}")?;
         }
-        match self.problems.len().saturating_sub(MAX_SHOWN) {
+        match self.diagnostics.len().saturating_sub(MAX_SHOWN) {
             0 => Ok(()),
             more => write!(f, "\n  and {more} more"),
         }
-    }
-}
-
-impl From<Invalid> for Failure {
-    fn from(invalid: Invalid) -> Self {
-        Self::new(Exit::Config, invalid)
     }
 }
