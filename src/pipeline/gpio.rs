@@ -99,8 +99,8 @@ impl GpioLoop {
         self.context.gate.set_switch(switch.state.clone());
     }
 
-    /// Sets the LED when it must change, and now and then again: its chip may have been away. An LED failure is not
-    /// fatal.
+    /// Sets the LED when it must change, and now and then again: its chip may have been away. An LED failure
+    /// is not fatal.
     fn set_led(&mut self, now: Duration, lit: bool) {
         let Some(led) = &mut self.led else {
             return;

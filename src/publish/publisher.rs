@@ -40,7 +40,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The publisher writes the commands that it receives, and observes the outcome.
     pub gate: PrivacyGate,
-    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the reason.
+    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the
+    /// reason.
     pub shutdown: Shutdown,
 }
 
@@ -54,8 +55,8 @@ impl Publisher {
     /// Starts the publishing thread: towards the broker of `settings`, or to standard output without one.
     ///
     /// # Errors
-    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be reached is no
-    /// error: the thread keeps trying.
+    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be
+    /// reached is no error: the thread keeps trying.
     pub fn start(
         settings: &config::Mqtt,
         identity: Identity,
@@ -120,8 +121,8 @@ impl Publisher {
         self.shared.outbox.report(report, self.shared.clock.now());
     }
 
-    /// Publishes the camera's status with a reason for a person. Any status but ok overwrites the retained state
-    /// with `none` at once.
+    /// Publishes the camera's status with a reason for a person. Any status but ok overwrites the retained
+    /// state with `none` at once.
     pub fn camera(&self, status: CameraStatus, reason: &str) {
         self.shared.outbox.camera(status, reason);
     }

@@ -65,9 +65,9 @@ impl Topics {
     }
 }
 
-/// Makes a device name one legal topic level that Home Assistant also takes as an identifier: ASCII
-/// letters, digits, `_` and `-`; every run of other characters becomes one `-`. At most 64 bytes; a name without any legal
-/// character becomes `affectd`.
+/// Makes a device name one legal topic level that Home Assistant also takes as an identifier: ASCII letters,
+/// digits, `_` and `-`; every run of other characters becomes one `-`. At most 64 bytes; a name without any
+/// legal character becomes `affectd`.
 #[must_use]
 pub fn sanitise(device: &str) -> String {
     let mut name = String::with_capacity(device.len().min(MAX_DEVICE));

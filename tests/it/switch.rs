@@ -1,5 +1,5 @@
-//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera that never
-//! ends, a real broker, and GPIO lines that a test moves.
+//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera
+//! that never ends, a real broker, and GPIO lines that a test moves.
 
 use crate::common::{broker, sensor};
 use std::{
