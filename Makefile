@@ -1,28 +1,32 @@
 # `make demo` runs the main job, `make test` passes the tests; both install what they need.
 # `make help` lists every target.
 
-# tract alone compiles for ten minutes: the target folders outlive the clone.
+# tract takes minutes to compile: the target folders outlive the clone.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/affectd
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
-# So do the tools that crates.io has and Debian has not.
+# Tools that are not packaged in Debian, pinned; they outlive the clone too.
 TOOLS := $(CACHE)/tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
+TYPOS_VERSION := 1.52.0
+TYPOS := $(TOOLS)/typos-$(TYPOS_VERSION)/bin/typos
+CYCLONEDX_VERSION := 0.5.9
+CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests talk to a real mosquitto, and to a board that has only busybox.
+# bindgen (v4l) needs libclang; the tests use a real mosquitto, and a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
 TEST_PACKAGES := mosquitto busybox
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: demo
-demo: build ## build, and run the bundled clip through the whole line
+demo: build ## build, and run the bundled clip through the whole pipeline
 	$(AFFECTD) demo
 
 .PHONY: build
@@ -30,40 +34,68 @@ build: install-build-packages
 	cargo build --release
 
 .PHONY: test
-test: install-build-packages install-test-packages ## format, lints, documentation, unit and end-to-end tests
-	cargo fmt --check
+test: install-build-packages install-test-packages ## formatting, lints, documentation, unit and end-to-end tests
+	cargo fmt --all --check
 	cargo clippy --all-targets --test uml --test arm64 -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	cargo test --release
 
 .PHONY: test-slow
-test-slow: install-build-packages install-test-packages deny ## the tests that need minutes, and the dependencies' licences
+test-slow: install-build-packages install-test-packages deny ## tests that need minutes, and the licences of the dependencies
 	cargo test --release -- --ignored
 
-# The rten program is built apart, as tests/peers/Cargo.toml says; the networks' files and the Python that makes them stay.
+# rten is built separately (see tests/peers/Cargo.toml). The networks and the Python environment are kept.
 PEERS := $(CACHE)/peers
 PEERS_PYTHON := $(PEERS)/venv/bin/python
 
 .PHONY: bench-peers
-bench-peers: install-build-packages $(PEERS)/requirements.txt ## affectd's runtime beside ONNX Runtime, rten and tract; downloads PyTorch
+bench-peers: install-build-packages $(PEERS)/requirements.txt ## compare affectd's runtime with ONNX Runtime, rten and tract; downloads PyTorch
 	cargo build --release -p peers --features rten
 	cargo build --release -p peers --features tract
-	$(PEERS_PYTHON) tests/peers/bench.py --bin $(CARGO_TARGET_DIR)/release --work $(PEERS)
+	$(PEERS_PYTHON) tests/peers/bench.py --bin $(CARGO_TARGET_DIR)/release --work $(PEERS) $(if $(JSON),--json)
 
-# Its copy says what is installed.
+# The copy records what is installed.
 $(PEERS)/requirements.txt: models/tools/requirements.txt
 	@$(call install,python3-venv)
 	mkdir -p $(PEERS) && python3 -m venv $(PEERS)/venv
 	$(PEERS_PYTHON) -m pip install -r $<
 	cp $< $@
 
+# Built together with the daemon, so that the features of shared dependencies are the same and tract is not compiled twice.
+# The filters are the modules of affectd-infer; they match no test of the daemon.
+INFER_TESTS := kernel:: network:: onnx_weights:: panics:: passes::
+
 .PHONY: test-memory
-test-memory: install-build-packages ## the networks' own operators and kernels under valgrind, some minutes
+test-memory: install-build-packages ## operators and kernels under valgrind; takes minutes
 	@$(call install,valgrind)
-	cargo test --release --lib --config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" infer::
+	cargo test --release --lib --package affectd --package affectd-infer \
+		--config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" -- $(INFER_TESTS)
+
+# --- documentation ---
+
+.PHONY: figures
+figures: ## write the tables of the documentation from docs/figures/*.json
+	docs/figures/render.py
+
+.PHONY: check-figures
+check-figures: ## check that the tables of the documentation match docs/figures/*.json
+	docs/figures/render.py --check
+
+.PHONY: check-docs
+check-docs: check-figures $(TYPOS) ## check tables, links, paths and spelling of the documentation
+	docs/check.py
+	$(TYPOS)
+
+# The same program is on crates.io, where it compiles for minutes.
+$(TYPOS):
+	@$(call install,python3-venv)
+	python3 -m venv $(TOOLS)/typos-$(TYPOS_VERSION)
+	$(TOOLS)/typos-$(TYPOS_VERSION)/bin/pip install --quiet typos==$(TYPOS_VERSION)
+
+# --- dependencies ---
 
 .PHONY: deny
-deny: $(DENY) ## licences and sources of the dependencies; `cargo deny check` asks for advisories too
+deny: $(DENY) ## check licences and sources of the dependencies; `cargo deny check` includes advisories
 	$(DENY) check licenses bans sources
 
 $(DENY):
@@ -79,94 +111,96 @@ AFFECTD_ARM64 := $(CROSS_TARGET_DIR)/$(ARM64)/release/affectd
 CARGO_DEB_VERSION := 3.8.0
 CARGO_DEB := $(TOOLS)/bin/cargo-deb
 
-# The newest package for this machine, and for boards.
+# The most recent package for this machine, and for boards.
 DEB_HOST = "$$(ls -t $(CACHE)/deb/affectd_*_$$(dpkg --print-architecture).deb | head -n 1)"
 DEB_ARM64 = "$$(ls -t $(CACHE)/deb/affectd_*_arm64.deb | head -n 1)"
 
-# Debian's rustc-web comes with a standard library for arm64; bindgen reads the cross compiler's headers with clang.
+# Debian's rustc-web has a standard library for arm64; bindgen reads the headers of the cross compiler with clang.
 CROSS_PACKAGES := rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu g++-aarch64-linux-gnu libc6-dev-arm64-cross \
 	libclang-dev clang mmdebstrap
 DEB_PACKAGES := dpkg-dev python3
 TEST_DEB_PACKAGES := lintian mmdebstrap systemd
-# Programs of another machine, and roots full of them.
+# To run programs of another architecture, and root file systems of them.
 FOREIGN_PACKAGES := qemu-user-static arch-test
 
-# The program is linked with an old C library; only this last step differs from a plain build.
+# The program is linked against an old C library; only the link step differs from an ordinary build.
 SYSROOT_LINK := --sysroot=$(SYSROOT) -B$(SYSROOT)/usr/lib/aarch64-linux-gnu \
 	-L$(SYSROOT)/lib/aarch64-linux-gnu -L$(SYSROOT)/usr/lib/aarch64-linux-gnu
 
 .PHONY: cross-arm64
-cross-arm64: install-build-packages install-cross-packages ## the program for Raspberry Pi and Jetson (arm64, glibc 2.31)
+cross-arm64: install-build-packages install-cross-packages ## build for Raspberry Pi and Jetson (arm64, glibc 2.31)
 	cross/sysroot.sh $(SYSROOT)
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo rustc --release --locked \
 		--config cross/config.toml --target $(ARM64) --bin affectd -- \
 		-C strip=symbols $(addprefix -C link-arg=,$(SYSROOT_LINK))
 	cross/glibc.sh aarch64-linux-gnu-objdump $(AFFECTD_ARM64) 2.31
 
-# 32-bit Raspberry Pi OS, from release 12. No standard library is packaged for it, so that it is built too, which needs unstable
-# options; build scripts look at those, so that a folder shared with arm64 would be built anew at every change between the two.
+# 32-bit Raspberry Pi OS, from release 12. No standard library is packaged for it, so it is built too, which needs unstable
+# options. Build scripts depend on those options; with a shared folder, switching targets would rebuild everything.
 ARMV7 := armv7-unknown-linux-gnueabihf
 AFFECTD_ARMV7 := $(CACHE)/target-armv7/$(ARMV7)/release/affectd
 ARMV7_PACKAGES := rustc-web rust-web-src gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev clang
 
 .PHONY: cross-armv7
-cross-armv7: install-build-packages install-armv7-packages ## the program for 32-bit Raspberry Pi OS (armv7)
+cross-armv7: install-build-packages install-armv7-packages ## build for 32-bit Raspberry Pi OS (armv7)
 	CARGO_TARGET_DIR=$(CACHE)/target-armv7 RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo build --release --locked \
 		--config cross/config.toml -Zbuild-std=std,panic_abort --target $(ARMV7)
 	cross/glibc.sh arm-linux-gnueabihf-objdump $(AFFECTD_ARMV7) 2.36
 
 .PHONY: deb
-deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## the Debian package for arm64
+deb: cross-arm64 install-deb-packages $(CARGO_DEB) ## build the Debian package for arm64
 	cross/package/third_party.py $(ARM64) | gzip -9n > $(dir $(AFFECTD_ARM64))third-party.txt.gz
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) $(CARGO_DEB) --no-build --no-strip --variant board --target $(ARM64) --output $(CACHE)/deb/
 
 .PHONY: deb-host
-deb-host: build install-deb-packages $(CARGO_DEB) ## the Debian package for this machine
+deb-host: build install-deb-packages $(CARGO_DEB) ## build the Debian package for this machine
 	cross/package/third_party.py "$$(rustc -vV | sed -n 's/^host: //p')" | gzip -9n > $(dir $(AFFECTD))third-party.txt.gz
 	$(CARGO_DEB) --no-build --strip --output $(CACHE)/deb/
 
 .PHONY: test-deb
-test-deb: deb-host install-test-deb-packages ## installs, upgrades, removes and purges the package in a throw-away Debian 13
+test-deb: deb-host install-test-deb-packages ## install, upgrade, remove and purge the package in a temporary Debian 13
 	$(SUDO) cross/test-deb.sh $(DEB_HOST) trixie
 
-# The oldest system that it is for.
+# The oldest supported system.
 .PHONY: test-deb-arm64
-test-deb-arm64: deb install-test-deb-packages install-foreign-packages ## the same with the arm64 package in Debian 11, under emulation
+test-deb-arm64: deb install-test-deb-packages install-foreign-packages ## the same for the arm64 package in Debian 11, under emulation
 	$(SUDO) cross/binfmt.sh
 	$(SUDO) cross/test-deb.sh $(DEB_ARM64) bullseye
 
 .PHONY: test-arm64
-test-arm64: build cross-arm64 install-foreign-packages ## the arm64 program under emulation, as Raspberry Pi 3, 4 and 5
-	# Orin's cores are of the Pi 5's kind.
+test-arm64: build cross-arm64 install-foreign-packages ## run the arm64 program under emulation, as Raspberry Pi 3, 4 and 5
+	# The cores of Jetson Orin have the same instruction set as those of a Raspberry Pi 5.
 	cross/test-emulated.sh qemu-aarch64-static $(AFFECTD_ARM64) $(AFFECTD) $(SYSROOT) cortex-a53 cortex-a72 cortex-a76
 
 .PHONY: test-armv7
-test-armv7: build cross-armv7 install-foreign-packages ## the armv7 program under emulation, as Raspberry Pi 2
+test-armv7: build cross-armv7 install-foreign-packages ## run the armv7 program under emulation, as Raspberry Pi 2
 	cross/test-emulated.sh qemu-arm-static $(AFFECTD_ARMV7) $(AFFECTD) /usr/arm-linux-gnueabihf cortex-a7
 
-# Instructions of one inference, as a cost model of boards that are not at hand.
+# Instructions of one inference: a cost model for boards that are not available.
 COUNT := $(CACHE)/count
 
 .PHONY: count-arm64
-count-arm64: install-build-packages install-cross-packages ## instructions of one inference as two processors, and of others' runtimes; of other networks with MODELS=FILE INFERENCES=1
+count-arm64: install-build-packages install-cross-packages ## count the instructions of one inference; other networks: MODELS=FILE INFERENCES=1
 	@$(call install,qemu-user gcc python3-pip)
 	cross/count/peers.sh $(COUNT)
 	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
 		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
-		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) \
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) $(if $(JSON),--json) \
 		$(or $(MODELS),models/maxvit-ferplus-64.onnx)
 
-# The library's own tests, with whatever each processor's instructions choose. Needs a root as new as the cross compiler's C library.
+# The tests of the inference crate, with the kernels that each processor selects. The root must be as recent as the cross
+# compiler's C library.
 .PHONY: test-arm64-kernels
-test-arm64-kernels: install-build-packages install-cross-packages ## the networks' inner loops under emulation, as four processors
+test-arm64-kernels: install-build-packages install-cross-packages ## test the inference kernels under emulation, as four processors
 	@$(call install,qemu-user python3-pip)
 	cross/count/peers.sh $(COUNT)
 	for cpu in cortex-a53 cortex-a72 cortex-a76 max; do \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 900 qemu-aarch64 -cpu $$cpu -L $(COUNT)/root" \
 		CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo test --release --locked \
-			--config cross/config.toml --target $(ARM64) --lib infer:: || exit 1; \
+			--config cross/config.toml --target $(ARM64) --lib --package affectd --package affectd-infer \
+			-- $(INFER_TESTS) || exit 1; \
 	done
 
 # --- emulated boards ---
@@ -179,10 +213,10 @@ UML_KERNEL_PACKAGES := linux-source-6.12 build-essential flex bison bc xz-utils
 UML_ROOT_PACKAGES := mmdebstrap e2fsprogs systemd
 
 .PHONY: test-board
-test-board: test-uml test-board-arm64 test-arm64 test-deb-arm64 ## the packages on emulated boards, the program on emulated processors
+test-board: test-uml test-board-arm64 test-arm64 test-deb-arm64 ## test the packages on emulated boards and the program on emulated processors
 
 .PHONY: test-uml
-test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## boards with camera, switch, systemd and broker in User-Mode Linux: every fault a scenario
+test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## test boards with camera, switch, systemd and broker in User-Mode Linux: a scenario for each field failure
 	@$(call install,e2fsprogs util-linux systemd)
 	cargo test --release --test uml -- $(UML_KERNEL) $(UML_ROOT) $(DEB_HOST)
 
@@ -194,13 +228,13 @@ $(UML_ROOT):
 	@$(call install,$(UML_ROOT_PACKAGES))
 	$(SUDO) $(UML_RECIPE)/root.sh $@
 
-# Debian's own kernel, under emulation; the disk is the other board's for this architecture.
+# Debian's kernel, under emulation; the disk has the same contents as that of the other board.
 BOARD_RECIPE := tests/board/arm64
 BOARD := $(CACHE)/board-arm64-$(shell find $(BOARD_RECIPE)/image.sh $(BOARD_RECIPE)/root $(UML_RECIPE)/root.sh $(UML_RECIPE)/root -type f | \
 	sort | xargs cat | sha256sum | cut -c 1-12)
 
 .PHONY: test-board-arm64
-test-board-arm64: deb $(BOARD) ## the arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72
+test-board-arm64: deb $(BOARD) ## test the arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72
 	@$(call install,qemu-system-arm util-linux)
 	cargo test --release --test arm64 -- $(BOARD) $(DEB_ARM64)
 
@@ -209,8 +243,23 @@ $(BOARD): | install-foreign-packages
 	$(SUDO) cross/binfmt.sh
 	$(SUDO) $(BOARD_RECIPE)/image.sh $@
 
+# --- releases ---
+
+VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: release
+release: $(CYCLONEDX) ## build both packages, an SBOM and checksums, and tag the version
+	cross/release.sh check
+	$(MAKE) deb deb-host
+	PATH="$(TOOLS)/bin:$$PATH" cross/release.sh build $(CACHE)/release/$(VERSION) \
+		$(CACHE)/deb/affectd_$(VERSION)_arm64.deb $(CACHE)/deb/affectd_$(VERSION)_$$(dpkg --print-architecture).deb
+
+$(CYCLONEDX):
+	cargo install --locked cargo-cyclonedx@$(CYCLONEDX_VERSION) --root $(TOOLS) --target-dir $(TOOLS)/build
+	rm -rf $(TOOLS)/build
+
 .PHONY: manual
-manual: install-build-packages ## writes the manual pages and completions anew, after a change of the command line
+manual: install-build-packages ## regenerate manual pages and completions after a change of the command line
 	WRITE_MANUAL=1 cargo test --release --test it manual
 
 $(CARGO_DEB):
@@ -241,7 +290,7 @@ install-test-deb-packages:
 install-foreign-packages:
 	@$(call install,$(FOREIGN_PACKAGES))
 
-# Asks apt only for what is missing, so that a second run needs neither network nor root.
+# Installs only missing packages, so that a second run needs neither network nor root.
 define install
 missing=; for package in $(1); do \
 	dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \

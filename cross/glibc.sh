@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says which glibc a program needs, and fails if that is a newer one than allowed.
+# Prints the glibc version that a program needs, and fails if it is newer than allowed.
 # usage: glibc.sh OBJDUMP PROGRAM NEWEST-ALLOWED
 set -eu
 needed=$("$1" -T "$2" | grep -o 'GLIBC_[0-9.]*' | cut -d_ -f2 | sort -Vu | tail -n 1)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes of a package the next one, to upgrade to: a later version, and a changed default configuration.
+# Creates an upgrade of a package: a later version with a changed default configuration.
 # usage: later-deb.sh PACKAGE LATER
 set -eu
 work=$(mktemp -d)

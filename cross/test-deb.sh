@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs, upgrades, removes and purges a package in a throw-away Debian root, without a running systemd. Needs root, and for another
-# machine's package cross/binfmt.sh.
+# Installs, upgrades, removes and purges a package in a temporary Debian root, without a running systemd.
+# Needs root and, for a package of another architecture, cross/binfmt.sh.
 # usage: test-deb.sh PACKAGE SUITE
 set -euo pipefail
 package=$(realpath "$1") suite=$2
@@ -23,13 +23,13 @@ inside() {
 	chroot "$root" "$@"
 }
 
-# The package's scripts want /proc, as on a board. A mount of the command's own leaves nothing to clear away.
+# The maintainer scripts need /proc, as on a board. A private mount needs no cleanup.
 inside_with_proc() {
 	unshare --mount -- sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
-# Everything in the root, with the contents of /etc and /var/lib; without what dpkg itself keeps about every package it has seen, and
-# without the groups, which stay, since other packages may have come to use them.
+# All files of the root, with the contents of /etc and /var/lib. Excluded are dpkg's own records, and the groups, which
+# remain because other packages may use them.
 snapshot() {
 	(
 		cd "$root"
@@ -47,7 +47,7 @@ step "units"
 dpkg-deb -x "$package" "$work/content"
 units=$work/content/usr/lib/systemd/system
 for unit in affectd.service affectd@.service; do
-	# The program is not installed here.
+	# The program is not installed on this machine.
 	sed -i 's,^ExecStart=/usr/bin/affectd,ExecStart=/usr/bin/true,' "$units/$unit"
 	said=$(cd "$units" && systemd-analyze verify --man=no "./$unit" 2>&1) || fail "$unit: $said"
 	[ -z "$said" ] || fail "$unit: $said"
@@ -59,7 +59,7 @@ done
 step "units for CSI cameras"
 examples=$work/content/usr/share/doc/affectd/examples
 cp "$examples/pi-csi.conf" "$units/affectd.service.d/"
-# Neither Argus nor GStreamer is installed here.
+# Neither Argus nor GStreamer is installed on this machine.
 sed -e 's,^ExecStart=/usr/bin/gst-launch-1.0,ExecStart=/usr/bin/true,' -e '/nvargus-daemon/d' "$examples/jetson-csi.service" > "$units/jetson-csi.service"
 said=$(cd "$units" && systemd-analyze verify --man=no ./affectd.service ./jetson-csi.service 2>&1) || fail "$said"
 [ -z "$said" ] || fail "$said"
@@ -80,26 +80,26 @@ inside_with_proc dpkg -i /tmp/affectd.deb
 inside affectd --version
 inside affectd check --print > /dev/null
 inside affectd model verify
-[ ! -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the camera is switched on by the installation"
+[ ! -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the installation enables the unit"
 version=$(inside systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')
 for unit in affectd.service affectd@.service; do
 	said=$(inside systemd-analyze verify --man=no "/usr/lib/systemd/system/$unit" 2>&1) && code=0 || code=$?
 	case $said in
-	# An old systemd-analyze wants the control groups of a machine that runs systemd, which this one need not.
-	*'Failed to initialize manager'*) echo "systemd $version cannot look at $unit on this machine: ${said%%$'\n'*}" ;;
+	# Old versions of systemd-analyze need the control groups of a machine that runs systemd.
+	*'Failed to initialize manager'*) echo "systemd $version cannot verify $unit on this machine: ${said%%$'\n'*}" ;;
 	*) [ $code = 0 ] && [ -z "$said" ] || fail "$unit, systemd $version: $said" ;;
 	esac
 	backoff=$root/usr/lib/systemd/system/$unit.d/backoff.conf
 	if [ "$version" -ge 254 ]; then
-		inside cat "/usr/lib/systemd/system/$unit.d/backoff.conf" > /dev/null || fail "$unit: no growing pauses with systemd $version"
+		inside cat "/usr/lib/systemd/system/$unit.d/backoff.conf" > /dev/null || fail "$unit: backoff.conf is missing with systemd $version"
 	elif [ -L "$backoff" ]; then
-		fail "$unit: growing pauses with systemd $version"
+		fail "$unit: backoff.conf is linked with systemd $version"
 	fi
 done
 
 step "upgrade keeps a changed configuration"
 echo 'device = "kiosk-3"' > "$root/etc/affectd/affectd.toml"
-# As `systemctl enable affectd affectd@hall` does.
+# What `systemctl enable affectd affectd@hall` does.
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -s /usr/lib/systemd/system/affectd.service "$root/etc/systemd/system/multi-user.target.wants/affectd.service"
 ln -s /usr/lib/systemd/system/affectd@.service "$root/etc/systemd/system/multi-user.target.wants/affectd@hall.service"
@@ -108,7 +108,7 @@ inside_with_proc dpkg -i --force-confdef /tmp/later.deb
 inside affectd check --print | grep -q '^device = "kiosk-3"' || fail "the configuration is not read"
 [ -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the upgrade disabled the unit"
 
-step "remove keeps it too"
+step "remove keeps the configuration"
 inside_with_proc dpkg -r affectd
 [ "$(cat "$root/etc/affectd/affectd.toml")" = 'device = "kiosk-3"' ] || fail "the configuration was removed"
 [ ! -e "$root/usr/bin/affectd" ] || fail "the program is still there"
@@ -118,11 +118,11 @@ step "purge leaves nothing"
 inside_with_proc dpkg -P affectd
 rmdir --ignore-fail-on-non-empty "$root/etc/systemd/system/multi-user.target.wants" 2> /dev/null || true
 snapshot > "$work/after"
-diff "$work/before" "$work/after" || fail "the lines above were left or changed"
+diff "$work/before" "$work/after" || fail "the lines above are left over or changed"
 changed=$(diff "$work/group" "$root/etc/group" | grep '^[<>]' | grep -v '^> gpio:' || true)
 [ -z "$changed" ] || fail "groups were changed: $changed"
 
-# What goes over a board's slow line. This machine's own program is larger, and goes nowhere.
+# Only the package for boards is limited, because it is transferred over slow connections.
 step "size"
 size=$(stat -c %s "$package")
 [ "$architecture" != arm64 ] || [ "$size" -le $((15 * 1000 * 1000)) ] || fail "$size bytes are more than 15 MB"

@@ -1,6 +1,6 @@
 //! How the process ends: one documented exit code for each kind of failure.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 /// The process's exit codes (sysexits where one fits). systemd units and installers rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,19 @@ pub enum Exit {
     Config = 78,
 }
 
-/// A failure that ends the process: what to tell the person and which code to exit with.
+/// An error that ends the process with an exit code of its kind. Which code belongs to which error is for the
+/// command line to say (`cmd::exit`), not for the modules that report the errors.
+pub trait ExitClass: Error {
+    /// The exit code.
+    fn exit(&self) -> Exit;
+}
+
+/// A result cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the result")]
+pub struct Unwritable(#[from] pub std::io::Error);
+
+/// A failure that ends the process: what to tell the user and which code to exit with.
 #[derive(Debug)]
 pub struct Failure {
     /// The documented exit code.
@@ -39,8 +51,27 @@ impl Failure {
     }
 }
 
+impl<E: ExitClass + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.exit(), error)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", self.error)
     }
+}
+
+/// An error and what caused it, separated by colons, as [`Failure`] shows them.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -1,5 +1,4 @@
-//! affectd reads camera frames, follows the faces in them, and publishes their expression
-//! (eight categories, valence, arousal) over MQTT. See README.md for the way of a frame.
+#![doc = include_str!("../docs/design/architecture.md")]
 
 pub mod analyze;
 pub mod capture;
@@ -8,10 +7,11 @@ pub mod clock;
 pub mod cmd;
 pub mod config;
 pub mod error;
+pub mod file;
 pub mod gpio;
 pub mod health;
-pub mod infer;
 pub mod interrupt;
+pub mod json;
 pub mod logging;
 pub mod measure;
 pub mod model;
@@ -21,3 +21,4 @@ pub mod privacy;
 pub mod publish;
 pub mod sense;
 pub mod shutdown;
+pub mod text;

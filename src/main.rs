@@ -6,6 +6,7 @@ use affectd::cmd::{self, Cli};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    affectd_infer::memory::tune_allocator();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(answer) => return cmd::answer(&answer),

@@ -18,7 +18,7 @@ use affectd::{
         face::{Detection, Landmarks, Prediction, Probabilities},
         geometry::{Point, Rect},
         smooth::Smoother,
-        track::{TrackEvents, Tracker},
+        track::Tracker,
     },
 };
 
@@ -69,7 +69,6 @@ struct Line {
     decoder: Decoder,
     picture: Picture,
     tracker: Tracker,
-    events: TrackEvents,
     smoothers: [Smoother; 3],
     times: StageTimes,
 }
@@ -94,8 +93,7 @@ impl Line {
         // Three faces that move; the third is out of sight now and then, long enough to leave and to come again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
         let seen = if number % 100 < 60 { &seen[..] } else { &seen[..2] };
-        self.events.clear();
-        self.tracker.update(seen, 0, now, &mut self.events);
+        self.tracker.update(seen, 0, now);
         for smoother in &mut self.smoothers {
             let mut probabilities = [0.02; 8];
             probabilities[(number / 40) as usize % 8] = 0.86;
@@ -135,12 +133,12 @@ fn face(x: f32) -> Detection {
 
 fn smoothing() -> Smoothing {
     Smoothing {
-        tau_s: 0.8,
-        va_tau_s: 0.8,
+        tau: Duration::from_millis(800),
+        va_tau: Duration::from_millis(800),
         margin: 0.1,
-        dwell_s: 0.5,
+        dwell: Duration::from_millis(500),
         floor: 0.35,
-        gap_s: 2.0,
+        gap: Duration::from_millis(2000),
     }
 }
 
@@ -153,8 +151,7 @@ fn nothing_is_allocated_for_a_frame() {
         decoder: Decoder::new(),
         picture: Picture::default(),
         tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
-        events: TrackEvents::new(),
-        smoothers: [Smoother::new(&smoothing()); 3],
+        smoothers: [Smoother::new(&smoothing(), 0.1); 3],
         times: StageTimes::new(Duration::from_secs(60)),
     };
     // The three buffers that go round get their size.

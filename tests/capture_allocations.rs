@@ -50,7 +50,7 @@ fn settings(source: SourceKind, format: &str) -> Camera {
         width: 64,
         height: 48,
         rate: 0.0,
-        timeout_s: 10.0,
+        timeout: Duration::from_millis(10000),
         command: Vec::new(),
         path: Default::default(),
         repeat: true,

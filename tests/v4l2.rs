@@ -273,7 +273,7 @@ fn source() -> Box<dyn Opener> {
         width: 64,
         height: 48,
         rate: 30.0,
-        timeout_s: 0.3,
+        timeout: Duration::from_millis(300),
         command: Vec::new(),
         path: Default::default(),
         repeat: false,

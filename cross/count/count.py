@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
-"""Counts the instructions of one inference on emulated arm64 processors, and prints a table.
+"""Count the instructions of one inference on emulated arm64 processors, and print a table or JSON.
 
-    count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER MODEL.onnx …
+    count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER [--json] MODEL.onnx …
 
-Each engine runs a model once and eleven times in one thread (or as --inferences says); a tenth of the difference is one inference without start and
-loading. Loading itself takes some million instructions more or less each time, as hashes are seeded at random.
-A count is a cost model and no time: it knows neither caches nor how many instructions a processor finishes at once.
+Each engine runs a model once, and then eleven times (or as --inferences says), in one thread. A tenth of the
+difference is one inference without start-up and loading. Loading varies by some million instructions from run to run,
+because hashes are randomly seeded. A count is a cost model, not a time: it ignores caches and instruction-level
+parallelism.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-# What the kernel of a board says of its processor (the part's number, and the features that qemu's model has), as
-# ONNX Runtime asks it: the machine's own /proc and /sys would describe another one.
+# How the kernel of a board describes its processor: the part number, and the features of QEMU's model. ONNX Runtime
+# reads them, and the build machine's own /proc and /sys describe another processor.
 PROCESSORS = {
     "cortex-a53": ("d03", ""),
     "cortex-a72": ("d08", ""),
@@ -27,7 +29,7 @@ ENGINES = ["tract", "onnxruntime", "affectd-f32", "affectd-int8"]
 
 
 def main():
-    """Count, and print as Markdown."""
+    """Count, and print Markdown or JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--plugin", type=Path, required=True, help="compiled from instructions.c")
     parser.add_argument("--root", type=Path, required=True, help="an arm64 root with Python")
@@ -35,21 +37,31 @@ def main():
     parser.add_argument("--onnx-runtime", type=Path, required=True, help="folder of its arm64 wheel and numpy's")
     parser.add_argument("--cpu", action="append", choices=PROCESSORS, help="default: cortex-a72 and cortex-a76")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
-    parser.add_argument("--inferences", type=int, default=10, help="that the longer run has more; one will do for a large model")
+    inferences = "additional inferences of the longer run; 1 is enough for a large model"
+    parser.add_argument("--inferences", type=int, default=10, help=inferences)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     args = parser.parse_args()
 
     engines = args.engine or ENGINES
-    print("| million instructions, and share of tract | " + " | ".join(engines) + " |")
-    print("| --- |" + " --- |" * len(engines), flush=True)
+    counts = []
+    if not args.json:
+        print("| million instructions (ratio to tract) | " + " | ".join(engines) + " |")
+        print("| --- |" + " --- |" * len(engines), flush=True)
     for model in args.models:
         for cpu in args.cpu or ["cortex-a72", "cortex-a76"]:
-            counts = {engine: inference(args, cpu, engine, model) for engine in engines}
+            row = {engine: inference(args, cpu, engine, model) for engine in engines}
+            if args.json:
+                entry = {"model": model.stem, "cpu": cpu}
+                counts += [entry | {"engine": engine, "instructions": round(count)} for engine, count in row.items()]
+                continue
             cells = [
-                f"{count / 1e6:.1f}" + (f" ({count / counts['tract']:.2f})" if "tract" in counts else "")
-                for count in counts.values()
+                f"{count / 1e6:.1f}" + (f" ({count / row['tract']:.2f})" if "tract" in row else "")
+                for count in row.values()
             ]
             print(f"| {model.stem}, {cpu} | " + " | ".join(cells) + " |", flush=True)
+    if args.json:
+        print(json.dumps({"inferences": args.inferences, "counts": counts}))
 
 
 def inference(args, cpu, engine, model):
@@ -59,13 +71,13 @@ def inference(args, cpu, engine, model):
 
 
 def instructions(args, cpu, engine, model, runs):
-    """Instructions of a program that loads the model and runs it this many times."""
+    """Instructions of a program that loads the model and runs it `runs` times."""
     if engine == "onnxruntime":
         python = args.root / "usr/bin/python3"
         command = [python, Path(__file__).with_name("onnxruntime_runs.py"), model, str(runs)]
     else:
         command = [args.peer, engine, model, "1", "--runs", str(runs)]
-    # The same seed, as the layout of Python's tables is else another in each run.
+    # A fixed seed: otherwise the layout of Python's hash tables differs from run to run.
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(args.onnx_runtime)}
     with described(args.root, cpu) as root:
         emulator = ["qemu-aarch64", "-cpu", cpu, "-L", root, "-plugin", args.plugin.resolve()]
@@ -77,7 +89,7 @@ def instructions(args, cpu, engine, model, runs):
 
 
 class described(tempfile.TemporaryDirectory):
-    """A root like another, which describes a processor too."""
+    """A copy of a root, by symbolic links, that describes a processor in /proc and /sys."""
 
     def __init__(self, root, cpu):
         super().__init__()

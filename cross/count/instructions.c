@@ -1,10 +1,10 @@
-/* A plugin for qemu-user 7.2 or later: says at the end how many instructions the emulated program has executed.
+/* A plugin for qemu-user 7.2 or later that prints the number of executed instructions at exit.
  * cc -shared -fPIC -O2 -o instructions.so instructions.c; qemu-aarch64 -plugin instructions.so PROGRAM */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 
-/* Debian packages no header of the plugin interface; this is the part of version 1 that is used here. */
+/* Debian does not package the header of the plugin interface; this is the part of version 1 that is used here. */
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
@@ -17,7 +17,7 @@ __attribute__((visibility("default"))) int qemu_plugin_version = 1;
 
 static uint64_t executed;
 
-/* A block of instructions without a branch is executed as a whole. */
+/* Counts a translation block, which is executed as a whole. */
 static void block(qemu_plugin_id_t id, struct qemu_plugin_tb *instructions) {
 	(void)id;
 	qemu_plugin_register_vcpu_tb_exec_inline(instructions, QEMU_PLUGIN_INLINE_ADD_U64, &executed,

@@ -1,4 +1,4 @@
-"""Runs a model with ONNX Runtime in one thread: onnxruntime_runs.py MODEL RUNS."""
+"""Run a model with ONNX Runtime in one thread: onnxruntime_runs.py MODEL RUNS."""
 
 import sys
 
@@ -7,10 +7,10 @@ import onnxruntime
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-# Weights of eight bits become floats once, when the model is loaded, as tract does it.
+# Convert int8 weights to f32 once, when the model is loaded, as tract does.
 options.add_session_config_entry("session.disable_quant_qdq", "1")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 (entry,) = session.get_inputs()
-numbers = np.sin(np.arange(np.prod(entry.shape), dtype=np.float32) * np.float32(0.7))
+values = np.sin(np.arange(np.prod(entry.shape), dtype=np.float32) * np.float32(0.7))
 for _ in range(int(sys.argv[2])):
-    session.run(None, {entry.name: numbers.reshape(entry.shape)})
+    session.run(None, {entry.name: values.reshape(entry.shape)})

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches what affectd's instructions are counted against into a folder: an arm64 root of Debian 12 with Python, and ONNX Runtime.
+# Downloads the peers for instruction counts into a folder: an arm64 root of Debian 12 with Python, and ONNX Runtime.
 # usage: peers.sh FOLDER
 set -eu
 folder=$1

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the licences of every crate that is linked into the program, as their texts ask for.
+"""Print the licence texts of every crate that is linked into the program, as the licences require.
 
 usage: third_party.py TARGET > FILE
 """
@@ -18,7 +18,7 @@ def metadata(target: str) -> dict:
 
 
 def linked(resolve: dict) -> set[str]:
-    """Everything that is reached by normal dependencies: what only builds or tests is not distributed."""
+    """All crates reachable through normal dependencies; build and test dependencies are not distributed."""
     nodes = {node["id"]: node for node in resolve["nodes"]}
     found: set[str] = set()
     waiting = [resolve["root"]]
@@ -40,13 +40,15 @@ def texts(folder: Path) -> list[str]:
 def main() -> None:
     data = metadata(sys.argv[1])
     wanted = linked(data["resolve"])
-    crates = sorted((p for p in data["packages"] if p["id"] in wanted), key=lambda p: (p["name"], p["version"]))
+    # A crate without a source is part of this project.
+    crates = sorted((p for p in data["packages"] if p["id"] in wanted and p["source"]), key=lambda p: (p["name"], p["version"]))
 
     print("affectd contains these libraries, each under its licence; the texts follow.\n")
     users: dict[str, list[str]] = {}
     for crate in crates:
         name = f"{crate['name']} {crate['version']}"
-        print(f"{name}: {crate['license'] or 'see below'}; {crate['repository'] or 'https://crates.io/crates/' + crate['name']}")
+        home = crate["repository"] or f"https://crates.io/crates/{crate['name']}"
+        print(f"{name}: {crate['license'] or 'see below'}; {home}")
         for text in texts(Path(crate["manifest_path"]).parent):
             users.setdefault(text, []).append(name)
     for text, names in users.items():

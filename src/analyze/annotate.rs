@@ -1,4 +1,4 @@
-//! Draws what was found into a copy of the picture.
+//! Draws the results into a copy of the picture.
 
 use image::{Rgb, RgbImage};
 
@@ -16,7 +16,7 @@ const MARK: Rgb<u8> = Rgb([255, 208, 64]);
 const INK: Rgb<u8> = Rgb([255, 255, 255]);
 const PAPER: Rgb<u8> = Rgb([24, 32, 40]);
 
-/// The shorter side of a picture in which one pixel of the font is one pixel of the picture.
+/// Shorter side of a picture for which one pixel of the font is one pixel of the picture.
 const UNIT_SIDE: u32 = 320;
 
 /// The picture with box, landmarks, category, valence and arousal of each face.
@@ -26,7 +26,8 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
     // Labels go on top of everything else.
     for face in faces {
         canvas.frame(&face.detection.rect);
-        for mark in face.detection.landmarks.points() {
+        let marks = face.detection.landmarks;
+        for mark in [marks.right_eye, marks.left_eye, marks.nose, marks.mouth] {
             canvas.mark(mark);
         }
     }
@@ -36,26 +37,26 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
     canvas.image
 }
 
-/// One line for the category, one for valence and arousal; each only where the model has it.
+/// One line for the category and one for valence and arousal, each only if the model has it.
 fn labels(face: &Face) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(probabilities) = face.prediction.probabilities {
         let (category, probability) = probabilities.argmax();
         lines.push(format!("{} {:.0}%", category.name(), probability * 100.0));
     }
-    let numbers: Vec<String> = [("v", face.prediction.valence), ("a", face.prediction.arousal)]
+    let values: Vec<String> = [("v", face.prediction.valence), ("a", face.prediction.arousal)]
         .into_iter()
         .filter_map(|(name, value)| Some(format!("{name} {:+.2}", value?)))
         .collect();
-    if !numbers.is_empty() {
-        lines.push(numbers.join(" "));
+    if !values.is_empty() {
+        lines.push(values.join(" "));
     }
     lines
 }
 
 struct Canvas {
     image: RgbImage,
-    /// Pixels of the picture to one of the font, and to a line's width.
+    /// Size of a pixel of the font, and width of a line, in pixels of the picture.
     unit: i32,
 }
 
@@ -70,7 +71,7 @@ impl Canvas {
         }
     }
 
-    /// Fills a box; what lies outside the picture is left out.
+    /// Fills a rectangle, clipped to the picture.
     fn fill(&mut self, x: i32, y: i32, width: i32, height: i32, colour: Rgb<u8>) {
         let clip = |from: i32, size: i32, end: u32| {
             let to = from.saturating_add(size).clamp(0, end as i32);
@@ -104,7 +105,7 @@ impl Canvas {
         );
     }
 
-    /// Writes lines above the box, or below it where there is no room above.
+    /// Writes lines above the box, or below it if there is no room above.
     fn label(&mut self, rect: &Rect, lines: &[String]) {
         let Some(longest) = lines.iter().map(|line| line.chars().count()).max() else {
             return;
@@ -150,7 +151,10 @@ impl Canvas {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::face::{Detection, Landmarks, Prediction, Probabilities};
+    use crate::{
+        category::Probabilities,
+        sense::face::{Detection, Landmarks, Prediction},
+    };
 
     fn face(rect: Rect) -> Face {
         let mut probabilities = [0.02; 8];
@@ -171,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn the_label_says_category_valence_and_arousal() {
+    fn the_label_shows_category_valence_and_arousal() {
         let face = face(Rect::default());
         assert_eq!(labels(&face), ["happiness 86%", "v +0.25 a -0.50"]);
     }
 
     #[test]
-    fn the_box_is_drawn_where_it_is_and_the_rest_left_as_it_was() {
+    fn only_the_box_and_the_label_are_drawn() {
         let mut picture = Picture::default();
         picture.reset(300, 200).fill(100);
         let drawn = draw(
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_beyond_the_picture_is_no_harm() {
+    fn a_face_outside_the_picture_is_clipped() {
         for (width, height) in [(1, 1), (40, 3), (100, 100)] {
             let mut picture = Picture::default();
             picture.reset(width, height).fill(0);

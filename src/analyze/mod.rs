@@ -1,36 +1,37 @@
-//! `affectd analyze`: the faces of photographs and what they show, one JSON line a face.
+//! Expressions in photographs, one line of JSON for each face.
 
 mod annotate;
 mod font;
 
+use affectd_infer::InferError;
 use std::{
     collections::HashSet,
     fs,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::anyhow;
-use indicatif::{ProgressBar, ProgressDrawTarget};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 
 use crate::{
     capture::read_picture,
     category::Category,
     config::Settings,
     error::{Exit, Failure},
-    infer::InferError,
-    model::Catalogue,
+    json::{Distribution, Rounded},
+    logging::progress,
+    model::Registry,
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
         engine::{NetworkClassifier, NetworkDetector},
-        face::{Detection, Prediction, Probabilities},
+        face::{Detection, Prediction},
         search::all_faces,
     },
 };
 
-/// Kinds of pictures that can be written, by the end of their names.
+/// Extensions of the picture formats that can be written.
 const WRITABLE: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// Writes a line for each face of each picture, or one with `"faces":0`; with `annotate` also draws them.
@@ -51,7 +52,7 @@ pub fn analyze(
         .map(|path| Places::new(path, pictures.len()))
         .transpose()?;
     let mut analyzer = Analyzer::open(settings)?;
-    let bar = progress(pictures.len());
+    let bar = progress(pictures.len() as u64, "{wide_bar} {pos}/{len} {msg}");
     let mut picture = Picture::default();
     let mut unreadable = 0;
     for path in pictures {
@@ -86,26 +87,16 @@ fn failure(exit: Exit, path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure::new(exit, anyhow!("{}: {error}", path.display()))
 }
 
-fn progress(pictures: usize) -> ProgressBar {
-    // A single picture takes less time than it takes to read a bar.
-    let target = if pictures > 1 && io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    ProgressBar::with_draw_target(Some(pictures as u64), target)
-}
-
-/// The models that look at a photograph.
+/// The models that analyze a photograph.
 struct Analyzer {
     detector: NetworkDetector,
     classifier: NetworkClassifier,
-    /// The categories that the expression model knows, in its order.
+    /// The categories of the expression model, in its order.
     categories: Vec<Category>,
     min_face_px: f32,
 }
 
-/// What is known of one face.
+/// One face and its expression.
 struct Face {
     detection: Detection,
     prediction: Prediction,
@@ -115,22 +106,19 @@ struct Face {
 
 impl Analyzer {
     fn open(settings: &Settings) -> Result<Self, Failure> {
-        let unusable = |error: anyhow::Error| Failure::new(Exit::Input, error);
-        let catalogue = Catalogue::open(&settings.models_dir()?).map_err(|e| unusable(e.into()))?;
-        let find = |name: &str| catalogue.find(name).map_err(|e| unusable(e.into()));
-        let detector = find(&settings.detect.model)?;
-        let expression = find(&settings.expression.model)?;
-        let contract = expression.expression().map_err(|e| unusable(e.into()))?;
+        let registry = Registry::open(&settings.models_dir()?)?;
+        let detector = registry.find(&settings.detect.model)?;
+        let expression = registry.find(&settings.expression.model)?;
+        let contract = expression.expression()?;
         Ok(Self {
             categories: contract.logits.iter().map(|(category, _)| *category).collect(),
-            detector: NetworkDetector::open(&detector, settings.detect.min_score)
-                .map_err(|e| unusable(e.into()))?,
-            classifier: NetworkClassifier::open(&expression).map_err(|e| unusable(e.into()))?,
+            detector: NetworkDetector::open(&detector, settings.detect.min_score)?,
+            classifier: NetworkClassifier::open(&expression)?,
             min_face_px: settings.detect.min_face_px,
         })
     }
 
-    /// The faces of a picture, the largest first.
+    /// The faces of a picture, largest first.
     fn faces(&mut self, picture: &Picture) -> Result<Vec<Face>, InferError> {
         let mut faces = Vec::new();
         for detection in all_faces(&mut self.detector, picture)? {
@@ -153,11 +141,11 @@ impl Analyzer {
     }
 }
 
-/// A face, as a line of JSON. Numbers are rounded to four decimals.
+/// One line of JSON. Numbers are rounded to four decimals.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     file: &'a Path,
-    /// How many faces the picture shows.
+    /// Number of faces in the picture.
     faces: usize,
     #[serde(flatten)]
     face: Option<FaceLine<'a>>,
@@ -165,7 +153,7 @@ struct Line<'a> {
 
 #[derive(Debug, Serialize)]
 struct FaceLine<'a> {
-    /// Counts the picture's faces, from 1, the largest first.
+    /// Number of this face in the picture, from 1, largest first.
     face: usize,
     /// The detector's box: left, top, width, height in pixels.
     r#box: [Rounded; 4],
@@ -176,29 +164,6 @@ struct FaceLine<'a> {
     probabilities: Option<Distribution<'a>>,
     valence: Option<Rounded>,
     arousal: Option<Rounded>,
-}
-
-#[derive(Debug)]
-struct Rounded(f32);
-
-impl Serialize for Rounded {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Adding 0 turns -0 into 0.
-        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
-    }
-}
-
-#[derive(Debug)]
-struct Distribution<'a>(&'a [Category], Probabilities);
-
-impl Serialize for Distribution<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for &category in self.0 {
-            map.serialize_entry(category.name(), &Rounded(self.1.of(category)))?;
-        }
-        map.end()
-    }
 }
 
 fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[Category]) -> io::Result<()> {
@@ -230,7 +195,10 @@ fn write_lines(out: &mut dyn Write, path: &Path, faces: &[Face], categories: &[C
             score: Rounded(detection.score),
             quality: Rounded(*quality),
             category: prediction.probabilities.map(|p| p.argmax().0.name()),
-            probabilities: prediction.probabilities.map(|p| Distribution(categories, p)),
+            probabilities: prediction.probabilities.map(|probabilities| Distribution {
+                categories,
+                probabilities,
+            }),
             valence: prediction.valence.map(Rounded),
             arousal: prediction.arousal.map(Rounded),
         }))?;
@@ -294,7 +262,10 @@ impl Places {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::{face::Landmarks, geometry::Rect};
+    use crate::{
+        category::Probabilities,
+        sense::{face::Landmarks, geometry::Rect},
+    };
 
     fn face() -> Face {
         let mut probabilities = [0.0; 8];

@@ -1,57 +1,56 @@
-//! `affectd check`: is everything ready for `affectd run`?
+//! `affectd check`: checks everything that `affectd run` needs.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io::Write, sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use clap::Args;
 
+use super::Global;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
     config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     publish,
     sense::engine::{NetworkClassifier, NetworkDetector},
 };
 
-/// Checks what `run` needs and says what it finds
+/// Checks everything that `run` needs
 ///
-/// Reads the configuration, loads the models and proves them by checksum and golden vectors, takes one frame from the camera,
-/// reads the privacy switch, and connects to the broker, where it publishes nothing. A line for each; all are checked, also when
-/// one fails, and the exit code is that of the first failure.
+/// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the camera, reads
+/// the privacy switch, and connects to the broker without publishing. Prints one line for each check. Every check runs
+/// even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Prints the settings in force as TOML, each with where it comes from, and checks nothing but them
+    /// Prints the settings in force as TOML, each with its origin, and checks nothing else
     #[arg(long)]
     print: bool,
 
-    /// Prints the built-in configuration, which describes every setting, and checks nothing
+    /// Prints the built-in configuration, which documents every setting, and checks nothing
     #[arg(long, conflicts_with = "print")]
     defaults: bool,
 }
 
-/// Checks what `run` needs, with a line for each thing.
+impl Arguments {
+    pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
+        check(global.load(), self, out)
+    }
+}
+
+/// Runs every check and writes a line for each.
 ///
 /// # Errors
 /// With the exit code of the first failure.
-pub fn check(
-    loaded: Result<Loaded, Failure>,
-    arguments: &Arguments,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     if arguments.defaults {
-        return out.write_all(DEFAULT_TOML.as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(DEFAULT_TOML.as_bytes()).map_err(Unwritable)?);
     }
     let loaded = loaded?;
     if arguments.print {
-        return out.write_all(loaded.to_toml().as_bytes()).map_err(unwritable);
+        return Ok(out.write_all(loaded.to_toml().as_bytes()).map_err(Unwritable)?);
     }
     let settings = &loaded.settings;
     let mut findings = Findings { out, failed: None };
@@ -68,10 +67,10 @@ pub fn check(
     }
 }
 
-/// Writes the lines and remembers what failed.
+/// Writes the lines and records the failures.
 struct Findings<'a> {
     out: &'a mut dyn Write,
-    /// The first failure's exit code, and the names of all.
+    /// The exit code of the first failure, and the names of all failed checks.
     failed: Option<(Exit, String)>,
 }
 
@@ -90,15 +89,9 @@ impl Findings<'_> {
                 ("FAILED", failure.to_string())
             }
         };
-        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(unwritable)
+        writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(Unwritable)?;
+        Ok(())
     }
-}
-
-fn unwritable(error: io::Error) -> Failure {
-    Failure::new(
-        Exit::Software,
-        anyhow::Error::new(error).context("cannot write the result"),
-    )
 }
 
 fn configuration(loaded: &Loaded) -> String {
@@ -106,42 +99,38 @@ fn configuration(loaded: &Loaded) -> String {
         || "no file, built-in defaults".to_owned(),
         |file| file.display().to_string(),
     );
-    format!("{file}; device {}", loaded.settings.device_name())
+    format!("{file}; device {}", loaded.settings.device_id())
 }
 
-/// Loads and proves a detector.
+/// Loads and verifies a detector.
 fn detector(settings: &Settings, name: &str) -> Result<String, Failure> {
     let begun = Instant::now();
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    NetworkDetector::open(&manifest, settings.detect.min_score).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    let manifest = registry(settings)?.find(name)?;
+    NetworkDetector::open(&manifest, settings.detect.min_score)?;
+    Ok(verified(name, &manifest.version, begun))
 }
 
-/// Loads and proves the expression model.
+/// Loads and verifies the expression model.
 fn expression(settings: &Settings) -> Result<String, Failure> {
     let begun = Instant::now();
     let name = &settings.expression.model;
-    let manifest = catalogue(settings)?.find(name).map_err(unusable)?;
-    NetworkClassifier::open(&manifest).map_err(unusable)?;
-    Ok(proved(name, &manifest.version, begun))
+    let manifest = registry(settings)?.find(name)?;
+    NetworkClassifier::open(&manifest)?;
+    Ok(verified(name, &manifest.version, begun))
 }
 
-fn catalogue(settings: &Settings) -> Result<Catalogue, Failure> {
-    Catalogue::open(&settings.models_dir()?).map_err(unusable)
+fn registry(settings: &Settings) -> Result<Registry, Failure> {
+    Ok(Registry::open(&settings.models_dir()?)?)
 }
 
-fn unusable(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::new(Exit::Input, error)
-}
-
-fn proved(name: &str, version: &str, begun: Instant) -> String {
+fn verified(name: &str, version: &str, begun: Instant) -> String {
     format!(
-        "{name} {version}, loaded and proved in {:.1} s",
+        "{name} {version}, loaded and verified in {:.1} s",
         begun.elapsed().as_secs_f32()
     )
 }
 
-/// Opens the camera, takes one frame, decodes it and lets go.
+/// Opens the camera, takes and decodes one frame, and closes the camera.
 fn camera(settings: &Camera) -> Result<String, Failure> {
     let frame = || {
         let begun = Instant::now();
@@ -159,10 +148,10 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
             stream.name, stream.format, stream.width, stream.height
         ))
     };
-    frame().map_err(|error: capture::CaptureError| Failure::new(Exit::Camera, error))
+    frame().map_err(|error: capture::CaptureError| error.into())
 }
 
-/// Reads the switch and turns the LED off, where there are any.
+/// Reads the switch and turns the LED off, if they are configured.
 fn gpio(settings: &Gpio) -> Result<String, Failure> {
     let Some(mut gpio) = gpio::open_gpio(settings) else {
         return Ok("no LED and no switch".to_owned());
@@ -181,16 +170,15 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
         };
         Ok(format!("{switch}; {led}"))
     };
-    look().map_err(|error: GpioError| Failure::new(Exit::Config, error))
+    look().map_err(|error: GpioError| error.into())
 }
 
-/// Connects to the broker.
+/// Connects to the broker without publishing.
 fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());
     }
-    let probe = publish::probe_broker(&settings.mqtt, &settings.device_name())
-        .map_err(|error| Failure::new(error.exit(), error))?;
+    let probe = publish::probe_broker(&settings.mqtt, &settings.device_id())?;
     let warning = publish::readable_by_others(&settings.mqtt);
     Ok(warning.map_or_else(|| probe.to_string(), |warning| format!("{probe}; {warning}")))
 }

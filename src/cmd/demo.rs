@@ -1,4 +1,4 @@
-//! `affectd demo`: the bundled clip through the whole line, shown on the screen.
+//! `affectd demo`: runs the bundled clip through the whole pipeline and shows the results on the terminal.
 
 use std::{
     fmt::Write as _,
@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+use clap::Args;
+
+use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture::CameraStatus,
     clock::{Clock, SystemClock},
@@ -23,11 +26,26 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Plays the clip once and closes with a table of what it took.
+/// Runs the bundled clip through the whole pipeline
+///
+/// Shows thirteen seconds of two public-domain portraits in front of a wall, with the recognized expressions, and ends
+/// with a table of timings. Needs no camera and no broker.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let (sensor, _) = open_sensor(&settings)?;
+        demo(&settings, sensor, stop_on_signals()?)
+    }
+}
+
+/// Plays the clip once and ends with a table of timings.
 ///
 /// # Errors
-/// [`Failure`]: models that cannot be used, or a screen that cannot be written to.
-pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), Failure> {
+/// [`Failure`] if a model cannot be used or standard output cannot be written.
+fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let screen = Arc::new(Screen::default());
     let metrics = Arc::new(Metrics::new());
@@ -53,10 +71,10 @@ pub fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(
     pipeline::run(deps, &metrics)?;
     let seconds = clock.now().saturating_sub(start).as_secs_f32();
     screen.clear();
-    close(&metrics, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
+    summarize(&metrics, clock.now(), seconds).map_err(|error| Failure::new(Exit::Software, error))
 }
 
-fn close(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<()> {
+fn summarize(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let frames = metrics.sensed_frames();
     let rss = Board::read().peak_rss_bytes.unwrap_or(0) as f64 / 1e6;
@@ -74,7 +92,7 @@ fn close(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<()> 
     table::stages(&mut out, &rows)
 }
 
-/// On a terminal a few lines that are drawn anew with every frame; elsewhere a line for each event.
+/// On a terminal, a few lines redrawn with every frame; elsewhere, a line for each event.
 #[derive(Default)]
 struct Screen {
     drawn: Mutex<usize>,
@@ -128,13 +146,13 @@ impl Sink for Screen {
     fn health(&self, _health: &Health) {}
 }
 
-/// Writes at once; a reader that went away is no reason to stop measuring.
+/// Writes and flushes. Errors are ignored: the measurement goes on without a reader.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// One line for a face: label, its probability as a bar, valence, arousal, width.
+/// One line for a face: label, highest probability with a bar, valence, arousal, width.
 fn describe(face: &TrackedFace, line: &mut String) {
     let Some(smoothed) = face.smoothed else { return };
     let best = smoothed

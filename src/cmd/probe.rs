@@ -1,9 +1,11 @@
-//! `affectd probe`: which cameras there are, what they offer, what would be chosen and why.
+//! `affectd probe`: lists the cameras, their modes, and the choice that `run` would make.
 
 use std::io::Write;
 
+use clap::Args;
 use serde_json::{Value, json};
 
+use super::Global;
 use crate::{
     capture::{
         CaptureError,
@@ -14,20 +16,35 @@ use crate::{
         },
     },
     config::Settings,
+    error::{Exit, Failure},
 };
 
-/// Looks at every camera and writes what it found, as text or as one JSON object.
+/// Lists the cameras, their modes, and which would be chosen and why
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Prints one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
+        probe(&global.settings()?, self.json, out).map_err(|error| Failure::new(Exit::Camera, error))
+    }
+}
+
+/// Examines every camera and writes the findings as text or as one JSON object.
 ///
 /// # Errors
-/// If `settings.camera.format` is no layout that can be decoded, or `out` cannot be written to.
-pub fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+/// If `settings.camera.format` cannot be decoded, or `out` cannot be written.
+fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let wish = v4l2::wish(&settings.camera)?;
     report(&find::find(&wish), &wish, &settings.camera.device, json, out)
 }
 
-/// Writes what was found.
+/// Writes the findings.
 fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let cameras: Vec<Camera> = found.iter().map(|found| Camera::new(found, wish)).collect();
+    let cameras: Vec<ProbedNode> = found.iter().map(|found| ProbedNode::new(found, wish)).collect();
     let first = cameras
         .iter()
         .position(|camera| matches!(camera.verdict, Verdict::Usable(_)));
@@ -36,17 +53,17 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
             "wish": { "format": wish.format.map(|format| format.to_string()), "width": wish.width,
                 "height": wish.height, "rate": rounded(wish.rate), "device": device },
             "auto": first.map(|first| cameras[first].found.path()),
-            "nodes": cameras.iter().map(Camera::json).collect::<Vec<_>>(),
+            "nodes": cameras.iter().map(ProbedNode::json).collect::<Vec<_>>(),
         });
         writeln!(out, "{object}")?;
         return Ok(());
     }
-    let layout = wish
+    let format = wish
         .format
-        .map_or("any layout".to_string(), |format| format.to_string());
+        .map_or("any format".to_string(), |format| format.to_string());
     writeln!(
         out,
-        "Wished (camera.*): {}x{} at {} fps, {layout}, device {device}\n",
+        "Requested (camera.*): {}x{} at {} fps, {format}, device {device}\n",
         wish.width, wish.height, wish.rate
     )?;
     for camera in cameras
@@ -67,16 +84,16 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
         }
         None if cameras.is_empty() => writeln!(
             out,
-            "There is no camera: no /dev/video* exists. Plug one in (`dmesg` says whether the kernel saw it), or set \
+            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or set \
              camera.source to pipe (a program such as rpicam-vid) or files."
         )?,
-        None => writeln!(out, "No camera can be used as it is.")?,
+        None => writeln!(out, "No camera can be used.")?,
     }
     Ok(())
 }
 
-/// One node and what it is good for.
-struct Camera<'a> {
+/// A device node and whether it can be used.
+struct ProbedNode<'a> {
     found: &'a Found,
     verdict: Verdict,
 }
@@ -84,11 +101,11 @@ struct Camera<'a> {
 enum Verdict {
     Usable(Choice),
     Unusable(CaptureError),
-    /// No camera at all: metadata, a codec, ...
+    /// Not a camera: metadata, a codec, ...
     Skipped(String),
 }
 
-impl<'a> Camera<'a> {
+impl<'a> ProbedNode<'a> {
     fn new(found: &'a Found, wish: &Wish) -> Self {
         let skipped = found
             .identity
@@ -97,7 +114,7 @@ impl<'a> Camera<'a> {
             .filter(|identity| !identity.captures() && !identity.captures_planes());
         let verdict = match (skipped, found.choose(wish)) {
             (Some(identity), _) => Verdict::Skipped(format!(
-                "{} (driver {}) gives no pictures: metadata, a converter or an output",
+                "{} (driver {}) delivers no pictures: metadata, a converter or an output",
                 identity.card, identity.driver
             )),
             (None, Ok(choice)) => Verdict::Usable(choice),
@@ -125,7 +142,7 @@ impl<'a> Camera<'a> {
             Err(_) => writeln!(out, "{}:", node.display())?,
         }
         if let Some(by_id) = by_id {
-            writeln!(out, "  lasting path: {}", by_id.display())?;
+            writeln!(out, "  stable path: {}", by_id.display())?;
         }
         for (index, mode) in modes.iter().enumerate() {
             let code = code(mode);
@@ -199,7 +216,7 @@ fn code(mode: &Mode) -> String {
     String::from_utf8_lossy(&mode.fourcc).trim().to_string()
 }
 
-/// To hundredths: 29.97, not 29.970029830932617.
+/// Rounded to hundredths: 29.97, not 29.970029830932617.
 fn rounded(rate: f32) -> f64 {
     (f64::from(rate) * 100.0).round() / 100.0
 }
@@ -213,7 +230,7 @@ mod tests {
         v4l2::samples::{CAMERA, METADATA, WISH, node},
     };
 
-    /// A sensor's raw node, a metadata node, a webcam, and one that may not be opened.
+    /// A raw sensor node, a metadata node, a webcam, and a node that may not be opened.
     fn board() -> Vec<Found> {
         let denied = CaptureError::new(CaptureKind::Denied, "/dev/video3 cannot be opened: group `video`");
         vec![
@@ -237,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn says_what_there_is_and_what_is_chosen() {
+    fn cameras_modes_and_the_choice_are_listed() {
         let text = text(&board());
         for line in [
             "/dev/video2: HD Webcam (driver uvcvideo, usb-1.2)",
-            "lasting path: /dev/v4l/by-id/usb-Webcam-video-index0",
+            "stable path: /dev/v4l/by-id/usb-Webcam-video-index0",
             "  YUYV   640x480   30, 15 fps",
             "  MJPG   640x480   29.97 fps",
             "chosen: YUYV 640x480 at 30 fps: the wished size; reaches 30 fps; the cheapest to decode",
@@ -257,8 +274,8 @@ mod tests {
 
     #[test]
     fn without_a_camera_it_says_so() {
-        assert!(text(&[]).contains("There is no camera"));
-        assert!(text(&board()[..2]).contains("No camera can be used as it is."));
+        assert!(text(&[]).contains("No camera: there is no /dev/video*"));
+        assert!(text(&board()[..2]).contains("No camera can be used."));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `affectd run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use clap::Args;
+
+use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     category::Category,
@@ -13,28 +16,38 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
-    publish::{Environment, Identity, PublishError, Publisher},
+    publish::{Environment, Identity, Publisher},
     sense::Sensor,
     shutdown::Shutdown,
 };
 
-/// Runs until a signal or the end of a finite source.
+/// Runs the daemon
+///
+/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in mqtt.host, or to
+/// standard output as JSON lines if there is none. If the camera or the broker fails, it waits for it to return.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        let (sensor, manifest) = open_sensor(&settings)?;
+        run(&settings, sensor, &manifest, stop_on_signals()?)
+    }
+}
+
+/// Runs until a signal, or until a finite source ends.
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-pub fn run(
-    settings: &Settings,
-    sensor: Sensor,
-    manifest: &Manifest,
-    shutdown: Shutdown,
-) -> Result<(), Failure> {
+fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let identity = identity(settings, manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        device = identity.device,
+        device = %identity.device,
         model = identity.model,
         boot = identity.boot,
         "starting"
@@ -45,8 +58,7 @@ pub fn run(
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).map_err(unpublished)?;
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
     let deps = Deps {
         opener,
         sensor,
@@ -56,26 +68,23 @@ pub fn run(
         clock,
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(settings.mqtt.health_s),
+        health_interval: settings.mqtt.health,
     };
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
-    // Subscribers hear of the end, whatever its reason.
-    result.and(thread.stop().map_err(unpublished))
+    // Whatever ended the run, tell subscribers.
+    result.and(thread.stop().map_err(Failure::from))
 }
 
-/// Who publishes: this device with this model.
+/// What identifies the publisher: this device and its model.
 pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest
-        .expression()
-        .map_err(|error| Failure::new(Exit::Input, error))?;
+    let expression = manifest.expression()?;
     let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
-    let valence_arousal = expression.valence_arousal.is_some();
     let sha256 = manifest.sha256.to_string();
     Ok(Identity::new(
-        &settings.device_name(),
+        settings.device_id(),
         &manifest.name,
         &sha256,
         &categories,
-        valence_arousal,
+        expression.va_origin(),
     ))
 }

@@ -1,91 +1,129 @@
-//! Rules between settings: values that are allowed each for itself but not together.
+//! Constraints between settings: values that are allowed one by one but not together.
 
-use super::settings::{Line, Settings, SourceKind};
+use std::{net::Ipv6Addr, time::Duration};
 
-/// Two settings that do not go together.
+use super::settings::{Camera, Line, Mqtt, Settings, SourceKind};
+
+/// Two settings that contradict each other.
 #[derive(Debug)]
 pub struct Conflict {
     /// The setting to change.
     pub key: &'static str,
-    /// The one it must agree with.
+    /// The setting that it contradicts.
     pub with: &'static str,
     /// What is allowed, and why.
     pub allowed: String,
 }
 
-/// Everything in `settings` that does not go together.
+impl Conflict {
+    /// Whether `key` is one of the two.
+    #[must_use]
+    pub fn is_between(&self, key: &str) -> bool {
+        self.key == key || self.with == key
+    }
+}
+
+/// What is collected: a setting, the one that it contradicts, and what is allowed.
+type Found = Vec<Conflict>;
+
+/// Every contradiction in `settings`. `watchdog` is the time after which systemd ends a silent daemon.
 #[must_use]
-pub fn conflicts(settings: &Settings) -> Vec<Conflict> {
+pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflict> {
+    let mut found = Found::new();
+    camera(&settings.camera, watchdog, &mut found);
+    mqtt(&settings.mqtt, &mut found);
     let Settings {
-        camera,
         expression,
         smoothing,
-        mqtt,
         gpio,
         health,
         ..
     } = settings;
-    let mut found = Vec::new();
-    let mut check = |wrong: bool, key, with, allowed: &str| {
-        if wrong {
-            let allowed = allowed.to_owned();
-            found.push(Conflict { key, with, allowed });
-        }
-    };
-
-    check(
-        camera.source == SourceKind::Pipe && camera.command.first().is_none_or(String::is_empty),
-        "camera.command",
-        "camera.source",
-        "a program and its arguments, since camera.source is pipe",
-    );
-    check(
-        camera.source == SourceKind::Files && camera.path.as_os_str().is_empty(),
-        "camera.path",
-        "camera.source",
-        "a picture, a folder or a recording, since camera.source is files",
-    );
-    check(
-        camera.source == SourceKind::V4l2 && camera.format == "y4m",
-        "camera.format",
-        "camera.source",
-        "auto or a pixel format, since camera.source is v4l2",
-    );
-    check(
-        !mqtt.ca_file.as_os_str().is_empty() && !mqtt.tls,
-        "mqtt.ca_file",
-        "mqtt.tls",
-        "empty, since mqtt.tls is false",
-    );
-    check(
-        !mqtt.password_file.as_os_str().is_empty() && mqtt.username.is_empty(),
-        "mqtt.password_file",
-        "mqtt.username",
-        "empty, since mqtt.username is empty (MQTT has no password without a user)",
-    );
-    check(
+    add(
+        &mut found,
         smoothing.floor + smoothing.margin > 1.0,
-        "smoothing.margin",
-        "smoothing.floor",
+        ["smoothing.margin", "smoothing.floor"],
         "at most 1 together with smoothing.floor, or no face could leave uncertain",
     );
-    check(
-        smoothing.gap_s * expression.rate <= 1.0,
-        "smoothing.gap_s",
-        "expression.rate",
-        "more than 1 / expression.rate, or every reading would start anew",
+    add(
+        &mut found,
+        smoothing.gap.as_secs_f32() * expression.rate <= 1.0,
+        ["smoothing.gap_s", "expression.rate"],
+        "more than 1 / expression.rate, or every reading would reset the state",
     );
-    check(
+    add(
+        &mut found,
         gpio.led != Line::Unused && gpio.led == gpio.switch,
-        "gpio.switch",
-        "gpio.led",
+        ["gpio.switch", "gpio.led"],
         "another line than gpio.led",
     );
-    check(
+    add(
+        &mut found,
         health.cool_c >= health.hot_c,
-        "health.cool_c",
-        "health.hot_c",
+        ["health.cool_c", "health.hot_c"],
         "less than health.hot_c",
     );
     found
+}
+
+fn add(found: &mut Found, is_conflict: bool, [key, with]: [&'static str; 2], allowed: &str) {
+    if is_conflict {
+        let allowed = allowed.to_owned();
+        found.push(Conflict { key, with, allowed });
+    }
+}
+
+fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Found) {
+    add(
+        found,
+        camera.source == SourceKind::Pipe && camera.command.first().is_none_or(String::is_empty),
+        ["camera.command", "camera.source"],
+        "a program and its arguments, since camera.source is pipe",
+    );
+    add(
+        found,
+        camera.source == SourceKind::Files && camera.path.as_os_str().is_empty(),
+        ["camera.path", "camera.source"],
+        "a picture, a folder or a recording, since camera.source is files",
+    );
+    add(
+        found,
+        camera.source == SourceKind::V4l2 && camera.format == "y4m",
+        ["camera.format", "camera.source"],
+        "auto or a pixel format, since camera.source is v4l2",
+    );
+    // While a camera is silent nothing feeds the watchdog: it must have been reported as stalled long before.
+    if let Some(watchdog) = watchdog {
+        add(
+            found,
+            camera.timeout > watchdog / 2,
+            ["camera.timeout_s", "camera.timeout_s"],
+            &format!(
+                "at most {}, half of the {} s after which systemd restarts the daemon (WatchdogSec, WATCHDOG_USEC)",
+                (watchdog / 2).as_secs_f32(),
+                watchdog.as_secs_f32()
+            ),
+        );
+    }
+}
+
+fn mqtt(mqtt: &Mqtt, found: &mut Found) {
+    add(
+        found,
+        !mqtt.ca_file.as_os_str().is_empty() && !mqtt.tls,
+        ["mqtt.ca_file", "mqtt.tls"],
+        "empty, since mqtt.tls is false",
+    );
+    add(
+        found,
+        !mqtt.password_file.as_os_str().is_empty() && mqtt.username.is_empty(),
+        ["mqtt.password_file", "mqtt.username"],
+        "empty, since mqtt.username is empty (MQTT has no password without a user)",
+    );
+    add(
+        found,
+        mqtt.tls && mqtt.host.parse::<Ipv6Addr>().is_ok(),
+        ["mqtt.host", "mqtt.tls"],
+        "a name or an IPv4 address, since mqtt.tls is true",
+    );
 }

@@ -1,21 +1,33 @@
-//! Settings: the built-in defaults, a TOML file, the environment and the command line, in that order.
+//! Settings: the built-in defaults, a TOML file, the environment and the command line, in ascending order of
+//! precedence. Also the reader for TOML that model manifests and board budgets share.
 
 mod conflicts;
+mod constraint;
+mod diagnostic;
+mod document;
+mod environment;
 mod layer;
 mod load;
-mod nearest;
-mod places;
-mod problem;
+mod names;
+mod paths;
 mod rules;
 mod settings;
+mod suggest;
+mod table;
 mod value;
 
+pub use diagnostic::{ConfigError, Diagnostic, Origin};
+pub use document::Document;
 pub use layer::Override;
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
-pub use problem::{Invalid, Place, Problem};
+pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
+pub use paths::NoModels;
 pub use settings::{
-    Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Pull, Settings, Smoothing, SourceKind,
+    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
+    Smoothing, SourceKind, Visit,
 };
+pub use table::{Table, float};
+pub use value::Value;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
-//! What each setting may be: the one table behind every check and every message.
+//! Which settings there are, and what each may be: the one table behind every check and every message.
 
-use std::fmt;
-
-use super::value::Value;
+use super::{
+    constraint::Constraint,
+    names::{DeviceId, ModelName, TopicPrefix},
+    value::Value,
+};
+use crate::text::is_noncharacter;
 
 /// A setting and its allowed values.
 #[derive(Debug)]
@@ -10,89 +13,42 @@ pub struct Rule {
     /// Dotted key, e.g. `camera.width`.
     pub key: &'static str,
     /// What is allowed.
-    pub allowed: Allowed,
+    pub constraint: Constraint,
 }
 
 impl Rule {
-    /// The setting's dotted key, as a text of its own.
+    /// The rule of a dotted key.
     #[must_use]
-    pub fn name(&self) -> String {
-        self.key.to_owned()
+    pub fn of(key: &str) -> Option<&'static Self> {
+        RULES.iter().find(|rule| rule.key == key)
     }
 
-    /// A refused value as messages show it. A path in the wrong place may be the secret itself.
+    /// The section of the setting; empty for those above all sections.
     #[must_use]
-    pub fn found(&self, value: &Value) -> String {
-        if self.key == "mqtt.password_file" && matches!(value, Value::Text(_)) {
+    pub fn section(&self) -> &'static str {
+        self.key.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The setting's name within its section.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// A refused value as messages show it. A wrong value of `mqtt.password_file` may be the password itself.
+    #[must_use]
+    pub fn show(&self, value: &Value) -> String {
+        if self.key == "mqtt.password_file" && matches!(value, Value::String(_)) {
             "a text (not shown)".to_owned()
         } else {
             value.to_string()
         }
     }
 
-    /// The environment's variable for this setting, e.g. `AFFECTD_CAMERA__WIDTH`.
+    /// The setting's environment variable, e.g. `AFFECTD_CAMERA__WIDTH`.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("AFFECTD_{}", self.key.replace('.', "__").to_ascii_uppercase())
-    }
-}
-
-/// A setting's type and range.
-#[derive(Debug)]
-pub enum Allowed {
-    /// `true` or `false`.
-    Flag,
-    /// An integer in a range (both ends included), and its unit.
-    Whole(i64, i64, &'static str),
-    /// A finite number in a range (both ends included), and its unit.
-    Number(f64, f64, &'static str),
-    /// One of a few words.
-    OneOf(&'static [&'static str]),
-    /// A text that passes a test, and the test in words.
-    Text(fn(&str) -> bool, &'static str),
-    /// A text that passes a test, or a whole number that passes it as a text; and the test in words.
-    NumberOrText(fn(&str) -> bool, &'static str),
-    /// A list of texts.
-    List,
-}
-
-impl Allowed {
-    /// Whether `value` has this type and lies in this range. Where a number is asked for, a whole number will do.
-    #[must_use]
-    pub fn accepts(&self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Flag, Value::Flag(_)) | (Self::List, Value::List(_)) => true,
-            (Self::Whole(min, max, _), Value::Whole(found)) => (min..=max).contains(&found),
-            (Self::Number(min, max, _), Value::Whole(found)) => (*min..=*max).contains(&(*found as f64)),
-            (Self::Number(min, max, _), Value::Number(found)) => (min..=max).contains(&found),
-            (Self::OneOf(words), Value::Text(found)) => words.contains(&found.as_str()),
-            (Self::Text(test, _) | Self::NumberOrText(test, _), Value::Text(found)) => test(found),
-            (Self::NumberOrText(test, _), Value::Whole(found)) => test(&found.to_string()),
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Allowed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = |f: &mut fmt::Formatter<'_>, unit: &str| match unit {
-            "" => Ok(()),
-            unit => write!(f, ", {unit}"),
-        };
-        match self {
-            Self::Flag => f.write_str("true or false"),
-            Self::Whole(min, max, of) => {
-                write!(f, "a whole number from {min} to {max}")?;
-                unit(f, of)
-            }
-            Self::Number(min, max, of) => {
-                write!(f, "a number from {min} to {max}")?;
-                unit(f, of)
-            }
-            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::Text(_, words) | Self::NumberOrText(_, words) => f.write_str(words),
-            Self::List => f.write_str("a list of texts"),
-        }
     }
 }
 
@@ -100,63 +56,71 @@ impl fmt::Display for Allowed {
 pub static RULES: &[Rule] = &[
     rule(
         "device",
-        Allowed::Text(device, "empty, or up to 64 letters, digits, - and _"),
+        string(
+            device,
+            "empty, or up to 64 letters, digits, - and _, the first a letter or digit",
+        ),
     ),
     rule("models", PATH),
-    rule("camera.source", Allowed::OneOf(&["v4l2", "pipe", "files"])),
+    rule("camera.source", Constraint::OneOf(&["v4l2", "pipe", "files"])),
     rule(
         "camera.device",
-        Allowed::Text(camera, "auto, or a path that starts with /"),
+        string(camera, "auto, or a path that starts with /"),
     ),
     rule(
         "camera.format",
-        Allowed::OneOf(&[
+        Constraint::OneOf(&[
             "auto", "mjpeg", "y4m", "MJPG", "YUYV", "NV12", "YU12", "GREY", "RGB3", "BGR3",
         ]),
     ),
-    rule("camera.width", Allowed::Whole(16, 8192, "in pixels")),
-    rule("camera.height", Allowed::Whole(16, 8192, "in pixels")),
-    rule("camera.rate", Allowed::Number(0.1, 240.0, "in frames a second")),
-    rule("camera.timeout_s", Allowed::Number(0.2, 60.0, SECONDS)),
-    rule("camera.command", Allowed::List),
+    rule("camera.width", integer(16, 8192, "in pixels")),
+    rule("camera.height", integer(16, 8192, "in pixels")),
+    rule("camera.rate", float(0.1, 240.0, "in frames a second")),
+    rule("camera.timeout_s", float(0.2, 60.0, SECONDS)),
+    rule("camera.command", Constraint::List),
     rule("camera.path", PATH),
-    rule("camera.repeat", Allowed::Flag),
+    rule("camera.repeat", Constraint::Bool),
     rule("detect.model", MODEL),
     rule("detect.follow_model", MODEL),
-    rule("detect.interval_s", Allowed::Number(0.05, 60.0, SECONDS)),
-    rule("detect.min_score", Allowed::Number(0.01, 1.0, "")),
-    rule(
-        "detect.min_face_px",
-        Allowed::Number(8.0, 4096.0, "in pixels of the frame"),
-    ),
-    rule("detect.lost_s", Allowed::Number(0.1, 60.0, SECONDS)),
+    rule("detect.interval_s", float(0.05, 60.0, SECONDS)),
+    rule("detect.min_score", float(0.01, 1.0, "")),
+    rule("detect.min_face_px", float(8.0, 4096.0, "in pixels of the frame")),
+    rule("detect.lost_s", float(0.1, 60.0, SECONDS)),
     rule("expression.model", MODEL),
-    rule("expression.rate", Allowed::Number(0.1, 120.0, "per second")),
-    rule("expression.threads", Allowed::Whole(0, 8, "")),
-    rule("smoothing.tau_s", Allowed::Number(0.0, 60.0, SECONDS)),
-    rule("smoothing.va_tau_s", Allowed::Number(0.0, 60.0, SECONDS)),
-    rule("smoothing.margin", Allowed::Number(0.0, 1.0, "")),
-    rule("smoothing.dwell_s", Allowed::Number(0.0, 60.0, SECONDS)),
-    rule("smoothing.floor", Allowed::Number(0.0, 1.0, "")),
-    rule("smoothing.gap_s", Allowed::Number(0.1, 600.0, SECONDS)),
+    rule("expression.rate", float(0.1, 120.0, "per second")),
+    rule("expression.threads", integer(0, 8, "")),
+    rule("smoothing.tau_s", float(0.0, 60.0, SECONDS)),
+    rule("smoothing.va_tau_s", float(0.0, 60.0, SECONDS)),
+    rule("smoothing.margin", float(0.0, 1.0, "")),
+    rule("smoothing.dwell_s", float(0.0, 60.0, SECONDS)),
+    rule("smoothing.floor", float(0.0, 1.0, "")),
+    rule("smoothing.gap_s", float(0.1, 600.0, SECONDS)),
+    rule("attention.yaw_deg", float(1.0, 90.0, DEGREES)),
+    rule("attention.pitch_deg", float(1.0, 90.0, DEGREES)),
+    rule("attention.hold_s", float(0.0, 60.0, SECONDS)),
+    rule("visit.gap_s", float(0.0, 600.0, SECONDS)),
+    rule("visit.present_s", float(0.0, 3600.0, SECONDS)),
+    rule("visit.smile_s", float(0.0, 3600.0, SECONDS)),
+    rule("publish.min_faces", integer(1, 8, "")),
+    rule("publish.min_quality", float(0.0, 1.0, "")),
     rule(
         "mqtt.host",
-        Allowed::Text(host, "a host name or address without port and scheme, or empty"),
+        string(host, "a host name or address without port and scheme, or empty"),
     ),
-    rule("mqtt.port", Allowed::Whole(0, 65535, "")),
-    rule("mqtt.tls", Allowed::Flag),
+    rule("mqtt.port", integer(0, 65535, "")),
+    rule("mqtt.tls", Constraint::Bool),
     rule("mqtt.ca_file", FILE),
-    rule("mqtt.username", Allowed::Text(username, "up to 256 characters")),
+    rule("mqtt.username", string(username, "up to 256 characters")),
     rule("mqtt.password_file", FILE),
     rule("mqtt.base", TOPIC),
-    rule("mqtt.discovery", Allowed::Flag),
+    rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
-    rule("mqtt.rate", Allowed::Number(0.1, 60.0, "per second")),
-    rule("mqtt.refresh_s", Allowed::Number(1.0, 3600.0, SECONDS)),
-    rule("mqtt.health_s", Allowed::Number(1.0, 3600.0, SECONDS)),
+    rule("mqtt.rate", float(0.1, 60.0, "per second")),
+    rule("mqtt.refresh_s", float(1.0, 3600.0, SECONDS)),
+    rule("mqtt.health_s", float(1.0, 3600.0, SECONDS)),
     rule(
         "gpio.chip",
-        Allowed::Text(
+        string(
             chip,
             "empty, a path that starts with /, or a label of up to 31 characters",
         ),
@@ -165,55 +129,58 @@ pub static RULES: &[Rule] = &[
     rule("gpio.led_lit", LEVEL),
     rule("gpio.switch", LINE),
     rule("gpio.switch_private", LEVEL),
-    rule("gpio.switch_pull", Allowed::OneOf(&["up", "down", "none"])),
-    rule("gpio.switch_debounce_s", Allowed::Number(0.0, 5.0, SECONDS)),
-    rule("health.hot_c", Allowed::Number(30.0, 120.0, CELSIUS)),
-    rule("health.cool_c", Allowed::Number(20.0, 119.0, CELSIUS)),
-    rule("health.dwell_s", Allowed::Number(1.0, 3600.0, SECONDS)),
+    rule("gpio.switch_pull", Constraint::OneOf(&["up", "down", "none"])),
+    rule("gpio.switch_debounce_s", float(0.0, 5.0, SECONDS)),
+    rule("health.hot_c", float(30.0, 120.0, CELSIUS)),
+    rule("health.cool_c", float(20.0, 119.0, CELSIUS)),
+    rule("health.dwell_s", float(1.0, 3600.0, SECONDS)),
 ];
 
 const SECONDS: &str = "in seconds";
 
+const DEGREES: &str = "in degrees";
+
 const CELSIUS: &str = "in degrees Celsius";
 
-const LEVEL: Allowed = Allowed::OneOf(&["high", "low"]);
+const LEVEL: Constraint = Constraint::OneOf(&["high", "low"]);
 
-const LINE: Allowed = Allowed::NumberOrText(
-    line,
-    "empty, a number from 0 to 1023, or a name of up to 31 characters",
-);
+const LINE: Constraint = Constraint::IntegerOrString {
+    is_valid: line,
+    allowed: "empty, a number from 0 to 1023, or a name of up to 31 characters",
+};
 
-const PATH: Allowed = Allowed::Text(path, "a path, or empty");
+const PATH: Constraint = string(path, "a path, or empty");
 
-const FILE: Allowed = Allowed::Text(
+const FILE: Constraint = string(
     |text| text.is_empty() || absolute(text),
     "a path that starts with /, or empty",
 );
 
-const MODEL: Allowed = Allowed::Text(
-    model,
-    "1 to 64 letters, digits, - _ and dots, the first a letter or digit",
-);
+const MODEL: Constraint = string(ModelName::is_valid, ModelName::ALLOWED);
 
-const TOPIC: Allowed = Allowed::Text(
-    topic,
-    "a topic of up to 128 characters without + and #, not starting or ending with /",
-);
+const TOPIC: Constraint = string(TopicPrefix::is_valid, TopicPrefix::ALLOWED);
 
-const fn rule(key: &'static str, allowed: Allowed) -> Rule {
-    Rule { key, allowed }
+const fn rule(key: &'static str, constraint: Constraint) -> Rule {
+    Rule { key, constraint }
 }
 
-/// The longest path that Linux takes.
+const fn integer(min: i64, max: i64, unit: &'static str) -> Constraint {
+    Constraint::Integer { min, max, unit }
+}
+
+const fn float(min: f64, max: f64, unit: &'static str) -> Constraint {
+    Constraint::Float { min, max, unit }
+}
+
+const fn string(is_valid: fn(&str) -> bool, allowed: &'static str) -> Constraint {
+    Constraint::String { is_valid, allowed }
+}
+
+/// The longest path that Linux accepts, with the byte that ends it.
 const MAX_PATH: usize = 4096;
 
-fn plain(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '-' || c == '_'
-}
-
-/// The characters that Home Assistant takes in a device's id.
 fn device(text: &str) -> bool {
-    text.len() <= 64 && text.chars().all(plain)
+    text.is_empty() || DeviceId::is_valid(text)
 }
 
 fn path(text: &str) -> bool {
@@ -244,28 +211,14 @@ fn line(text: &str) -> bool {
     }
 }
 
-/// A model's name is part of a file name: nothing in it may lead out of the folder.
-fn model(text: &str) -> bool {
-    text.len() <= 64
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| plain(c) || c == '.')
-}
-
-/// Names, IPv4 and IPv6 addresses; a colon only where two are, as in every IPv6 address, so that `host:port` is refused.
+/// Names, IPv4 and IPv6 addresses. IPv6 addresses have at least two colons, so that `host:port` is refused.
 fn host(text: &str) -> bool {
     let colons = text.matches(':').count();
-    text.len() <= 253 && colons != 1 && text.chars().all(|c| plain(c) || c == '.' || c == ':' || c == '%')
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
+    text.len() <= 253 && colons != 1 && text.chars().all(is_allowed)
 }
 
+/// A string that MQTT can carry (MQTT 5, section 1.5.4).
 fn username(text: &str) -> bool {
-    text.chars().count() <= 256 && !text.contains(char::is_control)
-}
-
-/// MQTT 3.1.1, 4.7: no wildcards and no NUL in a topic that is published to.
-fn topic(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 128
-        && !text.starts_with(['/', '$'])
-        && !text.ends_with('/')
-        && !text.contains(|c: char| c == '+' || c == '#' || c.is_control())
+    text.chars().count() <= 256 && !text.contains(|c: char| c.is_control() || is_noncharacter(c))
 }

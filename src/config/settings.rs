@@ -1,30 +1,39 @@
 //! The typed settings. default.toml beside this file documents each with unit and range.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::names::{DeviceId, ModelName, TopicPrefix};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Name of this device in topics and in Home Assistant; empty: the host's name.
-    pub device: String,
-    /// Folder of the model manifests; empty: `/usr/share/affectd/models`, or `models` beside the program's source.
+    /// Name of this device in topics and in Home Assistant; `None`: derived from the host's name.
+    #[serde(deserialize_with = "optional_device")]
+    pub device: Option<DeviceId>,
+    /// Folder of the model manifests; empty: see [`Settings::models_dir`].
     pub models: PathBuf,
     /// Where frames come from.
     pub camera: Camera,
-    /// Finding and following faces.
+    /// Face detection and tracking.
     pub detect: Detect,
     /// The expression network.
     pub expression: Expression,
     /// Means over time and hysteresis.
     pub smoothing: Smoothing,
+    /// Whether a face looks towards the camera.
+    pub attention: Attention,
+    /// What counts as a visit.
+    pub visit: Visit,
+    /// What is published about whom.
+    pub publish: Publish,
     /// Where results go.
     pub mqtt: Mqtt,
-    /// Activity light and privacy switch.
+    /// Activity LED and privacy switch.
     pub gpio: Gpio,
-    /// When work is left out.
+    /// Load shedding.
     pub health: Health,
 }
 
@@ -50,14 +59,15 @@ pub struct Camera {
     pub device: String,
     /// V4L2: `auto` or a four-character code. Pipe: `mjpeg`, `y4m` or a raw layout's code.
     pub format: String,
-    /// Wished width in pixels.
+    /// Requested width in pixels.
     pub width: u32,
-    /// Wished height in pixels.
+    /// Requested height in pixels.
     pub height: u32,
-    /// Wished frames a second; for `files` the rate of the replay.
+    /// Requested frames per second; for `files` the rate of the replay.
     pub rate: f32,
-    /// A camera that gives no frame for so many seconds is stalled and opened again.
-    pub timeout_s: f32,
+    /// A camera that delivers no frame for this long is stalled and is reopened.
+    #[serde(rename = "timeout_s", deserialize_with = "seconds")]
+    pub timeout: Duration,
     /// Pipe: program and arguments; `["-"]` reads standard input.
     pub command: Vec<String>,
     /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).
@@ -66,33 +76,35 @@ pub struct Camera {
     pub repeat: bool,
 }
 
-/// Finding and following faces.
+/// Face detection and tracking.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detect {
-    /// Manifest name of the detector that searches the whole picture.
-    pub model: String,
-    /// Manifest name of the detector that follows each face on its own surroundings.
-    pub follow_model: String,
-    /// Seconds between two searches of the whole picture.
-    pub interval_s: f32,
+    /// The detector that searches the whole frame.
+    pub model: ModelName,
+    /// The detector that follows each face in the region around it.
+    pub follow_model: ModelName,
+    /// Time between two searches of the whole frame.
+    #[serde(rename = "interval_s", deserialize_with = "seconds")]
+    pub interval: Duration,
     /// Detections below this score are ignored, 0 to 1.
     pub min_score: f32,
     /// Faces whose box is narrower are ignored, in pixels of the frame.
     pub min_face_px: f32,
-    /// A face not seen for so many seconds has left.
-    pub lost_s: f32,
+    /// A face that has not been detected for this long has left.
+    #[serde(rename = "lost_s", deserialize_with = "seconds")]
+    pub lost: Duration,
 }
 
 /// The expression network.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expression {
-    /// Manifest name of the model.
-    pub model: String,
-    /// Most classifications a second of one face.
+    /// The expression model.
+    pub model: ModelName,
+    /// Most classifications of one face per second.
     pub rate: f32,
-    /// Faces, or mirror images of them, that are read at the same time; 0: as many as there are cores but one, at most four.
+    /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at most 4.
     pub threads: usize,
 }
 
@@ -100,18 +112,56 @@ pub struct Expression {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Smoothing {
-    /// Time constant of the exponential mean of probabilities, seconds.
-    pub tau_s: f32,
-    /// Time constant of the mean of valence and arousal, seconds.
-    pub va_tau_s: f32,
-    /// How far a new category must lie above the held one to replace it, 0 to 1.
+    /// Time constant of the exponential mean of the probabilities; 0: no mean.
+    #[serde(rename = "tau_s", deserialize_with = "seconds")]
+    pub tau: Duration,
+    /// Time constant of the exponential mean of valence and arousal; 0: no mean.
+    #[serde(rename = "va_tau_s", deserialize_with = "seconds")]
+    pub va_tau: Duration,
+    /// How far a category's probability must exceed the published one's to replace it, 0 to 1.
     pub margin: f32,
-    /// A category is held at least so many seconds.
-    pub dwell_s: f32,
+    /// The published category is kept for at least this long.
+    #[serde(rename = "dwell_s", deserialize_with = "seconds")]
+    pub dwell: Duration,
     /// Below this probability the label is `uncertain`, 0 to 1.
     pub floor: f32,
-    /// After so many seconds without a reading the state starts anew.
+    /// After this long without a classification the state is reset.
+    #[serde(rename = "gap_s", deserialize_with = "seconds")]
+    pub gap: Duration,
+}
+
+/// Whether a face looks towards the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attention {
+    /// Largest estimated yaw to either side, degrees.
+    pub yaw_deg: f32,
+    /// Largest estimated pitch up or down, degrees.
+    pub pitch_deg: f32,
+    /// How long a face must look towards or away from the camera before that counts, seconds.
+    pub hold_s: f32,
+}
+
+/// What counts as a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Visit {
+    /// A face that comes back to where one was lost within this time continues its visit, seconds.
     pub gap_s: f32,
+    /// A visit is announced as present after this time, seconds.
+    pub present_s: f32,
+    /// A visit counts as smiled after smiling for this time, seconds.
+    pub smile_s: f32,
+}
+
+/// What is published about whom.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Whatever is about fewer faces is withheld.
+    pub min_faces: usize,
+    /// A face whose crops are of lower quality on average is `uncertain`, 0 to 1.
+    pub min_quality: f32,
 }
 
 /// The broker; without a host the messages go to standard output as JSON lines.
@@ -124,31 +174,33 @@ pub struct Mqtt {
     pub port: u16,
     /// Use TLS.
     pub tls: bool,
-    /// PEM file of the authorities to trust; empty: the system's.
+    /// PEM file of the certificate authorities to trust; empty: the system's.
     pub ca_file: PathBuf,
     /// User name; empty: none.
     pub username: String,
     /// File that holds the password; empty: none.
     pub password_file: PathBuf,
     /// First part of every topic.
-    pub base: String,
+    pub base: TopicPrefix,
     /// Publish Home Assistant's device discovery.
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
-    pub discovery_prefix: String,
-    /// Most state and face messages a second, each topic.
+    pub discovery_prefix: TopicPrefix,
+    /// Most state or face messages per second on one topic.
     pub rate: f32,
-    /// An unchanged state is published again after so many seconds, so that a subscriber can tell fresh from stale.
-    pub refresh_s: f32,
-    /// Seconds between two health messages.
-    pub health_s: f32,
+    /// An unchanged state is published again after this long, so that subscribers can detect stale state.
+    #[serde(rename = "refresh_s", deserialize_with = "seconds")]
+    pub refresh: Duration,
+    /// Time between two health messages.
+    #[serde(rename = "health_s", deserialize_with = "seconds")]
+    pub health: Duration,
 }
 
-/// A line of a GPIO chip as a person names it.
+/// A line of a GPIO chip as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Line {
-    /// None: what would be there is not.
+    /// Nothing is connected.
     Unused,
     /// By its number on the chip; on a Raspberry Pi's header the BCM number.
     Number(u32),
@@ -186,7 +238,7 @@ pub enum Level {
     Low,
 }
 
-/// What holds an input that nothing drives.
+/// The bias of an input that nothing drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {
@@ -194,38 +246,54 @@ pub enum Pull {
     Up,
     /// A resistor to ground.
     Down,
-    /// Nothing on the chip's side.
+    /// No bias.
     None,
 }
 
-/// Activity light and privacy switch.
+/// Activity LED and privacy switch.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gpio {
     /// Device file or label of the chip; empty: the header of a Raspberry Pi.
     pub chip: String,
-    /// Line of the light.
+    /// Line of the LED.
     pub led: Line,
-    /// Level that lights it.
+    /// Level at which the LED is lit.
     pub led_lit: Level,
     /// Line of the switch.
     pub switch: Line,
     /// Level at which sensing stops.
     pub switch_private: Level,
-    /// What holds the switch's line while the contact is open.
+    /// Bias of the switch's line.
     pub switch_pull: Pull,
-    /// Seconds that the switch must allow sensing before it begins again.
-    pub switch_debounce_s: f32,
+    /// How long the switch must read off before sensing resumes.
+    #[serde(rename = "switch_debounce_s", deserialize_with = "seconds")]
+    pub switch_debounce: Duration,
 }
 
-/// When work is left out.
+/// Load shedding.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
-    /// From this temperature on, work is left out, degrees Celsius.
+    /// Load is shed from this temperature on, in degrees Celsius.
     pub hot_c: f32,
-    /// Below this one it is taken up again, degrees Celsius.
+    /// Load is restored below this temperature, in degrees Celsius.
     pub cool_c: f32,
-    /// Seconds between two steps.
-    pub dwell_s: f32,
+    /// Time between two steps.
+    #[serde(rename = "dwell_s", deserialize_with = "seconds")]
+    pub dwell: Duration,
+}
+
+/// Seconds as a duration.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// A device's name; an empty one is none.
+fn optional_device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceId>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    name.try_into().map(Some).map_err(D::Error::custom)
 }

@@ -2,47 +2,49 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use std::{ffi::OsString, time::Duration};
+
 use super::{
+    constraint::Constraint,
     layer::{Layer, from_toml},
-    rules::{Allowed, RULES},
-    value::Value,
+    rules::{RULES, Rule},
     *,
 };
 
 fn defaults() -> Layer {
-    let mut problems = Vec::new();
-    let layer = from_toml(DEFAULT_TOML, |_| Place::Default, &mut problems);
-    assert_eq!(problems, []);
+    let mut diagnostics = Vec::new();
+    let layer = from_toml(Origin::Default, DEFAULT_TOML, &mut diagnostics);
+    assert_eq!(diagnostics, []);
     layer
 }
 
-fn file(text: &str) -> Result<Loaded, Invalid> {
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    let variable = |(name, value): &(&str, &str)| (OsString::from(name), OsString::from(value));
+    variables.iter().map(variable).collect()
+}
+
+fn file(text: &str) -> Result<Loaded, ConfigError> {
     stack(Some((Path::new("affectd.toml"), text)), &[], &[])
 }
 
 #[test]
 fn every_setting_has_a_rule_and_a_default_and_the_other_way_round() {
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.key).collect();
-    let defaults: BTreeSet<_> = defaults().0.iter().map(|entry| entry.rule.key).collect();
-    assert_eq!(rules, defaults);
+    let described: BTreeSet<_> = defaults().0.iter().map(|entry| entry.rule.key).collect();
+    assert_eq!(rules, described);
     assert_eq!(rules.len(), RULES.len(), "a key has two rules");
 
     // `Settings` refuses unknown fields and has no defaults of its own: it takes exactly these keys.
     stack(None, &[], &[]).unwrap();
     for left_out in RULES {
-        let some: Layer = Layer(defaults_without(left_out.key).into_iter().collect());
-        let settings: Result<Settings, _> = config::Config::builder()
-            .add_source(some)
-            .build()
-            .and_then(config::Config::try_deserialize);
-        assert!(settings.is_err(), "Settings does not need {}", left_out.key);
+        let mut some = defaults();
+        some.0.retain(|entry| entry.rule.key != left_out.key);
+        assert!(
+            load::merge(&[some]).is_err(),
+            "Settings does not need {}",
+            left_out.key
+        );
     }
-}
-
-fn defaults_without(key: &str) -> Vec<super::layer::Entry> {
-    let mut entries = defaults().0;
-    entries.retain(|entry| entry.rule.key != key);
-    entries
 }
 
 #[test]
@@ -58,8 +60,8 @@ fn the_comment_above_each_default_says_what_is_allowed() {
             comment.push('\n');
         } else if let Some((name, _)) = line.split_once(" = ") {
             let key = format!("{section}{name}");
-            let rule = RULES.iter().find(|rule| rule.key == key).unwrap();
-            let allowed = format!("Allowed: {}.\n", rule.allowed);
+            let rule = Rule::of(&key).unwrap();
+            let allowed = format!("Allowed: {}.\n", rule.constraint);
             assert!(comment.contains(&allowed), "{key}: {allowed}{comment}");
             documented += 1;
             comment.clear();
@@ -73,37 +75,40 @@ fn the_comment_above_each_default_says_what_is_allowed() {
 #[test]
 fn both_ends_of_every_range_are_allowed_and_nothing_beyond() {
     for rule in RULES {
-        let accepts = |value| rule.allowed.accepts(&value);
-        match rule.allowed {
-            Allowed::Whole(min, max, _) => {
+        let accepts = |value| rule.constraint.accepts(&value);
+        match rule.constraint {
+            Constraint::Integer { min, max, .. } => {
                 assert!(
-                    accepts(Value::Whole(min)) && accepts(Value::Whole(max)),
+                    accepts(Value::Integer(min)) && accepts(Value::Integer(max)),
                     "{}",
                     rule.key
                 );
-                assert!(!accepts(Value::Whole(min - 1)) && !accepts(Value::Whole(max + 1)));
-                assert!(!accepts(Value::Number(max as f64)));
+                assert!(!accepts(Value::Integer(min - 1)) && !accepts(Value::Integer(max + 1)));
+                assert!(!accepts(Value::Float(max as f64)));
             }
-            Allowed::Number(min, max, _) => {
+            Constraint::Float { min, max, .. } => {
                 assert!(
-                    accepts(Value::Number(min)) && accepts(Value::Number(max)),
+                    accepts(Value::Float(min)) && accepts(Value::Float(max)),
                     "{}",
                     rule.key
                 );
-                assert!(!accepts(Value::Number(min - 0.001)) && !accepts(Value::Number(max + 0.001)));
+                assert!(!accepts(Value::Float(min - 0.001)) && !accepts(Value::Float(max + 0.001)));
                 for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-                    assert!(!accepts(Value::Number(value)), "{}: {value}", rule.key);
+                    assert!(!accepts(Value::Float(value)), "{}: {value}", rule.key);
                 }
             }
-            Allowed::OneOf(words) => {
+            Constraint::OneOf(words) => {
                 for word in words {
-                    assert!(accepts(Value::Text((*word).to_owned())));
+                    assert!(accepts(Value::String((*word).to_owned())));
                 }
-                assert!(!accepts(Value::Text("other".to_owned())));
+                assert!(!accepts(Value::String("other".to_owned())));
             }
-            Allowed::Flag | Allowed::Text(..) | Allowed::NumberOrText(..) | Allowed::List => {}
+            Constraint::Bool
+            | Constraint::String { .. }
+            | Constraint::IntegerOrString { .. }
+            | Constraint::List => {}
         }
-        for wrong in [Value::Other("a table"), Value::Text("\u{7}".to_owned())] {
+        for wrong in [Value::Other("a table"), Value::String("\u{7}".to_owned())] {
             assert!(!accepts(wrong), "{}", rule.key);
         }
     }
@@ -112,14 +117,14 @@ fn both_ends_of_every_range_are_allowed_and_nothing_beyond() {
 #[test]
 fn texts_are_tested_for_what_the_words_say() {
     let accepts = |key: &str, text: &str| {
-        let rule = RULES.iter().find(|rule| rule.key == key).unwrap();
-        rule.allowed.accepts(&Value::Text(text.to_owned()))
+        let rule = Rule::of(key).unwrap();
+        rule.constraint.accepts(&Value::String(text.to_owned()))
     };
     for (key, good, bad) in [
         (
             "device",
             &["", "hall-2", "A_b"][..],
-            &["a b", "a/b", "ä", "a.b"][..],
+            &["a b", "a/b", "ä", "a.b", "--help", "_a"][..],
         ),
         ("camera.device", &["auto", "/dev/video0"], &["", "video0", "Auto"]),
         (
@@ -132,10 +137,11 @@ fn texts_are_tested_for_what_the_words_say() {
             &["", "broker", "192.168.0.2", "fe80::1%eth0", "mqtt.example.org"],
             &["mqtt://broker", "broker:1883", "a b", "user@broker"],
         ),
+        ("mqtt.username", &["", "kiosk 3"], &["a\0", "a\u{ffff}"]),
         (
             "mqtt.base",
             &["affectd", "home/hall"],
-            &["", "/a", "a/", "a/+", "#", "$SYS"],
+            &["", "/a", "a/", "a//b", "a/+", "#", "$SYS", "a\u{fffe}", "a\u{7f}"],
         ),
         (
             "gpio.chip",
@@ -165,8 +171,8 @@ fn texts_are_tested_for_what_the_words_say() {
 #[test]
 fn a_quoted_key_is_no_path() {
     let error = file("\"camera.width\" = 320").unwrap_err();
-    assert_eq!(error.problems.len(), 1);
-    assert_eq!(error.problems[0].found, "an unknown key");
+    assert_eq!(error.diagnostics.len(), 1);
+    assert_eq!(error.diagnostics[0].found, "an unknown key");
 }
 
 #[test]
@@ -191,9 +197,75 @@ fn what_is_printed_is_read_again() {
 }
 
 #[test]
-fn many_problems_are_counted_rather_than_shown() {
+fn many_errors_are_counted_rather_than_shown() {
     let text: String = (0..100).map(|i| format!("unknown{i} = 1\n")).collect();
     let error = file(&text).unwrap_err();
-    assert_eq!(error.problems.len(), 100);
+    assert_eq!(error.diagnostics.len(), 100);
     assert!(error.to_string().ends_with("and 70 more"));
+}
+
+#[test]
+fn seconds_become_durations() {
+    let settings = file("[camera]\ntimeout_s = 0.3\n[mqtt]\nhealth_s = 60")
+        .unwrap()
+        .settings;
+    assert_eq!(settings.camera.timeout, Duration::from_millis(300));
+    assert_eq!(settings.mqtt.health, Duration::from_secs(60));
+}
+
+#[test]
+fn the_device_is_named_after_the_host_unless_it_is_set() {
+    assert_eq!(
+        file("device = \"hall-2\"").unwrap().settings.device_id().as_str(),
+        "hall-2"
+    );
+    let settings = file("").unwrap().settings;
+    assert_eq!(settings.device, None);
+    assert!(DeviceId::is_valid(&settings.device_id()));
+}
+
+#[test]
+fn a_file_of_unknown_keys_is_answered_for_each_with_its_line() {
+    // As many as a file of the largest size can hold; linear in their number.
+    let text: String = (0..80_000).map(|i| format!("unknown{i} = 1\n")).collect();
+    let error = file(&text).unwrap_err();
+    assert_eq!(error.diagnostics.len(), 80_000);
+    for (index, diagnostic) in error.diagnostics.iter().enumerate() {
+        assert_eq!(diagnostic.origin, Origin::File("affectd.toml".into(), index + 1));
+    }
+}
+
+#[test]
+fn the_camera_is_given_up_before_systemds_watchdog_is() {
+    let load = |timeout: &str, variables: &[(&str, &str)]| {
+        let text = format!("[camera]\ntimeout_s = {timeout}");
+        stack(
+            Some((Path::new("affectd.toml"), &text)),
+            &environment(variables),
+            &[],
+        )
+    };
+    let watched = [("WATCHDOG_USEC", "30000000")];
+    load("15", &watched).unwrap();
+    load("60", &[]).unwrap();
+    let error = load("15.1", &watched).unwrap_err();
+    assert_eq!(error.diagnostics.len(), 1);
+    assert_eq!(
+        error.diagnostics[0].to_string(),
+        "affectd.toml:2: camera.timeout_s: found 15.1; allowed: at most 15, half of the 30 s after which systemd \
+         restarts the daemon (WatchdogSec, WATCHDOG_USEC)"
+    );
+    // The variables of another process, and nonsense, are no concern of this one.
+    load("60", &[watched[0], ("WATCHDOG_PID", "1")]).unwrap();
+    load("60", &[("WATCHDOG_USEC", "soon")]).unwrap();
+    load("60", &[("WATCHDOG_USEC", "0")]).unwrap();
+    let own = std::process::id().to_string();
+    load("60", &[watched[0], ("WATCHDOG_PID", &own)]).unwrap_err();
+}
+
+#[test]
+fn an_ipv6_broker_cannot_be_used_with_tls() {
+    let error = file("[mqtt]\nhost = \"fd00::1\"\ntls = true").unwrap_err();
+    assert_eq!(error.diagnostics[0].key, "mqtt.host");
+    file("[mqtt]\nhost = \"fd00::1\"").unwrap();
 }

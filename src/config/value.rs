@@ -1,25 +1,26 @@
-//! A setting's value as found, before it is known to be allowed.
+//! A value as found, before it is known to be allowed.
 
 use std::fmt;
 
 use toml::de::DeValue;
 
-use super::rules::Allowed;
+use super::constraint::Constraint;
+use crate::text::quoted;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `true` or `false`.
-    Flag(bool),
+    Bool(bool),
     /// An integer.
-    Whole(i64),
-    /// Any other number, also one that is not finite.
-    Number(f64),
-    /// A text.
-    Text(String),
-    /// A list of texts.
+    Integer(i64),
+    /// Any other number, including infinities and NaN.
+    Float(f64),
+    /// A string.
+    String(String),
+    /// A list of strings.
     List(Vec<String>),
-    /// What no setting is, in words.
+    /// What no setting takes, in words.
     Other(&'static str),
 }
 
@@ -28,33 +29,35 @@ impl Value {
     #[must_use]
     pub fn from_toml(value: &DeValue<'_>) -> Self {
         match value {
-            DeValue::Boolean(flag) => Self::Flag(*flag),
+            DeValue::Boolean(value) => Self::Bool(*value),
             DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix())
-                .map_or(Self::Other("a number of more than 64 bits"), Self::Whole),
+                .map_or(Self::Other("a number of more than 64 bits"), Self::Integer),
             DeValue::Float(digits) => digits
                 .as_str()
                 .parse()
-                .map_or(Self::Other("an unreadable number"), Self::Number),
-            DeValue::String(text) => Self::Text(text.to_string()),
+                .map_or(Self::Other("an unreadable number"), Self::Float),
+            DeValue::String(text) => Self::String(text.to_string()),
             DeValue::Array(items) => items
                 .iter()
                 .map(|item| item.get_ref().as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .map_or(Self::Other("a list of other things than texts"), Self::List),
+                .map_or(Self::Other("a list that holds more than texts"), Self::List),
             DeValue::Datetime(_) => Self::Other("a date or time"),
             DeValue::Table(_) => Self::Other("a table"),
         }
     }
 
-    /// A value in the environment or on the command line: a text is taken as it stands, anything else is written as in
-    /// TOML.
+    /// A value in the environment or on the command line: a string is taken literally, anything else is written
+    /// as in TOML.
     #[must_use]
-    pub fn from_text(text: &str, allowed: &Allowed) -> Self {
-        match allowed {
-            Allowed::OneOf(_) | Allowed::Text(..) | Allowed::NumberOrText(..) => Self::Text(text.to_owned()),
-            Allowed::Flag | Allowed::Whole(..) | Allowed::Number(..) | Allowed::List => {
+    pub fn from_text(text: &str, constraint: &Constraint) -> Self {
+        match constraint {
+            Constraint::OneOf(_) | Constraint::String { .. } | Constraint::IntegerOrString { .. } => {
+                Self::String(text.to_owned())
+            }
+            Constraint::Bool | Constraint::Integer { .. } | Constraint::Float { .. } | Constraint::List => {
                 DeValue::parse(text.trim()).map_or_else(
-                    |_| Self::Text(text.to_owned()),
+                    |_| Self::String(text.to_owned()),
                     |value| Self::from_toml(value.get_ref()),
                 )
             }
@@ -65,24 +68,23 @@ impl Value {
     #[must_use]
     pub fn to_toml(&self) -> String {
         match self {
-            Self::Flag(flag) => flag.to_string(),
-            Self::Whole(number) => number.to_string(),
-            Self::Number(number) => format!("{number:?}"),
-            Self::Text(text) => toml::Value::from(text.as_str()).to_string(),
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => format!("{number:?}"),
+            Self::String(text) => toml::Value::from(text.as_str()).to_string(),
             Self::List(items) => toml::Value::from(items.clone()).to_string(),
             Self::Other(words) => (*words).to_owned(),
         }
     }
 }
 
-/// As it is shown in messages: on one line, not too long, without control characters and without the
-/// user and password of an address.
+/// As messages show it, see [`quoted`].
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(&shown(text)),
+            Self::String(text) => f.write_str(&quoted(text)),
             Self::List(items) => {
-                let items: Vec<_> = items.iter().take(4).map(|item| shown(item)).collect();
+                let items: Vec<_> = items.iter().take(4).map(|item| quoted(item)).collect();
                 write!(f, "[{}]", items.join(", "))
             }
             other => f.write_str(&other.to_toml()),
@@ -90,27 +92,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// Longest part of a text that a message shows.
-const MAX_SHOWN: usize = 60;
-
-/// A text, quoted for a message.
-pub fn shown(text: &str) -> String {
-    let (hidden, text) = match text.rsplit_once('@') {
-        Some((_, rest)) if text.contains("://") || text.contains(':') => ("…@", rest),
-        _ => ("", text),
-    };
-    let cut: String = text.chars().take(MAX_SHOWN).collect();
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{hidden}{}{more}\"", cut.escape_debug())
-}
-
 impl From<Value> for config::ValueKind {
     fn from(value: Value) -> Self {
         match value {
-            Value::Flag(flag) => flag.into(),
-            Value::Whole(number) => number.into(),
-            Value::Number(number) => number.into(),
-            Value::Text(text) => text.into(),
+            Value::Bool(value) => value.into(),
+            Value::Integer(number) => number.into(),
+            Value::Float(number) => number.into(),
+            Value::String(text) => text.into(),
             Value::List(items) => items.into(),
             Value::Other(_) => Self::Nil,
         }

@@ -92,7 +92,7 @@ pub fn open_gpio(settings: &Gpio) -> Option<GpioConfigured> {
     Some(GpioConfigured {
         io,
         has_led,
-        debounce: has_switch.then(|| Duration::from_secs_f32(settings.switch_debounce_s)),
+        debounce: has_switch.then_some(settings.switch_debounce),
     })
 }
 

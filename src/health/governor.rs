@@ -112,7 +112,7 @@ impl Governor {
     /// Takes the board's readings at `now` and `load`, the fraction of the time since the last call for which
     /// the sensing thread was busy (0 to 1). Call it about once a second.
     pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> WorkRate {
-        let dwell = Duration::from_secs_f32(self.settings.dwell_s);
+        let dwell = self.settings.dwell;
         let since = |start: Option<Duration>| start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
         let hold = |start: &mut Option<Duration>, holds: bool| match holds {
             true => *start = start.or(Some(now)),

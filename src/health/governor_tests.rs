@@ -7,7 +7,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const SETTINGS: Health = Health {
     hot_c: 75.0,
     cool_c: 70.0,
-    dwell_s: 20.0,
+    dwell: Duration::from_millis(20000),
 };
 
 fn board(temperature_c: f32) -> Board {

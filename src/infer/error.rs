@@ -1,12 +1,15 @@
 //! What can go wrong with a network.
 
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
-/// Why a network cannot be loaded or run.
+/// A cause of any kind.
+pub type Source = Box<dyn Error + Send + Sync>;
+
+/// Why a network cannot be loaded or run. Messages leave out what their [source](Error::source) says.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
     /// The file cannot be read.
-    #[error("cannot read the network {path}: {source}", path = .path.display())]
+    #[error("cannot read the network {}", path.display())]
     Read {
         /// The ONNX file.
         path: PathBuf,
@@ -14,30 +17,24 @@ pub enum InferError {
         source: std::io::Error,
     },
     /// The file is no ONNX network that tract can run at this input shape.
-    #[error(
-        "{path} is not a usable ONNX network for an input of {shape:?}: {reason}",
-        path = .path.display()
-    )]
+    #[error("{} is not a usable ONNX network for an input of {shape:?}", path.display())]
     Unusable {
         /// The ONNX file.
         path: PathBuf,
         /// The input shape that was asked for.
         shape: Vec<usize>,
         /// What was found and what is needed.
-        reason: String,
+        source: Source,
     },
     /// The network failed on this input.
-    #[error("the network failed: {0}")]
-    Run(String),
-    /// The landmarks are not finite or lie closer together than a face of two pixels.
-    #[error("the landmarks span no face")]
-    NoFace,
-    /// An output is infinite or not a number, so the result means nothing.
-    #[error("output {index} of the network is {value}, which is no finite number")]
+    #[error("the network failed")]
+    Run(#[source] Source),
+    /// An output is infinite or NaN, so the result means nothing.
+    #[error("output {index} of the network is {value}, which is not finite")]
     NotFinite {
-        /// Which number of the output vector.
+        /// Index in the output vector.
         index: usize,
-        /// What it is.
+        /// The value found.
         value: f32,
     },
 }

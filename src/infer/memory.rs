@@ -1,47 +1,72 @@
-//! How the C library keeps memory.
+//! Settings of the C library's allocator.
 //!
-//! Loading a network needs hundreds of megabytes for a moment, and leaves the weights behind. Where both come from one heap, the weights
-//! come to lie among the gaps, and later runs spread over all of them. So while a network is loaded large blocks are mapped
-//! one by one, and unmapped when they are no longer needed; what stays lies beside the heap. Runs, then, take their blocks from the heap:
-//! mapping and unmapping, or shrinking and growing it, would cost a page fault for every four kilobytes of every run.
+//! Loading a network needs hundreds of megabytes for a moment and leaves the weights behind. If both come
+//! from one heap, the weights end up between the gaps, and later runs spread over all of these. So blocks
+//! from a moderate size on are mapped one by one while a network is loaded, and unmapped when they are freed.
+//! Runs, in contrast, take their blocks from the heap: mapping and unmapping, or growing and shrinking it,
+//! would cost a page fault for every 4 KiB of every run.
 
-/// Blocks from this size on are mapped while a network is loaded; in bytes.
 #[cfg(target_env = "gnu")]
-const MAPPED_LOADING: libc::c_int = 128 << 10;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The same afterwards: the largest size that the C library allows.
+/// Whether the process has asked for these settings.
 #[cfg(target_env = "gnu")]
-const MAPPED_RUNNING: libc::c_int = if cfg!(target_pointer_width = "64") {
+static TUNED: AtomicBool = AtomicBool::new(false);
+
+/// While a network is loaded, blocks from this size on are mapped; in bytes.
+#[cfg(target_env = "gnu")]
+const LOADING_MMAP_THRESHOLD: libc::c_int = 128 << 10;
+
+/// The same afterwards: the largest threshold that the C library allows.
+#[cfg(target_env = "gnu")]
+const RUNNING_MMAP_THRESHOLD: libc::c_int = if cfg!(target_pointer_width = "64") {
     32 << 20
 } else {
     512 << 10
 };
 
-/// Blocks that may be mapped at a time, more than any network has.
+/// Blocks that may be mapped at a time: more than any network has tensors.
 #[cfg(target_env = "gnu")]
-const MAPS: libc::c_int = 16_384;
+const MMAP_MAX: libc::c_int = 16_384;
 
-/// Free memory at the heap's end that is kept, in bytes: more than any run needs.
+/// Free memory at the end of the heap that is not returned, in bytes: more than any run needs.
 #[cfg(target_env = "gnu")]
-const KEPT: libc::c_int = 256 << 20;
+const TRIM_THRESHOLD: libc::c_int = 256 << 20;
 
-/// Does what loads a network, and returns the memory that it needed for a moment.
-pub(super) fn loading<T>(load: impl FnOnce() -> T) -> T {
+/// Tunes the allocator of the whole process for loading networks and running them: one arena, mapped blocks
+/// during a load, and a heap that is kept in between.
+///
+/// For `main`, before the first [`Network::load`](crate::Network::load). Without it, this crate leaves the
+/// allocator alone. Has no effect where the C library is not glibc.
+pub fn tune_allocator() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: these calls change nothing but settings of the allocator, under its own lock. One arena, because what a
-    // thread frees must serve the others.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
-        libc::mallopt(libc::M_MMAP_MAX, MAPS);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_LOADING);
+    {
+        // SAFETY: `mallopt` changes settings of the allocator, under the allocator's lock.
+        unsafe {
+            // What one thread frees must serve the others.
+            libc::mallopt(libc::M_ARENA_MAX, 1);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD);
+            libc::mallopt(libc::M_MMAP_MAX, MMAP_MAX);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, RUNNING_MMAP_THRESHOLD);
+        }
+        TUNED.store(true, Ordering::Relaxed);
     }
-    let loaded = load();
+}
+
+/// Runs `load` with large blocks mapped, and returns to the system what it needed for a moment. Only as
+/// [`tune_allocator`] has asked for it.
+pub(crate) fn while_loading<T>(load: impl FnOnce() -> T) -> T {
     #[cfg(target_env = "gnu")]
-    // SAFETY: as above; the last call touches only memory that is free.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_RUNNING);
-        libc::malloc_trim(0);
+    if TUNED.load(Ordering::Relaxed) {
+        // SAFETY: as in `tune_allocator`.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LOADING_MMAP_THRESHOLD) };
+        let loaded = load();
+        // SAFETY: as in `tune_allocator`; trimming touches only free memory.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, RUNNING_MMAP_THRESHOLD);
+            libc::malloc_trim(0);
+        }
+        return loaded;
     }
-    loaded
+    load()
 }

@@ -9,61 +9,37 @@ use std::{
 };
 
 use tract_onnx::{
-    prelude::{
-        Datum, DatumType, Framework, InferenceFact, InferenceModelExt, IntoRunnable, IntoTValue, TVec,
-        Tensor, TractError, TypedSimpleState, tvec,
-    },
-    tract_hir::{infer::Factoid, tract_core::plan::eval},
+    prelude::{IntoTValue, TVec, Tensor, TractError, TractResult, TypedSimpleState, tvec},
+    tract_hir::tract_core::plan::eval,
 };
 
-use super::{
-    InferError,
-    attention::fuse_attention,
-    channels_last::put_channels_last,
-    expansion::join_expansions,
-    gelu::fuse_gelu,
-    innermost::normalise_along_memory,
-    kernel::{Best, Peak},
-    linear::multiply_integers,
-    means::sum_channels,
+use crate::{
+    InferError, SimdLevel,
+    load::load,
     memory,
-    moves::move_runs,
-    orders::put_results_last,
+    panics::catch_panics,
     profile::{IntegerLayers, OperatorTime, by_kind, thread_time},
-    simplify::simplify,
-    weights,
 };
-
-/// Which kernels this processor got, and why no others.
-#[must_use]
-pub fn kernels() -> &'static str {
-    Best::detect().describe()
-}
-
-/// How fast they can be at most.
-#[must_use]
-pub fn peak() -> Peak {
-    Best::detect().peak()
-}
 
 /// How linear layers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// In floats, whatever the file keeps the weights in.
+    /// In floats, whatever the file has the weights in.
     Floats,
-    /// Those whose weights the file keeps as eight-bit integers in such, with activations rounded to 256 steps, wherever the processor is faster at it.
+    /// In int8 if the file has their weights in int8, with activations quantized to one byte (to two in some
+    /// layers), wherever the processor is faster at that.
     Integers,
-    /// The same where the processor is so much faster at it that it pays for layers of few channels too, whose activations cost as much to
-    /// round as to multiply.
+    /// As [`Arithmetic::Integers`], but only where the processor is so much faster that it pays for layers of
+    /// few channels too, whose activations cost as much to quantize as to multiply.
     IntegersOfFewChannels,
 }
 
 impl Arithmetic {
-    fn allows_integers(self, isa: Best) -> bool {
+    pub(crate) fn allows_int8(self, level: SimdLevel) -> bool {
         match self {
             Self::Floats => false,
-            Self::Integers => isa.has_integer_products(),
-            Self::IntegersOfFewChannels => isa.pays_for_few_channels(),
+            Self::Integers => level.has_fast_int8(),
+            Self::IntegersOfFewChannels => level.has_fast_int8_for_few_channels(),
         }
     }
 }
@@ -82,11 +58,11 @@ pub struct OutputInfo {
 pub struct Output<'a> {
     /// Its dimensions.
     pub shape: &'a [usize],
-    /// The numbers, last dimension innermost.
+    /// Its elements, the last dimension innermost.
     pub data: &'a [f32],
 }
 
-/// An optimised network. It runs in the thread that calls it and holds its input buffer from run to run.
+/// An optimized network. It runs in the calling thread and keeps its input buffer from run to run.
 #[derive(Debug)]
 pub struct Network {
     state: TypedSimpleState,
@@ -97,10 +73,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// Loads an ONNX file, fixes its only input to `shape` (f32) and optimises.
+    /// Loads an ONNX file, fixes its only input to `shape` (f32) and optimizes.
     ///
-    /// Everything must lie within the one file: a network that keeps its weights in further files is refused,
-    /// because the manifest's checksum would not cover them.
+    /// External data files are rejected: the manifest's checksum would not cover them. A panic of tract's
+    /// becomes an error.
     ///
     /// # Errors
     /// [`InferError::Read`] or [`InferError::Unusable`].
@@ -109,100 +85,19 @@ impl Network {
             path: path.to_owned(),
             source,
         })?;
-        memory::loading(|| Self::prepare(&mut file, shape, arithmetic)).map_err(|error| {
-            InferError::Unusable {
-                path: path.to_owned(),
-                shape: shape.to_vec(),
-                reason: format!("{error:#}"),
-            }
-        })
-    }
-
-    fn prepare(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> Result<Self, TractError> {
-        // Shapes noted in the file belong to the size it was exported at; ours may be another.
-        let onnx = tract_onnx::onnx()
-            .with_ignore_output_shapes(true)
-            .with_ignore_value_info(true);
-        let file = onnx.proto_model_for_read(file)?;
-        let names: Vec<String> = file
-            .graph
-            .iter()
-            .flat_map(|g| &g.output)
-            .map(|o| o.name.clone())
-            .collect();
-        let model = weights::model(&onnx, file)?;
-        let inputs = model.input_outlets()?.len();
-        if inputs != 1 {
-            return Err(TractError::msg(format!(
-                "it has {inputs} inputs, and must have one"
-            )));
-        }
-        let declared = model.input_fact(0)?;
-        if let Some(found) = declared
-            .datum_type
-            .concretize()
-            .filter(|found| *found != DatumType::F32)
-        {
-            return Err(TractError::msg(format!(
-                "its input holds {found:?}, and must hold f32"
-            )));
-        }
-        if let Some(rank) = declared
-            .shape
-            .rank()
-            .concretize()
-            .filter(|rank| *rank as usize != shape.len())
-        {
-            return Err(TractError::msg(format!("its input has {rank} dimensions")));
-        }
-
-        let mut model = model
-            .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
-            .into_typed()?;
-        simplify(&mut model)?;
-        fuse_gelu(&mut model)?;
-        let isa = Best::detect();
-        let integers = arithmetic.allows_integers(isa);
-        put_channels_last(&mut model, isa, integers)?;
-        simplify(&mut model)?;
-        fuse_attention(&mut model, isa)?;
-        sum_channels(&mut model, isa)?;
-        if integers {
-            multiply_integers(&mut model, isa)?;
-            put_results_last(&mut model)?;
-            join_expansions(&mut model)?;
-        }
-        move_runs(&mut model)?;
-        // These leave nothing to declutter, which would take its time once more.
-        model.optimize()?;
-        normalise_along_memory(&mut model)?;
-        let mut outputs = Vec::with_capacity(names.len());
-        for (index, name) in names.into_iter().enumerate() {
-            let fact = model.output_fact(index)?;
-            if fact.datum_type != DatumType::F32 {
-                return Err(TractError::msg(format!(
-                    "output {name} holds {:?}, and must hold f32",
-                    fact.datum_type
-                )));
-            }
-            let shape = fact
-                .shape
-                .as_concrete()
-                .ok_or_else(|| {
-                    TractError::msg(format!(
-                        "the size of output {name} is not fixed: {:?}",
-                        fact.shape
-                    ))
-                })?
-                .to_vec();
-            outputs.push(OutputInfo { name, shape });
-        }
-        let state = model.into_runnable()?.spawn()?;
-        Ok(Self {
-            state,
-            input: Arc::new(Tensor::zero::<f32>(shape)?),
-            outputs,
-            busy: Duration::ZERO,
+        let load = || {
+            let loaded = catch_panics(|| load(&mut file, shape, arithmetic))??;
+            Ok(Self {
+                state: loaded.state,
+                input: Arc::new(Tensor::zero::<f32>(shape)?),
+                outputs: loaded.outputs,
+                busy: Duration::ZERO,
+            })
+        };
+        memory::while_loading(load).map_err(|error: TractError| InferError::Unusable {
+            path: path.to_owned(),
+            shape: shape.to_vec(),
+            source: error.into(),
         })
     }
 
@@ -211,7 +106,6 @@ impl Network {
     /// # Errors
     /// [`InferError::Run`].
     pub fn another(&self) -> Result<Self, InferError> {
-        let failed = |error: TractError| InferError::Run(format!("{error:#}"));
         Ok(Self {
             state: self.state.plan().spawn().map_err(failed)?,
             input: Arc::new(Tensor::zero::<f32>(self.input.shape()).map_err(failed)?),
@@ -223,13 +117,12 @@ impl Network {
     /// Writes the whole input, as [`Network::run`] does before it runs.
     ///
     /// # Errors
-    /// [`InferError::Run`] where a failed run still holds the input.
+    /// [`InferError::Run`] if a failed run still holds the input.
     pub fn fill(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferError> {
-        self.write(fill)
-            .map_err(|error| InferError::Run(format!("{error:#}")))
+        self.write(fill).map_err(failed)
     }
 
-    fn write(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), TractError> {
+    fn write(&mut self, fill: impl FnOnce(&mut [f32])) -> TractResult<()> {
         let input =
             Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
         fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
@@ -254,8 +147,8 @@ impl Network {
         self.busy
     }
 
-    /// Runs the network once. `fill` writes the whole input (last dimension innermost; it still holds the
-    /// numbers of the run before); `read` gets the outputs in the file's order.
+    /// Runs the network once. `fill` writes the whole input, last dimension innermost, which still holds the
+    /// values of the previous run; `read` gets the outputs in the file's order.
     ///
     /// # Errors
     /// [`InferError::Run`].
@@ -265,16 +158,17 @@ impl Network {
         read: impl FnOnce(&[Output<'_>]) -> R,
     ) -> Result<R, InferError> {
         self.evaluate(fill, read).map_err(|error| {
-            // A failed run leaves its intermediate values behind, our input among them.
+            // A failed run leaves intermediate values behind, our input among them.
             if let Err(reset) = self.state.reset_turn() {
                 tracing::warn!("cannot reset the network: {reset:#}");
             }
-            InferError::Run(format!("{error:#}"))
+            failed(error)
         })
     }
 
-    /// Runs the network so many times on what its input holds, and times every operator by its fastest run: the
-    /// machine may be busy with other things. The dearest kind comes first.
+    /// Runs the network `runs` times on the current input and returns the time of each kind of operator, the
+    /// most expensive first. Of each operator the fastest run counts: the machine may be busy with other
+    /// things.
     ///
     /// # Errors
     /// [`InferError::Run`].
@@ -293,7 +187,7 @@ impl Network {
                         outputs
                     },
                 )
-                .map_err(|error| InferError::Run(format!("{error:#}")))?;
+                .map_err(failed)?;
         }
         Ok(by_kind(self.state.model(), &times))
     }
@@ -302,7 +196,7 @@ impl Network {
         &mut self,
         fill: impl FnOnce(&mut [f32]),
         read: impl FnOnce(&[Output<'_>]) -> R,
-    ) -> Result<R, TractError> {
+    ) -> TractResult<R> {
         self.write(fill)?;
         let start = Instant::now();
         let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
@@ -318,23 +212,26 @@ impl Network {
     }
 }
 
+fn failed(error: TractError) -> InferError {
+    InferError::Run(error.into())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use super::*;
-
-    fn tiny(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/data/models")
-            .join(name)
-    }
+    use crate::testing::test_model;
 
     #[test]
     fn names_and_shapes_of_the_outputs() {
-        let network =
-            Network::load(&tiny("tiny-combined.onnx"), &[1, 1, 16, 16], Arithmetic::Floats).unwrap();
+        let network = Network::load(
+            &test_model("tiny-combined.onnx"),
+            &[1, 1, 16, 16],
+            Arithmetic::Floats,
+        )
+        .unwrap();
         let scores = OutputInfo {
             name: "scores".to_owned(),
             shape: vec![1, 10],
@@ -344,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_input_buffer_is_kept_from_run_to_run() {
-        let mut network = Network::load(&tiny("tiny-va.onnx"), &[1, 16, 16, 3], Arithmetic::Floats).unwrap();
+        let mut network =
+            Network::load(&test_model("tiny-va.onnx"), &[1, 16, 16, 3], Arithmetic::Floats).unwrap();
         let mut run = |value: Option<f32>| {
             let mut at = std::ptr::null();
             let outputs = network
@@ -371,17 +269,18 @@ mod tests {
 
     #[test]
     fn unusable_files_and_shapes_are_errors() {
-        let missing = Network::load(&tiny("none.onnx"), &[1], Arithmetic::Floats).unwrap_err();
+        let missing = Network::load(&test_model("none.onnx"), &[1], Arithmetic::Floats).unwrap_err();
         assert!(matches!(missing, InferError::Read { .. }));
         for shape in [&[1, 1, 16][..], &[1, 3, 16, 16], &[1, 1, 24, 16]] {
-            let wrong = Network::load(&tiny("tiny-combined.onnx"), shape, Arithmetic::Floats).unwrap_err();
+            let wrong =
+                Network::load(&test_model("tiny-combined.onnx"), shape, Arithmetic::Floats).unwrap_err();
             assert!(matches!(wrong, InferError::Unusable { .. }), "{shape:?}");
         }
     }
 
     #[test]
     fn a_truncated_file_is_an_error_wherever_it_is_cut() {
-        let whole = fs::read(tiny("tiny-va.onnx")).unwrap();
+        let whole = fs::read(test_model("tiny-va.onnx")).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         for length in (0..whole.len()).step_by(97) {
             fs::write(file.path(), &whole[..length]).unwrap();

@@ -1,4 +1,4 @@
-//! Where a network's time goes.
+//! Profiles a network by kind of operator.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,28 +12,28 @@ use tract_onnx::{
 pub struct OperatorTime {
     /// The kind's name.
     pub name: String,
-    /// How many there are.
+    /// Number of such operators.
     pub count: usize,
-    /// What they take in a run.
+    /// Their time in one run.
     pub time: Duration,
-    /// Products of floats that they add up in a run, as far as is known.
-    pub float_products: u64,
-    /// Products of integers.
-    pub integer_products: u64,
+    /// Multiply-accumulates of floats in one run, as far as is known.
+    pub float_macs: u64,
+    /// Multiply-accumulates of integers.
+    pub integer_macs: u64,
 }
 
 /// How many operators of a network multiply integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IntegerLayers {
-    /// With activations of one byte.
+    /// With one-byte activations.
     pub bytes: usize,
-    /// With activations of two.
+    /// With two-byte activations.
     pub words: usize,
 }
 
 impl IntegerLayers {
     /// Counts them.
-    pub(super) fn of(model: &TypedModel) -> Self {
+    pub(crate) fn of(model: &TypedModel) -> Self {
         let mut layers = Self::default();
         for (cost, _) in model.nodes().iter().flat_map(|node| costs(model, node)) {
             match cost {
@@ -46,14 +46,13 @@ impl IntegerLayers {
     }
 }
 
-/// What this thread has computed so far: unlike the clock's, this time does not run while other work has the
-/// processor.
-pub(super) fn thread_time() -> Duration {
+/// CPU time of this thread: unlike a clock, it stands still while other threads have the processor.
+pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the call writes to nothing but `time`.
+    // SAFETY: the call writes to `time` alone.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0 {
         return Duration::ZERO;
     }
@@ -63,26 +62,26 @@ pub(super) fn thread_time() -> Duration {
     )
 }
 
-/// Adds the operators up by kind, the dearest first. `times` has one for each node that ran.
-pub(super) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> Vec<OperatorTime> {
+/// Sums up the nodes by kind, the most expensive kind first. `times` has one entry for each node that ran.
+pub(crate) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> Vec<OperatorTime> {
     let mut kinds: Vec<OperatorTime> = Vec::new();
     for (node, time) in times {
         let node = model.node(*node);
         let name = node.op.name();
-        let (float_products, integer_products) = products(model, node);
+        let (float_macs, integer_macs) = macs(model, node);
         match kinds.iter_mut().find(|kind| kind.name == name) {
             Some(kind) => {
                 kind.count += 1;
                 kind.time += *time;
-                kind.float_products += float_products;
-                kind.integer_products += integer_products;
+                kind.float_macs += float_macs;
+                kind.integer_macs += integer_macs;
             }
             None => kinds.push(OperatorTime {
                 name: name.into_owned(),
                 count: 1,
                 time: *time,
-                float_products,
-                integer_products,
+                float_macs,
+                integer_macs,
             }),
         }
     }
@@ -90,8 +89,8 @@ pub(super) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> V
     kinds
 }
 
-/// Products of floats and of integers in a run of this node.
-fn products(model: &TypedModel, node: &TypedNode) -> (u64, u64) {
+/// Multiply-accumulates of floats and of integers in one run of this node.
+fn macs(model: &TypedModel, node: &TypedNode) -> (u64, u64) {
     let (mut floats, mut integers) = (0, 0);
     for (cost, count) in costs(model, node) {
         let count = count.to_i64().map_or(0, i64::unsigned_abs);

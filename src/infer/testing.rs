@@ -1,27 +1,48 @@
-//! What the tests of the passes share: made-up numbers, and the way through a model.
+//! Shared by the tests of the passes: made-up tensors and models, and ways to run them.
 #![allow(clippy::unwrap_used)]
 
+use std::path::PathBuf;
+
 use tract_onnx::{
-    prelude::{DatumExt, IntoRunnable, IntoTValue, IntoTensor, Tensor, TypedModel, tvec},
+    prelude::{DatumExt as _, IntoRunnable as _, IntoTValue as _, IntoTensor as _, Tensor, TypedModel, tvec},
     tract_core::ops::{
         cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec},
         nn::{DataFormat, gelu_exact::gelu_exact},
     },
-    tract_hir::internal::SpecialOps,
+    tract_hir::internal::SpecialOps as _,
 };
 
-use super::kernel::Best;
+use crate::{
+    kernel::SimdLevel,
+    passes::{Context, Pass},
+};
 
-/// Numbers between -`largest` and `largest` that repeat nowhere, the same every time.
-pub(super) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
-    let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+/// A network of tests/data/models.
+pub(crate) fn test_model(file: &str) -> PathBuf {
+    let root: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", ".."].iter().collect();
+    root.join("tests/data/models").join(file)
+}
+
+/// Runs a pass, with int8 allowed; returns how often it rewrote the model.
+pub(crate) fn apply_at(pass: &dyn Pass, model: &mut TypedModel, level: SimdLevel) -> usize {
+    pass.run(model, &Context { level, int8: true }).unwrap()
+}
+
+/// The same at the detected level.
+pub(crate) fn apply(pass: &dyn Pass, model: &mut TypedModel) -> usize {
+    apply_at(pass, model, SimdLevel::detect())
+}
+
+/// Deterministic values between `-largest` and `largest`, without a short period.
+pub(crate) fn noise(shape: &[usize], step: f32, largest: f32) -> Tensor {
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|n| (n as f32 * step).sin() * largest)
         .collect();
-    Tensor::from_shape(shape, &numbers).unwrap()
+    Tensor::from_shape(shape, &values).unwrap()
 }
 
 /// The first output for one input.
-pub(super) fn run(model: TypedModel, input: &Tensor) -> Tensor {
+pub(crate) fn run(model: TypedModel, input: &Tensor) -> Tensor {
     let input = tvec!(input.clone().into_tvalue());
     model
         .into_runnable()
@@ -32,8 +53,8 @@ pub(super) fn run(model: TypedModel, input: &Tensor) -> Tensor {
         .into_tensor()
 }
 
-/// All numbers of a tensor.
-pub(super) fn numbers(tensor: &Tensor) -> Vec<f32> {
+/// All elements of a tensor.
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor
         .try_as_plain_ram()
         .unwrap()
@@ -42,38 +63,38 @@ pub(super) fn numbers(tensor: &Tensor) -> Vec<f32> {
         .to_vec()
 }
 
-/// Every number is the expected one to `bound` of the largest of those.
-pub(super) fn assert_near(found: &Tensor, expected: &Tensor, bound: f32, isa: Best) {
-    assert_eq!(found.shape(), expected.shape());
-    let (found, expected) = (numbers(found), numbers(expected));
-    let unit = expected
+/// Asserts that no element is further from the expected one than `bound` times the largest of those.
+pub(crate) fn assert_near(result: &Tensor, expected: &Tensor, bound: f32, level: SimdLevel) {
+    assert_eq!(result.shape(), expected.shape());
+    let (result, expected) = (values(result), values(expected));
+    let largest = expected
         .iter()
-        .fold(0.0_f32, |unit, number| unit.max(number.abs()));
-    for (found, expected) in found.iter().zip(&expected) {
+        .fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    for (result, expected) in result.iter().zip(&expected) {
         assert!(
-            (found - expected).abs() <= bound * unit,
-            "{isa:?}: {found}, not {expected}"
+            (result - expected).abs() <= bound * largest,
+            "{level:?}: {result}, not {expected}"
         );
     }
 }
 
-/// Weights of `count` numbers an output that are whole steps of a scale.
-pub(super) fn steps(shape: &[usize], count: usize) -> Tensor {
-    let numbers: Vec<f32> = (0..shape.iter().product::<usize>())
+/// Weights that are integer multiples of a scale for each output, which has `count` of them.
+pub(crate) fn int8_weights(shape: &[usize], count: usize) -> Tensor {
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|n| {
-            let step = if n % count == 0 {
+            let level = if n % count == 0 {
                 127.0
             } else {
                 (n as f32 * 0.7).sin() * 127.0
             };
-            step.round() * (0.001 + (n / count) as f32 * 1e-4)
+            level.round() * (0.001 + (n / count) as f32 * 1e-4)
         })
         .collect();
-    Tensor::from_shape(shape, &numbers).unwrap()
+    Tensor::from_shape(shape, &values).unwrap()
 }
 
 /// A square kernel.
-pub(super) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
+pub(crate) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outputs: usize) -> PoolSpec {
     PoolSpec::new(
         DataFormat::NCHW,
         tvec!(side, side),
@@ -86,7 +107,7 @@ pub(super) fn spec(side: usize, stride: usize, pad: usize, channels: usize, outp
 }
 
 /// A convolution with bias and GELU.
-pub(super) fn convolution_in(
+pub(crate) fn convolution_in(
     format: DataFormat,
     from: [usize; 4],
     weights: &Tensor,

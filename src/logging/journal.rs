@@ -1,9 +1,8 @@
-//! The systemd journal's native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram for each event, with
-//! its fields as fields of the journal.
+//! The systemd journal's native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram per event.
 //!
-//! `journalctl -u affectd` shows the message, and a message here without its fields says little ("camera is unusable"), so
-//! they stand in it as they do in a terminal. For programs each is a field of its own besides: `AFFECTD_REASON=…` can be
-//! matched, and is what `journalctl -o json` gives.
+//! `journalctl` shows only the message, so the message includes the event's fields, as on a terminal ("camera is
+//! unusable" alone says little). Each field is also a journal field of its own, so that programs can match
+//! `AFFECTD_REASON=…` and `journalctl -o json` prints it.
 
 use std::{
     fmt::{self, Write as _},
@@ -26,10 +25,10 @@ use tracing_subscriber::{
 
 use super::priority;
 
-/// Where the journal listens.
+/// The journal's socket.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// What begins the names of an event's own fields, so that they are never those that the journal knows.
+/// Prefix of the names of an event's own fields, so that they never collide with the journal's.
 const PREFIX: &str = "AFFECTD_";
 
 /// Sends events to the journal.
@@ -42,14 +41,14 @@ impl Journal {
     /// The system's journal.
     ///
     /// # Errors
-    /// When it does not listen.
+    /// If its socket does not exist or refuses.
     pub fn connect() -> io::Result<Self> {
         Self::at(Path::new(SOCKET))
     }
 
     fn at(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        // The journal passes over an empty message.
+        // The journal ignores an empty datagram.
         socket.send_to(&[], path)?;
         Ok(Self {
             socket,
@@ -62,7 +61,7 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let level = *event.metadata().level();
         let mut message = String::new();
-        // Writing to a text cannot fail.
+        // Writing to a String cannot fail.
         let _ = DefaultFields::new().format_fields(Writer::new(&mut message), event);
         let mut entry = Entry::default();
         entry.put("MESSAGE", &message);
@@ -73,14 +72,14 @@ impl<S: Subscriber> Layer<S> for Journal {
             entry.put("CODE_LINE", &line.to_string());
         }
         event.record(&mut entry);
-        // While the journal is being restarted, or if it takes no entry of this size: standard error leads there too.
+        // The journal is restarting, or refuses an entry of this size: standard error leads to it too.
         if self.socket.send_to(&entry.bytes, &self.path).is_err() {
             let _ = writeln!(io::stderr(), "<{}>{message}", priority(level));
         }
     }
 }
 
-/// A journal entry on its way.
+/// A serialized journal entry.
 #[derive(Default)]
 struct Entry {
     bytes: Vec<u8>,
@@ -107,7 +106,7 @@ impl Visit for Entry {
         if field.name() == "message" {
             return;
         }
-        // Capital letters, digits and underscores, and at most 64 of them.
+        // The journal allows capital letters, digits and underscores, and at most 64 of them.
         let legal = |c: char| {
             if c.is_ascii_alphanumeric() {
                 c.to_ascii_uppercase()
@@ -142,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// The fields of an entry, read as the protocol's description has it.
+    /// Parses an entry according to the protocol.
     fn parse(mut bytes: &[u8]) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         while !bytes.is_empty() {
@@ -175,7 +174,7 @@ mod tests {
         });
 
         let mut buffer = [0; 4096];
-        assert_eq!(receiver.recv(&mut buffer).unwrap(), 0, "is anybody there?");
+        assert_eq!(receiver.recv(&mut buffer).unwrap(), 0, "the connection test");
         let length = receiver.recv(&mut buffer).unwrap();
         let fields = parse(&buffer[..length]);
         let message = &fields["MESSAGE"];
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_listens_there_is_no_journal() {
+    fn without_a_listener_there_is_no_journal() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Journal::at(&folder.path().join("socket")).is_err());
     }

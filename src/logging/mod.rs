@@ -1,7 +1,8 @@
-//! Logging to standard error, in the form that suits whoever reads it.
+//! Logging, in the format of its destination: the systemd journal, a terminal, or a file.
 
 mod journal;
 mod output;
+mod progress;
 
 use std::{
     env, fmt,
@@ -23,31 +24,32 @@ use tracing_subscriber::{
 };
 
 pub use output::Output;
+pub use progress::progress;
 
 use journal::Journal;
 
 use crate::error::{Exit, Failure};
 
-/// The variable that sets the level where no option does.
+/// The environment variable that sets the level if no option does.
 const VARIABLE: &str = "AFFECTD_LOG";
 
-/// The least severe messages that are logged.
+/// The least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What ends the process.
+    /// Failures that end the process.
     Error,
-    /// And what goes wrong.
+    /// Also problems.
     Warn,
-    /// And what changes.
+    /// Also changes of state.
     Info,
-    /// And what is decided.
+    /// Also decisions.
     Debug,
-    /// And every step, also of the libraries.
+    /// Everything, including the libraries.
     Trace,
 }
 
 impl LogLevel {
-    /// What the program's own code logs, and what the libraries do.
+    /// Filters for the program's own code and for libraries.
     fn filters(self) -> (LevelFilter, LevelFilter) {
         match self {
             Self::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
@@ -59,20 +61,20 @@ impl LogLevel {
     }
 }
 
-/// Who reads standard error.
+/// What standard error is connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination {
-    /// The systemd journal, which stamps the time and takes the level from a prefix.
+    /// The systemd journal, which adds the time and reads the level from a prefix.
     Journal,
-    /// A person.
+    /// A terminal.
     Terminal,
     /// A file or another program.
     Other,
 }
 
 impl Destination {
-    /// Finds out by systemd.exec(5): `JOURNAL_STREAM` names device and inode of the journal's socket, and is inherited
-    /// also by programs whose standard error was redirected since.
+    /// Determined as in systemd.exec(5): `JOURNAL_STREAM` holds device and inode of the journal's socket. They must be
+    /// compared, because programs whose standard error was redirected inherit the variable too.
     pub fn of_stderr() -> Self {
         if io::stderr().is_terminal() {
             return Self::Terminal;
@@ -99,15 +101,16 @@ pub fn priority(level: Level) -> u8 {
     }
 }
 
-/// Starts logging for the rest of the process.
+/// Starts logging, for the rest of the process.
 ///
 /// # Errors
-/// [`Exit::Config`] when the environment names a level that there is not.
+/// [`Exit::Config`] if the environment variable names an unknown level.
 pub fn start(option: Option<LogLevel>) -> Result<(), Failure> {
     let level = match (option, env::var_os(VARIABLE)) {
         (Some(level), _) => level,
-        (None, Some(value)) => parse(&value.to_string_lossy())?,
-        (None, None) => LogLevel::Info,
+        // As for settings, an empty variable counts as not set.
+        (None, Some(value)) if !value.is_empty() => parse(&value.to_string_lossy())?,
+        (None, _) => LogLevel::Info,
     };
     let destination = Destination::of_stderr();
     let colours =
@@ -116,11 +119,11 @@ pub fn start(option: Option<LogLevel>) -> Result<(), Failure> {
         Destination::Journal => Journal::connect().ok(),
         Destination::Terminal | Destination::Other => None,
     };
-    // In a container there may be a journal's standard error and no journal.
+    // In a container, standard error may lead to a journal whose socket is not reachable.
     let lines = journal.is_none().then(|| {
         tracing_subscriber::fmt::layer()
             .with_ansi(colours)
-            // A log that cannot be written must not become a panic.
+            // By default, tracing-subscriber reports write errors with `eprintln!`, which panics.
             .log_internal_errors(false)
             .with_writer(io::stderr)
             .event_format(Line { destination })
@@ -147,11 +150,11 @@ fn targets(level: LogLevel) -> Targets {
     Targets::new()
         .with_default(libraries)
         .with_target(env!("CARGO_CRATE_NAME"), own)
-        // It warns of every newer operator set; the golden vectors judge better.
+        // It warns about every operator set newer than it knows; the golden vectors are the better check.
         .with_target("tract_onnx", tracing::level_filters::LevelFilter::ERROR)
 }
 
-/// One line for each event: `TIME LEVEL message field=value`; for the journal `<N>message field=value`.
+/// Formats an event as one line: `TIME LEVEL message field=value`, or `<N>message field=value` for the journal.
 struct Line {
     destination: Destination,
 }

@@ -1,8 +1,8 @@
-//! Standard output that knows when nobody reads it any more.
+//! Standard output that detects when its reader has gone.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Passes everything on and remembers a broken pipe.
+/// Forwards every write and records a broken pipe.
 #[derive(Debug)]
 pub struct Output<W> {
     inner: W,
@@ -23,7 +23,7 @@ impl<W: Write> Output<W> {
         self.reader_left
     }
 
-    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+    fn observe<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if let Err(error) = &result {
             self.reader_left |= error.kind() == ErrorKind::BrokenPipe;
         }
@@ -34,11 +34,11 @@ impl<W: Write> Output<W> {
 impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.inner.write(bytes);
-        self.note(result)
+        self.observe(result)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let result = self.inner.flush();
-        self.note(result)
+        self.observe(result)
     }
 }

@@ -1,54 +1,57 @@
-//! `affectd bench`: what each stage of a frame's way takes on this machine.
+//! The cost of each processing stage on this machine.
 //!
-//! The bundled clip goes through decoding and sensing in one thread, as fast as the machine can, while the frames'
-//! own clock goes on at the camera's rate: so the searches and classifications happen as often as they would in
-//! `run`, and nothing waits.
+//! The bundled clip is decoded and sensed in one thread as fast as possible, while the clock that the frames carry
+//! advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`, but nothing
+//! waits.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::{
-    budgets::{Comparison, Figure},
+    budgets::{Comparison, Metric, NoBudget},
     clip,
     player::Player,
-    sustained::{Course, Sample, Steadiness},
-    table,
+    sustained::{Sample, SustainedPerformance, Timeline},
+    table, 
 };
 use crate::{
     capture::{Decoder, PixelFormat},
     config::Settings,
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     health::{Board, Machine, Stage, StageTimes, Summary},
+    logging::progress,
     picture::Picture,
     sense::Sensor,
 };
 
-/// Rate of the frames' own clock, a common camera's.
+/// Frames per second of the clock that the frames carry, that of a common camera.
 const CAMERA_RATE: f32 = 15.0;
 
-/// The layouts that cameras deliver most, cheapest decoding first.
-const LAYOUTS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
+/// The formats that cameras deliver most often, cheapest decoding first.
+const FORMATS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
 
-/// The figures for one layout.
-struct Outcome {
-    layout: PixelFormat,
+/// The stages that run a network.
+const NETWORKS: [Stage; 3] = [Stage::Detect, Stage::Follow, Stage::Classify];
+
+/// The measurement of one format.
+struct Run {
+    format: PixelFormat,
     frames: u64,
-    /// Spent on the frames, without making them.
+    /// Time spent decoding and sensing, without making the frames.
     busy: Duration,
-    /// Spent inside the networks.
+    /// The part of it that the networks took.
     networks: Duration,
     stages: Vec<(Stage, Summary)>,
-    course: Vec<Sample>,
+    timeline: Vec<Sample>,
 }
 
-impl Outcome {
-    /// Share of the line's time outside the networks, 0 to 1.
-    fn outside(&self) -> f64 {
+impl Run {
+    /// Share of the time outside the networks, 0 to 1.
+    fn outside_networks(&self) -> f64 {
         1.0 - self.networks.as_secs_f64() / self.busy.as_secs_f64()
     }
 
@@ -57,10 +60,11 @@ impl Outcome {
     }
 }
 
-/// Measures for `seconds` with each layout, compares with the board's budget, and writes text or one JSON object to `out`.
+/// Measures each format for `seconds`, compares the results with the board's budget, and writes text or one JSON
+/// object to `out`.
 ///
 /// # Errors
-/// [`Failure`] when a network fails or `out` cannot be written.
+/// [`Failure`] if a network fails or `out` cannot be written.
 pub fn bench(
     settings: &Settings,
     mut sensor: Sensor,
@@ -69,144 +73,126 @@ pub fn bench(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let mut outcomes = Vec::new();
-    let mut camera = Duration::ZERO;
-    for layout in LAYOUTS {
-        // Once through every network fills caches and buffers.
-        measure(&mut sensor, layout, Duration::ZERO, &mut camera).map_err(software)?;
+    let mut runs = Vec::new();
+    let mut camera_clock = Duration::ZERO;
+    for format in FORMATS {
+        // The first pass fills caches and buffers.
+        measure(&mut sensor, format, Duration::ZERO, &mut camera_clock).map_err(software)?;
         let time = Duration::from_secs_f32(seconds);
-        outcomes.push(measure(&mut sensor, layout, time, &mut camera).map_err(software)?);
+        runs.push(measure(&mut sensor, format, time, &mut camera_clock).map_err(software)?);
     }
     let machine = Machine::read();
     let board = Board::read();
-    let budget = Comparison::new(&machine, settings, &figures(&outcomes, board)).map_err(software)?;
-    let written = if json {
-        write_json(out, &outcomes, &machine, board, &budget)
+    let budget = Comparison::new(&machine, settings, &metrics(&runs, board)).map_err(|error| software(error.into()))?;
+    if json {
+        write_json(out, &runs, &machine, board, &budget)
     } else {
-        write_text(out, &outcomes, &machine, board, &budget)
-    };
-    written.map_err(|error| software(error.into()))
+        write_text(out, &runs, &machine, board, &budget)
+    }
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
-/// The stages that run one.
-const NETWORKS: [Stage; 3] = [Stage::Detect, Stage::Follow, Stage::Classify];
-
-/// Plays the clip round and round for `time`, but at least until every network has run or all of it was played: a frame may take seconds
-/// where a processor is emulated. `camera` is the frames' own clock.
+/// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played once: on an
+/// emulated processor a frame may take seconds. Advances `camera_clock` by one frame period per frame.
 fn measure(
     sensor: &mut Sensor,
-    layout: PixelFormat,
+    format: PixelFormat,
     time: Duration,
-    camera: &mut Duration,
-) -> anyhow::Result<Outcome> {
-    let mut player = Player::new(layout);
+    camera_clock: &mut Duration,
+) -> anyhow::Result<Run> {
+    let mut player = Player::new(format);
     let mut decoder = Decoder::default();
     let mut picture = Picture::default();
     let mut times = StageTimes::new(Duration::MAX);
-    let progress = progress(layout, time);
+    let bar = progress(time.as_millis() as u64, "{prefix} {wide_bar} {eta}");
+    bar.set_prefix(format.to_string());
     let networks_before = sensor.network_time();
     let start = Instant::now();
     let mut busy = Duration::ZERO;
-    let mut course = Course::start();
+    let mut timeline = Timeline::start();
     let mut count = 0_u64;
     'playing: loop {
         for _ in 0..player.pictures() {
-            *camera += Duration::from_secs_f32(1.0 / CAMERA_RATE);
+            *camera_clock += Duration::from_secs_f32(1.0 / CAMERA_RATE);
             let frame = player.next()?;
-            let begun = Instant::now();
+            let frame_start = Instant::now();
             decoder.decode(frame, &mut picture)?;
-            times.record(Duration::ZERO, Stage::Decode, begun.elapsed());
+            times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
             let mut last = Instant::now();
-            sensor.sense(&picture, *camera, &mut |stage| {
+            sensor.sense(&picture, *camera_clock, &mut |stage| {
                 let now = Instant::now();
                 times.record(Duration::ZERO, stage, now - last);
                 last = now;
             })?;
-            let took = begun.elapsed();
+            let took = frame_start.elapsed();
             times.record(Duration::ZERO, Stage::Total, took);
             busy += took;
             count += 1;
-            let whole = count >= player.pictures() as u64
+            let complete = count >= player.pictures() as u64
                 || NETWORKS
                     .iter()
                     .all(|stage| times.summary(Duration::ZERO, *stage).is_some());
-            if whole && start.elapsed() >= time {
+            if complete && start.elapsed() >= time {
                 break 'playing;
             }
         }
-        // After whole rounds of the clip, so that every sample has seen the same.
-        course.tick(count, busy);
-        progress.set_position(start.elapsed().as_millis() as u64);
+        // Only after whole passes of the clip, so that all samples cover the same frames.
+        timeline.tick(count, busy);
+        bar.set_position(start.elapsed().as_millis() as u64);
     }
-    progress.finish_and_clear();
-    let networks = sensor.network_time() - networks_before;
+    bar.finish_and_clear();
     let stages = Stage::ALL
         .into_iter()
-        .filter_map(|s| Some((s, times.summary(Duration::ZERO, s)?)))
+        .filter_map(|stage| Some((stage, times.summary(Duration::ZERO, stage)?)))
         .collect();
-    Ok(Outcome {
-        layout,
+    Ok(Run {
+        format,
         frames: count,
         busy,
-        networks,
+        networks: sensor.network_time() - networks_before,
         stages,
-        course: course.samples().to_vec(),
+        timeline: timeline.into_samples(),
     })
 }
 
-fn progress(layout: PixelFormat, time: Duration) -> ProgressBar {
-    let target = if io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(time.as_millis() as u64), target);
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_prefix(layout.to_string());
-    bar
-}
-
-/// What has a budget: the slower layout's, and the hotter course's.
-fn figures(outcomes: &[Outcome], board: Board) -> Vec<(Figure, f64)> {
-    let mut figures = Vec::new();
-    for (figure, stage) in [
-        (Figure::Detect, Stage::Detect),
-        (Figure::Follow, Stage::Follow),
-        (Figure::Classify, Stage::Classify),
-        (Figure::Frame, Stage::Total),
+/// What has a budget: for each metric the worse of the runs.
+fn metrics(runs: &[Run], board: Board) -> Vec<(Metric, f64)> {
+    let mut metrics = Vec::new();
+    for (metric, stage) in [
+        (Metric::Detect, Stage::Detect),
+        (Metric::Follow, Stage::Follow),
+        (Metric::Classify, Stage::Classify),
+        (Metric::Frame, Stage::Total),
     ] {
-        let of = |outcome: &Outcome| {
-            outcome
-                .stages
+        let median = |run: &Run| {
+            run.stages
                 .iter()
-                .find(|(s, _)| *s == stage)
-                .map(|(_, s)| s.p50)
+                .find(|(measured, _)| *measured == stage)
+                .map(|(_, summary)| summary.p50)
         };
-        let slowest = outcomes.iter().filter_map(of).max();
-        figures.extend(slowest.map(|time| (figure, table::milliseconds(time))));
+        let slowest = runs.iter().filter_map(median).max();
+        metrics.extend(slowest.map(|time| (metric, table::milliseconds(time))));
     }
     let megabytes = board.peak_rss_bytes.map(|bytes| bytes as f64 / 1e6);
-    figures.extend(megabytes.map(|megabytes| (Figure::Rss, megabytes)));
-    let steady = || {
-        outcomes
-            .iter()
-            .filter_map(|outcome| Steadiness::of(&outcome.course))
+    metrics.extend(megabytes.map(|megabytes| (Metric::Rss, megabytes)));
+    let sustained = || {
+        runs.iter()
+            .filter_map(|run| SustainedPerformance::of(&run.timeline))
     };
-    let sustained = steady().map(|steady| steady.sustained).reduce(f64::min);
-    figures.extend(sustained.map(|share| (Figure::Sustained, share)));
-    let hottest = steady().filter_map(|steady| steady.hottest_c).reduce(f32::max);
-    figures.extend(hottest.map(|degrees| (Figure::Temperature, f64::from(degrees))));
-    figures
+    let slowest = sustained().map(|run| run.sustained).reduce(f64::min);
+    metrics.extend(slowest.map(|share| (Metric::Sustained, share)));
+    let hottest = sustained().filter_map(|run| run.hottest_c).reduce(f32::max);
+    metrics.extend(hottest.map(|degrees| (Metric::Temperature, f64::from(degrees))));
+    metrics
 }
 
 fn write_text(
     out: &mut dyn Write,
-    outcomes: &[Outcome],
+    runs: &[Run],
     machine: &Machine,
     board: Board,
-    budget: &Result<Comparison, String>,
+    budget: &Result<Comparison, NoBudget>,
 ) -> io::Result<()> {
     writeln!(
         out,
@@ -215,57 +201,57 @@ fn write_text(
         machine.arch,
         machine.cores
     )?;
-    for outcome in outcomes {
+    for run in runs {
         writeln!(
             out,
             "{} {}x{}: {} frames, {:.1} frames/s in one thread, {:.1} % of the time outside the networks",
-            outcome.layout,
+            run.format,
             clip::SIZE.0,
             clip::SIZE.1,
-            outcome.frames,
-            outcome.frames_per_second(),
-            outcome.outside() * 100.0
+            run.frames,
+            run.frames_per_second(),
+            run.outside_networks() * 100.0
         )?;
-        table::stages(out, &outcome.stages)?;
-        if let Some(steady) = Steadiness::of(&outcome.course) {
-            writeln!(out, "{}", steady)?;
+        table::stages(out, &run.stages)?;
+        if let Some(sustained) = SustainedPerformance::of(&run.timeline) {
+            writeln!(out, "{sustained}")?;
         }
         writeln!(out)?;
     }
     let megabytes = |bytes: Option<u64>| bytes.unwrap_or(0) as f64 / 1e6;
     writeln!(
         out,
-        "RSS {:.0} MB, at most {:.0} MB",
+        "RSS {:.0} MB, peak {:.0} MB",
         megabytes(board.rss_bytes),
         megabytes(board.peak_rss_bytes)
     )?;
     match budget {
-        Ok(comparison) => comparison.text(out),
-        Err(why) => writeln!(out, "{why}"),
+        Ok(comparison) => comparison.write_text(out),
+        Err(reason) => writeln!(out, "{reason}"),
     }
 }
 
 fn write_json(
     out: &mut dyn Write,
-    outcomes: &[Outcome],
+    runs: &[Run],
     machine: &Machine,
     board: Board,
-    budget: &Result<Comparison, String>,
+    budget: &Result<Comparison, NoBudget>,
 ) -> io::Result<()> {
-    let runs: Vec<_> = outcomes
+    let runs: Vec<_> = runs
         .iter()
-        .map(|outcome| {
+        .map(|run| {
             json!({
-                "format": outcome.layout.to_string(),
+                "format": run.format.to_string(),
                 "width": clip::SIZE.0,
                 "height": clip::SIZE.1,
-                "frames": outcome.frames,
-                "seconds": outcome.busy.as_secs_f64(),
-                "fps": outcome.frames_per_second(),
-                "outside_networks": outcome.outside(),
-                "stages": table::json(&outcome.stages),
-                "course": outcome.course,
-                "steadiness": Steadiness::of(&outcome.course),
+                "frames": run.frames,
+                "seconds": run.busy.as_secs_f64(),
+                "fps": run.frames_per_second(),
+                "outside_networks": run.outside_networks(),
+                "stages": table::json(&run.stages),
+                "timeline": run.timeline,
+                "sustained": SustainedPerformance::of(&run.timeline),
             })
         })
         .collect();
@@ -277,7 +263,7 @@ fn write_json(
         "board": { "temperature_c": board.temperature_c, "throttled": board.throttled },
         "runs": runs,
         "budget": budget.as_ref().ok(),
-        "no_budget": budget.as_ref().err(),
+        "no_budget": budget.as_ref().err().map(ToString::to_string),
     });
     writeln!(out, "{object}")
 }

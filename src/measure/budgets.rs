@@ -1,70 +1,77 @@
-//! What a measurement may take on a board: models/budgets.toml, and the comparison with it.
+//! Performance budgets of boards (models/budgets.toml), and the comparison of a measurement with them.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
-use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{config::Settings, health::Machine};
+use crate::{
+    config::{Diagnostic, Document, ModelName, Settings, Table, Value},
+    health::Machine,
+};
 
 const BUDGETS: &str = include_str!("../../models/budgets.toml");
 
-/// The file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    format: u32,
+/// The path that diagnostics name.
+const PATH: &str = "models/budgets.toml";
+
+/// The longest name of a board, in characters.
+const MAX_NAME: usize = 64;
+
+/// Contents of the file.
+#[derive(Debug)]
+struct Budgets {
     models: Models,
-    board: Vec<Budget>,
+    boards: Vec<Budget>,
 }
 
 /// The models that the budgets hold for.
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, PartialEq)]
 struct Models {
-    detect: String,
-    follow: String,
-    expression: String,
+    detect: ModelName,
+    follow: ModelName,
+    expression: ModelName,
 }
 
-/// Where the figures of a budget come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+/// Where the values of a budget come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// Calculated; no such board has reported.
+pub enum Provenance {
+    /// Calculated; nobody has sent a report of such a board yet.
     Estimate,
-    /// A report from such a board.
+    /// Taken from a report of such a board.
     Measured,
 }
 
 /// One board's budget.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Budget {
     name: String,
-    /// What the board's name in the device tree begins with.
+    /// Prefixes of the board's model name in the device tree.
     models: Vec<String>,
-    source: Origin,
-    /// Milliseconds of one thread, half of the runs at most.
+    source: Provenance,
+    /// Median milliseconds in one thread.
     detect_ms: f64,
     follow_ms: f64,
     classify_ms: f64,
-    /// Milliseconds from a frame's bytes to its report, half of the frames at most.
+    /// Median milliseconds from a frame's bytes to its report.
     frame_ms: f64,
-    /// Milliseconds from the capture of a frame to a subscriber, 95 of 100 messages at most.
+    /// 95th percentile of the milliseconds from the capture of a frame to a subscriber.
     latency_ms: f64,
     /// Megabytes.
     rss_mb: f64,
-    /// Least share of its first speed that the board keeps when it is warm.
+    /// Lowest allowed share of its initial speed that the board keeps when warm.
     sustained: f64,
-    /// Degrees Celsius.
+    /// Highest temperature in degrees Celsius.
     temperature_c: f64,
 }
 
-/// What is compared.
+/// A measured quantity that has a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Figure {
+pub enum Metric {
     Detect,
     Follow,
     Classify,
@@ -75,8 +82,8 @@ pub enum Figure {
     Temperature,
 }
 
-impl Figure {
-    /// For a person, with its unit.
+impl Metric {
+    /// Human-readable name with unit.
     fn label(self) -> &'static str {
         match self {
             Self::Detect => "detect, p50 ms",
@@ -85,131 +92,184 @@ impl Figure {
             Self::Frame => "frame, p50 ms",
             Self::Latency => "camera to subscriber, p95 ms",
             Self::Rss => "RSS, MB",
-            Self::Sustained => "speed kept when warm, least",
-            Self::Temperature => "hottest, °C",
+            Self::Sustained => "speed kept when warm, min",
+            Self::Temperature => "temperature, max °C",
         }
     }
 
-    /// Whether more is better.
-    fn is_least(self) -> bool {
+    /// Whether the budget is a lower bound.
+    fn is_lower_bound(self) -> bool {
         self == Self::Sustained
     }
 }
 
-/// One figure beside its budget.
+/// One measured value beside its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Verdict {
-    figure: Figure,
-    found: f64,
+pub struct Assessment {
+    metric: Metric,
+    measured: f64,
     allowed: f64,
     met: bool,
 }
 
-/// What came of the comparison.
+/// Why there is nothing to compare with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoBudget {
+    /// The budgets hold for the default models only.
+    #[error("no budget: the budgets hold for the default models only")]
+    OtherModels,
+    /// No budget matches the machine's model name.
+    #[error("no budget for {0}")]
+    UnknownBoard(String),
+}
+
+/// A measurement compared with a board's budget.
 #[derive(Debug, Serialize)]
 pub struct Comparison {
-    /// The board that the budget is for.
+    /// Name of the board that the budget is for.
     board: String,
-    /// Where the budget comes from.
-    source: Origin,
-    verdicts: Vec<Verdict>,
+    /// Where the budget's values come from.
+    source: Provenance,
+    assessments: Vec<Assessment>,
 }
 
 impl Comparison {
-    /// Compares what was found with the budget of `machine`. `Err` says why there is none: an unknown board, or models other than
-    /// those that the budgets hold for.
+    /// Compares `measured` with the budget of `machine`.
     ///
     /// # Errors
-    /// If the budgets, which are built in, cannot be read.
+    /// If the built-in budgets cannot be parsed.
     pub fn new(
         machine: &Machine,
         settings: &Settings,
-        found: &[(Figure, f64)],
-    ) -> anyhow::Result<Result<Self, String>> {
-        let file = read()?;
+        measured: &[(Metric, f64)],
+    ) -> Result<Result<Self, NoBudget>, Diagnostic> {
+        let budgets = read(BUDGETS)?;
         let models = Models {
             detect: settings.detect.model.clone(),
             follow: settings.detect.follow_model.clone(),
             expression: settings.expression.model.clone(),
         };
-        if models != file.models {
-            return Ok(Err("no budget: they hold for the default models only".into()));
+        if models != budgets.models {
+            return Ok(Err(NoBudget::OtherModels));
         }
-        let name = machine.model.as_deref().unwrap_or("this machine");
-        Ok(match file.of(name) {
-            Some(budget) => Ok(budget.compare(found)),
-            None => Err(format!("no budget for {name}")),
+        let name = machine.model.as_deref().unwrap_or("unknown machine");
+        Ok(match budgets.budget_of(name) {
+            Some(budget) => Ok(budget.compare(measured)),
+            None => Err(NoBudget::UnknownBoard(name.to_owned())),
         })
     }
 
-    /// Writes a line for each figure.
+    /// Writes one line for each metric.
     ///
     /// # Errors
-    /// When `out` cannot be written.
-    pub fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// If `out` cannot be written.
+    pub fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
         let source = match self.source {
-            Origin::Estimate => "an estimate: no such board has reported yet",
-            Origin::Measured => "measured on such a board",
+            Provenance::Estimate => "an estimate; no such board has been measured yet",
+            Provenance::Measured => "measured on such a board",
         };
         writeln!(out, "budget of {} ({source})", self.board)?;
-        for verdict in &self.verdicts {
-            let word = if verdict.met { "met" } else { "MISSED" };
+        for assessment in &self.assessments {
+            let word = if assessment.met { "met" } else { "MISSED" };
             writeln!(
                 out,
                 "{:<32}{:>10.2}  of {:>8.2}  {word}",
-                verdict.figure.label(),
-                verdict.found,
-                verdict.allowed
+                assessment.metric.label(),
+                assessment.measured,
+                assessment.allowed
             )?;
         }
         Ok(())
     }
 }
 
-fn read() -> anyhow::Result<File> {
-    let file: File = toml::from_str(BUDGETS).context("models/budgets.toml")?;
-    anyhow::ensure!(
-        file.format == 1,
-        "models/budgets.toml is of format {}",
-        file.format
-    );
-    Ok(file)
+fn read(text: &str) -> Result<Budgets, Diagnostic> {
+    let document = Document::parse(Path::new(PATH), text)?;
+    let mut top = document.root();
+    top.integer("format", 1..=1)?;
+    let mut table = top.table("models")?;
+    let models = Models {
+        detect: model(&mut table, "detect")?,
+        follow: model(&mut table, "follow")?,
+        expression: model(&mut table, "expression")?,
+    };
+    table.finish()?;
+    let boards = top
+        .tables("board")?
+        .into_iter()
+        .map(budget)
+        .collect::<Result<_, _>>()?;
+    top.finish()?;
+    Ok(Budgets { models, boards })
 }
 
-impl File {
-    /// The budget of the board whose name in the device tree is `model`.
-    fn of(&self, model: &str) -> Option<&Budget> {
-        self.board
+fn model(table: &mut Table<'_>, key: &'static str) -> Result<ModelName, Diagnostic> {
+    table.parsed(key, ModelName::ALLOWED, |text| text.parse().ok())
+}
+
+fn budget(mut table: Table<'_>) -> Result<Budget, Diagnostic> {
+    const MAX_MS: f64 = 1e6;
+    const MAX_MB: f64 = 1e6;
+    let sources = [
+        ("estimate", Provenance::Estimate),
+        ("measured", Provenance::Measured),
+    ];
+    let budget = Budget {
+        name: table.text("name", MAX_NAME)?,
+        models: table.list("models", 1..=16, "1 to 16 names that are not empty", |value| {
+            match value {
+                Value::String(name) if !name.is_empty() => Some(name.clone()),
+                _ => None,
+            }
+        })?,
+        source: table.choice("source", &sources)?,
+        detect_ms: table.float("detect_ms", 0.0..=MAX_MS)?,
+        follow_ms: table.float("follow_ms", 0.0..=MAX_MS)?,
+        classify_ms: table.float("classify_ms", 0.0..=MAX_MS)?,
+        frame_ms: table.float("frame_ms", 0.0..=MAX_MS)?,
+        latency_ms: table.float("latency_ms", 0.0..=MAX_MS)?,
+        rss_mb: table.float("rss_mb", 0.0..=MAX_MB)?,
+        sustained: table.float("sustained", 0.0..=1.0)?,
+        temperature_c: table.float("temperature_c", 0.0..=150.0)?,
+    };
+    table.finish()?;
+    Ok(budget)
+}
+
+impl Budgets {
+    /// The budget of the board whose model name in the device tree is `model`.
+    fn budget_of(&self, model: &str) -> Option<&Budget> {
+        self.boards
             .iter()
             .find(|budget| budget.models.iter().any(|start| model.starts_with(start)))
     }
 }
 
 impl Budget {
-    fn allowed(&self, figure: Figure) -> f64 {
-        match figure {
-            Figure::Detect => self.detect_ms,
-            Figure::Follow => self.follow_ms,
-            Figure::Classify => self.classify_ms,
-            Figure::Frame => self.frame_ms,
-            Figure::Latency => self.latency_ms,
-            Figure::Rss => self.rss_mb,
-            Figure::Sustained => self.sustained,
-            Figure::Temperature => self.temperature_c,
+    fn allowed(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Detect => self.detect_ms,
+            Metric::Follow => self.follow_ms,
+            Metric::Classify => self.classify_ms,
+            Metric::Frame => self.frame_ms,
+            Metric::Latency => self.latency_ms,
+            Metric::Rss => self.rss_mb,
+            Metric::Sustained => self.sustained,
+            Metric::Temperature => self.temperature_c,
         }
     }
 
-    fn compare(&self, found: &[(Figure, f64)]) -> Comparison {
-        let verdict = |&(figure, found): &(Figure, f64)| {
-            let allowed = self.allowed(figure);
-            let met = if figure.is_least() {
-                found >= allowed
+    fn compare(&self, measured: &[(Metric, f64)]) -> Comparison {
+        let assess = |&(metric, measured): &(Metric, f64)| {
+            let allowed = self.allowed(metric);
+            let met = if metric.is_lower_bound() {
+                measured >= allowed
             } else {
-                found <= allowed
+                measured <= allowed
             };
-            Verdict {
-                figure,
-                found,
+            Assessment {
+                metric,
+                measured,
                 allowed,
                 met,
             }
@@ -217,7 +277,7 @@ impl Budget {
         Comparison {
             board: self.name.clone(),
             source: self.source,
-            verdicts: found.iter().map(verdict).collect(),
+            assessments: measured.iter().map(assess).collect(),
         }
     }
 }
@@ -226,7 +286,7 @@ impl Budget {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::{self, Sources};
+    use crate::config::{self, Origin, Sources};
 
     fn machine(model: &str) -> Machine {
         Machine {
@@ -249,18 +309,18 @@ mod tests {
 
     #[test]
     fn the_budgets_hold_for_the_default_models() {
-        // Where this fails the defaults were changed: count and measure anew, then name the new models.
+        // If this fails, the default models changed: count and measure again, then update the file.
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &defaults(), &[]).unwrap();
         assert_eq!(compared.unwrap().board, "Raspberry Pi 5");
         let mut other = defaults();
-        other.expression.model = "other".into();
+        other.expression.model = "other".parse().unwrap();
         let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &other, &[]).unwrap();
-        assert!(compared.unwrap_err().contains("default models"));
+        assert!(matches!(compared, Err(NoBudget::OtherModels)));
     }
 
     #[test]
-    fn boards_are_known_by_what_their_device_tree_says() {
-        let file = read().unwrap();
+    fn boards_are_recognized_by_their_device_tree_model() {
+        let budgets = read(BUDGETS).unwrap();
         for (model, board) in [
             ("Raspberry Pi 3 Model B Plus Rev 1.3", "Raspberry Pi 3"),
             ("Raspberry Pi 4 Model B Rev 1.4", "Raspberry Pi 4"),
@@ -271,18 +331,18 @@ mod tests {
                 "Jetson Orin Nano",
             ),
         ] {
-            assert_eq!(file.of(model).unwrap().name, board, "{model}");
+            assert_eq!(budgets.budget_of(model).unwrap().name, board, "{model}");
         }
-        assert!(file.of("linux,dummy-virt").is_none());
+        assert!(budgets.budget_of("linux,dummy-virt").is_none());
     }
 
     #[test]
-    fn a_slower_board_is_no_cheaper_in_any_figure_of_time() {
-        let file = read().unwrap();
+    fn a_slower_board_has_larger_time_budgets() {
+        let budgets = read(BUDGETS).unwrap();
         let time = |name: &str| {
-            let budget = file.board.iter().find(|budget| budget.name == name).unwrap();
-            [Figure::Detect, Figure::Follow, Figure::Classify, Figure::Frame]
-                .map(|figure| budget.allowed(figure))
+            let budget = budgets.boards.iter().find(|budget| budget.name == name).unwrap();
+            [Metric::Detect, Metric::Follow, Metric::Classify, Metric::Frame]
+                .map(|metric| budget.allowed(metric))
         };
         for pair in ["Raspberry Pi 3", "Raspberry Pi 4", "Raspberry Pi 5"].windows(2) {
             let (slow, fast) = (time(pair[0]), time(pair[1]));
@@ -291,21 +351,54 @@ mod tests {
     }
 
     #[test]
-    fn more_is_a_miss_except_of_speed_kept() {
-        let file = read().unwrap();
-        let budget = file.of("Raspberry Pi 4 Model B").unwrap();
-        let verdicts = |change: f64| {
-            let figures = [Figure::Detect, Figure::Temperature, Figure::Sustained];
-            let found = figures.map(|figure| (figure, budget.allowed(figure) + change));
+    fn only_sustained_speed_has_a_lower_bound() {
+        let budgets = read(BUDGETS).unwrap();
+        let budget = budgets.budget_of("Raspberry Pi 4 Model B").unwrap();
+        let met = |change: f64| {
+            let metrics = [Metric::Detect, Metric::Temperature, Metric::Sustained];
+            let measured = metrics.map(|metric| (metric, budget.allowed(metric) + change));
             budget
-                .compare(&found)
-                .verdicts
+                .compare(&measured)
+                .assessments
                 .iter()
-                .map(|verdict| verdict.met)
+                .map(|assessment| assessment.met)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(verdicts(0.0), [true; 3]);
-        assert_eq!(verdicts(0.01), [false, false, true]);
-        assert_eq!(verdicts(-0.01), [true, true, false]);
+        assert_eq!(met(0.0), [true; 3]);
+        assert_eq!(met(0.01), [false, false, true]);
+        assert_eq!(met(-0.01), [true, true, false]);
+    }
+
+    #[test]
+    fn a_wrong_budget_is_refused_with_its_line() {
+        for (from, to, line, key) in [
+            ("format = 1", "format = 2", "format = 2", "format"),
+            (
+                "detect_ms = 490.0",
+                "detect_ms = -1",
+                "detect_ms = -1",
+                "detect_ms",
+            ),
+            (
+                "source = \"estimate\"\ndetect_ms = 55",
+                "source = 1\ndetect_ms = 55",
+                "source = 1",
+                "source",
+            ),
+            ("rss_mb = 125.0", "rss = 1", "name = ", "rss_mb"),
+        ] {
+            assert!(BUDGETS.contains(from), "{from}");
+            let text = BUDGETS.replacen(from, to, 1);
+            let diagnostic = read(&text).unwrap_err();
+            assert_eq!(diagnostic.key.rsplit('.').next(), Some(key), "{diagnostic}");
+            let Origin::File(_, number) = diagnostic.origin else {
+                panic!("{diagnostic}")
+            };
+            let found = text.lines().nth(number - 1).unwrap();
+            assert!(
+                found.starts_with(line) || key == "rss_mb" && found == "[[board]]",
+                "{number}: {found}"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The bundled clip, held in the program so that `demo` and `bench` work on a bare installation.
+//! The bundled clip, embedded in the program so that `demo` and `bench` need no other files.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -10,13 +10,13 @@ use crate::{
     clock::Clock,
 };
 
-/// Concatenated JPEG pictures; src/measure/clip/README.md says of whom.
+/// Concatenated JPEG pictures; src/measure/clip/README.md documents their origin.
 const CLIP: &[u8] = include_bytes!("clip/two-portraits.mjpeg");
 
-/// Pictures a second.
+/// Pictures per second.
 pub const RATE: f32 = 10.0;
 
-/// Size of each picture in pixels.
+/// Width and height of each picture in pixels.
 pub const SIZE: (u32, u32) = (640, 480);
 
 /// The clip's pictures, in order.
@@ -38,7 +38,7 @@ pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
     })
 }
 
-/// A frame that holds one of the clip's pictures.
+/// A frame with one of the clip's pictures.
 #[must_use]
 pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
     let (width, height) = SIZE;
@@ -54,13 +54,13 @@ pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
     }
 }
 
-/// Opens the clip as a camera that plays it in real time, once.
+/// Opens the clip as a camera that plays it once, in real time.
 pub struct ClipOpener {
     clock: Arc<dyn Clock>,
 }
 
 impl ClipOpener {
-    /// A camera on the given clock.
+    /// A camera that runs on `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock }
@@ -79,7 +79,7 @@ impl Opener for ClipOpener {
             rate: Some(RATE),
         };
         let started = self.clock.now();
-        Ok(Box::new(Playing {
+        Ok(Box::new(ClipSource {
             clock: self.clock.clone(),
             pictures: Box::new(pictures()),
             stream,
@@ -89,7 +89,7 @@ impl Opener for ClipOpener {
     }
 }
 
-struct Playing {
+struct ClipSource {
     clock: Arc<dyn Clock>,
     pictures: Box<dyn Iterator<Item = &'static [u8]> + Send>,
     stream: Stream,
@@ -97,10 +97,10 @@ struct Playing {
     shown: u64,
 }
 
-impl Source for Playing {
+impl Source for ClipSource {
     fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
         let Some(picture) = self.pictures.next() else {
-            return Err(CaptureError::new(CaptureKind::Ended, "the clip is over"));
+            return Err(CaptureError::new(CaptureKind::Ended, "the clip has ended"));
         };
         let due = self.started + Duration::from_secs_f32(self.shown as f32 / RATE);
         thread::sleep(due.saturating_sub(self.clock.now()));
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clip_has_thirteen_seconds_of_whole_pictures() {
+    fn the_clip_is_thirteen_seconds_of_complete_pictures() {
         let pictures: Vec<_> = pictures().collect();
         assert_eq!(pictures.len(), 130);
         assert_eq!(pictures.iter().map(|p| p.len()).sum::<usize>(), CLIP.len());

@@ -1,4 +1,4 @@
-//! `affectd latency`: how old the results of this camera are, when they are made and when a subscriber has them.
+//! The age of this camera's results, when they are made and when a subscriber receives them.
 
 use std::{
     io::{self, Write},
@@ -11,28 +11,28 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::{
-    budgets::{Comparison, Figure},
-    table,
+    budgets::{Comparison, Metric, NoBudget},
+    table, 
 };
 use crate::{
     capture::{self, CameraStatus},
     clock::{Clock, SystemClock},
     cmd::run::identity,
     config::Settings,
-    error::{Exit, Failure},
+    error::{Exit, Failure, Unwritable},
     gpio,
     health::{Board, Governor, Health, Machine, Stage, Summary},
     model::Manifest,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
-    publish::{Environment, LatencySamples, LatencySubscriber, PublishError, Publisher, probe_broker},
+    publish::{Environment, LatencySamples, LatencySubscriber, Publisher, probe_broker},
     sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
 
-/// What was measured.
-struct Outcome {
-    /// What the camera delivers.
+/// The result of a measurement.
+struct Measurement {
+    /// Name and format of the camera.
     camera: String,
     frames: u64,
     faces: u64,
@@ -42,10 +42,10 @@ struct Outcome {
     samples: Option<LatencySamples>,
 }
 
-/// Runs camera and broker as `run` does, for `seconds`, beside a subscriber, and writes text or one JSON object to `out`.
+/// Runs like the daemon for `seconds`, with a subscriber beside it, and writes text or one JSON object to `out`.
 ///
 /// # Errors
-/// [`Failure`]: a broker that cannot be reached, a camera that gives no frame, or what ends `run`.
+/// [`Failure`] if the broker cannot be reached, if the camera delivers no frame, or for anything that would end `run`.
 pub fn latency(
     settings: &Settings,
     sensor: Sensor,
@@ -54,16 +54,17 @@ pub fn latency(
     (seconds, json): (f32, bool),
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let outcome = measure(settings, sensor, manifest, shutdown, seconds)?;
+    let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let budget = Comparison::new(&machine, settings, &figures(&outcome)).map_err(software)?;
-    let written = if json {
-        write_json(out, &outcome, &machine, &budget)
+    let budget = Comparison::new(&machine, settings, &metrics(&measurement)).map_err(|error| software(error.into()))?;
+    if json {
+        write_json(out, &measurement, &machine, &budget)
     } else {
-        write_text(out, &outcome, &budget)
-    };
-    written.map_err(|error| software(error.into()))
+        write_text(out, &measurement, &budget)
+    }
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
 fn measure(
@@ -72,11 +73,10 @@ fn measure(
     manifest: &Manifest,
     shutdown: Shutdown,
     seconds: f32,
-) -> Result<Outcome, Failure> {
+) -> Result<Measurement, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let unpublished = |error: PublishError| Failure::new(error.exit(), error);
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let identity = identity(settings, manifest)?;
     let mqtt = &settings.mqtt;
@@ -84,19 +84,19 @@ fn measure(
         gate.set_command(Input::Off);
         (None, None)
     } else {
-        // `run` waits for a broker, a measurement need not.
-        probe_broker(mqtt, &identity.device).map_err(unpublished)?;
-        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone()).map_err(unpublished)?;
+        // Unlike `run`, a measurement does not wait for a broker.
+        probe_broker(mqtt, &identity.device)?;
+        let subscriber = LatencySubscriber::start(mqtt, &identity, clock.clone())?;
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
             shutdown: shutdown.clone(),
         };
-        let publisher = Publisher::start(mqtt, identity, environment).map_err(unpublished)?;
+        let publisher = Publisher::start(mqtt, identity, environment)?;
         (Some(subscriber), Some(publisher))
     };
     let (publisher, thread) = publisher.unzip();
-    let sink = Arc::new(Recorder {
+    let sink = Arc::new(ObservedPublisher {
         publisher,
         camera: Mutex::default(),
     });
@@ -112,11 +112,11 @@ fn measure(
         clock: clock.clone(),
         shutdown,
         governor: Governor::new(settings.health),
-        health_interval: Duration::from_secs_f32(mqtt.health_s),
+        health_interval: mqtt.health,
     };
     let result = pipeline::run(deps, &metrics);
     let samples = subscriber.map(LatencySubscriber::stop);
-    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(unpublished));
+    let published = thread.map_or(Ok(()), |thread| thread.stop().map_err(Failure::from));
     result.and(published)?;
     let now = clock.now();
     let mut times = metrics.stages();
@@ -131,7 +131,7 @@ fn measure(
             anyhow!("no frame in {seconds} s: {camera}"),
         ));
     }
-    Ok(Outcome {
+    Ok(Measurement {
         camera,
         frames: metrics.sensed_frames(),
         faces: metrics.faces(),
@@ -141,7 +141,7 @@ fn measure(
     })
 }
 
-/// Raises `shutdown` when `time` is over. The thread ends with the process at the latest.
+/// Raises `shutdown` after `time`, in a thread that ends when `shutdown` is raised.
 fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
     thread::Builder::new()
         .name("timer".into())
@@ -154,13 +154,13 @@ fn end_after(time: Duration, shutdown: Shutdown) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Software, error))
 }
 
-/// Publishes if there is a broker, and keeps the camera's last reason.
-struct Recorder {
+/// Publishes if there is a broker, and records the camera's last status text.
+struct ObservedPublisher {
     publisher: Option<Publisher>,
     camera: Mutex<String>,
 }
 
-impl Sink for Recorder {
+impl Sink for ObservedPublisher {
     fn report(&self, report: &Report) {
         if let Some(publisher) = &self.publisher {
             publisher.report(report);
@@ -182,37 +182,43 @@ impl Sink for Recorder {
 }
 
 /// What has a budget.
-fn figures(outcome: &Outcome) -> Vec<(Figure, f64)> {
-    let latency = outcome
-        .samples
-        .as_ref()
-        .and_then(|samples| samples.percentile(95));
-    let mut figures: Vec<_> = latency
-        .map(|time| (Figure::Latency, table::milliseconds(time)))
+fn metrics(measurement: &Measurement) -> Vec<(Metric, f64)> {
+    let samples = measurement.samples.as_ref();
+    let mut metrics: Vec<_> = samples
+        .and_then(|samples| samples.percentile(95))
+        .map(|time| (Metric::Latency, table::milliseconds(time)))
         .into_iter()
         .collect();
     let peak = Board::read().peak_rss_bytes;
-    figures.extend(peak.map(|bytes| (Figure::Rss, bytes as f64 / 1e6)));
-    figures
+    metrics.extend(peak.map(|bytes| (Metric::Rss, bytes as f64 / 1e6)));
+    metrics
 }
 
-fn write_text(out: &mut dyn Write, outcome: &Outcome, budget: &Result<Comparison, String>) -> io::Result<()> {
+fn write_text(
+    out: &mut dyn Write,
+    measurement: &Measurement,
+    budget: &Result<Comparison, NoBudget>,
+) -> io::Result<()> {
     writeln!(
         out,
         "{}\n{} frames, {:.1} a second, {} faces\n",
-        outcome.camera,
-        outcome.frames,
-        outcome.frames as f32 / outcome.seconds,
-        outcome.faces
+        measurement.camera,
+        measurement.frames,
+        measurement.frames as f32 / measurement.seconds,
+        measurement.faces
     )?;
-    table::stages(out, &outcome.stages)?;
-    match &outcome.samples {
-        None => writeln!(out, "\nno broker (mqtt.host is empty): total ends at the report")?,
+    table::stages(out, &measurement.stages)?;
+    match &measurement.samples {
+        None => writeln!(
+            out,
+            "\nno broker (mqtt.host is empty): the total ends with the report"
+        )?,
         Some(samples) => {
             let milliseconds = |percent| samples.percentile(percent).map_or(f64::NAN, table::milliseconds);
             writeln!(
                 out,
-                "\nfrom capture to a subscriber of the state: {} messages, p50 {:.1} ms, p95 {:.1} ms, at most {:.1} ms, {} lost",
+                "\nfrom capture to a subscriber of the state: {} messages, p50 {:.1} ms, p95 {:.1} ms, max {:.1} ms, {} \
+                 lost",
                 samples.ages.len(),
                 milliseconds(50),
                 milliseconds(95),
@@ -222,18 +228,18 @@ fn write_text(out: &mut dyn Write, outcome: &Outcome, budget: &Result<Comparison
         }
     }
     match budget {
-        Ok(comparison) => comparison.text(out),
-        Err(why) => writeln!(out, "{why}"),
+        Ok(comparison) => comparison.write_text(out),
+        Err(reason) => writeln!(out, "{reason}"),
     }
 }
 
 fn write_json(
     out: &mut dyn Write,
-    outcome: &Outcome,
+    measurement: &Measurement,
     machine: &Machine,
-    budget: &Result<Comparison, String>,
+    budget: &Result<Comparison, NoBudget>,
 ) -> io::Result<()> {
-    let subscriber = outcome.samples.as_ref().map_or(Value::Null, |samples| {
+    let subscriber = measurement.samples.as_ref().map_or(Value::Null, |samples| {
         let milliseconds = |percent| samples.percentile(percent).map(table::milliseconds);
         json!({
             "messages": samples.ages.len(),
@@ -246,14 +252,14 @@ fn write_json(
     let object = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "machine": machine,
-        "camera": outcome.camera,
-        "seconds": outcome.seconds,
-        "frames": outcome.frames,
-        "faces": outcome.faces,
-        "stages": table::json(&outcome.stages),
+        "camera": measurement.camera,
+        "seconds": measurement.seconds,
+        "frames": measurement.frames,
+        "faces": measurement.faces,
+        "stages": table::json(&measurement.stages),
         "subscriber": subscriber,
         "budget": budget.as_ref().ok(),
-        "no_budget": budget.as_ref().err(),
+        "no_budget": budget.as_ref().err().map(ToString::to_string),
     });
     writeln!(out, "{object}")
 }

@@ -1,4 +1,4 @@
-//! The bundled clip as endless frames of a camera that delivers a certain layout.
+//! The bundled clip, repeated without end as the frames of a camera with a given pixel format.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::{
     picture::Picture,
 };
 
-/// Makes one frame at a time: all of them at once would be most of the memory that `bench` reports.
+/// Makes one frame at a time, because all frames at once would dominate the memory that `bench` reports.
 pub struct Player {
-    layout: PixelFormat,
+    format: PixelFormat,
     pictures: Vec<&'static [u8]>,
     played: usize,
     decoder: Decoder,
@@ -19,10 +19,10 @@ pub struct Player {
 }
 
 impl Player {
-    /// A camera that delivers [`PixelFormat::Yuyv`] or else [`PixelFormat::Mjpeg`].
-    pub fn new(layout: PixelFormat) -> Self {
+    /// A camera that delivers [`PixelFormat::Yuyv`], or MJPEG for any other `format`.
+    pub fn new(format: PixelFormat) -> Self {
         Self {
-            layout,
+            format,
             pictures: clip::pictures().collect(),
             played: 0,
             decoder: Decoder::default(),
@@ -31,7 +31,7 @@ impl Player {
         }
     }
 
-    /// Pictures of the clip, after which it begins again.
+    /// Number of pictures in one pass of the clip.
     pub fn pictures(&self) -> usize {
         self.pictures.len()
     }
@@ -39,22 +39,22 @@ impl Player {
     /// The next frame.
     ///
     /// # Errors
-    /// Where the decoder refuses a picture.
+    /// If a picture cannot be decoded.
     pub fn next(&mut self) -> anyhow::Result<&Frame> {
         let jpeg = self.pictures[self.played % self.pictures.len()];
         self.frame = clip::frame(jpeg, self.played as u64, Duration::ZERO);
         self.played += 1;
-        if self.layout == PixelFormat::Yuyv {
+        if self.format == PixelFormat::Yuyv {
             self.decoder.decode(&self.frame, &mut self.picture)?;
             self.frame.data = yuyv(&self.picture);
-            self.frame.format = self.layout;
+            self.frame.format = self.format;
             self.frame.stride = self.frame.width * 2;
         }
         Ok(&self.frame)
     }
 }
 
-/// RGB to packed 4:2:2, ITU-R BT.601 in limited range.
+/// Converts RGB to packed 4:2:2 YUV: ITU-R BT.601, limited range.
 fn yuyv(picture: &Picture) -> Vec<u8> {
     let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
     picture

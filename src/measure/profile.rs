@@ -1,33 +1,32 @@
-//! `affectd bench --profile`: where the networks' time goes, by kind of operator.
+//! Where the networks' time goes, by kind of operator.
 
 use std::io::{self, Write};
 
+use affectd_infer::{OperatorTime, Peak, SimdLevel};
 use serde_json::json;
 
 use super::table;
 use crate::{
     config::Settings,
-    error::{Exit, Failure},
-    infer::{OperatorTime, Peak, kernels, peak},
-    model::Catalogue,
+    error::{Failure, Unwritable},
+    model::Registry,
 };
 
-/// Runs of each network, of which each operator's fastest counts.
+/// Runs of each network; the fastest counts for each operator.
 const RUNS: u32 = 20;
 
-/// A network's operators by kind.
+/// The time of a network's operators, summed by kind.
 struct Profile {
     name: String,
     kinds: Vec<OperatorTime>,
 }
 
-/// Profiles the networks that the settings name, and writes a table for each or one JSON object.
+/// Profiles the networks that the settings name, and writes a table for each, or one JSON object.
 ///
 /// # Errors
-/// [`Failure`] when a model is unusable or fails, or `out` cannot be written.
+/// [`Failure`] if a model cannot be used or fails, or if `out` cannot be written.
 pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue =
-        Catalogue::open(&settings.models_dir()?).map_err(|error| Failure::new(Exit::Input, error))?;
+    let registry = Registry::open(&settings.models_dir()?)?;
     let names = [
         &settings.expression.model,
         &settings.detect.model,
@@ -35,43 +34,36 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     ];
     let mut profiles = Vec::new();
     for name in names {
-        let manifest = catalogue
-            .find(name)
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let verified = manifest
-            .load()
-            .map_err(|error| Failure::new(Exit::Input, error))?;
-        let mut network = verified.network;
-        let kinds = network
-            .profile(RUNS)
-            .map_err(|error| Failure::new(Exit::Software, error))?;
+        let mut network = registry.find(name)?.load()?.network;
+        let kinds = network.profile(RUNS)?;
         profiles.push(Profile {
-            name: name.clone(),
+            name: name.to_string(),
             kinds,
         });
     }
-    let peak = peak();
-    let written = if json {
+    let peak = SimdLevel::detect().peak();
+    if json {
         write_json(out, &profiles, peak)
     } else {
         write_text(out, &profiles, peak)
-    };
-    written.map_err(|error| Failure::new(Exit::Software, error))
+    }
+    .map_err(Unwritable)?;
+    Ok(())
 }
 
-/// Thousand millions of products a second that the kind reaches, and their share of the peak.
-fn reached(kind: &OperatorTime, peak: Peak) -> Option<(f64, f64)> {
+/// Throughput of a kind of operator in 10^9 multiplications per second, and its share of the peak.
+fn throughput(kind: &OperatorTime, peak: Peak) -> Option<(f64, f64)> {
     let seconds = kind.time.as_secs_f64();
-    let (floats, integers) = (kind.float_products as f64, kind.integer_products as f64);
+    let (floats, integers) = (kind.float_macs as f64, kind.integer_macs as f64);
     let least = floats / peak.floats + integers / peak.integers;
     (floats + integers > 0.0 && seconds > 0.0).then(|| ((floats + integers) / seconds / 1e9, least / seconds))
 }
 
 fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Result<()> {
-    writeln!(out, "{}", kernels())?;
+    writeln!(out, "{}", SimdLevel::detect().describe())?;
     writeln!(
         out,
-        "at most {:.0} thousand million products of floats and {:.0} of integers a second in one thread",
+        "peak throughput of one thread: {:.0} GMAC/s in floats, {:.0} GMAC/s in integers",
         peak.floats / 1e9,
         peak.integers / 1e9
     )?;
@@ -79,7 +71,7 @@ fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
         let total: f64 = kinds.iter().map(|kind| table::milliseconds(kind.time)).sum();
         writeln!(
             out,
-            "\n{name}: {total:.2} ms in operators, each at its fastest of {RUNS} runs"
+            "\n{name}: {total:.2} ms in operators, the fastest of {RUNS} runs for each"
         )?;
         writeln!(
             out,
@@ -95,7 +87,7 @@ fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                 kind.count,
                 milliseconds / total * 100.0
             )?;
-            match reached(kind, peak) {
+            match throughput(kind, peak) {
                 Some((gops, share)) => writeln!(out, "{:>10.1}{:>9.0}%", gops * 2.0, share * 100.0)?,
                 None => writeln!(out)?,
             }
@@ -116,10 +108,10 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                         "operator": kind.name,
                         "count": kind.count,
                         "ms": table::milliseconds(kind.time),
-                        "float_products": kind.float_products,
-                        "integer_products": kind.integer_products,
-                        "gops": reached(kind, peak).map(|(gops, _)| gops * 2.0),
-                        "of_peak": reached(kind, peak).map(|(_, share)| share),
+                        "float_macs": kind.float_macs,
+                        "integer_macs": kind.integer_macs,
+                        "gops": throughput(kind, peak).map(|(gops, _)| gops * 2.0),
+                        "of_peak": throughput(kind, peak).map(|(_, share)| share),
                     })
                 })
                 .collect();
@@ -128,9 +120,9 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
         .collect();
     let object = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "kernels": kernels(),
-        "peak_float_products": peak.floats,
-        "peak_integer_products": peak.integers,
+        "kernels": SimdLevel::detect().describe(),
+        "peak_float_macs": peak.floats,
+        "peak_integer_macs": peak.integers,
         "networks": networks,
     });
     writeln!(out, "{object}")

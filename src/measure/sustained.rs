@@ -1,4 +1,4 @@
-//! How a measurement went on over time: a board that gets hot becomes slower, which one mean would hide.
+//! Performance over time: a board that heats up slows down, which a single mean would hide.
 
 use std::{
     fmt,
@@ -10,87 +10,87 @@ use serde::Serialize;
 use crate::health::{Board, clock_mhz};
 
 /// Time between two samples.
-const EVERY: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The last ten seconds at one moment.
+/// Fewest samples that say something about heat: one minute.
+const MIN_SAMPLES: usize = 6;
+
+/// The state of the board, and its speed since the previous sample.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Sample {
-    /// Since the measurement began.
+    /// Seconds since the measurement began.
     seconds: f64,
-    /// Frames a second of work since the sample before.
+    /// Frames per second of processing time since the previous sample.
     fps: f64,
-    /// As in [`Board`], now.
+    /// Degrees Celsius, as in [`Board`].
     temperature_c: Option<f32>,
-    /// As in [`Board`], now.
+    /// Throttle bits, as in [`Board`].
     throttled: Option<u32>,
-    /// The first core's clock now.
+    /// Clock frequency of the first core.
     clock_mhz: Option<u32>,
 }
 
 /// The samples of one measurement.
 #[derive(Debug)]
-pub struct Course {
-    begun: Instant,
-    sampled: Instant,
+pub struct Timeline {
+    start: Instant,
+    last_sample: Instant,
     frames: u64,
     busy: Duration,
     samples: Vec<Sample>,
 }
 
-impl Course {
-    /// Begins now.
+impl Timeline {
+    /// Starts now.
     pub fn start() -> Self {
         let now = Instant::now();
         Self {
-            begun: now,
-            sampled: now,
+            start: now,
+            last_sample: now,
             frames: 0,
             busy: Duration::ZERO,
             samples: Vec::new(),
         }
     }
 
-    /// Takes a sample if one is due, after `frames` frames altogether that the machine was `busy` with.
+    /// Takes a sample if one is due. `frames` and `busy` are totals since the start.
     pub fn tick(&mut self, frames: u64, busy: Duration) {
-        if self.sampled.elapsed() < EVERY {
+        if self.last_sample.elapsed() < INTERVAL {
             return;
         }
         let board = Board::read();
         self.samples.push(Sample {
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds: self.start.elapsed().as_secs_f64(),
             fps: (frames - self.frames) as f64 / (busy - self.busy).as_secs_f64(),
             temperature_c: board.temperature_c,
             throttled: board.throttled,
             clock_mhz: clock_mhz(),
         });
         (self.frames, self.busy) = (frames, busy);
-        self.sampled = Instant::now();
+        self.last_sample = Instant::now();
     }
 
     /// All samples, oldest first.
-    pub fn samples(&self) -> &[Sample] {
-        &self.samples
+    pub fn into_samples(self) -> Vec<Sample> {
+        self.samples
     }
 }
 
-/// What the samples of a measurement come to.
+/// Summary of a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Steadiness {
-    /// Frames a second of the last third of the time, as a share of the first third's: 1 is a board that stays as fast as it began.
+pub struct SustainedPerformance {
+    /// Speed in the last third of the time as a share of the speed in the first third. A board that does not slow
+    /// down has 1.
     pub sustained: f64,
-    /// Degrees Celsius.
+    /// Highest temperature in degrees Celsius.
     pub hottest_c: Option<f32>,
-    /// All throttle bits that were seen.
+    /// Union of the throttle bits of all samples.
     pub throttled: Option<u32>,
 }
 
-impl fmt::Display for Steadiness {
+impl fmt::Display for SustainedPerformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "last third at {:.2} of the first third's speed",
-            self.sustained
-        )?;
+        write!(f, "speed in the last third: {:.2} of the first", self.sustained)?;
         if let Some(degrees) = self.hottest_c {
             write!(f, ", at most {degrees:.1} °C")?;
         }
@@ -102,10 +102,10 @@ impl fmt::Display for Steadiness {
     }
 }
 
-impl Steadiness {
-    /// `None` with fewer than six samples: a minute tells nothing about heat.
+impl SustainedPerformance {
+    /// `None` for measurements of less than a minute.
     pub fn of(samples: &[Sample]) -> Option<Self> {
-        if samples.len() < 6 {
+        if samples.len() < MIN_SAMPLES {
             return None;
         }
         let third = samples.len() / 3;
@@ -136,15 +136,15 @@ mod tests {
     }
 
     #[test]
-    fn heat_shows_in_the_last_third() {
+    fn the_last_third_is_compared_with_the_first() {
         let mut samples = vec![sample(10.0, Some(50.0), Some(0)); 3];
         samples.extend([sample(9.0, Some(81.5), Some(0x8)), sample(9.0, None, None)]);
-        assert_eq!(Steadiness::of(&samples), None);
+        assert_eq!(SustainedPerformance::of(&samples), None);
         samples.extend([sample(8.0, Some(80.0), Some(0x8_0000)); 4]);
-        let found = Steadiness::of(&samples).unwrap();
+        let found = SustainedPerformance::of(&samples).unwrap();
         assert!((found.sustained - 0.8).abs() < 1e-9, "{found:?}");
         assert_eq!((found.hottest_c, found.throttled), (Some(81.5), Some(0x8_0008)));
-        let unknown = Steadiness::of(&vec![sample(1.0, None, None); 6]).unwrap();
+        let unknown = SustainedPerformance::of(&vec![sample(1.0, None, None); 6]).unwrap();
         assert_eq!((unknown.hottest_c, unknown.throttled), (None, None));
     }
 }

@@ -1,4 +1,4 @@
-//! The closing table of `demo` and `bench`: what each stage of a frame's way took.
+//! Stage timings as a table and as JSON.
 
 use std::{
     fmt::Write as _,
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::health::{Stage, Summary};
 
-/// Writes a line for each stage that was measured: how often, and its latency in milliseconds.
+/// Writes one line for each stage: how often it ran, and its latency in milliseconds.
 ///
 /// # Errors
-/// When `out` cannot be written.
+/// If `out` cannot be written.
 pub fn stages(out: &mut dyn Write, rows: &[(Stage, Summary)]) -> io::Result<()> {
     writeln!(
         out,
@@ -31,12 +31,12 @@ pub fn stages(out: &mut dyn Write, rows: &[(Stage, Summary)]) -> io::Result<()> 
     Ok(())
 }
 
-/// The same figures as a JSON object, by the stages' names.
+/// The same values as a JSON object, keyed by stage name.
 #[must_use]
 pub fn json(rows: &[(Stage, Summary)]) -> Value {
     rows.iter()
         .map(|(stage, summary)| {
-            let figures = json!({
+            let values = json!({
                 "count": summary.count,
                 "p50_ms": milliseconds(summary.p50),
                 "p95_ms": milliseconds(summary.p95),
@@ -44,7 +44,7 @@ pub fn json(rows: &[(Stage, Summary)]) -> Value {
                 "max_ms": milliseconds(summary.max),
                 "total_ms": milliseconds(summary.total),
             });
-            (stage.name().to_owned(), figures)
+            (stage.name().to_owned(), values)
         })
         .collect::<Map<_, _>>()
         .into()

@@ -1,4 +1,4 @@
-//! `affectd model verify`: checksum, golden vectors, time.
+//! Verification of models: checksum, golden vectors, time.
 
 use std::{
     io::Write,
@@ -6,48 +6,51 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{unusable, unwritable};
+use affectd_infer::{IntegerLayers, SimdLevel};
+
 use crate::{
-    error::Failure,
-    infer::{IntegerLayers, kernels},
-    model::{Catalogue, Kind, Manifest, ModelError, Verified},
+    error::{Failure, Unwritable, chain},
+    model::{Kind, Manifest, ModelError, Registry, Verified},
+    text::sanitized,
 };
 
-/// Runs whose fastest is reported: the machine may be busy with other things.
-const RUNS: u32 = 20;
+/// Timed runs, of which the fastest is reported, because the machine may also be busy with other work.
+const MAX_RUNS: u32 = 20;
 
-/// Where a run is slow, fewer tell as much: a slow or emulated board is not kept waiting.
-const LONG_ENOUGH: Duration = Duration::from_secs(2);
+/// No further run is started after this time, so that slow and emulated boards are not kept waiting.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Proves the named models of a folder, or all of them, and writes a line for each, after one about the kernels that this processor got.
+/// Verifies the named models of a folder, or all of them. Writes one line about the kernels in use on this processor,
+/// then a few lines for each model.
 ///
-/// Every model is tried; the first failure decides the exit code.
+/// All models are checked, even if one fails; the first failure determines the exit code.
 ///
 /// # Errors
-/// [`crate::error::Exit::Input`] where a model is unusable.
+/// [`crate::error::Exit::Input`] if a model cannot be used.
 pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<(), Failure> {
-    let catalogue = Catalogue::open(models).map_err(unusable)?;
-    let names = if names.is_empty() {
-        catalogue.names()
+    let registry = Registry::open(models)?;
+    let all: Vec<&str> = if names.is_empty() {
+        registry.names().iter().map(|name| name.as_str()).collect()
     } else {
-        names
+        names.iter().map(String::as_str).collect()
     };
-    writeln!(out, "{}", kernels()).map_err(unwritable)?;
+    writeln!(out, "{}", SimdLevel::detect().describe()).map_err(Unwritable)?;
     let mut failure = None;
-    for name in names {
-        let line = match catalogue.find(name).and_then(|manifest| describe(&manifest)) {
+    for name in all {
+        let line = match registry.find(name).and_then(|manifest| describe(&manifest)) {
             Ok(line) => line,
             Err(error) => {
-                let line = format!("{name}: FAILED: {error}");
+                let line = format!("{}: FAILED: {}", sanitized(name, 64), chain(&error));
                 failure.get_or_insert(error);
                 line
             }
         };
-        writeln!(out, "{line}").map_err(unwritable)?;
+        writeln!(out, "{line}").map_err(Unwritable)?;
     }
-    failure.map_or(Ok(()), |error| Err(unusable(error)))
+    failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// Loads a model, times it, and describes it: a line of findings, its accuracy and its provenance.
 fn describe(manifest: &Manifest) -> Result<String, ModelError> {
     let started = Instant::now();
     let Verified {
@@ -56,12 +59,12 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
     } = manifest.load()?;
     let loading = started.elapsed();
     let mut fastest = Duration::MAX;
-    let first = Instant::now();
-    for _ in 0..RUNS {
+    let start = Instant::now();
+    for _ in 0..MAX_RUNS {
         let started = Instant::now();
         network.run(|_| (), |_| ())?;
         fastest = fastest.min(started.elapsed());
-        if first.elapsed() > LONG_ENOUGH {
+        if start.elapsed() > TIME_LIMIT {
             break;
         }
     }
@@ -72,23 +75,8 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
         ),
         _ => "no golden vectors".to_owned(),
     };
-    let measured = match &manifest.kind {
-        Kind::Expression(expression) => match &expression.measured {
-            Some(measured) => match measured.accuracy {
-                Some(accuracy) => format!(
-                    "; {:.1} % on {} ({})",
-                    accuracy * 100.0,
-                    measured.dataset,
-                    measured.runtime
-                ),
-                None => format!("; measured on {} ({})", measured.dataset, measured.runtime),
-            },
-            None => "; accuracy not measured".to_owned(),
-        },
-        Kind::Detector(_) => String::new(),
-    };
-    Ok(format!(
-        "{} {}: SHA-256 {} as expected; {golden}; {}; loaded in {:.2} s; {:.2} ms a run{measured}; {}",
+    let mut text = format!(
+        "{} {}: SHA-256 {} as expected; {golden}; {}; loaded in {:.2} s; {:.2} ms a run; {}",
         manifest.name,
         manifest.version,
         manifest.sha256,
@@ -96,15 +84,23 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
         loading.as_secs_f64(),
         fastest.as_secs_f64() * 1e3,
         manifest.licence,
-    ))
+    );
+    if let Kind::Expression(expression) = &manifest.kind {
+        let measured = expression.measured.as_ref().map(ToString::to_string);
+        let measured = measured.unwrap_or_else(|| "not measured".to_owned());
+        let va = expression.va_origin().name();
+        text.push_str(&format!("\n  accuracy: {measured}\n  valence and arousal: {va}"));
+    }
+    text.push_str(&format!("\n  provenance: {}", manifest.provenance));
+    Ok(text)
 }
 
-/// Which of the kernels the network uses.
+/// The arithmetic of the network's layers.
 fn arithmetic(layers: IntegerLayers) -> String {
     match layers {
-        IntegerLayers { bytes: 0, words: 0 } => "in floats".to_owned(),
-        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in integers of 8 bits"),
-        IntegerLayers { bytes: 0, words } => format!("{words} layers in integers of 16 bits"),
-        IntegerLayers { bytes, words } => format!("{bytes} layers in integers of 8 bits and {words} of 16"),
+        IntegerLayers { bytes: 0, words: 0 } => "floating point".to_owned(),
+        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in 8-bit integers"),
+        IntegerLayers { bytes: 0, words } => format!("{words} layers in 16-bit integers"),
+        IntegerLayers { bytes, words } => format!("{bytes} layers in 8-bit and {words} in 16-bit integers"),
     }
 }

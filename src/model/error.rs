@@ -1,64 +1,58 @@
 //! Why a model cannot be used.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+use affectd_infer::InferError;
 
 use super::integrity::Sha256;
-use crate::infer::InferError;
+use crate::{
+    config::{Diagnostic, ModelName},
+    file::FileError,
+    text,
+};
 
 /// Why a model cannot be used. Every message names the file and what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A file or folder cannot be read.
-    #[error("cannot read {path}: {source}", path = .path.display())]
-    Read {
-        /// Which.
+    /// A folder cannot be listed.
+    #[error("cannot list {}", text::path(.path))]
+    List {
+        /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The manifest is not TOML.
-    #[error("{path}:{line}: {message}", path = .path.display())]
-    Syntax {
-        /// The manifest.
+    /// A file cannot be read.
+    #[error("cannot read {}", text::path(.path))]
+    Read {
+        /// The file.
         path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// What the parser found.
-        message: String,
+        /// Why not.
+        source: FileError,
     },
-    /// The manifest says something that is not allowed.
-    #[error("{path}:{line}: {key}: found {found}; allowed: {allowed}", path = .path.display())]
-    Manifest {
-        /// The manifest.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Key with its table, e.g. `input.width`.
-        key: String,
-        /// What stands there.
-        found: String,
-        /// What may stand there.
-        allowed: String,
-    },
+    /// The manifest is not TOML, or holds a value that is not allowed.
+    #[error(transparent)]
+    Manifest(#[from] Diagnostic),
     /// No manifest has this name.
     #[error(
-        "there is no model {name:?} in {folder}; there are: {}",
-        .known.join(", "),
-        folder = .folder.display()
+        "there is no model {} in {}; there are: {}",
+        text::quoted(.name),
+        text::path(.folder),
+        .known.iter().map(ModelName::as_str).collect::<Vec<_>>().join(", ")
     )]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// Where it was sought.
+        /// Where it was looked for.
         folder: PathBuf,
         /// The names that are there.
-        known: Vec<String>,
+        known: Vec<ModelName>,
     },
     /// The folder has no manifest at all.
-    #[error("there is no model manifest (*.toml) in {}", .0.display())]
+    #[error("there is no model manifest (*.toml) in {}", text::path(.0))]
     Empty(PathBuf),
     /// The model is of the other kind.
-    #[error("{path} describes {found}, and {needed} is needed", path = .path.display())]
+    #[error("{} describes {found}; {needed} is needed", text::path(.path))]
     Kind {
         /// The manifest.
         path: PathBuf,
@@ -69,8 +63,8 @@ pub enum ModelError {
     },
     /// A file is not the one that the manifest was written for.
     #[error(
-        "{path} has the SHA-256 {found}, and its manifest says {expected}: it is corrupt or not that model",
-        path = .path.display()
+        "{} has the SHA-256 {found}, and its manifest says {expected}: it is corrupt or another model",
+        text::path(.path)
     )]
     Hash {
         /// The file.
@@ -81,18 +75,18 @@ pub enum ModelError {
         expected: Sha256,
     },
     /// The golden vectors cannot be read.
-    #[error("{path}: {reason}", path = .path.display())]
+    #[error("{}: {reason}", text::path(.path))]
     Golden {
         /// The file of golden vectors.
         path: PathBuf,
         /// What was found and what must be there.
         reason: String,
     },
-    /// The network computes something else than its authors' runtime did.
+    /// The network's outputs differ from those that its authors' runtime computed.
     #[error(
-        "{path}: golden vector {vector} differs by {difference:.4}, and the manifest allows {tolerance}: \
+        "{}: golden vector {vector} differs by {difference:.4}, and the manifest allows {tolerance}: \
          this build computes the network wrongly",
-        path = .path.display()
+        text::path(.path)
     )]
     Mismatch {
         /// The network.
@@ -101,13 +95,13 @@ pub enum ModelError {
         vector: usize,
         /// Largest difference of an output, in the unit of the tolerance.
         difference: f32,
-        /// What the manifest allows.
+        /// The largest difference that the manifest allows.
         tolerance: f32,
     },
-    /// The manifest names an output that the network has not got.
+    /// The manifest names an output that the network does not have.
     #[error(
-        "{path}: the manifest uses output {index}, and the network has {available}",
-        path = .path.display()
+        "{}: the manifest uses output {index}, and the network has {available}",
+        text::path(.path)
     )]
     Outputs {
         /// The manifest.
@@ -117,7 +111,45 @@ pub enum ModelError {
         /// Length of the output vector.
         available: usize,
     },
-    /// The network cannot be loaded or run.
+    /// The network cannot be loaded.
     #[error(transparent)]
     Infer(#[from] InferError),
+    /// The network fails on a golden vector.
+    #[error("{} fails on golden vector {vector}", text::path(.path))]
+    Run {
+        /// The network.
+        path: PathBuf,
+        /// Which vector, from 0.
+        vector: usize,
+        /// Why.
+        source: InferError,
+    },
+    /// Loading and verifying the network does not end.
+    #[error(
+        "{} could not be loaded and verified within {} s: the file is damaged, or this machine is overloaded",
+        text::path(.path),
+        .limit.as_secs()
+    )]
+    Deadline {
+        /// The network.
+        path: PathBuf,
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// The code that loads and verifies the network panicked.
+    #[error("{} is not a usable ONNX network: {}", text::path(.path), text::sanitized(.message, 200))]
+    Panic {
+        /// The network.
+        path: PathBuf,
+        /// The panic's message.
+        message: String,
+    },
+    /// The system gave no thread to load the network in.
+    #[error("cannot start a thread to load {}", text::path(.path))]
+    Thread {
+        /// The network.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
 }

@@ -3,12 +3,17 @@
 //! Layout, all little-endian: `count` as u32, then `count` times the whole input as f32 (already normalised,
 //! in the network's own order) and all outputs as f32, in the network's order. Nothing follows.
 
-use std::{fs, path::Path};
+use std::path::Path;
+
+use affectd_infer::Network;
 
 use super::{error::ModelError, manifest::GoldenFile};
-use crate::infer::Network;
+use crate::file;
 
-/// One stored input and what must come of it.
+/// The largest file, in bytes. Two vectors of 640 x 640 pixels in colour have 10 MB.
+const MAX_FILE: u64 = 64 << 20;
+
+/// One stored input and the expected outputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldenVector {
     /// The whole input.
@@ -25,14 +30,14 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads the file of a manifest after comparing its checksum. A vector has `inputs` and `outputs`
-    /// numbers.
+    /// Reads the file of a manifest after comparing its checksum. A vector holds `inputs` input and `outputs`
+    /// output values.
     ///
     /// # Errors
     /// [`ModelError::Read`], [`ModelError::Hash`], [`ModelError::Golden`].
     pub fn open(file: &GoldenFile, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
-        file.sha256.verify(&file.path)?;
-        let bytes = fs::read(&file.path).map_err(|source| ModelError::Read {
+        file.sha256.verify(&file.path, MAX_FILE)?;
+        let bytes = file::read(&file.path, MAX_FILE).map_err(|source| ModelError::Read {
             path: file.path.clone(),
             source,
         })?;
@@ -42,10 +47,10 @@ impl Golden {
         })
     }
 
-    /// Reads `count` vectors of `inputs` and `outputs` numbers.
+    /// Reads `count` vectors of `inputs` input and `outputs` output values.
     ///
     /// # Errors
-    /// Says what was found and what must be there.
+    /// What was found and what is expected.
     pub fn parse(bytes: &[u8], count: usize, inputs: usize, outputs: usize) -> Result<Self, String> {
         let (head, rest) = bytes
             .split_first_chunk::<4>()
@@ -81,12 +86,13 @@ impl Golden {
         Ok(Self { vectors })
     }
 
-    /// Runs the network on every vector and returns the largest difference of an output, as a share of the
-    /// vector's largest one where that is above one: eight-bit steps grow with the numbers they divide.
+    /// Runs the network on every vector and returns the largest difference of an output from the expected one,
+    /// as a share of the vector's largest output if that exceeds 1: the error of 8-bit quantization grows with
+    /// the values' range.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] where a difference is larger than the manifest allows or no number at all;
-    /// [`ModelError::Infer`].
+    /// [`ModelError::Mismatch`] where a difference is larger than the manifest allows or NaN;
+    /// [`ModelError::Run`].
     pub fn check(&self, network: &mut Network, path: &Path, tolerance: f32) -> Result<f32, ModelError> {
         let mut largest = 0.0_f32;
         for (index, vector) in self.vectors.iter().enumerate() {
@@ -94,23 +100,29 @@ impl Golden {
                 .outputs
                 .iter()
                 .fold(1.0_f32, |unit, output| unit.max(output.abs()));
-            let difference = network.run(
-                |input| input.copy_from_slice(&vector.input),
-                |outputs| {
-                    let found = outputs.iter().flat_map(|output| output.data);
-                    // Not f32::max, which would drop a NaN.
-                    found
-                        .zip(&vector.outputs)
-                        .fold(0.0_f32, |worst, (found, expected)| {
-                            let difference = (found - expected).abs() / unit;
-                            if difference > worst || difference.is_nan() {
-                                difference
-                            } else {
-                                worst
-                            }
-                        })
-                },
-            )?;
+            let difference = network
+                .run(
+                    |input| input.copy_from_slice(&vector.input),
+                    |outputs| {
+                        let found = outputs.iter().flat_map(|output| output.data);
+                        // Not f32::max, which would drop a NaN.
+                        found
+                            .zip(&vector.outputs)
+                            .fold(0.0_f32, |worst, (found, expected)| {
+                                let difference = (found - expected).abs() / unit;
+                                if difference > worst || difference.is_nan() {
+                                    difference
+                                } else {
+                                    worst
+                                }
+                            })
+                    },
+                )
+                .map_err(|source| ModelError::Run {
+                    path: path.to_owned(),
+                    vector: index,
+                    source,
+                })?;
             if difference.is_nan() || difference > tolerance {
                 return Err(ModelError::Mismatch {
                     path: path.to_owned(),

@@ -1,27 +1,29 @@
 //! SHA-256 of files (FIPS 180-4).
 
-use std::{fmt, fs::File, io, path::Path, str::FromStr};
+use std::{fmt, io::Read as _, path::Path, str::FromStr};
 
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::error::ModelError;
+use crate::file::{self, FileError};
 
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// Of a file's bytes.
+    /// Of the bytes of a regular file of at most `max` bytes.
     ///
     /// # Errors
     /// [`ModelError::Read`].
-    pub fn of_file(path: &Path) -> Result<Self, ModelError> {
-        let hash = || -> io::Result<Self> {
-            let mut file = File::open(path)?;
+    pub fn of_file(path: &Path, max: u64) -> Result<Self, ModelError> {
+        let hash = || -> Result<Self, FileError> {
+            // A file that grows meanwhile is cut off, so that its digest is another.
+            let mut file = file::open(path, max)?.take(max);
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 64 * 1024];
             loop {
-                match io::Read::read(&mut file, &mut buffer)? {
+                match file.read(&mut buffer)? {
                     0 => return Ok(Self(hasher.finalize().into())),
                     n => hasher.update(&buffer[..n]),
                 }
@@ -33,12 +35,12 @@ impl Sha256 {
         })
     }
 
-    /// Refuses a file whose digest is another.
+    /// Refuses a file with another digest or of more than `max` bytes.
     ///
     /// # Errors
     /// [`ModelError::Read`] or [`ModelError::Hash`].
-    pub fn verify(self, path: &Path) -> Result<(), ModelError> {
-        let found = Self::of_file(path)?;
+    pub fn verify(self, path: &Path, max: u64) -> Result<(), ModelError> {
+        let found = Self::of_file(path, max)?;
         if found == self {
             return Ok(());
         }
@@ -97,10 +99,10 @@ mod tests {
         std::fs::write(file.path(), "abc").unwrap();
         let expected: Sha256 = ABC.parse().unwrap();
         assert_eq!(expected.to_string(), ABC);
-        expected.verify(file.path()).unwrap();
+        expected.verify(file.path(), 3).unwrap();
 
         std::fs::write(file.path(), "abd").unwrap();
-        let error = expected.verify(file.path()).unwrap_err();
+        let error = expected.verify(file.path(), 3).unwrap_err();
         assert!(matches!(error, ModelError::Hash { .. }));
         assert!(error.to_string().contains(ABC));
     }

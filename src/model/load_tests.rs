@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use super::*;
-use crate::model::{Catalogue, GoldenFile, Kind, Sha256};
+use crate::model::{GoldenFile, Kind, Registry, Sha256};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
@@ -12,12 +12,12 @@ fn folder() -> PathBuf {
 
 /// A copy of a manifest whose golden file is `bytes`.
 fn with_golden(name: &str, bytes: &[u8], tolerance: f32) -> (tempfile::NamedTempFile, Manifest) {
-    let mut manifest = Catalogue::open(&folder()).unwrap().find(name).unwrap();
+    let mut manifest = Registry::open(&folder()).unwrap().find(name).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
     manifest.golden = Some(GoldenFile {
         path: file.path().to_owned(),
-        sha256: Sha256::of_file(file.path()).unwrap(),
+        sha256: Sha256::of_file(file.path(), 1 << 20).unwrap(),
         count: 2,
         tolerance,
     });
@@ -30,7 +30,7 @@ fn numbers_are_those_of_onnx_runtime() {
     // DequantizeLinear, so that its activations may be cut to 8 bits too; the others' numbers are the same up
     // to the order of sums.
     for (name, bound) in [("tiny-combined", 0.01), ("tiny-seven", 2e-5), ("tiny-va", 2e-5)] {
-        let verified = Catalogue::open(&folder())
+        let verified = Registry::open(&folder())
             .unwrap()
             .find(name)
             .unwrap()
@@ -80,7 +80,7 @@ fn changed_bytes_are_found_before_the_network_is_loaded() {
         fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     let load = || {
-        Catalogue::open(copy.path())
+        Registry::open(copy.path())
             .unwrap()
             .find("tiny-va")
             .unwrap()
@@ -106,11 +106,11 @@ fn changed_bytes_are_found_before_the_network_is_loaded() {
 
 #[test]
 fn an_output_that_the_network_has_not_got_is_refused() {
-    let mut manifest = Catalogue::open(&folder()).unwrap().find("tiny-va").unwrap();
+    let mut manifest = Registry::open(&folder()).unwrap().find("tiny-va").unwrap();
     let Kind::Expression(expression) = &mut manifest.kind else {
         panic!()
     };
-    expression.valence_arousal = Some((0, 2));
+    expression.valence_arousal.as_mut().unwrap().arousal = 2;
     match manifest.load() {
         Err(ModelError::Outputs {
             index: 2,
@@ -119,4 +119,31 @@ fn an_output_that_the_network_has_not_got_is_refused() {
         }) => (),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn work_that_panics_or_does_not_end_is_an_error() {
+    silence_load_panics();
+    assert_eq!(within(Duration::from_secs(60), || 7).unwrap(), 7);
+    let index = std::hint::black_box(9);
+    match within(Duration::from_secs(60), move || [0; 4][index]) {
+        Err(Failure::Panic(message)) => assert!(message.contains("index is 9"), "{message}"),
+        other => panic!("{other:?}"),
+    }
+    let (_sender, never) = mpsc::channel::<()>();
+    assert!(matches!(
+        within(Duration::from_millis(1), move || never.recv()),
+        Err(Failure::Deadline)
+    ));
+}
+
+#[test]
+fn pipes_and_devices_are_not_read() {
+    let mut manifest = Registry::open(&folder()).unwrap().find("tiny-va").unwrap();
+    manifest.file = "/dev/zero".into();
+    let error = crate::error::chain(&manifest.load().unwrap_err());
+    assert_eq!(
+        error,
+        "cannot read /dev/zero: it is a device; allowed: a regular file"
+    );
 }

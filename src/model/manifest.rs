@@ -1,6 +1,6 @@
-//! A model's manifest: everything the daemon knows of a network.
+//! A model's manifest: everything the daemon knows about a network.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use super::{error::ModelError, integrity::Sha256};
 use crate::category::Category;
@@ -26,14 +26,14 @@ pub struct Manifest {
     pub input: Input,
     /// Known inputs and outputs for the self-test; an expression model always has them.
     pub golden: Option<GoldenFile>,
-    /// What it is for and how to read its outputs.
+    /// Its purpose and how its outputs are decoded.
     pub kind: Kind,
 }
 
 /// The two kinds of models.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
-    /// Reads the expression of a cropped face.
+    /// Classifies the expression of a cropped face.
     Expression(Expression),
     /// Finds faces.
     Detector(Detector),
@@ -146,103 +146,139 @@ pub struct Detector {
     pub decoder: Decoder,
 }
 
-/// What an expression model tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    /// Categories only.
-    Categories,
-    /// Valence and arousal only.
-    ValenceArousal,
-    /// Both.
-    Combined,
-}
-
-/// Numbers that the weights are stored in and the network is computed with.
+/// How the weights are stored and the network is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
-    /// Weights stored in 8 bits; linear layers are computed in them where the processor is faster at it.
+    /// Weights stored as int8; linear layers are computed in integers where the processor is faster that way.
     Int8Weights,
-    /// Stored and computed in 8 bits.
-    Int8,
 }
 
-/// Where the training's valence and arousal came from.
+/// Where a model's valence and arousal come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VaOrigin {
-    /// From people who judged each picture.
+    /// Trained on pictures that people annotated with valence and arousal.
     Annotated,
-    /// Computed from the categories.
+    /// Trained on a projection of the categories: nothing that the categories do not tell.
     Projected,
-}
-
-/// Whether the crop is turned upright.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// Turned in the picture's plane until the face is upright.
-    Roll,
-    /// Not turned.
+    /// The model has neither.
     None,
 }
 
-/// How a face is cut out of the picture and shown to an expression model.
+impl VaOrigin {
+    /// The name in manifests and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Annotated => "annotated",
+            Self::Projected => "projected",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A model's valence and arousal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValenceArousal {
+    /// Index of valence in the output vector.
+    pub valence: usize,
+    /// Index of arousal in the output vector.
+    pub arousal: usize,
+    /// Where the training's values came from; never [`VaOrigin::None`].
+    pub origin: VaOrigin,
+}
+
+/// Whether the crop is rotated upright.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Rotated in the image plane until the face is upright.
+    Roll,
+    /// Not rotated.
+    None,
+}
+
+/// How a face is cropped for an expression model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Crop {
     /// Widening of the canonical face square, as a fraction of its side.
     pub margin: f32,
-    /// Whether crops are turned upright.
+    /// Whether crops are rotated upright.
     pub align: Align,
-    /// Whether the network is also shown the face's mirror image, and the mean of both outputs counts: closer to what people see, for
-    /// twice the work.
+    /// Whether the outputs are averaged with those of the mirrored crop: more accurate, for twice the work.
     pub mirror: bool,
 }
 
 /// An expression model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
-    /// What it tells.
-    pub task: Task,
     /// How it is stored and computed.
     pub precision: Precision,
-    /// Where valence and arousal were learnt from; `None` where it has none.
-    pub va: Option<VaOrigin>,
-    /// What it is shown.
+    /// How faces are cropped for it.
     pub crop: Crop,
-    /// Each category with its index in the output vector (all outputs, one after another); empty for
-    /// [`Task::ValenceArousal`].
+    /// Each category with its index in the output vector (all outputs, one after another); empty for a model of
+    /// valence and arousal alone.
     pub logits: Vec<(Category, usize)>,
-    /// Indices of valence and arousal in the output vector.
-    pub valence_arousal: Option<(usize, usize)>,
+    /// Valence and arousal; `None` for a model of categories alone.
+    pub valence_arousal: Option<ValenceArousal>,
     /// Logits are divided by this before the softmax.
     pub temperature: f32,
-    /// Accuracy as measured by the daemon's own runtime.
+    /// Its measured accuracy, if it was measured.
     pub measured: Option<Measured>,
 }
 
-/// Accuracy of an expression model; `None` where it cannot be measured.
+impl Expression {
+    /// Where valence and arousal come from.
+    #[must_use]
+    pub fn va_origin(&self) -> VaOrigin {
+        self.valence_arousal.map_or(VaOrigin::None, |va| va.origin)
+    }
+}
+
+/// Accuracy of an expression model; a figure is `None` where the model or the data do not allow it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// The pictures.
+    /// The data set.
     pub dataset: String,
     /// What computed the network.
     pub runtime: String,
     /// Number of pictures.
     pub n: usize,
-    /// Part of the pictures whose category is right.
-    pub accuracy: Option<f32>,
-    /// Mean over the categories of their F1.
-    pub macro_f1: Option<f32>,
+    /// Fraction of the pictures whose category is right.
+    pub accuracy: Option<f64>,
+    /// Mean of the categories' F1 scores.
+    pub macro_f1: Option<f64>,
     /// Expected calibration error.
-    pub ece: Option<f32>,
+    pub ece: Option<f64>,
     /// Root mean square error of valence and arousal.
-    pub va_rmse: Option<f32>,
-    /// Mean concordance correlation of valence and arousal.
-    pub va_ccc: Option<f32>,
+    pub va_rmse: Option<f64>,
+    /// Mean concordance correlation coefficient of valence and arousal.
+    pub va_ccc: Option<f64>,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, n = {}, {}", self.dataset, self.n, self.runtime)?;
+        let percent = self.accuracy.map(|accuracy| accuracy * 100.0);
+        if let Some(percent) = percent {
+            write!(f, "; accuracy {percent:.1} %")?;
+        }
+        for (name, figure) in [
+            ("macro F1", self.macro_f1),
+            ("ECE", self.ece),
+            ("valence-arousal RMSE", self.va_rmse),
+            ("valence-arousal CCC", self.va_ccc),
+        ] {
+            if let Some(figure) = figure {
+                write!(f, "; {name} {figure:.3}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Manifest {
-    /// What it says as an expression model.
+    /// The manifest as that of an expression model.
     ///
     /// # Errors
     /// [`ModelError::Kind`] where it is a detector.
@@ -253,7 +289,7 @@ impl Manifest {
         }
     }
 
-    /// What it says as a detector.
+    /// The manifest as that of a detector.
     ///
     /// # Errors
     /// [`ModelError::Kind`] where it is an expression model.
@@ -271,7 +307,12 @@ impl Manifest {
         };
         let logits = expression.logits.iter().map(|(_, index)| *index);
         logits
-            .chain(expression.valence_arousal.into_iter().flat_map(|(v, a)| [v, a]))
+            .chain(
+                expression
+                    .valence_arousal
+                    .into_iter()
+                    .flat_map(|va| [va.valence, va.arousal]),
+            )
             .max()
     }
 

@@ -1,20 +1,19 @@
-//! Models on disk: manifests, checksums, golden vectors. Nothing here knows a model by name.
+//! Models on disk: manifests, checksums, golden vectors. No model is known by name here.
 
-mod catalogue;
 mod error;
 mod golden;
 mod integrity;
 mod load;
 mod manifest;
 mod read;
-mod table;
+mod registry;
 
-pub use catalogue::Catalogue;
 pub use error::ModelError;
 pub use golden::{Golden, GoldenVector};
 pub use integrity::Sha256;
-pub use load::Verified;
+pub use load::{Verified, silence_load_panics};
 pub use manifest::{
     Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,
-    Precision, Task, VaOrigin,
+    Precision, VaOrigin, ValenceArousal,
 };
+pub use registry::Registry;

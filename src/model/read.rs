@@ -1,46 +1,52 @@
 //! Reading a manifest: which keys there are, and what each may say. The README of models/tools documents them.
 
-use std::{
-    fs,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use super::{
     error::ModelError,
     integrity::Sha256,
     manifest::{
         Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest,
-        Measured, Precision, Task, VaOrigin,
+        Measured, Precision, VaOrigin, ValenceArousal,
     },
-    table::{Table, float, integer},
 };
-use crate::category::Category;
+use crate::{
+    category::Category,
+    config::{Diagnostic, Document, Table, Value, float},
+    file,
+};
 
-/// No output vector is so long; an index above is a slip of the pen.
-const MAX_OUTPUT: usize = 65_535;
-/// No network here has a larger side; a larger number would only ask for memory.
-const MAX_SIDE: usize = 4096;
+/// The largest manifest, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// The highest index of an output: no output vector is as long.
+const MAX_OUTPUT: u32 = 65_535;
+/// The largest side of an input, in pixels: a larger one would only ask for memory.
+const MAX_SIDE: u32 = 4096;
+/// The longest text, in characters.
+const MAX_TEXT: usize = 200;
+/// The longest provenance, in characters.
+const MAX_PROVENANCE: usize = 2000;
 
 impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// [`ModelError::Read`], [`ModelError::Syntax`] or [`ModelError::Manifest`].
+    /// [`ModelError::Read`] or [`ModelError::Manifest`].
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let text = fs::read_to_string(path).map_err(|source| ModelError::Read {
+        let text = file::read_text(path, MAX_FILE).map_err(|source| ModelError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &text)
+        Ok(Self::parse(path, &text)?)
     }
 
     /// Reads the text of the manifest at `path`. Opens no file.
     ///
     /// # Errors
-    /// [`ModelError::Syntax`] or [`ModelError::Manifest`].
-    pub fn parse(path: &Path, text: &str) -> Result<Self, ModelError> {
-        let parsed = Table::parse(path, text)?;
-        let mut top = Table::top(path, text, &parsed);
+    /// The first thing that is wrong.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Diagnostic> {
+        let document = Document::parse(path, text)?;
+        let mut top = document.root();
         top.integer("format", 1..=1)?;
         let is_expression = top.choice("kind", &[("expression", true), ("detector", false)])?;
         let stem = path
@@ -52,9 +58,9 @@ impl Manifest {
             &format!("the manifest's own file name, {stem:?}"),
             |text| (text == stem).then(|| text.to_owned()),
         )?;
-        let version = top.text("version")?;
-        let licence = top.text("licence")?;
-        let provenance = top.text("provenance")?;
+        let version = top.text("version", MAX_TEXT)?;
+        let licence = top.text("licence", MAX_TEXT)?;
+        let provenance = top.text("provenance", MAX_PROVENANCE)?;
 
         let mut table = top.table("file")?;
         let (file, sha256) = file_and_digest(&mut table, path)?;
@@ -75,7 +81,7 @@ impl Manifest {
                 table.finish()?;
                 Some(golden)
             }
-            None if is_expression => return Err(top.refuse("golden", "nothing", "a table [golden]")),
+            None if is_expression => return Err(top.diagnostic("golden", "nothing", "a table [golden]")),
             None => None,
         };
 
@@ -108,7 +114,7 @@ impl Manifest {
     }
 }
 
-fn file_and_digest(table: &mut Table<'_>, manifest: &Path) -> Result<(PathBuf, Sha256), ModelError> {
+fn file_and_digest(table: &mut Table<'_>, manifest: &Path) -> Result<(PathBuf, Sha256), Diagnostic> {
     let folder = manifest.parent().unwrap_or(Path::new(""));
     let path = table.parsed(
         "path",
@@ -123,7 +129,7 @@ fn file_and_digest(table: &mut Table<'_>, manifest: &Path) -> Result<(PathBuf, S
     Ok((path, sha256))
 }
 
-fn input(table: &mut Table<'_>) -> Result<Input, ModelError> {
+fn input(table: &mut Table<'_>) -> Result<Input, Diagnostic> {
     let width = table.integer("width", 8..=MAX_SIDE)?;
     let height = table.integer("height", 8..=MAX_SIDE)?;
     let layout = table.choice("layout", &[("nchw", Layout::Nchw), ("nhwc", Layout::Nhwc)])?;
@@ -136,13 +142,13 @@ fn input(table: &mut Table<'_>) -> Result<Input, ModelError> {
         "mean",
         channels..=channels,
         &format!("{channels} number(s) from 0 to 1"),
-        |value| float(value).filter(|mean| (0.0..=1.0).contains(mean)),
+        |value| number(value, 0.0),
     )?;
     let std = table.list(
         "std",
         channels..=channels,
         &format!("{channels} number(s) from 0.001 to 1"),
-        |value| float(value).filter(|std| (0.001..=1.0).contains(std)),
+        |value| number(value, 0.001),
     )?;
     Ok(Input {
         width,
@@ -154,25 +160,33 @@ fn input(table: &mut Table<'_>) -> Result<Input, ModelError> {
     })
 }
 
-fn crop(table: &mut Table<'_>) -> Result<Crop, ModelError> {
+fn crop(table: &mut Table<'_>) -> Result<Crop, Diagnostic> {
     Ok(Crop {
-        margin: table.number("margin", -0.5..=2.0)?,
+        margin: table.float("margin", -0.5..=2.0)? as f32,
         align: table.choice("align", &[("roll", Align::Roll), ("none", Align::None)])?,
         mirror: table.flag("mirror")?,
     })
 }
 
-fn golden(table: &mut Table<'_>, manifest: &Path) -> Result<GoldenFile, ModelError> {
+fn golden(table: &mut Table<'_>, manifest: &Path) -> Result<GoldenFile, Diagnostic> {
     let (path, sha256) = file_and_digest(table, manifest)?;
     Ok(GoldenFile {
         path,
         sha256,
         count: table.integer("count", 1..=64)?,
-        tolerance: table.number("tolerance", 1e-6..=0.5)?,
+        tolerance: table.float("tolerance", 1e-6..=0.5)? as f32,
     })
 }
 
-fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError> {
+/// Which outputs an expression model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Categories,
+    ValenceArousal,
+    Combined,
+}
+
+fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, Diagnostic> {
     let task = top.choice(
         "task",
         &[
@@ -183,26 +197,12 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError>
     )?;
     let precision = top.choice(
         "precision",
-        &[
-            ("f32", Precision::F32),
-            ("int8-weights", Precision::Int8Weights),
-            ("int8", Precision::Int8),
-        ],
+        &[("f32", Precision::F32), ("int8-weights", Precision::Int8Weights)],
     )?;
-    // Keys of the part that the task lacks are not asked for, and so are unknown keys.
-    let va = if task == Task::Categories {
-        None
-    } else {
-        Some(top.choice(
-            "va",
-            &[
-                ("annotated", VaOrigin::Annotated),
-                ("projected", VaOrigin::Projected),
-            ],
-        )?)
-    };
+    let origin = va_origin(top, task)?;
 
     let mut output = top.table("output")?;
+    // Keys of the part that the task lacks are not asked for, and so are unknown keys.
     let logits = if task == Task::ValenceArousal {
         Vec::new()
     } else {
@@ -211,28 +211,12 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError>
     let temperature = if logits.is_empty() {
         1.0
     } else {
-        output.number("temperature", 0.05..=20.0)?
+        output.float("temperature", 0.05..=20.0)? as f32
     };
     let valence_arousal = if task == Task::Categories {
         None
     } else {
-        let indices = (
-            output.integer("valence", 0..=MAX_OUTPUT)?,
-            output.integer("arousal", 0..=MAX_OUTPUT)?,
-        );
-        for (key, index) in [("valence", indices.0), ("arousal", indices.1)] {
-            if logits.iter().any(|(_, taken)| *taken == index) {
-                return Err(output.refuse(key, &index.to_string(), "an index that is not among the logits"));
-            }
-        }
-        if indices.0 == indices.1 {
-            return Err(output.refuse(
-                "arousal",
-                &indices.1.to_string(),
-                "another index than that of valence",
-            ));
-        }
-        Some(indices)
+        Some(valence_arousal(&mut output, &logits, origin)?)
     };
     output.finish()?;
 
@@ -241,9 +225,7 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError>
         None => None,
     };
     Ok(Expression {
-        task,
         precision,
-        va,
         crop,
         logits,
         valence_arousal,
@@ -252,25 +234,73 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, ModelError>
     })
 }
 
-fn logits(output: &mut Table<'_>) -> Result<Vec<(Category, usize)>, ModelError> {
+/// Without valence and arousal the key may be missing.
+fn va_origin(top: &mut Table<'_>, task: Task) -> Result<VaOrigin, Diagnostic> {
+    let choice = |origin: VaOrigin| (origin.name(), origin);
+    if task == Task::Categories {
+        if top.has("va") {
+            top.choice("va", &[choice(VaOrigin::None)])?;
+        }
+        return Ok(VaOrigin::None);
+    }
+    top.choice("va", &[choice(VaOrigin::Annotated), choice(VaOrigin::Projected)])
+}
+
+fn valence_arousal(
+    output: &mut Table<'_>,
+    logits: &[(Category, usize)],
+    origin: VaOrigin,
+) -> Result<ValenceArousal, Diagnostic> {
+    let valence = output.integer("valence", 0..=MAX_OUTPUT)?;
+    let arousal = output.integer("arousal", 0..=MAX_OUTPUT)?;
+    for (key, index) in [("valence", valence), ("arousal", arousal)] {
+        if logits.iter().any(|(_, taken)| *taken == index) {
+            return Err(output.diagnostic(key, &index.to_string(), "an index that is not among the logits"));
+        }
+    }
+    if valence == arousal {
+        return Err(output.diagnostic(
+            "arousal",
+            &arousal.to_string(),
+            "another index than that of valence",
+        ));
+    }
+    Ok(ValenceArousal {
+        valence,
+        arousal,
+        origin,
+    })
+}
+
+fn logits(output: &mut Table<'_>) -> Result<Vec<(Category, usize)>, Diagnostic> {
     let names = Category::ALL.map(Category::name).join(", ");
-    let allowed = format!("7 or 8 different ones of {names}");
+    let allowed = format!("7 or 8 different categories of {names}");
     let categories = output.list("categories", 7..=8, &allowed, |value| {
-        let name = value.as_str()?;
+        let Value::String(name) = value else { return None };
         Category::ALL.into_iter().find(|category| category.name() == name)
     })?;
     let count = categories.len();
     let allowed_indices = format!("{count} different indices of the output vector, one for each category");
     let indices = output.list("logits", count..=count, &allowed_indices, |value| {
-        integer(value, &(0..=MAX_OUTPUT))
+        let Value::Integer(index) = value else { return None };
+        usize::try_from(*index)
+            .ok()
+            .filter(|index| *index <= MAX_OUTPUT as usize)
     })?;
     if let Some(twice) = repeated(&categories) {
-        return Err(output.refuse("categories", &format!("{:?} twice", twice.name()), &allowed));
+        return Err(output.diagnostic("categories", &format!("{:?} twice", twice.name()), &allowed));
     }
     if let Some(twice) = repeated(&indices) {
-        return Err(output.refuse("logits", &format!("{twice} twice"), &allowed_indices));
+        return Err(output.diagnostic("logits", &format!("{twice} twice"), &allowed_indices));
     }
     Ok(categories.into_iter().zip(indices).collect())
+}
+
+/// A number from `min` to 1.
+fn number(value: &Value, min: f64) -> Option<f32> {
+    float(value)
+        .filter(|number| (min..=1.0).contains(number))
+        .map(|number| number as f32)
 }
 
 fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
@@ -281,12 +311,12 @@ fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
         .map(|(_, item)| item)
 }
 
-fn measured(mut table: Table<'_>, task: Task) -> Result<Measured, ModelError> {
+fn measured(mut table: Table<'_>, task: Task) -> Result<Measured, Diagnostic> {
     let categories = task != Task::ValenceArousal;
     let valence_arousal = task != Task::Categories;
     let mut figure = |there: bool, key: &'static str, range| {
         if there {
-            table.optional_number(key, range)
+            table.optional_float(key, range)
         } else {
             Ok(None)
         }
@@ -297,8 +327,8 @@ fn measured(mut table: Table<'_>, task: Task) -> Result<Measured, ModelError> {
     let va_rmse = figure(valence_arousal, "va_rmse", 0.0..=2.0)?;
     let va_ccc = figure(valence_arousal, "va_ccc", -1.0..=1.0)?;
     let measured = Measured {
-        dataset: table.text("dataset")?,
-        runtime: table.text("runtime")?,
+        dataset: table.text("dataset", MAX_TEXT)?,
+        runtime: table.text("runtime", MAX_TEXT)?,
         n: table.integer("n", 1..=100_000_000)?,
         accuracy,
         macro_f1,

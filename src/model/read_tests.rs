@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::config::Origin;
 
 const WHOLE: &str = r#"format = 1
 kind = "expression"
@@ -42,7 +43,7 @@ accuracy = 0.72
 n = 3579
 "#;
 
-fn parse(text: &str) -> Result<Manifest, ModelError> {
+fn parse(text: &str) -> Result<Manifest, Diagnostic> {
     Manifest::parse(Path::new("models/m.toml"), text)
 }
 
@@ -50,17 +51,14 @@ fn parse(text: &str) -> Result<Manifest, ModelError> {
 fn refusal(from: &str, to: &str) -> (usize, String, String, String) {
     assert!(WHOLE.contains(from), "{from}");
     match parse(&WHOLE.replacen(from, to, 1)) {
-        Err(ModelError::Manifest {
-            path,
-            line,
-            key,
-            found,
-            allowed,
-        }) => {
+        Err(diagnostic) => {
+            let Origin::File(path, line) = diagnostic.origin else {
+                panic!("{diagnostic}")
+            };
             assert_eq!(path, Path::new("models/m.toml"));
-            (line, key, found, allowed)
+            (line, diagnostic.key, diagnostic.found, diagnostic.allowed)
         }
-        other => panic!("{from} -> {to}: {other:?}"),
+        Ok(manifest) => panic!("{from} -> {to}: {manifest:?}"),
     }
 }
 
@@ -74,7 +72,14 @@ fn a_whole_manifest() {
     let expression = manifest.expression().unwrap();
     assert_eq!(expression.logits.len(), 7);
     assert_eq!(expression.logits[6], (Category::Neutral, 6));
-    assert_eq!(expression.valence_arousal, Some((7, 8)));
+    assert_eq!(
+        expression.valence_arousal,
+        Some(ValenceArousal {
+            valence: 7,
+            arousal: 8,
+            origin: VaOrigin::Projected
+        })
+    );
     assert_eq!(expression.measured.as_ref().unwrap().accuracy, Some(0.72));
     assert_eq!(expression.measured.as_ref().unwrap().va_ccc, None);
     assert!(!expression.crop.mirror);
@@ -127,6 +132,8 @@ fn every_wrong_value_is_refused_at_its_key() {
         ("\"m.onnx\"", "\"/m.onnx\"", "file.path"),
         ("\"m.onnx\"", "\"\"", "file.path"),
         ("sha256 = \"ba", "sha256 = \"xx", "file.sha256"),
+        ("\"int8-weights\"", "\"int8\"", "precision"),
+        ("va = \"projected\"", "va = \"none\"", "va"),
         ("\"nchw\"", "\"chw\"", "input.layout"),
         ("\"rgb\"", "\"gray\"", "input.mean"),
         ("0.25, 0.25, 1]", "0.25, 0, 1]", "input.std"),
@@ -161,8 +168,8 @@ fn every_wrong_value_is_refused_at_its_key() {
             text
         };
         match parse(&text) {
-            Err(ModelError::Manifest { key, .. }) => assert_eq!(key, at, "{from} -> {to}"),
-            other => panic!("{from} -> {to}: {other:?}"),
+            Err(diagnostic) => assert_eq!(diagnostic.key, at, "{from} -> {to}"),
+            Ok(manifest) => panic!("{from} -> {to}: {manifest:?}"),
         }
     }
 }
@@ -196,8 +203,42 @@ std = [1, 1, 1]
 
 #[test]
 fn text_that_is_no_toml_is_refused_with_its_line() {
-    match parse("format = 1\nkind = \n") {
-        Err(ModelError::Syntax { line, .. }) => assert_eq!(line, 2),
-        other => panic!("{other:?}"),
+    let diagnostic = parse("format = 1\nkind = \n").unwrap_err();
+    assert_eq!(diagnostic.origin, Origin::File("models/m.toml".into(), 2));
+    assert!(diagnostic.found.starts_with("invalid TOML ("), "{diagnostic}");
+}
+
+#[test]
+fn a_model_of_categories_alone_has_no_valence_and_arousal() {
+    let text =
+        WHOLE
+            .replacen("\"combined\"", "\"categories\"", 1)
+            .replacen("valence = 7\narousal = 8\n", "", 1);
+    for va in ["", "va = \"none\"\n"] {
+        let manifest = parse(&text.replacen("va = \"projected\"\n", va, 1)).unwrap();
+        let expression = manifest.expression().unwrap();
+        assert_eq!(expression.valence_arousal, None);
+        assert_eq!(expression.va_origin().name(), "none");
     }
+    assert_eq!(parse(&text).unwrap_err().key, "va");
+}
+
+#[test]
+fn texts_that_a_terminal_would_obey_are_refused() {
+    for (from, to, key) in [
+        ("version = \"0.1.0\"", "version = \"\\u001b[2J\"", "version"),
+        ("licence = \"MIT\"", "licence = \"MIT\\r\"", "licence"),
+        (
+            "provenance = \"a test\"",
+            "provenance = \"\\u202etset\"",
+            "provenance",
+        ),
+        ("\"FER+ validation\"", "\"\\u009b31m\"", "measured.dataset"),
+    ] {
+        let (_, found_key, found, _) = refusal(from, to);
+        assert_eq!(found_key, key);
+        assert!(!found.contains(crate::text::is_unsafe), "{found:?}");
+    }
+    let (_, key, ..) = refusal("\"a test\"", &format!("\"{}\"", "x".repeat(2001)));
+    assert_eq!(key, "provenance");
 }

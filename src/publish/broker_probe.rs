@@ -18,9 +18,9 @@ use super::{
     destination::Destination,
     disconnect::DisconnectReason,
     error::{PublishError, PublishErrorKind},
-    options, topics,
+    options,
 };
-use crate::config;
+use crate::config::{self, DeviceId};
 
 /// Time limit for name look-up, connection, TLS and the broker's answer together.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,10 +50,10 @@ impl fmt::Display for BrokerProbe {
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
 /// [`PublishErrorKind::Refused`] with what was found on the way.
-pub fn probe_broker(settings: &config::Mqtt, device: &str) -> Result<BrokerProbe, PublishError> {
+pub fn probe_broker(settings: &config::Mqtt, device: &DeviceId) -> Result<BrokerProbe, PublishError> {
     let destination = Destination::new(settings);
     let progress = Progress::default();
-    let id = format!("affectd-{}-check", topics::sanitise(device));
+    let id = format!("affectd-{}-check", device);
     let mut options = options::connection(settings, id)?;
     let for_connector = progress.clone();
     options.set_socket_connector(move |target, network| connect(target, network, for_connector.clone()));

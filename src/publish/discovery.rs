@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{identity::Identity, topics::Topics};
-use crate::{capture::CameraStatus, sense::face::Label};
+use crate::{capture::CameraStatus, model::VaOrigin, sense::face::Label};
 
 /// One entity of the device.
 struct Entity {
@@ -100,7 +100,7 @@ fn expression_entities(identity: &Identity) -> Vec<Entity> {
             }),
         ));
     }
-    if identity.valence_arousal {
+    if identity.va != VaOrigin::None {
         for (key, name) in [("valence", "Valence"), ("arousal", "Arousal")] {
             let options = json!({
                 "state_class": "measurement",
@@ -187,21 +187,18 @@ mod tests {
     use super::*;
     use crate::{publish::samples::identity, sense::face::Category};
 
-    fn discovery(categories: &[Category], valence_arousal: bool) -> Value {
+    fn discovery(categories: &[Category], va: VaOrigin) -> Value {
         let identity = Identity {
             categories: categories.to_vec(),
-            valence_arousal,
+            va,
             ..identity()
         };
-        config(
-            &identity,
-            &Topics::new("affectd", "lobby", "homeassistant").unwrap(),
-        )
+        config(&identity, &crate::publish::samples::topics())
     }
 
     #[test]
     fn every_entity_has_what_home_assistant_requires() {
-        let config = discovery(&Category::ALL, true);
+        let config = discovery(&Category::ALL, VaOrigin::Projected);
         assert_eq!(config["dev"]["ids"][0], "affectd_lobby");
         assert_eq!(config["o"]["name"], "affectd");
         assert_eq!(config["state_topic"], "affectd/lobby/state");
@@ -245,9 +242,13 @@ mod tests {
 
     #[test]
     fn a_model_offers_only_what_it_can() {
-        let config = discovery(&Category::ALL[..7], false);
+        let config = discovery(&Category::ALL[..7], VaOrigin::None);
         assert_eq!(config["cmps"]["category"]["options"].as_array().unwrap().len(), 9);
         assert!(config["cmps"].get("valence").is_none());
-        assert!(discovery(&[], true)["cmps"].get("category").is_none());
+        assert!(
+            discovery(&[], VaOrigin::Annotated)["cmps"]
+                .get("category")
+                .is_none()
+        );
     }
 }

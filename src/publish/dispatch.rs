@@ -92,7 +92,7 @@ impl Dispatcher {
             identity,
             topics,
             interval: Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX),
-            refresh: Duration::try_from_secs_f32(settings.refresh_s).unwrap_or(Duration::MAX),
+            refresh: settings.refresh,
             due: Due::default(),
             last_discovery: None,
             last_state: None,

@@ -52,7 +52,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
+        let topics = crate::publish::samples::topics();
         let mut dispatcher = Dispatcher::new(&settings(), identity(), topics, true);
         dispatcher.on_connect();
         let fixture = Self {

@@ -2,8 +2,6 @@
 
 use std::error::Error;
 
-use crate::error::Exit;
-
 /// The kinds of failure that end the daemon or a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishErrorKind {
@@ -57,16 +55,6 @@ impl PublishError {
         Self {
             source: Some(source.into()),
             ..self
-        }
-    }
-
-    /// The process's exit code for it.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self.kind {
-            PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
-            PublishErrorKind::System => Exit::Software,
         }
     }
 }

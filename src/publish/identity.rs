@@ -1,13 +1,13 @@
 //! Who publishes.
 
-use super::{random::random, topics};
-use crate::category::Category;
+use super::random::random;
+use crate::{category::Category, config::DeviceId, model::VaOrigin};
 
 /// The device, its model and this run of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Name in topics and in Home Assistant: one legal topic level, see [`topics::sanitise`].
-    pub device: String,
+    /// Name in topics and in Home Assistant.
+    pub device: DeviceId,
     /// Name of the expression model's manifest.
     pub model: String,
     /// The first twelve digits of the model file's SHA-256.
@@ -18,28 +18,28 @@ pub struct Identity {
     pub boot: String,
     /// The categories that the model knows; empty for a model of valence and arousal alone.
     pub categories: Vec<Category>,
-    /// Whether the model gives valence and arousal.
-    pub valence_arousal: bool,
+    /// Where the model's valence and arousal come from, if it has them.
+    pub va: VaOrigin,
 }
 
 impl Identity {
-    /// An identity with a new boot id. `device` is made legal, `sha256` is shortened.
+    /// An identity with a new boot id. `sha256` is shortened.
     #[must_use]
     pub fn new(
-        device: &str,
+        device: DeviceId,
         model: &str,
         sha256: &str,
         categories: &[Category],
-        valence_arousal: bool,
+        va: VaOrigin,
     ) -> Self {
         Self {
-            device: topics::sanitise(device),
+            device,
             model: model.into(),
             sha256: sha256.chars().take(12).collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             boot: format!("{:016x}", random()),
             categories: categories.to_vec(),
-            valence_arousal,
+            va,
         }
     }
 }

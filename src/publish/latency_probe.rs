@@ -82,7 +82,7 @@ impl LatencySubscriber {
         identity: &Identity,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublishError> {
-        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
+        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
         let options = options::connection(settings, format!("affectd-{}-latency", identity.device))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

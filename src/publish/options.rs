@@ -146,7 +146,7 @@ mod tests {
     fn build(change: impl FnOnce(&mut config::Mqtt)) -> Result<MqttOptions, PublishError> {
         let mut settings = samples::settings();
         change(&mut settings);
-        let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
+        let topics = samples::topics();
         options(&settings, &samples::identity(), &topics)
     }
 

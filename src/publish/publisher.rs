@@ -67,7 +67,7 @@ impl Publisher {
             gate,
             shutdown,
         } = environment;
-        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix)?;
+        let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
         let shared = Arc::new(Shared {
             outbox: Outbox::new(),
             clock,

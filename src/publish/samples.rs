@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::identity::Identity;
+use super::{identity::Identity, topics::Topics};
 use crate::{
+    model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
         face::{
@@ -15,14 +16,19 @@ use crate::{
 
 pub fn identity() -> Identity {
     Identity {
-        device: "lobby".into(),
+        device: "lobby".parse().unwrap(),
         model: "small".into(),
         sha256: "0123456789ab".into(),
         version: "1.2.3".into(),
         boot: "00c0ffee00c0ffee".into(),
         categories: Category::ALL.to_vec(),
-        valence_arousal: true,
+        va: VaOrigin::Projected,
     }
+}
+
+pub fn topics() -> Topics {
+    let settings = settings();
+    Topics::new(&settings.base, &identity().device, &settings.discovery_prefix)
 }
 
 pub fn face(track: u32) -> TrackedFace {
@@ -76,11 +82,11 @@ pub fn settings() -> crate::config::Mqtt {
         ca_file: Default::default(),
         username: String::new(),
         password_file: Default::default(),
-        base: "affectd".into(),
+        base: "affectd".parse().unwrap(),
         discovery: true,
-        discovery_prefix: "homeassistant".into(),
+        discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 5.0,
-        refresh_s: 30.0,
-        health_s: 10.0,
+        refresh: Duration::from_secs(30),
+        health: Duration::from_secs(10),
     }
 }

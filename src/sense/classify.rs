@@ -1,12 +1,13 @@
 //! What sensing needs of an expression classifier.
 
+use affectd_infer::InferError;
 use std::time::Duration;
 
 use super::{
     alignment::AlignedCrop,
     face::{MAX_FACES, Prediction},
 };
-use crate::{infer::InferError, picture::Picture};
+use crate::picture::Picture;
 
 /// The result of classifying one face.
 #[derive(Debug, Clone, Copy, PartialEq)]

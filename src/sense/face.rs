@@ -1,6 +1,11 @@
 //! What is known of one face: where it is and what it shows.
 
-use super::geometry::{Point, Rect};
+use super::{
+    attention::HeadPose,
+    geometry::{Point, Rect},
+    scene::Scene,
+    visits::{MAX_VISITS, Visit, VisitTotals},
+};
 pub use crate::category::{Category, Probabilities};
 
 /// The four points that every supported detector marks. "Right" is the person's own right, which is on the
@@ -76,7 +81,7 @@ impl Detection {
 }
 
 /// What the expression network predicts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Prediction {
     /// `None` for a model of valence and arousal alone.
     pub probabilities: Option<Probabilities>,
@@ -93,8 +98,10 @@ pub enum Label {
     Category(Category),
     /// There is no face.
     None,
-    /// There is a face, but no category stands out, or the model has no categories.
+    /// There is a face, but no category stands out, its crops are too poor, or the model has no categories.
     Uncertain,
+    /// There are faces, but fewer than `publish.min_faces`.
+    Withheld,
 }
 
 impl Label {
@@ -105,6 +112,7 @@ impl Label {
             Self::Category(category) => category.name(),
             Self::None => "none",
             Self::Uncertain => "uncertain",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -116,15 +124,23 @@ pub struct Smoothed {
     pub label: Label,
     /// Means over time.
     pub prediction: Prediction,
+    /// Whether the mean quality of the crops is below `publish.min_quality`; the label then becomes uncertain.
+    pub poor: bool,
 }
 
 /// A tracked face in one report.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TrackedFace {
     /// Short-lived number of the track; means nothing after a restart.
     pub track: u32,
-    /// Where it is now.
+    /// Where it is now, or where it was seen last.
     pub detection: Detection,
+    /// Whether it was seen in this frame.
+    pub seen: bool,
+    /// Where the head is turned to, an estimate, when it was seen last; `None` where the landmarks allow none.
+    pub pose: Option<HeadPose>,
+    /// Whether it looks towards the camera, an estimate.
+    pub attending: bool,
     /// Quality of the newest crop, 0 to 1: small, blurred or turned faces score lower.
     pub quality: f32,
     /// The newest prediction before smoothing, from this frame or an earlier one; `None` until the first
@@ -137,6 +153,9 @@ pub struct TrackedFace {
 /// Most faces tracked at a time.
 pub const MAX_FACES: usize = 8;
 
+/// The events of one frame: every visit can end, and every face can appear, become present and change its label.
+pub type Events = heapless::Vec<Event, { MAX_VISITS + 3 * MAX_FACES }>;
+
 /// What happened to a track in this frame; published on the event topic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
@@ -144,13 +163,22 @@ pub enum Event {
     Appeared {
         /// The new track.
         track: u32,
+        /// The lost track whose visit it continues; that one does not leave.
+        continues: Option<u32>,
     },
-    /// A track was lost for good.
-    Left {
-        /// The track that ended.
+    /// A face has stayed for `visit.present_s`; once for each visit.
+    Present {
+        /// The track.
         track: u32,
-        /// How long it was followed, in seconds.
+        /// How long it has stayed, in seconds.
         seconds: f32,
+    },
+    /// A face has left for longer than `visit.gap_s`.
+    Left {
+        /// The visit's last track.
+        track: u32,
+        /// The visit.
+        visit: Visit,
     },
     /// A track's published label changed.
     Changed {
@@ -170,8 +198,14 @@ pub struct Report {
     pub size: (u32, u32),
     /// When the frame was captured, on the daemon's monotonic clock.
     pub captured: std::time::Duration,
-    /// The tracked faces, the primary one (the largest, with hysteresis) first.
+    /// The tracked faces, the primary one (the largest, with hysteresis) first; none where they are withheld.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
-    /// What changed in this frame.
-    pub events: heapless::Vec<Event, { 3 * MAX_FACES }>,
+    /// Whether there are faces that `publish.min_faces` withholds.
+    pub withheld: bool,
+    /// What changed in this frame; nothing where single faces are withheld.
+    pub events: Events,
+    /// Everybody in view.
+    pub scene: Scene,
+    /// The visits so far.
+    pub visits: VisitTotals,
 }

@@ -1,6 +1,7 @@
 //! Finds and tracks faces: searches the picture at intervals and when a face got out of sight, and looks at
 //! the surroundings of each tracked face in every frame.
 
+use affectd_infer::InferError;
 use std::time::Duration;
 
 use super::{
@@ -8,9 +9,9 @@ use super::{
     face::{Detection, MAX_FACES},
     geometry::Rect,
     search::{SearchRegion, SearchSchedule},
-    track::{MAX_OBSERVATIONS, Track, TrackEvents, Tracker},
+    track::{MAX_OBSERVATIONS, Track, Tracker},
 };
-use crate::{config::Detect, health::Stage, infer::InferError, picture::Picture};
+use crate::{config::Detect, health::Stage, picture::Picture};
 
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this
 /// scale, and larger ones at any (models/detectors.md).
@@ -40,27 +41,22 @@ pub struct FaceTracker {
     updated: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
-    events: TrackEvents,
 }
 
 impl FaceTracker {
     /// Searches with one detector and follows with the other.
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
-        let interval = Duration::from_secs_f32(settings.interval_s);
+        let interval = settings.interval;
         Self {
             search,
             follow,
-            tracker: Tracker::new(
-                Duration::from_secs_f32(settings.lost_s),
-                interval * UNCONFIRMED_INTERVALS,
-            ),
+            tracker: Tracker::new(settings.lost, interval * UNCONFIRMED_INTERVALS),
             schedule: SearchSchedule::new(interval),
             min_face_px: settings.min_face_px,
             updated: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
-            events: TrackEvents::new(),
         }
     }
 
@@ -106,7 +102,7 @@ impl FaceTracker {
             });
             done(Stage::Detect);
         }
-        self.tracker.update(&self.seen, starting, now, &mut self.events);
+        self.tracker.update(&self.seen, starting, now);
         self.updated = now;
         Ok(())
     }
@@ -119,12 +115,6 @@ impl FaceTracker {
             seen: track.seen == self.updated,
         };
         self.tracker.faces().iter().map(followed).collect()
-    }
-
-    /// Which faces appeared and left in the last update.
-    #[must_use]
-    pub fn events(&self) -> &TrackEvents {
-        &self.events
     }
 
     /// Looks for each track in its surroundings; true if one was seen in the last frame and not in this one.

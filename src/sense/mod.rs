@@ -4,6 +4,7 @@
 //! and read no clock. [`engine`] loads the networks and runs them in threads.
 
 pub mod alignment;
+pub mod attention;
 pub mod classify;
 pub mod crop;
 pub mod detect;
@@ -15,9 +16,11 @@ pub mod input;
 mod outputs;
 pub mod rate;
 pub mod resample;
+pub mod scene;
 pub mod search;
 mod sensor;
 pub mod smooth;
 pub mod track;
+pub mod visits;
 
-pub use sensor::Sensor;
+pub use sensor::{FrameTime, Sensor};

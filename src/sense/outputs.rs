@@ -1,10 +1,8 @@
 //! Output vectors of an expression network: the elements that its manifest names, and what they mean.
 
 use super::face::{Prediction, Probabilities};
-use crate::{
-    infer::{InferError, Output},
-    model::Expression as Contract,
-};
+use crate::model::Expression as Contract;
+use affectd_infer::{InferError, Output};
 
 /// Most elements: eight logits, valence and arousal.
 const MAX_ELEMENTS: usize = 10;
@@ -21,7 +19,10 @@ impl OutputVector {
     /// [`InferError::NotFinite`]; [`InferError::Run`] where an output is too short.
     pub(super) fn gather(contract: &Contract, outputs: &[Output<'_>]) -> Result<Self, InferError> {
         let logits = contract.logits.iter().map(|(_, index)| *index);
-        let others = contract.valence_arousal.into_iter().flat_map(<[usize; 2]>::from);
+        let others = contract
+            .valence_arousal
+            .into_iter()
+            .flat_map(|va| [va.valence, va.arousal]);
         logits
             .chain(others)
             .map(|index| element(outputs, index))
@@ -71,7 +72,7 @@ fn element(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
         }
     }
     // Loading the model has checked the highest index against the length.
-    Err(InferError::Run(format!("it has no output {wanted}")))
+    Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
 /// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,

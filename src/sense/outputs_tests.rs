@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::*;
-use crate::{category::Category, model::Catalogue};
+use crate::{category::Category, model::Registry};
 
 fn contract(name: &str) -> Contract {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
-    let manifest = Catalogue::open(&folder).unwrap().find(name).unwrap();
+    let manifest = Registry::open(&folder).unwrap().find(name).unwrap();
     manifest.expression().unwrap().clone()
 }
 

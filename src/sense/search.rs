@@ -7,12 +7,14 @@
 
 use std::time::Duration;
 
+use affectd_infer::InferError;
+
 use super::{
     detect::{Detections, Detector},
     face::Detection,
     geometry::Rect,
 };
-use crate::{infer::InferError, picture::Picture};
+use crate::picture::Picture;
 
 /// Width and height of a quarter as fractions of the picture's; more than a half, so that a face which is cut
 /// by one quarter's edge lies whole in another.

@@ -1,20 +1,25 @@
 //! Turns one picture into one report: tracks faces, classifies each at its rate, smooths, and reports what
 //! changed.
 
+use affectd_infer::InferError;
 use std::time::Duration;
+
+use jiff::civil::Date;
 
 use super::{
     alignment::AlignedCrop,
+    attention::{Attention, HeadPose},
     classify::{Classification, Classifications, Classifier},
     face::{Event, Label, MAX_FACES, Prediction, Report, TrackedFace},
     face_tracker::{FaceTracker, FollowedFace},
     rate::RateLimiter,
+    scene::SceneSummary,
     smooth::Smoother,
+    visits::Visits,
 };
 use crate::{
-    config::{Settings, Smoothing},
+    config::{self, Settings, Smoothing},
     health::Stage,
-    infer::InferError,
     picture::Picture,
 };
 
@@ -23,6 +28,8 @@ pub struct Sensor {
     face_tracker: FaceTracker,
     classifier: Box<dyn Classifier>,
     smoothing: Smoothing,
+    attention: config::Attention,
+    publish: config::Publish,
     /// Intervals at the full rate.
     full: Intervals,
     /// The fraction of the full rate at which to work.
@@ -31,13 +38,26 @@ pub struct Sensor {
     frames: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
+    scene: SceneSummary,
+    visits: Visits,
     report: Report,
+}
+
+/// When a frame was captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameTime {
+    /// On the daemon's monotonic clock.
+    pub captured: Duration,
+    /// The local date, which the visits of the day are counted by.
+    pub date: Date,
 }
 
 /// What is kept of a track besides its position.
 struct TrackState {
     track: u32,
     smoother: Smoother,
+    pose: Option<HeadPose>,
+    attention: Attention,
     raw: Option<Prediction>,
     quality: f32,
     /// Limits its classifications.
@@ -66,7 +86,7 @@ impl Intervals {
             classify: self
                 .classify
                 .div_f32(rate_fraction)
-                .min(Duration::from_secs_f32(smoothing.gap_s * 0.9))
+                .min(smoothing.gap.mul_f32(0.9))
                 .max(self.classify),
         }
     }
@@ -88,15 +108,19 @@ impl Sensor {
             face_tracker,
             classifier,
             smoothing: settings.smoothing,
+            attention: settings.attention,
+            publish: settings.publish,
             full: Intervals {
                 frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
-                search: Duration::from_secs_f32(settings.detect.interval_s),
+                search: settings.detect.interval,
                 classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
             },
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
             tracks: heapless::Vec::new(),
             results: Classifications::new(),
+            scene: SceneSummary::new(&settings.smoothing, &settings.publish),
+            visits: Visits::new(&settings.visit),
             report: Report::default(),
         }
     }
@@ -132,7 +156,7 @@ impl Sensor {
         accepted
     }
 
-    /// Senses the picture of a frame that was captured at `captured`. `done` is called as each stage of the
+    /// Senses the picture of a frame. `done` is called as each stage of the
     /// work ends, so that the caller can time them.
     ///
     /// # Errors
@@ -140,9 +164,10 @@ impl Sensor {
     pub fn sense(
         &mut self,
         picture: &Picture,
-        captured: Duration,
+        time: FrameTime,
         done: &mut dyn FnMut(Stage),
     ) -> Result<&Report, InferError> {
+        let FrameTime { captured, date } = time;
         self.face_tracker.update(picture, captured, done)?;
         let faces = self.face_tracker.faces();
         self.update_tracks(&faces);
@@ -155,14 +180,9 @@ impl Sensor {
         self.report.captured = captured;
         self.report.faces.clear();
         self.report.events.clear();
-        // There is room: a report holds three events for each face, the tracker makes at most two.
-        self.report
-            .events
-            .extend(self.face_tracker.events().iter().copied());
         self.apply(&faces, &classifications, captured);
-        if !due.is_empty() {
-            done(Stage::Smooth);
-        }
+        self.summarise(captured, date);
+        done(Stage::Smooth);
         Ok(&self.report)
     }
 
@@ -176,7 +196,9 @@ impl Sensor {
                 // There is room: as many states as faces.
                 let _ = self.tracks.push(TrackState {
                     track: face.track,
-                    smoother: Smoother::new(&self.smoothing),
+                    smoother: Smoother::new(&self.smoothing, self.publish.min_quality),
+                    pose: None,
+                    attention: Attention::new(&self.attention),
                     raw: None,
                     quality: 0.0,
                     classifications: RateLimiter::new(interval),
@@ -242,13 +264,17 @@ impl Sensor {
             let Some(state) = self.tracks.iter_mut().find(|state| state.track == face.track) else {
                 continue;
             };
+            if face.seen {
+                state.pose = HeadPose::estimate(&face.detection.landmarks);
+                state.attention.update(captured, state.pose);
+            }
             if let Some(classification) = classification {
                 state.classifications.record(captured);
                 if let Some(due) = aligned {
                     state.classifications.align_to(due);
                 }
                 if let Some(event) = state.update(captured, classification) {
-                    // There is room: one for each face, see above.
+                    // There is room: one for each face.
                     let _ = self.report.events.push(event);
                 }
             }
@@ -256,10 +282,26 @@ impl Sensor {
             let _ = self.report.faces.push(TrackedFace {
                 track: face.track,
                 detection: face.detection,
+                seen: face.seen,
+                pose: state.pose,
+                attending: state.attention.is_attending(),
                 quality: state.quality,
                 raw: state.raw,
                 smoothed: state.smoother.current(),
             });
+        }
+    }
+
+    /// Reports the scene and the visits, and withholds single faces where only groups may be reported.
+    fn summarise(&mut self, captured: Duration, date: Date) {
+        let Report { faces, events, .. } = &mut self.report;
+        self.visits.update(captured, date, faces, events);
+        self.report.visits = self.visits.totals();
+        self.report.scene = self.scene.update(faces);
+        self.report.withheld = self.publish.min_faces > 1 && !faces.is_empty();
+        if self.publish.min_faces > 1 {
+            faces.clear();
+            events.clear();
         }
     }
 }

@@ -25,7 +25,8 @@
 //! # The label
 //! The most probable category replaces the held one when it leads by a margin. A held category that falls
 //! below the floor is replaced by `uncertain`, which is left again once a category exceeds the floor by the
-//! margin. Either change waits until the held label has lasted for the dwell time.
+//! margin. Either change waits until the held label has lasted for the dwell time. While the mean quality of the crops,
+//! over the same time constant, is below a minimum, the label is `uncertain` too.
 
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Smoother {
     probabilities: ExponentialMean<8>,
     valence: ExponentialMean<1>,
     arousal: ExponentialMean<1>,
+    quality: ExponentialMean<1>,
+    min_quality: f32,
     held: Option<Held>,
     current: Option<Smoothed>,
 }
@@ -54,14 +57,17 @@ struct Held {
 }
 
 impl Smoother {
-    /// A new track's smoother.
+    /// A new track's smoother. A track whose crops are of lower quality than `min_quality` (0 to 1), on average, is
+    /// uncertain.
     #[must_use]
-    pub fn new(settings: &Smoothing) -> Self {
+    pub fn new(settings: &Smoothing, min_quality: f32) -> Self {
         Self {
             settings: *settings,
             probabilities: ExponentialMean::EMPTY,
             valence: ExponentialMean::EMPTY,
             arousal: ExponentialMean::EMPTY,
+            quality: ExponentialMean::EMPTY,
+            min_quality,
             held: None,
             current: None,
         }
@@ -71,33 +77,33 @@ impl Smoother {
     /// what holds then.
     ///
     /// Valence and arousal that are not finite are ignored, as is a prediction no newer than the last. After
-    /// `gap_s` without a usable prediction, or when the clock went back further than that, the state is
+    /// `gap` without a usable prediction, or when the clock went back further than that, the state is
     /// reset.
     pub fn update(&mut self, now: Duration, prediction: &Prediction, quality: f32) -> Smoothed {
-        let Smoothing {
-            tau_s,
-            va_tau_s,
-            gap_s,
-            ..
-        } = self.settings;
+        let Smoothing { tau, va_tau, gap, .. } = self.settings;
         let quality = if quality.is_nan() { 0.0 } else { quality };
         let weight = f64::from(quality.clamp(MIN_WEIGHT, 1.0));
-        let gap = f64::from(gap_s);
+        let gap = gap.as_secs_f64();
+        self.quality.update(now, [quality], 1.0, tau, gap);
+        let poor = self
+            .quality
+            .value(now, gap)
+            .is_some_and(|[mean]| mean < self.min_quality);
 
         if let Some(probabilities) = prediction.probabilities {
             let values = probabilities.to_array();
-            let was_reset = self.probabilities.update(now, values, weight, tau_s, gap);
+            let was_reset = self.probabilities.update(now, values, weight, tau, gap);
             if was_reset {
                 self.held = None;
             }
         }
         if let Some(valence) = prediction.valence.filter(|v| v.is_finite()) {
             let valence = [valence.clamp(-1.0, 1.0)];
-            self.valence.update(now, valence, weight, va_tau_s, gap);
+            self.valence.update(now, valence, weight, va_tau, gap);
         }
         if let Some(arousal) = prediction.arousal.filter(|a| a.is_finite()) {
             let arousal = [arousal.clamp(-1.0, 1.0)];
-            self.arousal.update(now, arousal, weight, va_tau_s, gap);
+            self.arousal.update(now, arousal, weight, va_tau, gap);
         }
 
         let probabilities = self
@@ -105,14 +111,15 @@ impl Smoother {
             .value(now, gap)
             .and_then(Probabilities::from_weights);
         let smoothed = Smoothed {
-            label: self.label(now, probabilities.as_ref()),
+            label: self.label(now, probabilities.as_ref(), poor),
             prediction: Prediction {
                 probabilities,
                 valence: self.valence.value(now, gap).map(|[v]| v),
                 arousal: self.arousal.value(now, gap).map(|[a]| a),
             },
+            poor,
         };
-        if smoothed.prediction != NOTHING {
+        if smoothed.prediction != Prediction::default() {
             self.current = Some(smoothed);
         }
         smoothed
@@ -124,22 +131,20 @@ impl Smoother {
         self.current
     }
 
-    /// The label that holds at `now`, given the mean probabilities.
-    fn label(&mut self, now: Duration, probabilities: Option<&Probabilities>) -> Label {
+    /// The label that holds at `now`, given the mean probabilities and whether the crops are too poor to show a category.
+    fn label(&mut self, now: Duration, probabilities: Option<&Probabilities>, poor: bool) -> Label {
         let Some(probabilities) = probabilities else {
             self.held = None;
             return Label::Uncertain;
         };
         let Smoothing {
-            margin,
-            dwell_s,
-            floor,
-            ..
+            margin, dwell, floor, ..
         } = self.settings;
         let (top, lead) = probabilities.argmax();
         let of = |category: Category| probabilities.of(category);
 
         let wanted = match self.held.map(|held| held.label) {
+            _ if poor => Label::Uncertain,
             None if lead >= floor => Label::Category(top),
             None => Label::Uncertain,
             Some(Label::Category(held)) if lead >= floor && lead - of(held) >= margin && top != held => {
@@ -152,7 +157,7 @@ impl Smoother {
         };
 
         match self.held {
-            Some(held) if held.label == wanted || seconds_between(held.since, now) < f64::from(dwell_s) => {
+            Some(held) if held.label == wanted || seconds_between(held.since, now) < dwell.as_secs_f64() => {
                 held.label
             }
             _ => {
@@ -165,13 +170,6 @@ impl Smoother {
         }
     }
 }
-
-/// A prediction without any output.
-const NOTHING: Prediction = Prediction {
-    probabilities: None,
-    valence: None,
-    arousal: None,
-};
 
 /// A weighted exponential mean of `N` values that arrive together; see the module's documentation.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +199,7 @@ impl<const N: usize> ExponentialMean<N> {
     };
 
     /// Adds `values` with `weight` (positive); returns whether the mean was reset to them.
-    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau_s: f32, gap_s: f64) -> bool {
+    fn update(&mut self, now: Duration, values: [f32; N], weight: f64, tau: Duration, gap_s: f64) -> bool {
         let sample = Sample {
             at: now,
             values,
@@ -220,7 +218,7 @@ impl<const N: usize> ExponentialMean<N> {
         if dt <= 0.0 {
             return false;
         }
-        let (keep, before, after) = shares(dt / f64::from(tau_s));
+        let (keep, before, after) = shares(dt / tau.as_secs_f64());
         for ((sum, old), new) in self.sum.iter_mut().zip(last.values).zip(values) {
             *sum = keep * *sum + before * last.weight * f64::from(old) + after * weight * f64::from(new);
         }

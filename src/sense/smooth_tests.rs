@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 const SETTINGS: Smoothing = Smoothing {
-    tau_s: 0.6,
-    va_tau_s: 0.9,
+    tau: Duration::from_millis(600),
+    va_tau: Duration::from_millis(900),
     margin: 0.1,
-    dwell_s: 0.5,
+    dwell: Duration::from_millis(500),
     floor: 0.35,
-    gap_s: 2.0,
+    gap: Duration::from_millis(2000),
 };
 
 /// Probability `p` for `category`, the rest shared by the others.
@@ -86,7 +86,7 @@ fn signal() -> impl Strategy<Value = Signal> {
 
 /// The state after sampling `signal` at the given times.
 fn run(signal: &Signal, times: impl Iterator<Item = f64>) -> Smoothed {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let mut last = None;
     for time in times {
         last = Some(smoother.update(at(time), &signal.sample(time), 0.8));
@@ -152,7 +152,7 @@ proptest! {
     fn whatever_comes_the_result_is_well_formed(
         predictions in prop::collection::vec((0.0..20.0_f64, prediction(), -0.5..1.5_f32), 1..60),
     ) {
-        let mut smoother = Smoother::new(&SETTINGS);
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         for (time, prediction, quality) in predictions {
             let smoothed = smoother.update(at(time), &prediction, quality);
             if let Some(probabilities) = smoothed.prediction.probabilities {
@@ -172,7 +172,7 @@ proptest! {
     fn the_label_never_changes_faster_than_the_dwell_time(
         predictions in prop::collection::vec((0.0..0.4_f64, prop::array::uniform8(0.0..1.0_f32), 0..8_usize), 2..200),
     ) {
-        let mut smoother = Smoother::new(&SETTINGS);
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         let mut now = 0.0;
         let mut held: Option<(f64, Label)> = None;
         for (step, mut weights, top) in predictions {
@@ -196,7 +196,7 @@ proptest! {
     fn time_going_back_does_no_harm(
         stray in prop::collection::vec((0.0..5.0_f64, prop::array::uniform8(0.0..1.0_f32)), 1..20),
     ) {
-        let mut smoother = Smoother::new(&SETTINGS);
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         for (time, weights) in stray {
             let prediction = Prediction { probabilities: Probabilities::from_weights(weights), valence: None, arousal: None };
             smoother.update(at(time), &prediction, 1.0);
@@ -217,8 +217,8 @@ proptest! {
         signal in signal(),
         late in prop::collection::vec((0.0..1.9_f64, prop::array::uniform8(0.0..1.0_f32)), 41),
     ) {
-        let mut disturbed = Smoother::new(&SETTINGS);
-        let mut undisturbed = Smoother::new(&SETTINGS);
+        let mut disturbed = Smoother::new(&SETTINGS, 0.0);
+        let mut undisturbed = Smoother::new(&SETTINGS, 0.0);
         for (time, (delay, weights)) in regular(5).zip(late) {
             let expected = undisturbed.update(at(time), &signal.sample(time), 1.0);
             prop_assert_eq!(disturbed.update(at(time), &signal.sample(time), 1.0), expected);
@@ -244,8 +244,8 @@ proptest! {
             valence: Some(affect.0),
             arousal: Some(affect.1),
         };
-        let expected = Smoothed { label: Label::Uncertain, prediction };
-        let mut smoother = Smoother::new(&SETTINGS);
+        let expected = Smoothed { label: Label::Uncertain, prediction, poor: false };
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         let mut now = 0.0;
         for (step, quality) in steps {
             now += step;
@@ -256,8 +256,8 @@ proptest! {
 
     #[test]
     fn a_constant_quality_changes_nothing(signal in signal(), quality in 0.01..1.0_f32) {
-        let mut full = Smoother::new(&SETTINGS);
-        let mut scaled = Smoother::new(&SETTINGS);
+        let mut full = Smoother::new(&SETTINGS, 0.0);
+        let mut scaled = Smoother::new(&SETTINGS, 0.0);
         for time in regular(10) {
             let prediction = signal.sample(time);
             let full = full.update(at(time), &prediction, 1.0);
@@ -270,9 +270,9 @@ proptest! {
 #[test]
 fn follows_a_step_with_its_time_constant() {
     let mut smoother = Smoother::new(&Smoothing {
-        gap_s: 30.0,
+        gap: Duration::from_millis(30000),
         ..SETTINGS
-    });
+    }, 0.0);
     for i in 0..=200 {
         smoother.update(at(f64::from(i) / 20.0), &affect(0.0, 1.0), 1.0);
     }
@@ -291,7 +291,7 @@ fn follows_a_step_with_its_time_constant() {
 
 #[test]
 fn the_mean_is_the_integral_over_straight_lines() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let points = [(0.0, 0.8, 0.2), (0.5, -0.4, 1.0), (0.7, 0.1, 0.6)];
     let mut found = 0.0;
     for (time, valence, quality) in points {
@@ -321,7 +321,7 @@ fn the_mean_is_the_integral_over_straight_lines() {
 
 #[test]
 fn the_first_prediction_is_taken_as_it_is() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     assert_eq!(smoother.current(), None);
     let first = smoother.update(at(100.0), &predicted(Category::Surprise, 0.8), 0.1);
     assert_eq!(first.label, Label::Category(Category::Surprise));
@@ -333,7 +333,7 @@ fn the_first_prediction_is_taken_as_it_is() {
 #[test]
 fn a_poor_crop_moves_the_mean_less() {
     let after = |quality| {
-        let mut smoother = Smoother::new(&SETTINGS);
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         smoother.update(at(0.0), &affect(0.0, 0.0), 1.0);
         let smoothed = smoother.update(at(0.2), &affect(1.0, 0.0), quality);
         smoothed.prediction.valence.unwrap()
@@ -345,9 +345,9 @@ fn a_poor_crop_moves_the_mean_less() {
 #[test]
 fn without_a_time_constant_there_is_no_mean() {
     let mut smoother = Smoother::new(&Smoothing {
-        va_tau_s: 0.0,
+        va_tau: Duration::from_millis(0),
         ..SETTINGS
-    });
+    }, 0.0);
     for (i, valence) in [0.5, -0.25, 1.0].into_iter().enumerate() {
         let smoothed = smoother.update(at(i as f64 / 10.0), &affect(valence, 0.0), 1.0);
         assert_eq!(smoothed.prediction.valence, Some(valence));
@@ -356,7 +356,7 @@ fn without_a_time_constant_there_is_no_mean() {
 
 #[test]
 fn a_small_lead_does_not_change_the_label() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let mut two = [0.0; 8];
     two[Category::Happiness as usize] = 0.52;
     two[Category::Neutral as usize] = 0.48;
@@ -381,7 +381,7 @@ fn a_small_lead_does_not_change_the_label() {
 
 #[test]
 fn below_the_floor_it_is_uncertain_until_well_above_it() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let mut now = 0.0;
     let mut hold = |p: f32| {
         let mut label = Label::None;
@@ -403,7 +403,7 @@ fn below_the_floor_it_is_uncertain_until_well_above_it() {
 #[test]
 fn a_gap_starts_anew() {
     for gap in [2.1, -2.1] {
-        let mut smoother = Smoother::new(&SETTINGS);
+        let mut smoother = Smoother::new(&SETTINGS, 0.0);
         for i in 0..50 {
             smoother.update(
                 at(50.0 + f64::from(i) / 10.0),
@@ -419,7 +419,7 @@ fn a_gap_starts_anew() {
 
 #[test]
 fn nan_is_ignored() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let broken = Prediction {
         probabilities: None,
         valence: Some(f32::NAN),
@@ -434,18 +434,18 @@ fn nan_is_ignored() {
     assert_eq!(good, still);
     // Beyond the gap it no longer stands for the present.
     let gone = smoother.update(at(9.0), &broken, 1.0);
-    assert_eq!(gone.prediction, NOTHING);
+    assert_eq!(gone.prediction, Prediction::default());
     assert_eq!(gone.label, Label::Uncertain);
 }
 
 #[test]
 fn models_with_one_head_leave_the_other_empty() {
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let smoothed = smoother.update(at(0.0), &affect(2.0, -0.5), 1.0);
     assert_eq!(smoothed.label, Label::Uncertain);
     assert_eq!(smoothed.prediction, affect(1.0, -0.5));
 
-    let mut smoother = Smoother::new(&SETTINGS);
+    let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let prediction = Prediction {
         valence: None,
         arousal: None,
@@ -457,4 +457,36 @@ fn models_with_one_head_leave_the_other_empty() {
         (smoothed.prediction.valence, smoothed.prediction.arousal),
         (None, None)
     );
+}
+
+#[test]
+fn poor_crops_make_a_face_uncertain_until_they_are_better() {
+    let mut smoother = Smoother::new(&SETTINGS, 0.2);
+    let mut now = 0.0;
+    let mut hold = |quality: f32| {
+        let mut last = None;
+        for _ in 0..40 {
+            now += 0.1;
+            last = Some(smoother.update(at(now), &predicted(Category::Happiness, 0.9), quality));
+        }
+        last.unwrap()
+    };
+    let good = hold(0.6);
+    assert_eq!((good.label, good.poor), (Label::Category(Category::Happiness), false));
+    let poor = hold(0.15);
+    assert_eq!((poor.label, poor.poor), (Label::Uncertain, true));
+    // What the network predicts is still there.
+    assert!(poor.prediction.probabilities.unwrap().of(Category::Happiness) > 0.8);
+    let good = hold(0.3);
+    assert_eq!((good.label, good.poor), (Label::Category(Category::Happiness), false));
+}
+
+#[test]
+fn a_single_poor_crop_does_not_make_a_face_uncertain() {
+    let mut smoother = Smoother::new(&SETTINGS, 0.2);
+    for i in 0..100 {
+        let quality = if i % 10 == 9 { 0.0 } else { 0.5 };
+        let smoothed = smoother.update(at(f64::from(i) / 10.0), &predicted(Category::Happiness, 0.9), quality);
+        assert_eq!((smoothed.label, smoothed.poor), (Label::Category(Category::Happiness), false));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     detect::MAX_DETECTIONS,
-    face::{Detection, Event, MAX_FACES},
+    face::{Detection, MAX_FACES},
     geometry::{Point, Rect},
 };
 
@@ -41,8 +41,6 @@ pub struct Track {
     pub detection: Detection,
     /// When it was seen last.
     pub seen: Duration,
-    /// When it was seen first.
-    first: Duration,
     /// When a search of the picture found it last.
     searched: Duration,
     /// Detections so far; saturates.
@@ -79,7 +77,6 @@ impl Track {
             id,
             detection: *detection,
             seen: now,
-            first: now,
             searched: now,
             hits: 1,
             confirmed: false,
@@ -115,9 +112,6 @@ impl Track {
 
 /// Most detections passed to one update: those of a search, and one for each tracked face.
 pub const MAX_OBSERVATIONS: usize = MAX_DETECTIONS + MAX_FACES;
-
-/// The appeared and left events of one update: every track can leave and another take its slot.
-pub type TrackEvents = heapless::Vec<Event, { 2 * MAX_FACES }>;
 
 /// At most [`MAX_FACES`] tracks. Deterministic: the time is passed in with the detections.
 #[derive(Debug)]
@@ -187,18 +181,11 @@ impl Tracker {
     }
 
     /// Updates the tracks with the detections of one frame. Those from index `starting` on may start new
-    /// tracks; the ones before only continue tracks. Replaces `events` with those of this update.
-    pub fn update(
-        &mut self,
-        detections: &[Detection],
-        starting: usize,
-        now: Duration,
-        events: &mut TrackEvents,
-    ) {
-        events.clear();
+    /// tracks; the ones before only continue tracks.
+    pub fn update(&mut self, detections: &[Detection], starting: usize, now: Duration) {
         let detections = &detections[..detections.len().min(MAX_OBSERVATIONS)];
         let matched = self.associate(detections, now);
-        self.remove_lost(now, events);
+        self.remove_lost(now);
         let mut newcomers: heapless::Vec<&Detection, MAX_OBSERVATIONS> = detections
             .iter()
             .zip(&matched)
@@ -218,11 +205,7 @@ impl Tracker {
             self.next_id = self.next_id.wrapping_add(1);
         }
         for track in &mut self.tracks {
-            let sure = track.hits >= CONFIRMING_HITS || track.detection.score >= CONFIRMING_SCORE;
-            if !track.confirmed && sure {
-                track.confirmed = true;
-                let _ = events.push(Event::Appeared { track: track.id }); // at most one per slot
-            }
+            track.confirmed |= track.hits >= CONFIRMING_HITS || track.detection.score >= CONFIRMING_SCORE;
         }
         self.choose_primary(now);
     }
@@ -265,19 +248,11 @@ impl Tracker {
         }
     }
 
-    fn remove_lost(&mut self, now: Duration, events: &mut TrackEvents) {
+    fn remove_lost(&mut self, now: Duration) {
         let (lost_after, unconfirmed_after) = (self.lost_after, self.unconfirmed_after);
         self.tracks.retain(|track| {
-            let stays = now.saturating_sub(track.seen) < lost_after
-                && now.saturating_sub(track.searched) < unconfirmed_after;
-            if !stays && track.confirmed {
-                let seconds = track.seen.saturating_sub(track.first).as_secs_f32();
-                let _ = events.push(Event::Left {
-                    track: track.id,
-                    seconds,
-                }); // at most one per slot
-            }
-            stays
+            now.saturating_sub(track.seen) < lost_after
+                && now.saturating_sub(track.searched) < unconfirmed_after
         });
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use affectd::{
     capture::read_picture,
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
@@ -70,8 +70,8 @@ fn group(path: &Path) {
 #[test]
 fn the_eyes_of_both_portraits_are_where_they_are() {
     let folder = models::folder();
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    let registry = Registry::open(folder.path()).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
     let mut picture = Picture::default();
     for (name, right_eye, left_eye) in [
         ("astronaut.jpg", (203.0, 101.0), (248.0, 100.0)),
@@ -97,8 +97,8 @@ fn the_eyes_of_both_portraits_are_where_they_are() {
 #[test]
 fn a_face_as_far_away_as_five_metres_is_found() {
     let folder = models::folder();
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
+    let registry = Registry::open(folder.path()).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
     // The face is 93 pixels wide in the portrait and 18 here; only a quarter shows it large enough.
     let portrait = image::open(portrait("astronaut.jpg")).unwrap().to_rgb8();
     let far = image::imageops::resize(&portrait, 100, 100, image::imageops::FilterType::Triangle);
@@ -115,9 +115,9 @@ fn a_face_as_far_away_as_five_metres_is_found() {
 /// A camera's colours cost nothing: the same portrait without them reads the same, from search to expression.
 #[test]
 fn a_colour_photograph_reads_as_its_grey_version() {
-    let catalogue = Catalogue::open(&repository("models")).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find("centerface").unwrap(), 0.4).unwrap();
-    let mut classifier = NetworkClassifier::open(&catalogue.find("maxvit-ferplus-64").unwrap()).unwrap();
+    let registry = Registry::open(&repository("models")).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
+    let mut classifier = NetworkClassifier::open(&registry.find("maxvit-ferplus-64").unwrap()).unwrap();
     for name in ["astronaut.jpg", "grace_hopper.jpg"] {
         let mut colour = Picture::default();
         read_picture(&portrait(name), &mut colour).unwrap();

@@ -1,7 +1,7 @@
 //! Configurations, right and wrong, and what is said about each.
 //!
 //! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the file of the
-//! same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` writes these files anew, to be read before they are
+//! same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read before they are
 //! committed.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
     process::{Command, Output},
 };
 
-use affectd::config::{Invalid, Loaded, Override, SourceKind, stack};
+use affectd::config::{ConfigError, Loaded, Override, SourceKind, stack};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/config");
 
@@ -31,7 +31,7 @@ fn configurations(beginning: &str) -> Vec<PathBuf> {
 }
 
 /// Loads a file under its bare name, so that messages do not depend on where the tests run.
-fn load(path: &Path) -> Result<Loaded, Invalid> {
+fn load(path: &Path) -> Result<Loaded, ConfigError> {
     let name = Path::new(path.file_name().unwrap());
     stack(Some((name, &fs::read_to_string(path).unwrap())), &[], &[])
 }
@@ -134,7 +134,7 @@ fn later_layers_go_before_earlier_ones() {
     assert_eq!(settings.camera.width, 100);
     assert_eq!(settings.mqtt.username, "file");
     assert_eq!(settings.mqtt.host, "environment");
-    assert_eq!(settings.mqtt.base, "last");
+    assert_eq!(settings.mqtt.base.as_str(), "last");
 
     let printed = loaded.to_toml();
     for line in [
@@ -168,7 +168,7 @@ fn the_environment_can_set_every_kind_of_value() {
     )
     .unwrap();
     let settings = loaded.settings;
-    assert_eq!(settings.device, "123");
+    assert_eq!(settings.device_id().as_str(), "123");
     assert_eq!(settings.camera.source, SourceKind::Pipe);
     assert_eq!(settings.camera.command, ["ffmpeg", "-i", "a b,c", "-"]);
     assert_eq!(settings.camera.rate, 25.0);
@@ -197,11 +197,6 @@ fn variables_are_refused_by_name() {
             &["allowed: a list of texts; written like [\"program\", \"argument\"]"],
         ),
         (
-            "AFFECTD_CAMERA_WIDTH",
-            "640",
-            &["found an unknown key", "did you mean AFFECTD_CAMERA__WIDTH?"],
-        ),
-        (
             "AFFECTD_MQTT__HOTS",
             "broker",
             &["did you mean AFFECTD_MQTT__HOST?"],
@@ -209,7 +204,7 @@ fn variables_are_refused_by_name() {
         (
             "AFFECTD_mqtt__host",
             "broker",
-            &["did you mean AFFECTD_MQTT__HOST?"],
+            &["found an unknown key", "did you mean AFFECTD_MQTT__HOST?"],
         ),
     ] {
         let message = refused(name, value);
@@ -230,6 +225,124 @@ fn a_variable_that_is_not_utf8_is_refused() {
     );
 }
 
+/// What platforms put into the environment of a service called affectd.
+#[test]
+fn variables_that_name_no_setting_are_ignored_and_reported_once() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut variables = environment(&[
+        ("AFFECTD_PORT", "tcp://10.96.0.1:1883"),
+        ("AFFECTD_PORT_1883_TCP_ADDR", "10.96.0.1"),
+        ("AFFECTD_SERVICE_HOST", "10.96.0.1"),
+        ("AFFECTD_MQTT_PORT", "tcp://10.96.0.2:1883"),
+        ("AFFECTD_ENV_A__B", "x"),
+        ("AFFECTD_", "x"),
+        ("AFFECTD___", "x"),
+        ("AFFECTD_CAMERA_WIDTH", "320"),
+        ("AFFECTD_MQTT__HOST", "broker"),
+    ]);
+    variables.push(("AFFECTD_NOTES".into(), OsString::from_vec(vec![0xff])));
+    variables.push((OsString::from_vec(b"AFFECTD_\xff\x1b".to_vec()), "x".into()));
+    let loaded = stack(None, &variables, &[]).unwrap();
+    assert_eq!(loaded.settings.mqtt.host, "broker");
+    assert_eq!(loaded.settings.mqtt.port, 0);
+    assert_eq!(loaded.settings.camera.width, 640);
+    assert_eq!(
+        loaded.ignored_variables,
+        [
+            "AFFECTD_",
+            "AFFECTD_CAMERA_WIDTH (did you mean AFFECTD_CAMERA__WIDTH?)",
+            "AFFECTD_ENV_A__B",
+            "AFFECTD_MQTT_PORT (did you mean AFFECTD_MQTT__PORT?)",
+            "AFFECTD_NOTES",
+            "AFFECTD_PORT",
+            "AFFECTD_PORT_1883_TCP_ADDR",
+            "AFFECTD_SERVICE_HOST",
+            "AFFECTD___",
+            "AFFECTD_\u{fffd}\\u{1b}",
+        ]
+    );
+
+    // By the program: one warning, and the exit code of success.
+    let output = Command::new(env!("CARGO_BIN_EXE_affectd"))
+        .args(["check", "--print"])
+        .env_clear()
+        .envs(variables)
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("count=10") && log.contains("AFFECTD_PORT"), "{log}");
+    assert!(!log.contains('\x1b'), "{log:?}");
+}
+
+#[test]
+fn an_empty_variable_is_as_if_it_were_not_set() {
+    let file = Path::new("affectd.toml");
+    let text = "[mqtt]\nhost = \"broker\"\n[camera]\nwidth = 320";
+    let variables = environment(&[
+        ("AFFECTD_MQTT__HOST", ""),
+        ("AFFECTD_CAMERA__WIDTH", ""),
+        ("AFFECTD_MQTT__NO_SUCH", ""),
+        ("AFFECTD_LOG", ""),
+        ("AFFECTD_OTHER", ""),
+    ]);
+    let loaded = stack(Some((file, text)), &variables, &[]).unwrap();
+    assert_eq!(loaded.settings.mqtt.host, "broker");
+    assert_eq!(loaded.settings.camera.width, 320);
+    assert!(loaded.ignored_variables.is_empty());
+    // On the command line an empty text is a value.
+    let loaded = stack(Some((file, text)), &variables, &[set("mqtt.host", "")]).unwrap();
+    assert_eq!(loaded.settings.mqtt.host, "");
+    let output = affectd(
+        &["check", "--print"],
+        &[("AFFECTD_LOG", ""), ("AFFECTD_CAMERA__RATE", "")],
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn names_that_would_harm_others_are_refused() {
+    for (key, value) in [
+        ("mqtt.base", "a//b"),
+        ("mqtt.base", "a\u{fffe}"),
+        ("mqtt.discovery_prefix", "a/+"),
+        ("device", "--help"),
+        ("expression.model", "../x"),
+    ] {
+        let option = format!("{key}={value}");
+        let output = affectd(&["check", "--print", "--set", &option], &[]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{option}: {message}");
+        assert!(
+            message.contains(&format!("option --set: {key}: found ")),
+            "{message}"
+        );
+        assert!(!message.contains('\u{fffe}'), "{message:?}");
+    }
+}
+
+#[test]
+fn a_pipe_or_a_device_is_not_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("affectd.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (path, kind) in [
+        (pipe.to_str().unwrap(), "a named pipe"),
+        ("/dev/zero", "a device"),
+    ] {
+        let output = affectd(&["check", "--print", "--config", path], &[]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{message}");
+        assert!(
+            message.contains(&format!("it is {kind}; allowed: a regular file")),
+            "{message}"
+        );
+    }
+    let output = affectd(&["check", "--print", "--config", "/dev/null"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 #[test]
 fn all_layers_are_checked_at_once() {
     let invalid = stack(
@@ -238,9 +351,13 @@ fn all_layers_are_checked_at_once() {
         &[set("camera.hight", "480")],
     )
     .unwrap_err();
-    let places: Vec<_> = invalid.problems.iter().map(|p| p.place.to_string()).collect();
+    let origins: Vec<_> = invalid
+        .diagnostics
+        .iter()
+        .map(|diagnostic| diagnostic.origin.to_string())
+        .collect();
     assert_eq!(
-        places,
+        origins,
         [
             "a.toml:1",
             "a.toml:3",
@@ -248,7 +365,7 @@ fn all_layers_are_checked_at_once() {
             "option --set"
         ]
     );
-    assert_eq!(invalid.problems[3].hint, "did you mean camera.height?");
+    assert_eq!(invalid.diagnostics[3].hint, "did you mean camera.height?");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 
-use affectd::config::{DEFAULT_TOML, Loaded, Override, stack};
+use affectd::config::{DEFAULT_TOML, DeviceId, Loaded, Origin, Override, stack};
 
 /// The settings that others divide by, allocate by or wait for.
 fn assert_in_range(loaded: &Loaded) {
@@ -11,13 +11,13 @@ fn assert_in_range(loaded: &Loaded) {
     assert!((16..=8192).contains(&settings.camera.width) && (16..=8192).contains(&settings.camera.height));
     for positive in [
         settings.camera.rate,
-        settings.camera.timeout_s,
+        settings.camera.timeout.as_secs_f32(),
         settings.expression.rate,
         settings.mqtt.rate,
     ] {
         assert!(positive.is_finite() && positive > 0.0, "{positive}");
     }
-    assert!(!settings.device_name().is_empty());
+    assert!(DeviceId::is_valid(&settings.device_id()));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn any_file() {
             let text = String::from_utf8_lossy(bytes);
             match stack(Some((Path::new("fuzz.toml"), &text)), &[], &[]) {
                 Ok(loaded) => assert_in_range(&loaded),
-                Err(invalid) => assert!(!invalid.problems.is_empty() && !invalid.to_string().is_empty()),
+                Err(invalid) => assert!(!invalid.diagnostics.is_empty() && !invalid.to_string().is_empty()),
             }
         });
 }
@@ -51,9 +51,9 @@ fn a_damaged_default_file() {
                 Ok(loaded) => assert_in_range(&loaded),
                 Err(invalid) => {
                     let lines = text.lines().count();
-                    for problem in &invalid.problems {
-                        if let affectd::config::Place::File(_, line) = problem.place {
-                            assert!((1..=lines + 1).contains(&line), "{problem}");
+                    for diagnostic in &invalid.diagnostics {
+                        if let Origin::File(_, line) = diagnostic.origin {
+                            assert!((1..=lines + 1).contains(&line), "{diagnostic}");
                         }
                     }
                 }

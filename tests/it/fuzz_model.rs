@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use affectd::model::{Golden, Manifest, ModelError};
+use affectd::{
+    config::Origin,
+    model::{Golden, Manifest},
+};
 
 const WHOLE: &str = include_str!("../data/models/tiny-combined.toml");
 
@@ -22,10 +25,13 @@ fn manifest() {
                     assert!(manifest.file.is_relative() && !manifest.file.to_string_lossy().contains(".."));
                     assert!(manifest.input.std.iter().all(|std| *std > 0.0));
                 }
-                Err(ModelError::Manifest { line, .. } | ModelError::Syntax { line, .. }) => {
+                Err(diagnostic) => {
+                    let Origin::File(_, line) = diagnostic.origin else {
+                        panic!("{diagnostic}")
+                    };
                     assert!(line >= 1 && line <= text.split('\n').count());
+                    assert!(!diagnostic.to_string().contains(affectd::text::is_unsafe));
                 }
-                Err(other) => panic!("{other}"),
             }
         });
 }

@@ -9,13 +9,23 @@ use affectd::{
     category::Category,
     error::{Exit, Failure},
     measure::{evaluation::eval, verify::verify},
-    model::Catalogue,
+    model::Registry,
     picture::Picture,
     sense::engine::NetworkClassifier,
 };
 
 fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
+}
+
+/// A copy of the folder of models.
+fn copied() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(models()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+    }
+    folder
 }
 
 fn verified(models: &Path, names: &[&str]) -> (Result<(), Failure>, String) {
@@ -33,7 +43,7 @@ fn evaluated(name: &str, csv: &Path, json: bool) -> Result<String, Failure> {
 
 /// Twelve pictures, and how a model sees each: the labels of a perfect data set.
 fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
-    let manifest = Catalogue::open(&models()).unwrap().find(name).unwrap();
+    let manifest = Registry::open(&models()).unwrap().find(name).unwrap();
     let mut classifier = NetworkClassifier::open(&manifest).unwrap();
     (0..12_u32)
         .map(|number| {
@@ -60,7 +70,7 @@ fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
 }
 
 #[test]
-fn verify_proves_every_model_of_the_folder() {
+fn verify_checks_every_model_of_the_folder() {
     let (result, text) = verified(&models(), &[]);
     result.unwrap();
     let names = ["tiny-combined", "tiny-emotiefflib", "tiny-seven", "tiny-va"];
@@ -69,32 +79,57 @@ fn verify_proves_every_model_of_the_folder() {
         text.starts_with("integer products: ") || text.starts_with("floats: "),
         "{text}"
     );
-    assert_eq!(text.lines().count(), 1 + names.len(), "{text}");
-    for (line, name) in text.lines().skip(1).zip(names) {
+    let findings: Vec<&str> = text
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with(' '))
+        .collect();
+    assert_eq!(findings.len(), names.len(), "{text}");
+    for (line, name) in findings.into_iter().zip(names) {
         // Eight-bit weights are computed in integers, the others in floats.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
-        let proved = format!("2 golden vectors differ by at most {difference}");
-        assert!(line.starts_with(name) && line.contains(&proved), "{line}");
+        let verified = format!("2 golden vectors differ by at most {difference}");
+        assert!(line.starts_with(name) && line.contains(&verified), "{line}");
         let integers = name == "tiny-combined" && text.starts_with("integer");
         let arithmetic = if integers {
-            " layers in integers of "
+            "-bit integers"
         } else {
-            "in floats"
+            "floating point"
         };
         assert!(line.contains(arithmetic), "{line}");
     }
     let (result, text) = verified(&models(), &["tiny-va"]);
     result.unwrap();
-    assert_eq!(text.lines().count(), 2);
+    assert_eq!(text.lines().count(), 5, "{text}");
+}
+
+#[test]
+fn verify_prints_the_measured_figures_and_the_provenance() {
+    let folder = copied();
+    let manifest = folder.path().join("tiny-combined.toml");
+    let measured = "\n[measured]\ndataset = \"FER+ validation\"\nruntime = \"affectd 0.1.0\"\n\
+        accuracy = 0.8415\nmacro_f1 = 0.7039\nece = 0.0174\nva_rmse = 0.1396\nva_ccc = 0.9061\nn = 3553\n";
+    let text = fs::read_to_string(&manifest).unwrap() + measured;
+    fs::write(&manifest, text).unwrap();
+    let (result, text) = verified(folder.path(), &["tiny-combined", "tiny-seven"]);
+    result.unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[2],
+        "  accuracy: FER+ validation, n = 3553, affectd 0.1.0; accuracy 84.2 %; macro F1 0.704; ECE 0.017; \
+         valence-arousal RMSE 0.140; valence-arousal CCC 0.906"
+    );
+    assert_eq!(lines[3], "  valence and arousal: projected");
+    assert!(lines[4].starts_with("  provenance: "), "{text}");
+    assert_eq!(
+        lines[6..8],
+        ["  accuracy: not measured", "  valence and arousal: none"]
+    );
 }
 
 #[test]
 fn verify_goes_on_after_a_broken_model_and_then_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(models()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
-    }
+    let folder = copied();
     let broken = folder.path().join("tiny-combined.onnx");
     let mut bytes = fs::read(&broken).unwrap();
     bytes[3000] ^= 1;

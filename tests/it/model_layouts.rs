@@ -4,11 +4,11 @@ use std::{fs, path::Path};
 
 use affectd::{
     category::Category,
-    infer::Network,
-    model::{Catalogue, Manifest},
+    model::{Manifest, Registry},
     picture::Picture,
     sense::{engine::NetworkClassifier, face::Prediction},
 };
+use affectd_infer::{Arithmetic, Network};
 
 /// EmotiEffLib's layout with random weights: an EfficientNet's operators, a batch of any size, eight logits in
 /// alphabetical order, then valence and arousal, inputs from -1 to 1.
@@ -19,7 +19,7 @@ const COLOURS: [[u8; 3]; 2] = [[250, 20, 110], [5, 200, 60]];
 
 fn manifest() -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
-    Catalogue::open(&folder).unwrap().find(NAME).unwrap()
+    Registry::open(&folder).unwrap().find(NAME).unwrap()
 }
 
 fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
@@ -36,12 +36,7 @@ fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
 /// The network's own ten numbers for a flat colour, normalised as EmotiEffLib does it.
 fn raw(colour: [u8; 3]) -> Vec<f32> {
     let manifest = manifest();
-    let mut network = Network::load(
-        &manifest.file,
-        &[1, 3, 16, 16],
-        affectd::infer::Arithmetic::Floats,
-    )
-    .unwrap();
+    let mut network = Network::load(&manifest.file, &[1, 3, 16, 16], Arithmetic::Floats).unwrap();
     network
         .run(
             |input| {

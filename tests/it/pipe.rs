@@ -21,10 +21,10 @@ use tempfile::TempDir;
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
 fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
-    command(format, &["sh", "-c", script], 10.0)
+    command(format, &["sh", "-c", script], Duration::from_secs(10))
 }
 
-fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
+fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
     let settings = Camera {
         source: SourceKind::Pipe,
         device: "auto".into(),
@@ -32,7 +32,7 @@ fn command(format: &str, command: &[&str], timeout_s: f32) -> Box<dyn Opener> {
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s,
+        timeout,
         command: command.iter().map(ToString::to_string).collect(),
         path: Default::default(),
         repeat: false,
@@ -215,11 +215,19 @@ fn a_flood_neither_hangs_nor_grows() {
     }
     assert!(start.elapsed() < Duration::from_secs(60));
     // No frame in the flood: it ends with the timeout.
-    let error = refusal(command("mjpeg", &["cat", "/dev/zero"], 0.3));
+    let error = refusal(command(
+        "mjpeg",
+        &["cat", "/dev/zero"],
+        Duration::from_millis(300),
+    ));
     assert_eq!(error.kind, CaptureKind::Stalled);
     // A frame that never ends is given up at the limit.
     let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
-    let error = refusal(command("mjpeg", &["sh", "-c", script], 30.0));
+    let error = refusal(command(
+        "mjpeg",
+        &["sh", "-c", script],
+        Duration::from_millis(30000),
+    ));
     assert_eq!(error.kind, CaptureKind::Corrupt);
     assert!(
         error.reason.contains("at most 67108864 are allowed"),
@@ -230,10 +238,14 @@ fn a_flood_neither_hangs_nor_grows() {
 
 #[test]
 fn a_program_that_hangs_is_stalled() {
-    let error = refusal(command("grey", &["sleep", "60"], 0.2));
+    let error = refusal(command("grey", &["sleep", "60"], Duration::from_millis(200)));
     assert_eq!(error.kind, CaptureKind::Stalled);
     assert!(error.reason.contains("no frame within 0.2 s"), "{}", error.reason);
-    let mut opener = command("grey", &["sh", "-c", "printf 111111112222; sleep 60"], 0.5);
+    let mut opener = command(
+        "grey",
+        &["sh", "-c", "printf 111111112222; sleep 60"],
+        Duration::from_millis(500),
+    );
     let mut source = opener.open().unwrap();
     next(&mut source).unwrap();
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
@@ -288,14 +300,23 @@ fn a_program_that_talks_too_much_goes_on() {
 
 #[test]
 fn programs_that_cannot_be_started() {
-    let error = refusal(command("mjpeg", &["rpicam-that-does-not-exist"], 1.0));
+    let error = refusal(command(
+        "mjpeg",
+        &["rpicam-that-does-not-exist"],
+        Duration::from_millis(1000),
+    ));
     assert_eq!(error.kind, CaptureKind::Missing);
     assert!(error.reason.contains("rpicam-that-does-not-exist") && error.reason.contains("PATH"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("not-executable");
     fs::write(&file, "").unwrap();
     assert_eq!(
-        refusal(command("mjpeg", &[&file.display().to_string()], 1.0)).kind,
+        refusal(command(
+            "mjpeg",
+            &[&file.display().to_string()],
+            Duration::from_millis(1000)
+        ))
+        .kind,
         CaptureKind::Denied
     );
     let settings = |command: &[&str], format: &str| Camera {
@@ -305,7 +326,7 @@ fn programs_that_cannot_be_started() {
         width: 4,
         height: 2,
         rate: 30.0,
-        timeout_s: 1.0,
+        timeout: Duration::from_millis(1000),
         command: command.iter().map(ToString::to_string).collect(),
         path: Default::default(),
         repeat: false,
@@ -374,7 +395,7 @@ fn standard_input() {
     // SAFETY: nothing else in this program reads standard input.
     assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
     drop(reader);
-    let mut opener = command("grey", &["-"], 0.3);
+    let mut opener = command("grey", &["-"], Duration::from_millis(300));
     assert_eq!(
         opener.open().err().map(|error| error.kind),
         Some(CaptureKind::Stalled)

@@ -189,7 +189,7 @@ fn play_behind(
         governor: Governor::new(config::Health {
             hot_c: 120.0,
             cool_c: 119.0,
-            dwell_s: 3600.0,
+            dwell: Duration::from_millis(3600000),
         }),
         health_interval: Duration::from_millis(300),
     };

@@ -1,6 +1,6 @@
 """Compare affectd's runtime with others on the same weights.
 
-    python tests/peers/bench.py --bin target/release --work FOLDER [small] [cage]
+    python tests/peers/bench.py --bin target/release --work FOLDER [--json] [small] [cage]
 
 Every engine runs in a process of its own with one thread, and in another with two. They take turns in rounds of
 random order, so that whatever else the machine does hits all alike; a turn is about a tenth of a second, or one run.
@@ -15,6 +15,7 @@ Where there are several ways to quantize, all are tried first and the fastest of
 """
 
 import argparse
+import json
 import random
 import statistics
 import subprocess
@@ -92,24 +93,30 @@ class Engine:
 
 
 def main():
-    """Measure and print one table a network."""
+    """Measure, and print one table for each network or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help="small or cage; both if none is named")
     parser.add_argument("--bin", type=Path, required=True, help="folder of peer-tract and peer-rten")
     parser.add_argument("--work", type=Path, required=True, help="folder for the networks' files, which are kept")
     parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--only", default="", metavar="TEXT", help="besides ONNX Runtime f32, only engines that are called so")
     args = parser.parse_args()
     if unknown := set(args.networks) - {"small", "cage"}:
         sys.exit(f"bench: the network is {unknown.pop()}; allowed are small and cage")
-    print(machine.describe())
+    names = args.networks or ("small", "cage")
     args.work.mkdir(parents=True, exist_ok=True)
-    for name in args.networks or ("small", "cage"):
-        print("\n" + compare(getattr(networks, name)(args.work), args), flush=True)
+    if args.json:
+        results = [summary(*compare(getattr(networks, name)(args.work), args)) for name in names]
+        print(json.dumps({"machine": machine.describe(), "rounds": args.rounds, "networks": results}))
+        return
+    print(machine.describe())
+    for name in names:
+        print("\n" + table(*compare(getattr(networks, name)(args.work), args)), flush=True)
 
 
 def compare(network, args):
-    """The table of one network."""
+    """The name of one network, and every engine with its times."""
     ort = [sys.executable, Path(__file__).with_name("ort.py")]
     rten, tract = args.bin / "peer-rten", args.bin / "peer-tract"
 
@@ -142,7 +149,7 @@ def compare(network, args):
     take_turns(engines, args.rounds, network.name)
     for one in engines:
         one.stop()
-    return table(network.name, engines)
+    return network.name, engines
 
 
 def started(engines):
@@ -185,10 +192,34 @@ def difference(engine, reference):
     return float(abs(engine.output - reference.output).max() / np.ptp(reference.output))
 
 
-def ratio(times, reference):
-    """Median and quartiles of the rounds' ratios."""
+def quartiles(times, reference):
+    """First quartile, median and third quartile of the rounds' ratios."""
     low, middle, high = statistics.quantiles([a / b for a, b in zip(times, reference, strict=True)], n=4)
-    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+    return {"q1": low, "median": middle, "q3": high}
+
+
+def ratio(times, reference):
+    """The same as text."""
+    return "{median:.2f} ({q1:.2f} to {q3:.2f})".format(**quartiles(times, reference))
+
+
+def summary(name, engines):
+    """What the table says, as an object for JSON: ratios to the first engine with as many threads."""
+    by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
+    one, two = (list(by_threads[threads].values())[0] for threads in (1, 2))
+    rows = []
+    for label, engine in by_threads[1].items():
+        pair = by_threads[2].get(label)
+        rows.append({
+            "label": label,
+            "difference": difference(engine, one),
+            "time": quartiles(engine.times, one.times),
+            "cpu": quartiles(engine.cpu, one.cpu),
+            "two_threads_time": quartiles(pair.times, two.times) if pair else None,
+            "two_threads_gain": quartiles(engine.times, pair.times) if pair else None,
+        })
+    milliseconds = [statistics.median(engine.times) / 1e6 for engine in (one, two)]
+    return {"name": name, "reference_ms": milliseconds[0], "reference_two_threads_ms": milliseconds[1], "engines": rows}
 
 
 def table(name, engines):

@@ -234,11 +234,11 @@ cat > "$work/awk" <<- 'END'
 				ms(run, "total p50_ms"), ms(run, "total p95_ms"), get(line, "peak_rss_bytes") / 1e6
 		}
 	}
-	function verdicts(name, line,    parts, count, i) {
+	function assessments(name, line,    parts, count, i) {
 		count = split(line, parts, /[{]"allowed":/)
 		for (i = 2; i <= count; i++) {
 			parts[i] = "\"allowed\":" parts[i]
-			printf "| %s | %s | %.2f | %.2f | %s |\n", name, get(parts[i], "figure"), get(parts[i], "found"), get(parts[i], "allowed"), \
+			printf "| %s | %s | %.2f | %.2f | %s |\n", name, get(parts[i], "metric"), get(parts[i], "measured"), get(parts[i], "allowed"), \
 				get(parts[i], "met") == "true" ? "met" : "**missed**"
 		}
 	}
@@ -302,12 +302,12 @@ ms() { printf '%s\n' "$line" | awk -v path="$1" "$(cat "$work/awk")"' { print ms
 		echo
 		echo "| format | seconds | frames/s | °C | throttle bits | MHz |"
 		echo "| --- | --- | --- | --- | --- | --- |"
-		# Samples stand before their run's format or behind it, as the writer sorts its keys: so the pieces are cut at the runs' course.
 		awk "$(cat "$work/awk")"' {
-			runs = split($0, run, "\"course\":")
+			runs = split($0, run, "\"format\":")
 			for (i = 2; i <= runs; i++) {
-				name = get(run[i], "format"); course = run[i]; sub(/\].*/, "", course)
-				count = split(course, sample, "{")
+				name = get("\"format\":" run[i], "format"); timeline = run[i]
+				sub(/.*"timeline":/, "", timeline); sub(/\].*/, "", timeline)
+				count = split(timeline, sample, "{")
 				for (j = 2; j <= count; j++) printf "| %s | %.0f | %.1f | %s | %s | %s |\n", name, get(sample[j], "seconds"), \
 					get(sample[j], "fps"), or_dash(get(sample[j], "temperature_c")), or_dash(get(sample[j], "throttled")), or_dash(get(sample[j], "clock_mhz"))
 			}
@@ -321,11 +321,11 @@ ms() { printf '%s\n' "$line" | awk -v path="$1" "$(cat "$work/awk")"' { print ms
 	if [ -n "$(value "$first" "budget source")" ]; then
 		echo "$(value "$first" "budget board"), source: $(value "$first" "budget source")"
 		echo
-		echo "| measured | figure | found | allowed | |"
+		echo "| run | metric | measured | allowed | |"
 		echo "| --- | --- | --- | --- | --- |"
-		table verdicts "$work/bench.names" "$work/bench"
+		table assessments "$work/bench.names" "$work/bench"
 		for part in latency soak; do
-			[ ! -s "$work/$part" ] || awk "$(cat "$work/awk")"" { verdicts(\"$part\", \$0) }" "$work/$part"
+			[ ! -s "$work/$part" ] || awk "$(cat "$work/awk")"" { assessments(\"$part\", \$0) }" "$work/$part"
 		done
 	else
 		echo "None: $(value "$first" no_budget)"

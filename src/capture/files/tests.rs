@@ -19,7 +19,7 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
         width: 640,
         height: 480,
         rate: 0.0,
-        timeout_s: 1.0,
+        timeout: Duration::from_millis(1000),
         command: Vec::new(),
         path,
         repeat,

@@ -1,13 +1,13 @@
-//! The activation functions, written so that the compiler vectorises them.
+//! Activation functions, applied in place.
 
 use std::ops::Range;
 
-use super::isa::{Isa, LANES, Work};
+use super::isa::{Isa, LANES, SimdOp};
 
-/// What is done to each number of a result.
+/// What is applied to each element of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::infer) enum Activation {
-    /// Nothing.
+pub(crate) enum Activation {
+    /// `x`
     Identity,
     /// `max(x, 0)`
     Relu,
@@ -18,74 +18,83 @@ pub(in crate::infer) enum Activation {
     GeluErf,
 }
 
-/// Applies an activation in place.
+/// Applies an activation to all values.
 #[inline(always)]
-pub(in crate::infer) fn activate<I: Isa>(activation: Activation, numbers: &mut [f32]) {
-    let line = numbers.len();
-    activate_columns::<I>(activation, numbers, line, 0..line);
+pub(crate) fn activate<I: Isa>(isa: I, activation: Activation, values: &mut [f32]) {
+    let row = values.len();
+    activate_columns(isa, activation, values, row, 0..row);
 }
 
-/// Applies an activation in place to some columns of lines.
+/// Applies an activation to some columns of a matrix.
 pub(super) struct ActivateColumns<'a> {
     pub(super) activation: Activation,
-    pub(super) numbers: &'a mut [f32],
-    /// Length of a line.
-    pub(super) line: usize,
+    pub(super) values: &'a mut [f32],
+    /// Length of a row of the matrix.
+    pub(super) row: usize,
     pub(super) columns: Range<usize>,
 }
 
-impl Work for ActivateColumns<'_> {
+impl SimdOp for ActivateColumns<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        activate_columns::<I>(self.activation, self.numbers, self.line, self.columns);
+    fn eval<I: Isa>(self, isa: I) {
+        activate_columns(isa, self.activation, self.values, self.row, self.columns);
     }
 }
 
-/// What a vector needs besides its numbers is made ready once for all lines.
+/// The match is outside the loops, so that coefficients are broadcast once for all rows.
 #[inline(always)]
-fn activate_columns<I: Isa>(activation: Activation, numbers: &mut [f32], line: usize, columns: Range<usize>) {
+fn activate_columns<I: Isa>(
+    isa: I,
+    activation: Activation,
+    values: &mut [f32],
+    row: usize,
+    columns: Range<usize>,
+) {
     // Plain loops: a closure that is not inlined is not compiled for the instruction set.
-    let lines = numbers.chunks_exact_mut(line);
+    let rows = values.chunks_exact_mut(row);
     match activation {
         Activation::Identity => (),
         Activation::Relu => {
-            for line in lines {
-                relu::<I>(&mut line[columns.clone()]);
+            for row in rows {
+                relu(isa, &mut row[columns.clone()]);
             }
         }
         Activation::GeluTanh => {
-            for line in lines {
-                gelu::<I>(&TANH, &mut line[columns.clone()]);
+            for row in rows {
+                gelu(isa, &TANH, &mut row[columns.clone()]);
             }
         }
         Activation::GeluErf => {
-            for line in lines {
-                gelu::<I>(&ERF, &mut line[columns.clone()]);
+            for row in rows {
+                gelu(isa, &ERF, &mut row[columns.clone()]);
             }
         }
     }
 }
 
-/// In whole vectors: what the compiler makes of one number are stores under a mask, which are slow on many processors.
+/// Whole vectors first: LLVM turns the scalar form into masked stores, which are slow on many processors.
 #[inline(always)]
-fn relu<I: Isa>(numbers: &mut [f32]) {
-    let zero = I::splat(0.0);
-    let (whole, rest) = numbers.as_chunks_mut::<LANES>();
-    for numbers in whole {
-        // What is no number stays none.
-        I::store(I::larger(zero, I::load(numbers)), numbers);
+fn relu<I: Isa>(isa: I, values: &mut [f32]) {
+    let zero = isa.splat(0.0);
+    let (whole, rest) = values.as_chunks_mut::<LANES>();
+    for values in whole {
+        // In this order, `max` passes a NaN on.
+        isa.store(isa.max(zero, isa.load(values)), values);
     }
-    for number in rest {
-        *number = if *number < 0.0 { 0.0 } else { *number };
+    for value in rest {
+        *value = if *value < 0.0 { 0.0 } else { *value };
     }
 }
 
-/// A GELU is `x` times a share of one. The share less one half is odd, so `x` times a polynomial in `x * x`, here one
-/// in `2 * x * x / limit^2 - 1`, whose coefficients (the constant one first) were fitted by weighted least squares;
-/// beyond the limit it is all or nothing. Together within 1.1e-5 of the exact function, without a division: a 400th of a step of eight bits
-/// where numbers reach one.
+/// A polynomial approximation of a GELU, without a division.
+///
+/// A GELU is `x * P(x)` with a cumulative distribution `P`. `P(x) - 1/2` is odd, hence `x` times a function
+/// of `x^2`: a polynomial in `t = 2 * x^2 / limit^2 - 1`, whose coefficients (the constant one first) were
+/// fitted by weighted least squares. Beyond the limit, where `t > 1`, the result is `max(x, 0)`.
+///
+/// The absolute error is at most 1.1e-5, a 400th of an 8-bit quantization step where values reach 1.
 struct Gelu {
     limit: f32,
     coefficients: [f32; 10],
@@ -123,61 +132,62 @@ const ERF: Gelu = Gelu {
     ],
 };
 
-/// In whole vectors, for which the coefficients are made ready once.
+/// Whole vectors, then the rest in one padded vector.
 #[inline(always)]
-fn gelu<I: Isa>(gelu: &Gelu, numbers: &mut [f32]) {
-    let (whole, rest) = numbers.as_chunks_mut::<LANES>();
-    for numbers in whole {
-        I::store(gelu_of::<I>(gelu, I::load(numbers)), numbers);
+fn gelu<I: Isa>(isa: I, gelu: &Gelu, values: &mut [f32]) {
+    let (whole, rest) = values.as_chunks_mut::<LANES>();
+    for values in whole {
+        isa.store(gelu_vector(isa, gelu, isa.load(values)), values);
     }
     if !rest.is_empty() {
-        let mut filled = [0.0; LANES];
-        filled[..rest.len()].copy_from_slice(rest);
-        I::store(gelu_of::<I>(gelu, I::load(&filled)), &mut filled);
-        rest.copy_from_slice(&filled[..rest.len()]);
+        let mut padded = [0.0; LANES];
+        padded[..rest.len()].copy_from_slice(rest);
+        isa.store(gelu_vector(isa, gelu, isa.load(&padded)), &mut padded);
+        rest.copy_from_slice(&padded[..rest.len()]);
     }
 }
 
 #[inline(always)]
-fn gelu_of<I: Isa>(Gelu { limit, coefficients }: &Gelu, x: I::Floats) -> I::Floats {
-    let one = I::splat(1.0);
-    let place = I::multiply_add(I::multiply(x, x), I::splat(2.0 / (limit * limit)), I::splat(-1.0));
-    // By halves (G. Estrin 1960): half the multiplications do not wait for one another.
-    let square = I::multiply(place, place);
-    let fourth = I::multiply(square, square);
-    let low = four::<I>(&coefficients[..4], place, square);
-    let middle = four::<I>(&coefficients[4..8], place, square);
-    let high = I::multiply_add(I::splat(coefficients[9]), place, I::splat(coefficients[8]));
-    let sum = I::multiply_add(I::multiply_add(high, fourth, middle), fourth, low);
-    let within = I::multiply(x, I::multiply_add(x, sum, I::splat(0.5)));
-    // What is no number is not beyond.
-    I::where_larger(place, one, I::larger(x, I::splat(0.0)), within)
+fn gelu_vector<I: Isa>(isa: I, Gelu { limit, coefficients }: &Gelu, x: I::Floats) -> I::Floats {
+    let one = isa.splat(1.0);
+    let t = isa.mul_add(isa.mul(x, x), isa.splat(2.0 / (limit * limit)), isa.splat(-1.0));
+    // Estrin's scheme (G. Estrin, 1960): half of the multiplications do not wait for one another.
+    let t2 = isa.mul(t, t);
+    let t4 = isa.mul(t2, t2);
+    let low = cubic(isa, &coefficients[..4], t, t2);
+    let middle = cubic(isa, &coefficients[4..8], t, t2);
+    let high = isa.mul_add(isa.splat(coefficients[9]), t, isa.splat(coefficients[8]));
+    let sum = isa.mul_add(isa.mul_add(high, t4, middle), t4, low);
+    let within = isa.mul(x, isa.mul_add(x, sum, isa.splat(0.5)));
+    // NaN compares as not greater, and `within` propagates it.
+    isa.select_gt(t, one, isa.max(x, isa.splat(0.0)), within)
 }
 
-/// The part of the polynomial that these four coefficients make.
+/// The cubic polynomial with these four coefficients.
 #[inline(always)]
-fn four<I: Isa>(coefficients: &[f32], place: I::Floats, square: I::Floats) -> I::Floats {
-    let low = I::multiply_add(I::splat(coefficients[1]), place, I::splat(coefficients[0]));
-    let high = I::multiply_add(I::splat(coefficients[3]), place, I::splat(coefficients[2]));
-    I::multiply_add(high, square, low)
+fn cubic<I: Isa>(isa: I, coefficients: &[f32], t: I::Floats, t2: I::Floats) -> I::Floats {
+    let low = isa.mul_add(isa.splat(coefficients[1]), t, isa.splat(coefficients[0]));
+    let high = isa.mul_add(isa.splat(coefficients[3]), t, isa.splat(coefficients[2]));
+    isa.mul_add(high, t2, low)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::isa::Best, *};
+    use super::*;
+    use crate::kernel::SimdLevel;
 
     struct Apply<'a>(Activation, &'a mut [f32]);
 
-    impl Work for Apply<'_> {
+    impl SimdOp for Apply<'_> {
         type Output = ();
 
         #[inline(always)]
-        fn run<I: Isa>(self) {
-            activate::<I>(self.0, self.1);
+        fn eval<I: Isa>(self, isa: I) {
+            activate(isa, self.0, self.1);
         }
     }
 
-    /// A series of erf, in f64: J. Abramowitz and I. Stegun, 7.1.6.
+    /// The series of erf, in f64: J. Abramowitz and I. Stegun, 7.1.6.
     fn erf(z: f64) -> f64 {
         let (mut term, mut sum, mut n) = (z, 0.0, 0.0);
         while term.abs() > 1e-18 {
@@ -189,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn activations_follow_their_formulas() {
+    fn gelus_follow_their_formulas() {
         let inputs: Vec<f32> = (-2400..=2400).map(|n| n as f32 / 400.0).collect();
-        for isa in Best::all() {
+        for level in SimdLevel::all_supported() {
             for activation in [Activation::GeluTanh, Activation::GeluErf] {
-                let mut found = inputs.clone();
-                isa.run(Apply(activation, &mut found));
-                for (x, found) in inputs.iter().zip(found) {
+                let mut results = inputs.clone();
+                level.dispatch(Apply(activation, &mut results));
+                for (x, result) in inputs.iter().zip(results) {
                     let x = f64::from(*x);
                     let expected = match activation {
                         Activation::GeluErf => x / 2.0 * (1.0 + erf(x / std::f64::consts::SQRT_2)),
@@ -204,10 +214,10 @@ mod tests {
                             x / 2.0 * (1.0 + u.tanh())
                         }
                     };
-                    let error = (f64::from(found) - expected).abs();
+                    let error = (f64::from(result) - expected).abs();
                     assert!(
                         error < 1.1e-5,
-                        "{isa:?} {activation:?} of {x} is {found}, not {expected}"
+                        "{level:?} {activation:?} of {x} is {result}, not {expected}"
                     );
                 }
             }
@@ -215,31 +225,31 @@ mod tests {
     }
 
     #[test]
-    fn activations_keep_to_their_limits_far_out() {
-        for isa in Best::all() {
+    fn gelus_saturate_far_out_and_propagate_nan() {
+        for level in SimdLevel::all_supported() {
             for activation in [Activation::GeluTanh, Activation::GeluErf] {
-                let mut found = [-1e30, -100.0, 0.0, 100.0, 1e30, f32::NAN];
-                isa.run(Apply(activation, &mut found));
+                let mut results = [-1e30, -100.0, 0.0, 100.0, 1e30, f32::NAN];
+                level.dispatch(Apply(activation, &mut results));
                 assert!(
-                    found[..3].iter().all(|x| x.abs() < 1e-30),
-                    "{isa:?} {activation:?}"
+                    results[..3].iter().all(|x| x.abs() < 1e-30),
+                    "{level:?} {activation:?}"
                 );
-                assert_eq!(found[3..5], [100.0, 1e30], "{isa:?} {activation:?}");
-                assert!(found[5].is_nan());
+                assert_eq!(results[3..5], [100.0, 1e30], "{level:?} {activation:?}");
+                assert!(results[5].is_nan());
             }
         }
     }
 
     #[test]
-    fn relu_keeps_what_is_positive_and_what_is_no_number() {
-        for isa in Best::all() {
-            let mut found: Vec<f32> = (-10..=10).map(|n| n as f32).collect();
-            found[15] = f32::NAN;
-            isa.run(Apply(Activation::Relu, &mut found));
-            assert!(found[15].is_nan(), "{isa:?}");
-            found[15] = 5.0;
+    fn relu_clamps_negative_values_and_propagates_nan() {
+        for level in SimdLevel::all_supported() {
+            let mut results: Vec<f32> = (-10..=10).map(|n| n as f32).collect();
+            results[15] = f32::NAN;
+            level.dispatch(Apply(Activation::Relu, &mut results));
+            assert!(results[15].is_nan(), "{level:?}");
+            results[15] = 5.0;
             let expected: Vec<f32> = (-10..=10).map(|n| n.max(0) as f32).collect();
-            assert_eq!(found, expected, "{isa:?}");
+            assert_eq!(results, expected, "{level:?}");
         }
     }
 }

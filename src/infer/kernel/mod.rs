@@ -1,22 +1,37 @@
-//! Inner loops, compiled for several instruction sets and chosen when the program runs.
+//! The inner loops, compiled for several SIMD instruction sets and dispatched at run time.
+//!
+//! [`isa`] is the interface to an instruction set; the modules named after one implement it. The int8 matrix
+//! product ([`mod@pack`] quantizes the activations, [`mod@qgemm`] multiplies) and the element-wise functions
+//! ([`mod@activate`], [`mod@exp`]) are built on it.
 
 mod activate;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
-mod arm;
-mod exponential;
+mod dotprod;
+mod exp;
+mod gemm_tile;
 mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_floats;
 mod pack;
 mod peak;
 mod portable;
-mod product;
+mod qgemm;
+mod simd_level;
 mod weights;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
-pub(super) use activate::{Activation, activate};
-pub(super) use exponential::exponential;
-pub(super) use isa::{Best, Isa, LANES, Work, sixteen};
-pub(super) use pack::{Before, Normalisation, Order, Packed, View, invert, pack};
+pub(crate) use activate::{Activation, activate};
+pub(crate) use exp::exp;
+pub(crate) use isa::{Isa, LANES, ROUND_TO_INT, SimdOp, first_lanes};
+pub(crate) use pack::{
+    ActivationView, LayerNorm, Layout, Operand, PackedActivations, Prologue, inverse_scale, pack,
+};
 pub use peak::Peak;
-pub(super) use product::{Finish, product};
-pub(super) use weights::Weights;
+pub(crate) use qgemm::{Epilogue, qgemm};
+pub use simd_level::SimdLevel;
+pub(crate) use weights::PackedWeights;

@@ -1,354 +1,388 @@
-//! Quantizes activations and lays them out for a product.
+//! Quantizes activations per token and packs them as an operand of the matrix product.
+//!
+//! Quantization is dynamic: each token (or pixel) gets its own scale and offset from its own range, so that
+//! no calibration is needed and one outlier costs no other token its resolution. With one byte it is
+//! asymmetric: level 0 is the token's minimum and level 255 its maximum, which for the output of a GELU,
+//! hardly negative, has twice the resolution of symmetric levels. With two bytes symmetric levels are plenty.
 
-use super::isa::{Best, DEPTH, Isa, LANES, Work, fma, quantized};
+use super::{
+    isa::{Isa, K_PACK, LANES, SimdOp, fma, quantized},
+    simd_level::SimdLevel,
+};
 
-/// Which of the two axes of a matrix of positions and channels lies innermost in memory.
+/// Memory layout of a matrix of tokens (or pixels) and channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::infer) enum Order {
-    /// All channels of a position are neighbours.
-    ChannelsInner,
-    /// All positions of a channel are neighbours.
-    PositionsInner,
+pub(crate) enum Layout {
+    /// `[token][channel]`, as in NHWC.
+    ChannelsLast,
+    /// `[channel][token]`, as in NCHW.
+    ChannelsFirst,
 }
 
-/// What is done to the channels of each position before they are quantized; only where they lie innermost.
+/// Which operand of the matrix product a matrix is packed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operand {
+    /// `[row][K group][4]`
+    Rows,
+    /// `[row / 16][K group][16 rows][4]`
+    Panels,
+}
+
+/// What is applied to the channels of each token before they are quantized. Needs [`Layout::ChannelsLast`].
 #[derive(Clone, Copy)]
-pub(in crate::infer) enum Before<'a> {
+pub(crate) enum Prologue<'a> {
     /// Nothing.
-    Nothing,
-    /// Normalised to a mean of zero and a variance of one.
-    Normalised(&'a Normalisation),
-    /// Each multiplied with its own factor.
-    Scaled(&'a [f32]),
-    /// They are brought together from several places: those of the position that is named.
-    Gathered(&'a dyn Fn(usize, &mut [f32])),
+    None,
+    /// A layer normalization.
+    LayerNorm(&'a LayerNorm),
+    /// A multiplication by one factor per channel.
+    Scale(&'a [f32]),
+    /// The channels are not in memory as such: this writes those of the token with this index (im2col).
+    Gather(&'a dyn Fn(usize, &mut [f32])),
 }
 
-/// A layer normalisation: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv 1607.06450.
+/// Parameters of a layer normalization: J. Ba, J. Kiros and G. Hinton, "Layer normalization", arXiv
+/// 1607.06450.
 #[derive(Debug, Clone)]
-pub(in crate::infer) struct Normalisation {
-    /// What a channel is multiplied with.
-    pub(in crate::infer) gain: Vec<f32>,
-    /// What is added to it then.
-    pub(in crate::infer) shift: Vec<f32>,
+pub(crate) struct LayerNorm {
+    /// One for each channel.
+    pub(crate) gain: Vec<f32>,
+    /// One for each channel.
+    pub(crate) bias: Vec<f32>,
     /// Added to the variance.
-    pub(in crate::infer) epsilon: f32,
+    pub(crate) epsilon: f32,
 }
 
 /// Activations in memory.
 #[derive(Clone, Copy)]
-pub(in crate::infer) struct View<'a> {
-    /// `positions * channels` numbers, or any where they are gathered.
-    pub(in crate::infer) numbers: &'a [f32],
-    pub(in crate::infer) order: Order,
-    pub(in crate::infer) positions: usize,
-    pub(in crate::infer) channels: usize,
-    pub(in crate::infer) before: Before<'a>,
+pub(crate) struct ActivationView<'a> {
+    /// `tokens * channels` values; ignored by [`Prologue::Gather`].
+    pub(crate) values: &'a [f32],
+    pub(crate) layout: Layout,
+    pub(crate) tokens: usize,
+    pub(crate) channels: usize,
+    pub(crate) prologue: Prologue<'a>,
 }
 
-/// Quantized activations: `number = step * scale + offset` with one scale and offset a position. The buffers are
-/// kept.
+/// Quantized and packed activations: `value = level * scale + offset`, with a scale and an offset per token.
+/// (The offset is `-zero_point * scale` with a zero point that is not rounded to an integer.) Buffers are
+/// reused.
 #[derive(Debug, Default)]
-pub(in crate::infer) struct Packed {
-    /// As rows `[position][group of channels][4]`, or as lanes `[position / 16][group][16 positions][4]`; a group
-    /// has four channels, or two where an activation has two bytes. What fills four channels up is worth nothing,
-    /// as the weights there are zero.
+pub(crate) struct PackedActivations {
+    /// Packed as an [`Operand`] whose rows are tokens. A K group has four channels, or two with two-byte
+    /// activations. Padding channels may hold any value: their weights are zero.
     pub(super) bytes: Vec<u8>,
-    /// Rows of weights in two bytes each.
+    /// Rows of weights, widened to two bytes each.
     pub(super) widened: Vec<u8>,
-    /// One for each position, and as many more as fill the last sixteen up.
+    /// One for each token, padded to a multiple of [`LANES`].
     pub(super) scales: Vec<f32>,
-    /// As many.
+    /// As `scales`.
     pub(super) offsets: Vec<f32>,
-    smallest: Vec<f32>,
-    inverse: Vec<f32>,
-    /// A position's channels, normalised, scaled or gathered.
+    /// As `scales`: [`QuantParams::base`] and [`QuantParams::inverse_scale`] of channels-first activations.
+    bases: Vec<f32>,
+    inverse_scales: Vec<f32>,
+    /// One token's channels behind a prologue.
     row: Vec<f32>,
 }
 
-/// Groups of four channels.
+/// K groups of this number of one-byte channels.
 #[inline(always)]
 pub(super) fn groups(channels: usize) -> usize {
-    channels.div_ceil(DEPTH)
+    channels.div_ceil(K_PACK)
 }
 
-/// Quantizes and packs as lanes or else as rows.
-///
-/// In one byte the smallest number of each position becomes the first of 256 steps and the largest the last: that a
-/// GELU's results have hardly a negative half doubles their resolution against symmetric steps. In two bytes
-/// symmetric steps are plenty.
-pub(in crate::infer) fn pack(isa: Best, from: View<'_>, as_lanes: bool, to: &mut Packed) {
-    let positions = from.positions.next_multiple_of(LANES);
-    for numbers in [&mut to.scales, &mut to.offsets, &mut to.smallest, &mut to.inverse] {
-        numbers.resize(positions, 0.0);
+/// Applies the prologue, quantizes, and packs as `operand`.
+pub(crate) fn pack(level: SimdLevel, from: ActivationView<'_>, operand: Operand, to: &mut PackedActivations) {
+    let padded = from.tokens.next_multiple_of(LANES);
+    for values in [
+        &mut to.scales,
+        &mut to.offsets,
+        &mut to.bases,
+        &mut to.inverse_scales,
+    ] {
+        values.resize(padded, 0.0);
     }
-    let size = positions * groups(from.channels) * DEPTH * isa.activation_bytes();
+    let size = padded * groups(from.channels) * K_PACK * level.activation_bytes();
     if to.bytes.len() < size {
         to.bytes.resize(size, 0);
     }
     debug_assert!(matches!(
-        (from.order, from.before),
-        (Order::ChannelsInner, _) | (_, Before::Nothing)
+        (from.layout, from.prologue),
+        (Layout::ChannelsLast, _) | (_, Prologue::None)
     ));
-    isa.run(Pack { from, as_lanes, to });
+    level.dispatch(Pack { from, operand, to });
 }
 
 struct Pack<'a> {
-    from: View<'a>,
-    as_lanes: bool,
-    to: &'a mut Packed,
+    from: ActivationView<'a>,
+    operand: Operand,
+    to: &'a mut PackedActivations,
 }
 
-impl Work for Pack<'_> {
+impl SimdOp for Pack<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { from, as_lanes, to } = self;
-        match from.order {
-            Order::ChannelsInner => from_rows::<I>(from, as_lanes, to),
-            Order::PositionsInner => from_columns::<I>(from, as_lanes, to),
+    fn eval<I: Isa>(self, isa: I) {
+        let Self { from, operand, to } = self;
+        match from.layout {
+            Layout::ChannelsLast => pack_channels_last(isa, from, operand, to),
+            Layout::ChannelsFirst => pack_channels_first::<I>(from, operand, to),
         }
     }
 }
 
+/// As [`f32::max`], but `b` where either is NaN, for which SIMD has one instruction.
 #[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
+fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
+/// As [`f32::min`], but `b` where either is NaN.
 #[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
+fn min(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// How the numbers of one position become steps.
-struct Steps {
+/// How the values of one token are quantized: `level = round((value - base) * inverse_scale)`, and
+/// dequantized: `value = level * scale + offset`. The latter sees signed bytes as they are, so `offset` and
+/// `base` differ for them.
+struct QuantParams {
     scale: f32,
     offset: f32,
-    /// What is taken from a number before it is multiplied with `inverse`.
     base: f32,
-    inverse: f32,
+    inverse_scale: f32,
 }
 
-/// From the smallest and the largest number of a position.
-#[inline(always)]
-fn steps<I: Isa>(smallest: f32, largest: f32, channels: usize) -> Steps {
-    if I::BYTES == 2 {
-        let range = larger(largest, -smallest);
-        let most = most_steps(channels);
-        return Steps {
-            scale: range / most,
-            offset: 0.0,
-            base: 0.0,
-            inverse: invert(range, most),
-        };
-    }
-    let range = largest - smallest;
-    let scale = range * (1.0 / 255.0);
-    Steps {
-        scale,
-        offset: if I::UNSIGNED {
-            smallest
-        } else {
-            smallest + 128.0 * scale
-        },
-        base: smallest,
-        inverse: invert(range, 255.0),
+impl QuantParams {
+    /// For a token's values from `lowest` to `highest`.
+    #[inline(always)]
+    fn for_range<I: Isa>(lowest: f32, highest: f32, channels: usize) -> Self {
+        if I::ACTIVATION_BYTES == 2 {
+            let range = max(highest, -lowest);
+            let levels = max_level(channels);
+            return Self {
+                scale: range / levels,
+                offset: 0.0,
+                base: 0.0,
+                inverse_scale: inverse_scale(range, levels),
+            };
+        }
+        let range = highest - lowest;
+        let scale = range * (1.0 / 255.0);
+        Self {
+            scale,
+            offset: if I::UNSIGNED {
+                lowest
+            } else {
+                lowest + 128.0 * scale
+            },
+            base: lowest,
+            inverse_scale: inverse_scale(range, 255.0),
+        }
     }
 }
 
-/// Steps by range; nothing where the range is nothing or too small for that.
+/// `levels / range`, or zero where the range is zero or too small for that.
 #[inline(always)]
-pub(in crate::infer) fn invert(range: f32, steps: f32) -> f32 {
-    let inverse = steps / range;
+pub(crate) fn inverse_scale(range: f32, levels: f32) -> f32 {
+    let inverse = levels / range;
     if inverse < f32::MAX { inverse } else { 0.0 }
 }
 
-/// Steps of two bytes to either side of zero: so many that no sum over all channels can leave 32 bits.
+/// The highest symmetric two-byte level with which no sum over all channels leaves 32 bits.
 #[inline(always)]
-pub(super) fn most_steps(channels: usize) -> f32 {
+pub(super) fn max_level(channels: usize) -> f32 {
     (i32::MAX as usize / 127 / channels).min(i16::MAX as usize) as f32
 }
 
-/// Writes the steps of some channels, one byte or two for each.
+/// Quantizes some channels of one token.
 #[inline(always)]
-fn write<I: Isa>(numbers: &[f32], steps: &Steps, to: &mut [u8]) {
-    let (whole, rest) = numbers.as_chunks::<LANES>();
-    let size = LANES * I::BYTES;
-    for (numbers, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
-        I::quantize(numbers, steps.base, steps.inverse, to);
+fn quantize_row<I: Isa>(isa: I, values: &[f32], params: &QuantParams, to: &mut [u8]) {
+    let (whole, rest) = values.as_chunks::<LANES>();
+    let size = LANES * I::ACTIVATION_BYTES;
+    for (values, to) in whole.iter().zip(to.chunks_exact_mut(size)) {
+        isa.quantize(values, params.base, params.inverse_scale, to);
     }
-    match numbers.last_chunk() {
-        // The last vector repeats some of the one before.
+    match values.last_chunk() {
+        // The last vector overlaps the one before.
         Some(last) if !rest.is_empty() => {
-            let start = (numbers.len() - LANES) * I::BYTES;
-            I::quantize(last, steps.base, steps.inverse, &mut to[start..]);
+            let start = (values.len() - LANES) * I::ACTIVATION_BYTES;
+            isa.quantize(last, params.base, params.inverse_scale, &mut to[start..]);
         }
         Some(_) => (),
         None => {
-            for (number, to) in rest.iter().zip(to.chunks_exact_mut(I::BYTES)) {
-                let step = quantized::<I>(*number, steps.base, steps.inverse).to_le_bytes();
-                to.copy_from_slice(&step[..I::BYTES]);
+            for (value, to) in rest.iter().zip(to.chunks_exact_mut(I::ACTIVATION_BYTES)) {
+                let level = quantized::<I>(*value, params.base, params.inverse_scale).to_le_bytes();
+                to.copy_from_slice(&level[..I::ACTIVATION_BYTES]);
             }
         }
     }
 }
 
-/// The smallest and the largest number of a row.
+/// Minimum and maximum of a row.
 #[inline(always)]
-fn extremes<I: Isa>(row: &[f32]) -> (f32, f32) {
+fn range<I: Isa>(isa: I, row: &[f32]) -> (f32, f32) {
     let Some(last) = row.last_chunk() else {
-        let (mut smallest, mut largest) = (row[0], row[0]);
-        for number in row {
-            smallest = smaller(*number, smallest);
-            largest = larger(*number, largest);
+        let (mut lowest, mut highest) = (row[0], row[0]);
+        for value in row {
+            lowest = min(*value, lowest);
+            highest = max(*value, highest);
         }
-        return (smallest, largest);
+        return (lowest, highest);
     };
-    // The last vector repeats some of the one before.
-    let (mut low, mut high) = (I::load(last), I::load(last));
+    // The last vector overlaps the one before.
+    let (mut low, mut high) = (isa.load(last), isa.load(last));
     for chunk in row.as_chunks().0 {
-        let numbers = I::load(chunk);
-        low = I::smaller(numbers, low);
-        high = I::larger(numbers, high);
+        let values = isa.load(chunk);
+        low = isa.min(values, low);
+        high = isa.max(values, high);
     }
-    (I::smallest(low), I::largest(high))
+    (isa.reduce_min(low), isa.reduce_max(high))
 }
 
 #[inline(always)]
-fn from_rows<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
-    let padded = groups(from.channels) * DEPTH * I::BYTES;
-    let mut prepared = std::mem::take(&mut to.row);
-    prepared.resize(from.channels, 0.0);
-    for position in 0..from.positions {
-        let stored = || &from.numbers[position * from.channels..][..from.channels];
-        let row = match from.before {
-            Before::Nothing => stored(),
-            Before::Normalised(normalisation) => {
-                normalise::<I>(stored(), normalisation, &mut prepared);
-                &prepared
+fn pack_channels_last<I: Isa>(
+    isa: I,
+    from: ActivationView<'_>,
+    operand: Operand,
+    to: &mut PackedActivations,
+) {
+    let padded = groups(from.channels) * K_PACK * I::ACTIVATION_BYTES;
+    let mut buffer = std::mem::take(&mut to.row);
+    buffer.resize(from.channels, 0.0);
+    for token in 0..from.tokens {
+        let stored = || &from.values[token * from.channels..][..from.channels];
+        let row = match from.prologue {
+            Prologue::None => stored(),
+            Prologue::LayerNorm(norm) => {
+                layer_norm(isa, stored(), norm, &mut buffer);
+                &buffer
             }
-            Before::Scaled(factors) => {
-                for ((to, number), factor) in prepared.iter_mut().zip(stored()).zip(factors) {
-                    *to = number * factor;
+            Prologue::Scale(factors) => {
+                for ((to, value), factor) in buffer.iter_mut().zip(stored()).zip(factors) {
+                    *to = value * factor;
                 }
-                &prepared
+                &buffer
             }
-            Before::Gathered(gather) => {
-                gather(position, &mut prepared);
-                &prepared
+            Prologue::Gather(gather) => {
+                gather(token, &mut buffer);
+                &buffer
             }
         };
-        let (smallest, largest) = extremes::<I>(row);
-        let steps = steps::<I>(smallest, largest, from.channels);
-        (to.scales[position], to.offsets[position]) = (steps.scale, steps.offset);
-        if as_lanes {
-            let start = position / LANES * LANES * padded + position % LANES * DEPTH;
-            let to = to.bytes[start..].chunks_mut(LANES * DEPTH);
-            for (to, numbers) in to.zip(row.chunks(DEPTH / I::BYTES)) {
-                write::<I>(numbers, &steps, &mut to[..DEPTH]);
+        let (lowest, highest) = range(isa, row);
+        let params = QuantParams::for_range::<I>(lowest, highest, from.channels);
+        (to.scales[token], to.offsets[token]) = (params.scale, params.offset);
+        match operand {
+            Operand::Rows => {
+                quantize_row(isa, row, &params, &mut to.bytes[token * padded..][..padded]);
             }
-        } else {
-            write::<I>(row, &steps, &mut to.bytes[position * padded..][..padded]);
+            Operand::Panels => {
+                let start = token / LANES * LANES * padded + token % LANES * K_PACK;
+                let to = to.bytes[start..].chunks_mut(LANES * K_PACK);
+                for (to, values) in to.zip(row.chunks(K_PACK / I::ACTIVATION_BYTES)) {
+                    quantize_row(isa, values, &params, &mut to[..K_PACK]);
+                }
+            }
         }
     }
-    to.row = prepared;
+    to.row = buffer;
 }
 
 #[inline(always)]
-fn normalise<I: Isa>(row: &[f32], normalisation: &Normalisation, to: &mut [f32]) {
-    let share = 1.0 / row.len() as f32;
-    let mean = sum::<I, false>(row) * share;
-    for (to, number) in to.iter_mut().zip(row) {
-        *to = number - mean;
+fn layer_norm<I: Isa>(isa: I, row: &[f32], norm: &LayerNorm, to: &mut [f32]) {
+    let per_channel = 1.0 / row.len() as f32;
+    let mean = sum::<I, false>(isa, row) * per_channel;
+    for (to, value) in to.iter_mut().zip(row) {
+        *to = value - mean;
     }
-    let factor = (sum::<I, true>(to) * share + normalisation.epsilon)
+    let inverse_deviation = (sum::<I, true>(isa, to) * per_channel + norm.epsilon)
         .sqrt()
         .recip();
-    let Normalisation { gain, shift, .. } = normalisation;
-    for ((to, gain), shift) in to.iter_mut().zip(gain).zip(shift) {
-        *to = fma::<I>(*to, factor * gain, *shift);
+    for ((to, gain), bias) in to.iter_mut().zip(&norm.gain).zip(&norm.bias) {
+        *to = fma::<I>(*to, inverse_deviation * gain, *bias);
     }
 }
 
-/// The sum of numbers or of their squares.
+/// The sum of the values or of their squares.
 #[inline(always)]
-fn sum<I: Isa, const SQUARES: bool>(row: &[f32]) -> f32 {
-    let one = I::splat(1.0);
+fn sum<I: Isa, const SQUARES: bool>(isa: I, row: &[f32]) -> f32 {
+    let one = isa.splat(1.0);
     let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut sums = I::splat(0.0);
+    let mut sums = isa.splat(0.0);
     for chunk in chunks {
-        let numbers = I::load(chunk);
-        sums = I::multiply_add(numbers, if SQUARES { numbers } else { one }, sums);
+        let values = isa.load(chunk);
+        sums = isa.mul_add(values, if SQUARES { values } else { one }, sums);
     }
-    let mut total = I::sum(sums);
-    for number in rest {
-        total += if SQUARES { number * number } else { *number };
+    let mut total = isa.reduce_sum(sums);
+    for value in rest {
+        total += if SQUARES { value * value } else { *value };
     }
     total
 }
 
 #[inline(always)]
-fn from_columns<I: Isa>(from: View<'_>, as_lanes: bool, to: &mut Packed) {
-    let (positions, channels) = (from.positions, from.channels);
-    let groups = groups(channels) * I::BYTES;
-    let width = DEPTH / I::BYTES;
-    let Packed {
-        bytes,
-        scales,
-        offsets,
-        smallest,
-        inverse,
-        ..
-    } = to;
-    let smallest = &mut smallest[..positions];
-    let largest = &mut scales[..positions];
-    smallest.copy_from_slice(&from.numbers[..positions]);
-    largest.copy_from_slice(&from.numbers[..positions]);
-    for column in from.numbers.chunks_exact(positions) {
-        for ((smallest, largest), number) in smallest.iter_mut().zip(largest.iter_mut()).zip(column) {
-            *smallest = smaller(*number, *smallest);
-            *largest = larger(*number, *largest);
-        }
-    }
-    for position in 0..positions {
-        let steps = steps::<I>(smallest[position], scales[position], channels);
-        // The scale stands where the largest number stood, and the base where the smallest did.
-        (scales[position], offsets[position]) = (steps.scale, steps.offset);
-        (smallest[position], inverse[position]) = (steps.base, steps.inverse);
-    }
-    for start in (0..positions).step_by(LANES) {
-        let count = LANES.min(positions - start);
-        let (mut base, mut factor) = ([0.0; LANES], [0.0; LANES]);
-        base[..count].copy_from_slice(&smallest[start..start + count]);
-        factor[..count].copy_from_slice(&inverse[start..start + count]);
+fn pack_channels_first<I: Isa>(from: ActivationView<'_>, operand: Operand, to: &mut PackedActivations) {
+    quantize_columns::<I>(from, to);
+    let (tokens, channels) = (from.tokens, from.channels);
+    let groups = groups(channels) * I::ACTIVATION_BYTES;
+    let group_channels = K_PACK / I::ACTIVATION_BYTES;
+    for start in (0..tokens).step_by(LANES) {
+        let count = LANES.min(tokens - start);
+        let (mut base, mut inverse_scale) = ([0.0; LANES], [0.0; LANES]);
+        base[..count].copy_from_slice(&to.bases[start..start + count]);
+        inverse_scale[..count].copy_from_slice(&to.inverse_scales[start..start + count]);
         for group in 0..groups {
             let mut words = [0_u32; LANES];
-            for depth in 0..width.min(channels.saturating_sub(group * width)) {
-                let column = &from.numbers[(group * width + depth) * positions + start..][..count];
-                let mut numbers = [0.0; LANES];
-                // A length known to the compiler, where there is one, keeps the numbers in a register.
+            for next in 0..group_channels.min(channels.saturating_sub(group * group_channels)) {
+                let column = &from.values[(group * group_channels + next) * tokens + start..][..count];
+                let mut values = [0.0; LANES];
+                // A length known at compile time keeps the values in a register.
                 match column.first_chunk::<LANES>() {
-                    Some(whole) => numbers = *whole,
-                    None => numbers[..count].copy_from_slice(column),
+                    Some(whole) => values = *whole,
+                    None => values[..count].copy_from_slice(column),
                 }
                 for lane in 0..LANES {
-                    let step = quantized::<I>(numbers[lane], base[lane], factor[lane]);
-                    words[lane] |= step << (8 * I::BYTES * depth);
+                    let level = quantized::<I>(values[lane], base[lane], inverse_scale[lane]);
+                    words[lane] |= level << (8 * I::ACTIVATION_BYTES * next);
                 }
             }
-            if as_lanes {
-                let to = &mut bytes[(start * groups + group * LANES) * DEPTH..][..LANES * DEPTH];
-                for (to, word) in to.as_chunks_mut::<DEPTH>().0.iter_mut().zip(&words) {
-                    *to = word.to_le_bytes();
+            match operand {
+                Operand::Panels => {
+                    let to = &mut to.bytes[(start * groups + group * LANES) * K_PACK..][..LANES * K_PACK];
+                    for (to, word) in to.as_chunks_mut::<K_PACK>().0.iter_mut().zip(&words) {
+                        *to = word.to_le_bytes();
+                    }
                 }
-            } else {
-                for (position, word) in words[..count].iter().enumerate() {
-                    let at = ((start + position) * groups + group) * DEPTH;
-                    bytes[at..at + DEPTH].copy_from_slice(&word.to_le_bytes());
+                Operand::Rows => {
+                    for (token, word) in words[..count].iter().enumerate() {
+                        let at = ((start + token) * groups + group) * K_PACK;
+                        to.bytes[at..at + K_PACK].copy_from_slice(&word.to_le_bytes());
+                    }
                 }
             }
         }
+    }
+}
+
+/// Finds the quantization parameters of all tokens of channels-first activations.
+#[inline(always)]
+fn quantize_columns<I: Isa>(from: ActivationView<'_>, to: &mut PackedActivations) {
+    let tokens = from.tokens;
+    // The range is collected where scale and base go.
+    let lowest = &mut to.bases[..tokens];
+    let highest = &mut to.scales[..tokens];
+    lowest.copy_from_slice(&from.values[..tokens]);
+    highest.copy_from_slice(&from.values[..tokens]);
+    for column in from.values.chunks_exact(tokens) {
+        for ((lowest, highest), value) in lowest.iter_mut().zip(highest.iter_mut()).zip(column) {
+            *lowest = min(*value, *lowest);
+            *highest = max(*value, *highest);
+        }
+    }
+    for token in 0..tokens {
+        let params = QuantParams::for_range::<I>(to.bases[token], to.scales[token], from.channels);
+        (to.scales[token], to.offsets[token]) = (params.scale, params.offset);
+        (to.bases[token], to.inverse_scales[token]) = (params.base, params.inverse_scale);
     }
 }

@@ -1,4 +1,4 @@
-//! What this processor's arithmetic reaches at most, in one thread.
+//! Measures the peak throughput of the arithmetic, for a roofline beside a profile.
 
 use std::{
     hint::black_box,
@@ -7,57 +7,59 @@ use std::{
 
 use super::{
     activate::Activation,
-    isa::{Best, Isa, LANES, Work},
-    pack::{Before, Order, Packed, View, pack},
-    product::{Finish, product},
-    weights::Weights,
+    isa::{Isa, LANES, SimdOp},
+    pack::{ActivationView, Layout, PackedActivations, Prologue, pack},
+    qgemm::{Epilogue, qgemm},
+    simd_level::SimdLevel,
+    weights::PackedWeights,
 };
 
-/// Products that are added up in a second, in one thread.
+/// Multiply-accumulates per second, in one thread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
     /// Of floats, in registers.
     pub floats: f64,
-    /// Of integers, by this project's own kernel on a layer that lies in the nearest caches.
+    /// Of integers, by the int8 matrix product on a layer that fits the L1 and L2 caches.
     pub integers: f64,
 }
 
-/// Chains of sums that do not wait for each other: enough for the latency of an addition.
+/// Independent chains of multiply-adds, enough to hide the latency of one.
 const CHAINS: usize = 6;
 
-/// Links of each chain that are timed at once.
+/// Multiply-adds of each chain in one measurement.
 const LENGTH: usize = 1 << 14;
 
-/// Repetitions, of which the fastest counts: the machine may be busy with other things.
+/// Measurements, of which the fastest counts: the machine may be busy with other things.
 const RUNS: usize = 40;
 
-/// Positions, inputs and outputs of the layer.
+/// Tokens, input and output channels of the layer.
 const LAYER: [usize; 3] = [60, 512, 64];
 
-impl Best {
-    /// Measures; takes some milliseconds.
-    pub(in crate::infer) fn peak(self) -> Peak {
-        let floats = self.run(Chains);
-        let [positions, channels, outputs] = LAYER;
+impl SimdLevel {
+    /// Measures the peak throughput, which takes some milliseconds.
+    #[must_use]
+    pub fn peak(self) -> Peak {
+        let floats = self.dispatch(Chains);
+        let [tokens, channels, outputs] = LAYER;
         let bytes = vec![1; channels * outputs];
         let ones = vec![1.0; outputs];
-        let weights = Weights::new(self, Order::ChannelsInner, &bytes, &ones, &ones);
-        let numbers = vec![1.0; positions * channels];
-        let view = View {
-            numbers: &numbers,
-            order: Order::ChannelsInner,
-            positions,
+        let weights = PackedWeights::new(self, Layout::ChannelsLast, &bytes, &ones, &ones);
+        let values = vec![1.0; tokens * channels];
+        let view = ActivationView {
+            values: &values,
+            layout: Layout::ChannelsLast,
+            tokens,
             channels,
-            before: Before::Nothing,
+            prologue: Prologue::None,
         };
-        let mut packed = Packed::default();
-        pack(self, view, weights.wants_lanes(), &mut packed);
-        let finish = Finish::Activate(Activation::Identity);
-        let mut results = vec![0.0; positions * outputs];
-        let integers = fastest(|| product(&weights, &mut packed, positions, finish, &mut results));
+        let mut packed = PackedActivations::default();
+        pack(self, view, weights.activation_operand(), &mut packed);
+        let epilogue = Epilogue::Activation(Activation::Identity);
+        let mut results = vec![0.0; tokens * outputs];
+        let integers = fastest(|| qgemm(&weights, &mut packed, tokens, epilogue, &mut results));
         Peak {
             floats: (CHAINS * LENGTH * LANES) as f64 / floats.as_secs_f64(),
-            integers: (positions * channels * outputs) as f64 / integers.as_secs_f64(),
+            integers: (tokens * channels * outputs) as f64 / integers.as_secs_f64(),
         }
     }
 }
@@ -74,24 +76,25 @@ fn fastest(mut work: impl FnMut()) -> Duration {
 
 struct Chains;
 
-impl Work for Chains {
+impl SimdOp for Chains {
     type Output = Duration;
 
+    // Not by `fastest`: a closure that is not inlined is not compiled for the instruction set.
     #[inline(always)]
-    fn run<I: Isa>(self) -> Duration {
+    fn eval<I: Isa>(self, isa: I) -> Duration {
         let mut fastest = Duration::MAX;
         for _ in 0..RUNS {
             let start = Instant::now();
-            let mut sums = [I::splat(black_box(1.0)); CHAINS];
-            let factor = I::splat(black_box(0.5));
+            let mut sums = [isa.splat(black_box(1.0)); CHAINS];
+            let factor = isa.splat(black_box(0.5));
             for _ in 0..LENGTH {
                 for sum in &mut sums {
-                    *sum = I::multiply_add(*sum, factor, factor);
+                    *sum = isa.mul_add(*sum, factor, factor);
                 }
             }
             for sum in sums {
                 let mut last = [0.0; LANES];
-                I::store(sum, &mut last);
+                isa.store(sum, &mut last);
                 black_box(last);
             }
             fastest = fastest.min(start.elapsed());

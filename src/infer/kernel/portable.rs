@@ -1,59 +1,62 @@
-//! Sums in plain Rust: the reference of the others.
+//! Plain Rust, which LLVM vectorizes: the reference for the other instruction sets.
 
-use super::isa::{DEPTH, Isa, LANES, fma};
+use super::isa::{Isa, K_PACK, LANES, PanelGroup, RowGroup, fma};
 
-/// No more than every processor of the architecture has.
+/// The baseline of the architecture.
+#[derive(Clone, Copy)]
 pub(super) struct Portable;
 
-impl Isa for Portable {
+// SAFETY: existence: there are no intrinsics. Bounds: there are no pointers.
+unsafe impl Isa for Portable {
     const FMA: bool = cfg!(target_arch = "aarch64");
     const UNSIGNED: bool = false;
-    const ROWS: usize = 2;
-    const VECTORS: usize = 3;
-    type Sums = [i32; LANES];
+    const TILE_ROWS: usize = 2;
+    const TILE_VECTORS: usize = 3;
+    type Acc = [i32; LANES];
     type Floats = [f32; LANES];
 
     #[inline(always)]
-    fn zero() -> Self::Sums {
+    fn acc_zero(self) -> Self::Acc {
         [0; LANES]
     }
 
     #[inline(always)]
-    fn add<const BY_POSITION: bool>(
-        mut sums: Self::Sums,
-        row: [u8; DEPTH],
-        lanes: &[u8; LANES * DEPTH],
-    ) -> Self::Sums {
-        for (sum, lane) in sums.iter_mut().zip(lanes.as_chunks::<DEPTH>().0) {
+    fn dot4<const ACTIVATION_ROWS: bool>(
+        self,
+        mut acc: Self::Acc,
+        row: RowGroup,
+        lanes: &PanelGroup,
+    ) -> Self::Acc {
+        for (sum, lane) in acc.iter_mut().zip(lanes.as_chunks::<K_PACK>().0) {
             for (a, b) in row.iter().zip(lane) {
                 *sum = sum.wrapping_add(i32::from(a.cast_signed()) * i32::from(b.cast_signed()));
             }
         }
-        sums
+        acc
     }
 
     #[inline(always)]
-    fn to_floats(sums: Self::Sums) -> Self::Floats {
-        sums.map(|sum| sum as f32)
+    fn acc_to_f32(self, acc: Self::Acc) -> Self::Floats {
+        acc.map(|sum| sum as f32)
     }
 
     #[inline(always)]
-    fn splat(number: f32) -> Self::Floats {
-        [number; LANES]
+    fn splat(self, value: f32) -> Self::Floats {
+        [value; LANES]
     }
 
     #[inline(always)]
-    fn load(numbers: &[f32; LANES]) -> Self::Floats {
-        *numbers
+    fn load(self, values: &[f32; LANES]) -> Self::Floats {
+        *values
     }
 
     #[inline(always)]
-    fn store(numbers: Self::Floats, to: &mut [f32; LANES]) {
-        *to = numbers;
+    fn store(self, values: Self::Floats, to: &mut [f32; LANES]) {
+        *to = values;
     }
 
     #[inline(always)]
-    fn multiply_add(a: Self::Floats, b: Self::Floats, mut c: Self::Floats) -> Self::Floats {
+    fn mul_add(self, a: Self::Floats, b: Self::Floats, mut c: Self::Floats) -> Self::Floats {
         for lane in 0..LANES {
             c[lane] = fma::<Self>(a[lane], b[lane], c[lane]);
         }
@@ -61,7 +64,7 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn multiply(mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
+    fn mul(self, mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
         for lane in 0..LANES {
             a[lane] *= b[lane];
         }
@@ -69,7 +72,7 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn subtract(mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
+    fn sub(self, mut a: Self::Floats, b: Self::Floats) -> Self::Floats {
         for lane in 0..LANES {
             a[lane] -= b[lane];
         }
@@ -77,11 +80,11 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn times_power_of_two(mut numbers: Self::Floats, powers: Self::Floats) -> Self::Floats {
+    fn scale_exp2(self, mut values: Self::Floats, exponents: Self::Floats) -> Self::Floats {
         for lane in 0..LANES {
-            let exponent = powers[lane].to_bits() << 23;
-            numbers[lane] = f32::from_bits(numbers[lane].to_bits().wrapping_add(exponent));
+            let exponent = exponents[lane].to_bits() << 23;
+            values[lane] = f32::from_bits(values[lane].to_bits().wrapping_add(exponent));
         }
-        numbers
+        values
     }
 }

@@ -1,153 +1,156 @@
-//! Quantized weights, laid out for products.
+//! Int8 weights, packed for the matrix product.
 
 use tract_onnx::prelude::DatumType;
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::MOST_OF_PAIR;
+use super::avx2::MAX_PAIR;
 use super::{
-    isa::{Best, DEPTH, LANES},
-    pack::{Order, groups},
+    isa::{K_PACK, LANES},
+    pack::{Layout, Operand, groups},
+    simd_level::SimdLevel,
 };
 
-/// The weights of a linear layer, quantized and laid out for one order of the result.
+/// The weights of a linear layer, quantized per output channel and packed for one layout of the result.
 #[derive(Debug, Clone)]
-pub(in crate::infer) struct Weights {
-    /// Of the result. With channels inner the weights are lanes, `[output / 16][group of inputs][16
-    /// outputs][4]` (or `[2][16 outputs][2]` where an activation has two bytes), otherwise rows,
-    /// `[output][group][4]`.
-    pub(super) order: Order,
+pub(crate) struct PackedWeights {
+    /// Of the result. If channels are last, the weights are panels, `[output / 16][K group][16 outputs][4]`
+    /// (or `[2][16 outputs][2]` with two-byte activations), otherwise rows, `[output][K group][4]`.
+    pub(super) layout: Layout,
     pub(super) bytes: Vec<u8>,
-    /// From here on one for each output, filled up to whole sixteens.
+    /// This and what follows: one for each output, padded to a multiple of [`LANES`].
     pub(super) scales: Vec<f32>,
     pub(super) bias: Vec<f32>,
-    /// The sum of the weights, which the offsets of activations are multiplied with.
+    /// The sum of the dequantized weights, by which the offsets of activations are multiplied.
     pub(super) sums: Vec<f32>,
     pub(super) inputs: usize,
     pub(super) outputs: usize,
-    pub(super) isa: Best,
+    pub(super) level: SimdLevel,
 }
 
-impl Weights {
+impl PackedWeights {
     /// From `[output][input]` bytes, none of them -128, and a scale and a bias for each output.
-    pub(in crate::infer) fn new(isa: Best, order: Order, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
+    pub(crate) fn new(level: SimdLevel, layout: Layout, bytes: &[i8], scales: &[f32], bias: &[f32]) -> Self {
         let outputs = scales.len();
         let inputs = bytes.len() / outputs;
-        let isa = isa.for_weights(bytes, inputs);
+        let level = level.for_weights(|| saturates(bytes, inputs));
         let (groups, padded) = (groups(inputs), outputs.next_multiple_of(LANES));
-        let mut packed = vec![0; padded * groups * DEPTH];
+        let mut packed = vec![0; padded * groups * K_PACK];
         let mut sums = vec![0.0; padded];
         for (output, row) in bytes.chunks_exact(inputs).enumerate() {
             sums[output] = scales[output] * row.iter().map(|byte| i32::from(*byte)).sum::<i32>() as f32;
         }
-        match order {
-            Order::ChannelsInner => {
-                let panels = packed.chunks_exact_mut(groups * LANES * DEPTH);
+        match layout {
+            Layout::ChannelsLast => {
+                let panels = packed.chunks_exact_mut(groups * LANES * K_PACK);
                 for (panel, rows) in panels.zip(bytes.chunks(LANES * inputs)) {
                     for (lane, row) in rows.chunks_exact(inputs).enumerate() {
-                        match isa.activation_bytes() {
-                            1 => fill_lane::<DEPTH>(row, lane, panel),
-                            _ => fill_lane::<{ DEPTH / 2 }>(row, lane, panel),
+                        match level.activation_bytes() {
+                            1 => fill_lane::<K_PACK>(row, lane, panel),
+                            _ => fill_lane::<{ K_PACK / 2 }>(row, lane, panel),
                         }
                     }
                 }
             }
-            Order::PositionsInner => {
+            Layout::ChannelsFirst => {
                 let rows = bytes.chunks_exact(inputs);
-                for (to, row) in packed.chunks_exact_mut(groups * DEPTH).zip(rows) {
+                for (to, row) in packed.chunks_exact_mut(groups * K_PACK).zip(rows) {
                     for (to, byte) in to.iter_mut().zip(row) {
                         *to = byte.cast_unsigned();
                     }
                 }
             }
         }
-        let fill = |numbers: &[f32]| {
-            let mut numbers = numbers.to_vec();
-            numbers.resize(padded, 0.0);
-            numbers
+        let pad = |values: &[f32]| {
+            let mut values = values.to_vec();
+            values.resize(padded, 0.0);
+            values
         };
         Self {
-            order,
+            layout,
             bytes: packed,
-            scales: fill(scales),
-            bias: fill(bias),
+            scales: pad(scales),
+            bias: pad(bias),
             sums,
             inputs,
             outputs,
-            isa,
+            level,
         }
     }
 
-    /// The same for results with the other order, the channels innermost.
-    pub(in crate::infer) fn channels_inner(&self) -> Self {
-        let rows = self.bytes.chunks_exact(groups(self.inputs) * DEPTH);
+    /// The same weights for a channels-last result, where that of `self` has channels first.
+    pub(crate) fn to_channels_last(&self) -> Self {
+        let rows = self.bytes.chunks_exact(groups(self.inputs) * K_PACK);
         let bytes: Vec<i8> = rows
             .take(self.outputs)
             .flat_map(|row| row[..self.inputs].iter().map(|byte| byte.cast_signed()))
             .collect();
         let (scales, bias) = (&self.scales[..self.outputs], &self.bias[..self.outputs]);
-        Self::new(self.isa, Order::ChannelsInner, &bytes, scales, bias)
+        Self::new(self.level, Layout::ChannelsLast, &bytes, scales, bias)
     }
 
-    /// Of the result.
-    pub(in crate::infer) fn order(&self) -> Order {
-        self.order
+    /// Layout of the result.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
     }
 
-    /// Whether activations are to be packed as lanes.
-    pub(in crate::infer) fn wants_lanes(&self) -> bool {
-        self.order == Order::PositionsInner
+    /// Which operand of the product the activations are.
+    pub(crate) fn activation_operand(&self) -> Operand {
+        match self.layout {
+            Layout::ChannelsLast => Operand::Rows,
+            Layout::ChannelsFirst => Operand::Panels,
+        }
     }
 
     /// How many there are.
-    pub(in crate::infer) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.inputs * self.outputs
     }
 
-    /// What they and the activations are when they are multiplied.
-    pub(in crate::infer) fn factors(&self) -> DatumType {
-        match self.isa.activation_bytes() {
+    /// The type in which weights and activations are multiplied.
+    pub(crate) fn operand_type(&self) -> DatumType {
+        match self.level.activation_bytes() {
             1 => DatumType::I8,
             _ => DatumType::I16,
         }
     }
 
-    pub(in crate::infer) fn isa(&self) -> Best {
-        self.isa
+    /// The level that they are packed for.
+    pub(crate) fn level(&self) -> SimdLevel {
+        self.level
     }
 }
 
-impl Best {
-    /// The instructions for these weights, `inputs` of each output, where this would be the best for others.
-    pub(super) fn for_weights(self, bytes: &[i8], inputs: usize) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx2Bytes && !bytes.chunks_exact(inputs).all(pairs_fit) {
-            return Self::Avx2;
-        }
+/// Whether the products of two adjacent weights with the largest activations can leave 16 bits, in which AVX2
+/// adds them.
+fn saturates(bytes: &[i8], inputs: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return !bytes.chunks_exact(inputs).all(pairs_fit);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
         let _ = (bytes, inputs);
-        self
+        false
     }
 }
 
-/// Whether the products of the weights of an output with the largest activations can be added in pairs in sixteen bits.
 #[cfg(target_arch = "x86_64")]
 fn pairs_fit(row: &[i8]) -> bool {
-    // Without a way out, so that the compiler vectorises it.
+    // No early exit, so that LLVM vectorizes the loop.
     row.as_chunks::<2>().0.iter().fold(true, |fit, [a, b]| {
         let sum = i16::from(*a) + i16::from(*b);
-        fit & ((*a ^ *b < 0) | (sum.unsigned_abs() <= MOST_OF_PAIR))
+        fit & ((*a ^ *b < 0) | (sum.unsigned_abs() <= MAX_PAIR))
     })
 }
 
-/// Writes the weights of one output into its lane of a panel, so many side by side.
-fn fill_lane<const SIDE: usize>(row: &[i8], lane: usize, panel: &mut [u8]) {
-    let (whole, rest) = row.as_chunks::<SIDE>();
-    let (places, _) = panel.as_chunks_mut::<SIDE>();
-    let mut places = places.iter_mut().skip(lane).step_by(LANES);
-    // In this order: `zip` takes one more of the first.
-    for (weights, to) in whole.iter().zip(places.by_ref()) {
+/// Writes the weights of one output into its lane of a panel, `RUN` of them side by side.
+fn fill_lane<const RUN: usize>(row: &[i8], lane: usize, panel: &mut [u8]) {
+    let (whole, rest) = row.as_chunks::<RUN>();
+    let (runs, _) = panel.as_chunks_mut::<RUN>();
+    let mut runs = runs.iter_mut().skip(lane).step_by(LANES);
+    // In this order: `zip` advances its first iterator once more than its second.
+    for (weights, to) in whole.iter().zip(runs.by_ref()) {
         *to = weights.map(i8::cast_unsigned);
     }
-    for (to, weight) in places.next().into_iter().flatten().zip(rest) {
+    for (to, weight) in runs.next().into_iter().flatten().zip(rest) {
         *to = weight.cast_unsigned();
     }
 }

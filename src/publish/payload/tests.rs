@@ -33,7 +33,7 @@ fn json(payload: impl Serialize) -> String {
 
 const NAMED: &str = r#"{"neutral":0.1,"happiness":0.7,"sadness":0.05,"surprise":0.05,"fear":0.025,"disgust":0.025,"anger":0.025,"contempt":0.025}"#;
 const TAIL: &str = r#""boot":"00c0ffee00c0ffee","time":"2026-03-01T09:30:00.250Z""#;
-const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab"}"#;
+const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab","va":"projected"}"#;
 
 #[test]
 fn the_state_of_a_face() {

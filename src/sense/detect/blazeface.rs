@@ -2,13 +2,11 @@
 //! arXiv:1907.05047), as in MediaPipe: one row of 16 values and one score for each anchor.
 
 use super::{DetectError, HeadDecoder, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
+use affectd_infer::{Output, OutputInfo};
 
 /// Values of each anchor: centre, size, and six landmarks. The last two, the ears, are not used.
 const ROW: usize = 16;

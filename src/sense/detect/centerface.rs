@@ -2,13 +2,11 @@
 //! arXiv:1911.03599): one map each of scores, sizes, offsets and landmarks, at a quarter of the input's size.
 
 use super::{DetectError, HeadDecoder, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
+use affectd_infer::{Output, OutputInfo};
 
 /// Input pixels to a cell of the maps.
 const STRIDE: f32 = 4.0;

@@ -6,10 +6,10 @@ pub(super) mod letterbox;
 pub(super) mod nms;
 pub(super) mod yunet;
 
+use affectd_infer::{InferError, Output, OutputInfo};
 use std::time::Duration;
 
 use crate::{
-    infer::{InferError, Output, OutputInfo},
     model::ModelError,
     picture::Picture,
     sense::{face::Detection, geometry::Rect},

@@ -2,13 +2,11 @@
 //! outputs: class score, objectness, box and landmarks for each of the strides 8, 16 and 32.
 
 use super::{DetectError, HeadDecoder, nms::Candidates, output};
-use crate::{
-    infer::{Output, OutputInfo},
-    sense::{
-        face::{Detection, Landmarks},
-        geometry::{Point, Rect},
-    },
+use crate::sense::{
+    face::{Detection, Landmarks},
+    geometry::{Point, Rect},
 };
+use affectd_infer::{Output, OutputInfo};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 

@@ -1,10 +1,10 @@
 //! A classifier that runs the network of a manifest, in several threads where that is asked for.
 
+use affectd_infer::{InferError, Network, Output};
 use std::{sync::Arc, time::Duration};
 
 use super::workers::InferenceWorker;
 use crate::{
-    infer::{InferError, Network, Output},
     model::{Expression as Contract, Manifest, ModelError},
     picture::Picture,
     sense::{

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    model::{Catalogue, Kind},
+    model::{Kind, Registry},
     sense::{face::Landmarks, geometry::Point},
 };
 
 fn manifest(name: &str) -> Manifest {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
-    Catalogue::open(&folder).unwrap().find(name).unwrap()
+    Registry::open(&folder).unwrap().find(name).unwrap()
 }
 
 /// The crop of a face whose nose is moved right by `nose` pixels.

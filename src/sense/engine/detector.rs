@@ -1,9 +1,9 @@
 //! A detector that runs the network of a manifest.
 
+use affectd_infer::{InferError, Network};
 use std::time::Duration;
 
 use crate::{
-    infer::{InferError, Network},
     model::{self, Manifest},
     picture::Picture,
     sense::{

@@ -14,7 +14,7 @@ pub use detector::NetworkDetector;
 use super::{detect::DetectError, face::MAX_FACES, face_tracker::FaceTracker, sensor::Sensor};
 use crate::{
     config::Settings,
-    model::{Catalogue, Manifest, ModelError},
+    model::{Manifest, ModelError, Registry},
 };
 
 /// Why sensing cannot begin.
@@ -33,9 +33,9 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`] if a model is missing, damaged, or does not reproduce its golden vectors on this machine.
-pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Sensor, Manifest), OpenError> {
+pub fn open(settings: &Settings, registry: &Registry) -> Result<(Sensor, Manifest), OpenError> {
     let detector = |name: &str| -> Result<_, OpenError> {
-        let manifest = catalogue.find(name)?;
+        let manifest = registry.find(name)?;
         Ok(Box::new(NetworkDetector::open(
             &manifest,
             settings.detect.min_score,
@@ -46,7 +46,7 @@ pub fn open(settings: &Settings, catalogue: &Catalogue) -> Result<(Sensor, Manif
         detector(&settings.detect.model)?,
         detector(&settings.detect.follow_model)?,
     );
-    let manifest = catalogue.find(&settings.expression.model)?;
+    let manifest = registry.find(&settings.expression.model)?;
     let classifier = NetworkClassifier::open(&manifest)?
         .with_threads(threads(settings.expression.threads))
         .map_err(ModelError::from)?;

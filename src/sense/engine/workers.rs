@@ -4,6 +4,7 @@
 //! shared and nothing is allocated. Several faces are classified at the same time; splitting the work of one
 //! network would gain less.
 
+use affectd_infer::{InferError, Network};
 use std::{
     sync::{
         Arc,
@@ -12,11 +13,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use crate::{
-    infer::{InferError, Network},
-    model::Expression as Contract,
-    sense::outputs::OutputVector,
-};
+use crate::{model::Expression as Contract, sense::outputs::OutputVector};
 
 /// The outputs of a run, and the network.
 type Finished = (Network, Result<OutputVector, InferError>);
@@ -54,7 +51,7 @@ impl InferenceWorker {
         let thread = Builder::new()
             .name("expression".to_owned())
             .spawn(work)
-            .map_err(|error| InferError::Run(format!("cannot start a thread: {error}")))?;
+            .map_err(|error| InferError::Run(error.into()))?;
         Ok(Self {
             network: Some(network.another()?),
             jobs: Some(jobs),
@@ -92,7 +89,7 @@ impl InferenceWorker {
 }
 
 fn ended() -> InferError {
-    InferError::Run("one of its threads has ended".to_owned())
+    InferError::Run("one of its threads has ended".into())
 }
 
 impl Drop for InferenceWorker {

@@ -219,12 +219,12 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         ca_file: folder.join("ca.pem"),
         username: USER.into(),
         password_file: folder.join("password"),
-        base: "affectd".into(),
+        base: "affectd".parse().unwrap(),
         discovery: true,
-        discovery_prefix: "homeassistant".into(),
+        discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 20.0,
-        refresh_s: 30.0,
-        health_s: 10.0,
+        refresh: Duration::from_millis(30000),
+        health: Duration::from_millis(10000),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use affectd::{
     config::{self, Override, Settings, Sources},
-    model::{Catalogue, Manifest},
+    model::{Manifest, Registry},
     sense::{Sensor, engine},
 };
 
@@ -26,6 +26,6 @@ pub fn settings() -> Settings {
 /// A sensor of these settings, and the expression model's manifest.
 pub fn sensor() -> (Sensor, Manifest) {
     let folder = models::folder();
-    let catalogue = Catalogue::open(folder.path()).unwrap();
-    engine::open(&settings(), &catalogue).unwrap()
+    let registry = Registry::open(folder.path()).unwrap();
+    engine::open(&settings(), &registry).unwrap()
 }

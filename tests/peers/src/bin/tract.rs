@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use affectd::infer::{Arithmetic, Network};
+use affectd_infer::{Arithmetic, Network};
 use anyhow::{Context as _, bail};
 use peers::{Arguments, Engine, serve};
 use tract_onnx::prelude::{
@@ -103,6 +103,8 @@ struct Affectd {
 
 impl Affectd {
     fn load(model: &Path, arithmetic: Arithmetic) -> anyhow::Result<Self> {
+        // As the daemon does.
+        affectd_infer::memory::tune_allocator();
         let shape = input_shape(model)?;
         Ok(Self {
             network: Network::load(model, &shape, arithmetic)?,

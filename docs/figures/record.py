@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Record the JSON that a measuring command prints, with the command, the commit and the machine.
+
+    docs/figures/record.py bench -- affectd bench --json
+    docs/figures/record.py state --topic state -- timeout --preserve-status -s INT 9 affectd … run
+
+writes docs/figures/bench.json and so on. With --topic, the result is the payload of the last message of that topic
+that `affectd run` prints. docs/figures/README.md lists the commands, and `make figures` renders the files into the
+documentation. An absolute path in the command is recorded as its last component, so that records do not depend on
+the folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked out.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+FIGURES = Path(__file__).resolve().parent
+
+
+def main():
+    """Run the command and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("name", help="name of the record")
+    parser.add_argument("--topic", metavar="LEVEL", help="last level of a topic, e.g. state")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
+    args = parser.parse_args()
+    ran = subprocess.run(args.command, stdout=subprocess.PIPE, text=True)
+    if ran.returncode != 0:
+        sys.exit(f"record.py: {args.command[0]} exited with {ran.returncode}; nothing was recorded")
+    record = {"measured": measured(args.command), "result": result(ran.stdout, args.topic)}
+    path = FIGURES / f"{args.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    print(path)
+
+
+def result(output, topic):
+    """The object that a command printed, or a payload of `affectd run`."""
+    try:
+        objects = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    except ValueError as error:
+        sys.exit(f"record.py: the output is not JSON: {error}")
+    if topic:
+        objects = [message["payload"] for message in objects if message["topic"].endswith(f"/{topic}")]
+    if not objects:
+        sys.exit("record.py: the command printed no such JSON object")
+    return objects[-1]
+
+
+def measured(command):
+    """Where the result comes from."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
+    commit = os.environ.get("RECORD_COMMIT") or subprocess.run(
+        describe, cwd=FIGURES, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    return {
+        "command": " ".join(Path(part).name if part.startswith("/") else part for part in command),
+        "commit": commit,
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": machine(),
+    }
+
+
+def machine():
+    """The processor and the number of cores."""
+    board = Path("/proc/device-tree/model")
+    if board.exists():
+        name = board.read_text().strip("\0\n")
+    else:
+        fields = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
+        name = next((value.strip() for key, _, value in fields if key.strip() == "model name"), "unknown processor")
+    return f"{name}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"
+
+
+if __name__ == "__main__":
+    main()

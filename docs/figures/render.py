@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Write the tables of the documentation from the measurements in docs/figures/*.json and from the manifests.
+
+    docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->
+    docs/figures/render.py --check   exits with 1 and a diff if a document differs from what would be written
+
+NAME is a function of this file. docs/figures/record.py writes the JSON files. Needs Python 3.11 or later.
+"""
+
+import difflib
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = ROOT / "docs/figures"
+DOCUMENTS = [
+    "docs/mqtt.md",
+    "docs/models.md",
+    "docs/performance.md",
+    "models/maxvit-ferplus-64.md",
+]
+BLOCK = re.compile(r"<!-- figures: (\w+) -->\n(.*?)<!-- /figures -->\n", re.DOTALL)
+CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+
+
+def main():
+    """Render, or compare."""
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.exit(__doc__)
+    differs = bool(stale_manifest())
+    for document in DOCUMENTS:
+        path = ROOT / document
+        text = path.read_text()
+        new = rendered(text, document)
+        if new == text:
+            continue
+        if check:
+            differs = True
+            lines = difflib.unified_diff(text.splitlines(True), new.splitlines(True), document, "make figures")
+            sys.stdout.writelines(lines)
+        else:
+            path.write_text(new)
+            print(f"wrote {document}")
+    if check and differs:
+        sys.exit("the documentation differs from docs/figures; run `make figures`")
+
+
+def rendered(text, document):
+    """The text with every block written again."""
+    if text.count("<!-- figures:") != len(BLOCK.findall(text)):
+        sys.exit(f"{document}: a block without <!-- /figures -->, or with a malformed name")
+
+    def block(match):
+        name = match.group(1)
+        if name not in BLOCKS:
+            sys.exit(f"{document}: found the block {name}; there are: {', '.join(BLOCKS)}")
+        return f"<!-- figures: {name} -->\n{BLOCKS[name]()}\n<!-- /figures -->\n"
+
+    return BLOCK.sub(block, text)
+
+
+def record(name):
+    """One measurement: what the command printed, and where it comes from."""
+    path = FIGURES / f"{name}.json"
+    try:
+        content = json.loads(path.read_text())
+        return content["result"], content["measured"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{path}: {error!r}")
+
+
+def manifests():
+    """Every manifest by its name."""
+    found = {path.stem: tomllib.loads(path.read_text()) for path in sorted((ROOT / "models").glob("*.toml"))}
+    return {name: manifest for name, manifest in found.items() if "kind" in manifest}
+
+
+def stale_manifest():
+    """A line for each figure of the default model's manifest that is not the recorded one, also printed."""
+    result, _ = record("expression/as-it-is")
+    manifest = manifests()["maxvit-ferplus-64"]["measured"]
+    faults = [
+        f"models/maxvit-ferplus-64.toml: {key} = {manifest.get(key)}; measured: {round(result[key], 4)}"
+        for key in ("accuracy", "macro_f1", "ece", "va_rmse", "va_ccc", "n")
+        if manifest.get(key) != round(result[key], 4)
+    ]
+    print(*faults, sep="\n", end="\n" if faults else "")
+    return faults
+
+
+def table(head, rows):
+    """A Markdown table of texts."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def source(measured):
+    """A sentence that says where figures come from."""
+    return (
+        f"*`{measured['command']}`, commit {measured['commit']}, {measured['date']}; {measured['machine']}.*"
+    )
+
+
+def percent(share, digits=1):
+    """A share as a percentage."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def state():
+    """A state message of the bundled clip."""
+    result, measured = record("state")
+    # Objects without members that are objects themselves take one line.
+    lines = []
+    for key, value in result.items():
+        lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+    return "```json\n{\n" + ",\n".join(lines) + "\n}\n```\n\n" + source(measured)
+
+
+def models():
+    """The bundled models."""
+    purposes = {"centerface": "full-frame detection", "blazeface": "detection in search regions"}
+    rows = []
+    for name, manifest in manifests().items():
+        size = (ROOT / "models" / manifest["file"]["path"]).stat().st_size
+        purpose = "expression" if manifest["kind"] == "expression" else purposes.get(name, "detection")
+        shape = f"{manifest['input']['width']}x{manifest['input']['height']} {manifest['input']['colour']}"
+        licence = manifest["licence"].split(";")[0]
+        rows.append([name, manifest["version"], purpose, shape, f"{size / 1e6:.1f} MB", licence])
+    return table(["model", "version", "purpose", "input", "size", "licence"], rows)
+
+
+def expression():
+    """Accuracy of the default expression model."""
+    result, measured = record("expression/as-it-is")
+    rows = [
+        ["accuracy", percent(result["accuracy"])],
+        ["macro F1", f"{result['macro_f1']:.3f}"],
+        ["expected calibration error (15 bins)", f"{result['ece']:.3f}"],
+        ["the same without the manifest's temperature", f"{result['ece_unscaled']:.3f}"],
+        ["RMSE of valence and arousal, projected labels", f"{result['va_rmse']:.3f}"],
+        ["CCC of valence and arousal, projected labels", f"{result['va_ccc']:.3f}"],
+    ]
+    return table([f"FER+ validation, 8 categories, {result['n']:,} faces", ""], rows) + "\n\n" + source(measured)
+
+
+def confusion():
+    """Labelled by predicted category."""
+    result, measured = record("expression/as-it-is")
+    rows = []
+    for category in result["categories"]:
+        counts = [str(count) for count in category.get("predicted") or category["told"]]
+        rows.append([category["category"], *counts, f"{category['recall']:.2f}"])
+    return table(["", *CATEGORIES, "recall"], rows) + "\n\n" + source(measured)
+
+
+DEGRADED = {
+    "as-it-is": "unchanged",
+    "crop-10-tighter": "crop 10 % tighter",
+    "margin-10": "margin of 10 %",
+    "margin-20": "margin of 20 %",
+    "margin-30": "margin of 30 %",
+    "margin-40": "margin of 40 %",
+    "blur-1": "blur, sigma 1 pixel of 48",
+    "blur-2": "blur, sigma 2 pixels of 48",
+    "pixels-24": "resolution of 24 pixels",
+    "pixels-16": "resolution of 16 pixels",
+    "roll--20": "roll of -20°",
+    "roll--10": "roll of -10°",
+    "roll-10": "roll of 10°",
+    "roll-20": "roll of 20°",
+}
+
+
+def degraded():
+    """Accuracy of the default expression model on faces as cameras deliver them."""
+    rows = []
+    for name, words in DEGRADED.items():
+        result, measured = record(f"expression/{name}")
+        rows.append([
+            words,
+            percent(result["accuracy"]),
+            f"{result['macro_f1']:.3f}",
+            f"{result['ece']:.3f}",
+            f"{result['va_rmse']:.3f}",
+        ])
+    return table(["face", "accuracy", "macro F1", "calibration error", "VA RMSE"], rows) + "\n\n" + source(measured)
+
+
+def bench():
+    """Latency of the stages."""
+    result, measured = record("bench")
+    stages = ["decode", "detect", "follow", "classify", "total"]
+    rows = [
+        [run["format"], *(milliseconds(run["stages"][stage]["p50_ms"]) for stage in stages), percent(run["outside_networks"], 0)]
+        for run in result["runs"]
+    ]
+    head = ["median, ms", *stages, "share of time outside the networks"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+def milliseconds(value):
+    """Two significant digits."""
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def memory():
+    """Resident memory."""
+    rows, sources = [], []
+    for name, words in (("memory", "maxvit-ferplus-64"), ("memory-cage", "shape of CAGE, random weights")):
+        result, measured = record(name)
+        rows.append([words, *(f"{result[key] / 2**20:.0f} MiB" for key in ("rss_bytes", "peak_rss_bytes"))])
+        sources.append(source(measured))
+    return table(["expression model", "resident memory", "peak, while loading"], rows) + "\n\n" + "\n".join(sources)
+
+
+ENGINES = {
+    "tract": "tract, f32",
+    "onnxruntime": "ONNX Runtime, f32",
+    "affectd-f32": "affectd, f32",
+    "affectd-int8": "affectd, int8",
+}
+NETWORKS = {
+    "maxvit-ferplus-64": "maxvit-ferplus-64",
+    "small": "maxvit-ferplus-64",
+    "cage": "shape of CAGE, random weights",
+}
+
+
+def instructions():
+    """Instructions of one inference."""
+    parts, sources = [], []
+    for name in ("instructions", "instructions-cage"):
+        result, measured = record(name)
+        sources.append(source(measured))
+        for model, cpu in dict.fromkeys((count["model"], count["cpu"]) for count in result["counts"]):
+            counts = {c["engine"]: c["instructions"] for c in result["counts"] if (c["model"], c["cpu"]) == (model, cpu)}
+            cells = [
+                f"{counts[engine] / 1e6:.1f} ({counts[engine] / counts['tract']:.2f})" if engine in counts else "-"
+                for engine in ENGINES
+            ]
+            parts.append([f"{NETWORKS.get(model, model)}, {cpu}", *cells])
+    head = ["million instructions (ratio to tract)", *ENGINES.values()]
+    return table(head, parts) + "\n\n" + "\n".join(dict.fromkeys(sources))
+
+
+def peers():
+    """affectd beside other runtimes."""
+    result, measured = record("peers")
+    networks = {network["name"]: network for network in result["networks"]}
+    labels = [engine["label"] for engine in next(iter(networks.values()))["engines"]]
+    head = ["processor time"]
+    for name in networks:
+        head += [NETWORKS[name], "difference"]
+    head += [f"throughput of two threads, {NETWORKS[name]}" for name in networks]
+    rows = []
+    for number, label in enumerate(labels):
+        row, gains = [label], []
+        for network in networks.values():
+            engine = network["engines"][number]
+            cpu = engine["cpu"]
+            if number == 0:
+                row.append(f"1 ({network['reference_ms']:.1f} ms)")
+            else:
+                row.append(f"{cpu['median']:.2f} ({cpu['q1']:.2f}-{cpu['q3']:.2f})")
+            row.append(f"{engine['difference']:.3f}")
+            gain = engine.get("two_threads_gain")
+            gains.append(f"{gain['median']:.2f}" if gain else "-")
+        rows.append(row + gains)
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+BLOCKS = {
+    function.__name__: function
+    for function in (state, models, expression, confusion, degraded, bench, memory, instructions, peers)
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training, quantization, evaluation and import of expression models for affectd."""

@@ -1,0 +1,1 @@
+"""Model bundles as the daemon reads them: ONNX file, manifest and golden vectors."""

@@ -1,0 +1,1 @@
+"""FER+ faces and votes, and the faces as a poor camera shows them."""

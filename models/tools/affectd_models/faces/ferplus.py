@@ -1,0 +1,103 @@
+"""FER+ faces and votes, and the training targets computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int, UInt8
+from PIL import Image
+
+from affectd_models.errors import InvalidInput
+
+SIDE = 48
+PER_ROW = 100
+
+# The order of the logits; names as the daemon publishes them.
+CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+
+# Mean (valence, arousal) of each category over AffectNet's validation labels.
+CLASS_VA = np.array(
+    [
+        [-0.03, -0.02],
+        [0.67, 0.08],
+        [-0.63, -0.27],
+        [0.18, 0.70],
+        [-0.12, 0.76],
+        [-0.68, 0.45],
+        [-0.43, 0.55],
+        [-0.51, 0.58],
+    ],
+    np.float32,
+)
+
+
+@dataclass
+class Faces:
+    """One split: grey faces, vote distributions, and valence and arousal in -1..1."""
+
+    images: UInt8[np.ndarray, "n 48 48"]
+    target: Float32[np.ndarray, "n 8"]
+    va: Float32[np.ndarray, "n 2"]
+
+    @classmethod
+    def from_votes(cls, images: UInt8[np.ndarray, "n 48 48"], target: Float32[np.ndarray, "n 8"]) -> Faces:
+        """Faces whose valence and arousal are the projection of the votes on AffectNet's class means."""
+        va: Float32[np.ndarray, "n 2"] = target @ CLASS_VA
+        return cls(images, target, va)
+
+    @property
+    def label(self) -> Int[np.ndarray, " n"]:
+        """The majority category of each face; of tied categories the first in the order of `CATEGORIES`."""
+        label: Int[np.ndarray, " n"] = self.target.argmax(1)
+        return label
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, chosen: Bool[np.ndarray, " n"] | Int[np.ndarray, " m"]) -> Faces:
+        """The faces that a mask or an index array selects."""
+        return Faces(self.images[chosen], self.target[chosen], self.va[chosen])
+
+
+def load(folder: Path, split: str) -> Faces:
+    """The usable faces of `split` ("train", "valid" or another name) in `folder`.
+
+    As in Barsoum et al. 2016, a single vote counts as a slip and is removed, and a face is left out if most
+    annotators marked it as unknown or as no face.
+    """
+    with np.load(folder / f"ferplus_{split}.npz") as archive:
+        columns = [str(name).lower() for name in archive["columns"]]
+        votes = archive["votes"].astype(np.float32)
+    if missing := [name for name in CATEGORIES if name not in columns]:
+        raise InvalidInput(f"{folder}/ferplus_{split}.npz: no votes for {', '.join(missing)}")
+    images = read_sheets(folder, split, len(votes))
+
+    majority = votes.argmax(1)
+    usable = majority < len(CATEGORIES)
+    votes[votes <= 1] = 0
+    votes = votes[:, [columns.index(name) for name in CATEGORIES]]
+    total = votes.sum(1, keepdims=True)
+    usable &= total[:, 0] > 0
+    return Faces.from_votes(images[usable], votes[usable] / total[usable])
+
+
+def read_sheets(folder: Path, split: str, count: int) -> UInt8[np.ndarray, "n 48 48"]:
+    """The first `count` faces of the sheets `ferplus_SPLIT_*.webp`, 100 faces a row."""
+    parts = []
+    for path in sorted(folder.glob(f"ferplus_{split}_*.webp")):
+        sheet = np.asarray(Image.open(path).convert("L"))
+        rows = sheet.shape[0] // SIDE
+        parts.append(sheet.reshape(rows, SIDE, PER_ROW, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE))
+    found = sum(map(len, parts))
+    if found < count:
+        raise InvalidInput(f"{folder}: the sheets of {split} hold {found} faces; the votes are for {count}")
+    return np.concatenate(parts)[:count]
+
+
+def split_holdout(faces: Faces, count: int) -> tuple[Faces, Faces]:
+    """(rest, holdout): `count` faces, spread evenly over `faces`, are excluded from training."""
+    held = np.zeros(len(faces), bool)
+    held[np.linspace(0, len(faces) - 1, count).astype(int)] = True
+    return faces.take(~held), faces.take(held)

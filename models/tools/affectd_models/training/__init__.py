@@ -1,0 +1,1 @@
+"""Training on FER+ vote distributions."""

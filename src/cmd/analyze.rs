@@ -1,0 +1,31 @@
+//! `affectd analyze`: expressions in photographs.
+
+use std::{io::Write, path::PathBuf};
+
+use clap::Args;
+
+use super::Global;
+use crate::{analyze, error::Failure};
+
+/// Analyzes the faces in photographs
+///
+/// Prints one line of JSON for each face: file, faces (the number of faces in the picture), face (its number, largest
+/// first), box (left, top, width, height in pixels), score, quality, category, probabilities, valence and arousal,
+/// all from this picture alone. A picture without a face gives one line with "faces":0. Pictures that cannot be read
+/// are reported on standard error, and the exit code is then 66.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Photographs: JPEG, PNG, WebP, BMP or PNM
+    #[arg(required = true, value_name = "PICTURE")]
+    pictures: Vec<PathBuf>,
+
+    /// Draws boxes, landmarks and results: to a .png or .jpg file for one picture, or to a folder
+    #[arg(long, value_name = "OUT")]
+    annotate: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
+        analyze::analyze(&global.settings()?, &self.pictures, self.annotate.as_deref(), out)
+    }
+}

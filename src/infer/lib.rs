@@ -1,0 +1,33 @@
+//! Neural networks on the CPU: loads an ONNX file through tract, optimizes its graph, and runs it.
+//!
+//! [`Network`] is the whole interface: it is loaded from a file for one input shape, and run. What makes it
+//! fast is in three layers, each of which knows only the one below:
+//!
+//! - `passes`: graph rewrites, in one ordered list, that put the operators below in place of subgraphs;
+//! - `ops`: operators that tract does not have or runs slower, such as int8 linear layers and fused
+//!   attention;
+//! - `kernel`: the inner loops, compiled for several instruction sets and dispatched by [`SimdLevel`] at run
+//!   time.
+//!
+//! Weights are quantized to int8 per output channel in the file, activations per token at run time; see
+//! `kernel::pack` and B. Jacob et al., "Quantization and training of neural networks for efficient
+//! integer-arithmetic-only inference", arXiv 1712.05877.
+#![deny(clippy::undocumented_unsafe_blocks, unsafe_op_in_unsafe_fn)]
+
+mod error;
+mod kernel;
+mod load;
+pub mod memory;
+mod network;
+mod onnx_weights;
+mod ops;
+mod panics;
+mod passes;
+mod profile;
+#[cfg(test)]
+mod testing;
+
+pub use error::{InferError, Source};
+pub use kernel::{Peak, SimdLevel};
+pub use network::{Arithmetic, Network, Output, OutputInfo};
+pub use profile::{IntegerLayers, OperatorTime};

@@ -1,0 +1,105 @@
+//! From an ONNX file to a model that is ready to run.
+
+use std::fs::File;
+
+use tract_onnx::{
+    pb::ModelProto,
+    prelude::{
+        Datum, DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable,
+        TractError, TractResult, TypedModel, TypedSimpleState,
+    },
+    tract_hir::infer::Factoid,
+};
+
+use crate::{
+    Arithmetic, OutputInfo,
+    kernel::SimdLevel,
+    onnx_weights,
+    passes::{self, Context},
+};
+
+/// A model and its outputs, in the file's order.
+pub(crate) struct Loaded {
+    pub(crate) state: TypedSimpleState,
+    pub(crate) outputs: Vec<OutputInfo>,
+}
+
+/// Parses and optimizes a model whose only input has this shape.
+pub(crate) fn load(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> TractResult<Loaded> {
+    let level = SimdLevel::detect();
+    let int8 = arithmetic.allows_int8(level);
+    // Shapes noted in the file belong to the size that it was exported at; ours may be another.
+    let onnx = tract_onnx::onnx()
+        .with_ignore_output_shapes(true)
+        .with_ignore_value_info(true);
+    let proto = onnx.proto_model_for_read(file)?;
+    let names = output_names(&proto);
+    let model = onnx_weights::parse(&onnx, proto)?;
+    check_input(&model, shape)?;
+    let mut model = model
+        .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
+        .into_typed()?;
+    passes::run_all(&mut model, &Context { level, int8 })?;
+    let outputs = outputs(&model, names)?;
+    let state = model.into_runnable()?.spawn()?;
+    Ok(Loaded { state, outputs })
+}
+
+fn output_names(proto: &ModelProto) -> Vec<String> {
+    proto
+        .graph
+        .iter()
+        .flat_map(|graph| &graph.output)
+        .map(|output| output.name.clone())
+        .collect()
+}
+
+fn check_input(model: &InferenceModel, shape: &[usize]) -> TractResult<()> {
+    let inputs = model.input_outlets()?.len();
+    if inputs != 1 {
+        return Err(TractError::msg(format!(
+            "it has {inputs} inputs, and must have one"
+        )));
+    }
+    let declared = model.input_fact(0)?;
+    if let Some(found) = declared
+        .datum_type
+        .concretize()
+        .filter(|found| *found != DatumType::F32)
+    {
+        return Err(TractError::msg(format!(
+            "its input holds {found:?}, and must hold f32"
+        )));
+    }
+    if let Some(rank) = declared
+        .shape
+        .rank()
+        .concretize()
+        .filter(|rank| *rank as usize != shape.len())
+    {
+        return Err(TractError::msg(format!("its input has {rank} dimensions")));
+    }
+    Ok(())
+}
+
+fn outputs(model: &TypedModel, names: Vec<String>) -> TractResult<Vec<OutputInfo>> {
+    let mut outputs = Vec::with_capacity(names.len());
+    for (index, name) in names.into_iter().enumerate() {
+        let fact = model.output_fact(index)?;
+        if fact.datum_type != DatumType::F32 {
+            return Err(TractError::msg(format!(
+                "output {name} holds {:?}, and must hold f32",
+                fact.datum_type
+            )));
+        }
+        let Some(shape) = fact.shape.as_concrete() else {
+            return Err(TractError::msg(format!(
+                "the size of output {name} is not fixed: {:?}",
+                fact.shape
+            )));
+        };
+        let shape = shape.to_vec();
+        outputs.push(OutputInfo { name, shape });
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,125 @@
+//! Linear layers in int8, with what surrounds them fused into prologue and epilogue.
+//!
+//! A fully connected layer and a convolution of 1x1 pixels are the same here: "token" stands for the pixel
+//! too.
+
+use tract_onnx::prelude::DatumType;
+
+use super::operator::{Compute, Scratch};
+use crate::kernel::{
+    Activation, ActivationView, Epilogue, LayerNorm, Layout, PackedActivations, PackedWeights, Prologue,
+    pack, qgemm,
+};
+
+/// Tokens that are quantized and multiplied together: they stay in the L2 cache.
+const BLOCK_TOKENS: usize = 256;
+
+/// `epilogue(weights * prologue(x) + bias)`. Its inputs are the activations, then the factors of the
+/// prologue, then the residual, each if it has one.
+#[derive(Debug)]
+pub(crate) struct QLinear {
+    pub(crate) weights: PackedWeights,
+    /// Prologue: a layer normalization.
+    pub(crate) norm: Option<LayerNorm>,
+    /// Prologue: whether a factor for each channel comes in.
+    pub(crate) scaled: bool,
+    /// Epilogue, unless a residual is added.
+    pub(crate) activation: Activation,
+    /// Of the activations.
+    pub(crate) input_layout: Layout,
+    pub(crate) tokens: usize,
+    pub(crate) channels: usize,
+    pub(crate) outputs: usize,
+}
+
+impl QLinear {
+    /// Layout of the result.
+    pub(crate) fn output_layout(&self) -> Layout {
+        self.weights.layout()
+    }
+
+    /// The input that is added to the result, if the layer has one, given the number of its inputs.
+    pub(crate) fn residual_input(&self, inputs: usize) -> Option<usize> {
+        let others = 1 + usize::from(self.scaled);
+        (inputs > others).then_some(others)
+    }
+
+    /// The same layer with channels last, instead of first, in its activations or its result or both.
+    pub(crate) fn to_channels_last(&self, input: bool, output: bool) -> Self {
+        Self {
+            weights: if output {
+                self.weights.to_channels_last()
+            } else {
+                self.weights.clone()
+            },
+            norm: self.norm.clone(),
+            input_layout: if input {
+                Layout::ChannelsLast
+            } else {
+                self.input_layout
+            },
+            ..*self
+        }
+    }
+
+    /// Whether each token is contiguous before and behind the layer, so that it can be [evaluated in
+    /// parts](Self::eval_tokens).
+    pub(crate) fn is_token_wise(&self) -> bool {
+        [self.input_layout, self.output_layout()] == [Layout::ChannelsLast; 2]
+    }
+
+    /// Evaluates some tokens, from `first` on; all of them, unless the layer [is
+    /// token-wise](Self::is_token_wise).
+    pub(super) fn eval_tokens(
+        &self,
+        inputs: &[&[f32]],
+        first: usize,
+        to: &mut [f32],
+        packed: &mut PackedActivations,
+    ) {
+        let mut others = inputs[1..].iter().copied();
+        let prologue = match &self.norm {
+            Some(norm) => Prologue::LayerNorm(norm),
+            None if self.scaled => others.next().map_or(Prologue::None, Prologue::Scale),
+            None => Prologue::None,
+        };
+        let tokens = to.len() / self.outputs;
+        let view = ActivationView {
+            values: &inputs[0][first * self.channels..][..tokens * self.channels],
+            layout: self.input_layout,
+            tokens,
+            channels: self.channels,
+            prologue,
+        };
+        pack(
+            self.weights.level(),
+            view,
+            self.weights.activation_operand(),
+            packed,
+        );
+        let epilogue = match others.next() {
+            Some(residual) => Epilogue::Residual(&residual[first * self.outputs..][..to.len()]),
+            None => Epilogue::Activation(self.activation),
+        };
+        qgemm(&self.weights, packed, tokens, epilogue, to);
+    }
+}
+
+impl Compute for QLinear {
+    const NAME: &'static str = "QLinear";
+
+    fn macs(&self) -> (DatumType, usize) {
+        (self.weights.operand_type(), self.tokens * self.weights.count())
+    }
+
+    fn eval(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
+        let block = if self.is_token_wise() {
+            BLOCK_TOKENS
+        } else {
+            self.tokens
+        };
+        for (index, to) in to.chunks_mut(block * self.outputs).enumerate() {
+            self.eval_tokens(inputs, index * block, to, &mut scratch.packed);
+        }
+    }
+}

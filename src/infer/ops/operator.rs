@@ -1,0 +1,116 @@
+//! The adapter between tract and the operators of this crate.
+
+use std::{cell::RefCell, fmt::Debug, sync::Arc};
+
+use tract_onnx::{
+    prelude::{DatumExt, DatumType, TDim, TValue, TVec, Tensor, TractResult, TypedFact, tvec},
+    tract_hir::{
+        internal::{EvalContext, EvalOp, IntoTValue, Op, StaticName, TypedOp},
+        tract_core::{as_op, op_as_typed_op, op_out_of_plan, ops::Cost},
+    },
+};
+
+use crate::kernel::PackedActivations;
+
+/// An operator that reads f32 tensors and writes one f32 tensor of a fixed shape.
+pub(crate) trait Compute: Debug + Send + Sync + 'static {
+    /// The operator's name in profiles.
+    const NAME: &'static str;
+
+    /// Multiply-accumulates of a run, and the type of their operands.
+    fn macs(&self) -> (DatumType, usize);
+
+    /// Writes every element of `to`, which is uninitialized as far as the operator is concerned. `scratch`
+    /// holds what other operators left in it.
+    fn eval(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch);
+}
+
+/// Buffers shared by all operators of a thread, so that a run allocates nothing but its results.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Quantized activations.
+    pub(super) packed: PackedActivations,
+    /// Anything else.
+    pub(super) values: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A [`Compute`] as an operator of a tract model.
+#[derive(Debug)]
+pub(crate) struct TractOp<C> {
+    op: Arc<C>,
+    shape: TVec<usize>,
+}
+
+impl<C> TractOp<C> {
+    /// With a result of this shape.
+    pub(crate) fn new(op: C, shape: impl Into<TVec<usize>>) -> Self {
+        Self {
+            op: Arc::new(op),
+            shape: shape.into(),
+        }
+    }
+
+    /// The operator itself.
+    pub(crate) fn op(&self) -> &Arc<C> {
+        &self.op
+    }
+}
+
+impl<C> Clone for TractOp<C> {
+    fn clone(&self) -> Self {
+        Self {
+            op: self.op.clone(),
+            shape: self.shape.clone(),
+        }
+    }
+}
+
+impl<C> PartialEq for TractOp<C> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.op, &other.op) && self.shape == other.shape
+    }
+}
+
+impl<C> Eq for TractOp<C> {}
+
+impl<C: Compute> Op for TractOp<C> {
+    fn name(&self) -> StaticName {
+        C::NAME.into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl<C: Compute> EvalOp for TractOp<C> {
+    op_out_of_plan!();
+
+    fn eval(&self, _: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mut values: TVec<&[f32]> = TVec::new();
+        for input in &inputs {
+            values.push(input.try_as_plain_ram()?.as_slice::<f32>()?);
+        }
+        // SAFETY: any bits are an f32, and `Compute::eval` writes every element before it is read.
+        let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
+        let mut plain = output.try_as_plain_ram_mut()?;
+        let to = plain.as_slice_mut::<f32>()?;
+        SCRATCH.with_borrow_mut(|scratch| self.op.eval(&values, to, scratch));
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl<C: Compute> TypedOp for TractOp<C> {
+    fn output_facts(&self, _: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(&self.shape)))
+    }
+
+    fn cost(&self, _: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let (operands, macs) = self.op.macs();
+        Ok(tvec!((Cost::FMA(operands), macs.into())))
+    }
+
+    as_op!();
+}

@@ -1,0 +1,58 @@
+//! Turns panics into errors.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+/// A panic of tract's, as some malformed files cause.
+#[derive(Debug, thiserror::Error)]
+#[error("tract panicked: {0}")]
+pub(crate) struct CaughtPanic(String);
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, and returns a panic within instead of printing it. What `work` borrows must not be used after
+/// a panic.
+pub(crate) fn catch_panics<T>(work: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CATCHING.get() {
+                previous(info);
+            }
+        }));
+    });
+    CATCHING.set(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(false);
+    result.map_err(|payload| CaughtPanic(message(&*payload)))
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_panic_is_returned() {
+        assert_eq!(catch_panics(|| 1).unwrap(), 1);
+        let caught = catch_panics(|| panic!("index {} of {}", 9, 4)).unwrap_err();
+        assert_eq!(caught.to_string(), "tract panicked: index 9 of 4");
+        let caught = catch_panics(|| panic!("no entry")).unwrap_err();
+        assert_eq!(caught.to_string(), "tract panicked: no entry");
+    }
+}

@@ -1,0 +1,39 @@
+//! Replaces subgraphs by single operators.
+
+use tract_onnx::prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPatch, TypedNode};
+
+use crate::ops::{Compute, TractOp};
+
+/// A subgraph that an operator can stand for.
+pub(super) struct Match<C> {
+    pub(super) op: TractOp<C>,
+    /// What the operator reads.
+    pub(super) inputs: TVec<OutletId>,
+    /// The node whose result becomes the operator's.
+    pub(super) last: usize,
+}
+
+/// Replaces every subgraph that `find` matches, which looks at one node at a time; returns how many.
+pub(super) fn replace_all<C: Compute>(
+    model: &mut TypedModel,
+    find: impl Fn(&TypedModel, &TypedNode) -> Option<Match<C>>,
+) -> TractResult<usize> {
+    let mut replaced = 0;
+    // A patch keeps the ids of existing nodes and appends new ones.
+    for node in 0..model.nodes().len() {
+        if let Some(found) = find(model, model.node(node)) {
+            replace(model, found)?;
+            replaced += 1;
+        }
+    }
+    Ok(replaced)
+}
+
+fn replace<C: Compute>(model: &mut TypedModel, found: Match<C>) -> TractResult<()> {
+    let mut patch = TypedModelPatch::default();
+    let inputs = patch.taps(model, &found.inputs)?;
+    let name = format!("{}.{}", model.node(found.last).name, C::NAME);
+    let output = patch.wire_node(name, found.op, &inputs)?;
+    patch.shunt_outside(model, found.last.into(), output[0])?;
+    patch.apply(model)
+}

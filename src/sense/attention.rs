@@ -1,0 +1,135 @@
+//! Estimates which way a head is turned, and from that whether a face looks towards the camera.
+//!
+//! # The estimate
+//! Eyes, nose and mouth of a generic head ([`HEAD`]) are seen under weak perspective: the head is small against its
+//! distance from the camera. Let `u` be the vector from the right to the left eye in the picture, `v` the vector from
+//! the midpoint between the eyes to the mouth, and `a u + b v` the vector from that midpoint to the tip of the nose.
+//! `a` and `b` do not change with the head's position, size and roll. For a head whose mouth is `m` below and `zm` in
+//! front of its eyes, and whose nose is `n` below and `zn` in front of them, in distances between the eyes,
+//!
+//! ```text
+//! k     = zn - b zm
+//! yaw   = atan(a / k)
+//! pitch = atan((n - b m) cos(yaw) / k)
+//! ```
+//!
+//! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so that a face at
+//! the picture's edge that looks into the lens has none.
+//!
+//! It remains an estimate: real heads differ from the generic one, which shifts the pitch of a person by a few degrees, and
+//! it is the direction of the head, not that of the eyes.
+
+use std::time::Duration;
+
+use super::{face::Landmarks, geometry::Point};
+use crate::config;
+
+/// A generic head, in distances between the eyes, relative to the midpoint between them.
+struct Head {
+    /// How far the tip of the nose is below the eyes.
+    nose_below: f32,
+    /// How far the tip of the nose is in front of the eyes.
+    nose_ahead: f32,
+    /// How far the mouth is below the eyes.
+    mouth_below: f32,
+    /// How far the mouth is in front of the eyes.
+    mouth_ahead: f32,
+}
+
+const HEAD: Head = Head {
+    nose_below: 0.54,
+    nose_ahead: 0.50,
+    mouth_below: 0.96,
+    mouth_ahead: 0.15,
+};
+
+/// Where a head is turned to, relative to the line of sight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadPose {
+    /// Degrees from looking into the camera, positive towards the picture's right.
+    pub yaw_deg: f32,
+    /// Degrees from looking into the camera, positive upwards.
+    pub pitch_deg: f32,
+}
+
+impl HeadPose {
+    /// Estimates the pose from a face's landmarks.
+    ///
+    /// `None` where the landmarks cannot be those of a head that is turned by less than 90 degrees: where eyes and mouth
+    /// lie in a line, or the tip of the nose is too far outside of them.
+    #[must_use]
+    pub fn estimate(landmarks: &Landmarks) -> Option<Self> {
+        let origin = landmarks.right_eye.midpoint(landmarks.left_eye);
+        let from = |a: Point, b: Point| Point {
+            x: b.x - a.x,
+            y: b.y - a.y,
+        };
+        let cross = |a: Point, b: Point| a.x * b.y - a.y * b.x;
+        let u = from(landmarks.right_eye, landmarks.left_eye);
+        let v = from(origin, landmarks.mouth);
+        let nose = from(origin, landmarks.nose);
+        let area = cross(u, v);
+        let (a, b) = (cross(nose, v) / area, cross(u, nose) / area);
+        let depth = HEAD.nose_ahead - b * HEAD.mouth_ahead;
+        // Written so that NaN fails. The area is positive unless eyes and mouth are mirrored or in a line.
+        if !(area > 0.0 && depth > 0.0 && a.is_finite()) {
+            return None;
+        }
+        let yaw = (a / depth).atan();
+        let pitch = ((HEAD.nose_below - b * HEAD.mouth_below) * yaw.cos() / depth).atan();
+        Some(Self {
+            yaw_deg: yaw.to_degrees(),
+            pitch_deg: pitch.to_degrees(),
+        })
+    }
+}
+
+/// Whether one face looks towards the camera, with hysteresis in time.
+#[derive(Debug, Clone, Copy)]
+pub struct Attention {
+    settings: config::Attention,
+    attending: bool,
+    /// Since when the poses contradict `attending`.
+    contradicted: Option<Duration>,
+}
+
+impl Attention {
+    /// A face that was not seen yet does not attend.
+    #[must_use]
+    pub fn new(settings: &config::Attention) -> Self {
+        Self {
+            settings: *settings,
+            attending: false,
+            contradicted: None,
+        }
+    }
+
+    /// Adds the pose of a frame that was captured at `now`, and returns whether the face attends: once its poses have
+    /// been within both limits for `hold_s`, until they have been outside of them for as long. A face without a pose is
+    /// outside.
+    pub fn update(&mut self, now: Duration, pose: Option<HeadPose>) -> bool {
+        let within = pose.is_some_and(|pose| {
+            pose.yaw_deg.abs() <= self.settings.yaw_deg && pose.pitch_deg.abs() <= self.settings.pitch_deg
+        });
+        if within == self.attending {
+            self.contradicted = None;
+            return self.attending;
+        }
+        let since = *self.contradicted.get_or_insert(now);
+        if now.saturating_sub(since) >= Duration::from_secs_f32(self.settings.hold_s) {
+            self.attending = within;
+            self.contradicted = None;
+        }
+        self.attending
+    }
+
+    /// The result of the last update.
+    #[must_use]
+    pub fn is_attending(&self) -> bool {
+        self.attending
+    }
+}
+
+#[cfg(test)]
+#[path = "attention_tests.rs"]
+mod tests;

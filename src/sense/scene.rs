@@ -1,0 +1,143 @@
+//! Everybody in view, as one result.
+
+use super::face::{Category, Label, MAX_FACES, Prediction, Probabilities, Smoothed, TrackedFace};
+use crate::config;
+
+/// A face smiles when its smoothed probability of happiness is at least this.
+const SMILE_PROBABILITY: f32 = 0.5;
+
+/// How many faces do what. Each count is 0 to [`MAX_FACES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SceneCounts {
+    /// Faces in view.
+    pub faces: usize,
+    /// Faces that look towards the camera.
+    pub attending: usize,
+    /// Faces that smile, see [`is_smiling`].
+    pub smiling: usize,
+}
+
+/// Everybody in view.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scene {
+    /// `None` where they are withheld.
+    pub counts: Option<SceneCounts>,
+    /// The dominant category; none where nobody is in view, withheld where too few are, and uncertain where no category
+    /// stands out or no face has a prediction good enough.
+    pub label: Label,
+    /// Means over all faces whose crops are good enough.
+    pub prediction: Prediction,
+}
+
+impl Default for Scene {
+    /// Nobody is in view.
+    fn default() -> Self {
+        Self {
+            counts: Some(SceneCounts::default()),
+            label: Label::None,
+            prediction: Prediction::default(),
+        }
+    }
+}
+
+/// Whether a face smiles. One whose crops are too poor does not.
+#[must_use]
+pub fn is_smiling(smoothed: &Smoothed) -> bool {
+    let happiness = smoothed
+        .prediction
+        .probabilities
+        .map_or(0.0, |probabilities| probabilities.of(Category::Happiness));
+    !smoothed.poor && happiness >= SMILE_PROBABILITY
+}
+
+/// Makes the scene of each frame; keeps the dominant category for its hysteresis.
+#[derive(Debug, Clone)]
+pub struct SceneSummary {
+    smoothing: config::Smoothing,
+    min_faces: usize,
+    dominant: Option<Category>,
+}
+
+impl SceneSummary {
+    /// Nobody was seen yet.
+    #[must_use]
+    pub fn new(smoothing: &config::Smoothing, publish: &config::Publish) -> Self {
+        Self {
+            smoothing: *smoothing,
+            min_faces: publish.min_faces,
+            dominant: None,
+        }
+    }
+
+    /// The scene with these faces in view.
+    ///
+    /// With fewer faces than `publish.min_faces`, but any, it is withheld.
+    pub fn update(&mut self, faces: &[TrackedFace]) -> Scene {
+        if faces.is_empty() || faces.len() < self.min_faces {
+            self.dominant = None;
+        }
+        if faces.is_empty() {
+            return Scene::default();
+        }
+        if faces.len() < self.min_faces {
+            return Scene {
+                counts: None,
+                label: Label::Withheld,
+                prediction: Prediction::default(),
+            };
+        }
+        let prediction = mean(faces);
+        let smiling = |face: &&TrackedFace| face.smoothed.as_ref().is_some_and(is_smiling);
+        Scene {
+            counts: Some(SceneCounts {
+                faces: faces.len(),
+                attending: faces.iter().filter(|face| face.attending).count(),
+                smiling: faces.iter().filter(smiling).count(),
+            }),
+            label: self.label(prediction.probabilities.as_ref()),
+            prediction,
+        }
+    }
+
+    /// The most probable category on average; the one before keeps its place until another leads by the margin.
+    fn label(&mut self, probabilities: Option<&Probabilities>) -> Label {
+        self.dominant = probabilities.and_then(|probabilities| {
+            let (top, lead) = probabilities.argmax();
+            let held = self
+                .dominant
+                .filter(|held| lead - probabilities.of(*held) < self.smoothing.margin);
+            (lead >= self.smoothing.floor).then_some(held.unwrap_or(top))
+        });
+        self.dominant.map_or(Label::Uncertain, Label::Category)
+    }
+}
+
+/// Means of the smoothed predictions that are good enough.
+fn mean(faces: &[TrackedFace]) -> Prediction {
+    let predictions: heapless::Vec<Prediction, MAX_FACES> = faces
+        .iter()
+        .filter_map(|face| face.smoothed)
+        .filter(|smoothed| !smoothed.poor)
+        .map(|smoothed| smoothed.prediction)
+        .collect();
+    let mut weights = [0.0; 8];
+    for probabilities in predictions.iter().filter_map(|prediction| prediction.probabilities) {
+        for (weight, probability) in weights.iter_mut().zip(probabilities.to_array()) {
+            *weight += probability;
+        }
+    }
+    let mean = |value: fn(&Prediction) -> Option<f32>| {
+        let count = predictions.iter().filter_map(value).count();
+        let sum: f32 = predictions.iter().filter_map(value).sum();
+        (count > 0).then(|| sum / count as f32)
+    };
+    Prediction {
+        probabilities: Probabilities::from_weights(weights),
+        valence: mean(|prediction| prediction.valence),
+        arousal: mean(|prediction| prediction.arousal),
+    }
+}
+
+#[cfg(test)]
+#[path = "scene_tests.rs"]
+mod tests;
