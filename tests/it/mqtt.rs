@@ -286,7 +286,7 @@ const CHILD: &str = "AFFECTD_TEST_CHILD";
 impl Reexecuted {
     fn start(argument: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "as_a_child", "--nocapture"])
+            .args(["--ignored", "--exact", "mqtt::as_a_child", "--nocapture"])
             .env(CHILD, argument)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
