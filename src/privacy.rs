@@ -120,8 +120,8 @@ impl PrivacyGate {
         }
     }
 
-    /// Takes a command over MQTT. Observers hear of it even if it changes nothing, because whoever commands
-    /// waits for an answer. Returns whether it is news.
+    /// Takes a command over MQTT. Observers are called even if it changes nothing, because the sender of a
+    /// command waits for an answer. Returns whether it is news.
     pub fn set_command(&self, command: Input) -> bool {
         let mut state = self.lock();
         let is_news = state.privacy.command != command;

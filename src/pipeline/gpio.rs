@@ -9,7 +9,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// How often the switch is read: whoever throws it should see the LED go out at once.
+/// How often the switch is read: the LED should go out at once when a person throws the switch.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Pause after a failure, in which a chip may come back; also how often an unchanged LED is set again.

@@ -76,34 +76,40 @@ impl Publisher {
             .enable_all()
             .build()
             .map_err(PublishError::start)?;
+        let broker = if settings.host.is_empty() {
+            None
+        } else {
+            let options = options::options(settings, &identity, &topics)?;
+            Some((options, Destination::new(settings)))
+        };
+        let dispatcher = Dispatcher::new(settings, identity, topics, broker.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);
-        let thread = if settings.host.is_empty() {
-            // Nobody can command anything.
-            gate.set_command(Input::Off);
-            let dispatcher = Dispatcher::new(settings, identity, topics, false);
-            builder.spawn(move || {
-                let _guard = guard;
-                runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
-                Ok(())
-            })
-        } else {
-            let options = options::options(settings, &identity, &topics)?;
-            let destination = Destination::new(settings);
-            if let Some(warning) = readable_by_others(settings) {
-                warn!(broker = destination.address, "{warning}");
+        let thread = match broker {
+            None => {
+                // Nobody can command anything.
+                gate.set_command(Input::Off);
+                builder.spawn(move || {
+                    let _guard = guard;
+                    runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
+                    Ok(())
+                })
             }
-            let dispatcher = Dispatcher::new(settings, identity, topics, true);
-            let gate = gate.clone();
-            builder.spawn(move || {
-                let _guard = guard;
-                let result =
-                    runtime.block_on(client::run(&for_thread, &gate, dispatcher, options, &destination));
-                // A name that is still being looked up must not delay the exit.
-                runtime.shutdown_background();
-                result
-            })
+            Some((options, destination)) => {
+                if let Some(warning) = readable_by_others(settings) {
+                    warn!(broker = destination.address, "{warning}");
+                }
+                let gate = gate.clone();
+                builder.spawn(move || {
+                    let _guard = guard;
+                    let client = client::run(&for_thread, &gate, dispatcher, options, &destination);
+                    let result = runtime.block_on(client);
+                    // A name that is still being looked up must not delay the exit.
+                    runtime.shutdown_background();
+                    result
+                })
+            }
         };
         let thread = PublisherThread {
             thread: thread.map_err(PublishError::start)?,

@@ -30,9 +30,9 @@ use affectd::{
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
-    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    /// Opening succeeds; the camera delivers `frames` frames that are not pictures, and ends.
     Scramble { frames: usize },
-    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
         frames: usize,
