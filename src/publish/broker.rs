@@ -5,8 +5,8 @@ use std::time::Duration;
 use rumqttc::{AsyncClient, PublishOptions, QoS, SubscribeFilter};
 
 use super::{
-    dispatch::{Backpressure, Message, Transport},
     options::KEEP_ALIVE_S,
+    transport::{Backpressure, Message, Transport},
 };
 
 /// Most messages handed to the library and not yet sent.

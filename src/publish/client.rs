@@ -20,11 +20,12 @@ use super::{
     commands::{self, PrivacyCommand},
     destination::Destination,
     disconnect::DisconnectReason,
-    dispatch::{Dispatcher, Message, Payload, Transport},
+    dispatch::Dispatcher,
     error::PublishError,
     payload::privacy_word,
     refusals::Refusals,
     shared::Shared,
+    transport::{Message, Payload, Transport},
 };
 use crate::privacy::{Input, PrivacyGate};
 
@@ -330,24 +331,20 @@ impl Session<'_> {
 
     /// Takes the recorded command of an earlier run, or the echo that ends the question for it.
     fn recall(&mut self, message: &Publish) {
-        let topic = &self.dispatcher.topics.privacy_command;
-        match (&message.payload[..], message.retain) {
-            (b"ON", true) => {
-                if self.gate.set_command(Input::On) {
-                    info!("privacy stays on until OFF is commanded: see the retained {topic}");
-                }
+        // A recorded OFF takes nothing back, and our own records return as well.
+        if message.retain && message.payload == "ON" {
+            if self.gate.set_command(Input::On) {
+                let topic = &self.dispatcher.topics.privacy_command;
+                info!("privacy stays on until OFF is commanded: see the retained {topic}");
             }
-            (echo, false) if echo == self.dispatcher.boot().as_bytes() => {
-                let known = [Input::On, Input::Off];
-                if !known.contains(&self.gate.privacy().command) {
-                    self.gate.set_command(Input::Off);
-                }
-                if matches!(self.phase, Phase::Asking(_)) {
-                    self.phase = Phase::Live;
-                }
+        } else if !message.retain && message.payload == self.dispatcher.boot() {
+            let known = [Input::On, Input::Off];
+            if !known.contains(&self.gate.privacy().command) {
+                self.gate.set_command(Input::Off);
             }
-            // A recorded OFF takes nothing back, and our own records return as well.
-            _ => {}
+            if matches!(self.phase, Phase::Asking(_)) {
+                self.phase = Phase::Live;
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     outbox::{Outbox, Snapshot},
     payload::{CameraPayload, EventPayload, FacePayload, HealthPayload, Stamp, StatePayload, privacy_word},
     topics::Topics,
+    transport::{Backpressure, Message, Payload, Transport},
 };
 use crate::{capture::CameraStatus, config, sense::face::MAX_FACES};
 
@@ -20,52 +21,6 @@ pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A message to publish.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Message<'a> {
-    /// Its topic.
-    pub topic: &'a str,
-    /// Its content.
-    pub payload: Payload<'a>,
-    /// Whether the broker keeps it for later subscribers.
-    pub retain: bool,
-    /// Whether the broker must acknowledge it: QoS 1 instead of 0.
-    pub acknowledged: bool,
-}
-
-/// A message's content.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Payload<'a> {
-    /// JSON text.
-    Json(&'a [u8]),
-    /// A bare word.
-    Word(&'a str),
-}
-
-impl<'a> Payload<'a> {
-    /// The bytes that go to the broker.
-    #[must_use]
-    pub fn bytes(self) -> &'a [u8] {
-        match self {
-            Self::Json(json) => json,
-            Self::Word(word) => word.as_bytes(),
-        }
-    }
-}
-
-/// The transport cannot take a message now; try again later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backpressure;
-
-/// Where messages go. Does not block.
-pub trait Transport {
-    /// Takes a message.
-    ///
-    /// # Errors
-    /// [`Backpressure`] if it cannot be taken now.
-    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure>;
-}
 
 /// The time on both clocks.
 #[derive(Debug, Clone, Copy)]

@@ -24,6 +24,7 @@ mod refusals;
 mod shared;
 mod stdout;
 pub mod topics;
+mod transport;
 
 #[cfg(test)]
 mod samples;

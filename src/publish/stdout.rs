@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use tracing::warn;
 
 use super::{
-    dispatch::{Backpressure, Dispatcher, Message, Payload, Transport},
+    dispatch::Dispatcher,
     shared::Shared,
+    transport::{Backpressure, Message, Payload, Transport},
 };
 
 /// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon.

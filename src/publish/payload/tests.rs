@@ -1,10 +1,22 @@
 #![allow(clippy::unwrap_used)]
 //! Snapshots of every payload.
 
-use super::*;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{face::fractions, value::Rounded, *};
 use crate::{
-    health::{Board, Stage, WorkRate},
-    publish::samples::{face, identity},
+    capture::CameraStatus,
+    health::{Board, Health, Stage, StageLatency, Summary, ThrottleReason, WorkRate},
+    publish::{
+        identity::Identity,
+        samples::{face, identity},
+    },
+    sense::{
+        face::{Category, Event, Label, TrackedFace},
+        geometry::Rect,
+    },
 };
 
 fn stamp() -> Stamp {

@@ -1,0 +1,86 @@
+//! What a face shows, as the state and the face messages say it.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::value::Rounded;
+use crate::sense::face::{Category, Label, Prediction, Probabilities, TrackedFace};
+
+/// Category names and their probabilities, of the categories that the model knows.
+#[derive(Debug)]
+struct Distribution<'a> {
+    categories: &'a [Category],
+    probabilities: Probabilities,
+}
+
+impl Serialize for Distribution<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.categories.len()))?;
+        for &category in self.categories {
+            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
+        }
+        map.end()
+    }
+}
+
+/// The network's newest output before smoothing.
+#[derive(Debug, Serialize)]
+struct RawPayload<'a> {
+    /// As in [`Expression`].
+    probabilities: Option<Distribution<'a>>,
+    /// As in [`Expression`].
+    valence: Option<Rounded>,
+    /// As in [`Expression`].
+    arousal: Option<Rounded>,
+}
+
+/// The expression of one face: the fields that the state and the face message share.
+#[derive(Debug, Serialize)]
+pub(super) struct Expression<'a> {
+    /// The smoothed category: a category's name, `none` (no face, no camera or privacy) or `uncertain`
+    /// (a face, but no category stands out, it has not been classified yet, or the model has no categories).
+    category: &'static str,
+    /// The most probable category of the newest single frame, or `none` or `uncertain` as above.
+    raw_category: &'static str,
+    /// Smoothed probability of each category the model knows, 0 to 1, sum 1; `null` without a face or without
+    /// categories.
+    probabilities: Option<Distribution<'a>>,
+    /// Smoothed, -1 (unpleasant) to 1 (pleasant).
+    valence: Option<Rounded>,
+    /// Smoothed, -1 (calm) to 1 (excited).
+    arousal: Option<Rounded>,
+    /// `probabilities`, `valence` and `arousal` before smoothing; `null` until the first classification.
+    raw: Option<RawPayload<'a>>,
+}
+
+impl<'a> Expression<'a> {
+    pub(super) fn of(face: Option<&TrackedFace>, categories: &'a [Category]) -> Self {
+        let unread = if face.is_some() {
+            Label::Uncertain
+        } else {
+            Label::None
+        };
+        let raw = face.and_then(|face| face.raw);
+        let smoothed = face.and_then(|face| face.smoothed);
+        let prediction = smoothed.map(|smoothed| smoothed.prediction);
+        let distribution = |prediction: Prediction| {
+            prediction.probabilities.map(|probabilities| Distribution {
+                categories,
+                probabilities,
+            })
+        };
+        Self {
+            category: smoothed.map_or(unread, |smoothed| smoothed.label).name(),
+            raw_category: raw
+                .and_then(|raw| raw.probabilities)
+                .map_or(unread.name(), |probabilities| probabilities.argmax().0.name()),
+            probabilities: prediction.and_then(distribution),
+            valence: prediction.and_then(|prediction| prediction.valence).map(Rounded),
+            arousal: prediction.and_then(|prediction| prediction.arousal).map(Rounded),
+            raw: raw.map(|raw| RawPayload {
+                probabilities: distribution(raw),
+                valence: raw.valence.map(Rounded),
+                arousal: raw.arousal.map(Rounded),
+            }),
+        }
+    }
+}

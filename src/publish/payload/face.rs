@@ -1,0 +1,63 @@
+//! One followed face.
+
+use serde::Serialize;
+
+use super::{
+    expression::Expression,
+    value::{ModelPayload, Moment, Rounded, Stamp, seconds},
+};
+use crate::{
+    publish::identity::Identity,
+    sense::{face::TrackedFace, geometry::Rect},
+};
+
+/// `base/face/<track>`: one followed face.
+#[derive(Debug, Serialize)]
+pub struct FacePayload<'a> {
+    #[serde(flatten)]
+    expression: Expression<'a>,
+    /// The track's number, as in the topic.
+    track: u32,
+    /// The detector's box: left, top, width, height as fractions of the frame; a face at the edge may reach
+    /// beyond 0 to 1.
+    r#box: [Rounded; 4],
+    /// Quality of the crop, 0 to 1: lower for small, blurred or turned faces.
+    quality: Rounded,
+    /// Counts the face messages of all tracks since the daemon's start.
+    seq: u64,
+    /// As in [`super::StatePayload`].
+    boot: &'a str,
+    /// When the message was made.
+    time: Moment,
+    /// Seconds from the capture of the frame to `time`.
+    age: Option<Rounded>,
+    model: ModelPayload<'a>,
+}
+
+impl<'a> FacePayload<'a> {
+    /// One face in a frame of `size` pixels.
+    #[must_use]
+    pub fn new(identity: &'a Identity, face: &TrackedFace, size: (u32, u32), stamp: Stamp) -> Self {
+        Self {
+            expression: Expression::of(Some(face), &identity.categories),
+            track: face.track,
+            r#box: fractions(&face.detection.rect, size),
+            quality: Rounded(face.quality),
+            seq: stamp.seq,
+            boot: &identity.boot,
+            time: Moment(stamp.time),
+            age: seconds(stamp.age),
+            model: ModelPayload::of(identity),
+        }
+    }
+}
+
+pub(super) fn fractions(rect: &Rect, (width, height): (u32, u32)) -> [Rounded; 4] {
+    let (width, height) = (width.max(1) as f32, height.max(1) as f32);
+    [
+        Rounded(rect.x / width),
+        Rounded(rect.y / height),
+        Rounded(rect.width / width),
+        Rounded(rect.height / height),
+    ]
+}

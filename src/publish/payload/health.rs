@@ -1,0 +1,92 @@
+//! The daemon's condition.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::value::{Moment, Rounded};
+use crate::{
+    health::{Health, StageLatency, Summary, ThrottleReason},
+    publish::identity::Identity,
+};
+
+/// `base/health`: the daemon's condition, every `mqtt.health_s` seconds.
+#[derive(Debug, Serialize)]
+pub struct HealthPayload<'a> {
+    /// Frames sensed per second over the last health interval.
+    fps: Rounded,
+    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    drops: u64,
+    /// By the stage's name.
+    #[serde(serialize_with = "by_stage")]
+    latency: &'a [StageLatency],
+    /// The board's hottest sensor in degrees Celsius; `null` without one.
+    temperature: Option<Rounded>,
+    /// The board's throttle bits as its firmware gives them; `null` where there are none.
+    throttled: Option<u32>,
+    /// Whether the supply voltage is too low; `null` if the board does not say.
+    undervoltage: Option<bool>,
+    /// The fraction of the work that is shed, 0 to 1.
+    shed: Rounded,
+    /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
+    shed_reason: Option<&'static str>,
+    /// Resident memory in bytes.
+    rss: u64,
+    /// Seconds since the daemon's start.
+    uptime: u64,
+    /// Events dropped since the start, because too many came at once or the broker was away.
+    events_dropped: u64,
+    /// As in [`super::StatePayload`].
+    boot: &'a str,
+    /// When the message was made.
+    time: Moment,
+}
+
+impl<'a> HealthPayload<'a> {
+    /// `health` as of `time`.
+    #[must_use]
+    pub fn new(identity: &'a Identity, health: &'a Health, events_dropped: u64, time: Timestamp) -> Self {
+        let Health { board, work_rate, .. } = health;
+        Self {
+            fps: Rounded(health.fps),
+            drops: health.drops,
+            latency: &health.latency,
+            temperature: board.temperature_c.map(Rounded),
+            throttled: board.throttled,
+            undervoltage: board.undervoltage,
+            shed: Rounded(1.0 - work_rate.fraction),
+            shed_reason: work_rate.throttle_reason.map(ThrottleReason::name),
+            rss: board.rss_bytes.unwrap_or(0),
+            uptime: health.uptime.as_secs(),
+            events_dropped,
+            boot: &identity.boot,
+            time: Moment(time),
+        }
+    }
+}
+
+/// Percentiles in milliseconds: 50, 95 and 99 % of all runs took at most this.
+#[derive(Serialize)]
+struct LatencyPayload {
+    p50: Rounded,
+    p95: Rounded,
+    p99: Rounded,
+}
+
+impl LatencyPayload {
+    fn new(summary: &Summary) -> Self {
+        let milliseconds = |time: Duration| Rounded(time.as_secs_f32() * 1e3);
+        Self {
+            p50: milliseconds(summary.p50),
+            p95: milliseconds(summary.p95),
+            p99: milliseconds(summary.p99),
+        }
+    }
+}
+
+fn by_stage<S: Serializer>(stages: &[StageLatency], serializer: S) -> Result<S::Ok, S::Error> {
+    let entries = stages.iter();
+    serializer
+        .collect_map(entries.map(|latency| (latency.stage.name(), LatencyPayload::new(&latency.summary))))
+}

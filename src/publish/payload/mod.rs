@@ -1,0 +1,26 @@
+//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and privacy (`ON`,
+//! `OFF`), which are a bare word.
+//!
+//! Numbers are rounded to four decimals. An unknown number is `null`.
+
+mod camera;
+mod event;
+mod expression;
+mod face;
+mod health;
+mod state;
+mod value;
+
+pub use self::{
+    camera::CameraPayload, event::EventPayload, face::FacePayload, health::HealthPayload,
+    state::StatePayload, value::Stamp,
+};
+
+/// The bare word of `base/privacy` and the topics below it.
+#[must_use]
+pub fn privacy_word(on: bool) -> &'static str {
+    if on { "ON" } else { "OFF" }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The state of the primary face.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    expression::Expression,
+    value::{ModelPayload, Moment, Rounded, Stamp, seconds},
+};
+use crate::{publish::identity::Identity, sense::face::TrackedFace};
+
+/// `base/state`: the primary face.
+#[derive(Debug, Serialize)]
+pub struct StatePayload<'a> {
+    #[serde(flatten)]
+    expression: Expression<'a>,
+    /// How many faces are followed.
+    faces: usize,
+    /// Number of the primary face's track, as in `base/face/<track>`; meaningless after a restart.
+    track: Option<u32>,
+    /// Counts the state messages since the daemon's start: a gap means lost messages.
+    seq: u64,
+    /// Random for each start of the daemon: when it changes, tracks and seq start again.
+    boot: &'a str,
+    /// When the message was made.
+    time: Moment,
+    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just started).
+    /// Grows while the daemon has nothing newer.
+    age: Option<Rounded>,
+    /// The next state message comes within this many seconds: a subscriber that receives none for twice as long holds
+    /// a stale one.
+    refresh: Rounded,
+    model: ModelPayload<'a>,
+}
+
+impl<'a> StatePayload<'a> {
+    /// The state with `faces` followed, the primary one first.
+    #[must_use]
+    pub fn new(identity: &'a Identity, faces: &[TrackedFace], refresh: Duration, stamp: Stamp) -> Self {
+        let primary = faces.first();
+        Self {
+            expression: Expression::of(primary, &identity.categories),
+            faces: faces.len(),
+            track: primary.map(|face| face.track),
+            seq: stamp.seq,
+            boot: &identity.boot,
+            time: Moment(stamp.time),
+            age: seconds(stamp.age),
+            refresh: Rounded(refresh.as_secs_f32()),
+            model: ModelPayload::of(identity),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The parts that payloads share.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::publish::identity::Identity;
+
+/// The number and the time of a message.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stamp {
+    /// The message's number, see the payloads.
+    pub seq: u64,
+    /// When the message is made.
+    pub time: Timestamp,
+    /// Age of the frame that it is about; `None` without a frame.
+    pub age: Option<Duration>,
+}
+
+/// A number with four decimals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rounded(pub(super) f32);
+
+impl Serialize for Rounded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Adding 0 turns -0 into 0. serde_json writes NaN and infinity as null.
+        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, e.g. `2026-03-01T09:30:00.250Z`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
+
+/// The model that made a result.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelPayload<'a> {
+    /// Its manifest's name.
+    name: &'a str,
+    /// The first twelve digits of its file's SHA-256.
+    sha256: &'a str,
+}
+
+impl<'a> ModelPayload<'a> {
+    pub(super) fn of(identity: &'a Identity) -> Self {
+        Self {
+            name: &identity.model,
+            sha256: &identity.sha256,
+        }
+    }
+}
+
+pub(super) fn seconds(age: Option<Duration>) -> Option<Rounded> {
+    age.map(|age| Rounded(age.as_secs_f32()))
+}

@@ -1,0 +1,47 @@
+//! Where messages go: the broker or standard output.
+
+/// A message to publish.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Message<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its content.
+    pub payload: Payload<'a>,
+    /// Whether the broker keeps it for later subscribers.
+    pub retain: bool,
+    /// Whether the broker must acknowledge it: QoS 1 instead of 0.
+    pub acknowledged: bool,
+}
+
+/// A message's content.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Payload<'a> {
+    /// JSON text.
+    Json(&'a [u8]),
+    /// A bare word.
+    Word(&'a str),
+}
+
+impl<'a> Payload<'a> {
+    /// The bytes that go to the broker.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Json(json) => json,
+            Self::Word(word) => word.as_bytes(),
+        }
+    }
+}
+
+/// The transport cannot take a message now; try again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backpressure;
+
+/// Where messages go. Does not block.
+pub trait Transport {
+    /// Takes a message.
+    ///
+    /// # Errors
+    /// [`Backpressure`] if it cannot be taken now.
+    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure>;
+}
