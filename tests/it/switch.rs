@@ -141,7 +141,9 @@ impl Daemon {
                 rate: None,
             },
         };
-        let identity = Identity::new("lobby", &manifest.name, "0123456789ab", &[], true);
+        let device = "lobby".parse().unwrap();
+        let va = affectd::model::VaOrigin::Projected;
+        let identity = Identity::new(device, &manifest.name, "0123456789ab", &[], va);
         let shutdown = Shutdown::new();
         let gate = PrivacyGate::new().unwrap();
         let environment = Environment {

@@ -46,6 +46,9 @@ pub(super) struct ModelPayload<'a> {
     name: &'a str,
     /// The first twelve digits of its file's SHA-256.
     sha256: &'a str,
+    /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations),
+    /// `projected` (on a projection of the categories) or `none` (it has neither).
+    va: &'static str,
 }
 
 impl<'a> ModelPayload<'a> {
@@ -53,6 +56,7 @@ impl<'a> ModelPayload<'a> {
         Self {
             name: &identity.model,
             sha256: &identity.sha256,
+            va: identity.va.name(),
         }
     }
 }
