@@ -345,7 +345,7 @@ fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
 
 #[test]
 fn without_a_broker_nothing_is_kept_for_later() {
-    let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
+    let topics = crate::publish::samples::topics();
     let mut fixture = Fixture::new();
     fixture.dispatcher = Dispatcher::new(&settings(), identity(), topics, false);
     fixture.dispatcher.on_connect();
