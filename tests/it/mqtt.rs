@@ -11,7 +11,7 @@ use affectd::{
     capture::CameraStatus,
     clock::Clock,
     config::Mqtt,
-    error::Exit,
+    error::{Exit, ExitClass as _},
     publish::PublishErrorKind,
     sense::face::{Category, Event},
 };

@@ -14,6 +14,7 @@ use affectd::{
     clock::{Clock, SystemClock},
     config::Mqtt,
     health::Health,
+    model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
     sense::face::{
@@ -75,11 +76,11 @@ impl Daemon {
         listen();
         let clock = Arc::new(Skewed::default());
         let identity = Identity::new(
-            "lobby",
+            "lobby".parse().unwrap(),
             "small",
             &"0123456789abcdef".repeat(4),
             &Category::ALL,
-            true,
+            VaOrigin::Projected,
         );
         let gate = PrivacyGate::new().unwrap();
         gate.set_switch(Input::Off);
