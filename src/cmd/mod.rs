@@ -22,7 +22,7 @@ use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
     logging::{self, Destination, LogLevel, Output},
-    model::{Manifest, Registry, silence_load_panics},
+    model::{Manifest, Registry},
     sense::{Sensor, engine},
     shutdown::Shutdown,
 };
@@ -86,7 +86,6 @@ impl Cli {
     /// [`Failure`] with the process's exit code.
     pub fn run(self) -> Result<(), Failure> {
         logging::start(self.global.log_level)?;
-        silence_load_panics();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
         // A reader of standard output may leave early (`| head`); that is not a failure.

@@ -136,13 +136,11 @@ pub enum ModelError {
         /// How long it was given.
         limit: Duration,
     },
-    /// The code that loads and verifies the network panicked.
-    #[error("{} is not a usable ONNX network: {}", text::path(.path), text::sanitized(.message, 200))]
+    /// The thread that loads and verifies the network panicked.
+    #[error("{} cannot be used: loading or verifying it panicked", text::path(.path))]
     Panic {
         /// The network.
         path: PathBuf,
-        /// The panic's message.
-        message: String,
     },
     /// The system gave no thread to load the network in.
     #[error("cannot start a thread to load {}", text::path(.path))]

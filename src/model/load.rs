@@ -1,9 +1,7 @@
 //! From a manifest to a network that is verified: the right file, and the right outputs for known inputs.
 
 use std::{
-    any::Any,
-    panic::{self, AssertUnwindSafe},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -19,16 +17,13 @@ use super::{
 /// The largest ONNX file, in bytes.
 const MAX_FILE: u64 = 256 << 20;
 
-/// How long loading and verifying may take: a constant part and a part for each started MiB of the file. Damaged
-/// files can send the ONNX library into an endless loop. A Raspberry Pi 3 needs a tenth of it.
+/// How long loading and verifying may take: a constant part, and a part in proportion to the file's size. Damaged
+/// files can send the ONNX library into an endless loop.
 const TIME: Duration = Duration::from_secs(20);
 const TIME_PER_MIB: Duration = Duration::from_secs(20);
 
 /// The stack of the loading thread, that of a main thread: the ONNX library recurses along the network.
 const STACK: usize = 8 << 20;
-
-/// The name of the loading thread. A panic in it is an error that is reported, see [`ModelError::Panic`].
-const THREAD: &str = "model";
 
 /// A network whose checksum is right and that reproduced its golden vectors.
 #[derive(Debug)]
@@ -49,7 +44,7 @@ impl Manifest {
     /// Every [`ModelError`] except those about the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
         let size = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
-        let limit = TIME + TIME_PER_MIB * (size.min(MAX_FILE).div_ceil(1 << 20) as u32);
+        let limit = TIME + TIME_PER_MIB.mul_f64(size.min(MAX_FILE) as f64 / f64::from(1 << 20));
         let manifest = self.clone();
         within(limit, move || manifest.verify()).unwrap_or_else(|failure| Err(self.failure(failure, limit)))
     }
@@ -90,7 +85,7 @@ impl Manifest {
         let path = self.file.clone();
         match failure {
             Failure::Deadline => ModelError::Deadline { path, limit },
-            Failure::Panic(message) => ModelError::Panic { path, message },
+            Failure::Panic => ModelError::Panic { path },
             Failure::Thread(source) => ModelError::Thread { path, source },
         }
     }
@@ -100,7 +95,7 @@ impl Manifest {
 #[derive(Debug)]
 enum Failure {
     Deadline,
-    Panic(String),
+    Panic,
     Thread(std::io::Error),
 }
 
@@ -111,37 +106,18 @@ fn within<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let (sender, receiver) = mpsc::channel();
     thread::Builder::new()
-        .name(THREAD.to_owned())
+        .name("model".to_owned())
         .stack_size(STACK)
         .spawn(move || {
-            // After a panic nothing is used of what it may have left half done.
-            let result = panic::catch_unwind(AssertUnwindSafe(work));
-            let _ = sender.send(result);
+            // After the deadline nobody waits for it.
+            let _ = sender.send(work());
         })
         .map_err(Failure::Thread)?;
-    match receiver.recv_timeout(limit) {
-        Ok(result) => result.map_err(|payload| Failure::Panic(message(payload.as_ref()))),
-        Err(_) => Err(Failure::Deadline),
-    }
-}
-
-/// Keeps panics of the loading thread, which are reported as [`ModelError::Panic`], from standard error. It replaces
-/// the process's panic hook: call it once, at the start.
-pub fn silence_load_panics() {
-    let standard = panic::take_hook();
-    panic::set_hook(Box::new(move |information| {
-        if thread::current().name() != Some(THREAD) {
-            standard(information);
-        }
-    }));
-}
-
-/// What a panic says.
-fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("the ONNX library panicked")
-        .to_owned()
+    receiver.recv_timeout(limit).map_err(|error| match error {
+        RecvTimeoutError::Timeout => Failure::Deadline,
+        // The thread ended without a result.
+        RecvTimeoutError::Disconnected => Failure::Panic,
+    })
 }
 
 #[cfg(test)]
