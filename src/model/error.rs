@@ -1,6 +1,6 @@
 //! Why a model cannot be used.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use affectd_infer::InferError;
 
@@ -123,31 +123,5 @@ pub enum ModelError {
         vector: usize,
         /// Why.
         source: InferError,
-    },
-    /// Loading and verifying the network does not end.
-    #[error(
-        "{} could not be loaded and verified within {} s: the file is damaged, or this machine is overloaded",
-        text::path(.path),
-        .limit.as_secs()
-    )]
-    Deadline {
-        /// The network.
-        path: PathBuf,
-        /// How long it was given.
-        limit: Duration,
-    },
-    /// The thread that loads and verifies the network panicked.
-    #[error("{} cannot be used: loading or verifying it panicked", text::path(.path))]
-    Panic {
-        /// The network.
-        path: PathBuf,
-    },
-    /// The system gave no thread to load the network in.
-    #[error("cannot start a thread to load {}", text::path(.path))]
-    Thread {
-        /// The network.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
     },
 }

@@ -1,10 +1,6 @@
 //! From a manifest to a network that is verified: the right file, and the right outputs for known inputs.
 
-use std::{
-    sync::mpsc::{self, RecvTimeoutError},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use affectd_infer::{Arithmetic, Network};
 
@@ -16,14 +12,6 @@ use super::{
 
 /// The largest ONNX file, in bytes.
 const MAX_FILE: u64 = 256 << 20;
-
-/// How long loading and verifying may take: a constant part, and a part in proportion to the file's size. Damaged
-/// files can send the ONNX library into an endless loop.
-const TIME: Duration = Duration::from_secs(20);
-const TIME_PER_MIB: Duration = Duration::from_secs(20);
-
-/// The stack of the loading thread, that of a main thread: the ONNX library recurses along the network.
-const STACK: usize = 8 << 20;
 
 /// A network whose checksum is right and that reproduced its golden vectors.
 #[derive(Debug)]
@@ -37,19 +25,12 @@ pub struct Verified {
 impl Manifest {
     /// Compares the checksum, loads the network at the manifest's input size and runs the golden vectors.
     ///
-    /// All this happens in a thread of its own, which is left behind if it does not end in time. The process is
+    /// The network is loaded in a thread of its own, which is left behind if it does not end in time. The process is
     /// expected to end then.
     ///
     /// # Errors
     /// Every [`ModelError`] except those about the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
-        let size = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
-        let limit = TIME + TIME_PER_MIB.mul_f64(size.min(MAX_FILE) as f64 / f64::from(1 << 20));
-        let manifest = self.clone();
-        within(limit, move || manifest.verify()).unwrap_or_else(|failure| Err(self.failure(failure, limit)))
-    }
-
-    fn verify(&self) -> Result<Verified, ModelError> {
         self.sha256.verify(&self.file, MAX_FILE)?;
         let arithmetic = match &self.kind {
             Kind::Expression(expression) => match expression.precision {
@@ -58,7 +39,8 @@ impl Manifest {
             },
             Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
         };
-        let mut network = Network::load(&self.file, &self.input.shape(), arithmetic)?;
+        let limit = load_limit(&self.file);
+        let mut network = Network::load_within(limit, &self.file, &self.input.shape(), arithmetic)?;
         let available = network
             .outputs()
             .iter()
@@ -80,44 +62,13 @@ impl Manifest {
         };
         Ok(Verified { network, difference })
     }
-
-    fn failure(&self, failure: Failure, limit: Duration) -> ModelError {
-        let path = self.file.clone();
-        match failure {
-            Failure::Deadline => ModelError::Deadline { path, limit },
-            Failure::Panic => ModelError::Panic { path },
-            Failure::Thread(source) => ModelError::Thread { path, source },
-        }
-    }
 }
 
-/// Why there is no result.
-#[derive(Debug)]
-enum Failure {
-    Deadline,
-    Panic,
-    Thread(std::io::Error),
-}
-
-/// The result of `work`, which runs in a thread of its own.
-fn within<T: Send + 'static>(
-    limit: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    let (sender, receiver) = mpsc::channel();
-    thread::Builder::new()
-        .name("model".to_owned())
-        .stack_size(STACK)
-        .spawn(move || {
-            // After the deadline nobody waits for it.
-            let _ = sender.send(work());
-        })
-        .map_err(Failure::Thread)?;
-    receiver.recv_timeout(limit).map_err(|error| match error {
-        RecvTimeoutError::Timeout => Failure::Deadline,
-        // The thread ended without a result.
-        RecvTimeoutError::Disconnected => Failure::Panic,
-    })
+/// How long loading a network may take: 20 s, and 20 s for each MiB of the file, which is generous even for
+/// emulated boards. It only has to end a load that never would.
+fn load_limit(file: &Path) -> Duration {
+    let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
+    Duration::from_secs(20 + 20 * (bytes.min(MAX_FILE) >> 20))
 }
 
 #[cfg(test)]

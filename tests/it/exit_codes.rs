@@ -113,7 +113,10 @@ fn a_manifest_that_is_a_pipe_is_66() {
     expect(
         &borrowed(&run_with(folder.path())),
         66,
-        &[&manifest.display().to_string(), "it is a named pipe; allowed: a regular file"],
+        &[
+            &manifest.display().to_string(),
+            "it is a named pipe; allowed: a regular file",
+        ],
     );
 }
 

@@ -58,6 +58,10 @@ impl Clock for Skewed {
     fn wall(&self) -> jiff::Timestamp {
         self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
+
+    fn local_date(&self) -> jiff::civil::Date {
+        self.system.local_date()
+    }
 }
 
 /// A publisher as the pipeline uses it, with a camera that works and no switch.
@@ -123,6 +127,7 @@ impl Daemon {
             captured: self.clock.now(),
             faces: [face(category)].into_iter().collect(),
             events: events.iter().copied().collect(),
+            ..Report::default()
         });
     }
 
@@ -151,7 +156,9 @@ fn face(category: Category) -> TrackedFace {
         smoothed: Some(Smoothed {
             label: Label::Category(category),
             prediction,
+            poor: false,
         }),
+        ..TrackedFace::default()
     }
 }
 
