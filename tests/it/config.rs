@@ -365,7 +365,7 @@ fn all_layers_are_checked_at_once() {
             "option --set"
         ]
     );
-    assert_eq!(invalid.diagnostics[3].hint, "did you mean camera.height?");
+    assert_eq!(&*invalid.diagnostics[3].hint, "did you mean camera.height?");
 }
 
 #[test]
