@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 /// The source of time of every part of the daemon.
 pub trait Clock: Send + Sync {
@@ -10,12 +10,15 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Duration;
     /// Wall-clock time, for payloads and logs only, because it may jump.
     fn wall(&self) -> Timestamp;
+    /// The date here: a day begins at local midnight.
+    fn local_date(&self) -> Date;
 }
 
 /// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
+    time_zone: TimeZone,
 }
 
 impl SystemClock {
@@ -24,6 +27,7 @@ impl SystemClock {
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
+            time_zone: TimeZone::system(),
         }
     }
 }
@@ -41,5 +45,9 @@ impl Clock for SystemClock {
 
     fn wall(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn local_date(&self) -> Date {
+        self.time_zone.to_datetime(self.wall()).date()
     }
 }

@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--topic", metavar="LEVEL", help="last level of a topic, e.g. state")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     args = parser.parse_args()
-    ran = subprocess.run(args.command, stdout=subprocess.PIPE, text=True)
+    ran = subprocess.run(args.command, check=False, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:
         sys.exit(f"record.py: {args.command[0]} exited with {ran.returncode}; nothing was recorded")
     record = {"measured": measured(args.command), "result": result(ran.stdout, args.topic)}
@@ -61,20 +61,26 @@ def measured(command):
     return {
         "command": " ".join(Path(part).name if part.startswith("/") else part for part in command),
         "commit": commit,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": machine(),
     }
 
 
+# Extensions that decide which kernels run, as /proc/cpuinfo calls them, best first.
+EXTENSIONS = {"avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2", "asimddp": "dotprod", "asimd": "NEON"}
+
+
 def machine():
-    """The processor and the number of cores."""
+    """The processor, its best extension and the number of cores."""
+    fields = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
     board = Path("/proc/device-tree/model")
-    if board.exists():
-        name = board.read_text().strip("\0\n")
-    else:
-        fields = (line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines())
-        name = next((value.strip() for key, _, value in fields if key.strip() == "model name"), "unknown processor")
-    return f"{name}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"
+    name = board.read_text().strip("\0\n") if board.exists() else fields.get("model name", "unknown processor")
+    flags = (fields.get("flags") or fields.get("Features") or "").split()
+    extension = next((words for flag, words in EXTENSIONS.items() if flag in flags), "no known extension")
+    return f"{name} with {extension}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def confusion():
     result, measured = record("expression/as-it-is")
     rows = []
     for category in result["categories"]:
-        counts = [str(count) for count in category.get("predicted") or category["told"]]
+        counts = [str(count) for count in category["predicted"]]
         rows.append([category["category"], *counts, f"{category['recall']:.2f}"])
     return table(["", *CATEGORIES, "recall"], rows) + "\n\n" + source(measured)
 
@@ -223,11 +223,13 @@ ENGINES = {
     "affectd-f32": "affectd, f32",
     "affectd-int8": "affectd, int8",
 }
-NETWORKS = {
-    "maxvit-ferplus-64": "maxvit-ferplus-64",
-    "small": "maxvit-ferplus-64",
-    "cage": "shape of CAGE, random weights",
-}
+
+
+def network_title(name):
+    """What a network is called in tables; `make bench-peers` calls it small or cage, its file cage-by-HASH."""
+    if name.startswith("cage"):
+        return "shape of CAGE, random weights"
+    return "maxvit-ferplus-64" if name == "small" else name
 
 
 def instructions():
@@ -239,10 +241,10 @@ def instructions():
         for model, cpu in dict.fromkeys((count["model"], count["cpu"]) for count in result["counts"]):
             counts = {c["engine"]: c["instructions"] for c in result["counts"] if (c["model"], c["cpu"]) == (model, cpu)}
             cells = [
-                f"{counts[engine] / 1e6:.1f} ({counts[engine] / counts['tract']:.2f})" if engine in counts else "-"
+                f"{counts[engine] / 1e6:.4g} ({counts[engine] / counts['tract']:.2f})" if engine in counts else "-"
                 for engine in ENGINES
             ]
-            parts.append([f"{NETWORKS.get(model, model)}, {cpu}", *cells])
+            parts.append([f"{network_title(model)}, {cpu}", *cells])
     head = ["million instructions (ratio to tract)", *ENGINES.values()]
     return table(head, parts) + "\n\n" + "\n".join(dict.fromkeys(sources))
 
@@ -251,25 +253,29 @@ def peers():
     """affectd beside other runtimes."""
     result, measured = record("peers")
     networks = {network["name"]: network for network in result["networks"]}
-    labels = [engine["label"] for engine in next(iter(networks.values()))["engines"]]
+    # The fastest form of quantization, named in parentheses, may differ between networks.
+    engines = {
+        name: {engine["label"].split(" (")[0]: engine for engine in network["engines"]}
+        for name, network in networks.items()
+    }
     head = ["processor time"]
     for name in networks:
-        head += [NETWORKS[name], "difference"]
-    head += [f"throughput of two threads, {NETWORKS[name]}" for name in networks]
+        head += [network_title(name), "difference", "throughput of two threads"]
     rows = []
-    for number, label in enumerate(labels):
-        row, gains = [label], []
-        for network in networks.values():
-            engine = network["engines"][number]
+    for label in dict.fromkeys(label for rows in engines.values() for label in rows):
+        row = [label]
+        for name, network in networks.items():
+            engine = engines[name].get(label)
+            if engine is None:
+                row += ["-", "-", "-"]
+                continue
             cpu = engine["cpu"]
-            if number == 0:
-                row.append(f"1 ({network['reference_ms']:.1f} ms)")
-            else:
-                row.append(f"{cpu['median']:.2f} ({cpu['q1']:.2f}-{cpu['q3']:.2f})")
-            row.append(f"{engine['difference']:.3f}")
+            time = f"{cpu['median']:.2f} ({cpu['q1']:.2f}-{cpu['q3']:.2f})"
+            if label == next(iter(engines[name])):
+                time = f"1 ({network['reference_ms']:.3g} ms)"
             gain = engine.get("two_threads_gain")
-            gains.append(f"{gain['median']:.2f}" if gain else "-")
-        rows.append(row + gains)
+            row += [time, f"{engine['difference']:.3f}", f"{gain['median']:.2f}" if gain else "-"]
+        rows.append(row)
     return table(head, rows) + "\n\n" + source(measured)
 
 

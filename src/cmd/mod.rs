@@ -19,7 +19,7 @@ use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
     logging::{self, LogLevel, Output, Volume},
-    model::{Manifest, Registry, silence_load_panics},
+    model::{Manifest, Registry},
     sense::{Sensor, engine},
     shutdown::Shutdown,
 };
@@ -87,7 +87,6 @@ impl Cli {
             _ => Volume::Unlimited,
         };
         logging::start(self.global.log_level, volume)?;
-        silence_load_panics();
         forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);

@@ -45,8 +45,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let identity =
-        Identity::of(settings.device_id(), manifest)?;
+    let identity = Identity::of(settings.device_id(), manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,

@@ -56,7 +56,8 @@ pub fn latency(
     let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let budget = Comparison::new(&machine, settings, &metrics(&measurement)).map_err(|error| software(error.into()))?;
+    let budget = Comparison::new(&machine, settings, &metrics(&measurement))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &measurement, &machine, &budget)
     } else {

@@ -46,13 +46,7 @@ impl Identity {
 
     /// An identity with a new boot id. `sha256` is shortened.
     #[must_use]
-    pub fn new(
-        device: DeviceId,
-        model: &str,
-        sha256: &str,
-        categories: &[Category],
-        va: VaOrigin,
-    ) -> Self {
+    pub fn new(device: DeviceId, model: &str, sha256: &str, categories: &[Category], va: VaOrigin) -> Self {
         Self {
             device,
             model: model.into(),

@@ -6,6 +6,7 @@
 mod common;
 
 mod analyze;
+mod attention;
 mod check;
 mod check_broker;
 mod config;

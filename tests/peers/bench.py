@@ -206,7 +206,7 @@ def ratio(times, reference):
 def summary(name, engines):
     """What the table says, as an object for JSON: ratios to the first engine with as many threads."""
     by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
-    one, two = (list(by_threads[threads].values())[0] for threads in (1, 2))
+    one, two = (next(iter(by_threads[threads].values())) for threads in (1, 2))
     rows = []
     for label, engine in by_threads[1].items():
         pair = by_threads[2].get(label)
@@ -225,7 +225,7 @@ def summary(name, engines):
 def table(name, engines):
     """Markdown: one row an engine, ratios to the first one with as many threads."""
     by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
-    one, two = (list(by_threads[threads].values())[0] for threads in (1, 2))
+    one, two = (next(iter(by_threads[threads].values())) for threads in (1, 2))
     lines = [
         f"| {name} | difference | one thread | its processor time | two threads | gain by the second |",
         "| --- | --- | --- | --- | --- | --- |",

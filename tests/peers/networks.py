@@ -1,6 +1,7 @@
-"""The networks that are compared, each in the forms that the engines want, from the same eight-bit weights."""
+"""The networks that are compared, each in the forms that the engines need, from the same int8 weights."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,10 +14,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "models/tools"
-sys.path += [str(TOOLS), str(TOOLS / "tests")]
+sys.path.append(str(TOOLS))
 
-import golden  # noqa: E402
-import package  # noqa: E402
+from affectd_models.bundle import files, golden  # noqa: E402
 
 LINEAR = ["MatMul", "Gemm"]
 
@@ -49,7 +49,7 @@ class Network:
 
     def path(self, form):
         """Where a form is kept."""
-        return self.folder / f"{self.name}-{package.sha256(self.shipped)[:12]}-{form.replace(', ', '-').replace(' ', '-')}"
+        return self.folder / f"{self.name}-{files.sha256(self.shipped)[:12]}-{form.replace(', ', '-').replace(' ', '-')}"
 
     def input(self):
         """The face that the engines are run on, as raw floats."""
@@ -84,20 +84,21 @@ def small(folder):
 
 def cage(folder):
     """A network of CAGE's shape with seeded random weights, kept as long as what makes it stays the same."""
-    tools = [TOOLS / name for name in ("tests/random_cage.py", "import_cage.py", "quantize.py", "model.py")]
+    modules = ("importers/random_cage.py", "importers/cage.py", "bundle/quantize.py", "network/maxvit.py")
+    tools = [TOOLS / "affectd_models" / module for module in modules]
     made_by = hashlib.sha256(b"".join(tool.read_bytes() for tool in tools)).hexdigest()[:12]
     name = f"cage-by-{made_by}"
     shipped = folder / f"{name}.onnx"
     if not shipped.exists():
-        import random_cage
         import torch
+        from affectd_models.importers import random_cage
 
         checkpoint = folder / "cage.pt"
         torch.save(random_cage.state(10), checkpoint)
-        command = [sys.executable, TOOLS / "import_cage.py", checkpoint, "--out", folder, "--name", name]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        command = [sys.executable, "-m", "affectd_models", "import-cage", checkpoint, "--out", folder, "--name", name]
+        subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | {"PYTHONPATH": str(TOOLS)})
         checkpoint.unlink()
-    return Network("cage", shipped, folder, golden.inputs(4, 3, 224, **package.IMAGENET, seed=1))
+    return Network("cage", shipped, folder, golden.inputs(4, 3, 224, **files.IMAGENET, seed=1))
 
 
 def dequantized(model):
