@@ -84,8 +84,8 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
         }
         None if cameras.is_empty() => writeln!(
             out,
-            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or set \
-             camera.source to pipe (a program such as rpicam-vid) or files."
+            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or \
+             set camera.source to pipe (a program such as rpicam-vid) or files."
         )?,
         None => writeln!(out, "No camera can be used.")?,
     }

@@ -22,8 +22,9 @@ use crate::{
 
 /// Runs the daemon
 ///
-/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in mqtt.host, or to
-/// standard output as JSON lines if there is none. If the camera or the broker fails, it waits for it to return.
+/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in
+/// mqtt.host, or to standard output as JSON lines if there is none. If the camera or the broker fails, it
+/// waits for it to return.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
