@@ -12,11 +12,9 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
-    sense::Sensor,
     shutdown::Shutdown,
 };
 
@@ -33,8 +31,7 @@ impl Arguments {
         let settings = global.settings()?;
         // Before the models are loaded, so that a signal during that time is a clean stop too.
         let shutdown = stop_on_signals()?;
-        let (sensor, manifest) = open_sensor(&settings)?;
-        run(&settings, sensor, &manifest, shutdown)
+        run(&settings, shutdown)
     }
 }
 
@@ -42,11 +39,13 @@ impl Arguments {
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
+fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let identity = Identity::of(settings.device_id(), manifest)?;
+    // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
+    let (sensor, manifest) = open_sensor(settings)?;
+    let identity = Identity::of(settings.device_id(), &manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,
