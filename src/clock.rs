@@ -1,29 +1,33 @@
-//! Time, handed in so that a test can replay a day in a second.
+//! The clock, injected so that a test can replay a day in a second.
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-/// Where every part of the daemon reads the time from.
+/// The source of time of every part of the daemon.
 pub trait Clock: Send + Sync {
-    /// Monotonic time since an arbitrary fixed start; never goes back.
+    /// Monotonic time since an arbitrary, fixed start.
     fn now(&self) -> Duration;
-    /// Wall-clock time, for payloads and logs only: it may jump.
+    /// Wall-clock time, for payloads and logs only, because it may jump.
     fn wall(&self) -> Timestamp;
+    /// The date here: a day begins at local midnight.
+    fn local_date(&self) -> Date;
 }
 
-/// The machine's own clocks.
+/// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
+    time_zone: TimeZone,
 }
 
 impl SystemClock {
-    /// A clock whose monotonic zero is now.
+    /// A clock whose monotonic time starts now.
     #[must_use]
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
+            time_zone: TimeZone::system(),
         }
     }
 }
@@ -41,5 +45,9 @@ impl Clock for SystemClock {
 
     fn wall(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn local_date(&self) -> Date {
+        self.time_zone.to_datetime(self.wall()).date()
     }
 }

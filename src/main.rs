@@ -1,8 +1,11 @@
-//! Maps the arguments to one subcommand and its failure to an exit code.
+//! Maps the arguments to one subcommand, and its failure to an exit code.
 
 use std::process::ExitCode;
 
-use affectd::cmd::{self, Cli};
+use affectd::{
+    cmd::{self, Cli},
+    logging,
+};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
@@ -12,9 +15,12 @@ fn main() -> ExitCode {
         Err(answer) => return cmd::answer(&answer),
     };
     match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            logging::flush();
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
-            cmd::report(&failure);
+            logging::report(&failure);
             ExitCode::from(failure.exit as u8)
         }
     }

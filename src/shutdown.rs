@@ -1,66 +1,71 @@
-//! The one way to end the daemon: every thread waits on this instead of sleeping.
+//! The one way to stop the daemon: every thread waits on this instead of sleeping.
 
 use std::{
+    fs,
     sync::{Arc, Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
-/// A flag that is raised once and wakes whoever waits. Clones share the flag.
+/// A flag that is raised once and wakes everyone who waits for it. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     shared: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Shutdown {
-    /// A flag that nobody has raised yet.
+    /// A flag that is not raised.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A flag that SIGTERM and SIGINT raise. A second signal ends the process at once, for the person
-    /// who pressed Ctrl-C twice.
+    /// A flag that SIGTERM, SIGINT and SIGHUP raise. A second SIGTERM or SIGINT ends the process immediately, for the
+    /// person who presses Ctrl-C twice. SIGHUP stays ignored if it was ignored at the start, as under nohup(1).
     ///
     /// # Errors
-    /// When the handlers cannot be installed.
+    /// If the handlers cannot be installed.
     pub fn on_signals() -> std::io::Result<Self> {
         let shutdown = Self::new();
         let raised = shutdown.clone();
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        if !is_ignored(SIGHUP) {
+            signals.add_signal(SIGHUP)?;
+        }
         std::thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 for signal in signals.forever() {
-                    if raised.is_raised() {
+                    // A closing terminal sends SIGHUP more than once.
+                    if raised.is_raised() && signal != SIGHUP {
                         // 128 + number is what shells report for a process ended by a signal.
                         signal_hook::low_level::exit(128 + signal);
                     }
-                    tracing::info!(signal, "stopping");
                     raised.raise();
+                    tracing::info!(signal, "stopping");
                 }
             })?;
         Ok(shutdown)
     }
 
-    /// Asks everybody to stop.
+    /// Asks every thread to stop.
     pub fn raise(&self) {
         let (flag, wake) = &*self.shared;
         *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
         wake.notify_all();
     }
 
-    /// Whether it was raised.
+    /// Whether the flag is raised.
     #[must_use]
     pub fn is_raised(&self) -> bool {
         *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps for `time`, less when the flag is raised; says whether it is.
+    /// Sleeps until the flag is raised, at most for `time`. Returns whether it is raised.
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
         let (flag, wake) = &*self.shared;
@@ -80,8 +85,19 @@ impl Shutdown {
     }
 }
 
+/// Whether this process ignores `signal`, from the mask in /proc, whose lowest bit is signal 1.
+fn is_ignored(signal: i32) -> bool {
+    let ignored = || {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    ignored().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

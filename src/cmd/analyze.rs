@@ -5,7 +5,10 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 
 use super::Global;
-use crate::{analyze, error::Failure};
+use crate::{
+    analyze::{self, AnnotateOptions},
+    error::Failure,
+};
 
 /// Analyzes the faces in photographs
 ///
@@ -19,13 +22,23 @@ pub struct Arguments {
     #[arg(required = true, value_name = "PICTURE")]
     pictures: Vec<PathBuf>,
 
-    /// Draws boxes, landmarks and results: to a .png or .jpg file for one picture, or to a folder
+    /// Draws boxes, landmarks and results into copies of the pictures
+    ///
+    /// OUT is a .png or .jpg file for one picture, or a folder. Existing files are not overwritten without --force.
     #[arg(long, value_name = "OUT")]
     annotate: Option<PathBuf>,
+
+    /// Lets --annotate overwrite existing files, but never the pictures themselves
+    #[arg(long, requires = "annotate")]
+    force: bool,
 }
 
 impl Arguments {
     pub(super) fn run(&self, global: &Global, out: &mut dyn Write) -> Result<(), Failure> {
-        analyze::analyze(&global.settings()?, &self.pictures, self.annotate.as_deref(), out)
+        let annotate = self.annotate.as_ref().map(|path| AnnotateOptions {
+            path: path.clone(),
+            force: self.force,
+        });
+        analyze::analyze(&global.settings()?, &self.pictures, annotate.as_ref(), out)
     }
 }

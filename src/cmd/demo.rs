@@ -131,8 +131,13 @@ impl Sink for Screen {
         for event in &report.events {
             // Writing to a String cannot fail.
             let _ = match event {
-                Event::Appeared { track } => writeln!(lines, "face {track} appeared"),
-                Event::Left { track, seconds } => writeln!(lines, "face {track} left after {seconds:.1} s"),
+                Event::Appeared { track, .. } => writeln!(lines, "face {track} appeared"),
+                Event::Present { track, seconds } => {
+                    writeln!(lines, "face {track} has stayed for {seconds:.1} s")
+                }
+                Event::Left { track, visit } => {
+                    writeln!(lines, "face {track} left after {:.1} s", visit.seconds)
+                }
                 Event::Changed { track, from, to } => {
                     writeln!(lines, "face {track}: {} -> {}", from.name(), to.name())
                 }

@@ -10,19 +10,16 @@ pub mod model;
 pub mod probe;
 pub mod run;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
     error::{Exit, Failure},
-    logging::{self, Destination, LogLevel, Output},
-    model::{Manifest, Registry, silence_load_panics},
+    logging::{self, LogLevel, Output, Volume},
+    model::{Manifest, Registry},
     sense::{Sensor, engine},
     shutdown::Shutdown,
 };
@@ -85,8 +82,12 @@ impl Cli {
     /// # Errors
     /// [`Failure`] with the process's exit code.
     pub fn run(self) -> Result<(), Failure> {
-        logging::start(self.global.log_level)?;
-        silence_load_panics();
+        let volume = match self.command {
+            Command::Run(_) => Volume::Limited,
+            _ => Volume::Unlimited,
+        };
+        logging::start(self.global.log_level, volume)?;
+        forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
         // A reader of standard output may leave early (`| head`); that is not a failure.
@@ -112,6 +113,13 @@ impl Cli {
 fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     let registry = Registry::open(&settings.models_dir()?)?;
     Ok(engine::open(settings, &registry)?)
+}
+
+/// A core dump would hold camera pictures and the broker's password.
+fn forbid_core_dumps() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "core dumps cannot be forbidden");
+    }
 }
 
 fn stop_on_signals() -> Result<Shutdown, Failure> {
@@ -176,19 +184,6 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
     }
 }
 
-/// Says on standard error why the process ends.
-pub fn report(failure: &Failure) {
-    let priority = match Destination::of_stderr() {
-        Destination::Journal => format!("<{}>", logging::priority(tracing::Level::ERROR)),
-        Destination::Terminal | Destination::Other => String::new(),
-    };
-    let mut stderr = io::stderr().lock();
-    for line in format!("affectd: {failure}").lines() {
-        // There is nowhere else to report that standard error is gone.
-        let _ = writeln!(stderr, "{priority}{line}");
-    }
-}
-
 const ABOUT: &str = "\
 affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over MQTT: one \
 of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
@@ -227,3 +222,16 @@ Examples:
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models
 ";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_core_dump_is_written() {
+        forbid_core_dumps();
+        let behavior = rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(behavior, DumpableBehavior::NotDumpable);
+    }
+}

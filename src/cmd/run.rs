@@ -7,7 +7,6 @@ use clap::Args;
 use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
-    category::Category,
     clock::{Clock, SystemClock},
     config::Settings,
     error::{Exit, Failure},
@@ -31,8 +30,10 @@ pub struct Arguments {}
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
+        // Before the models are loaded, so that a signal during that time is a clean stop too.
+        let shutdown = stop_on_signals()?;
         let (sensor, manifest) = open_sensor(&settings)?;
-        run(&settings, sensor, &manifest, stop_on_signals()?)
+        run(&settings, sensor, &manifest, shutdown)
     }
 }
 
@@ -44,7 +45,7 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let identity = identity(settings, manifest)?;
+    let identity = Identity::of(settings.device_id(), manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,
@@ -73,18 +74,4 @@ fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutd
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(Failure::from))
-}
-
-/// What identifies the publisher: this device and its model.
-pub(crate) fn identity(settings: &Settings, manifest: &Manifest) -> Result<Identity, Failure> {
-    let expression = manifest.expression()?;
-    let categories: Vec<Category> = expression.logits.iter().map(|(category, _)| *category).collect();
-    let sha256 = manifest.sha256.to_string();
-    Ok(Identity::new(
-        settings.device_id(),
-        &manifest.name,
-        &sha256,
-        &categories,
-        expression.va_origin(),
-    ))
 }

@@ -34,6 +34,7 @@ pub(crate) fn load(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> 
         .with_ignore_value_info(true);
     let proto = onnx.proto_model_for_read(file)?;
     let names = output_names(&proto);
+    check_axes(&proto)?;
     let model = onnx_weights::parse(&onnx, proto)?;
     check_input(&model, shape)?;
     let mut model = model
@@ -52,6 +53,27 @@ fn output_names(proto: &ModelProto) -> Vec<String> {
         .flat_map(|graph| &graph.output)
         .map(|output| output.name.clone())
         .collect()
+}
+
+/// Rejects axes that no tensor has: tract counts from there to the rank, for LayerNormalization without an
+/// end.
+fn check_axes(proto: &ModelProto) -> TractResult<()> {
+    const MAX_RANK: i64 = 64;
+    for node in proto.graph.iter().flat_map(|graph| &graph.node) {
+        let axes = node
+            .attribute
+            .iter()
+            .filter(|attribute| ["axis", "axes"].contains(&attribute.name.as_str()));
+        for axis in axes.flat_map(|attribute| attribute.ints.iter().chain([&attribute.i])) {
+            if !(-MAX_RANK..=MAX_RANK).contains(axis) {
+                return Err(TractError::msg(format!(
+                    "{} {:?} has the axis {axis}",
+                    node.op_type, node.name
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_input(model: &InferenceModel, shape: &[usize]) -> TractResult<()> {

@@ -4,7 +4,8 @@ use std::{
     collections::HashMap,
     fs::File,
     path::Path,
-    sync::Arc,
+    sync::{Arc, mpsc::sync_channel},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,9 @@ use crate::{
     panics::catch_panics,
     profile::{IntegerLayers, OperatorTime, by_kind, thread_time},
 };
+
+/// Stack of a thread that loads, in bytes: that of a main thread, as tract's recursion depends on the file.
+const LOAD_STACK: usize = 8 << 20;
 
 /// How linear layers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +102,44 @@ impl Network {
             path: path.to_owned(),
             shape: shape.to_vec(),
             source: error.into(),
+        })
+    }
+
+    /// As [`Network::load`], but gives up after `limit`: there are malformed files on which tract does not
+    /// end.
+    ///
+    /// Nothing can stop the thread that loads. After a timeout it goes on until the process ends, which
+    /// should be soon.
+    ///
+    /// # Errors
+    /// As [`Network::load`]; a timeout is [`InferError::Unusable`].
+    pub fn load_within(
+        limit: Duration,
+        path: &Path,
+        shape: &[usize],
+        arithmetic: Arithmetic,
+    ) -> Result<Self, InferError> {
+        let unusable = |source| InferError::Unusable {
+            path: path.to_owned(),
+            shape: shape.to_vec(),
+            source,
+        };
+        let (sender, receiver) = sync_channel(1);
+        let (file, file_shape) = (path.to_owned(), shape.to_vec());
+        let load = move || {
+            // Nobody receives after a timeout.
+            let _ = sender.send(Self::load(&file, &file_shape, arithmetic));
+        };
+        thread::Builder::new()
+            .name("load".to_owned())
+            .stack_size(LOAD_STACK)
+            .spawn(load)
+            .map_err(|error| unusable(format!("cannot start a thread: {error}").into()))?;
+        receiver.recv_timeout(limit).unwrap_or_else(|_| {
+            let limit = limit.as_secs();
+            Err(unusable(
+                format!("loading it did not end within {limit} s").into(),
+            ))
         })
     }
 
@@ -265,6 +307,15 @@ mod tests {
             "the network must not write into its input"
         );
         assert_ne!(run(Some(-1.0)).1, ones);
+    }
+
+    #[test]
+    fn a_load_that_does_not_end_in_time_is_an_error() {
+        let (path, shape) = (test_model("tiny-combined.onnx"), [1, 1, 16, 16]);
+        let load = |limit| Network::load_within(limit, &path, &shape, Arithmetic::Floats);
+        assert_eq!(load(Duration::from_secs(60)).unwrap().outputs().len(), 1);
+        let error = load(Duration::ZERO).unwrap_err();
+        assert!(matches!(error, InferError::Unusable { .. }), "{error}");
     }
 
     #[test]

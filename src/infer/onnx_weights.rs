@@ -106,8 +106,8 @@ fn dequantize_node(node: &NodeProto, initializers: &HashMap<&str, &TensorProto>)
         .zip(zero_points)
         .map(|(scale, zero_point)| (scale, f32::from(zero_point as i8)))
         .collect();
-    // SAFETY: any bits are an f32, and every element is written below: both dims have `count` elements,
-    // chunked alike.
+    // SAFETY: any bits are an f32, and every element is written below: the bytes and the tensor both have
+    // `count` elements and are chunked alike.
     let mut tensor = unsafe { Tensor::uninitialized::<f32>(&dims).ok()? };
     let mut plain = tensor.try_as_plain_ram_mut().ok()?;
     let to = plain.as_slice_mut::<f32>().ok()?;

@@ -5,25 +5,12 @@
 //! `AFFECTD_REASON=…` and `journalctl -o json` prints it.
 
 use std::{
-    fmt::{self, Write as _},
-    io::{self, Write as _},
+    io,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
 };
 
-use tracing::{
-    Event, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{
-    fmt::{
-        FormatFields as _,
-        format::{DefaultFields, Writer},
-    },
-    layer::{Context, Layer},
-};
-
-use super::priority;
+use super::entry::{Entry, priority};
 
 /// The journal's socket.
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -31,8 +18,12 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 /// Prefix of the names of an event's own fields, so that they never collide with the journal's.
 const PREFIX: &str = "AFFECTD_";
 
-/// Sends events to the journal.
-pub struct Journal {
+/// The journal's limit on the length of a field name.
+const MAX_NAME: usize = 64;
+
+/// Sends messages to the journal.
+#[derive(Debug)]
+pub(super) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
 }
@@ -42,7 +33,7 @@ impl Journal {
     ///
     /// # Errors
     /// If its socket does not exist or refuses.
-    pub fn connect() -> io::Result<Self> {
+    pub(super) fn connect() -> io::Result<Self> {
         Self::at(Path::new(SOCKET))
     }
 
@@ -55,80 +46,58 @@ impl Journal {
             path: path.to_owned(),
         })
     }
-}
 
-impl<S: Subscriber> Layer<S> for Journal {
-    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let level = *event.metadata().level();
-        let mut message = String::new();
-        // Writing to a String cannot fail.
-        let _ = DefaultFields::new().format_fields(Writer::new(&mut message), event);
-        let mut entry = Entry::default();
-        entry.put("MESSAGE", &message);
-        entry.put("PRIORITY", &priority(level).to_string());
-        entry.put("SYSLOG_IDENTIFIER", env!("CARGO_PKG_NAME"));
-        if let (Some(file), Some(line)) = (event.metadata().file(), event.metadata().line()) {
-            entry.put("CODE_FILE", file);
-            entry.put("CODE_LINE", &line.to_string());
-        }
-        event.record(&mut entry);
-        // The journal is restarting, or refuses an entry of this size: standard error leads to it too.
-        if self.socket.send_to(&entry.bytes, &self.path).is_err() {
-            let _ = writeln!(io::stderr(), "<{}>{message}", priority(level));
-        }
+    /// Sends one message. Waits while the journal's queue is full, so only the log's own thread may call it.
+    ///
+    /// # Errors
+    /// While the journal restarts, and for a message larger than it accepts.
+    pub(super) fn send(&self, entry: &Entry) -> io::Result<()> {
+        self.socket.send_to(&serialize(entry), &self.path).map(drop)
     }
 }
 
-/// A serialized journal entry.
-#[derive(Default)]
-struct Entry {
-    bytes: Vec<u8>,
-    value: String,
+/// A journal entry with the message, its fields, and where it comes from.
+fn serialize(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put(&mut bytes, "MESSAGE", &entry.text);
+    put(&mut bytes, "PRIORITY", &priority(entry.level).to_string());
+    put(&mut bytes, "SYSLOG_IDENTIFIER", env!("CARGO_PKG_NAME"));
+    if let Some((file, line)) = entry.source {
+        put(&mut bytes, "CODE_FILE", file);
+        put(&mut bytes, "CODE_LINE", &line.to_string());
+    }
+    for (name, value) in &entry.fields {
+        put(&mut bytes, &field_name(name), value);
+    }
+    bytes
 }
 
-impl Entry {
-    fn put(&mut self, name: &str, value: &str) {
-        let bytes = &mut self.bytes;
-        bytes.extend_from_slice(name.as_bytes());
-        if value.contains('\n') {
-            bytes.push(b'\n');
-            bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
-        } else {
-            bytes.push(b'=');
-        }
-        bytes.extend_from_slice(value.as_bytes());
+fn put(bytes: &mut Vec<u8>, name: &str, value: &str) {
+    bytes.extend_from_slice(name.as_bytes());
+    if value.contains('\n') {
         bytes.push(b'\n');
+        bytes.extend_from_slice(&(value.len() as u64).to_le_bytes());
+    } else {
+        bytes.push(b'=');
     }
+    bytes.extend_from_slice(value.as_bytes());
+    bytes.push(b'\n');
 }
 
-impl Visit for Entry {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            return;
+/// The journal allows capital letters, digits and underscores.
+fn field_name(name: &str) -> String {
+    let legal = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
         }
-        // The journal allows capital letters, digits and underscores, and at most 64 of them.
-        let legal = |c: char| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        };
-        let name: String = PREFIX
-            .chars()
-            .chain(field.name().chars().map(legal))
-            .take(64)
-            .collect();
-        self.put(&name, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let mut text = std::mem::take(&mut self.value);
-        text.clear();
-        let _ = write!(text, "{value:?}");
-        self.record_str(field, &text);
-        self.value = text;
-    }
+    };
+    PREFIX
+        .chars()
+        .chain(name.chars().map(legal))
+        .take(MAX_NAME)
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,7 +106,7 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing::Level;
 
     use super::*;
 
@@ -167,28 +136,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let receiver = UnixDatagram::bind(&path).unwrap();
-        let subscriber = tracing_subscriber::registry().with(Journal::at(&path).unwrap());
-        tracing::subscriber::with_default(subscriber, || {
-            let reason = "no such device\nnor will there be";
-            tracing::warn!(reason, attempt = 3, camera.path = ?Path::new("/dev/video0"), "camera is unusable");
-        });
+        let fields = [
+            ("reason", "no such device\nnor will there be"),
+            ("camera.path", "/dev/video0"),
+        ];
+        let entry = Entry {
+            level: Level::WARN,
+            text: "camera is unusable".to_owned(),
+            source: Some(("camera.rs", 7)),
+            fields: fields.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        };
+        Journal::at(&path).unwrap().send(&entry).unwrap();
 
         let mut buffer = [0; 4096];
         assert_eq!(receiver.recv(&mut buffer).unwrap(), 0, "the connection test");
         let length = receiver.recv(&mut buffer).unwrap();
         let fields = parse(&buffer[..length]);
-        let message = &fields["MESSAGE"];
-        assert!(
-            message.starts_with("camera is unusable ") && message.contains("no such device"),
-            "{message}"
-        );
+        assert_eq!(fields["MESSAGE"], "camera is unusable");
         assert_eq!(fields["PRIORITY"], "4");
         assert_eq!(fields["SYSLOG_IDENTIFIER"], "affectd");
-        assert!(fields["CODE_FILE"].ends_with("journal.rs"));
+        assert_eq!((&*fields["CODE_FILE"], &*fields["CODE_LINE"]), ("camera.rs", "7"));
         assert_eq!(fields["AFFECTD_REASON"], "no such device\nnor will there be");
-        assert_eq!(fields["AFFECTD_ATTEMPT"], "3");
-        assert_eq!(fields["AFFECTD_CAMERA_PATH"], "\"/dev/video0\"");
-        assert!(!fields.contains_key("AFFECTD_MESSAGE"));
+        assert_eq!(fields["AFFECTD_CAMERA_PATH"], "/dev/video0");
     }
 
     #[test]

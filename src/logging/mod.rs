@@ -1,37 +1,50 @@
 //! Logging, in the format of its destination: the systemd journal, a terminal, or a file.
+//!
+//! A log that nobody reads never blocks the program: messages wait in a bounded queue for a thread that writes them.
+//! If the queue is full, messages are dropped and counted.
 
+mod entry;
+mod escape;
 mod journal;
+mod layer;
+mod limit;
 mod output;
 mod progress;
+mod queue;
+mod stderr;
+mod writer;
 
 use std::{
-    env, fmt,
-    fs::File,
-    io::{self, IsTerminal as _},
-    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    env,
+    io::{self, Write as _},
+    panic,
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use anyhow::anyhow;
 use clap::ValueEnum;
-use jiff::{Timestamp, Unit};
-use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    filter::Targets,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
-    layer::SubscriberExt as _,
-    registry::LookupSpan,
-    util::SubscriberInitExt as _,
+    filter::Targets, layer::SubscriberExt as _, registry::Registry, util::SubscriberInitExt as _,
 };
 
+pub use escape::escape;
 pub use output::Output;
 pub use progress::progress;
 
-use journal::Journal;
-
 use crate::error::{Exit, Failure};
+use layer::{Log, LogLayer};
+use writer::{Record, Writer};
 
 /// The environment variable that sets the level if no option does.
 const VARIABLE: &str = "AFFECTD_LOG";
+
+/// How long the end of the process may wait for the log.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The log of this process.
+static LOG: OnceLock<Arc<Log>> = OnceLock::new();
 
 /// The least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,79 +74,65 @@ impl LogLevel {
     }
 }
 
-/// What standard error is connected to.
+/// How much a process may log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destination {
-    /// The systemd journal, which adds the time and reads the level from a prefix.
-    Journal,
-    /// A terminal.
-    Terminal,
-    /// A file or another program.
-    Other,
-}
-
-impl Destination {
-    /// Determined as in systemd.exec(5): `JOURNAL_STREAM` holds device and inode of the journal's socket. They must be
-    /// compared, because programs whose standard error was redirected inherit the variable too.
-    pub fn of_stderr() -> Self {
-        if io::stderr().is_terminal() {
-            return Self::Terminal;
-        }
-        let stderr = || {
-            File::from(io::stderr().as_fd().try_clone_to_owned().ok()?)
-                .metadata()
-                .ok()
-        };
-        match env::var("JOURNAL_STREAM").ok().zip(stderr()) {
-            Some((stream, stderr)) if stream == format!("{}:{}", stderr.dev(), stderr.ino()) => Self::Journal,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// The journal's number for a level, sd-daemon(3).
-pub fn priority(level: Level) -> u8 {
-    match level {
-        Level::ERROR => 3,
-        Level::WARN => 4,
-        Level::INFO => 6,
-        Level::DEBUG | Level::TRACE => 7,
-    }
+pub enum Volume {
+    /// A few lines a minute for each kind of message, for a process that runs for years.
+    Limited,
+    /// Everything, for a command that ends.
+    Unlimited,
 }
 
 /// Starts logging, for the rest of the process.
 ///
 /// # Errors
-/// [`Exit::Config`] if the environment variable names an unknown level.
-pub fn start(option: Option<LogLevel>) -> Result<(), Failure> {
+/// [`Exit::Config`] if the environment variable names an unknown level, [`Exit::Software`] if no thread can be
+/// started.
+pub fn start(option: Option<LogLevel>, volume: Volume) -> Result<(), Failure> {
     let level = match (option, env::var_os(VARIABLE)) {
         (Some(level), _) => level,
         // As for settings, an empty variable counts as not set.
         (None, Some(value)) if !value.is_empty() => parse(&value.to_string_lossy())?,
         (None, _) => LogLevel::Info,
     };
-    let destination = Destination::of_stderr();
-    let colours =
-        destination == Destination::Terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let journal = match destination {
-        Destination::Journal => Journal::connect().ok(),
-        Destination::Terminal | Destination::Other => None,
-    };
-    // In a container, standard error may lead to a journal whose socket is not reachable.
-    let lines = journal.is_none().then(|| {
-        tracing_subscriber::fmt::layer()
-            .with_ansi(colours)
-            // By default, tracing-subscriber reports write errors with `eprintln!`, which panics.
-            .log_internal_errors(false)
-            .with_writer(io::stderr)
-            .event_format(Line { destination })
-    });
-    tracing_subscriber::registry()
-        .with(journal)
-        .with(lines)
-        .with(targets(level))
+    let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
+    let writer = Writer::for_stderr().map_err(|error| software(error.into()))?;
+    let log = Log::start(writer, volume).map_err(|error| software(error.into()))?;
+    subscriber(log.clone(), level)
         .try_init()
-        .map_err(|error| Failure::new(Exit::Software, error))
+        .map_err(|error| software(error.into()))?;
+    // Only this function sets it, and a second subscriber is refused above.
+    let _ = LOG.set(log);
+    // The standard hook writes to standard error, which may block and then hold up all other threads.
+    panic::set_hook(Box::new(|info| {
+        tracing::error!("{info}");
+        flush();
+    }));
+    Ok(())
+}
+
+fn subscriber(log: Arc<Log>, level: LogLevel) -> impl Into<tracing::Dispatch> {
+    Registry::default().with(LogLayer(log)).with(targets(level))
+}
+
+/// Waits until everything is written, but at most one second: nobody may be reading.
+pub fn flush() {
+    if let Some(log) = LOG.get() {
+        log.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Writes why the process ends to standard error, after everything that was logged.
+pub fn report(failure: &Failure) {
+    for line in format!("affectd: {failure}").lines() {
+        let line = escape(line).into_owned();
+        match LOG.get() {
+            Some(log) => log.push(Record::Failure(line)),
+            // There is nowhere else to report that standard error cannot be written.
+            None => drop(writeln!(io::stderr(), "{line}")),
+        }
+    }
+    flush();
 }
 
 fn parse(text: &str) -> Result<LogLevel, Failure> {
@@ -151,87 +150,37 @@ fn targets(level: LogLevel) -> Targets {
         .with_default(libraries)
         .with_target(env!("CARGO_CRATE_NAME"), own)
         // It warns about every operator set newer than it knows; the golden vectors are the better check.
-        .with_target("tract_onnx", tracing::level_filters::LevelFilter::ERROR)
-}
-
-/// Formats an event as one line: `TIME LEVEL message field=value`, or `<N>message field=value` for the journal.
-struct Line {
-    destination: Destination,
-}
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let level = *event.metadata().level();
-        match self.destination {
-            Destination::Journal => write!(writer, "<{}>", priority(level))?,
-            Destination::Terminal | Destination::Other => {
-                let now = Timestamp::now();
-                write!(writer, "{} ", now.round(Unit::Second).unwrap_or(now))?;
-                // ECMA-48: red, yellow, green, blue.
-                let colour = match level {
-                    Level::ERROR => 31,
-                    Level::WARN => 33,
-                    Level::INFO => 32,
-                    Level::DEBUG | Level::TRACE => 34,
-                };
-                if writer.has_ansi_escapes() {
-                    write!(writer, "\x1b[{colour}m{level:>5}\x1b[0m ")?;
-                } else {
-                    write!(writer, "{level:>5} ")?;
-                }
-            }
-        }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
+        .with_target("tract_onnx", LevelFilter::ERROR)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::sync::{Arc, Mutex};
+    use std::{fs::File, io::Read as _, thread};
 
-    use super::*;
+    use super::{stderr::StderrKind, *};
 
-    /// What is logged for `destination` at `level`.
-    fn logged(destination: Destination, level: LogLevel, log: impl FnOnce()) -> String {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let writer = text.clone();
-        let layer = tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .with_writer(move || Shared(writer.clone()))
-            .event_format(Line { destination });
-        let subscriber = tracing_subscriber::registry().with(layer).with(targets(level));
-        tracing::subscriber::with_default(subscriber, log);
-        let text = text.lock().unwrap().clone();
-        String::from_utf8(text).unwrap()
-    }
-
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    /// Everything that `log` writes to a journal's stream at `level`.
+    fn logged(level: LogLevel, volume: Volume, log: impl FnOnce()) -> String {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        let file = File::from(std::os::fd::OwnedFd::from(writer));
+        let writer = Writer::new(file, StderrKind::Journal, false, None);
+        let shared = Log::start(writer, volume).unwrap();
+        tracing::dispatcher::with_default(&subscriber(shared.clone(), level).into(), log);
+        shared.flush(Duration::from_secs(60));
+        shared.stop();
+        reader.join().unwrap()
     }
 
     #[test]
     fn the_journal_gets_levels_and_no_times() {
-        let text = logged(Destination::Journal, LogLevel::Debug, || {
+        let text = logged(LogLevel::Debug, Volume::Unlimited, || {
             tracing::error!("one");
             tracing::warn!(camera = "/dev/video0", "two");
             tracing::info!("three");
@@ -242,19 +191,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_times_and_levels() {
-        let text = logged(Destination::Other, LogLevel::Info, || {
-            tracing::warn!("lost");
-            tracing::debug!("hidden");
-        });
-        let (time, rest) = text.split_once(' ').unwrap();
-        assert!(time.parse::<Timestamp>().is_ok(), "{time}");
-        assert_eq!(rest, " WARN lost\n");
-    }
-
-    #[test]
     fn libraries_are_quieter() {
-        let text = logged(Destination::Journal, LogLevel::Info, || {
+        let text = logged(LogLevel::Info, Volume::Unlimited, || {
             tracing::info!(target: "rumqttc", "hidden");
             tracing::warn!(target: "rumqttc", "shown");
         });
@@ -262,7 +200,35 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_words() {
+    fn control_characters_are_escaped_in_messages_and_fields() {
+        let text = logged(LogLevel::Info, Volume::Unlimited, || {
+            let name = "HD\x1b[2J\nCam";
+            tracing::info!(name, other = %name, "{name}");
+        });
+        assert_eq!(text.lines().count(), 1, "{text:?}");
+        assert!(text.trim_end().chars().all(|c| !c.is_control()), "{text:?}");
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_debug_messages_are_not_limited() {
+        let text = logged(LogLevel::Debug, Volume::Limited, || {
+            for number in 0..200 {
+                tracing::warn!(number, "flood");
+            }
+            for _ in 0..5 {
+                tracing::debug!("detail");
+            }
+        });
+        assert_eq!(
+            text,
+            "<4>flood number=0\n<4>flood number=1\n<4>flood number=2\n\
+             <7>detail\n<7>detail\n<7>detail\n<7>detail\n<7>detail\n\
+             <4>flood number=199 [197 messages of this kind; this is the last]\n"
+        );
+    }
+
+    #[test]
+    fn levels_are_parsed_without_regard_to_case() {
         assert_eq!(parse("Debug").unwrap(), LogLevel::Debug);
         let failure = parse("loud").unwrap_err();
         assert_eq!(failure.exit, Exit::Config);

@@ -1,8 +1,10 @@
-//! Standard output that detects when its reader has gone.
+//! Standard output that detects when its reader has gone and lets no control character through.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Forwards every write and records a broken pipe.
+use super::escape::escape_unless;
+
+/// Forwards every write, with control characters escaped, and records a broken pipe.
 #[derive(Debug)]
 pub struct Output<W> {
     inner: W,
@@ -33,12 +35,31 @@ impl<W: Write> Output<W> {
 
 impl<W: Write> Write for Output<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.inner.write(bytes);
-        self.observe(result)
+        // What this program writes is text, and formatting never splits a character between two writes.
+        let text = String::from_utf8_lossy(bytes);
+        let escaped = escape_unless(&text, |c| c == '\n' || c == '\t');
+        let result = self.inner.write_all(escaped.as_bytes());
+        self.observe(result).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let result = self.inner.flush();
         self.observe(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_control_the_terminal() {
+        let mut output = Output::new(Vec::new());
+        writeln!(output, "camera\t{}", "HD\x1b]0;x\x07 Wébcam").unwrap();
+        assert_eq!(
+            String::from_utf8(output.inner).unwrap(),
+            "camera\tHD\\u001b]0;x\\u0007 Wébcam\n"
+        );
     }
 }

@@ -16,7 +16,7 @@ use super::{
     clip,
     player::Player,
     sustained::{Sample, SustainedPerformance, Timeline},
-    table, 
+    table,
 };
 use crate::{
     capture::{Decoder, PixelFormat},
@@ -25,8 +25,9 @@ use crate::{
     health::{Board, Machine, Stage, StageTimes, Summary},
     logging::progress,
     picture::Picture,
-    sense::Sensor,
+    sense::{FrameTime, Sensor},
 };
+use jiff::civil::Date;
 
 /// Frames per second of the clock that the frames carry, that of a common camera.
 const CAMERA_RATE: f32 = 15.0;
@@ -83,7 +84,8 @@ pub fn bench(
     }
     let machine = Machine::read();
     let board = Board::read();
-    let budget = Comparison::new(&machine, settings, &metrics(&runs, board)).map_err(|error| software(error.into()))?;
+    let budget = Comparison::new(&machine, settings, &metrics(&runs, board))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &runs, &machine, board, &budget)
     } else {
@@ -120,7 +122,11 @@ fn measure(
             decoder.decode(frame, &mut picture)?;
             times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
             let mut last = Instant::now();
-            sensor.sense(&picture, *camera_clock, &mut |stage| {
+            let frame_time = FrameTime {
+                captured: *camera_clock,
+                date: Date::ZERO,
+            };
+            sensor.sense(&picture, frame_time, &mut |stage| {
                 let now = Instant::now();
                 times.record(Duration::ZERO, stage, now - last);
                 last = now;

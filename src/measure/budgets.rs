@@ -216,12 +216,15 @@ fn budget(mut table: Table<'_>) -> Result<Budget, Diagnostic> {
     ];
     let budget = Budget {
         name: table.text("name", MAX_NAME)?,
-        models: table.list("models", 1..=16, "1 to 16 names that are not empty", |value| {
-            match value {
+        models: table.list(
+            "models",
+            1..=16,
+            "1 to 16 names that are not empty",
+            |value| match value {
                 Value::String(name) if !name.is_empty() => Some(name.clone()),
                 _ => None,
-            }
-        })?,
+            },
+        )?,
         source: table.choice("source", &sources)?,
         detect_ms: table.float("detect_ms", 0.0..=MAX_MS)?,
         follow_ms: table.float("follow_ms", 0.0..=MAX_MS)?,

@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 
 use super::{
     budgets::{Comparison, Metric, NoBudget},
-    table, 
+    table,
 };
 use crate::{
     capture::{self, CameraStatus},
     clock::{Clock, SystemClock},
-    cmd::run::identity,
     config::Settings,
     error::{Exit, Failure, Unwritable},
     gpio,
@@ -25,7 +24,7 @@ use crate::{
     model::Manifest,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
-    publish::{Environment, LatencySamples, LatencySubscriber, Publisher, probe_broker},
+    publish::{Environment, Identity, LatencySamples, LatencySubscriber, Publisher, probe_broker},
     sense::{Sensor, face::Report},
     shutdown::Shutdown,
 };
@@ -57,7 +56,8 @@ pub fn latency(
     let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
-    let budget = Comparison::new(&machine, settings, &metrics(&measurement)).map_err(|error| software(error.into()))?;
+    let budget = Comparison::new(&machine, settings, &metrics(&measurement))
+        .map_err(|error| software(error.into()))?;
     if json {
         write_json(out, &measurement, &machine, &budget)
     } else {
@@ -78,7 +78,7 @@ fn measure(
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
-    let identity = identity(settings, manifest)?;
+    let identity = Identity::of(settings.device_id(), manifest)?;
     let mqtt = &settings.mqtt;
     let (subscriber, publisher) = if mqtt.host.is_empty() {
         gate.set_command(Input::Off);

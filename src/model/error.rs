@@ -1,6 +1,6 @@
 //! Why a model cannot be used.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use affectd_infer::InferError;
 
@@ -123,33 +123,5 @@ pub enum ModelError {
         vector: usize,
         /// Why.
         source: InferError,
-    },
-    /// Loading and verifying the network does not end.
-    #[error(
-        "{} could not be loaded and verified within {} s: the file is damaged, or this machine is overloaded",
-        text::path(.path),
-        .limit.as_secs()
-    )]
-    Deadline {
-        /// The network.
-        path: PathBuf,
-        /// How long it was given.
-        limit: Duration,
-    },
-    /// The code that loads and verifies the network panicked.
-    #[error("{} is not a usable ONNX network: {}", text::path(.path), text::sanitized(.message, 200))]
-    Panic {
-        /// The network.
-        path: PathBuf,
-        /// The panic's message.
-        message: String,
-    },
-    /// The system gave no thread to load the network in.
-    #[error("cannot start a thread to load {}", text::path(.path))]
-    Thread {
-        /// The network.
-        path: PathBuf,
-        /// The system's error.
-        source: std::io::Error,
     },
 }

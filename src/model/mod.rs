@@ -11,7 +11,7 @@ mod registry;
 pub use error::ModelError;
 pub use golden::{Golden, GoldenVector};
 pub use integrity::Sha256;
-pub use load::{Verified, silence_load_panics};
+pub use load::Verified;
 pub use manifest::{
     Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,
     Precision, VaOrigin, ValenceArousal,

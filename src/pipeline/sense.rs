@@ -8,7 +8,7 @@ use crate::{
     error::{Exit, Failure},
     health::Stage,
     picture::Picture,
-    sense::Sensor,
+    sense::{FrameTime, Sensor},
 };
 
 /// How long to wait for a frame before looking at the privacy gate again.
@@ -84,9 +84,13 @@ impl SenseLoop {
         buffers.was_undecodable = false;
         let mut last = clock.now();
         metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
+        let time = FrameTime {
+            captured: frame.captured,
+            date: clock.local_date(),
+        };
         let report = self
             .sensor
-            .sense(&buffers.picture, frame.captured, &mut |stage| {
+            .sense(&buffers.picture, time, &mut |stage| {
                 let now = clock.now();
                 metrics.record_stage(start, stage, now.saturating_sub(last));
                 last = now;

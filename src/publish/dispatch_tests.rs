@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     privacy::Input,
-    publish::samples::{face, identity, privacy, report, settings},
+    publish::samples::{self, face, identity, privacy, report, settings},
     sense::face::Event,
 };
 
@@ -52,7 +52,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let topics = crate::publish::samples::topics();
+        let topics = samples::topics();
         let mut dispatcher = Dispatcher::new(&settings(), identity(), topics, true);
         dispatcher.on_connect();
         let fixture = Self {
@@ -93,7 +93,13 @@ impl Fixture {
 
     fn event(&mut self, track: u32) {
         let mut report = report(&[]);
-        report.events.push(Event::Appeared { track }).unwrap();
+        report
+            .events
+            .push(Event::Appeared {
+                track,
+                continues: None,
+            })
+            .unwrap();
         self.outbox.report(&report, self.now.monotonic);
     }
 }
@@ -345,7 +351,7 @@ fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
 
 #[test]
 fn without_a_broker_nothing_is_kept_for_later() {
-    let topics = Topics::new("affectd", "lobby", "homeassistant").unwrap();
+    let topics = samples::topics();
     let mut fixture = Fixture::new();
     fixture.dispatcher = Dispatcher::new(&settings(), identity(), topics, false);
     fixture.dispatcher.on_connect();

@@ -1,7 +1,11 @@
 //! Who publishes.
 
 use super::random::random;
-use crate::{category::Category, config::DeviceId, model::VaOrigin};
+use crate::{
+    category::Category,
+    config::DeviceId,
+    model::{Manifest, ModelError, VaOrigin},
+};
 
 /// The device, its model and this run of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +27,26 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of `device` with the expression model of `manifest`, see [`Identity::new`].
+    ///
+    /// # Errors
+    /// If the manifest is not that of an expression model.
+    pub fn of(device: DeviceId, manifest: &Manifest) -> Result<Self, ModelError> {
+        let expression = manifest.expression()?;
+        let categories: Vec<_> = expression.logits.iter().map(|(category, _)| *category).collect();
+        let sha256 = manifest.sha256.to_string();
+        Ok(Self::new(
+            device,
+            &manifest.name,
+            &sha256,
+            &categories,
+            expression.va_origin(),
+        ))
+    }
+
     /// An identity with a new boot id. `sha256` is shortened.
     #[must_use]
-    pub fn new(
-        device: DeviceId,
-        model: &str,
-        sha256: &str,
-        categories: &[Category],
-        va: VaOrigin,
-    ) -> Self {
+    pub fn new(device: DeviceId, model: &str, sha256: &str, categories: &[Category], va: VaOrigin) -> Self {
         Self {
             device,
             model: model.into(),

@@ -18,7 +18,10 @@ fn outbox() -> Outbox {
 
 fn report_event(outbox: &Outbox) {
     let mut report = report(&[]);
-    let _ = report.events.push(Event::Appeared { track: 1 });
+    let _ = report.events.push(Event::Appeared {
+        track: 1,
+        continues: None,
+    });
     outbox.report(&report, SECOND);
 }
 

@@ -57,7 +57,9 @@ pub fn face(track: u32) -> TrackedFace {
         smoothed: Some(Smoothed {
             label: Label::Category(Category::Happiness),
             prediction,
+            poor: false,
         }),
+        ..TrackedFace::default()
     }
 }
 
@@ -66,7 +68,7 @@ pub fn report(faces: &[TrackedFace]) -> Report {
         size: (640, 480),
         captured: Duration::from_secs(1),
         faces: faces.iter().copied().collect(),
-        events: heapless::Vec::new(),
+        ..Report::default()
     }
 }
 

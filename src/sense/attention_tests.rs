@@ -96,7 +96,12 @@ fn another_head_in_perspective_is_found_within_tolerance() {
     let (mut yaw_error, mut pitch_error) = (0.0_f32, 0.0_f32);
     for yaw in [-40.0, -20.0, 0.0, 20.0, 40.0] {
         for pitch in [-20.0, 0.0, 20.0] {
-            let pose = Pose { yaw, pitch, roll: 10.0, distance: 10.0 };
+            let pose = Pose {
+                yaw,
+                pitch,
+                roll: 10.0,
+                distance: 10.0,
+            };
             let found = HeadPose::estimate(&project(head, pose)).unwrap();
             yaw_error = yaw_error.max((found.yaw_deg - yaw).abs());
             pitch_error = pitch_error.max((found.pitch_deg - pitch).abs());
@@ -108,13 +113,25 @@ fn another_head_in_perspective_is_found_within_tolerance() {
 #[test]
 fn signs_follow_the_picture() {
     let of = |yaw, pitch| {
-        let pose = Pose { yaw, pitch, roll: 0.0, distance: f32::INFINITY };
+        let pose = Pose {
+            yaw,
+            pitch,
+            roll: 0.0,
+            distance: f32::INFINITY,
+        };
         let landmarks = project(generic(), pose);
         let middle = landmarks.right_eye.midpoint(landmarks.left_eye);
-        (landmarks.nose.x - middle.x, landmarks.nose.y - middle.y, HeadPose::estimate(&landmarks).unwrap())
+        (
+            landmarks.nose.x - middle.x,
+            landmarks.nose.y - middle.y,
+            HeadPose::estimate(&landmarks).unwrap(),
+        )
     };
     let (across, _, pose) = of(30.0, 0.0);
-    assert!(across > 0.0 && pose.yaw_deg > 0.0, "the nose points to the picture's right");
+    assert!(
+        across > 0.0 && pose.yaw_deg > 0.0,
+        "the nose points to the picture's right"
+    );
     let (_, up, raised) = of(0.0, 20.0);
     let (_, down, lowered) = of(0.0, -20.0);
     assert!(up < down && raised.pitch_deg > 0.0 && lowered.pitch_deg < 0.0);
@@ -123,7 +140,12 @@ fn signs_follow_the_picture() {
 #[test]
 fn landmarks_that_are_no_face_have_no_pose() {
     assert_eq!(HeadPose::estimate(&Landmarks::default()), None);
-    let pose = Pose { yaw: 0.0, pitch: 0.0, roll: 0.0, distance: f32::INFINITY };
+    let pose = Pose {
+        yaw: 0.0,
+        pitch: 0.0,
+        roll: 0.0,
+        distance: f32::INFINITY,
+    };
     let face = project(generic(), pose);
     let mirrored = Landmarks {
         right_eye: face.left_eye,
@@ -137,8 +159,14 @@ fn at(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-const TOWARDS: Option<HeadPose> = Some(HeadPose { yaw_deg: 5.0, pitch_deg: -8.0 });
-const ASIDE: Option<HeadPose> = Some(HeadPose { yaw_deg: 40.0, pitch_deg: 0.0 });
+const TOWARDS: Option<HeadPose> = Some(HeadPose {
+    yaw_deg: 5.0,
+    pitch_deg: -8.0,
+});
+const ASIDE: Option<HeadPose> = Some(HeadPose {
+    yaw_deg: 40.0,
+    pitch_deg: 0.0,
+});
 
 #[test]
 fn attention_begins_and_ends_after_the_hold_time_at_any_rate() {
@@ -177,8 +205,14 @@ fn either_angle_alone_and_a_missing_pose_end_attention() {
     for outside in [
         ASIDE,
         None,
-        Some(HeadPose { yaw_deg: 0.0, pitch_deg: 20.5 }),
-        Some(HeadPose { yaw_deg: -25.5, pitch_deg: 0.0 }),
+        Some(HeadPose {
+            yaw_deg: 0.0,
+            pitch_deg: 20.5,
+        }),
+        Some(HeadPose {
+            yaw_deg: -25.5,
+            pitch_deg: 0.0,
+        }),
     ] {
         let mut attention = Attention::new(&SETTINGS);
         attention.update(at(0), TOWARDS);

@@ -121,7 +121,10 @@ fn mean(faces: &[TrackedFace]) -> Prediction {
         .map(|smoothed| smoothed.prediction)
         .collect();
     let mut weights = [0.0; 8];
-    for probabilities in predictions.iter().filter_map(|prediction| prediction.probabilities) {
+    for probabilities in predictions
+        .iter()
+        .filter_map(|prediction| prediction.probabilities)
+    {
         for (weight, probability) in weights.iter_mut().zip(probabilities.to_array()) {
             *weight += probability;
         }

@@ -294,14 +294,16 @@ impl Sensor {
 
     /// Reports the scene and the visits, and withholds single faces where only groups may be reported.
     fn summarise(&mut self, captured: Duration, date: Date) {
-        let Report { faces, events, .. } = &mut self.report;
-        self.visits.update(captured, date, faces, events);
-        self.report.visits = self.visits.totals();
-        self.report.scene = self.scene.update(faces);
-        self.report.withheld = self.publish.min_faces > 1 && !faces.is_empty();
-        if self.publish.min_faces > 1 {
-            faces.clear();
-            events.clear();
+        let report = &mut self.report;
+        self.visits
+            .update(captured, date, &report.faces, &mut report.events);
+        report.visits = self.visits.totals();
+        report.scene = self.scene.update(&report.faces);
+        let groups_only = self.publish.min_faces > 1;
+        report.withheld = groups_only && !report.faces.is_empty();
+        if groups_only {
+            report.faces.clear();
+            report.events.clear();
         }
     }
 }
@@ -322,3 +324,7 @@ impl TrackState {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "sensor_tests.rs"]
+mod tests;

@@ -269,10 +269,13 @@ proptest! {
 
 #[test]
 fn follows_a_step_with_its_time_constant() {
-    let mut smoother = Smoother::new(&Smoothing {
-        gap: Duration::from_millis(30000),
-        ..SETTINGS
-    }, 0.0);
+    let mut smoother = Smoother::new(
+        &Smoothing {
+            gap: Duration::from_millis(30000),
+            ..SETTINGS
+        },
+        0.0,
+    );
     for i in 0..=200 {
         smoother.update(at(f64::from(i) / 20.0), &affect(0.0, 1.0), 1.0);
     }
@@ -344,10 +347,13 @@ fn a_poor_crop_moves_the_mean_less() {
 
 #[test]
 fn without_a_time_constant_there_is_no_mean() {
-    let mut smoother = Smoother::new(&Smoothing {
-        va_tau: Duration::from_millis(0),
-        ..SETTINGS
-    }, 0.0);
+    let mut smoother = Smoother::new(
+        &Smoothing {
+            va_tau: Duration::from_millis(0),
+            ..SETTINGS
+        },
+        0.0,
+    );
     for (i, valence) in [0.5, -0.25, 1.0].into_iter().enumerate() {
         let smoothed = smoother.update(at(i as f64 / 10.0), &affect(valence, 0.0), 1.0);
         assert_eq!(smoothed.prediction.valence, Some(valence));
@@ -472,13 +478,19 @@ fn poor_crops_make_a_face_uncertain_until_they_are_better() {
         last.unwrap()
     };
     let good = hold(0.6);
-    assert_eq!((good.label, good.poor), (Label::Category(Category::Happiness), false));
+    assert_eq!(
+        (good.label, good.poor),
+        (Label::Category(Category::Happiness), false)
+    );
     let poor = hold(0.15);
     assert_eq!((poor.label, poor.poor), (Label::Uncertain, true));
     // What the network predicts is still there.
     assert!(poor.prediction.probabilities.unwrap().of(Category::Happiness) > 0.8);
     let good = hold(0.3);
-    assert_eq!((good.label, good.poor), (Label::Category(Category::Happiness), false));
+    assert_eq!(
+        (good.label, good.poor),
+        (Label::Category(Category::Happiness), false)
+    );
 }
 
 #[test]
@@ -486,7 +498,14 @@ fn a_single_poor_crop_does_not_make_a_face_uncertain() {
     let mut smoother = Smoother::new(&SETTINGS, 0.2);
     for i in 0..100 {
         let quality = if i % 10 == 9 { 0.0 } else { 0.5 };
-        let smoothed = smoother.update(at(f64::from(i) / 10.0), &predicted(Category::Happiness, 0.9), quality);
-        assert_eq!((smoothed.label, smoothed.poor), (Label::Category(Category::Happiness), false));
+        let smoothed = smoother.update(
+            at(f64::from(i) / 10.0),
+            &predicted(Category::Happiness, 0.9),
+            quality,
+        );
+        assert_eq!(
+            (smoothed.label, smoothed.poor),
+            (Label::Category(Category::Happiness), false)
+        );
     }
 }

@@ -42,7 +42,7 @@ pub struct Spread {
 }
 
 /// A visit that has ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Visit {
     /// From the first to the last sight of the face, in seconds.
     pub seconds: f32,
@@ -151,7 +151,13 @@ impl Visits {
             let seconds = now.saturating_sub(visit.first).as_secs_f32();
             if !visit.announced && seconds >= self.settings.present_s {
                 visit.announced = true;
-                push(events, Event::Present { track: face.track, seconds });
+                push(
+                    events,
+                    Event::Present {
+                        track: face.track,
+                        seconds,
+                    },
+                );
             }
         }
     }
@@ -192,7 +198,13 @@ impl Visits {
             .filter_map(|(index, visit)| Some((index, distance(&visit.place, &face.detection.rect)?)))
             .min_by(|(_, a), (_, b)| a.total_cmp(b));
         let continues = nearest.map(|(index, _)| self.open[index].track);
-        push(events, Event::Appeared { track: face.track, continues });
+        push(
+            events,
+            Event::Appeared {
+                track: face.track,
+                continues,
+            },
+        );
         if let Some((index, _)) = nearest {
             self.open[index].continue_as(face.track);
             return Some(index);

@@ -2,7 +2,9 @@
 
 use crate::common::models;
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -216,7 +218,7 @@ fn an_unreadable_picture_does_not_keep_the_others_from_being_analyzed() {
         errors.contains("broken.jpg") && errors.contains("missing.jpg"),
         "{errors}"
     );
-    assert!(errors.contains("2 of 3 pictures cannot be read"), "{errors}");
+    assert!(errors.contains("2 of 3 pictures cannot be analyzed"), "{errors}");
 }
 
 #[test]
@@ -249,4 +251,56 @@ fn annotated_pictures_are_as_large_as_the_originals_and_differ_at_the_face() {
         &[Path::new("--annotate"), &drawn, &original, &original],
     );
     assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn a_picture_is_never_overwritten_and_another_file_only_by_force() {
+    let models = models::folder();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::copy(portrait("astronaut.jpg"), at("shot.jpg")).unwrap();
+    fs::copy(portrait("grace_hopper.jpg"), at("shot.png")).unwrap();
+    let before = fs::read(at("shot.png")).unwrap();
+    let refused = |arguments: &[&Path], named: &str| {
+        let output = analyze(models.path(), arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{error}");
+        assert!(error.contains(named) && output.stdout.is_empty(), "{error}");
+    };
+    let (annotate, force) = (Path::new("--annotate"), Path::new("--force"));
+    let (jpg, png) = (at("shot.jpg"), at("shot.png"));
+    refused(&[annotate, &png, &png], "shot.png is one of the pictures");
+    refused(&[force, annotate, &png, &png], "shot.png is one of the pictures");
+    refused(
+        &[force, annotate, folder.path(), &jpg, &png],
+        "shot.png is one of the pictures",
+    );
+    // Another file, which is not among the pictures.
+    refused(&[annotate, folder.path(), &jpg], "shot.png exists");
+    assert_eq!(fs::read(&png).unwrap(), before);
+
+    let output = analyze(models.path(), &[force, annotate, folder.path(), &jpg]);
+    assert!(output.status.success(), "{output:?}");
+    let original = image::open(&jpg).unwrap();
+    assert_eq!(image::open(&png).unwrap().width(), original.width());
+    assert_ne!(fs::read(&png).unwrap(), before);
+}
+
+#[test]
+fn names_need_not_be_utf8() {
+    let models = models::folder();
+    let folder = tempfile::tempdir().unwrap();
+    let latin1 = folder.path().join(OsStr::from_bytes(b"caf\xe9.jpg"));
+    let last = folder.path().join("z.jpg");
+    for path in [&latin1, &last] {
+        fs::copy(portrait("astronaut.jpg"), path).unwrap();
+    }
+    let drawn = folder.path().join("drawn");
+    let output = analyze(models.path(), &[Path::new("--annotate"), &drawn, &latin1, &last]);
+    assert!(output.status.success(), "{output:?}");
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0]["file"].as_str().unwrap().ends_with("caf\u{fffd}.jpg"));
+    assert!(lines.iter().all(|line| line["faces"] == 1), "{lines:?}");
+    assert!(drawn.join(OsStr::from_bytes(b"caf\xe9.png")).is_file() && drawn.join("z.png").is_file());
 }

@@ -6,6 +6,7 @@
 mod common;
 
 mod analyze;
+mod attention;
 mod check;
 mod check_broker;
 mod config;
@@ -15,6 +16,7 @@ mod exit_codes;
 mod fuzz_capture;
 mod fuzz_config;
 mod fuzz_model;
+mod log;
 mod manual;
 mod model;
 mod model_layouts;

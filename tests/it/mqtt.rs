@@ -11,7 +11,7 @@ use affectd::{
     capture::CameraStatus,
     clock::Clock,
     config::Mqtt,
-    error::Exit,
+    error::{Exit, ExitClass as _},
     publish::PublishErrorKind,
     sense::face::{Category, Event},
 };
@@ -40,7 +40,13 @@ fn a_subscriber_sees_the_contract() {
     );
     assert_eq!(first[2..8], greeting);
 
-    daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
+    daemon.report(
+        Category::Happiness,
+        &[Event::Appeared {
+            track: 7,
+            continues: None,
+        }],
+    );
     daemon.publisher.health(&health());
     watcher.wait_for(STATE, &showing(Category::Happiness));
     watcher.wait_for("affectd/lobby/face/7", r#""box":[0.0,0.0,0.0,0.0]"#);
@@ -127,7 +133,10 @@ fn after_an_outage_the_state_is_right_and_fresh() {
     broker.end();
 
     for number in 0..100_000 {
-        let event = Event::Appeared { track: number };
+        let event = Event::Appeared {
+            track: number,
+            continues: None,
+        };
         daemon.report(Category::ALL[number as usize % 8], &[event]);
         daemon
             .publisher
@@ -141,7 +150,13 @@ fn after_an_outage_the_state_is_right_and_fresh() {
     );
     // Whatever happened then is long past when the broker returns.
     daemon.clock.forward(60);
-    daemon.report(Category::Surprise, &[Event::Appeared { track: 999_999 }]);
+    daemon.report(
+        Category::Surprise,
+        &[Event::Appeared {
+            track: 999_999,
+            continues: None,
+        }],
+    );
     let now = daemon.clock.wall();
 
     broker.run();

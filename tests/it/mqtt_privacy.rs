@@ -58,7 +58,13 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
         "one line is enough"
     );
     assert!(daemon.is_private());
-    daemon.report(Category::Happiness, &[Event::Appeared { track: 7 }]);
+    daemon.report(
+        Category::Happiness,
+        &[Event::Appeared {
+            track: 7,
+            continues: None,
+        }],
+    );
     until("nothing is shown", || {
         broker.retained_at(STATE).contains(r#""category":"none""#)
     });

@@ -268,6 +268,10 @@ impl Clock for Closing {
     fn wall(&self) -> jiff::Timestamp {
         self.system.wall()
     }
+
+    fn local_date(&self) -> jiff::civil::Date {
+        self.system.local_date()
+    }
 }
 
 #[test]

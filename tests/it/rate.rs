@@ -3,7 +3,7 @@
 use crate::common::sensor;
 use std::time::Duration;
 
-use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture};
+use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture, sense::FrameTime};
 
 #[test]
 fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
@@ -22,12 +22,16 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
             decoder
                 .decode(&clip::frame(bytes, number, captured), &mut picture)
                 .unwrap();
+            let time = FrameTime {
+                captured,
+                date: jiff::civil::Date::ZERO,
+            };
             let mut count = |stage| match stage {
                 Stage::Detect => searches += 1,
                 Stage::Classify => classifications += 1,
                 _ => {}
             };
-            sensor.sense(&picture, captured, &mut count).unwrap();
+            sensor.sense(&picture, time, &mut count).unwrap();
         }
         [frames, searches, classifications]
     }

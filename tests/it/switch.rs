@@ -18,6 +18,7 @@ use affectd::{
     gpio::{GpioConfigured, GpioError, PrivacyIo},
     health::Governor,
     measure::clip,
+    model::VaOrigin,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
@@ -141,7 +142,13 @@ impl Daemon {
                 rate: None,
             },
         };
-        let identity = Identity::new("lobby", &manifest.name, "0123456789ab", &[], true);
+        let identity = Identity::new(
+            "lobby".parse().unwrap(),
+            &manifest.name,
+            "0123456789ab",
+            &[],
+            VaOrigin::Projected,
+        );
         let shutdown = Shutdown::new();
         let gate = PrivacyGate::new().unwrap();
         let environment = Environment {

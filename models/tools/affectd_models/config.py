@@ -55,6 +55,7 @@ class TrainTable(TypedDict):
     momentum: NotRequired[float]
     ema: float
     va_weight: float
+    balance: NotRequired[float]
     validate_every: int
 
 

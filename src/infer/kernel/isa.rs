@@ -109,7 +109,7 @@ pub(crate) unsafe trait Isa: Copy {
     fn store(self, values: Self::Floats, to: &mut [f32; LANES]);
 
     /// Quantizes each value as [`quantized`] does, to [`Isa::ACTIVATION_BYTES`] bytes. `to` has room for
-    /// them; bytes behind them stay.
+    /// them; bytes after them stay.
     #[inline(always)]
     fn quantize(self, values: &[f32; LANES], base: f32, inverse_scale: f32, to: &mut [u8]) {
         for (to, value) in to.chunks_exact_mut(Self::ACTIVATION_BYTES).zip(values) {

@@ -96,7 +96,7 @@ unsafe impl Isa for Neon {
 /// Adds the products of two groups of one panel with those of each row.
 ///
 /// # Safety
-/// `lanes` and the group behind it can be read.
+/// `lanes` and the group after it can be read.
 #[inline(always)]
 unsafe fn add_two_groups<const ROWS: usize, const WIDTH: usize>(
     acc: &mut [[[int32x4_t; 8]; WIDTH]; ROWS],

@@ -81,7 +81,7 @@ pub(crate) struct PackedActivations {
     /// As `scales`: [`QuantParams::base`] and [`QuantParams::inverse_scale`] of channels-first activations.
     bases: Vec<f32>,
     inverse_scales: Vec<f32>,
-    /// One token's channels behind a prologue.
+    /// One token's channels after a prologue.
     row: Vec<f32>,
 }
 

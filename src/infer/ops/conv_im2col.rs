@@ -51,10 +51,10 @@ impl QConv2d {
                 to.fill(0.0);
                 continue;
             };
-            let (inside, behind) = to.split_at_mut(end * channels);
-            let (before, inside) = inside.split_at_mut(first * channels);
-            before.fill(0.0);
-            behind.fill(0.0);
+            let (inside, right_zeros) = to.split_at_mut(end * channels);
+            let (left_zeros, inside) = inside.split_at_mut(first * channels);
+            left_zeros.fill(0.0);
+            right_zeros.fill(0.0);
             let start = row * width + left + first - self.padding[1];
             inside.copy_from_slice(&from[start * channels..][..inside.len()]);
         }

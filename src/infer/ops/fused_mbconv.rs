@@ -71,7 +71,8 @@ impl Compute for ExpandDepthwise {
             let at = first % (2 * self.rows);
             let rows = &mut ring[at * row..][..(end - first) * row];
             self.layer.eval_tokens(inputs, first * width, rows, packed);
-            // The last output row of a 3x3 kernel reads the row behind it, but for the one at the lower edge.
+            // The last output row of a 3x3 kernel also reads the input row below it, except at the lower
+            // edge.
             let ready = if end == height {
                 out_height
             } else {

@@ -62,7 +62,7 @@ impl QLinear {
         }
     }
 
-    /// Whether each token is contiguous before and behind the layer, so that it can be [evaluated in
+    /// Whether each token is contiguous before and after the layer, so that it can be [evaluated in
     /// parts](Self::eval_tokens).
     pub(crate) fn is_token_wise(&self) -> bool {
         [self.input_layout, self.output_layout()] == [Layout::ChannelsLast; 2]

@@ -1,7 +1,7 @@
 //! Runs tract's reductions along the last axis.
 //!
 //! tract's sums and root mean squares are fast along the last axis only, and several times slower along any
-//! other, even if all axes behind it have length 1 and the memory is the same.
+//! other, even if all axes after it have length 1 and the memory is the same.
 
 use tract_onnx::{
     prelude::{IntoTValue, IntoTensor, TValue, TVec, TractError, TractResult, tvec},
@@ -12,7 +12,7 @@ use tract_onnx::{
     },
 };
 
-/// An operator along one axis, evaluated with that axis last: those behind it, of length 1, are dropped
+/// An operator along one axis, evaluated with that axis last: those after it, of length 1, are dropped
 /// meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AlongLastAxis {

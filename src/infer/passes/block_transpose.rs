@@ -15,7 +15,7 @@ use crate::ops::{BlockTranspose, TractOp};
 /// Shorter blocks are left to tract.
 const MIN_BLOCK: usize = 8;
 
-/// Replaces the moves of axes in front of long blocks.
+/// Replaces the moves of axes that long contiguous blocks follow.
 pub(super) struct TransposeBlocks;
 
 impl Pass for TransposeBlocks {

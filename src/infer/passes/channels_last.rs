@@ -19,7 +19,7 @@ use super::{
 };
 use crate::ops::{Compute, TractOp};
 
-/// Replaces depthwise convolutions and 3x3 pools and, in int8, dense convolutions. The model wants to be
+/// Replaces depthwise convolutions and 3x3 pools and, in int8, dense convolutions. The model needs to be
 /// simplified again.
 pub(super) struct ChannelsLast;
 

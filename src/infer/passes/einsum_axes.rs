@@ -136,12 +136,12 @@ impl MatMulAxes {
 /// Where the channels' axes are, in a tensor with tokens at these positions; `None` if in between.
 fn layout(channels: &[SharedAxis], tokens: impl Iterator<Item = usize>) -> Option<Layout> {
     let (first, last) = (channels.first()?.outer, channels.last()?.outer);
-    let (mut before, mut behind) = (true, true);
+    let (mut before, mut after) = (true, true);
     for token in tokens {
         before &= token < first;
-        behind &= token > last;
+        after &= token > last;
     }
-    match (before, behind) {
+    match (before, after) {
         (true, _) => Some(Layout::ChannelsLast),
         (_, true) => Some(Layout::ChannelsFirst),
         _ => None,

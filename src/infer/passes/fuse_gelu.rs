@@ -16,7 +16,7 @@ use tract_onnx::{
 
 use super::{Context, Pass};
 
-/// Replaces the subgraph behind each square.
+/// Replaces the subgraph that begins with each square.
 pub(super) struct FuseGelu;
 
 impl Pass for FuseGelu {

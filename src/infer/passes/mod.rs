@@ -46,9 +46,9 @@ pub(crate) trait Pass: Sync {
     fn run(&self, model: &mut TypedModel, context: &Context) -> TractResult<usize>;
 }
 
-/// The pipeline. The first two passes want the graph as the exporter wrote it. The second
-/// [`simplify::Simplify`] lets the axis moves of [`channels_last::ChannelsLast`] cancel out; the passes
-/// behind it leave nothing to simplify.
+/// The pipeline. The first two passes expect the graph as the exporter wrote it. The second
+/// [`simplify::Simplify`] lets the axis moves of [`channels_last::ChannelsLast`] cancel out; the passes after
+/// it leave nothing to simplify.
 const PASSES: [&dyn Pass; 12] = [
     &simplify::Simplify,
     &fuse_gelu::FuseGelu,

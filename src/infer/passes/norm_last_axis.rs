@@ -1,6 +1,6 @@
 //! Makes layer normalizations run along the last axis.
 //!
-//! tract's declutter leaves axes of length 1 behind the normalized one, which its operators are slow with: a
+//! tract's declutter leaves axes of length 1 after the normalized one, which its operators are slow with: a
 //! third of a MaxViT's time went there.
 
 use tract_onnx::{
@@ -43,8 +43,8 @@ fn find(node: &TypedNode) -> Option<AlongLastAxis> {
         (AxisOperator::Reduce(reduce.clone()), axis)
     };
     // Neither operator changes the rank, or any length but that of its axis.
-    let behind = node.outputs[0].fact.shape.as_concrete()?.get(axis + 1..)?;
-    let gains = !behind.is_empty() && behind.iter().all(|length| *length == 1);
+    let trailing = node.outputs[0].fact.shape.as_concrete()?.get(axis + 1..)?;
+    let gains = !trailing.is_empty() && trailing.iter().all(|length| *length == 1);
     gains.then_some(AlongLastAxis { op, axis })
 }
 

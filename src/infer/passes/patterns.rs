@@ -1,7 +1,7 @@
 //! Matches parts of a graph.
 //!
 //! A [`Value`] walks against the data flow; the `match_*` functions find what can be fused into an operator
-//! before or behind it.
+//! before or after it.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use tract_onnx::{
 use super::einsum_axes::MatMulAxes;
 use crate::kernel::{Activation, LayerNorm, Layout};
 
-/// A value in a graph: what a node yields.
+/// A value in a graph: the output of a node.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'m> {
     model: &'m TypedModel,
@@ -38,7 +38,7 @@ impl<'m> Value<'m> {
         Self { model, outlet }
     }
 
-    /// The node that yields it.
+    /// The node that produces it.
     pub(super) fn node(self) -> &'m TypedNode {
         self.model.node(self.outlet.node)
     }
@@ -82,7 +82,7 @@ impl<'m> Value<'m> {
         Some(tensor.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
     }
 
-    /// Both operands of the binary operator that yields it.
+    /// Both operands of the binary operator that produces it.
     pub(super) fn operands<B: BinMiniOp>(self) -> Option<[Self; 2]> {
         self.op::<TypedBinOp>()?.0.downcast_ref::<B>()?;
         Some([self.input(0)?, self.input(1)?])
@@ -122,8 +122,8 @@ impl<'m> Value<'m> {
     }
 }
 
-/// The layer normalization that yields a value for a single reader, and its input: `(x - mean) * rms * gain +
-/// bias`, as tract simplifies it.
+/// The layer normalization that produces a value for a single reader, and its input: `(x - mean) * rms * gain
+/// + bias`, as tract simplifies it.
 pub(super) fn match_layer_norm(value: Value<'_>, channels: usize) -> Option<(LayerNorm, OutletId)> {
     let (bias, value) = value.single_use()?.channel_operand::<Add>(channels)?;
     let (gain, value) = value.single_use()?.channel_operand::<Mul>(channels)?;
@@ -143,7 +143,7 @@ pub(super) fn match_layer_norm(value: Value<'_>, channels: usize) -> Option<(Lay
     Some((LayerNorm { gain, bias, epsilon }, source.outlet))
 }
 
-/// The multiplication by one factor per channel that yields a value for a single reader: its input and the
+/// The multiplication by one factor per channel that produces a value for a single reader: its input and the
 /// factors.
 pub(super) fn match_channel_scale(value: Value<'_>, channels: usize) -> Option<(OutletId, OutletId)> {
     let [a, b] = value.single_use()?.operands::<Mul>()?;
@@ -213,7 +213,7 @@ pub(super) fn match_move_to_channels_last(model: &TypedModel, node: usize, chann
     (is_first && shape[from] == channels && to + 1 == shape.len()).then_some(next.id)
 }
 
-/// The last of the nodes behind this one that change nothing but the shape, each read by the next alone.
+/// The last of the nodes after this one that change nothing but the shape, each read by the next alone.
 pub(super) fn skip_reshapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
         Ok(Some(next)) => match next.op_as::<AxisOp>() {

@@ -14,8 +14,8 @@ use tract_onnx::{
 use super::*;
 use crate::testing::{self, apply, apply_at, assert_near, noise, values};
 
-/// A layer of this expression, then a bias and, behind a reshape, a GELU. The weights of an output are
-/// integer levels up to this one, or else arbitrary.
+/// A layer of this expression, then a bias and, after a reshape, a GELU. The weights of an output are integer
+/// levels up to this one, or else arbitrary.
 fn layer(
     expression: &str,
     from: &[usize],

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::metrics::Truth;
+use super::{
+    sample::{Agreement, Truth},
+    votes::{self, Votes},
+};
 use crate::category::Category;
 
 /// A labelled picture.
@@ -16,8 +19,54 @@ pub(super) struct Row {
     pub(super) truth: Truth,
 }
 
-const CATEGORIES_HEADER: [&str; 2] = ["path", "category"];
-const WHOLE_HEADER: [&str; 4] = ["path", "category", "valence", "arousal"];
+/// Columns that every file has.
+const REQUIRED: [&str; 2] = ["path", "category"];
+const VALENCE_AROUSAL: [&str; 2] = ["valence", "arousal"];
+const SHARE: [&str; 1] = ["share"];
+
+/// The optional columns of a file. They follow the required ones in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Columns {
+    valence_arousal: bool,
+    agreement: AgreementColumns,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AgreementColumns {
+    None,
+    Share,
+    Votes,
+}
+
+impl Columns {
+    /// The columns of a header; `None` if it is not allowed.
+    fn parse(header: &[String]) -> Option<Self> {
+        let header = after(header, &REQUIRED)?;
+        let (valence_arousal, header) = match after(header, &VALENCE_AROUSAL) {
+            Some(rest) => (true, rest),
+            None => (false, header),
+        };
+        let agreement = if header.is_empty() {
+            AgreementColumns::None
+        } else if header == SHARE {
+            AgreementColumns::Share
+        } else if header == votes::COLUMNS {
+            AgreementColumns::Votes
+        } else {
+            return None;
+        };
+        Some(Self {
+            valence_arousal,
+            agreement,
+        })
+    }
+}
+
+/// The names that follow `names` at the beginning of `header`; `None` if it begins otherwise.
+fn after<'a>(header: &'a [String], names: &[&str]) -> Option<&'a [String]> {
+    let (first, rest) = header.split_at_checked(names.len())?;
+    (first == names).then_some(rest)
+}
 
 /// Parses the whole file, so that an error in the last line is found before the first picture is classified.
 ///
@@ -28,20 +77,23 @@ pub(super) fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     let header = lines
         .next()
-        .map(|(_, line)| fields(line.trim_start_matches('\u{feff}')).unwrap_or_default());
-    let header = header.unwrap_or_default();
-    if header != CATEGORIES_HEADER && header != WHOLE_HEADER {
-        bail!(
-            "{}:1: found the header {:?}; allowed: {:?} or {:?}",
+        .and_then(|(_, line)| fields(line.trim_start_matches('\u{feff}')))
+        .unwrap_or_default();
+    let columns = Columns::parse(&header).with_context(|| {
+        format!(
+            "{}:1: found the header {:?}; allowed: {}, then optionally {}, then optionally {} or {}",
             csv.display(),
             header.join(","),
-            CATEGORIES_HEADER.join(","),
-            WHOLE_HEADER.join(","),
-        );
-    }
+            REQUIRED.join(","),
+            VALENCE_AROUSAL.join(","),
+            SHARE.join(","),
+            votes::COLUMNS.join(","),
+        )
+    })?;
     let mut rows = Vec::new();
     for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
-        let (path, truth) = row(text, header.len()).with_context(|| format!("{}:{line}", csv.display()))?;
+        let (path, truth) =
+            row(text, columns, header.len()).with_context(|| format!("{}:{line}", csv.display()))?;
         rows.push(Row {
             line,
             path: folder.join(path),
@@ -54,35 +106,68 @@ pub(super) fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(text: &str, columns: usize) -> anyhow::Result<(String, Truth)> {
+fn row(text: &str, columns: Columns, width: usize) -> anyhow::Result<(String, Truth)> {
     let fields = fields(text).context("a quotation mark is not closed")?;
-    if fields.len() != columns {
-        bail!("found {} fields; the header has {columns}", fields.len());
+    if fields.len() != width {
+        bail!("found {} fields; the header has {width}", fields.len());
     }
     let category = Category::ALL
         .into_iter()
         .find(|category| category.name() == fields[1])
         .with_context(|| format!("found the category {:?}; allowed: {}", fields[1], names()))?;
-    let valence_arousal = match &fields[2..] {
-        [valence, arousal] if !(valence.is_empty() && arousal.is_empty()) => {
-            Some((number("valence", valence)?, number("arousal", arousal)?))
-        }
-        _ => None,
+    let (valence_arousal, rest) = if columns.valence_arousal {
+        (valence_arousal(&fields[2], &fields[3])?, &fields[4..])
+    } else {
+        (None, &fields[2..])
     };
-    Ok((
-        fields[0].clone(),
-        Truth {
-            category,
-            valence_arousal,
-        },
-    ))
+    let agreement = match columns.agreement {
+        AgreementColumns::None => Agreement::Unknown,
+        AgreementColumns::Share => Agreement::Share(number("share", &rest[0], 0.0)?),
+        AgreementColumns::Votes => Agreement::Votes(votes(rest, category)?),
+    };
+    let truth = Truth {
+        category,
+        valence_arousal,
+        agreement,
+    };
+    Ok((fields[0].clone(), truth))
 }
 
-fn number(name: &str, text: &str) -> anyhow::Result<f32> {
+fn valence_arousal(valence: &str, arousal: &str) -> anyhow::Result<Option<(f32, f32)>> {
+    if valence.is_empty() && arousal.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some((
+        number("valence", valence, -1.0)?,
+        number("arousal", arousal, -1.0)?,
+    )))
+}
+
+/// The votes, of which `category` must have the most.
+fn votes(fields: &[String], category: Category) -> anyhow::Result<Votes> {
+    let mut counts = [0; votes::COLUMNS.len()];
+    for ((count, field), name) in counts.iter_mut().zip(fields).zip(votes::COLUMNS) {
+        *count = field
+            .parse()
+            .ok()
+            .with_context(|| format!("found {name} {field:?}; allowed: a whole number from 0 to 255"))?;
+    }
+    let votes = Votes::new(counts);
+    if !votes.is_label(category) {
+        let label = votes.label().map_or("no category", Category::name);
+        bail!(
+            "found the category {:?}; the votes are for {label}",
+            category.name()
+        );
+    }
+    Ok(votes)
+}
+
+fn number(name: &str, text: &str, least: f32) -> anyhow::Result<f32> {
     text.parse()
         .ok()
-        .filter(|number| (-1.0..=1.0).contains(number))
-        .with_context(|| format!("found the {name} {text:?}; allowed: a number from -1 to 1"))
+        .filter(|number| (least..=1.0).contains(number))
+        .with_context(|| format!("found the {name} {text:?}; allowed: a number from {least} to 1"))
 }
 
 fn names() -> String {
@@ -144,6 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn agreement_is_a_share_or_votes() {
+        let rows = read("path,category,share\na.png,fear,0.7\n").unwrap();
+        assert_eq!(rows[0].truth.agreement, Agreement::Share(0.7));
+
+        let header = format!("path,category,valence,arousal,{}", votes::COLUMNS.join(","));
+        let read_votes = |row: &str| read(&format!("{header}\na.png,{row}\n"));
+        let rows = read_votes("anger,,,0,2,0,0,0,0,6,1,1,0").unwrap();
+        assert_eq!(
+            rows[0].truth.agreement,
+            Agreement::Votes(Votes::new([0, 2, 0, 0, 0, 0, 6, 1, 1, 0]))
+        );
+        // Either of two equals may be the label.
+        assert!(read_votes("anger,,,5,0,0,0,0,0,5,0,0,0").is_ok());
+        for (row, word) in [
+            ("happiness,,,0,2,0,0,0,0,6,1,1,0", "the votes are for anger"),
+            ("anger,,,1,1,1,1,1,1,1,1,1,1", "the votes are for no category"),
+            ("anger,,,0,2,0,0,0,0,300,1,1,0", "votes_anger \"300\""),
+        ] {
+            let error = format!("{:#}", read_votes(row).unwrap_err());
+            assert!(error.contains(word) && error.contains(":2"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_bad_row_is_named_by_its_line() {
         for (text, line, word) in [
             ("", 1, "header"),
@@ -151,6 +260,12 @@ mod tests {
             ("path,category\na.png,fear\nb.png\n", 3, "1 fields"),
             ("path,category\na.png,joy\n", 2, "happiness"),
             ("path,category\n\"a.png,fear\n", 2, "quotation"),
+            ("path,category,share\na.png,fear,1.01\n", 2, "0 to 1"),
+            (
+                "path,category,votes_neutral\n",
+                1,
+                "votes_neutral,votes_happiness",
+            ),
             ("path,category,valence,arousal\na.png,fear,0.5,\n", 2, "arousal"),
             ("path,category,valence,arousal\na.png,fear,1.5,0\n", 2, "-1 to 1"),
             ("path,category,valence,arousal\na.png,fear,nan,0\n", 2, "-1 to 1"),

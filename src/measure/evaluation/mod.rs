@@ -3,13 +3,22 @@
 mod labels;
 mod metrics;
 mod moments;
+mod random;
 mod report;
+mod resampling;
+mod sample;
+mod votes;
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Context as _;
 
-use metrics::Evaluator;
+use report::Report;
+use sample::Sample;
 
 use crate::{
     error::{Exit, Failure, Unwritable},
@@ -19,50 +28,51 @@ use crate::{
     sense::engine::NetworkClassifier,
 };
 
-/// Runs a model over the pictures of a CSV file and writes the metrics: as text, or with `json` as one object with the
-/// keys `accuracy`, `macro_f1`, `ece`, `ece_unscaled`, `va_rmse`, `va_ccc` (null if not measurable), `n` and
-/// `categories`, a list with the counts and the valence and arousal of each true category.
+/// Runs a model over the pictures of a CSV file and writes the metrics, as text or as one JSON object.
 ///
-/// The first line of the file is `path,category` or `path,category,valence,arousal`. Paths are relative to the file;
-/// categories are the published names; valence and arousal are between -1 and 1, or both empty. Every picture is a
-/// cropped face that fills it.
+/// The first line of the file is `path,category`, optionally followed by `valence,arousal`, optionally followed by
+/// `share` or by ten columns of votes. Paths are relative to the file; categories are the published names; valence and
+/// arousal are between -1 and 1, or both empty; `share` is the share of the annotators that chose the category. Every
+/// picture is a cropped face that fills it.
 ///
 /// # Errors
 /// [`Exit::Input`] if the model, the file or a picture cannot be used; the message has the line.
 pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let manifest = Registry::open(models)?.find(name)?;
     let mut classifier = NetworkClassifier::open(&manifest)?;
-    let evaluator = measure(&mut classifier, csv).map_err(|error| Failure {
+    let samples = classify(&mut classifier, csv).map_err(|error| Failure {
         exit: Exit::Input,
         error,
     })?;
+    let report = Report::of(&samples);
     if json {
-        let object = serde_json::to_string(&evaluator.summary())
-            .map_err(|error| Failure::new(Exit::Software, error))?;
-        writeln!(out, "{object}")
+        serde_json::to_writer(&mut *out, &report)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
     } else {
-        report::write_text(name, &evaluator, out)
+        report.write_text(name, out)
     }
     .map_err(Unwritable)?;
     Ok(())
 }
 
-fn measure(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Evaluator> {
+/// Classifies every picture of the file.
+fn classify(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Vec<Sample>> {
     let text = fs::read_to_string(csv).with_context(|| format!("cannot read {}", csv.display()))?;
     let rows = labels::rows(csv, &text)?;
     let bar = progress(rows.len() as u64, "{wide_bar} {pos}/{len} pictures, {eta} left");
     let temperature = classifier.temperature();
-    let mut evaluator = Evaluator::default();
+    let mut samples = Vec::with_capacity(rows.len());
     let mut picture = Picture::default();
     for row in &rows {
         let at = || format!("{}:{}", csv.display(), row.line);
         load(&row.path, &mut picture).with_context(at)?;
         let prediction = classifier.classify_whole(&picture).with_context(at)?;
-        evaluator.add(row.truth, &prediction, temperature);
+        samples.push(Sample::new(row.truth, &prediction, temperature));
         bar.inc(1);
     }
     bar.finish_and_clear();
-    Ok(evaluator)
+    Ok(samples)
 }
 
 fn load(path: &Path, picture: &mut Picture) -> anyhow::Result<()> {

@@ -9,11 +9,11 @@ use crate::{publish::identity::Identity, sense::face::Event};
 /// `base/event`: what just happened. Never retained, and dropped rather than delivered late.
 #[derive(Debug, Serialize)]
 pub struct EventPayload<'a> {
-    /// `appeared`, `left` or `changed`.
+    /// `appeared`, `present`, `left` or `changed`.
     event: &'static str,
     /// The track it happened to.
     track: u32,
-    /// `left`: how long the face was followed.
+    /// `present` and `left`: how long the face has stayed, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Rounded>,
     /// `changed`: the category before.
@@ -35,8 +35,9 @@ impl<'a> EventPayload<'a> {
     #[must_use]
     pub fn new(identity: &'a Identity, event: &Event, seq: u64, time: Timestamp) -> Self {
         let (name, track, seconds, change) = match *event {
-            Event::Appeared { track } => ("appeared", track, None, None),
-            Event::Left { track, seconds } => ("left", track, Some(Rounded(seconds)), None),
+            Event::Appeared { track, .. } => ("appeared", track, None, None),
+            Event::Present { track, seconds } => ("present", track, Some(Rounded(seconds)), None),
+            Event::Left { track, visit } => ("left", track, Some(Rounded(visit.seconds)), None),
             Event::Changed { track, from, to } => ("changed", track, None, Some((from.name(), to.name()))),
         };
         Self {

@@ -1,26 +1,11 @@
 //! What a face shows, as the state and the face messages say it.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 
-use super::value::Rounded;
-use crate::sense::face::{Category, Label, Prediction, Probabilities, TrackedFace};
-
-/// Category names and their probabilities, of the categories that the model knows.
-#[derive(Debug)]
-struct Distribution<'a> {
-    categories: &'a [Category],
-    probabilities: Probabilities,
-}
-
-impl Serialize for Distribution<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.categories.len()))?;
-        for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
-        }
-        map.end()
-    }
-}
+use crate::{
+    json::{Distribution, Rounded},
+    sense::face::{Category, Label, Prediction, TrackedFace},
+};
 
 /// The network's newest output before smoothing.
 #[derive(Debug, Serialize)]

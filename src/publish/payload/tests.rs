@@ -109,13 +109,19 @@ fn events() {
     let json = |event| json(EventPayload::new(&identity, &event, 9, stamp().time));
     let tail = format!(r#""seq":9,{TAIL}}}"#);
     assert_eq!(
-        json(Event::Appeared { track: 1 }),
+        json(Event::Appeared {
+            track: 1,
+            continues: None
+        }),
         format!(r#"{{"event":"appeared","track":1,{tail}"#)
     );
     assert_eq!(
         json(Event::Left {
             track: 1,
-            seconds: 2.5
+            visit: crate::sense::visits::Visit {
+                seconds: 2.5,
+                ..Default::default()
+            }
         }),
         format!(r#"{{"event":"left","track":1,"seconds":2.5,{tail}"#)
     );

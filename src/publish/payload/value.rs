@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+pub(super) use crate::json::Rounded;
 use crate::publish::identity::Identity;
 
 /// The number and the time of a message.
@@ -16,17 +17,6 @@ pub struct Stamp {
     pub time: Timestamp,
     /// Age of the frame that it is about; `None` without a frame.
     pub age: Option<Duration>,
-}
-
-/// A number with four decimals.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rounded(pub(super) f32);
-
-impl Serialize for Rounded {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Adding 0 turns -0 into 0. serde_json writes NaN and infinity as null.
-        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
-    }
 }
 
 /// RFC 3339 in UTC with milliseconds, e.g. `2026-03-01T09:30:00.250Z`.

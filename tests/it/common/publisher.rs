@@ -14,6 +14,7 @@ use affectd::{
     clock::{Clock, SystemClock},
     config::Mqtt,
     health::Health,
+    model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
     sense::face::{
@@ -57,6 +58,10 @@ impl Clock for Skewed {
     fn wall(&self) -> jiff::Timestamp {
         self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
+
+    fn local_date(&self) -> jiff::civil::Date {
+        self.system.local_date()
+    }
 }
 
 /// A publisher as the pipeline uses it, with a camera that works and no switch.
@@ -75,11 +80,11 @@ impl Daemon {
         listen();
         let clock = Arc::new(Skewed::default());
         let identity = Identity::new(
-            "lobby",
+            "lobby".parse().unwrap(),
             "small",
             &"0123456789abcdef".repeat(4),
             &Category::ALL,
-            true,
+            VaOrigin::Projected,
         );
         let gate = PrivacyGate::new().unwrap();
         gate.set_switch(Input::Off);
@@ -122,6 +127,7 @@ impl Daemon {
             captured: self.clock.now(),
             faces: [face(category)].into_iter().collect(),
             events: events.iter().copied().collect(),
+            ..Report::default()
         });
     }
 
@@ -150,7 +156,9 @@ fn face(category: Category) -> TrackedFace {
         smoothed: Some(Smoothed {
             label: Label::Category(category),
             prediction,
+            poor: false,
         }),
+        ..TrackedFace::default()
     }
 }
 

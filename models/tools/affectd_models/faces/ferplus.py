@@ -17,6 +17,9 @@ PER_ROW = 100
 # The order of the logits; names as the daemon publishes them.
 CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
 
+# The choices of an annotator; names as in ferplus_*.npz, in lower case.
+CHOICES = [*CATEGORIES, "unknown", "nf"]
+
 # Mean (valence, arousal) of each category over AffectNet's validation labels.
 CLASS_VA = np.array(
     [
@@ -40,6 +43,8 @@ class Faces:
     images: UInt8[np.ndarray, "n 48 48"]
     target: Float32[np.ndarray, "n 8"]
     va: Float32[np.ndarray, "n 2"]
+    # The votes for each of CHOICES as they were given; None where faces do not come from annotators.
+    votes: UInt8[np.ndarray, "n 10"] | None = None
 
     @classmethod
     def from_votes(cls, images: UInt8[np.ndarray, "n 48 48"], target: Float32[np.ndarray, "n 8"]) -> Faces:
@@ -58,7 +63,8 @@ class Faces:
 
     def take(self, chosen: Bool[np.ndarray, " n"] | Int[np.ndarray, " m"]) -> Faces:
         """The faces that a mask or an index array selects."""
-        return Faces(self.images[chosen], self.target[chosen], self.va[chosen])
+        votes = None if self.votes is None else self.votes[chosen]
+        return Faces(self.images[chosen], self.target[chosen], self.va[chosen], votes)
 
 
 def load(folder: Path, split: str) -> Faces:
@@ -69,10 +75,11 @@ def load(folder: Path, split: str) -> Faces:
     """
     with np.load(folder / f"ferplus_{split}.npz") as archive:
         columns = [str(name).lower() for name in archive["columns"]]
-        votes = archive["votes"].astype(np.float32)
-    if missing := [name for name in CATEGORIES if name not in columns]:
+        given = archive["votes"]
+    if missing := [name for name in CHOICES if name not in columns]:
         raise InvalidInput(f"{folder}/ferplus_{split}.npz: no votes for {', '.join(missing)}")
-    images = read_sheets(folder, split, len(votes))
+    images = read_sheets(folder, split, len(given))
+    votes = given.astype(np.float32)
 
     majority = votes.argmax(1)
     usable = majority < len(CATEGORIES)
@@ -80,7 +87,9 @@ def load(folder: Path, split: str) -> Faces:
     votes = votes[:, [columns.index(name) for name in CATEGORIES]]
     total = votes.sum(1, keepdims=True)
     usable &= total[:, 0] > 0
-    return Faces.from_votes(images[usable], votes[usable] / total[usable])
+    faces = Faces.from_votes(images[usable], votes[usable] / total[usable])
+    faces.votes = given[usable][:, [columns.index(name) for name in CHOICES]]
+    return faces
 
 
 def read_sheets(folder: Path, split: str, count: int) -> UInt8[np.ndarray, "n 48 48"]:

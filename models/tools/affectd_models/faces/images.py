@@ -1,4 +1,4 @@
-"""Write a split's faces as PNG files and a CSV table path,category,valence,arousal.
+"""Write a split's faces as PNG files and a CSV table path,category,valence,arousal and the votes.
 
     affectd-models faces --data DIR --split valid --out DIR
 
@@ -14,6 +14,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from affectd_models.faces import ferplus
+
+# Columns of votes in the order of `ferplus.CHOICES`, as `affectd model eval` reads them.
+VOTES = [*(f"votes_{name}" for name in ferplus.CATEGORIES), "votes_unknown", "votes_no_face"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,10 +36,11 @@ def write(folder: Path, split: str, pictures: Iterable[Image.Image], faces: ferp
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{split}.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["path", "category", "valence", "arousal"])
+        table.writerow(["path", "category", "valence", "arousal", *([] if faces.votes is None else VOTES)])
         labels = faces.label
         for i, picture in enumerate(tqdm(pictures, total=len(faces), leave=False)):
             name = f"{i:05}.png"
             picture.save(folder / name)
             valence, arousal = faces.va[i]
-            table.writerow([name, ferplus.CATEGORIES[labels[i]], f"{valence:.4f}", f"{arousal:.4f}"])
+            votes = [] if faces.votes is None else faces.votes[i].tolist()
+            table.writerow([name, ferplus.CATEGORIES[labels[i]], f"{valence:.4f}", f"{arousal:.4f}", *votes])

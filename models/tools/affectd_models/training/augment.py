@@ -75,6 +75,11 @@ def affine(x: Batch, size: int, degrees: float, scale: float, shift: float) -> F
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
 
 
+def mirror(x: Batch) -> Batch:
+    """Each face or its mirror image, with equal probability."""
+    return torch.where((uniform(x, 0, 1) < 0.5).view(-1, 1, 1, 1), x.flip(-1), x)
+
+
 def light(x: Batch, brightness: float, contrast: float, gamma: float) -> Batch:
     """Random exposure: gamma, then contrast about the mean of each face, then an offset."""
     x = x.clamp(1e-3, 1) ** torch.exp(uniform(x, -gamma, gamma)).view(-1, 1, 1, 1)

@@ -21,7 +21,7 @@ Predict = Callable[[UInt8[np.ndarray, "n 48 48"]], Float32[np.ndarray, "n 10"]]
 BATCH = 256
 
 
-def prepare(images: UInt8[Tensor, "n 48 48"], size: int, data: DataTable) -> Float[Tensor, "n 1 size size"]:
+def prepare(images: UInt8[Tensor, "n h h"], size: int, data: DataTable) -> Float[Tensor, "n 1 size size"]:
     """Resample faces and normalise them by the [data] table's mean and std."""
     x = images.unsqueeze(1).float() / 255
     if x.shape[-1] != size:

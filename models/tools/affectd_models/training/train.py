@@ -11,12 +11,13 @@ import argparse
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -29,9 +30,10 @@ from affectd_models.measure import metrics
 from affectd_models.network import dlib_face, maxvit, unpack
 from affectd_models.network.build import OUTPUTS, build
 from affectd_models.training import checkpoint, device, distill, inference
-from affectd_models.training.augment import Augment, mix
+from affectd_models.training.augment import Augment, mirror, mix
 from affectd_models.training.ema import Average
 from affectd_models.training.muon import Muon
+from affectd_models.training.views import Views
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="checkpoint, shipped ONNX file or dlib network (.dat) that a new run starts from",
     )
     parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints or shipped ONNX files to distil")
+    parser.add_argument("--views", type=Path, help="folder of `affectd-models views`, to distil from")
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU if there is one"
     )
@@ -63,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     config = configuration.load(args.config)
-    if ("teacher" in config) != (args.teacher is not None):
-        parser.error("--teacher is needed with a [teacher] table in the configuration, and only then")
+    if ("teacher" in config) != ((args.teacher is not None) != (args.views is not None)):
+        parser.error("a [teacher] table needs either --teacher or --views, which need a [teacher] table")
     if args.threads < 1:
         parser.error(f"--threads is {args.threads}; at least 1 is expected")
     torch.set_num_threads(args.threads)
@@ -79,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         run.start_from(args.init, faces)
     if args.compile:
         run.compile()
-    if "teacher" in config:
+    if "teacher" in config and args.views:
+        run.views = Views.load(args.views, faces, config)
+    elif "teacher" in config:
         teachers = [trained(path, config, faces) for path in args.teacher]
         faces.target, faces.va = distill.blend(faces, teachers, place, config["teacher"]["weight"])
     run.train(faces, ferplus.load(args.data, "valid"))
@@ -100,6 +105,8 @@ class Run:
         self.bf16 = device.has_bf16(place)
         self.step, self.seconds, self.best = 0, 0.0, 0.0
         self.last_step = 0
+        self.views: Views | None = None
+        self.log_prior = torch.zeros(OUTPUTS - 2, device=place)
 
     def compile(self) -> None:
         """Compile the network, or continue without if that fails."""
@@ -130,17 +137,34 @@ class Run:
         train = self.config["train"]
         steps_per_epoch = len(faces) // train["batch"]
         self.last_step = steps_per_epoch * train["epochs"]
-        data = [torch.from_numpy(part).to(self.device) for part in (faces.images, faces.target, faces.va)]
+        share, shift = balance(faces.target, train.get("balance", 0.0))
+        self.log_prior = torch.from_numpy(shift).to(self.device)
+        data = self.tensors((faces.images, faces.target, faces.va))
         while self.progress() < 1:
             epoch = self.step // steps_per_epoch
-            self.one_epoch(data, epoch, steps_per_epoch)
+            if self.views is not None:
+                view = epoch % len(self.views.images)
+                data = self.tensors(self.views.blend(view, faces, self.config["teacher"]["weight"]))
+            self.one_epoch(data, self.order(share, epoch), epoch, steps_per_epoch)
             if (epoch + 1) % train["validate_every"] == 0 or self.progress() >= 1:
                 self.validate(valid, epoch)
 
-    def one_epoch(self, data: list[Tensor], epoch: int, steps_per_epoch: int) -> None:
-        """The rest of `epoch`, in an order that depends on the seed and the epoch only."""
+    def tensors(self, arrays: Iterable[np.ndarray]) -> list[Tensor]:
+        """The arrays as tensors on the run's device."""
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
+
+    def order(self, share: Float32[np.ndarray, " n"], epoch: int) -> Int[Tensor, " n"]:
+        """The faces of an epoch, by the seed and the epoch only: each once, or drawn by `share` if uneven."""
         generator = torch.Generator().manual_seed(self.config["seed"] * 1000 + epoch)
-        order = torch.randperm(len(data[0]), generator=generator).to(self.device)
+        if np.ptp(share) == 0:
+            return torch.randperm(len(share), generator=generator).to(self.device)
+        drawn = torch.multinomial(torch.from_numpy(share), len(share), replacement=True, generator=generator)
+        return drawn.to(self.device)
+
+    def one_epoch(
+        self, data: list[Tensor], order: Int[Tensor, " n"], epoch: int, steps_per_epoch: int
+    ) -> None:
+        """The rest of `epoch`, with the faces in this order."""
         batch = self.config["train"]["batch"]
         first = self.step % steps_per_epoch
         bar = tqdm(range(first, steps_per_epoch), f"epoch {epoch}", mininterval=20, ncols=100)
@@ -163,7 +187,7 @@ class Run:
                 break
 
     def one_step(
-        self, images: UInt8[Tensor, "n 48 48"], target: Float[Tensor, "n 8"], va: Float[Tensor, "n 2"]
+        self, images: UInt8[Tensor, "n h h"], target: Float[Tensor, "n 8"], va: Float[Tensor, "n 2"]
     ) -> Float[Tensor, ""]:
         """One update of the weights; returns the loss."""
         train, data = self.config["train"], self.config["data"]
@@ -172,7 +196,9 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = train["lr"] * rate
         with torch.no_grad():
-            x = self.augment(images.unsqueeze(1).float() / 255, self.config["model"]["size"])
+            x = images.unsqueeze(1).float() / 255
+            # Views are augmented already. Their targets are those of the mirror image too.
+            x = self.augment(x, self.config["model"]["size"]) if self.views is None else mirror(x)
             x = (x - data["mean"]) / data["std"]
             x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
             x = x.to(memory_format=torch.channels_last)
@@ -192,11 +218,11 @@ class Run:
     def loss(
         self, x: Float[Tensor, "n 1 size size"], target: Float[Tensor, "n 8"], va: Float[Tensor, "n 2"]
     ) -> Float[Tensor, ""]:
-        """Cross-entropy with the votes, plus the square error of valence and arousal."""
+        """Cross-entropy with the targets, plus the square error of valence and arousal."""
         with self.autocast():
             y = self.forward(x)
         y = y.float()
-        categories = F.cross_entropy(y[:, : target.shape[1]], target)
+        categories = F.cross_entropy(y[:, : target.shape[1]] + self.log_prior, target)
         return categories + self.config["train"]["va_weight"] * F.mse_loss(y[:, target.shape[1] :], va)
 
     def progress(self) -> float:
@@ -306,6 +332,24 @@ def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]
         Muon(matrices, train["lr"], train["momentum"], decay),
         torch.optim.AdamW(adam, train["lr"], betas=(0.9, 0.98)),
     ]
+
+
+def balance(
+    target: Float32[np.ndarray, "n 8"], exponent: float
+) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " 8"]]:
+    """How often to draw each face (mean 1), and what to add to the logits in the loss (Menon et al. 2021).
+
+    A category's weight is its frequency to the power -`exponent`: 0 draws all faces alike, 1 all categories.
+    The loss adds the log ratio of the drawn to the original frequencies, so that the network itself keeps the
+    latter.
+    """
+    if exponent == 0:
+        return np.ones(len(target), np.float32), np.zeros(target.shape[1], np.float32)
+    frequency = target.mean(0).clip(1e-6)
+    share = target @ frequency**-exponent
+    share = share / share.mean()
+    drawn = (share[:, None] * target).mean(0).clip(1e-6)
+    return share.astype(np.float32), np.log(drawn / frequency).astype(np.float32)
 
 
 def adamw(net: nn.Module, train: TrainTable) -> torch.optim.Optimizer:

@@ -30,7 +30,7 @@ def convolution(filters, bias):
 
 
 def write(path, seed=1):
-    """Random weights; returns the convolutions as (filters, bias, gamma, beta), and the last layer's weights."""
+    """Write random weights; return (filters, bias, gamma, beta) of each convolution, and the last layer's."""
     random = np.random.default_rng(seed)
     shapes = [(LEVELS[0][0], 3, 7)]
     inputs = LEVELS[0][0]

@@ -77,6 +77,9 @@ def test_a_split_becomes_pictures_and_a_table(tmp_path):
         ("happiness", "0.6700"),
         ("sadness", "-0.6300"),
     ]
+    assert list(rows[1]) == ["path", "category", "valence", "arousal", *images.VOTES]
+    votes = [int(rows[1][column]) for column in images.VOTES]
+    assert votes == [0, 0, 10, 0, 0, 0, 0, 0, 0, 0]
     assert (
         np.asarray(Image.open(tmp_path / "out" / rows[1]["path"])).tolist() == np.full((48, 48), 2).tolist()
     )

@@ -1,0 +1,152 @@
+"""Store the predictions of teachers for fixed augmented views of the training faces.
+
+    affectd-models views --config configs/NAME.toml --data DIR --out VIEWS --teacher RUN/best.pt…
+
+VIEWS/images.npy holds the views, and VIEWS/NAME.npy the predictions of the teacher RUN (eight probabilities,
+valence and arousal, averaged over a view and its mirror image). The configuration is the student's: its
+[augment] table makes the views, at its input size. The command can be repeated with more teachers, and
+resumes after an interruption: each view is stored as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float16, Float32, UInt8
+from torch import nn
+from tqdm import tqdm
+
+from affectd_models import config as configuration
+from affectd_models.config import Config
+from affectd_models.errors import InvalidInput
+from affectd_models.faces import ferplus
+from affectd_models.faces.ferplus import Faces
+from affectd_models.training import checkpoint, inference
+from affectd_models.training.augment import Augment
+
+log = logging.getLogger(__name__)
+
+BATCH = 256
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Make the views that are missing, and store the predictions that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="the student's configuration")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the FER+ sheets and votes")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--views", type=int, default=8, help="views of each face")
+    parser.add_argument("--teacher", type=Path, nargs="+", required=True, help="checkpoints, RUN/best.pt")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    if args.views < 1:
+        parser.error(f"--views is {args.views}; at least 1 is expected")
+    names = [path.parent.name for path in args.teacher]
+    if len(set(names)) < len(names) or not all(names):
+        parser.error("teachers are named by the folder of their checkpoint, and two have the same name")
+    torch.set_num_threads(args.threads)
+
+    config = configuration.load(args.config)
+    faces, _ = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
+    args.out.mkdir(parents=True, exist_ok=True)
+    check_origin(args.out, config, faces, args.views)
+    images = make(args.out / "images.npy", config, faces, args.views)
+    for name, path in zip(names, args.teacher, strict=True):
+        net, own = checkpoint.load(path)
+        ask(args.out / f"{name}.npy", net, own, images)
+
+
+def check_origin(folder: Path, config: Config, faces: Faces, count: int) -> None:
+    """Refuse a folder with views of other faces or from another augmentation."""
+    digest = hashlib.sha256(faces.images.tobytes()).hexdigest()
+    origin = {"faces": digest, "views": count, "seed": config["seed"], "size": config["model"]["size"]}
+    origin["augment"] = dict(config["augment"])
+    path = folder / "views.json"
+    if path.exists() and json.loads(path.read_text()) != origin:
+        raise InvalidInput(f"{path}: these views are of other faces or from another configuration")
+    path.write_text(json.dumps(origin, indent=2) + "\n")
+
+
+def make(path: Path, config: Config, faces: Faces, count: int) -> UInt8[np.ndarray, "views n size size"]:
+    """The augmented views, from the file if they are there."""
+    if path.exists():
+        return np.load(path, mmap_mode="c")
+    size = config["model"]["size"]
+    augment = Augment(config["augment"])
+    partial = path.with_suffix(".new")
+    images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, len(faces), size, size))
+    generator_state = torch.get_rng_state()
+    for view in tqdm(range(count), "views", ncols=100):
+        torch.manual_seed(config["seed"] * 1000 + view)
+        for start in range(0, len(faces), BATCH):
+            part = torch.from_numpy(faces.images[start : start + BATCH]).unsqueeze(1).float() / 255
+            seen = (augment(part, size).clamp(0, 1) * 255).round().byte()
+            images[view, start : start + BATCH] = seen[:, 0].numpy()
+    torch.set_rng_state(generator_state)
+    images.flush()
+    partial.replace(path)
+    return images
+
+
+def ask(
+    path: Path, net: nn.Module, config: Config, images: UInt8[np.ndarray, "views n size size"]
+) -> Float16[np.ndarray, "views n 10"]:
+    """A teacher's predictions for the views; those that are stored in the file already are kept."""
+    stored = list(np.load(path)) if path.exists() else []
+    predict = inference.mirrored(inference.predictor(net.to(memory_format=torch.channels_last), config, True))
+    classes = len(ferplus.CATEGORIES)
+    for view in tqdm(range(len(stored), len(images)), path.stem, ncols=100):
+        outputs = predict(np.ascontiguousarray(images[view]))
+        probability = torch.from_numpy(outputs[:, :classes]).softmax(1).numpy()
+        stored.append(np.concatenate([probability, outputs[:, classes:]], 1).astype(np.float16))
+        partial = path.with_suffix(".new")
+        with partial.open("wb") as file:
+            np.save(file, np.stack(stored))
+        partial.replace(path)
+    return np.stack(stored)
+
+
+@dataclass
+class Views:
+    """Stored views, and the mean prediction of their teachers."""
+
+    images: UInt8[np.ndarray, "views n size size"]
+    answer: Float32[np.ndarray, "views n 10"]
+
+    @classmethod
+    def load(cls, folder: Path, faces: Faces, config: Config) -> Views:
+        """The views of the training faces in a folder, with all teachers that are stored there."""
+        try:
+            origin: dict[str, Any] = json.loads((folder / "views.json").read_text())
+        except json.JSONDecodeError as error:
+            raise InvalidInput(f"{folder}/views.json: {error}") from error
+        if origin["faces"] != hashlib.sha256(faces.images.tobytes()).hexdigest():
+            raise InvalidInput(f"{folder}: these views are of other faces than the training's")
+        if origin["size"] != config["model"]["size"]:
+            raise InvalidInput(f"{folder}: views of {origin['size']} pixels; the network takes another size")
+        images = np.load(folder / "images.npy", mmap_mode="c")
+        paths = sorted(path for path in folder.glob("*.npy") if path.name != "images.npy")
+        answers = [np.load(path) for path in paths]
+        if not answers or any(len(answer) != len(images) for answer in answers):
+            raise InvalidInput(f"{folder}: no teacher, or one without all {len(images)} views")
+        log.info("teachers: %s", ", ".join(path.stem for path in paths))
+        return cls(images, np.mean([answer.astype(np.float32) for answer in answers], 0))
+
+    def blend(
+        self, view: int, faces: Faces, weight: float
+    ) -> tuple[UInt8[np.ndarray, "n size size"], Float32[np.ndarray, "n 8"], Float32[np.ndarray, "n 2"]]:
+        """One view of each face, with the votes and the teachers' prediction, whose share is `weight`."""
+        answer = self.answer[view]
+        classes = faces.target.shape[1]
+        target = faces.target + weight * (answer[:, :classes] - faces.target)
+        va = faces.va + weight * (answer[:, classes:] - faces.va)
+        return np.ascontiguousarray(self.images[view]), target, va

@@ -1,0 +1,111 @@
+"""The whole recipe on 200 synthetic faces, by its commands: from a teacher to a shipped bundle."""
+
+import copy
+import json
+import tomllib
+
+import dlib_writer
+import numpy as np
+import pytest
+from test_train import CONFIG, write_split
+
+from affectd_models import cli
+from affectd_models.bundle import files, golden
+from affectd_models.errors import InvalidInput
+from affectd_models.faces import ferplus
+from affectd_models.network import dlib_face, dlib_file
+from affectd_models.training import train, views
+
+
+def write_config(path, **changes):
+    """CONFIG with changed tables, as TOML."""
+    config = copy.deepcopy(CONFIG) | {"version": "1", "provenance": "synthetic"}
+    config["model"]["size"] = 24
+    for table, entries in changes.items():
+        config[table] = config.get(table, {}) | entries if table != "model" else entries
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(files.toml(config | {"name": path.stem}))
+    return str(path)
+
+
+def run(*arguments):
+    assert cli.main([str(argument) for argument in arguments]) == 0
+
+
+def test_recipe(tmp_path, monkeypatch, caplog, capsys):
+    for module in (dlib_file, dlib_face):
+        monkeypatch.setattr(module, "LEVELS", dlib_writer.LEVELS)
+    dlib_writer.write(tmp_path / "dlib_face.dat")
+    data = ("--data", tmp_path)
+    for split, count in (("train", 200), ("valid", 60)):
+        write_split(tmp_path, split, count, count)
+    adamw = {"optimizer": "adamw", "epochs": 25, "lr": 0.01, "validate_every": 25}
+    small = {"family": "dlib", "size": 32, "drop_path": 0.1, "dropout": 0.1}
+    teacher = write_config(tmp_path / "configs" / "teacher.toml", model=small, train=adamw)
+    student_train = {"epochs": 10, "validate_every": 5, "balance": 0.5}
+    student = write_config(
+        tmp_path / "configs" / "student.toml", train=student_train, teacher={"weight": 0.7}
+    )
+    init = ("--init", tmp_path / "dlib_face.dat")
+    run("train", "--config", teacher, *data, "--out", tmp_path / "one", *init, "--threads", 1)
+
+    checkpoint = tmp_path / "one" / "best.pt"
+    store = ("views", "--config", student, *data, "--out", tmp_path / "views", "--views", 2)
+    run(*store, "--teacher", checkpoint)
+    first = np.load(tmp_path / "views" / "one.npy")
+    assert first.shape == (2, 180, 10)
+    np.testing.assert_allclose(first[:, :, :8].sum(-1), 1, atol=5e-3)
+    # A second teacher is added; the first one is not asked again.
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "best.pt").write_bytes(checkpoint.read_bytes())
+    np.save(tmp_path / "views" / "one.npy", first[:1])
+    run(*store, "--teacher", checkpoint, tmp_path / "two" / "best.pt")
+    for name in ("one", "two"):
+        np.testing.assert_array_equal(np.load(tmp_path / "views" / f"{name}.npy"), first)
+
+    distil = ("train", "--config", student, *data, "--views", tmp_path / "views", "--threads", 1)
+    with caplog.at_level("INFO"):
+        run(*distil, "--out", tmp_path / "student")
+    assert "teachers: one, two" in caplog.text
+    f32, int8 = tmp_path / "student.f32.onnx", tmp_path / "student.onnx"
+    run("export", "--checkpoint", tmp_path / "student" / "best.pt", "--out", f32)
+    run("quantize", "--model", f32, "--out", int8)
+    run("manifest", "--config", student, *data, "--model", int8)
+    manifest = tomllib.loads(int8.with_suffix(".toml").read_text())
+    assert manifest["measured"]["accuracy"] > 0.9
+    capsys.readouterr()
+    run("evaluate", "--config", student, *data, "--model", f32)
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert abs(float(lines["accuracy"]) - manifest["measured"]["accuracy"]) < 0.05
+
+    vectors = int8.with_suffix(".golden").read_bytes()
+    count = manifest["golden"]["count"]
+    numbers = np.frombuffer(vectors[4:], "<f4").reshape(count, -1)
+    faces = numbers[:, :-10].reshape(count, 1, 24, 24)
+    answers = golden.answers(golden.session(int8), faces)
+    np.testing.assert_array_equal(np.concatenate(answers), numbers[:, -10:])
+
+
+def test_views_of_other_faces_are_refused(tmp_path):
+    write_split(tmp_path, "train", 40, 1)
+    faces = ferplus.load(tmp_path, "train")
+    views.check_origin(tmp_path, CONFIG, faces, 2)
+    views.check_origin(tmp_path, CONFIG, faces, 2)
+    with pytest.raises(InvalidInput, match="other faces"):
+        views.check_origin(tmp_path, CONFIG, faces.take(np.arange(39)), 2)
+    with pytest.raises(InvalidInput, match="other faces"):
+        views.check_origin(tmp_path, CONFIG, faces, 3)
+    origin = json.loads((tmp_path / "views.json").read_text())
+    assert origin["augment"] == CONFIG["augment"]
+
+
+def test_balanced_drawing():
+    target = np.repeat(np.eye(8, dtype=np.float32), [800, 80, 40, 20, 20, 20, 10, 10], 0)
+    share, shift = train.balance(target, 0)
+    assert (share.min(), share.max(), abs(shift).max()) == (1, 1, 0)
+    share, shift = train.balance(target, 0.5)
+    # The weight of a category falls with the root of its frequency.
+    assert share[0] / share[-1] == pytest.approx((10 / 800) ** 0.5)
+    drawn = (share[:, None] * target).mean(0)
+    np.testing.assert_allclose(drawn.sum(), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(shift) * target.mean(0), drawn, rtol=1e-5)

@@ -1,0 +1,130 @@
+//! Votes of several annotators on one face, counted as in FER+: E. Barsoum et al., "Training deep networks for facial
+//! expression recognition with crowd-sourced label distribution", ICMI 2016.
+
+use super::random::Random;
+use crate::category::Category;
+
+/// What an annotator can choose: the categories, "unknown", and "not a face".
+const CHOICES: usize = 10;
+
+/// Columns of a table of votes, in order.
+pub(super) const COLUMNS: [&str; CHOICES] = [
+    "votes_neutral",
+    "votes_happiness",
+    "votes_sadness",
+    "votes_surprise",
+    "votes_fear",
+    "votes_disgust",
+    "votes_anger",
+    "votes_contempt",
+    "votes_unknown",
+    "votes_no_face",
+];
+
+/// The number of votes for each choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Votes([u8; CHOICES]);
+
+impl Votes {
+    /// Votes in the order of [`COLUMNS`].
+    pub(super) fn new(votes: [u8; CHOICES]) -> Self {
+        Self(votes)
+    }
+
+    /// The votes that count: a single vote is regarded as a slip and removed.
+    fn counted(self) -> [u8; CHOICES] {
+        self.0.map(|votes| if votes <= 1 { 0 } else { votes })
+    }
+
+    /// The category with the most votes, the first of equals; `None` if no category has two votes.
+    pub(super) fn label(self) -> Option<Category> {
+        let counted = self.counted();
+        let most = most(&counted);
+        (most > 0)
+            .then(|| {
+                Category::ALL
+                    .into_iter()
+                    .find(|category| counted[*category as usize] == most)
+            })
+            .flatten()
+    }
+
+    /// Whether `category` has as many votes as any other category, and more than none.
+    pub(super) fn is_label(self, category: Category) -> bool {
+        let counted = self.counted();
+        let most = most(&counted);
+        most > 0 && counted[category as usize] == most
+    }
+
+    /// Whether more than half of the votes that count are for one category. FER+ calls this the majority mode.
+    pub(super) fn has_majority(self) -> bool {
+        let counted = self.counted();
+        let total: u32 = counted.iter().copied().map(u32::from).sum();
+        2 * u32::from(most(&counted)) > total
+    }
+
+    /// As many votes again, drawn from these with replacement: what other annotators might have said.
+    pub(super) fn resample(self, random: &mut Random) -> Self {
+        let total: u32 = self.0.iter().copied().map(u32::from).sum();
+        let mut drawn = [0; CHOICES];
+        for _ in 0..total {
+            let mut ballot = random.below(total);
+            for (choice, votes) in self.0.into_iter().enumerate() {
+                if ballot < u32::from(votes) {
+                    drawn[choice] += 1;
+                    break;
+                }
+                ballot -= u32::from(votes);
+            }
+        }
+        Self(drawn)
+    }
+}
+
+/// The most votes of any category; votes for "unknown" and "not a face" name none.
+fn most(counted: &[u8; CHOICES]) -> u8 {
+    let categories = &counted[..Category::ALL.len()];
+    categories.iter().copied().max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_votes_are_removed_and_the_first_of_equals_is_the_label() {
+        let tie = Votes::new([0, 4, 1, 0, 0, 0, 4, 1, 0, 0]);
+        assert_eq!(tie.label(), Some(Category::Happiness));
+        assert!(tie.is_label(Category::Anger) && !tie.is_label(Category::Sadness));
+        assert!(!tie.has_majority(), "4 of 8");
+        assert!(
+            Votes::new([0, 4, 1, 0, 0, 0, 3, 1, 1, 0]).has_majority(),
+            "4 of 7"
+        );
+        // Votes for unknown count as disagreement.
+        assert!(
+            !Votes::new([0, 4, 0, 0, 0, 0, 2, 0, 4, 0]).has_majority(),
+            "4 of 10"
+        );
+        let scattered = Votes::new([1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!((scattered.label(), scattered.has_majority()), (None, false));
+        assert!(!scattered.is_label(Category::Neutral));
+    }
+
+    #[test]
+    fn drawn_votes_are_as_many_and_of_the_same_choices() {
+        let votes = Votes::new([5, 0, 0, 3, 0, 0, 0, 0, 2, 0]);
+        let mut random = Random::new(1);
+        let mut neutral = 0;
+        for _ in 0..1_000 {
+            let drawn = votes.resample(&mut random);
+            assert_eq!(drawn.0.iter().map(|n| u32::from(*n)).sum::<u32>(), 10);
+            assert_eq!(drawn.0[1] + drawn.0[2] + drawn.0[9], 0);
+            neutral += u32::from(drawn.0[0]);
+        }
+        // 10,000 draws of probability one half: five standard deviations are 250.
+        assert!((4_750..5_250).contains(&neutral), "{neutral}");
+        let unanimous = Votes::new([0, 10, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(unanimous.resample(&mut random), unanimous);
+    }
+}
