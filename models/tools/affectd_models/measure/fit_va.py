@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from jaxtyping import Float, Float32, UInt8
 from onnx import numpy_helper
 
@@ -122,9 +121,7 @@ def with_features(
     shown = onnx.ModelProto()
     shown.CopyFrom(network)
     shown.graph.output.append(onnx.helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, None))
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), options)
+    session = golden.session(shown.SerializeToString())
     both = [session.run(None, {"face": face[None]}) for face in inference.prepared(images, config)]
     return np.concatenate([one[0] for one in both])[:, :CLASSES], np.concatenate([one[1] for one in both])
 
