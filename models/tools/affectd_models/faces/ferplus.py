@@ -89,8 +89,11 @@ def usable_rows(folder: Path, split: str) -> Bool[np.ndarray, " n"]:
 def read_votes(
     folder: Path, split: str
 ) -> tuple[Float32[np.ndarray, "n 8"], Bool[np.ndarray, " n"], UInt8[np.ndarray, "n 10"]]:
-    """(votes for each category without single ones, which faces are usable, all votes in the order of CHOICES) of
-    all faces of a split."""
+    """The votes of all faces of a split.
+
+    Returns the votes for each category without single ones, which faces are usable, and all votes in the
+    order of `CHOICES`.
+    """
     with np.load(folder / f"ferplus_{split}.npz") as archive:
         columns = [str(name).lower() for name in archive["columns"]]
         given = archive["votes"]
