@@ -18,6 +18,7 @@ use affectd::{
     config,
     error::{Exit, Failure},
     health::{Governor, Health},
+    interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
@@ -47,7 +48,7 @@ struct Script {
 }
 
 impl Opener for Script {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
@@ -103,7 +104,7 @@ impl Playing {
 }
 
 impl Source for Playing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         self.wait_for_sensing();
         let Some(picture) = self.pictures.next() else {

@@ -17,6 +17,7 @@ use affectd::{
     error::Failure,
     gpio::{GpioConfigured, GpioError, PrivacyIo},
     health::Governor,
+    interrupt::Interrupt,
     measure::clip,
     model::VaOrigin,
     pipeline::{self, Deps, Metrics},
@@ -44,7 +45,7 @@ struct Portrait {
 struct Showing(Portrait);
 
 impl Opener for Portrait {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.open.store(true, SeqCst);
         Ok(Box::new(Showing(Self {
             clock: self.clock.clone(),
@@ -55,7 +56,7 @@ impl Opener for Portrait {
 }
 
 impl Source for Showing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         let picture = clip::pictures().nth(30).unwrap();
         *frame = clip::frame(picture, 0, self.0.clock.now());
