@@ -3,33 +3,26 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{
     discovery,
+    face_rate::FaceRate,
     identity::Identity,
     outbox::{Outbox, Snapshot},
     payload::{CameraPayload, EventPayload, FacePayload, HealthPayload, Stamp, StatePayload, privacy_word},
+    shared::Now,
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{capture::CameraStatus, config, sense::face::MAX_FACES};
+use crate::{capture::CameraStatus, config};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The time on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// Of [`crate::clock::Clock::now`].
-    pub monotonic: Duration,
-    /// Of [`crate::clock::Clock::wall`].
-    pub wall: Timestamp,
-}
 
 /// Decides what is due and renders it into reused buffers.
 #[derive(Debug)]
@@ -45,7 +38,7 @@ pub struct Dispatcher {
     due: Due,
     last_discovery: Option<Duration>,
     last_state: Option<LastState>,
-    last_faces: heapless::Vec<LastFace, MAX_FACES>,
+    face_rate: FaceRate,
     frame_version: u64,
     health_version: u64,
     state_seq: u64,
@@ -65,13 +58,6 @@ struct Due {
     privacy_command: Option<u64>,
 }
 
-/// The last message about a face.
-#[derive(Debug, Clone, Copy)]
-struct LastFace {
-    track: u32,
-    at: Duration,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct LastState {
     at: Duration,
@@ -86,17 +72,18 @@ impl Dispatcher {
     pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
         let discovery = (has_broker && settings.discovery)
             .then(|| discovery::config(&identity, &topics).to_string().into_bytes());
+        let interval = Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX);
         Self {
             has_broker,
             discovery,
             identity,
             topics,
-            interval: Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX),
+            interval,
             refresh: settings.refresh,
             due: Due::default(),
             last_discovery: None,
             last_state: None,
-            last_faces: heapless::Vec::new(),
+            face_rate: FaceRate::new(interval),
             frame_version: 0,
             health_version: 0,
             state_seq: 0,
@@ -142,7 +129,7 @@ impl Dispatcher {
     ) -> Result<(), Backpressure> {
         let newest = outbox.snapshot();
         if self.due.availability {
-            transport.send(word(&self.topics.availability, "online"))?;
+            transport.send(Message::retained_word(&self.topics.availability, "online"))?;
             self.due.availability = false;
         }
         if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
@@ -168,12 +155,18 @@ impl Dispatcher {
             && self.has_broker
             && self.due.privacy_command != Some(command.version)
         {
-            transport.send(word(&self.topics.privacy_command, privacy_word(is_on)))?;
+            transport.send(Message::retained_word(
+                &self.topics.privacy_command,
+                privacy_word(is_on),
+            ))?;
             self.due.privacy_command = Some(command.version);
         }
         let privacy = &newest.privacy;
         if self.due.privacy != Some(privacy.version) {
-            transport.send(word(&self.topics.privacy, privacy_word(privacy.value)))?;
+            transport.send(Message::retained_word(
+                &self.topics.privacy,
+                privacy_word(privacy.value),
+            ))?;
             self.due.privacy = Some(privacy.version);
         }
         Ok(())
@@ -214,7 +207,7 @@ impl Dispatcher {
         let newest = outbox.snapshot();
         self.send_state(&newest, now, transport)?;
         self.send_camera(&newest, now, transport)?;
-        transport.send(word(&self.topics.availability, "stopped"))
+        transport.send(Message::retained_word(&self.topics.availability, "stopped"))
     }
 
     fn send_camera(
@@ -320,16 +313,13 @@ impl Dispatcher {
         now: Now,
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
-        self.last_faces
-            .retain(|last| newest.faces.iter().any(|face| face.track == last.track));
+        self.face_rate.forget_others(&newest.faces);
         if self.frame_version == newest.frame_version {
             return Ok(());
         }
         let mut is_complete = true;
         for face in &newest.faces {
-            let index = self.last_faces.iter().position(|last| last.track == face.track);
-            let last = index.map(|index| self.last_faces[index].at);
-            if after(last, self.interval) > now.monotonic {
+            if self.face_rate.due(face.track) > now.monotonic {
                 is_complete = false;
                 continue;
             }
@@ -346,15 +336,7 @@ impl Dispatcher {
                 acknowledged: false,
             })?;
             self.face_seq += 1;
-            let last = LastFace {
-                track: face.track,
-                at: now.monotonic,
-            };
-            match index {
-                Some(index) => self.last_faces[index] = last,
-                // There are at most as many entries as faces.
-                None => self.last_faces.push(last).unwrap_or_default(),
-            }
+            self.face_rate.record(face.track, now.monotonic);
         }
         if is_complete {
             self.frame_version = newest.frame_version;
@@ -385,11 +367,7 @@ impl Dispatcher {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
         }
         if self.frame_version != newest.frame_version {
-            let faces = self
-                .last_faces
-                .iter()
-                .map(|last| after(Some(last.at), self.interval));
-            next = faces.fold(next, Duration::min);
+            next = next.min(self.face_rate.next_due());
         }
         next
     }
@@ -404,16 +382,6 @@ fn stamp(newest: &Snapshot, now: Now, seq: u64) -> Stamp {
         seq,
         time: now.wall,
         age,
-    }
-}
-
-/// A retained message of one word.
-fn word<'a>(topic: &'a str, word: &'a str) -> Message<'a> {
-    Message {
-        topic,
-        payload: Payload::Word(word),
-        retain: true,
-        acknowledged: true,
     }
 }
 

@@ -1,9 +1,20 @@
 //! What the publisher's handles and its thread share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{dispatch::Now, outbox::Outbox};
+use jiff::Timestamp;
+
+use super::outbox::Outbox;
 use crate::clock::Clock;
+
+/// The time on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Of [`crate::clock::Clock::now`].
+    pub monotonic: Duration,
+    /// Of [`crate::clock::Clock::wall`].
+    pub wall: Timestamp,
+}
 
 /// The newest values, and the time.
 pub struct Shared {

@@ -103,7 +103,7 @@ fn all_failures_are_named_and_the_first_decides() {
     );
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "affectd: not ready: follower, camera, panel, broker\n"
+        "affectd: not ready: follower, camera, gpio, broker\n"
     );
 }
 
