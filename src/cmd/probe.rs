@@ -90,8 +90,8 @@ fn report(
         }
         None if cameras.is_empty() => writeln!(
             out,
-            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or set \
-             camera.source to pipe (a program such as rpicam-vid) or files."
+            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or \
+             set camera.source to pipe (a program such as rpicam-vid) or files."
         )?,
         None => writeln!(out, "No camera can be used.")?,
     }

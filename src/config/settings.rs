@@ -113,7 +113,8 @@ pub struct Expression {
     pub model: ModelName,
     /// Most classifications of one face per second.
     pub rate: f32,
-    /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at most 4.
+    /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at
+    /// most 4.
     pub threads: usize,
 }
 

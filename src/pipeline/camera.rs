@@ -1,5 +1,5 @@
-//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens the
-//! camera again after it was lost.
+//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens
+//! the camera again after it was lost.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ impl CameraLoop {
     /// Runs until shutdown or the end of a finite source, then closes the slot.
     ///
     /// # Errors
-    /// Only if the very first attempt shows a permanent failure: another program holds the device, access is denied,
-    /// or no format can be used. A missing camera is waited for, and so is one that worked before.
+    /// Only if the very first attempt shows a permanent failure: another program holds the device, access is
+    /// denied, or no format can be used. A missing camera is waited for, and so is one that worked before.
     pub fn run(mut self) -> Result<(), Failure> {
         let result = self.run_until_stopped();
         self.context.slot.close();

@@ -1,4 +1,5 @@
-//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
+//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may
+//! hang.
 
 use crate::common::sensor;
 use std::{
@@ -30,9 +31,9 @@ use affectd::{
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
-    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    /// Opening succeeds; the camera delivers `frames` frames that are not pictures, and ends.
     Scramble { frames: usize },
-    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
         frames: usize,
@@ -246,7 +247,8 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 #[test]
 fn unusable_frames_are_counted_and_passed_over() {
     let notes = Arc::new(Notes::default());
-    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
+    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for
+    // ever.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
     let watched = notes.clone();
