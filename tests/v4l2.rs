@@ -1,7 +1,8 @@
 //! The V4L2 source with a driver that misbehaves on command.
 //!
-//! A build machine has no camera. This program defines `open`, `ioctl` and `poll`, which the linker prefers to the
-//! C library's, and answers for one device as a driver would. Everything else is passed on to the kernel.
+//! A build machine has no camera. This program defines `open`, `ioctl` and `poll`, which the linker prefers
+//! to the C library's, and answers for one device as a driver would. Everything else is passed on to the
+//! kernel.
 #![allow(clippy::unwrap_used)]
 
 use std::{

@@ -31,7 +31,8 @@ pub struct ColorEncoding {
 
 impl ColorEncoding {
     /// From V4L2's `colorspace`, `ycbcr_enc` and `quantization`, with the defaults of videodev2.h
-    /// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`). Values that are not known count as default.
+    /// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`). Values that are not known count as
+    /// default.
     #[must_use]
     pub fn from_v4l2(colorspace: u32, ycbcr_encoding: u32, quantization: u32) -> Self {
         let matrix = match (ycbcr_encoding, colorspace) {

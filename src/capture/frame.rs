@@ -41,7 +41,8 @@ impl PixelFormat {
         Self::Mjpeg,
     ];
 
-    /// The pixel format of a V4L2 four-character code, if it can be decoded. Some drivers use `JPEG` for `MJPG`.
+    /// The pixel format of a V4L2 four-character code, if it can be decoded. Some drivers use `JPEG` for
+    /// `MJPG`.
     #[must_use]
     pub fn from_fourcc(code: [u8; 4]) -> Option<Self> {
         if &code == b"JPEG" {
@@ -100,7 +101,8 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes of a frame in a stream, in which the padding of every row is there. 1 for [`PixelFormat::Mjpeg`].
+    /// Bytes of a frame in a stream, in which the padding of every row is there. 1 for
+    /// [`PixelFormat::Mjpeg`].
     #[must_use]
     pub fn padded_bytes(self, height: u32, stride: usize) -> usize {
         let h = height as usize;

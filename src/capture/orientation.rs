@@ -12,7 +12,8 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// A turn by `degrees` clockwise, a multiple of 90, and then a reflection of left and right if `is_mirrored`.
+    /// A turn by `degrees` clockwise, a multiple of 90, and then a reflection of left and right if
+    /// `is_mirrored`.
     #[must_use]
     pub fn new(degrees: u32, is_mirrored: bool) -> Self {
         Self {
@@ -21,9 +22,9 @@ impl Orientation {
         }
     }
 
-    /// The turn that a photograph needs, from the TIFF structure of its EXIF data (CIPA DC-008, 4.6: tag 0x0112 of the
-    /// first directory, in either byte order). The standard says SHORT; BYTE and LONG occur. `None` if it is not
-    /// stated or not 1 to 8.
+    /// The turn that a photograph needs, from the TIFF structure of its EXIF data (CIPA DC-008, 4.6: tag
+    /// 0x0112 of the first directory, in either byte order). The standard says SHORT; BYTE and LONG occur.
+    /// `None` if it is not stated or not 1 to 8.
     #[must_use]
     pub fn from_exif(tiff: &[u8]) -> Option<Self> {
         // Some writers of PNG and WebP keep the prefix of JPEG's segment.

@@ -9,8 +9,8 @@ use super::frame::Frame;
 
 /// Holds one frame. A frame that was not taken is replaced by the next one and counted as dropped.
 ///
-/// Frames are swapped in and out: three buffers rotate (the writer's, the slot's and the reader's), and none is
-/// copied or allocated.
+/// Frames are swapped in and out: three buffers rotate (the writer's, the slot's and the reader's), and none
+/// is copied or allocated.
 #[derive(Debug, Default)]
 pub struct Slot {
     state: Mutex<State>,
@@ -48,8 +48,8 @@ impl Slot {
         self.put_if(frame, || true);
     }
 
-    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under the
-    /// slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
+    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under
+    /// the slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
     pub fn put_if(&self, frame: &mut Frame, allowed: impl FnOnce() -> bool) -> bool {
         let mut state = self.lock();
         if !allowed() {
@@ -64,8 +64,8 @@ impl Slot {
         true
     }
 
-    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before the
-    /// slot was closed can still be taken.
+    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before
+    /// the slot was closed can still be taken.
     pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Recv {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
@@ -118,6 +118,7 @@ impl Slot {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::frame::MAX_REUSED_BYTES;
     use std::{sync::Arc, thread};
 
     fn numbered(sequence: u64) -> Frame {
@@ -190,6 +191,27 @@ mod tests {
         ];
         now.sort();
         assert_eq!(seen, now);
+    }
+
+    #[test]
+    fn buffers_of_very_large_frames_are_freed() {
+        let slot = Slot::new();
+        let large = || Frame {
+            data: vec![1; MAX_REUSED_BYTES + 1],
+            ..Frame::default()
+        };
+        let (mut writer, mut reader) = (large(), Frame::default());
+        slot.put(&mut writer);
+        writer = large();
+        // The frame that is replaced, and the one that the reader had before.
+        slot.put(&mut writer);
+        assert_eq!(writer.data.capacity(), 0);
+        slot.take(&mut reader, Duration::ZERO);
+        writer = large();
+        slot.put(&mut writer);
+        slot.take(&mut reader, Duration::ZERO);
+        assert_eq!(slot.lock().frame.data.capacity(), 0);
+        assert_eq!(reader.data.len(), MAX_REUSED_BYTES + 1);
     }
 
     #[test]

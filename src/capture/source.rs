@@ -22,12 +22,12 @@ pub struct Stream {
 
 /// A running source of frames. Dropping it stops and closes the camera, or ends the program.
 pub trait Source: Send {
-    /// Waits for the newest frame, at most for the source's time-out, and writes it into `frame`, reusing its buffer.
-    /// Raising `interrupt` ends the wait at once.
+    /// Waits for the newest frame, at most for the source's time-out, and writes it into `frame`, reusing its
+    /// buffer. Raising `interrupt` ends the wait at once.
     ///
     /// # Errors
-    /// [`CaptureError`]. After [`CaptureKind::Corrupt`] and [`CaptureKind::Interrupted`] the next call may succeed;
-    /// after every other kind the source must be opened again.
+    /// [`CaptureError`]. After [`CaptureKind::Corrupt`] and [`CaptureKind::Interrupted`] the next call may
+    /// succeed; after every other kind the source must be opened again.
     fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError>;
 
     /// What was negotiated.
@@ -36,8 +36,8 @@ pub trait Source: Send {
 
 /// Opens a source, and opens it again after a failure.
 pub trait Opener: Send {
-    /// Opens the source and starts it. Where that includes waiting for the first frame, raising `interrupt` ends the
-    /// wait at once.
+    /// Opens the source and starts it. Where that includes waiting for the first frame, raising `interrupt`
+    /// ends the wait at once.
     ///
     /// # Errors
     /// [`CaptureError`] with the reason and, where there is one, the remedy.

@@ -2,7 +2,7 @@
 
 use affectd::{
     capture::{
-        Decoder, Frame, PixelFormat,
+        Decoder, Frame, Orientation, PixelFormat, jpeg,
         split::{Progress, Split, Splitter, StreamBuffer},
     },
     picture::Picture,
@@ -167,4 +167,37 @@ fn arrival_does_not_matter() {
             let piece = usize::from(*piece) % 1000 + 1;
             assert_eq!(count(piece), count(stream.len().min(60_000)));
         });
+}
+
+/// Photographs may be progressive, which has more ways to be damaged.
+#[test]
+fn damaged_photographs() {
+    let pictures: [&[u8]; 3] = [
+        include_bytes!("../data/jpeg/progressive-420.jpg"),
+        include_bytes!("../data/jpeg/progressive-restart-444.jpg"),
+        include_bytes!("../data/jpeg/restart-422.jpg"),
+    ];
+    bolero::check!()
+        .with_type::<(u8, Vec<(u16, u8)>)>()
+        .for_each(|(index, damage)| {
+            let mut data = pictures[usize::from(*index) % pictures.len()].to_vec();
+            for (at, value) in damage {
+                let at = usize::from(*at) % data.len();
+                data[at] = *value;
+            }
+            let mut picture = Picture::default();
+            let decoded = jpeg::Decoder::default().decode(&data, jpeg::Coding::Any, &mut picture);
+            if decoded.is_ok() {
+                assert_eq!(picture.rgb().len() as u32, picture.width() * picture.height() * 3);
+            }
+        });
+}
+
+#[test]
+fn exif() {
+    bolero::check!().for_each(|bytes: &[u8]| {
+        for start in [&b"II\x2A\0\x08\0\0\0"[..], b"MM\0\x2A", b""] {
+            let _ = Orientation::from_exif(&[start, bytes].concat());
+        }
+    });
 }

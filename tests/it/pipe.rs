@@ -224,7 +224,8 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
     assert!(corrupt <= 3);
 }
 
-/// As a camera writes them that sends no EOI: each picture ends where the next begins, the last with the stream.
+/// As a camera writes them that sends no EOI: each picture ends where the next begins, the last with the
+/// stream.
 #[test]
 fn pictures_without_an_end_are_read() {
     let folder = tempfile::tempdir().unwrap();

@@ -26,12 +26,12 @@ impl Decoder {
         Self::default()
     }
 
-    /// Decodes `frame` into `picture`, reusing the picture's buffer, and turns it as the frame's orientation says.
-    /// YUV is converted as the frame's colour encoding says, JPEG in full range as JFIF specifies.
+    /// Decodes `frame` into `picture`, reusing the picture's buffer, and turns it as the frame's orientation
+    /// says. YUV is converted as the frame's colour encoding says, JPEG in full range as JFIF specifies.
     ///
     /// # Errors
-    /// [`CaptureKind::Corrupt`] if the frame has no size, is larger than [`MAX_SIDE`], is shorter than its size
-    /// requires, or is not a complete JPEG picture. The content of `picture` is then unspecified.
+    /// [`CaptureKind::Corrupt`] if the frame has no size, is larger than [`MAX_SIDE`], is shorter than its
+    /// size requires, or is not a complete JPEG picture. The content of `picture` is then unspecified.
     pub fn decode(&mut self, frame: &Frame, picture: &mut Picture) -> Result<(), CaptureError> {
         if frame.format == PixelFormat::Mjpeg {
             self.jpeg

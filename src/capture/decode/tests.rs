@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::capture::{ColorEncoding, Orientation, color::Matrix};
 
-/// The eight bars of 100 % colour, R G B, and the same in BT.601 limited range, Y U V (ITU-R BT.601 and BT.1729).
+/// The eight bars of 100 % colour, R G B, and the same in BT.601 limited range, Y U V (ITU-R BT.601 and
+/// BT.1729).
 const BARS: [([u8; 3], [u8; 3]); 8] = [
     ([255, 255, 255], [235, 128, 128]),
     ([255, 255, 0], [210, 16, 146]),
@@ -177,7 +178,8 @@ fn worst_difference(matrix: Matrix, range: Range) -> f32 {
     worst
 }
 
-/// The same picture in both ranges decodes to the same colours; without a stated range YUV is limited, grey full.
+/// The same picture in both ranges decodes to the same colours; without a stated range YUV is limited, grey
+/// full.
 #[test]
 fn the_stated_range_is_used() {
     let frame = |format: PixelFormat, sample: u8, range: Option<Range>| Frame {

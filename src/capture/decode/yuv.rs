@@ -1,9 +1,9 @@
 //! YUV to RGB, a row at a time.
 //!
 //! ITU-R BT.601, 8 bits, limited range: R = 1.164 (Y-16) + 1.596 (V-128), G = 1.164 (Y-16) - 0.392 (U-128) -
-//! 0.813 (V-128), B = 1.164 (Y-16) + 2.017 (U-128); the other matrices and full range accordingly. Computed in
-//! 16-bit fixed point with six fraction bits, so that eight pixels fit one vector register; the result is within
-//! 2.3 of the exact value.
+//! 0.813 (V-128), B = 1.164 (Y-16) + 2.017 (U-128); the other matrices and full range accordingly. Computed
+//! in 16-bit fixed point with six fraction bits, so that eight pixels fit one vector register; the result is
+//! within 2.3 of the exact value.
 //!
 //! The inner loops use wrapping arithmetic: no operand can overflow (the ranges are stated beside each), and
 //! overflow checks would keep the compiler from vectorising.

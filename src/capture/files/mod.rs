@@ -31,7 +31,8 @@ pub struct FilesOpener {
 }
 
 impl FilesOpener {
-    /// An opener for `settings.path`; with a `settings.rate` of 0 each frame is delivered as soon as it is asked for.
+    /// An opener for `settings.path`; with a `settings.rate` of 0 each frame is delivered as soon as it is
+    /// asked for.
     #[must_use]
     pub fn new(settings: &Camera, clock: Arc<dyn Clock>) -> Self {
         Self {

@@ -28,12 +28,12 @@ const MAX_DECODED_BYTES: u64 = 256 << 20;
 /// Most pixels of a photograph.
 const MAX_PIXELS: u64 = MAX_SIDE as u64 * MAX_SIDE as u64;
 
-/// Reads a photograph (JPEG, PNG, WebP, BMP, PNM) into `picture`, turned as its EXIF orientation says. Transparent
-/// pixels are blended with white.
+/// Reads a photograph (JPEG, PNG, WebP, BMP, PNM) into `picture`, turned as its EXIF orientation says.
+/// Transparent pixels are blended with white.
 ///
 /// # Errors
-/// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`] if it
-/// does not hold such a picture, if it is cut off, or if it is larger than 8192x8192 pixels.
+/// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`]
+/// if it does not hold such a picture, if it is cut off, or if it is larger than 8192x8192 pixels.
 pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureError> {
     read_bounded(path, picture, MAX_PIXELS)
 }

@@ -13,8 +13,8 @@ use crate::capture::frame::MAX_SIDE;
 /// Which codings are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// Baseline and extended sequential: what cameras send. Progressive pictures cost far more to decode than their
-    /// bytes suggest.
+    /// Baseline and extended sequential: what cameras send. Progressive pictures cost far more to decode than
+    /// their bytes suggest.
     Sequential,
     /// Progressive ones too, for photographs.
     Any,
@@ -233,8 +233,8 @@ impl<'a> Walk<'a> {
         Ok(after)
     }
 
-    /// Whether no scan is missing. A progressive picture that `has_ended` properly may leave out coefficients that
-    /// are zero everywhere.
+    /// Whether no scan is missing. A progressive picture that `has_ended` properly may leave out coefficients
+    /// that are zero everywhere.
     fn is_complete(&self, has_ended: bool) -> bool {
         let Some(frame) = &self.frame else {
             return false;

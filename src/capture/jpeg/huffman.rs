@@ -9,9 +9,9 @@ const LOOKAHEAD: u32 = 10;
 /// A Huffman table.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    /// By the next [`LOOKAHEAD`] bits: in the lower byte the bits of the code and of the value behind it, in the upper
-    /// byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for a longer or
-    /// undefined code.
+    /// By the next [`LOOKAHEAD`] bits: in the lower byte the bits of the code and of the value behind it, in
+    /// the upper byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for
+    /// a longer or undefined code.
     skip: [u16; 1 << LOOKAHEAD],
     /// By length: the first code that is longer, left-aligned in 16 bits.
     limit: [u32; 17],
@@ -230,7 +230,8 @@ impl<'a> Bits<'a> {
         if self.left < 0 { Err(Stop::End) } else { Ok(()) }
     }
 
-    /// Drops the rest of the data. Returns where the next marker begins; the length of the data if there is none.
+    /// Drops the rest of the data. Returns where the next marker begins; the length of the data if there is
+    /// none.
     pub(super) fn skip_to_marker(&mut self) -> usize {
         // While bits are left over, stray bytes may follow before the marker.
         while !self.ended {

@@ -1,8 +1,10 @@
-//! JPEG pictures (ITU-T T.81): Motion JPEG, one picture a frame and often without Huffman tables, and photographs.
+//! JPEG pictures (ITU-T T.81): Motion JPEG, one picture a frame and often without Huffman tables, and
+//! photographs.
 //!
-//! A picture is complete if every block of it can be decoded, whatever its markers say: half a picture may end in an
-//! EOI, and many cameras send none. What follows the data (padding, a second EOI, the video of a motion photo, the
-//! next picture of an MPO file) is not part of the picture. Files, programs and cameras share this rule.
+//! A picture is complete if every block of it can be decoded, whatever its markers say: half a picture may
+//! end in an EOI, and many cameras send none. What follows the data (padding, a second EOI, the video of a
+//! motion photo, the next picture of an MPO file) is not part of the picture. Files, programs and cameras
+//! share this rule.
 
 mod check;
 mod error;
@@ -30,12 +32,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes the picture at the start of `data` into `picture`, in full range as JFIF specifies. Returns the TIFF
-    /// structure of its EXIF data, if there is one.
+    /// Decodes the picture at the start of `data` into `picture`, in full range as JFIF specifies. Returns
+    /// the TIFF structure of its EXIF data, if there is one.
     ///
     /// # Errors
-    /// [`JpegError`] if it is not a complete picture in a coding that is accepted. The content of `picture` is then
-    /// unspecified.
+    /// [`JpegError`] if it is not a complete picture in a coding that is accepted. The content of `picture`
+    /// is then unspecified.
     pub fn decode<'a>(
         &mut self,
         data: &'a [u8],

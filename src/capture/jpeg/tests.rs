@@ -45,7 +45,8 @@ fn scans(data: &[u8]) -> Vec<Range<usize>> {
     scans
 }
 
-/// The picture's formula (tests/data/jpeg/README.md), which quality 85 keeps to within a few levels on average.
+/// The picture's formula (tests/data/jpeg/README.md), which quality 85 keeps to within a few levels on
+/// average.
 #[test]
 fn every_coding_is_decoded() {
     for (name, data) in ALL {

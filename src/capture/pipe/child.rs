@@ -106,7 +106,8 @@ impl Child {
         }
         // Its last message may have come between reading its messages and its exit.
         self.drain_messages(deadline);
-        // An exit status of 0 is reported too: the camera program is expected to run for as long as the daemon.
+        // An exit status of 0 is reported too: the camera program is expected to run for as long as the
+        // daemon.
         let mut reason = match self.has_exited().then(|| self.reap()).flatten() {
             Some(status) if status.success() => format!("`{}` ended", self.program),
             Some(status) => format!("`{}` ended with {status}", self.program),

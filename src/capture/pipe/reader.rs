@@ -88,8 +88,8 @@ impl Reader {
         self.buffer.take(frame);
     }
 
-    /// Waits at most for `timeout` until the buffer holds a frame, and reads on until it holds the newest: what
-    /// was waiting in the pipe when the call began has been read when it returns.
+    /// Waits at most for `timeout` until the buffer holds a frame, and reads on until it holds the newest:
+    /// what was waiting in the pipe when the call began has been read when it returns.
     pub(super) fn wait(&mut self, timeout: Duration, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let deadline = Instant::now() + timeout;
         // A program that writes faster than we read never leaves the pipe empty; one pipe full is enough.
@@ -202,8 +202,8 @@ impl Drop for Reader {
     }
 }
 
-/// How much can wait in a pipe; 0 if it is not a pipe, such as a file that was redirected to standard input, of
-/// which no frame may be skipped.
+/// How much can wait in a pipe; 0 if it is not a pipe, such as a file that was redirected to standard input,
+/// of which no frame may be skipped.
 fn pipe_capacity(fd: BorrowedFd<'_>) -> usize {
     rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(0)
 }

@@ -19,8 +19,8 @@ pub enum Progress {
     Damaged(String),
 }
 
-/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame and one chunk, but
-/// not beyond [`MAX_FRAME_BYTES`] and what was read in one call.
+/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame and one chunk,
+/// but not beyond [`MAX_FRAME_BYTES`] and what was read in one call.
 #[derive(Debug)]
 pub struct StreamBuffer {
     splitter: Splitter,
@@ -144,8 +144,8 @@ impl StreamBuffer {
         (self.filled, self.parsed) = (self.filled - self.parsed, 0);
     }
 
-    /// The stream is at its end: a JPEG picture that has begun to be scanned and lacks its EOI ends here. Returns
-    /// whether there is one.
+    /// The stream is at its end: a JPEG picture that has begun to be scanned and lacks its EOI ends here.
+    /// Returns whether there is one.
     pub fn end(&mut self) -> bool {
         let is_picture = matches!(&self.splitter, Splitter::Mjpeg(splitter) if splitter.has_data());
         if is_picture && self.parsed < self.filled {
@@ -192,6 +192,45 @@ impl StreamBuffer {
         self.parsed -= keep;
         if let Some((body, _)) = &mut self.newest {
             *body = body.start - keep..body.end - keep;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Frames of which no copy is made: their bytes, and those of the next that were read with them.
+    #[test]
+    fn very_large_frames_are_handed_over() {
+        let (width, height) = (8192, 5000);
+        let size = width * height;
+        assert!(size > MAX_REUSED_BYTES);
+        let splitter = Splitter::by_name("grey", width as u32, height as u32, 0).unwrap();
+        let mut buffer = StreamBuffer::new(splitter);
+        let byte = |at: usize| (at * 7 / 1000) as u8;
+        let mut frame = Frame::default();
+        let (mut sent, mut taken) = (0, 0);
+        while taken < 3 {
+            while buffer.step().unwrap() == Progress::Frame {}
+            if buffer.has_frame() {
+                assert!(buffer.take(&mut frame));
+                let start = taken * size;
+                assert_eq!(frame.data.len(), size);
+                let is_right = |at: &usize| frame.data[*at] == byte(start + at);
+                assert!((0..size).step_by(9973).chain([size - 1]).all(|at| is_right(&at)));
+                taken += 1;
+            }
+            buffer
+                .fill(|room| {
+                    for (index, room) in room.iter_mut().enumerate() {
+                        *room = byte(sent + index);
+                    }
+                    sent += room.len();
+                    Ok(room.len())
+                })
+                .unwrap();
         }
     }
 }

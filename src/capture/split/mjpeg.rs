@@ -1,5 +1,5 @@
-//! Concatenated JPEG pictures: each from its SOI to its EOI or, where it has none, to the next SOI (ITU-T T.81,
-//! annex B). Whether it is complete shows when it is decoded.
+//! Concatenated JPEG pictures: each from its SOI to its EOI or, where it has none, to the next SOI (ITU-T
+//! T.81, annex B). Whether it is complete shows when it is decoded.
 
 use super::Split;
 
@@ -107,8 +107,8 @@ impl Splitter {
         Split::Frame { body: 0..end, end }
     }
 
-    /// Skips a damaged picture. The length of a segment that was cut off may lead past the beginning of the next
-    /// picture, which is therefore searched for from the second byte on.
+    /// Skips a damaged picture. The length of a segment that was cut off may lead past the beginning of the
+    /// next picture, which is therefore searched for from the second byte on.
     fn lost(&self, bytes: &[u8], why: &str) -> Split {
         let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
         let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);

@@ -80,8 +80,8 @@ pub enum Splitter {
 
 impl Splitter {
     /// A splitter for the format named in the settings: `auto`, `mjpeg`, `y4m` or the code of a raw pixel
-    /// format, whose frames then have `width` x `height` pixels and rows that are `stride` bytes apart; 0 for no
-    /// padding.
+    /// format, whose frames then have `width` x `height` pixels and rows that are `stride` bytes apart; 0 for
+    /// no padding.
     ///
     /// # Errors
     /// A message, if the name is unknown or a raw frame of that size is not allowed.

@@ -1,4 +1,5 @@
-//! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by planes.
+//! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by
+//! planes.
 
 use super::{MAX_FRAME_BYTES, Split, StreamFormat};
 use crate::capture::{
@@ -15,8 +16,8 @@ const MAX_LINE: usize = 1024;
 /// Consecutive frames with something else than a frame behind them that end the stream.
 const MAX_MISFITS: u32 = 3;
 
-/// Reads the stream header, then frame after frame. A further stream header replaces the first: the writer was
-/// started again.
+/// Reads the stream header, then frame after frame. A further stream header replaces the first: the writer
+/// was started again.
 #[derive(Debug, Default)]
 pub struct Splitter {
     stream: Option<(StreamFormat, usize)>,

@@ -8,9 +8,9 @@ use std::{
 
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
-/// Starts `command` in a process group of its own. The kernel kills the program when the thread that called this ends,
-/// and so also when the whole process is killed (PR_SET_PDEATHSIG). Programs that it starts in turn are only in its
-/// group.
+/// Starts `command` in a process group of its own. The kernel kills the program when the thread that called
+/// this ends, and so also when the whole process is killed (PR_SET_PDEATHSIG). Programs that it starts in
+/// turn are only in its group.
 ///
 /// # Errors
 /// Those of [`Command::spawn`].

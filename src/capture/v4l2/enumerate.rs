@@ -115,7 +115,8 @@ pub(super) fn usable(nodes: Vec<CameraNode>, request: &Request) -> Result<Vec<Ca
         }
         match camera.select(request) {
             Ok(_) => usable.push(camera),
-            // The first of a kind counts; a camera that is busy or denied is closer than one that is unsupported.
+            // The first of a kind counts; a camera that is busy or denied is closer than one that is
+            // unsupported.
             Err(error) => {
                 let better = closest
                     .as_ref()
@@ -175,7 +176,8 @@ pub(super) fn select_for(
                 "{path} ({card}) delivers raw Bayer data ({}), which must be processed into pictures first. {REMEDY}",
                 codes(modes)
             ),
-            // The important part comes first: cameras offer many formats, and published reasons are truncated.
+            // The important part comes first: cameras offer many formats, and published reasons are
+            // truncated.
             NoMode::Undecodable => format!(
                 "{path} ({card}) offers none of the formats that can be decoded (YUYV, NV12, YU12, RGB3, BGR3, MJPG, GREY), only {}",
                 codes(modes)

@@ -99,8 +99,8 @@ impl Device {
         rates
     }
 
-    /// Asks for `selection`, at `rate` frames a second where the driver lists no rates, and reads back what the
-    /// driver set.
+    /// Asks for `selection`, at `rate` frames a second where the driver lists no rates, and reads back what
+    /// the driver set.
     pub(super) fn negotiate(&self, selection: &Selection, rate: f32) -> Result<Negotiated, CaptureError> {
         let failed = |error: io::Error| failure(&self.path, "does not accept the format", error);
         let fourcc = self.fourcc_of(selection.format);

@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 
 use crate::capture::frame::PixelFormat;
 
-/// Pixel formats from the cheapest to decode to the most expensive; grey is last because the networks were trained
-/// on colour.
+/// Pixel formats from the cheapest to decode to the most expensive; grey is last because the networks were
+/// trained on colour.
 pub const PREFERENCE: [PixelFormat; 7] = [
     PixelFormat::Yuyv,
     PixelFormat::Nv12,
@@ -199,8 +199,8 @@ impl SizeRange {
 }
 
 /// Whether a code names raw sensor data. The Bayer codes of videodev2.h begin with the order of the colour
-/// filters (`BA81`, `GBRG`, `GRBG`, `RGGB` for 8 bits; `BG10`, `GB12`, `RG16`, ...), the packed ones with `p`, the
-/// compressed ones with `a` or `b`; `PC1?` and `PC2?` are the Raspberry Pi's compressed ones.
+/// filters (`BA81`, `GBRG`, `GRBG`, `RGGB` for 8 bits; `BG10`, `GB12`, `RG16`, ...), the packed ones with
+/// `p`, the compressed ones with `a` or `b`; `PC1?` and `PC2?` are the Raspberry Pi's compressed ones.
 #[must_use]
 pub fn is_bayer(fourcc: [u8; 4]) -> bool {
     let [a, b, c, d] = fourcc;

@@ -72,8 +72,8 @@ impl V4l2Source {
         })
     }
 
-    /// Empties the driver's queue into `frame`, which then holds its newest good buffer; the others are queued again
-    /// at once. Returns whether there was a good one, and adds the damaged ones to `damaged`.
+    /// Empties the driver's queue into `frame`, which then holds its newest good buffer; the others are
+    /// queued again at once. Returns whether there was a good one, and adds the damaged ones to `damaged`.
     fn newest(&mut self, frame: &mut Frame, damaged: &mut u32) -> Result<bool, CaptureError> {
         let refused = |error| failure(&self.path, "does not take a buffer back", error);
         let mut newest: Option<Buffer<'_>> = None;

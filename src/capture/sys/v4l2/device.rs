@@ -157,7 +157,8 @@ impl Device {
         Ok(description.pixelformat.to_le_bytes())
     }
 
-    /// The sizes number `index` of those that are offered for a pixel format. A stepwise answer is the only one.
+    /// The sizes number `index` of those that are offered for a pixel format. A stepwise answer is the only
+    /// one.
     ///
     /// # Errors
     /// `EINVAL` after the last; those of the driver.
@@ -185,8 +186,8 @@ impl Device {
         })
     }
 
-    /// The frame intervals number `index` of those that are offered for a pixel format and size. A range is the only
-    /// answer.
+    /// The frame intervals number `index` of those that are offered for a pixel format and size. A range is
+    /// the only answer.
     ///
     /// # Errors
     /// `EINVAL` after the last, `ENOTTY` where the driver offers none; those of the driver.
@@ -242,7 +243,8 @@ impl Device {
         })
     }
 
-    /// Asks for progressive frames of a pixel format and size. The driver may choose others: read [`Device::format`].
+    /// Asks for progressive frames of a pixel format and size. The driver may choose others: read
+    /// [`Device::format`].
     ///
     /// # Errors
     /// Those of the driver, e.g. `EBUSY`.

@@ -33,8 +33,8 @@ impl<T: KernelStruct> Request<T> {
     /// Calls the driver, again if a signal interrupted the call.
     pub(super) fn call(&self, fd: BorrowedFd<'_>, argument: &mut T) -> io::Result<()> {
         loop {
-            // SAFETY: the driver reads and writes as many bytes as the code states, which `argument` has (`new`); it
-            // holds no pointer (`KernelStruct`).
+            // SAFETY: the driver reads and writes as many bytes as the code states, which `argument` has
+            // (`new`); it holds no pointer (`KernelStruct`).
             let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.code, std::ptr::from_mut(argument)) };
             if result >= 0 {
                 return Ok(());
@@ -70,8 +70,8 @@ pub(super) const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 /// An argument of an ioctl.
 ///
 /// # Safety
-/// All zeros must be a valid value, and as it is used here (single-planar capture into memory-mapped buffers) the
-/// driver must not follow a pointer in it.
+/// All zeros must be a valid value, and as it is used here (single-planar capture into memory-mapped buffers)
+/// the driver must not follow a pointer in it.
 pub(super) unsafe trait KernelStruct: Sized {
     /// The value whose bytes are all zero.
     fn zeroed() -> Self {
@@ -82,8 +82,8 @@ pub(super) unsafe trait KernelStruct: Sized {
 
 macro_rules! kernel_structs {
     ($($name:ty),+) => {$(
-        // SAFETY: a structure of videodev2.h that consists of integers and unions of integers. Pointers are only in
-        // members of unions that belong to other buffer and memory types.
+        // SAFETY: a structure of videodev2.h that consists of integers and unions of integers. Pointers are
+        // only in members of unions that belong to other buffer and memory types.
         unsafe impl KernelStruct for $name {}
     )+};
 }

@@ -54,8 +54,8 @@ impl MmapStream {
         for index in 0..request.count {
             let mut buffer = description(index);
             ioctl::QUERYBUF.call(device.as_fd(), &mut buffer)?;
-            // SAFETY: the member that belongs to mapped buffers; all members are integers or pointers, which any
-            // bytes are values of.
+            // SAFETY: the member that belongs to mapped buffers; all members are integers or pointers, which
+            // any bytes are values of.
             let offset = unsafe { buffer.m.offset };
             buffers.push(Mapping::new(&device, buffer.length, offset)?);
             ioctl::QBUF.call(device.as_fd(), &mut description(index))?;
@@ -124,8 +124,8 @@ impl MmapStream {
     /// VIDIOC_DQBUF: takes the buffer that was filled first; `None` if none is.
     ///
     /// # Errors
-    /// Those of the driver; [`io::ErrorKind::InvalidData`] if it returns a buffer that does not exist or that the
-    /// application holds already.
+    /// Those of the driver; [`io::ErrorKind::InvalidData`] if it returns a buffer that does not exist or that
+    /// the application holds already.
     pub fn dequeue(&self) -> io::Result<Option<Buffer<'_>>> {
         let mut buffer = description(0);
         match ioctl::DQBUF.call(self.device.as_fd(), &mut buffer) {
@@ -151,8 +151,8 @@ impl MmapStream {
     }
 }
 
-/// A filled buffer, between VIDIOC_DQBUF and VIDIOC_QBUF. If it is dropped instead of queued, the driver never gets it
-/// back.
+/// A filled buffer, between VIDIOC_DQBUF and VIDIOC_QBUF. If it is dropped instead of queued, the driver
+/// never gets it back.
 pub struct Buffer<'a> {
     stream: &'a MmapStream,
     mapping: &'a Mapping,
@@ -189,8 +189,8 @@ impl Buffer<'_> {
         let used = (self.description.bytesused as usize).min(self.mapping.length);
         data.clear();
         data.reserve(used);
-        // SAFETY: `used` bytes are mapped and `data` has room for them; the two do not overlap. The buffer is ours
-        // until it is queued.
+        // SAFETY: `used` bytes are mapped and `data` has room for them; the two do not overlap. The buffer is
+        // ours until it is queued.
         unsafe {
             std::ptr::copy_nonoverlapping(self.mapping.start.as_ptr(), data.as_mut_ptr(), used);
             data.set_len(used);
@@ -262,7 +262,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: `new` mapped this range and no reference into it exists. Unmapping a valid range cannot fail.
+        // SAFETY: `new` mapped this range and no reference into it exists. Unmapping a valid range cannot
+        // fail.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
     }
 }
