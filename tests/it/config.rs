@@ -1,8 +1,8 @@
 //! Configurations, right and wrong, and what is said about each.
 //!
-//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the file of the
-//! same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read before they are
-//! committed.
+//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the
+//! file of the same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read
+//! before they are committed.
 
 use std::{
     ffi::OsString,
@@ -365,7 +365,7 @@ fn all_layers_are_checked_at_once() {
             "option --set"
         ]
     );
-    assert_eq!(invalid.diagnostics[3].hint, "did you mean camera.height?");
+    assert_eq!(&*invalid.diagnostics[3].hint, "did you mean camera.height?");
 }
 
 #[test]
@@ -396,7 +396,7 @@ fn the_program_refuses_a_wrong_configuration_with_its_exit_code() {
 }
 
 #[test]
-fn the_journal_is_told_that_it_is_an_error() {
+fn errors_reach_the_journal_with_their_priority() {
     use std::os::unix::fs::MetadataExt as _;
     let journal = tempfile::NamedTempFile::new().unwrap();
     let metadata = journal.as_file().metadata().unwrap();

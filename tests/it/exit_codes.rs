@@ -1,7 +1,11 @@
 //! What goes wrong outside ends with a clear message and the documented exit code, and never with a panic.
 
 use crate::common::{daemon, models};
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use daemon::{data, output};
 
@@ -71,6 +75,48 @@ fn a_damaged_model_is_66() {
         &borrowed(&run_with(folder.path())),
         66,
         &["SHA-256", &network.display().to_string()],
+    );
+}
+
+/// `model verify` of a damaged network whose checksum is right: exit code 66, and one line that names the file.
+fn expect_damaged(folder: &str, name: &str) {
+    let models = data(&format!("damaged/{folder}"));
+    let file = format!("{models}/{name}.onnx");
+    let output = expect(
+        &["--set", &format!("models={models}"), "model", "verify", name],
+        66,
+        &[&file],
+    );
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[test]
+fn networks_on_which_the_onnx_library_panics_are_66() {
+    expect_damaged("permutation", "tiny-va");
+    expect_damaged("unknown-node", "tiny-va");
+    expect_damaged("raw-tensor", "tiny-combined");
+}
+
+#[test]
+#[ignore = "takes 20 seconds of processor time"]
+fn a_network_that_never_finishes_loading_is_66() {
+    expect_damaged("endless", "tiny-combined");
+}
+
+#[test]
+fn a_manifest_that_is_a_pipe_is_66() {
+    let folder = models::folder();
+    let manifest = folder.path().join(format!("{}.toml", models::TINY));
+    fs::remove_file(&manifest).unwrap();
+    assert!(Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    expect(
+        &borrowed(&run_with(folder.path())),
+        66,
+        &[
+            &manifest.display().to_string(),
+            "it is a named pipe; allowed: a regular file",
+        ],
     );
 }
 
