@@ -1,7 +1,7 @@
 //! Estimates which way a head is turned, and from that whether a face looks towards the camera.
 //!
 //! # The estimate
-//! Eyes, nose and mouth of a generic head ([`HEAD`]) are seen under weak perspective: the head is small
+//! Eyes, nose and mouth of a generic head are seen under weak perspective: the head is small
 //! against its distance from the camera. Let `u` be the vector from the right to the left eye in the picture,
 //! `v` the vector from the midpoint between the eyes to the mouth, and `a u + b v` the vector from that
 //! midpoint to the tip of the nose. `a` and `b` do not change with the head's position, size and roll. For a
