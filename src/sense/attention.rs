@@ -1,7 +1,7 @@
 //! Estimates which way a head is turned, and from that whether a face looks towards the camera.
 //!
 //! # The estimate
-//! Eyes, nose and mouth of a generic head ([`HEAD`]) are seen under weak perspective: the head is small
+//! Eyes, nose and mouth of a generic head are seen under weak perspective: the head is small
 //! against its distance from the camera. Let `u` be the vector from the right to the left eye in the picture,
 //! `v` the vector from the midpoint between the eyes to the mouth, and `a u + b v` the vector from that
 //! midpoint to the tip of the nose. `a` and `b` do not change with the head's position, size and roll. For a
@@ -17,8 +17,13 @@
 //! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so
 //! that a face at the picture's edge that looks into the lens has none.
 //!
-//! It remains an estimate: real heads differ from the generic one, which shifts the pitch of a person by a
-//! few degrees, and it is the direction of the head, not that of the eyes.
+//! It remains an estimate of the direction of the head, not of the eyes. Real heads differ from the generic
+//! one, which shifts the pitch of a person by up to some 10 degrees. On the two portraits of
+//! tests/data/heads, turned by up to 30 degrees, BlazeFace's landmarks give a yaw that is off by 2.4 degrees
+//! on average (at most 8) and a pitch that is off by 3.0 (at most 9), counted from the photograph's own pose.
+//! Beyond that the detectors guess what they do not see: 45 and 60 degrees look like 30 to 40. CenterFace is
+//! as good in yaw (2.8, at most 6) and hardly notices a raised head: its pitch is off by up to 25 degrees.
+//! Almost all landmarks of tracked faces are BlazeFace's.
 
 use std::time::Duration;
 
