@@ -128,6 +128,6 @@ fn pipes_and_devices_are_not_read() {
     let error = crate::error::chain(&manifest.load().unwrap_err());
     assert_eq!(
         error,
-        "cannot read /dev/zero: it is a device; allowed: a regular file"
+        "cannot read /dev/zero: it is a device, not a regular file"
     );
 }
