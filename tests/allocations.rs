@@ -10,7 +10,7 @@ use std::{
 };
 
 use affectd::{
-    capture::{Decoder, Frame, PixelFormat, Slot, Taken},
+    capture::{Decoder, Frame, PixelFormat, Recv, Slot},
     config::Smoothing,
     health::{Stage, StageTimes},
     picture::Picture,
@@ -87,7 +87,7 @@ impl Line {
             .data
             .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
-        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Taken::Frame);
+        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
         self.decoder.decode(&self.read, &mut self.picture).unwrap();
 
         // Three faces that move; the third is out of sight now and then, long enough to leave and to come again.

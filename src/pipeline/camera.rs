@@ -1,5 +1,5 @@
-//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens the
-//! camera again after it was lost.
+//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens
+//! the camera again after it was lost.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ impl CameraLoop {
     /// Runs until shutdown or the end of a finite source, then closes the slot.
     ///
     /// # Errors
-    /// Only if the very first attempt shows a permanent failure: another program holds the device, access is denied,
-    /// or no format can be used. A missing camera is waited for, and so is one that worked before.
+    /// Only if the very first attempt shows a permanent failure: another program holds the device, access is
+    /// denied, or no format can be used. A missing camera is waited for, and so is one that worked before.
     pub fn run(mut self) -> Result<(), Failure> {
         let result = self.run_until_stopped();
         self.context.slot.close();
@@ -61,7 +61,7 @@ impl CameraLoop {
                 let _ = context.shutdown.wait(GATE_POLL);
                 continue;
             };
-            let failure = match opener.open() {
+            let failure = match opener.open(gate.interrupt()) {
                 Ok(mut source) => {
                     opened_before = true;
                     // The camera is open. Its status becomes `ok` only once a frame arrives.
@@ -74,7 +74,7 @@ impl CameraLoop {
                 Err(_) if must_stop(context, permit) => continue,
                 Err(error) if !opened_before && is_permanent(error.kind) => {
                     // Publish the reason too: subscribers often have no access to the journal.
-                    status.enter(error.kind.into(), &error.reason);
+                    status.enter(error.kind.into(), &error.message());
                     return Err(Failure::new(Exit::Camera, error));
                 }
                 Err(error) => error,
@@ -87,7 +87,7 @@ impl CameraLoop {
                     Ok(())
                 };
             }
-            status.enter(failure.kind.into(), &failure.reason);
+            status.enter(failure.kind.into(), &failure.message());
             let _ = gate.interrupt().wait(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -109,7 +109,7 @@ fn stream(
         if must_stop(context, permit) {
             break Stopped::Requested;
         }
-        match source.next(&mut frame) {
+        match source.next(&mut frame, context.gate.interrupt()) {
             Ok(()) => {
                 // First the status: reports are ignored while the camera is not ok.
                 if permit.is_valid() {

@@ -1,8 +1,8 @@
 //! Threads, slots and shutdown: the only module that knows all the others.
 //!
-//! While the privacy gate is open, the capture thread puts its newest frame into a slot; the sensing thread takes it
-//! from there and hands its report to a sink; the calling thread supervises. There is no queue: a slow reader gets the
-//! newest value.
+//! While the privacy gate is open, the capture thread puts its newest frame into a slot; the sensing thread
+//! takes it from there and hands its report to a sink; the calling thread supervises. There is no queue: a
+//! slow reader gets the newest value.
 
 mod camera;
 mod gpio;
@@ -43,8 +43,8 @@ pub struct Deps {
     pub sensor: Sensor,
     /// The LED and the privacy switch of the device, where there are any.
     pub gpio: Option<GpioConfigured>,
-    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write those, or the
-    /// camera never looks.
+    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
+    /// those, or the camera never looks.
     pub gate: PrivacyGate,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
@@ -128,7 +128,8 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     sensed.and(captured).and(shown)
 }
 
-/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen before.
+/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen
+/// before.
 fn empty_when_closed(slot: &Arc<Slot>, gate: &PrivacyGate) {
     let slot = slot.clone();
     gate.observe(move |privacy| {

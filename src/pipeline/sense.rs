@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::{
-    capture::{Decoder, Frame, Taken},
+    capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
     health::Stage,
     picture::Picture,
@@ -42,9 +42,9 @@ impl SenseLoop {
         let mut buffers = Buffers::default();
         loop {
             match self.context.slot.take(&mut buffers.frame, WAIT) {
-                Taken::Frame => self.sense(&mut buffers)?,
-                Taken::Timeout => {}
-                Taken::Closed => return Ok(()),
+                Recv::Frame => self.sense(&mut buffers)?,
+                Recv::Timeout => {}
+                Recv::Closed => return Ok(()),
             }
             if self.context.gate.permit().is_none() {
                 buffers.frame.clear();

@@ -1,10 +1,11 @@
 //! The connection to the broker: subscribe, publish, reconnect, say goodbye.
 //!
-//! After every ConnAck the subscriptions, and once the broker has acknowledged them, a question for what was commanded
-//! before (see [`Session::ask_for_past`]). Once that is answered, in this order: availability, discovery, state, camera,
-//! the recorded command and privacy; then events, faces and health. So a client that sees this device online can send
-//! commands at once, and a retained command takes effect before any result is published. Nothing is queued while the
-//! broker is away: sessions are clean, and the outbox holds only what is new.
+//! After every ConnAck the subscriptions, and once the broker has acknowledged them, a question for what was
+//! commanded before (see [`Session::ask_for_past`]). Once that is answered, in this order: availability,
+//! discovery, state, camera, the recorded command and privacy; then events, faces and health. So a client
+//! that sees this device online can send commands at once, and a retained command takes effect before any
+//! result is published. Nothing is queued while the broker is away: sessions are clean, and the outbox holds
+//! only what is new.
 
 use std::{pin::pin, time::Duration};
 
@@ -167,14 +168,16 @@ impl Session<'_> {
         }
     }
 
-    /// Does what can be done without waiting. Returns for how long there is nothing more to do, or why to end.
+    /// Does what can be done without waiting. Returns for how long there is nothing more to do, or why to
+    /// end.
     fn step(&mut self) -> Result<Duration, End> {
         let now = self.shared.now();
         let outbox = &self.shared.outbox;
         self.broker.set_time(now.monotonic);
         if outbox.is_stopping() && !matches!(self.phase, Phase::Leaving(_)) {
             let deadline = *self.deadline.get_or_insert(now.monotonic + GOODBYE);
-            // Wait for the ConnAck even when already stopping, so that an immediate camera failure is still published.
+            // Wait for the ConnAck even when already stopping, so that an immediate camera failure is still
+            // published.
             if self.phase == Phase::Connecting && now.monotonic < deadline {
                 return Ok(deadline - now.monotonic);
             }
@@ -192,7 +195,8 @@ impl Session<'_> {
         let wait = match self.phase {
             Phase::Connecting => return Ok(Duration::MAX),
             Phase::Leaving(deadline) => {
-                // Without the acknowledgement there is no clean disconnect: the last will is published instead.
+                // Without the acknowledgement there is no clean disconnect: the last will is published
+                // instead.
                 if self.broker.is_idle() {
                     self.broker.disconnect();
                 }
@@ -238,9 +242,9 @@ impl Session<'_> {
 
     /// Publishes this run's boot id, not retained, on the topic of the recorded command.
     ///
-    /// A broker sends the retained message of a topic when the subscription is made, but does not say when there is none
-    /// (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic arrive in order (4.6), so
-    /// when the echo arrives, a recorded command would have arrived before it.
+    /// A broker sends the retained message of a topic when the subscription is made, but does not say when
+    /// there is none (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic
+    /// arrive in order (4.6), so when the echo arrives, a recorded command would have arrived before it.
     fn ask_for_past(&mut self, now: Duration) -> Duration {
         let question = Message {
             topic: &self.dispatcher.topics.privacy_command,

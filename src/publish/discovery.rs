@@ -1,8 +1,8 @@
 //! Home Assistant's device discovery: one retained message that describes the device and its entities
 //! (<https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>).
 //!
-//! All entities share availability, and one JSON feeds category, valence and arousal, so that they never disagree. There
-//! is no `expire_after`: the state is retained, and availability says whether it is current.
+//! All entities share availability, and one JSON feeds category, valence and arousal, so that they never
+//! disagree. There is no `expire_after`: the state is retained, and availability says whether it is current.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed in, so that
-//! the same code serves the broker and standard output.
+//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed
+//! in, so that the same code serves the broker and standard output.
 
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ struct LastState {
 }
 
 impl Dispatcher {
-    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the record of the
-    /// privacy command is published.
+    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the
+    /// record of the privacy command is published.
     #[must_use]
     pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
         let discovery = (has_broker && settings.discovery)
@@ -131,8 +131,9 @@ impl Dispatcher {
         self.due.privacy_command = None;
     }
 
-    /// Sends everything retained that is due, in the contract's order: availability, discovery, state, camera, the
-    /// recorded command, privacy. The record comes first, so that a command that was answered survives a restart.
+    /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
+    /// camera, the recorded command, privacy. The record comes first, so that a command that was answered
+    /// survives a restart.
     fn send_states(
         &mut self,
         outbox: &Outbox,
@@ -196,8 +197,8 @@ impl Dispatcher {
         Ok(self.next_due(&newest).saturating_sub(now.monotonic))
     }
 
-    /// The last messages of a clean exit: the state without a face, the camera disabled or why it cannot be used, then
-    /// `stopped`.
+    /// The last messages of a clean exit: the state without a face, the camera disabled or why it cannot be
+    /// used, then `stopped`.
     ///
     /// # Errors
     /// [`Backpressure`] if they could not be sent.
@@ -361,8 +362,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// When the state is due: at once after a connection or when the faces were just forgotten, at the rate limit if it
-    /// has changed, otherwise at the refresh.
+    /// When the state is due: at once after a connection or when the faces were just forgotten, at the rate
+    /// limit if it has changed, otherwise at the refresh.
     fn state_due(&self, newest: &Snapshot) -> Duration {
         match self.last_state {
             Some(last) if !self.due.state => {

@@ -1,7 +1,8 @@
 //! Publishes results: over MQTT, or without a broker as JSON lines on standard output.
 //!
-//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which renders a
-//! [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard output (`stdout`).
+//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which
+//! renders a [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard
+//! output (`stdout`).
 
 mod backoff;
 mod broker;

@@ -30,8 +30,9 @@ pub fn options(
     identity: &Identity,
     topics: &Topics,
 ) -> Result<MqttOptions, PublishError> {
-    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the broker ends the
-    // old session first. Otherwise the old session's last will would overwrite the new "online".
+    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the
+    // broker ends the old session first. Otherwise the old session's last will would overwrite the new
+    // "online".
     let mut options = connection(settings, format!("affectd-{}", identity.device))?;
     options.set_last_will(LastWill::new(
         &topics.availability,

@@ -58,7 +58,8 @@ pub struct Camera {
 /// The newest values of everything that is published as a state.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some frames old.
+    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some
+    /// frames old.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Frame size in pixels.
     pub size: (u32, u32),
@@ -152,8 +153,8 @@ impl Outbox {
         }
     }
 
-    /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame that
-    /// was still being processed cannot bring back what was just overwritten.
+    /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame
+    /// that was still being processed cannot bring back what was just overwritten.
     pub fn report(&self, report: &Report, now: Duration) {
         let mut state = self.lock();
         if !state.newest.is_sensing() {
@@ -208,7 +209,8 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting events.
+    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting
+    /// events.
     pub fn privacy(&self, privacy: &Privacy) {
         let mut state = self.lock();
         let is_on = privacy.is_on();

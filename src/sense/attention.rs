@@ -1,11 +1,12 @@
 //! Estimates which way a head is turned, and from that whether a face looks towards the camera.
 //!
 //! # The estimate
-//! Eyes, nose and mouth of a generic head ([`HEAD`]) are seen under weak perspective: the head is small against its
-//! distance from the camera. Let `u` be the vector from the right to the left eye in the picture, `v` the vector from
-//! the midpoint between the eyes to the mouth, and `a u + b v` the vector from that midpoint to the tip of the nose.
-//! `a` and `b` do not change with the head's position, size and roll. For a head whose mouth is `m` below and `zm` in
-//! front of its eyes, and whose nose is `n` below and `zn` in front of them, in distances between the eyes,
+//! Eyes, nose and mouth of a generic head ([`HEAD`]) are seen under weak perspective: the head is small
+//! against its distance from the camera. Let `u` be the vector from the right to the left eye in the picture,
+//! `v` the vector from the midpoint between the eyes to the mouth, and `a u + b v` the vector from that
+//! midpoint to the tip of the nose. `a` and `b` do not change with the head's position, size and roll. For a
+//! head whose mouth is `m` below and `zm` in front of its eyes, and whose nose is `n` below and `zn` in front
+//! of them, in distances between the eyes,
 //!
 //! ```text
 //! k     = zn - b zm
@@ -13,11 +14,11 @@
 //! pitch = atan((n - b m) cos(yaw) / k)
 //! ```
 //!
-//! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so that a face at
-//! the picture's edge that looks into the lens has none.
+//! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so
+//! that a face at the picture's edge that looks into the lens has none.
 //!
-//! It remains an estimate: real heads differ from the generic one, which shifts the pitch of a person by a few degrees, and
-//! it is the direction of the head, not that of the eyes.
+//! It remains an estimate: real heads differ from the generic one, which shifts the pitch of a person by a
+//! few degrees, and it is the direction of the head, not that of the eyes.
 
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ pub struct HeadPose {
 impl HeadPose {
     /// Estimates the pose from a face's landmarks.
     ///
-    /// `None` where the landmarks cannot be those of a head that is turned by less than 90 degrees: where eyes and mouth
-    /// lie in a line, or the tip of the nose is too far outside of them.
+    /// `None` where the landmarks cannot be those of a head that is turned by less than 90 degrees: where
+    /// eyes and mouth lie in a line, or the tip of the nose is too far outside of them.
     #[must_use]
     pub fn estimate(landmarks: &Landmarks) -> Option<Self> {
         let origin = landmarks.right_eye.midpoint(landmarks.left_eye);
@@ -104,9 +105,9 @@ impl Attention {
         }
     }
 
-    /// Adds the pose of a frame that was captured at `now`, and returns whether the face attends: once its poses have
-    /// been within both limits for `hold_s`, until they have been outside of them for as long. A face without a pose is
-    /// outside.
+    /// Adds the pose of a frame that was captured at `now`, and returns whether the face attends: once its
+    /// poses have been within both limits for `hold_s`, until they have been outside of them for as long. A
+    /// face without a pose is outside.
     pub fn update(&mut self, now: Duration, pose: Option<HeadPose>) -> bool {
         let within = pose.is_some_and(|pose| {
             pose.yaw_deg.abs() <= self.settings.yaw_deg && pose.pitch_deg.abs() <= self.settings.pitch_deg

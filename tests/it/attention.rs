@@ -80,7 +80,8 @@ fn heads_turned_by_known_angles_are_estimated_within_tolerance() {
                     yaw_errors.push((pose.yaw_deg - own.yaw_deg - yaw).abs());
                     pitch_errors.push((pose.pitch_deg - own.pitch_deg - pitch).abs());
                 } else {
-                    // Eyes behind the nose are guessed: too little, but to the right side and beyond the limit.
+                    // Eyes behind the nose are guessed: too little, but to the right side and beyond the
+                    // limit.
                     assert!(
                         pose.yaw_deg * yaw.signum() > 25.0,
                         "{portrait} at {yaw}: {pose:?}"

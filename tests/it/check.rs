@@ -46,7 +46,7 @@ fn everything_is_ready() {
             "follower ok",
             "expression ok",
             "camera ok",
-            "panel ok",
+            "gpio ok",
             "broker ok"
         ],
         "{output:?}"
@@ -82,7 +82,7 @@ fn all_failures_are_named_and_the_first_decides() {
             "follower FAILED",
             "expression ok",
             "camera FAILED",
-            "panel FAILED",
+            "gpio FAILED",
             "broker FAILED"
         ],
         "{output:?}"

@@ -1,4 +1,5 @@
-//! `affectd check` and `affectd latency` against a real broker: a technician learns what is wrong with the connection before the daemon runs.
+//! `affectd check` and `affectd latency` against a real broker: a technician learns what is wrong with the
+//! connection before the daemon runs.
 
 use crate::common::{broker, daemon, models};
 use std::{

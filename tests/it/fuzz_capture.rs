@@ -3,7 +3,7 @@
 use affectd::{
     capture::{
         Decoder, Frame, PixelFormat,
-        split::{Found, Intake, Progress, Splitter},
+        split::{Progress, Split, Splitter, StreamBuffer},
     },
     picture::Picture,
 };
@@ -83,9 +83,9 @@ fn split(mut splitter: Splitter, bytes: &[u8]) {
     for _ in 0..=bytes.len() {
         let rest = &bytes[start..];
         start += match splitter.find(rest) {
-            Err(_) | Ok(Found::More) => return,
-            Ok(Found::Skip(count) | Found::Broken(count, _)) => count,
-            Ok(Found::Frame { body, end }) => {
+            Err(_) | Ok(Split::More) => return,
+            Ok(Split::Skip(count) | Split::Damaged(count, _)) => count,
+            Ok(Split::Frame { body, end }) => {
                 assert!(body.start <= body.end && body.end <= end);
                 end
             }
@@ -111,7 +111,7 @@ fn mjpeg_streams() {
             })
             .collect();
         for bytes in [bytes, &dense] {
-            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0) {
+            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0, 0) {
                 split(splitter, bytes);
             }
         }
@@ -127,7 +127,7 @@ fn y4m_streams() {
             b"YUV4MPEG2 W2 H2 F",
             b"YUV4MPEG2 W2 H2 Cmono\nFRAME",
         ] {
-            split(Splitter::Sniff, &[start, bytes].concat());
+            split(Splitter::Detect, &[start, bytes].concat());
         }
     });
 }
@@ -141,7 +141,7 @@ fn arrival_does_not_matter() {
         .for_each(|(junk, piece)| {
             let stream = [junk.as_slice(), &picture, &picture, junk].concat();
             let count = |piece: usize| {
-                let mut intake = Intake::new(match Splitter::by_name("mjpeg", 0, 0) {
+                let mut intake = StreamBuffer::new(match Splitter::by_name("mjpeg", 0, 0, 0) {
                     Ok(splitter) => splitter,
                     Err(why) => panic!("{why}"),
                 });
@@ -149,7 +149,7 @@ fn arrival_does_not_matter() {
                 loop {
                     match intake.step() {
                         Ok(Progress::Frame) => frames += 1,
-                        Ok(Progress::Broken(_)) => {}
+                        Ok(Progress::Damaged(_)) => {}
                         Ok(Progress::More) if rest.is_empty() => return frames,
                         Ok(Progress::More) => {
                             let (now, later) = rest.split_at(piece.min(rest.len()));

@@ -1,4 +1,5 @@
-//! The manual pages and completions that the package carries are those of this command line. `make manual` writes them anew.
+//! The manual pages and completions that the package carries are those of this command line. `make manual`
+//! writes them anew.
 
 use std::{collections::BTreeMap, env, fs, io::Write as _, path::PathBuf};
 
@@ -49,7 +50,8 @@ fn main_page() -> String {
             }
             _ => {
                 let text = line.replace('\\', "\\e").replace('-', "\\-");
-                // Two columns less than in a terminal: the page is indented anyway. \& keeps a leading dot from being a command.
+                // Two columns less than in a terminal: the page is indented anyway. \& keeps a leading dot
+                // from being a command.
                 writeln!(page, "\\&{}", text.strip_prefix("  ").unwrap_or(&text)).unwrap();
             }
         }

@@ -30,15 +30,15 @@ fn a_subscriber_sees_the_contract() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::live(&broker.settings());
-    until("the greeting", || packets(&broker).len() >= 8);
+    until("the first messages", || packets(&broker).len() >= 8);
     let first = packets(&broker);
-    let greeting = [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY_COMMANDED, PRIVACY]
+    let expected = [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY_COMMANDED, PRIVACY]
         .map(|topic| format!("PUBLISH q1 r1 {topic}"));
     assert_eq!(
         first[..2],
         ["SUBSCRIBE", &format!("PUBLISH q1 r0 {PRIVACY_COMMANDED}")]
     );
-    assert_eq!(first[2..8], greeting);
+    assert_eq!(first[2..8], expected);
 
     daemon.report(
         Category::Happiness,
@@ -301,7 +301,7 @@ const CHILD: &str = "AFFECTD_TEST_CHILD";
 impl Reexecuted {
     fn start(argument: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "as_a_child", "--nocapture"])
+            .args(["--ignored", "--exact", "mqtt::as_a_child", "--nocapture"])
             .env(CHILD, argument)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,4 +1,5 @@
-//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
+//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may
+//! hang.
 
 use crate::common::sensor;
 use std::{
@@ -17,6 +18,7 @@ use affectd::{
     config,
     error::{Exit, Failure},
     health::{Governor, Health},
+    interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
@@ -29,9 +31,9 @@ use affectd::{
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
-    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    /// Opening succeeds; the camera delivers `frames` frames that are not pictures, and ends.
     Scramble { frames: usize },
-    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
         frames: usize,
@@ -46,7 +48,7 @@ struct Script {
 }
 
 impl Opener for Script {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
@@ -102,7 +104,7 @@ impl Playing {
 }
 
 impl Source for Playing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         self.wait_for_sensing();
         let Some(picture) = self.pictures.next() else {
@@ -245,7 +247,8 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 #[test]
 fn unusable_frames_are_counted_and_passed_over() {
     let notes = Arc::new(Notes::default());
-    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
+    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for
+    // ever.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
     let watched = notes.clone();

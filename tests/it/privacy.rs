@@ -17,6 +17,7 @@ use affectd::{
     clock::{Clock, SystemClock},
     error::Failure,
     health::{Governor, Health},
+    interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
@@ -39,7 +40,7 @@ struct Camera {
 }
 
 impl Opener for Camera {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.opened.fetch_add(1, SeqCst);
         Ok(Box::new(Self {
             next: self.next.clone(),
@@ -52,7 +53,7 @@ impl Opener for Camera {
 }
 
 impl Source for Camera {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         (self.next)(self.frames)?;
         self.frames += 1;
         let portrait = clip::pictures().nth(30).unwrap();

@@ -1,5 +1,5 @@
-//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera that never
-//! ends, a real broker, and GPIO lines that a test moves.
+//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera
+//! that never ends, a real broker, and GPIO lines that a test moves.
 
 use crate::common::{broker, sensor};
 use std::{
@@ -17,6 +17,7 @@ use affectd::{
     error::Failure,
     gpio::{GpioConfigured, GpioError, PrivacyIo},
     health::Governor,
+    interrupt::Interrupt,
     measure::clip,
     model::VaOrigin,
     pipeline::{self, Deps, Metrics},
@@ -33,7 +34,7 @@ const CAMERA: &str = "affectd/lobby/camera";
 const PRIVACY: &str = "affectd/lobby/privacy";
 const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 
-/// Shows the second portrait of the clip, for ever.
+/// Shows the second portrait of the clip without end.
 struct Portrait {
     clock: Arc<dyn Clock>,
     open: Arc<AtomicBool>,
@@ -44,7 +45,7 @@ struct Portrait {
 struct Showing(Portrait);
 
 impl Opener for Portrait {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.open.store(true, SeqCst);
         Ok(Box::new(Showing(Self {
             clock: self.clock.clone(),
@@ -55,7 +56,7 @@ impl Opener for Portrait {
 }
 
 impl Source for Showing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         let picture = clip::pictures().nth(30).unwrap();
         *frame = clip::frame(picture, 0, self.0.clock.now());
@@ -211,7 +212,7 @@ impl Daemon {
     fn is_private(&self, broker: &Broker, reason: &str) {
         until("the LED is out", || !self.is_lit());
         assert!(!self.is_looking(), "the LED is out, and the camera still looks");
-        until("the reason is told", || {
+        until("the reason is published", || {
             let camera = json(&broker.retained_at(CAMERA));
             camera["status"] == "disabled" && camera["reason"] == reason
         });
@@ -237,8 +238,8 @@ fn a_thrown_switch_stops_sensing_and_no_command_brings_it_back() {
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
-    let told = watcher.messages();
-    let mut cameras = told.iter().filter(|message| message.topic == CAMERA);
+    let messages = watcher.messages();
+    let mut cameras = messages.iter().filter(|message| message.topic == CAMERA);
     assert!(
         cameras.all(|message| !message.text().contains("is on")),
         "a switch that settles was never on"
@@ -277,7 +278,7 @@ fn a_switch_that_is_gone_stops_sensing_until_it_is_back() {
     // A driver that does not come back says nothing either.
     daemon.lines.blocked.store(true, SeqCst);
     let reason = "the privacy switch cannot be read: its driver does not answer";
-    until("the reason is told", || {
+    until("the reason is published", || {
         json(&broker.retained_at(CAMERA))["reason"] == reason
     });
     until("the camera is closed", || !daemon.is_looking());

@@ -1,5 +1,5 @@
-//! The owner of a board runs tests/target/run.sh and gets a report: here with this machine as the board, busybox for its tools, a
-//! clip for its camera and a real broker.
+//! The owner of a board runs tests/target/run.sh and gets a report: here with this machine as the board,
+//! busybox for its tools, a clip for its camera and a real broker.
 
 use crate::common::{broker, daemon, models};
 use std::{

@@ -1,5 +1,5 @@
-//! Votes of several annotators on one face, counted as in FER+: E. Barsoum et al., "Training deep networks for facial
-//! expression recognition with crowd-sourced label distribution", ICMI 2016.
+//! Votes of several annotators on one face, counted as in FER+: E. Barsoum et al., "Training deep networks
+//! for facial expression recognition with crowd-sourced label distribution", ICMI 2016.
 
 use super::random::Random;
 use crate::category::Category;
@@ -56,7 +56,8 @@ impl Votes {
         most > 0 && counted[category as usize] == most
     }
 
-    /// Whether more than half of the votes that count are for one category. FER+ calls this the majority mode.
+    /// Whether more than half of the votes that count are for one category. FER+ calls this the majority
+    /// mode.
     pub(super) fn has_majority(self) -> bool {
         let counted = self.counted();
         let total: u32 = counted.iter().copied().map(u32::from).sum();

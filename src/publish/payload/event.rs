@@ -22,7 +22,8 @@ pub struct EventPayload<'a> {
     /// `changed`: the category now.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<&'static str>,
-    /// Counts all events since the daemon's start, including those that were dropped: a gap means lost events.
+    /// Counts all events since the daemon's start, including those that were dropped: a gap means lost
+    /// events.
     seq: u64,
     /// As in [`super::StatePayload`].
     boot: &'a str,

@@ -1,5 +1,5 @@
-//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and privacy (`ON`,
-//! `OFF`), which are a bare word.
+//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and
+//! privacy (`ON`, `OFF`), which are a bare word.
 //!
 //! Numbers are rounded to four decimals. An unknown number is `null`.
 

@@ -25,11 +25,11 @@ pub struct StatePayload<'a> {
     boot: &'a str,
     /// When the message was made.
     time: Moment,
-    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just started).
-    /// Grows while the daemon has nothing newer.
+    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just
+    /// started). Grows while the daemon has nothing newer.
     age: Option<Rounded>,
-    /// The next state message comes within this many seconds: a subscriber that receives none for twice as long holds
-    /// a stale one.
+    /// The next state message comes within this many seconds: a subscriber that receives none for twice as
+    /// long holds a stale one.
     refresh: Rounded,
     model: ModelPayload<'a>,
 }

@@ -38,7 +38,8 @@ impl Broker {
         })
     }
 
-    /// One that takes everybody's messages and refuses everybody's subscriptions; [`Self::watch`] waits in vain.
+    /// One that takes everybody's messages and refuses everybody's subscriptions; [`Self::watch`] waits in
+    /// vain.
     pub fn without_subscribers() -> Self {
         Self::with(|folder| {
             let path = folder.join("security.json");
@@ -57,7 +58,8 @@ impl Broker {
         })
     }
 
-    /// One that grants everybody's subscriptions and then keeps every message back; [`Self::watch`] sees nothing.
+    /// One that grants everybody's subscriptions and then keeps every message back; [`Self::watch`] sees
+    /// nothing.
     pub fn that_lets_nobody_read() -> Self {
         Self::with(|folder| {
             let path = folder.join("access");
@@ -112,7 +114,8 @@ impl Broker {
         fs::write(self.path("mosquitto.conf"), config).unwrap();
     }
 
-    /// Whether it listens: that is in its log, as a connection may be answered by another program on that port.
+    /// Whether it listens: that is in its log, as a connection may be answered by another program on that
+    /// port.
     fn spawn(&mut self) -> bool {
         let runs = |log: String| log.matches(" running").count();
         let before = runs(self.log());

@@ -77,7 +77,7 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it, whether or not it can reach the broker.
     pub fn start(settings: &Mqtt) -> Self {
-        listen();
+        record_log();
         let clock = Arc::new(Skewed::default());
         let identity = Identity::new(
             "lobby".parse().unwrap(),
@@ -174,13 +174,13 @@ pub fn health() -> Health {
     }
 }
 
-/// All log lines of this process. Lines of one broker can be told by its port.
+/// All log lines of this process. A broker's lines contain its port.
 fn lines() -> &'static Mutex<Vec<u8>> {
     static LINES: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
     LINES.get_or_init(Mutex::default)
 }
 
-fn listen() {
+fn record_log() {
     struct Lines;
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
