@@ -16,7 +16,7 @@ pub enum FileError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something whose reading may block, never end or have effects.
-    #[error("it is {0}; allowed: a regular file")]
+    #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
     /// It is longer than what is useful there.
     #[error("it is larger than {} KiB", .0 / 1024)]

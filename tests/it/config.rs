@@ -335,7 +335,7 @@ fn a_pipe_or_a_device_is_not_a_configuration() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{message}");
         assert!(
-            message.contains(&format!("it is {kind}; allowed: a regular file")),
+            message.contains(&format!("it is {kind}, not a regular file")),
             "{message}"
         );
     }

@@ -20,7 +20,7 @@ fn expect(arguments: &[&str], code: i32, said: &[&str]) -> Output {
             "{arguments:?} does not say {part:?}: {error}"
         );
     }
-    assert!(!error.contains("panicked"), "{error}");
+    assert!(!error.contains("panicked at"), "{error}");
     output
 }
 
@@ -99,8 +99,7 @@ fn networks_on_which_the_onnx_library_panics_are_66() {
 }
 
 #[test]
-#[ignore = "takes 20 seconds of processor time"]
-fn a_network_that_never_finishes_loading_is_66() {
+fn a_network_that_made_the_onnx_library_loop_is_66() {
     expect_damaged("endless", "tiny-combined");
 }
 
@@ -115,7 +114,7 @@ fn a_manifest_that_is_a_pipe_is_66() {
         66,
         &[
             &manifest.display().to_string(),
-            "it is a named pipe; allowed: a regular file",
+            "it is a named pipe, not a regular file",
         ],
     );
 }
