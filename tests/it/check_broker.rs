@@ -165,7 +165,7 @@ fn latency_is_measured_to_a_subscriber() {
     );
     assert_eq!(
         object["no_budget"].as_str().unwrap(),
-        "no budget: they hold for the default models only"
+        "no budget: the budgets hold for the default models only"
     );
     // It ends like the daemon.
     assert_eq!(broker.retained_at("affectd/lobby/availability"), "stopped");
