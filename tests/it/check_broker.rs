@@ -89,7 +89,7 @@ fn check_says_what_is_wrong_with_the_broker() {
         ),
         (
             vec!["mqtt.host=127.0.0.1"],
-            "mqtt.host must be a name in its certificate",
+            "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
         ),
         (vec![&*wrong_password], "refuses the credentials (not authorised)"),
         (
