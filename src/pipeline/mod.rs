@@ -5,6 +5,7 @@
 //! slow reader gets the newest value.
 
 mod camera;
+mod camera_state;
 mod gpio;
 mod metrics;
 mod sense;
@@ -16,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::{
     camera::CameraLoop,
+    camera_state::CameraState,
     gpio::GpioLoop,
     sense::SenseLoop,
     supervisor::Supervisor,
@@ -65,6 +67,7 @@ struct Context {
     gate: PrivacyGate,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
+    camera: Arc<CameraState>,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
 }
@@ -74,11 +77,13 @@ struct Context {
 /// # Errors
 /// [`Failure`] with the exit code for the process.
 pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
+    let camera_state = CameraState::new(deps.sink.clone(), metrics.clone(), deps.sensor.lost_after());
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
         sink: deps.sink,
         metrics: metrics.clone(),
+        camera: Arc::new(camera_state),
         clock: deps.clock,
         shutdown: deps.shutdown,
     };

@@ -20,7 +20,10 @@ use super::{
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{capture::CameraStatus, config};
+use crate::{
+    capture::CameraStatus,
+    config::{self, DeviceId},
+};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
@@ -101,6 +104,12 @@ impl Dispatcher {
             payload: Vec::with_capacity(4096),
             topic: String::with_capacity(128),
         }
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn device(&self) -> &DeviceId {
+        &self.identity.device
     }
 
     /// The daemon's boot id.

@@ -32,6 +32,13 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// How long the broker may take to return this device's own message.
 const ECHO_LIMIT: Duration = Duration::from_secs(5);
 
+/// A connection that the broker closes within this time of accepting it was closed early.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// After this many early closings in a row, another client probably has the same id: the broker closes the older
+/// connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
+const TAKEOVERS: u32 = 2;
+
 /// Why a session ended.
 pub enum End {
     /// The daemon is stopping.
@@ -71,6 +78,10 @@ pub struct Session<'a> {
     /// The last disconnect reason that was logged: the same again is not worth a line.
     logged: Option<String>,
     refusals: Refusals,
+    /// When the broker accepted the present connection.
+    accepted: Duration,
+    /// Connections in a row that the broker closed soon after it had accepted them.
+    closed_early: u32,
     /// Whether the last command was unusable: the next one of those is not worth a line.
     ignored_command: bool,
 }
@@ -94,6 +105,8 @@ impl<'a> Session<'a> {
             deadline: None,
             logged: None,
             refusals: Refusals::default(),
+            accepted: Duration::ZERO,
+            closed_early: 0,
             ignored_command: false,
         }
     }
@@ -235,6 +248,7 @@ impl<'a> Session<'a> {
                 info!(broker = self.destination.address, "connected");
                 self.logged = None;
                 self.refusals.accepted();
+                self.accepted = self.shared.now().monotonic;
                 self.broker.reset();
                 self.phase = Phase::Accepted;
                 self.dispatcher.on_connect();
@@ -359,6 +373,21 @@ impl<'a> Session<'a> {
             reason += disconnect.question();
         }
         let address = &self.destination.address;
+        if self.phase != Phase::Connecting {
+            let lasted = self.shared.now().monotonic.saturating_sub(self.accepted);
+            if disconnect.is_closed() && lasted < EARLY {
+                self.closed_early = self.closed_early.saturating_add(1);
+            } else {
+                self.closed_early = 0;
+            }
+            if self.closed_early >= TAKEOVERS {
+                let device = self.dispatcher.device();
+                reason += &format!(
+                    " soon after each connect, as brokers do when another client has the same id, affectd-{device}: give \
+                     every board its own name with the setting `device`"
+                );
+            }
+        }
         if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");
         } else if self.logged.as_ref() == Some(&reason) {

@@ -78,7 +78,7 @@ impl HeadPose {
         let (a, b) = (cross(nose, v) / area, cross(u, nose) / area);
         let depth = HEAD.nose_ahead - b * HEAD.mouth_ahead;
         // Written so that NaN fails. The area is positive unless eyes and mouth are mirrored or in a line.
-        if !(area > 0.0 && depth > 0.0 && a.is_finite()) {
+        if !(area > 0.0 && depth > 0.0 && depth.is_finite() && a.is_finite()) {
             return None;
         }
         let yaw = (a / depth).atan();

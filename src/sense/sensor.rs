@@ -189,6 +189,30 @@ impl Sensor {
         Ok(&self.report)
     }
 
+    /// How long a face is kept that is not seen; so long may pass without a usable frame.
+    #[must_use]
+    pub fn lost_after(&self) -> Duration {
+        self.face_tracker.lost_after()
+    }
+
+    /// Drops all tracks and ends their visits, because no more usable frames arrive. The report has no faces,
+    /// `left` for each visit, and the size and the time of the last frame.
+    pub fn lose_all(&mut self) -> &Report {
+        self.face_tracker.clear();
+        self.tracks.clear();
+        let report = &mut self.report;
+        report.faces.clear();
+        report.events.clear();
+        self.visits.end_all(&mut report.events);
+        report.visits = self.visits.totals();
+        report.scene = self.scene.update(&[]);
+        report.withheld = false;
+        if self.publish.min_faces > 1 {
+            report.events.clear();
+        }
+        report
+    }
+
     /// Drops the state of tracks that ended and adds that of new ones.
     fn update_tracks(&mut self, faces: &[FollowedFace]) {
         self.tracks

@@ -163,6 +163,13 @@ impl Visits {
         }
     }
 
+    /// Ends all visits, without waiting for a face to come back: nobody looks any more.
+    pub fn end_all(&mut self, events: &mut Events) {
+        while let Some(ended) = self.open.pop() {
+            self.end(&ended, true, events);
+        }
+    }
+
     /// Ends the visits whose face has left for longer than the gap that may be bridged.
     fn end_visits(&mut self, now: Duration, events: &mut Events) {
         let gap = Duration::from_secs_f32(self.settings.gap_s);

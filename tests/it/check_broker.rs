@@ -89,7 +89,7 @@ fn check_says_what_is_wrong_with_the_broker() {
         ),
         (
             vec!["mqtt.host=127.0.0.1"],
-            "mqtt.host must be a name in its certificate",
+            "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
         ),
         (vec![&*wrong_password], "refuses the credentials (not authorised)"),
         (
@@ -165,7 +165,7 @@ fn latency_is_measured_to_a_subscriber() {
     );
     assert_eq!(
         object["no_budget"].as_str().unwrap(),
-        "no budget: they hold for the default models only"
+        "no budget: the budgets hold for the default models only"
     );
     // It ends like the daemon.
     assert_eq!(broker.retained_at("affectd/lobby/availability"), "stopped");

@@ -15,9 +15,10 @@ fn the_demo_sees_both_people_come_and_go() {
     let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
     // A machine that is far too slow may lose a face in between and find it again.
     assert!(count(" appeared") >= 2, "{text}");
-    assert_eq!(
-        count(" left after "),
-        count(" appeared"),
+    // A face that is found again continues its visit, and leaves once.
+    let left = count(" left after ");
+    assert!(
+        (2..=count(" appeared")).contains(&left),
         "everybody leaves: {text}"
     );
     // Collins smiles from her first picture to her last.

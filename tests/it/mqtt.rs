@@ -243,6 +243,21 @@ fn a_wrong_password_is_permanent() {
 }
 
 #[test]
+fn the_log_names_the_setting_when_two_daemons_share_a_name() {
+    let broker = Broker::start();
+    let (_first, _second) = (
+        Daemon::start(&broker.settings()),
+        Daemon::start(&broker.settings()),
+    );
+    let warning = format!(
+        ":{} lost, trying again: it closes the connection soon after each connect, as brokers do when another client \
+         has the same id, affectd-lobby",
+        broker.port
+    );
+    until("the cause is named", || logged(&warning) >= 1);
+}
+
+#[test]
 fn a_wrong_authority_is_logged_once_and_tried_again() {
     let broker = Broker::start();
     let settings = Mqtt {

@@ -33,6 +33,13 @@ enum Act {
     Refuse(CaptureKind),
     /// Opening succeeds; the camera delivers `frames` frames that are not pictures, and ends.
     Scramble { frames: usize },
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, then
+    /// `spoiled` frames that are not pictures, and ends.
+    Spoil {
+        from: usize,
+        frames: usize,
+        spoiled: usize,
+    },
     /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
@@ -54,6 +61,15 @@ impl Opener for Script {
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
             Some(Act::Scramble { frames }) => {
                 Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
+            }
+            Some(Act::Spoil {
+                from,
+                frames,
+                spoiled,
+            }) => {
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                let rubbish = std::iter::repeat_n(b"no picture".to_vec(), spoiled);
+                Ok(self.play(pictures.chain(rubbish).collect(), CaptureKind::Ended))
             }
             Some(Act::Deliver { from, frames, then }) => {
                 let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
@@ -254,8 +270,8 @@ fn unusable_frames_are_counted_and_passed_over() {
     let watched = notes.clone();
     let stopper = thread::spawn(move || {
         watched.wait_for(CameraStatus::Ok);
-        // Two frames and several corrupt ones, a tenth of a second each.
-        thread::sleep(Duration::from_millis(1500));
+        // Two frames, then corrupt ones for longer than a face is kept for.
+        watched.wait_for(CameraStatus::Unsupported);
         stop.raise();
     });
     let acts = [Act::Deliver {
@@ -267,7 +283,38 @@ fn unusable_frames_are_counted_and_passed_over() {
     stopper.join().unwrap();
     result.unwrap();
     assert!(metrics.corrupt_frames() >= 2);
-    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Unsupported]
+    );
+}
+
+#[test]
+fn a_camera_that_turns_to_rubbish_loses_its_faces_and_is_not_ok() {
+    let notes = Arc::new(Notes::default());
+    // Collins, then two seconds of frames that are no pictures: longer than a face is kept for.
+    let acts = [Act::Spoil {
+        from: 30,
+        frames: 10,
+        spoiled: 20,
+    }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    let events = notes.events.lock().unwrap();
+    let appeared = events
+        .iter()
+        .filter(|event| matches!(event, Event::Appeared { continues: None, .. }))
+        .count();
+    let left = events
+        .iter()
+        .filter(|event| matches!(event, Event::Left { .. }))
+        .count();
+    assert!(appeared >= 1, "{events:?}");
+    assert_eq!(left, appeared, "{events:?}");
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Unsupported]
+    );
 }
 
 #[test]
@@ -281,10 +328,7 @@ fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
     let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
     let (result, _) = play(&acts, &notes, &Shutdown::new());
     result.unwrap();
-    assert_eq!(
-        *notes.cameras.lock().unwrap(),
-        [CameraStatus::Stalled, CameraStatus::Ok]
-    );
+    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Stalled]);
 }
 
 #[test]

@@ -14,7 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with the given arguments, without the surroundings' settings.
 pub fn affectd(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    // A test runner that ignores SIGHUP (nohup) would pass that on, and the daemon honours it.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_affectd")]);
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AFFECTD_")) {
         command.env_remove(name);
