@@ -37,7 +37,7 @@ fn is_private(board: &mut Board, mark: usize, reason: &str) {
     assert_eq!(board.retained("state").field("category"), "none");
     let after = board.seen(none.place, "state");
     assert!(
-        after.iter().all(|state| state.field("faces") == 0),
+        after.iter().all(|state| state.field("faces").is_null()),
         "somebody was looked at"
     );
 }
