@@ -117,6 +117,7 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.username", string(username, "up to 256 characters")),
     rule("mqtt.password_file", FILE),
     rule("mqtt.base", TOPIC),
+    rule("mqtt.faces", Constraint::Bool),
     rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
     rule("mqtt.rate", float(0.1, 60.0, "per second")),

@@ -192,7 +192,9 @@ pub struct Mqtt {
     pub password_file: PathBuf,
     /// First part of every topic.
     pub base: TopicPrefix,
-    /// Publish Home Assistant's device discovery.
+    /// Publish a topic for each followed face.
+    pub faces: bool,
+    /// Publish Home Assistant's device discovery; false withdraws the device.
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, civil::Date};
 use serde::Serialize;
 
 use super::{
@@ -11,7 +11,11 @@ use super::{
     face_rate::FaceRate,
     identity::Identity,
     outbox::{Outbox, Snapshot},
-    payload::{CameraPayload, EventPayload, FacePayload, HealthPayload, Stamp, StatePayload, privacy_word},
+    pace::Pace,
+    payload::{
+        CameraPayload, EventPayload, FacePayload, HealthPayload, ScenePayload, Stamp, StateFaces,
+        StatePayload, VisitsPayload, privacy_word,
+    },
     shared::Now,
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
@@ -27,6 +31,9 @@ pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 /// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The visits are published at most this often.
+const VISITS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Decides what is due and renders it into reused buffers.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -34,17 +41,20 @@ pub struct Dispatcher {
     /// Where messages go.
     pub topics: Topics,
     has_broker: bool,
-    discovery: Option<Vec<u8>>,
-    /// Shortest time between two messages of one topic.
-    interval: Duration,
+    /// Empty where the device is withdrawn from Home Assistant.
+    discovery: Vec<u8>,
+    publishes_faces: bool,
     refresh: Duration,
     due: Due,
     last_discovery: Option<Duration>,
-    last_state: Option<LastState>,
+    last_visits: Option<Duration>,
+    state_pace: Pace,
+    scene_pace: Pace,
     face_rate: FaceRate,
     frame_version: u64,
     health_version: u64,
     state_seq: u64,
+    scene_seq: u64,
     face_seq: u64,
     payload: Vec<u8>,
     topic: String,
@@ -55,17 +65,11 @@ pub struct Dispatcher {
 struct Due {
     availability: bool,
     discovery: bool,
-    state: bool,
+    /// The version and the date.
+    visits: Option<(u64, Date)>,
     camera: Option<u64>,
     privacy: Option<u64>,
     privacy_command: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct LastState {
-    at: Duration,
-    version: u64,
-    was_sensing: bool,
 }
 
 impl Dispatcher {
@@ -73,23 +77,29 @@ impl Dispatcher {
     /// record of the privacy command is published.
     #[must_use]
     pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
-        let discovery = (has_broker && settings.discovery)
-            .then(|| discovery::config(&identity, &topics).to_string().into_bytes());
+        let discovery = if settings.discovery {
+            discovery::config(&identity, &topics).to_string().into_bytes()
+        } else {
+            Vec::new()
+        };
         let interval = Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX);
         Self {
             has_broker,
             discovery,
             identity,
             topics,
-            interval,
+            publishes_faces: settings.faces,
             refresh: settings.refresh,
             due: Due::default(),
             last_discovery: None,
-            last_state: None,
+            last_visits: None,
+            state_pace: Pace::new(interval, settings.refresh),
+            scene_pace: Pace::new(interval, settings.refresh),
             face_rate: FaceRate::new(interval),
             frame_version: 0,
             health_version: 0,
             state_seq: 0,
+            scene_seq: 0,
             face_seq: 0,
             payload: Vec::with_capacity(4096),
             topic: String::with_capacity(128),
@@ -115,21 +125,25 @@ impl Dispatcher {
             ..Due::default()
         };
         self.last_discovery = None;
+        self.last_visits = None;
         self.republish_discovery();
     }
 
     /// Home Assistant has started: discovery and every state are due again.
     pub fn republish_discovery(&mut self) {
-        self.due.discovery = self.discovery.is_some();
-        self.due.state = true;
+        self.due.discovery = self.has_broker;
+        self.state_pace.force();
+        self.scene_pace.force();
+        self.health_version = 0;
+        self.due.visits = None;
         self.due.camera = None;
         self.due.privacy = None;
         self.due.privacy_command = None;
     }
 
     /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
-    /// camera, the recorded command, privacy. The record comes first, so that a command that was answered
-    /// survives a restart.
+    /// scene, visits, camera, the recorded command, privacy. The record comes first, so that a command that
+    /// was answered survives a restart.
     fn send_states(
         &mut self,
         outbox: &Outbox,
@@ -142,19 +156,23 @@ impl Dispatcher {
             self.due.availability = false;
         }
         if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
-            if let Some(discovery) = &self.discovery {
-                transport.send(Message {
-                    topic: &self.topics.discovery,
-                    payload: Payload::Json(discovery),
-                    retain: true,
-                    acknowledged: true,
-                })?;
-            }
+            transport.send(Message {
+                topic: &self.topics.discovery,
+                payload: Payload::Json(&self.discovery),
+                retain: true,
+                acknowledged: true,
+            })?;
             self.due.discovery = false;
             self.last_discovery = Some(now.monotonic);
         }
         if self.state_due(&newest) <= now.monotonic {
             self.send_state(&newest, now, transport)?;
+        }
+        if self.scene_due(&newest) <= now.monotonic {
+            self.send_scene(&newest, now, transport)?;
+        }
+        if self.visits_due(&newest, now) <= now.monotonic {
+            self.send_visits(&newest, now, transport)?;
         }
         if self.due.camera != Some(newest.camera.version) {
             self.send_camera(&newest, now, transport)?;
@@ -196,10 +214,10 @@ impl Dispatcher {
         let newest = outbox.snapshot();
         self.send_faces(&newest, now, transport)?;
         self.send_health(&newest, now, transport)?;
-        Ok(self.next_due(&newest).saturating_sub(now.monotonic))
+        Ok(self.next_due(&newest, now).saturating_sub(now.monotonic))
     }
 
-    /// The last messages of a clean exit: the state without a face, the camera disabled or why it cannot be
+    /// The last messages of a clean exit: state and scene without a face, the camera disabled or why it cannot be
     /// used, then `stopped`.
     ///
     /// # Errors
@@ -215,6 +233,7 @@ impl Dispatcher {
         }
         let newest = outbox.snapshot();
         self.send_state(&newest, now, transport)?;
+        self.send_scene(&newest, now, transport)?;
         self.send_camera(&newest, now, transport)?;
         transport.send(Message::retained_word(&self.topics.availability, "stopped"))
     }
@@ -247,7 +266,14 @@ impl Dispatcher {
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
         let stamp = stamp(newest, now, self.state_seq);
-        let state = StatePayload::new(&self.identity, &newest.faces, self.refresh, stamp);
+        let faces = if newest.captured.is_none() {
+            StateFaces::Unknown
+        } else if newest.withheld {
+            StateFaces::Withheld
+        } else {
+            StateFaces::Followed(&newest.faces)
+        };
+        let state = StatePayload::new(&self.identity, faces, self.refresh, stamp);
         render(&mut self.payload, &state);
         transport.send(Message {
             topic: &self.topics.state,
@@ -256,12 +282,48 @@ impl Dispatcher {
             acknowledged: true,
         })?;
         self.state_seq += 1;
-        self.due.state = false;
-        self.last_state = Some(LastState {
-            at: now.monotonic,
-            version: newest.state_version,
-            was_sensing: newest.is_sensing(),
-        });
+        self.state_pace
+            .record(now.monotonic, newest.state_version, newest.is_sensing());
+        Ok(())
+    }
+
+    fn send_scene(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let stamp = stamp(newest, now, self.scene_seq);
+        let scene = ScenePayload::new(&self.identity, newest.scene.as_ref(), self.refresh, stamp);
+        render(&mut self.payload, &scene);
+        transport.send(Message {
+            topic: &self.topics.scene,
+            payload: Payload::Json(&self.payload),
+            retain: true,
+            acknowledged: true,
+        })?;
+        self.scene_seq += 1;
+        self.scene_pace
+            .record(now.monotonic, newest.scene_version, newest.is_sensing());
+        Ok(())
+    }
+
+    fn send_visits(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let visits = VisitsPayload::new(&self.identity, &newest.visits.value, now.date, now.wall);
+        render(&mut self.payload, &visits);
+        transport.send(Message {
+            topic: &self.topics.visits,
+            payload: Payload::Json(&self.payload),
+            retain: true,
+            acknowledged: true,
+        })?;
+        self.due.visits = Some((newest.visits.version, now.date));
+        self.last_visits = Some(now.monotonic);
         Ok(())
     }
 
@@ -285,7 +347,7 @@ impl Dispatcher {
         transport.send(Message {
             topic: &self.topics.health,
             payload: Payload::Json(&self.payload),
-            retain: false,
+            retain: true,
             acknowledged: false,
         })?;
         self.health_version = version;
@@ -323,6 +385,9 @@ impl Dispatcher {
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
         self.face_rate.forget_others(&newest.faces);
+        if !self.publishes_faces {
+            self.frame_version = newest.frame_version;
+        }
         if self.frame_version == newest.frame_version {
             return Ok(());
         }
@@ -353,25 +418,26 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// When the state is due: at once after a connection or when the faces were just forgotten, at the rate
-    /// limit if it has changed, otherwise at the refresh.
     fn state_due(&self, newest: &Snapshot) -> Duration {
-        match self.last_state {
-            Some(last) if !self.due.state => {
-                if last.was_sensing && !newest.is_sensing() {
-                    Duration::ZERO
-                } else if newest.state_version != last.version {
-                    last.at.saturating_add(self.interval.min(self.refresh))
-                } else {
-                    last.at.saturating_add(self.refresh)
-                }
-            }
-            _ => Duration::ZERO,
+        self.state_pace.due(newest.state_version, newest.is_sensing())
+    }
+
+    fn scene_due(&self, newest: &Snapshot) -> Duration {
+        self.scene_pace.due(newest.scene_version, newest.is_sensing())
+    }
+
+    /// When the visits are due: they have changed, or it is another day. [`Duration::MAX`] otherwise.
+    fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        if self.due.visits == Some((newest.visits.version, now.date)) {
+            Duration::MAX
+        } else {
+            after(self.last_visits, VISITS_INTERVAL)
         }
     }
 
-    fn next_due(&self, newest: &Snapshot) -> Duration {
-        let mut next = self.state_due(newest);
+    fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        let mut next = self.state_due(newest).min(self.scene_due(newest));
+        next = next.min(self.visits_due(newest, now));
         if self.due.discovery {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
         }

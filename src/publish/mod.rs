@@ -19,6 +19,7 @@ mod identity;
 mod latency_probe;
 mod options;
 mod outbox;
+mod pace;
 pub mod payload;
 mod publisher;
 mod random;

@@ -2,18 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::outbox::Outbox;
 use crate::clock::Clock;
 
-/// The time on both clocks.
+/// The time on both clocks, and the date.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     /// Of [`crate::clock::Clock::now`].
     pub monotonic: Duration,
     /// Of [`crate::clock::Clock::wall`].
     pub wall: Timestamp,
+    /// Of [`crate::clock::Clock::local_date`].
+    pub date: Date,
 }
 
 /// The newest values, and the time.
@@ -25,11 +27,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The time now, on both clocks.
+    /// The time and the date now.
     pub fn now(&self) -> Now {
         Now {
             monotonic: self.clock.now(),
             wall: self.clock.wall(),
+            date: self.clock.local_date(),
         }
     }
 }

@@ -39,7 +39,7 @@ fn is_private(board: &mut Board, mark: usize, reason: &str) {
     assert_eq!(board.retained("state").field("category"), "none");
     let after = board.received(none.index, "state");
     assert!(
-        after.iter().all(|state| state.field("faces") == 0),
+        after.iter().all(|state| state.field("faces").is_null()),
         "a face was sensed while private"
     );
 }

@@ -218,6 +218,7 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         username: USER.into(),
         password_file: folder.join("password"),
         base: "affectd".parse().unwrap(),
+        faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 20.0,

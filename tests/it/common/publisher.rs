@@ -28,6 +28,8 @@ use super::broker::{Broker, until};
 
 pub const AVAILABILITY: &str = "affectd/lobby/availability";
 pub const STATE: &str = "affectd/lobby/state";
+pub const SCENE: &str = "affectd/lobby/scene";
+pub const VISITS: &str = "affectd/lobby/visits";
 pub const EVENT: &str = "affectd/lobby/event";
 pub const CAMERA: &str = "affectd/lobby/camera";
 pub const HEALTH: &str = "affectd/lobby/health";
