@@ -34,18 +34,18 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -55,7 +55,7 @@ static ALLOCATOR: Counting = Counting;
 
 const SIZE: (u32, u32) = (640, 480);
 
-/// The layouts that a decoder of its own handles; JPEG decoding allocates inside its library.
+/// The formats that are decoded by this crate; JPEG decoding allocates inside its library.
 const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Yuyv,
     PixelFormat::Nv12,
@@ -65,7 +65,7 @@ const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Bgr3,
 ];
 
-/// Everything of a frame's way that is not a network.
+/// All stages of a frame except the networks.
 struct Line {
     slot: Slot,
     written: Frame,
@@ -97,8 +97,7 @@ impl Line {
         assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
         self.decoder.decode(&self.read, &mut self.picture).unwrap();
 
-        // Three faces that move; the third is out of sight now and then, long enough to leave and to come
-        // again.
+        // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
         let seen = if number % 100 < 60 { &seen[..] } else { &seen[..2] };
         self.tracker.update(seen, 0, now);
@@ -191,7 +190,7 @@ fn nothing_is_allocated_for_a_frame() {
         }),
         times: StageTimes::new(Duration::from_secs(60)),
     };
-    // The three buffers that go round get their size.
+    // The three buffers in rotation reach their final size.
     for (number, format) in LAYOUTS.into_iter().cycle().take(12).enumerate() {
         line.frame(number as u32, format);
     }

@@ -27,13 +27,13 @@ const NODE: &str = "/dev/fake-camera";
 const BUFFER: usize = 1 << 16;
 const CAMERA: u32 = sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING;
 
-/// A driver's state, and how it shall misbehave.
+/// State of the simulated driver, and its misbehaviour.
 #[derive(Clone)]
 struct Driver {
     fd: c_int,
     formats: Vec<[u8; 4]>,
     capabilities: u32,
-    /// What it makes of any wish: width, height, stride.
+    /// Negotiated for any request: width, height, stride.
     gives: (u32, u32, u32),
     interval: (u32, u32),
     /// V4L2's `colorspace`, `ycbcr_enc` and `quantization`.
@@ -43,9 +43,9 @@ struct Driver {
     sequence: u32,
     streaming: bool,
     unplugged: bool,
-    /// Answers so many calls with EINTR first.
+    /// Number of calls that fail with EINTR first.
     interrupts: u32,
-    /// Answers a request with an error.
+    /// The request that fails, with its error.
     fails: Vec<(vidioc::_IOC_TYPE, c_int)>,
 }
 
@@ -56,7 +56,7 @@ const fn driver() -> Driver {
         capabilities: CAMERA,
         gives: (64, 48, 128),
         interval: (1, 30),
-        // A colour space that no library knows.
+        // An undefined colour space.
         color: (9999, 0, 0),
         queued: VecDeque::new(),
         ready: VecDeque::new(),
@@ -69,14 +69,14 @@ const fn driver() -> Driver {
 }
 
 static DRIVER: Mutex<Driver> = Mutex::new(driver());
-/// One test at a time has the camera.
+/// Serializes the tests, which share one camera.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn camera() -> MutexGuard<'static, Driver> {
     DRIVER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Plugs in a camera that behaves, but for what `change` does to it.
+/// Plugs in a well-behaved camera, modified by `change`.
 fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut driver = driver();
@@ -86,7 +86,7 @@ fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
     turn
 }
 
-/// The camera takes a picture: the first queued buffer gets it, or it is lost.
+/// Captures a frame into the first queued buffer; without one it is lost.
 fn shoot(bytes: &[u8], flags: u32) {
     let mut driver = camera();
     driver.sequence += 1;
@@ -143,7 +143,7 @@ unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: 
             } else if !driver.ready.is_empty() {
                 first.revents = libc::POLLIN;
             }
-            // The interrupt is a real descriptor.
+            // The interrupt is a real file descriptor.
             let zero: libc::timespec = unsafe { std::mem::zeroed() };
             let raised = unsafe { libc::ppoll(fds.add(1), 1, &raw const zero, std::ptr::null()) };
             let count = c_int::from(first.revents != 0) + raised.max(0);
@@ -201,7 +201,7 @@ unsafe fn answer(
         vidioc::VIDIOC_QUERYCAP => {
             let capability = unsafe { &mut *argument.cast::<sys::v4l2_capability>() };
             capability.driver[..4].copy_from_slice(b"fake");
-            // Not UTF-8, and no zero at its end.
+            // Not UTF-8, and not NUL-terminated.
             capability.card = [0xE9; 32];
             capability.capabilities = sys::V4L2_CAP_DEVICE_CAPS | driver.capabilities;
             capability.device_caps = driver.capabilities;
@@ -258,7 +258,7 @@ unsafe fn answer(
         }
         vidioc::VIDIOC_QBUF => {
             let index = buffer().index;
-            // What the kernel says to a buffer that it already has.
+            // The kernel's error for a buffer that is already queued.
             if driver.queued.contains(&index) || driver.ready.iter().any(|ready| ready.0 == index) {
                 return Err(libc::EINVAL);
             }
@@ -359,7 +359,7 @@ fn the_colour_encoding_is_the_drivers() {
     }
 }
 
-/// A whole picture without its EOI is read, half a picture with an EOI is not.
+/// A complete picture without EOI is decoded; half a picture with an EOI is not.
 #[test]
 fn completeness_is_decoded_blocks() {
     let _turn = plug(|driver| driver.formats = vec![*b"MJPG"]);
@@ -410,9 +410,9 @@ fn the_newest_frame_cut_at_its_length() {
         }
         next(&mut camera, &mut frame).unwrap();
         assert_eq!(frame.data, vec![round * 3 + 2; 102]);
-        // The two that were passed over show as a gap.
+        // The two skipped frames appear as a gap.
         assert_eq!(frame.sequence, u64::from(round) * 3 + 1);
-        // The frame's buffer is used again, and every buffer went back to the driver.
+        // The frame's buffer is reused, and all buffers were returned to the driver.
         assert_eq!(*at.get_or_insert(frame.data.as_ptr()), frame.data.as_ptr());
         assert_eq!(self::camera().queued.len(), 4);
     }
@@ -461,7 +461,7 @@ fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
     self::camera().unplugged = true;
     let error = next(&mut camera, &mut Frame::default()).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Missing, "{}", error.reason);
-    // It cannot be stopped any more, which is no reason to panic.
+    // Stopping the stream fails now, which must not panic.
     drop(camera);
     assert_eq!(
         opener.open(&Interrupt::new().unwrap()).err().unwrap().kind,
@@ -473,7 +473,7 @@ fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
     next(&mut camera, &mut Frame::default()).unwrap();
 }
 
-/// A driver that never delivers a frame, with an hour to wait for it.
+/// A driver that never delivers a frame, with a timeout of an hour.
 #[test]
 fn raising_the_interrupt_ends_a_wait_for_a_frame() {
     let _turn = plug(|_| {});
@@ -490,7 +490,7 @@ fn raising_the_interrupt_ends_a_wait_for_a_frame() {
     raiser.raise(Cause::Privacy);
     let (mut camera, error) = waiting.join().unwrap();
     assert_eq!(error.kind, CaptureKind::Interrupted);
-    // No frame is delivered while it is raised, even if one is ready.
+    // While the interrupt is raised no frame is delivered, even if one is ready.
     shoot(&[1; 10], 0);
     let mut frame = Frame::default();
     assert_eq!(

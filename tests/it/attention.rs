@@ -1,4 +1,4 @@
-//! The estimated pose of heads that are turned by known angles, as the shipped detectors mark them.
+//! Head poses estimated from the landmarks of the shipped detectors, for heads rotated by known angles.
 
 use std::path::Path;
 
@@ -14,9 +14,9 @@ use affectd::{
     },
 };
 
-/// The side of one picture in tests/data/heads, in pixels.
+/// Side of one picture in tests/data/heads, in pixels.
 const TILE: f32 = 256.0;
-/// Their yaw and pitch in degrees, from the photograph's own pose; the sixth is the photograph's.
+/// Yaw and pitch in degrees relative to the photograph's pose; the sixth is the photograph itself.
 const ANGLES: [(f32, f32); 15] = [
     (-60.0, 0.0),
     (-45.0, 0.0),
@@ -38,8 +38,8 @@ const OWN: usize = 5;
 
 fn poses(detector: &str, portrait: &str) -> [HeadPose; 15] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let catalogue = Registry::open(&root.join("models")).unwrap();
-    let mut detector = NetworkDetector::open(&catalogue.find(detector).unwrap(), 0.4).unwrap();
+    let registry = Registry::open(&root.join("models")).unwrap();
+    let mut detector = NetworkDetector::open(&registry.find(detector).unwrap(), 0.4).unwrap();
     let mut picture = Picture::default();
     read_picture(&root.join("tests/data/heads").join(portrait), &mut picture).unwrap();
     let mut tile = 0.0;
@@ -102,7 +102,7 @@ fn heads_turned_by_known_angles_are_estimated_within_tolerance() {
             mean(&yaw_errors) < 5.0 && most(&yaw_errors) < 12.0,
             "{detector}: {yaw_errors:?}"
         );
-        // CenterFace hardly notices a raised head.
+        // CenterFace's landmarks hardly change when the head is raised.
         assert!(
             detector == "centerface" || mean(&pitch_errors) < 6.0 && most(&pitch_errors) < 13.0,
             "{detector}: {pitch_errors:?}"

@@ -1,4 +1,4 @@
-//! Hostile bytes: nothing that a camera, a program or a file sends may end the daemon.
+//! Arbitrary bytes from a camera, a program or a file must not make the daemon panic.
 
 use affectd::{
     capture::{
@@ -39,7 +39,7 @@ fn mjpeg_frames() {
     });
 }
 
-/// Damage to a real picture gets further into the decoder than random bytes.
+/// Damaged real pictures reach more of the decoder than random bytes.
 #[test]
 fn damaged_mjpeg_frames() {
     let whole = jpeg();
@@ -77,7 +77,7 @@ fn raw_frames() {
         });
 }
 
-/// Splits `bytes` as a stream; every verdict must move on within the bytes.
+/// Splits `bytes` as a stream; every step must advance without passing the end.
 fn split(mut splitter: Splitter, bytes: &[u8]) {
     let mut start = 0;
     for _ in 0..=bytes.len() {
@@ -132,7 +132,7 @@ fn y4m_streams() {
     });
 }
 
-/// However a stream arrives in pieces, the same frames come out.
+/// The frames must not depend on how the stream is divided into reads.
 #[test]
 fn arrival_does_not_matter() {
     let picture = jpeg();
@@ -154,8 +154,8 @@ fn arrival_does_not_matter() {
                         Ok(Progress::More) => {
                             let (now, later) = rest.split_at(piece.min(rest.len()));
                             rest = later;
-                            let filled = intake.fill(|room| {
-                                room[..now.len()].copy_from_slice(now);
+                            let filled = intake.fill(|buffer| {
+                                buffer[..now.len()].copy_from_slice(now);
                                 Ok(now.len())
                             });
                             assert!(filled.is_ok());
@@ -169,7 +169,7 @@ fn arrival_does_not_matter() {
         });
 }
 
-/// Photographs may be progressive, which has more ways to be damaged.
+/// Photographs may be progressive JPEG, which reaches other parts of the decoder.
 #[test]
 fn damaged_photographs() {
     let pictures: [&[u8]; 3] = [

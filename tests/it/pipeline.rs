@@ -1,5 +1,4 @@
-//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may
-//! hang.
+//! The pipeline with scripted cameras: every change must reach the sink, and no thread may hang.
 
 use crate::common::sensor;
 use std::{
@@ -26,7 +25,7 @@ use affectd::{
     shutdown::Shutdown,
 };
 
-/// What a scripted camera does next.
+/// One step of a scripted camera.
 #[derive(Clone, Copy)]
 enum Act {
     /// Opening fails.
@@ -108,7 +107,7 @@ struct Playing {
 }
 
 impl Playing {
-    /// Waits until every frame so far was looked at, so that a busy machine does not decide how many are.
+    /// Waits until every frame so far was processed, so that none is dropped on a busy machine.
     fn wait_for_sensing(&self) {
         let start = Instant::now();
         while self.metrics.finished_frames() < self.metrics.captured_frames()
@@ -171,12 +170,12 @@ impl Sink for Notes {
     }
 }
 
-/// Runs a script to its end.
+/// Runs a script to completion.
 fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Metrics>) {
     play_behind(&gate(), acts, notes, shutdown)
 }
 
-/// A gate that opens as soon as the run has found that there is no switch.
+/// A gate that opens once the run has determined that no switch is configured.
 fn gate() -> PrivacyGate {
     let gate = PrivacyGate::new().unwrap();
     gate.set_command(Input::Off);
@@ -215,7 +214,7 @@ fn play_behind(
 }
 
 #[test]
-fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
+fn a_camera_that_disconnects_is_reopened_without_a_restart() {
     let notes = Arc::new(Notes::default());
     let acts = [
         Act::Refuse(CaptureKind::Missing),
@@ -249,7 +248,7 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
 }
 
 #[test]
-fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
+fn a_permanent_camera_error_ends_the_run_with_its_reason() {
     for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
         let notes = Arc::new(Notes::default());
         let (result, _) = play(&[Act::Refuse(kind)], &notes, &Shutdown::new());
@@ -261,16 +260,15 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 }
 
 #[test]
-fn unusable_frames_are_counted_and_passed_over() {
+fn unusable_frames_are_counted_and_skipped() {
     let notes = Arc::new(Notes::default());
-    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for
-    // ever.
+    // The clip has 130 pictures: from 128 on two are left, then every frame of the camera is corrupt.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
     let watched = notes.clone();
     let stopper = thread::spawn(move || {
         watched.wait_for(CameraStatus::Ok);
-        // Two frames, then corrupt ones for longer than a face is kept for.
+        // Two frames, then corrupt ones for longer than a lost face is kept.
         watched.wait_for(CameraStatus::Unsupported);
         stop.raise();
     });
@@ -290,9 +288,9 @@ fn unusable_frames_are_counted_and_passed_over() {
 }
 
 #[test]
-fn a_camera_that_turns_to_rubbish_loses_its_faces_and_is_not_ok() {
+fn a_camera_that_delivers_only_corrupt_frames_loses_its_faces_and_is_not_ok() {
     let notes = Arc::new(Notes::default());
-    // Collins, then two seconds of frames that are no pictures: longer than a face is kept for.
+    // Collins, then two seconds of undecodable frames: longer than a lost face is kept.
     let acts = [Act::Spoil {
         from: 30,
         frames: 10,
@@ -318,7 +316,7 @@ fn a_camera_that_turns_to_rubbish_loses_its_faces_and_is_not_ok() {
 }
 
 #[test]
-fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+fn a_camera_that_opens_without_frames_is_never_ok() {
     let notes = Arc::new(Notes::default());
     let nothing = Act::Deliver {
         from: 0,
@@ -332,7 +330,7 @@ fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
 }
 
 #[test]
-fn frames_that_cannot_be_decoded_are_progress_too() {
+fn undecodable_frames_count_as_progress() {
     let (result, metrics) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
     result.unwrap();
     assert_eq!(metrics.sensed_frames(), 0);
@@ -364,7 +362,7 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
     result.unwrap();
     assert!(
         pressed.elapsed() < Duration::from_secs(5),
-        "the run ended {:?} after it was asked to",
+        "the run ended {:?} after the shutdown request",
         pressed.elapsed()
     );
     assert_eq!(

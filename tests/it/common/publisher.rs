@@ -1,4 +1,4 @@
-//! A publisher with the parts around it that the pipeline has, the log of this process, and the broker's log.
+//! A publisher with the components it has in the pipeline, the log of this process, and the broker's log.
 
 use std::{
     io::{self, Write},
@@ -38,7 +38,7 @@ pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
 
-/// The machine's clock, but a test can move it forward.
+/// The system clock plus an offset that a test can advance.
 #[derive(Default)]
 pub struct Skewed {
     system: SystemClock,
@@ -46,7 +46,7 @@ pub struct Skewed {
 }
 
 impl Skewed {
-    /// Moves it.
+    /// Advances it.
     pub fn forward(&self, seconds: u64) {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -66,13 +66,13 @@ impl Clock for Skewed {
     }
 }
 
-/// A publisher as the pipeline uses it, with a camera that works and no switch.
+/// A publisher as the pipeline uses it, with a working camera and no switch.
 pub struct Daemon {
     pub publisher: Publisher,
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
-    /// Raised when publishing has failed for good.
+    /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
 }
 
@@ -107,7 +107,7 @@ impl Daemon {
         }
     }
 
-    /// Starts it and waits until the broker has answered and the camera may look.
+    /// Starts it and waits until the broker has answered and the camera may be open.
     pub fn live(settings: &Mqtt) -> Self {
         let daemon = Self::start(settings);
         until("the gate is open", || !daemon.is_private());
@@ -118,7 +118,7 @@ impl Daemon {
         self.gate.permit().is_none()
     }
 
-    /// Why the camera may not look; empty if it may.
+    /// Why the camera must be closed; empty if it may be open.
     pub fn reason(&self) -> String {
         self.gate.privacy().reason().unwrap_or_default()
     }
@@ -164,7 +164,7 @@ fn face(category: Category) -> TrackedFace {
     }
 }
 
-/// What a payload with this smoothed category contains.
+/// Part of the payload for this smoothed category.
 pub fn showing(category: Category) -> String {
     format!(r#"{{"category":"{}""#, category.name())
 }
