@@ -15,6 +15,10 @@ use crate::{
 /// Unusable frames are logged again only after this long without one.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How much longer the camera stays `ok` than faces are kept: the report that they are lost comes first, because
+/// reports are ignored while the camera is not `ok`.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// The least number of unusable frames in a row that count as a fault: a slow camera may lose a single one.
 const MIN_UNUSABLE: u32 = 3;
 
@@ -22,8 +26,8 @@ const MIN_UNUSABLE: u32 = 3;
 pub(super) struct CameraState {
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
-    /// How long the camera is `ok` without a usable frame.
-    lost_after: Duration,
+    /// How long the camera stays `ok` without a usable frame.
+    unusable_after: Duration,
     state: Mutex<State>,
 }
 
@@ -41,12 +45,12 @@ struct State {
 }
 
 impl CameraState {
-    /// Nothing is known of the camera yet.
+    /// Nothing is known of the camera yet. Faces are kept for `lost_after` without a usable frame.
     pub fn new(sink: Arc<dyn Sink>, metrics: Arc<Metrics>, lost_after: Duration) -> Self {
         Self {
             sink,
             metrics,
-            lost_after,
+            unusable_after: lost_after + GRACE,
             state: Mutex::default(),
         }
     }
@@ -87,7 +91,7 @@ impl CameraState {
         }
     }
 
-    /// A frame's bytes were unusable. After `lost_after` without a usable frame the camera is not `ok`.
+    /// A frame's bytes were unusable. After a while without a usable frame the camera is not `ok`.
     pub fn unusable(&self, now: Duration, error: &CaptureError) {
         let mut state = self.lock();
         let is_new = state
@@ -98,14 +102,14 @@ impl CameraState {
             tracing::warn!(reason = error.message(), "a frame is unusable");
         }
         state.in_a_row = state.in_a_row.saturating_add(1);
-        let lasts = now.saturating_sub(state.usable) >= self.lost_after && state.in_a_row >= MIN_UNUSABLE;
+        let lasts = now.saturating_sub(state.usable) >= self.unusable_after && state.in_a_row >= MIN_UNUSABLE;
         if state.stream.is_none() || !lasts {
             return;
         }
         // The reasons differ from frame to frame, so the first one stays.
         let is_known = matches!(&state.published, Some((CameraStatus::Unsupported, _)));
         if !is_known {
-            let seconds = self.lost_after.as_secs_f32();
+            let seconds = self.unusable_after.as_secs_f32();
             let reason = format!("no usable frame for {seconds:.1} s: {}", error.message());
             self.publish(&mut state, CameraStatus::Unsupported, &reason);
         }
