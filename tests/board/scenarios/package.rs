@@ -33,7 +33,7 @@ pub fn credential(board: &mut Board) {
 
     let mark = board.messages.mark();
     board.run(
-        "systemctl cat affectd | sed -n '/systemctl edit affectd. adds/,/^$/s/^#   //p' > /etc/systemd/system/affectd.service.d/password.conf
+        "systemctl cat affectd | sed -n '/add with .systemctl edit affectd/,/^$/s/^#   //p' > /etc/systemd/system/affectd.service.d/password.conf
         grep -q LoadCredential /etc/systemd/system/affectd.service.d/password.conf
         systemctl daemon-reload
         systemctl restart --no-block affectd",
