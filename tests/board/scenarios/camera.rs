@@ -122,7 +122,7 @@ pub fn taken(board: &mut Board) {
     board.run("systemctl start --no-block affectd");
     let camera = board.wait_for_camera(mark, "unsupported");
     assert!(
-        camera.text.contains("another program holds it"),
+        camera.text.contains("another program uses it"),
         "{}",
         camera.text
     );
