@@ -71,6 +71,32 @@ test-memory: install-build-packages ## operators and kernels under valgrind; tak
 	cargo test --release --lib --package affectd --package affectd-infer \
 		--config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" -- $(INFER_TESTS)
 
+# --- models/tools ---
+
+TOOLS_PYTHON := $(CACHE)/python/bin/python
+TORCH_PYTHON := $(CACHE)/torch/bin/python
+
+.PHONY: test-python
+test-python: $(CACHE)/python/requirements.txt ## lints, types and tests of models/tools that need no PyTorch
+	cd models/tools && $(TOOLS_PYTHON) -m ruff check . && $(TOOLS_PYTHON) -m ruff format --check .
+	cd models/tools && $(TOOLS_PYTHON) -m mypy && $(TOOLS_PYTHON) -m pytest -q
+
+$(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
+	@$(call install,python3-venv)
+	python3 -m venv --clear $(CACHE)/python
+	$(TOOLS_PYTHON) -m pip install --quiet -r $(word 1,$^) -r $(word 2,$^)
+	cat $^ > $@
+
+.PHONY: test-training
+test-training: $(CACHE)/torch/requirements.txt ## tests of models/tools with PyTorch, with the whole recipe on 200 made faces; downloads PyTorch
+	cd models/tools && OMP_NUM_THREADS=1 $(TORCH_PYTHON) -m pytest -q tests/training
+
+$(CACHE)/torch/requirements.txt: models/tools/requirements.txt models/tools/requirements-test.txt
+	@$(call install,python3-venv)
+	python3 -m venv --clear $(CACHE)/torch
+	$(TORCH_PYTHON) -m pip install --quiet -r $(word 1,$^) -r $(word 2,$^)
+	cat $^ > $@
+
 # --- documentation ---
 
 .PHONY: figures

@@ -49,8 +49,8 @@ units=$work/content/usr/lib/systemd/system
 for unit in affectd.service affectd@.service; do
 	# The program is not installed on this machine.
 	sed -i 's,^ExecStart=/usr/bin/affectd,ExecStart=/usr/bin/true,' "$units/$unit"
-	said=$(cd "$units" && systemd-analyze verify --man=no "./$unit" 2>&1) || fail "$unit: $said"
-	[ -z "$said" ] || fail "$unit: $said"
+	output=$(cd "$units" && systemd-analyze verify --man=no "./$unit" 2>&1) || fail "$unit: $output"
+	[ -z "$output" ] || fail "$unit: $output"
 	(cd "$units" && systemd-analyze security --no-pager --offline=true --threshold=15 "./$unit") > "$work/exposure" ||
 		fail "$unit: $(tail -n 1 "$work/exposure")"
 	tail -n 1 "$work/exposure"
@@ -61,8 +61,8 @@ examples=$work/content/usr/share/doc/affectd/examples
 cp "$examples/pi-csi.conf" "$units/affectd.service.d/"
 # Neither Argus nor GStreamer is installed on this machine.
 sed -e 's,^ExecStart=/usr/bin/gst-launch-1.0,ExecStart=/usr/bin/true,' -e '/nvargus-daemon/d' "$examples/jetson-csi.service" > "$units/jetson-csi.service"
-said=$(cd "$units" && systemd-analyze verify --man=no ./affectd.service ./jetson-csi.service 2>&1) || fail "$said"
-[ -z "$said" ] || fail "$said"
+output=$(cd "$units" && systemd-analyze verify --man=no ./affectd.service ./jetson-csi.service 2>&1) || fail "$output"
+[ -z "$output" ] || fail "$output"
 (cd "$units" && systemd-analyze security --no-pager --offline=true --threshold=15 ./affectd.service) > "$work/exposure" ||
 	fail "with pi-csi.conf: $(tail -n 1 "$work/exposure")"
 
@@ -83,11 +83,11 @@ inside affectd model verify
 [ ! -L "$root/etc/systemd/system/multi-user.target.wants/affectd.service" ] || fail "the installation enables the unit"
 version=$(inside systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')
 for unit in affectd.service affectd@.service; do
-	said=$(inside systemd-analyze verify --man=no "/usr/lib/systemd/system/$unit" 2>&1) && code=0 || code=$?
-	case $said in
+	output=$(inside systemd-analyze verify --man=no "/usr/lib/systemd/system/$unit" 2>&1) && code=0 || code=$?
+	case $output in
 	# Old versions of systemd-analyze need the control groups of a machine that runs systemd.
-	*'Failed to initialize manager'*) echo "systemd $version cannot verify $unit on this machine: ${said%%$'\n'*}" ;;
-	*) [ $code = 0 ] && [ -z "$said" ] || fail "$unit, systemd $version: $said" ;;
+	*'Failed to initialize manager'*) echo "systemd $version cannot verify $unit on this machine: ${output%%$'\n'*}" ;;
+	*) [ $code = 0 ] && [ -z "$output" ] || fail "$unit, systemd $version: $output" ;;
 	esac
 	backoff=$root/usr/lib/systemd/system/$unit.d/backoff.conf
 	if [ "$version" -ge 254 ]; then

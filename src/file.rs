@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::OFlags;
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -14,7 +16,7 @@ pub enum FileError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It is something whose reading may block, never end or have effects.
-    #[error("it is {0}; allowed: a regular file")]
+    #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
     /// It is longer than what is useful there.
     #[error("it is larger than {} KiB", .0 / 1024)]
@@ -33,7 +35,7 @@ pub fn open(path: &Path, max: u64) -> Result<File, FileError> {
     // The path may lead elsewhere by now: do not wait for the other end of a pipe, and look again.
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_NONBLOCK)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
     check(path, &file.metadata()?, max)?;
     Ok(file)

@@ -51,7 +51,7 @@ impl Interrupt {
         })
     }
 
-    /// Interrupts whoever waits now, and everybody who waits before the cause is cleared.
+    /// Interrupts every wait, until the cause is cleared.
     pub fn raise(&self, cause: Cause) {
         let mut raised = self.lock();
         if *raised == 0 {

@@ -1,4 +1,5 @@
 #![doc = include_str!("../docs/design/architecture.md")]
+#![forbid(unsafe_code)]
 
 pub mod analyze;
 pub mod capture;

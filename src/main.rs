@@ -1,4 +1,5 @@
 //! Maps the arguments to one subcommand, and its failure to an exit code.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

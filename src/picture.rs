@@ -28,6 +28,13 @@ impl Picture {
         wipe(&mut self.rgb);
     }
 
+    /// Exchanges the picture's bytes for another buffer. The picture is empty then.
+    pub fn swap_bytes(&mut self, buffer: &mut Vec<u8>) {
+        std::mem::swap(&mut self.rgb, buffer);
+        self.rgb.clear();
+        (self.width, self.height) = (0, 0);
+    }
+
     /// Width in pixels.
     #[must_use]
     pub fn width(&self) -> u32 {
@@ -38,6 +45,11 @@ impl Picture {
     #[must_use]
     pub fn height(&self) -> u32 {
         self.height
+    }
+
+    /// The bytes, to be changed in place.
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
     }
 
     /// The bytes: `R G B` for each pixel, row by row.

@@ -1,8 +1,8 @@
 //! The privacy gate: the one place that answers "may the camera look?".
 //!
-//! Two inputs close it, a switch on the device and a command over MQTT. Either is enough, and neither overrules the
-//! other. The gate fails closed: it stays closed until each input is known to be off, and it closes again when one can
-//! no longer be read.
+//! Two inputs close it, a switch on the device and a command over MQTT. Either is enough, and neither
+//! overrules the other. The gate fails closed: it stays closed until each input is known to be off, and it
+//! closes again when one can no longer be read.
 
 use std::{
     fmt, io,
@@ -68,7 +68,8 @@ impl Privacy {
 
 /// Decides whether the camera may look. Clones share the decision.
 ///
-/// The reader of the switch and the MQTT client write to it, capturing and sensing read it, and the output observes it.
+/// The reader of the switch and the MQTT client write to it, capturing and sensing read it, and the output
+/// observes it.
 #[derive(Clone)]
 pub struct PrivacyGate {
     shared: Arc<Shared>,
@@ -90,7 +91,8 @@ struct State {
 type Observer = Box<dyn Fn(&Privacy) + Send>;
 
 impl PrivacyGate {
-    /// A closed gate. Both inputs are unknown; where there is no switch or no broker, say so by [`Input::Off`].
+    /// A closed gate. Both inputs are unknown; where there is no switch or no broker, say so by
+    /// [`Input::Off`].
     ///
     /// # Errors
     /// When the process has no file descriptor left.
@@ -118,8 +120,8 @@ impl PrivacyGate {
         }
     }
 
-    /// Takes a command over MQTT. Observers hear of it even if it changes nothing, because whoever commands waits for
-    /// an answer. Returns whether it is news.
+    /// Takes a command over MQTT. Observers are called even if it changes nothing, because the sender of a
+    /// command waits for an answer. Returns whether it is news.
     pub fn set_command(&self, command: Input) -> bool {
         let mut state = self.lock();
         let is_news = state.privacy.command != command;
@@ -147,8 +149,8 @@ impl PrivacyGate {
         &self.shared.interrupt
     }
 
-    /// Calls `observer` now and whenever an input has changed, in the order of the changes. When the gate closes, the
-    /// permits have already lapsed. The observer must not block and must not call the gate.
+    /// Calls `observer` now and whenever an input has changed, in the order of the changes. When the gate
+    /// closes, the permits have already lapsed. The observer must not block and must not call the gate.
     pub fn observe(&self, observer: impl Fn(&Privacy) + Send + 'static) {
         let mut state = self.lock();
         observer(&state.privacy);
@@ -186,8 +188,8 @@ impl fmt::Debug for PrivacyGate {
     }
 }
 
-/// Permission to look. It lapses when the gate closes and does not come back when the gate opens again, so that nothing
-/// seen before is used after.
+/// Permission to look. It lapses when the gate closes and does not come back when the gate opens again, so
+/// that nothing seen before is used after.
 #[derive(Debug, Clone, Copy)]
 pub struct Permit<'a> {
     gate: &'a PrivacyGate,

@@ -81,18 +81,18 @@ fn closing_ends_a_wait() {
 #[test]
 fn observers_hear_each_change_and_each_command() {
     let gate = PrivacyGate::new().unwrap();
-    let (heard, changes) = mpsc::channel();
+    let (sender, changes) = mpsc::channel();
     let reader = gate.clone();
     gate.observe(move |privacy| {
         // The state that observers see is the one that permits follow.
-        heard.send((privacy.is_on(), reader.permit().is_some())).unwrap();
+        sender.send((privacy.is_on(), reader.permit().is_some())).unwrap();
     });
     gate.set_switch(Input::Off);
     assert!(gate.set_command(Input::Off));
     gate.set_switch(Input::Off);
     assert!(!gate.set_command(Input::Off), "no news, but answered");
     gate.set_command(Input::On);
-    let heard: Vec<_> = changes.try_iter().collect();
+    let observed: Vec<_> = changes.try_iter().collect();
     let (on, off) = ((true, false), (false, true));
-    assert_eq!(heard, [on, on, off, off, on]);
+    assert_eq!(observed, [on, on, off, off, on]);
 }

@@ -24,8 +24,9 @@ impl Shutdown {
         Self::default()
     }
 
-    /// A flag that SIGTERM, SIGINT and SIGHUP raise. A second SIGTERM or SIGINT ends the process immediately, for the
-    /// person who presses Ctrl-C twice. SIGHUP stays ignored if it was ignored at the start, as under nohup(1).
+    /// A flag that SIGTERM, SIGINT and SIGHUP raise. A second SIGTERM or SIGINT ends the process immediately,
+    /// for the person who presses Ctrl-C twice. SIGHUP stays ignored if it was ignored at the start, as under
+    /// nohup(1).
     ///
     /// # Errors
     /// If the handlers cannot be installed.

@@ -1,5 +1,6 @@
 //! In steady state capture, tracking and smoothing must not touch the heap: a daemon that runs for years must
-//! not fragment its memory frame by frame. The only test in this program, since the counter sees every thread.
+//! not fragment its memory frame by frame. The only test in this program, since the counter sees every
+//! thread.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,15 +11,18 @@ use std::{
 };
 
 use affectd::{
-    capture::{Decoder, Frame, PixelFormat, Slot, Taken},
-    config::Smoothing,
+    capture::{Decoder, Frame, PixelFormat, Recv, Slot},
+    config::{self, Smoothing},
     health::{Stage, StageTimes},
     picture::Picture,
     sense::{
-        face::{Detection, Landmarks, Prediction, Probabilities},
+        attention::{Attention, HeadPose},
+        face::{Detection, Events, Landmarks, MAX_FACES, Prediction, Probabilities, TrackedFace},
         geometry::{Point, Rect},
+        scene::SceneSummary,
         smooth::Smoother,
-        track::Tracker,
+        track::{Track, Tracker},
+        visits::Visits,
     },
 };
 
@@ -30,18 +34,18 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise is passed on.
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -51,7 +55,7 @@ static ALLOCATOR: Counting = Counting;
 
 const SIZE: (u32, u32) = (640, 480);
 
-/// The layouts that a decoder of its own handles; JPEG decoding allocates inside its library.
+/// The formats that are decoded by this crate; JPEG decoding allocates inside its library.
 const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Yuyv,
     PixelFormat::Nv12,
@@ -61,7 +65,7 @@ const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Bgr3,
 ];
 
-/// Everything of a frame's way that is not a network.
+/// All stages of a frame except the networks.
 struct Line {
     slot: Slot,
     written: Frame,
@@ -70,6 +74,9 @@ struct Line {
     picture: Picture,
     tracker: Tracker,
     smoothers: [Smoother; 3],
+    attention: Attention,
+    scene: SceneSummary,
+    visits: Visits,
     times: StageTimes,
 }
 
@@ -87,10 +94,10 @@ impl Line {
             .data
             .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
-        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Taken::Frame);
+        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
         self.decoder.decode(&self.read, &mut self.picture).unwrap();
 
-        // Three faces that move; the third is out of sight now and then, long enough to leave and to come again.
+        // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
         let seen = if number % 100 < 60 { &seen[..] } else { &seen[..2] };
         self.tracker.update(seen, 0, now);
@@ -104,6 +111,20 @@ impl Line {
             };
             smoother.update(now, &prediction, 0.8);
         }
+        let tracked = |track: &Track| TrackedFace {
+            track: track.id,
+            detection: track.detection,
+            seen: track.seen == now,
+            attending: self
+                .attention
+                .update(now, HeadPose::estimate(&track.detection.landmarks)),
+            smoothed: self.smoothers[0].current(),
+            ..TrackedFace::default()
+        };
+        let faces: heapless::Vec<TrackedFace, MAX_FACES> = self.tracker.faces().iter().map(tracked).collect();
+        self.scene.update(&faces);
+        self.visits
+            .update(now, jiff::civil::Date::ZERO, &faces, &mut Events::new());
         self.times
             .record(now, Stage::Decode, Duration::from_micros(u64::from(number)));
     }
@@ -144,6 +165,10 @@ fn smoothing() -> Smoothing {
 
 #[test]
 fn nothing_is_allocated_for_a_frame() {
+    let publish = config::Publish {
+        min_faces: 1,
+        min_quality: 0.1,
+    };
     let mut line = Line {
         slot: Slot::new(),
         written: Frame::default(),
@@ -152,9 +177,20 @@ fn nothing_is_allocated_for_a_frame() {
         picture: Picture::default(),
         tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
         smoothers: [Smoother::new(&smoothing(), 0.1); 3],
+        attention: Attention::new(&config::Attention {
+            yaw_deg: 25.0,
+            pitch_deg: 25.0,
+            hold_s: 0.5,
+        }),
+        scene: SceneSummary::new(&smoothing(), &publish),
+        visits: Visits::new(&config::Visit {
+            gap_s: 1.0,
+            present_s: 1.0,
+            smile_s: 1.0,
+        }),
         times: StageTimes::new(Duration::from_secs(60)),
     };
-    // The three buffers that go round get their size.
+    // The three buffers in rotation reach their final size.
     for (number, format) in LAYOUTS.into_iter().cycle().take(12).enumerate() {
         line.frame(number as u32, format);
     }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use affectd::{
-    capture::{Decoder, Frame, Slot, Taken, opener},
+    capture::{Decoder, Frame, Recv, Slot, opener},
     clock::SystemClock,
     config::{Camera, SourceKind},
+    interrupt::Interrupt,
     picture::Picture,
 };
 
@@ -50,7 +51,11 @@ fn settings(source: SourceKind, format: &str) -> Camera {
         width: 64,
         height: 48,
         rate: 0.0,
-        timeout: Duration::from_millis(10000),
+        timeout: Duration::from_secs_f32(10.0),
+        start_timeout: Duration::ZERO,
+        stride: 0,
+        rotate: 0,
+        mirror: false,
         command: Vec::new(),
         path: Default::default(),
         repeat: true,
@@ -59,9 +64,10 @@ fn settings(source: SourceKind, format: &str) -> Camera {
 
 /// Frames through source, slot and decoder: allocations during `count` of them, after `first` to warm up.
 fn allocations(settings: &Camera, first: u32, count: u32) -> u64 {
+    let interrupt = Interrupt::new().unwrap();
     let mut source = opener(settings, Arc::new(SystemClock::new()))
         .unwrap()
-        .open()
+        .open(&interrupt)
         .unwrap();
     let (slot, mut decoder, mut picture) = (Slot::new(), Decoder::new(), Picture::default());
     let (mut written, mut read) = (Frame::default(), Frame::default());
@@ -70,9 +76,9 @@ fn allocations(settings: &Camera, first: u32, count: u32) -> u64 {
         if index == first {
             before = COUNT.get();
         }
-        source.next(&mut written).unwrap();
+        source.next(&mut written, &interrupt).unwrap();
         slot.put(&mut written);
-        assert_eq!(slot.take(&mut read, Duration::ZERO), Taken::Frame);
+        assert_eq!(slot.take(&mut read, Duration::ZERO), Recv::Frame);
         decoder.decode(&read, &mut picture).unwrap();
         assert_eq!((picture.width(), picture.height()), (64, 48));
     }

@@ -1,8 +1,8 @@
-//! The V4L2 source against a driver that misbehaves on command.
+//! The V4L2 source with a driver that misbehaves on command.
 //!
-//! There is no camera on a build machine. This program defines `open`, `ioctl` and `poll` itself, which the dynamic
-//! linker prefers to the C library's, and answers for one device as a driver would. Everything else is passed on to
-//! the kernel.
+//! A build machine has no camera. This program defines `open`, `ioctl` and `poll`, which the linker prefers
+//! to the C library's, and answers for one device as a driver would. Everything else is passed on to the
+//! kernel.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -15,9 +15,11 @@ use std::{
 };
 
 use affectd::{
-    capture::{CaptureError, CaptureKind, Frame, Opener, PixelFormat, opener},
+    capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
     clock::SystemClock,
     config::{Camera, SourceKind},
+    interrupt::{Cause, Interrupt},
+    picture::Picture,
 };
 use v4l::{v4l_sys as sys, v4l2::vidioc};
 
@@ -25,23 +27,25 @@ const NODE: &str = "/dev/fake-camera";
 const BUFFER: usize = 1 << 16;
 const CAMERA: u32 = sys::V4L2_CAP_VIDEO_CAPTURE | sys::V4L2_CAP_STREAMING;
 
-/// A driver's state, and how it shall misbehave.
+/// State of the simulated driver, and its misbehaviour.
 #[derive(Clone)]
 struct Driver {
     fd: c_int,
     formats: Vec<[u8; 4]>,
     capabilities: u32,
-    /// What it makes of any wish: width, height, stride.
+    /// Negotiated for any request: width, height, stride.
     gives: (u32, u32, u32),
     interval: (u32, u32),
+    /// V4L2's `colorspace`, `ycbcr_enc` and `quantization`.
+    color: (u32, u32, u32),
     queued: VecDeque<u32>,
     ready: VecDeque<(u32, u32, u32, u32)>,
     sequence: u32,
     streaming: bool,
     unplugged: bool,
-    /// Answers so many calls with EINTR first.
+    /// Number of calls that fail with EINTR first.
     interrupts: u32,
-    /// Answers a request with an error.
+    /// The request that fails, with its error.
     fails: Vec<(vidioc::_IOC_TYPE, c_int)>,
 }
 
@@ -52,6 +56,8 @@ const fn driver() -> Driver {
         capabilities: CAMERA,
         gives: (64, 48, 128),
         interval: (1, 30),
+        // An undefined colour space.
+        color: (9999, 0, 0),
         queued: VecDeque::new(),
         ready: VecDeque::new(),
         sequence: 0,
@@ -63,14 +69,14 @@ const fn driver() -> Driver {
 }
 
 static DRIVER: Mutex<Driver> = Mutex::new(driver());
-/// One test at a time has the camera.
+/// Serializes the tests, which share one camera.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn camera() -> MutexGuard<'static, Driver> {
     DRIVER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Plugs in a camera that behaves, but for what `change` does to it.
+/// Plugs in a well-behaved camera, modified by `change`.
 fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut driver = driver();
@@ -80,7 +86,7 @@ fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
     turn
 }
 
-/// The camera takes a picture: the first queued buffer gets it, or it is lost.
+/// Captures a frame into the first queued buffer; without one it is lost.
 fn shoot(bytes: &[u8], flags: u32) {
     let mut driver = camera();
     driver.sequence += 1;
@@ -124,7 +130,7 @@ unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: 
         {
             let mut driver = camera();
             let first = unsafe { &mut *fds };
-            if count != 1 || first.fd != driver.fd {
+            if count != 2 || first.fd != driver.fd {
                 break;
             }
             if driver.interrupts > 0 {
@@ -137,8 +143,12 @@ unsafe extern "C" fn poll(fds: *mut libc::pollfd, count: libc::nfds_t, timeout: 
             } else if !driver.ready.is_empty() {
                 first.revents = libc::POLLIN;
             }
-            if first.revents != 0 {
-                return 1;
+            // The interrupt is a real file descriptor.
+            let zero: libc::timespec = unsafe { std::mem::zeroed() };
+            let raised = unsafe { libc::ppoll(fds.add(1), 1, &raw const zero, std::ptr::null()) };
+            let count = c_int::from(first.revents != 0) + raised.max(0);
+            if count > 0 {
+                return count;
             }
         }
         if Instant::now() >= deadline {
@@ -191,7 +201,7 @@ unsafe fn answer(
         vidioc::VIDIOC_QUERYCAP => {
             let capability = unsafe { &mut *argument.cast::<sys::v4l2_capability>() };
             capability.driver[..4].copy_from_slice(b"fake");
-            // Not UTF-8, and no zero at its end.
+            // Not UTF-8, and not NUL-terminated.
             capability.card = [0xE9; 32];
             capability.capabilities = sys::V4L2_CAP_DEVICE_CAPS | driver.capabilities;
             capability.device_caps = driver.capabilities;
@@ -223,8 +233,9 @@ unsafe fn answer(
             let mut pix = unsafe { format.fmt.pix };
             pix.pixelformat = u32::from_le_bytes(driver.formats[0]);
             (pix.width, pix.height, pix.bytesperline) = driver.gives;
-            // A colour space that no library knows.
-            pix.colorspace = 9999;
+            pix.colorspace = driver.color.0;
+            pix.__bindgen_anon_1.ycbcr_enc = driver.color.1;
+            pix.quantization = driver.color.2;
             format.fmt.pix = pix;
         }
         vidioc::VIDIOC_S_PARM => return Err(libc::EINVAL),
@@ -247,7 +258,7 @@ unsafe fn answer(
         }
         vidioc::VIDIOC_QBUF => {
             let index = buffer().index;
-            // What the kernel says to a buffer that it already has.
+            // The kernel's error for a buffer that is already queued.
             if driver.queued.contains(&index) || driver.ready.iter().any(|ready| ready.0 == index) {
                 return Err(libc::EINVAL);
             }
@@ -266,23 +277,42 @@ unsafe fn answer(
 }
 
 fn source() -> Box<dyn Opener> {
-    let settings = Camera {
+    patient_source(Duration::from_millis(300))
+}
+
+fn patient_source(timeout: Duration) -> Box<dyn Opener> {
+    opener(&settings(timeout), Arc::new(SystemClock::new())).unwrap()
+}
+
+fn settings(timeout: Duration) -> Camera {
+    Camera {
         source: SourceKind::V4l2,
         device: NODE.into(),
         format: "auto".into(),
         width: 64,
         height: 48,
         rate: 30.0,
-        timeout: Duration::from_millis(300),
+        timeout,
+        start_timeout: Duration::ZERO,
+        stride: 0,
+        rotate: 0,
+        mirror: false,
         command: Vec::new(),
         path: Default::default(),
         repeat: false,
-    };
-    opener(&settings, Arc::new(SystemClock::new())).unwrap()
+    }
+}
+
+fn open_camera() -> Result<Box<dyn Source>, CaptureError> {
+    source().open(&Interrupt::new().unwrap())
+}
+
+fn next(camera: &mut Box<dyn Source>, frame: &mut Frame) -> Result<(), CaptureError> {
+    camera.next(frame, &Interrupt::new().unwrap())
 }
 
 fn refusal() -> CaptureError {
-    source().open().err().expect("it was opened")
+    open_camera().err().expect("it was opened")
 }
 
 #[test]
@@ -291,7 +321,7 @@ fn what_the_driver_gives_counts() {
         driver.gives = (48, 32, 112);
         driver.interval = (1001, 15_000);
     });
-    let mut camera = source().open().unwrap();
+    let mut camera = open_camera().unwrap();
     let stream = camera.stream();
     assert_eq!(
         (stream.format, stream.width, stream.height),
@@ -305,26 +335,84 @@ fn what_the_driver_gives_counts() {
     );
     shoot(&[7; 112 * 32], 0);
     let mut frame = Frame::default();
-    camera.next(&mut frame).unwrap();
+    next(&mut camera, &mut frame).unwrap();
     assert_eq!((frame.width, frame.height, frame.stride), (48, 32, 112));
     assert_eq!(frame.data, [7; 112 * 32]);
+}
+
+/// Black, white and grey in full range, as a driver may state it.
+#[test]
+fn the_colour_encoding_is_the_drivers() {
+    for (color, values) in [((8, 0, 1), [0, 255, 100]), ((8, 0, 0), [0, 255, 98])] {
+        let _turn = plug(|driver| {
+            driver.gives = (4, 1, 8);
+            driver.color = color;
+        });
+        let mut camera = open_camera().unwrap();
+        let (black, white) = if color.2 == 1 { (0, 255) } else { (16, 235) };
+        shoot(&[black, 128, white, 128, 100, 128, 100, 128], 0);
+        let (mut frame, mut picture) = (Frame::default(), Picture::default());
+        next(&mut camera, &mut frame).unwrap();
+        Decoder::new().decode(&frame, &mut picture).unwrap();
+        let red: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
+        assert_eq!(red[..3], values, "{color:?}");
+    }
+}
+
+/// A complete picture without EOI is decoded; half a picture with an EOI is not.
+#[test]
+fn completeness_is_decoded_blocks() {
+    let _turn = plug(|driver| driver.formats = vec![*b"MJPG"]);
+    let mut camera = open_camera().unwrap();
+    let jpeg = include_bytes!("data/jpeg/sequential-420.jpg");
+    let unended = &jpeg[..jpeg.len() - 2];
+    let half = [&jpeg[..jpeg.len() - 300], b"\xFF\xD9"].concat();
+    let mut picture = Picture::default();
+    for (bytes, is_whole) in [(&jpeg[..], true), (unended, true), (&half, false)] {
+        shoot(bytes, 0);
+        let mut frame = Frame::default();
+        next(&mut camera, &mut frame).unwrap();
+        let decoded = Decoder::new().decode(&frame, &mut picture);
+        assert_eq!(decoded.is_ok(), is_whole, "{decoded:?}");
+    }
+}
+
+#[test]
+fn the_first_frame_may_take_longer() {
+    let _turn = plug(|_| {});
+    let settings = Camera {
+        start_timeout: Duration::from_secs_f32(30.0),
+        ..settings(Duration::from_millis(200))
+    };
+    let mut opener = opener(&settings, Arc::new(SystemClock::new())).unwrap();
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
+    let shooter = thread::spawn(|| {
+        thread::sleep(Duration::from_millis(600));
+        shoot(&[1; 10], 0);
+    });
+    let mut frame = Frame::default();
+    next(&mut camera, &mut frame).unwrap();
+    shooter.join().unwrap();
+    let error = next(&mut camera, &mut frame).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    assert!(error.reason.contains("within 0.2 s"), "{}", error.reason);
 }
 
 #[test]
 fn the_newest_frame_cut_at_its_length() {
     let _turn = plug(|_| {});
-    let mut camera = source().open().unwrap();
+    let mut camera = open_camera().unwrap();
     let mut frame = Frame::default();
     let mut at = None;
     for round in 0..10_u8 {
         for shot in 0..3 {
             shoot(&vec![round * 3 + shot; 100 + usize::from(shot)], 0);
         }
-        camera.next(&mut frame).unwrap();
+        next(&mut camera, &mut frame).unwrap();
         assert_eq!(frame.data, vec![round * 3 + 2; 102]);
-        // The two that were passed over show as a gap.
+        // The two skipped frames appear as a gap.
         assert_eq!(frame.sequence, u64::from(round) * 3 + 1);
-        // The frame's buffer is used again, and every buffer went back to the driver.
+        // The frame's buffer is reused, and all buffers were returned to the driver.
         assert_eq!(*at.get_or_insert(frame.data.as_ptr()), frame.data.as_ptr());
         assert_eq!(self::camera().queued.len(), 4);
     }
@@ -333,16 +421,16 @@ fn the_newest_frame_cut_at_its_length() {
 #[test]
 fn damaged_frames_are_passed_over() {
     let _turn = plug(|_| {});
-    let mut camera = source().open().unwrap();
+    let mut camera = open_camera().unwrap();
     let mut frame = Frame::default();
     shoot(&[1; 10], 0);
     shoot(&[2; 10], sys::V4L2_BUF_FLAG_ERROR);
     shoot(&[], 0);
-    camera.next(&mut frame).unwrap();
+    next(&mut camera, &mut frame).unwrap();
     assert_eq!(frame.data, [1; 10]);
     assert_eq!(self::camera().queued.len(), 4);
     shoot(&[3; 10], sys::V4L2_BUF_FLAG_ERROR);
-    let error = camera.next(&mut frame).unwrap_err();
+    let error = next(&mut camera, &mut frame).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Stalled);
     assert!(error.reason.contains("1 damaged"), "{}", error.reason);
 }
@@ -352,11 +440,14 @@ fn a_stalled_camera_is_opened_again() {
     let _turn = plug(|_| {});
     let mut opener = source();
     for _ in 0..3 {
-        let mut camera = opener.open().unwrap();
+        let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
         let mut frame = Frame::default();
         shoot(&[1; 10], 0);
-        camera.next(&mut frame).unwrap();
-        assert_eq!(camera.next(&mut frame).unwrap_err().kind, CaptureKind::Stalled);
+        next(&mut camera, &mut frame).unwrap();
+        assert_eq!(
+            next(&mut camera, &mut frame).unwrap_err().kind,
+            CaptureKind::Stalled
+        );
         drop(camera);
         assert!(!self::camera().streaming);
     }
@@ -366,34 +457,75 @@ fn a_stalled_camera_is_opened_again() {
 fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
     let _turn = plug(|_| {});
     let mut opener = source();
-    let mut camera = opener.open().unwrap();
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
     self::camera().unplugged = true;
-    let error = camera.next(&mut Frame::default()).unwrap_err();
+    let error = next(&mut camera, &mut Frame::default()).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Missing, "{}", error.reason);
-    // It cannot be stopped any more, which is no reason to panic.
+    // Stopping the stream fails now, which must not panic.
     drop(camera);
-    assert_eq!(opener.open().err().unwrap().kind, CaptureKind::Missing);
+    assert_eq!(
+        opener.open(&Interrupt::new().unwrap()).err().unwrap().kind,
+        CaptureKind::Missing
+    );
     self::camera().unplugged = false;
-    let mut camera = opener.open().unwrap();
+    let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
     shoot(&[1; 10], 0);
-    camera.next(&mut Frame::default()).unwrap();
+    next(&mut camera, &mut Frame::default()).unwrap();
+}
+
+/// A driver that never delivers a frame, with a timeout of an hour.
+#[test]
+fn raising_the_interrupt_ends_a_wait_for_a_frame() {
+    let _turn = plug(|_| {});
+    let mut camera = patient_source(Duration::from_secs(3600))
+        .open(&Interrupt::new().unwrap())
+        .unwrap();
+    let interrupt = Interrupt::new().unwrap();
+    let raiser = interrupt.clone();
+    let waiting = thread::spawn(move || {
+        let error = camera.next(&mut Frame::default(), &interrupt).unwrap_err();
+        (camera, error)
+    });
+    thread::sleep(Duration::from_millis(20));
+    raiser.raise(Cause::Privacy);
+    let (mut camera, error) = waiting.join().unwrap();
+    assert_eq!(error.kind, CaptureKind::Interrupted);
+    // While the interrupt is raised no frame is delivered, even if one is ready.
+    shoot(&[1; 10], 0);
+    let mut frame = Frame::default();
+    assert_eq!(
+        camera.next(&mut frame, &raiser).unwrap_err().kind,
+        CaptureKind::Interrupted
+    );
+    raiser.clear(Cause::Privacy);
+    camera.next(&mut frame, &raiser).unwrap();
+    assert_eq!(frame.data, [1; 10]);
+    raiser.raise(Cause::Shutdown);
+    assert_eq!(
+        patient_source(Duration::from_secs(3600))
+            .open(&raiser)
+            .err()
+            .unwrap()
+            .kind,
+        CaptureKind::Interrupted
+    );
 }
 
 #[test]
 fn a_camera_that_cannot_be_stopped_is_closed() {
     let _turn = plug(|driver| driver.fails.push((vidioc::VIDIOC_STREAMOFF, libc::EIO)));
-    drop(source().open().unwrap());
+    drop(open_camera().unwrap());
 }
 
 #[test]
 fn signals_are_no_errors() {
     let _turn = plug(|driver| driver.interrupts = 20);
-    let mut camera = source().open().unwrap();
+    let mut camera = open_camera().unwrap();
     for value in 0..5 {
         self::camera().interrupts = 7;
         shoot(&[value; 10], 0);
         let mut frame = Frame::default();
-        camera.next(&mut frame).unwrap();
+        next(&mut camera, &mut frame).unwrap();
         assert_eq!(frame.data, [value; 10]);
     }
 }
@@ -423,7 +555,7 @@ fn refusals_have_kinds() {
     );
     drop(_turn);
     let _turn = plug(|driver| driver.capabilities = sys::V4L2_CAP_META_CAPTURE | sys::V4L2_CAP_STREAMING);
-    assert!(refusal().reason.contains("but no camera"));
+    assert!(refusal().reason.contains("but not a camera"));
 }
 
 #[test]
@@ -435,7 +567,7 @@ fn nothing_is_left_behind() {
             camera().fails.push((vidioc::VIDIOC_STREAMON, libc::EBUSY));
         }
         for _ in 0..20 {
-            drop(opener.open());
+            drop(opener.open(&Interrupt::new().unwrap()));
         }
     }
     let open = fs::read_dir("/proc/self/fd")

@@ -84,10 +84,10 @@ def instructions(args, cpu, engine, model, runs):
         ran = subprocess.run(
             emulator + command, check=False, env=environment, capture_output=True, text=True, timeout=3600
         )
-    said = [line for line in ran.stderr.splitlines() if line.startswith("instructions: ")]
-    if ran.returncode != 0 or len(said) != 1:
+    counts = [line for line in ran.stderr.splitlines() if line.startswith("instructions: ")]
+    if ran.returncode != 0 or len(counts) != 1:
         sys.exit(f"{engine} on {cpu} ended with {ran.returncode}:\n{ran.stderr}")
-    return int(said[0].split()[1])
+    return int(counts[0].split()[1])
 
 
 class described(tempfile.TemporaryDirectory):

@@ -2,7 +2,7 @@
 """Record the JSON that a measuring command prints, with the command, the commit and the machine.
 
     docs/figures/record.py bench -- affectd bench --json
-    docs/figures/record.py state --topic state -- timeout --preserve-status -s INT 9 affectd … run
+    docs/figures/record.py state --topic state -- sh -c 'timeout -s KILL 6 affectd … run; true'
 
 writes docs/figures/bench.json and so on. With --topic, the result is the payload of the last message of that topic
 that `affectd run` prints. docs/figures/README.md lists the commands, and `make figures` renders the files into the

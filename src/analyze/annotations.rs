@@ -1,4 +1,5 @@
-//! Where annotated pictures are written. Every target is determined and checked before the first picture is read.
+//! Where annotated pictures are written. Every target is determined and checked before the first picture is
+//! read.
 
 use std::{
     collections::HashSet,
@@ -179,7 +180,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out.png");
         let annotations = plan(&file, false, &[Path::new("a.jpg")]).unwrap();
-        assert_eq!(annotations.targets, [file.clone()]);
+        assert_eq!(annotations.targets, std::slice::from_ref(&file));
         refused(
             &file,
             false,

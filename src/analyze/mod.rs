@@ -45,8 +45,9 @@ pub struct AnnotateOptions {
 /// A picture that cannot be processed is reported, and the others are still analyzed.
 ///
 /// # Errors
-/// [`Exit::Usage`] before anything is done if an annotated picture would replace a file; [`Exit::Input`] if a model
-/// cannot be used, and at the end if a picture could not be; [`Exit::Software`] if a result cannot be written.
+/// [`Exit::Usage`] before anything is done if an annotated picture would replace a file; [`Exit::Input`] if a
+/// model cannot be used, and at the end if a picture could not be; [`Exit::Software`] if a result cannot be
+/// written.
 pub fn analyze(
     settings: &Settings,
     pictures: &[PathBuf],
@@ -80,11 +81,11 @@ pub fn analyze(
         };
         bar.suspend(|| lines::write_lines(out, path, &faces, &analyzer.categories))
             .map_err(|error| Failure::new(Exit::Software, error))?;
-        if let Some(annotations) = &annotations {
-            if let Err(error) = annotations.write(index, &annotate::draw(&picture, &faces)) {
-                unwritten += 1;
-                complain(error);
-            }
+        if let Some(annotations) = &annotations
+            && let Err(error) = annotations.write(index, &annotate::draw(&picture, &faces))
+        {
+            unwritten += 1;
+            complain(error);
         }
         bar.inc(1);
     }

@@ -1,8 +1,10 @@
-//! A frame as the camera gave it, before decoding.
+//! A frame as the camera delivered it, before decoding.
 
 use std::{fmt, time::Duration};
 
-/// The pixel layouts that can be decoded, by their V4L2 names.
+use super::{color::ColorEncoding, orientation::Orientation};
+
+/// The pixel formats that can be decoded, by their V4L2 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
     /// Packed 4:2:2, `Y0 U Y1 V`.
@@ -21,11 +23,14 @@ pub enum PixelFormat {
     Mjpeg,
 }
 
+/// Buffers of larger frames are not kept for reuse: four of them would not fit the memory of a small board.
+pub const MAX_REUSED_BYTES: usize = 32 << 20;
+
 /// Widest and highest frame or picture that is accepted, in pixels: a bound on memory.
 pub const MAX_SIDE: u32 = 8192;
 
 impl PixelFormat {
-    /// Every layout that can be decoded.
+    /// Every pixel format that can be decoded.
     pub const ALL: [Self; 7] = [
         Self::Yuyv,
         Self::Nv12,
@@ -36,7 +41,8 @@ impl PixelFormat {
         Self::Mjpeg,
     ];
 
-    /// The layout of a V4L2 four-character code, if it can be decoded. `JPEG` is what some drivers call `MJPG`.
+    /// The pixel format of a V4L2 four-character code, if it can be decoded. Some drivers use `JPEG` for
+    /// `MJPG`.
     #[must_use]
     pub fn from_fourcc(code: [u8; 4]) -> Option<Self> {
         if &code == b"JPEG" {
@@ -45,7 +51,7 @@ impl PixelFormat {
         Self::ALL.into_iter().find(|format| format.fourcc() == code)
     }
 
-    /// The layout of a name in the settings: a four-character code in any case, or `mjpeg`.
+    /// The pixel format of a name in the settings: a four-character code in any case, or `mjpeg`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_uppercase();
@@ -78,8 +84,8 @@ impl PixelFormat {
         }
     }
 
-    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding
-    /// behind the very last row may be missing. 1 for [`PixelFormat::Mjpeg`].
+    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding after the
+    /// last row may be missing. 1 for [`PixelFormat::Mjpeg`].
     #[must_use]
     pub fn frame_bytes(self, width: u32, height: u32, stride: usize) -> usize {
         let (w, h) = (width as usize, height as usize);
@@ -92,6 +98,20 @@ impl PixelFormat {
             Self::Yuyv | Self::Grey | Self::Rgb3 | Self::Bgr3 => stride * (h - 1) + self.row_bytes(width),
             Self::Nv12 => stride * h + chroma * (h.div_ceil(2) - 1) + w.next_multiple_of(2),
             Self::Yu12 => stride * h + chroma * (2 * h.div_ceil(2) - 1) + w.div_ceil(2),
+        }
+    }
+
+    /// Bytes of a frame in a stream, in which the padding of every row is there. 1 for
+    /// [`PixelFormat::Mjpeg`].
+    #[must_use]
+    pub fn padded_bytes(self, height: u32, stride: usize) -> usize {
+        let h = height as usize;
+        let chroma = self.chroma_stride(stride) * h.div_ceil(2);
+        match self {
+            Self::Mjpeg => 1,
+            Self::Yuyv | Self::Grey | Self::Rgb3 | Self::Bgr3 => stride * h,
+            Self::Nv12 => stride * h + chroma,
+            Self::Yu12 => stride * h + 2 * chroma,
         }
     }
 
@@ -116,12 +136,12 @@ impl fmt::Display for PixelFormat {
     }
 }
 
-/// One frame's bytes and what they mean. The buffer is reused from frame to frame.
+/// One frame's bytes and their description. The buffer is reused from frame to frame.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// The bytes in use, cut at what the driver says it wrote.
+    /// The bytes that the driver reports as written.
     pub data: Vec<u8>,
-    /// How to read them.
+    /// Pixel format.
     pub format: PixelFormat,
     /// Width in pixels.
     pub width: u32,
@@ -129,6 +149,10 @@ pub struct Frame {
     pub height: u32,
     /// Bytes from one row of the first plane to the next; 0 for [`PixelFormat::Mjpeg`].
     pub stride: u32,
+    /// How YUV and grey samples encode colours.
+    pub color: ColorEncoding,
+    /// How the picture must be turned after decoding.
+    pub orientation: Orientation,
     /// Counts frames of this source; gaps are frames that the driver dropped.
     pub sequence: u64,
     /// When it was captured, on the daemon's monotonic clock ([`crate::clock::Clock::now`]).
@@ -144,6 +168,8 @@ impl Default for Frame {
             width: 0,
             height: 0,
             stride: 0,
+            color: ColorEncoding::default(),
+            orientation: Orientation::default(),
             sequence: 0,
             captured: Duration::ZERO,
         }
@@ -151,6 +177,13 @@ impl Default for Frame {
 }
 
 impl Frame {
+    /// Frees the buffer if it is too large to be kept.
+    pub(super) fn release_large(&mut self) {
+        if self.data.capacity() > MAX_REUSED_BYTES {
+            self.data = Vec::new();
+        }
+    }
+
     /// Overwrites every byte that the buffer ever held with zeros and empties it. Keeps the memory.
     pub fn clear(&mut self) {
         crate::picture::wipe(&mut self.data);

@@ -1,27 +1,82 @@
-//! From the settings to a source.
+//! Makes the opener that the settings describe.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     files::FilesOpener,
+    frame::Frame,
+    orientation::Orientation,
     pipe::PipeOpener,
-    source::{CaptureError, Opener},
-    v4l2::CameraOpener,
+    source::{CaptureError, Opener, Source, Stream},
+    v4l2::V4l2Opener,
 };
 use crate::{
     clock::Clock,
     config::{Camera, SourceKind},
+    interrupt::Interrupt,
 };
 
-/// What opens the source that the settings describe.
+/// How long a source waits for a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For the first frame; at least `frame`.
+    pub start: Duration,
+    /// For every other one.
+    pub frame: Duration,
+}
+
+impl Timeouts {
+    fn new(settings: &Camera) -> Self {
+        Self {
+            start: settings.start_timeout.max(settings.timeout),
+            frame: settings.timeout,
+        }
+    }
+}
+
+/// The opener of the source that the settings describe.
 ///
 /// # Errors
-/// [`super::CaptureKind::Unsupported`] if the settings name a layout that cannot be decoded.
+/// [`super::CaptureKind::Unsupported`] if the settings name a pixel format that cannot be decoded.
 pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener>, CaptureError> {
-    let timeout = settings.timeout;
-    Ok(match settings.source {
-        SourceKind::V4l2 => Box::new(CameraOpener::new(settings, timeout, clock)?),
-        SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeout, clock)?),
+    let timeouts = Timeouts::new(settings);
+    let opener: Box<dyn Opener> = match settings.source {
+        SourceKind::V4l2 => Box::new(V4l2Opener::new(settings, timeouts, clock)?),
+        SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeouts, clock)?),
         SourceKind::Files => Box::new(FilesOpener::new(settings, clock)),
-    })
+    };
+    let orientation = Orientation::new(settings.rotate, settings.mirror);
+    Ok(Box::new(OrientedOpener { opener, orientation }))
+}
+
+/// Opens a source whose pictures must be turned.
+struct OrientedOpener {
+    opener: Box<dyn Opener>,
+    orientation: Orientation,
+}
+
+impl Opener for OrientedOpener {
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+        Ok(Box::new(Oriented {
+            source: self.opener.open(interrupt)?,
+            orientation: self.orientation,
+        }))
+    }
+}
+
+struct Oriented {
+    source: Box<dyn Source>,
+    orientation: Orientation,
+}
+
+impl Source for Oriented {
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        self.source.next(frame, interrupt)?;
+        frame.orientation = self.orientation;
+        Ok(())
+    }
+
+    fn stream(&self) -> &Stream {
+        self.source.stream()
+    }
 }

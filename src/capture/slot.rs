@@ -1,4 +1,4 @@
-//! Between the capture thread and the sensing thread: one frame, and the newest wins.
+//! The latest-frame slot between the capture thread and the sensing thread.
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
@@ -7,10 +7,10 @@ use std::{
 
 use super::frame::Frame;
 
-/// Room for one frame. A frame that nobody took is replaced by the next, and counted.
+/// Holds one frame. A frame that was not taken is replaced by the next one and counted as dropped.
 ///
-/// Frames are swapped in and out, so that three buffers go round (the writer's, the slot's, the reader's) and
-/// none is copied or allocated.
+/// Frames are swapped in and out: three buffers rotate (the writer's, the slot's and the reader's), and none
+/// is copied or allocated.
 #[derive(Debug, Default)]
 pub struct Slot {
     state: Mutex<State>,
@@ -25,9 +25,9 @@ struct State {
     dropped: u64,
 }
 
-/// What [`Slot::take`] came back with.
+/// What [`Slot::take`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Recv {
     /// A frame.
     Frame,
     /// None within the timeout.
@@ -43,13 +43,13 @@ impl Slot {
         Self::default()
     }
 
-    /// Puts `frame` in and leaves an old buffer in its place, for the next frame.
+    /// Puts `frame` in and leaves an old buffer in its place, for the next frame to reuse.
     pub fn put(&self, frame: &mut Frame) {
         self.put_if(frame, || true);
     }
 
-    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under the
-    /// slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
+    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under
+    /// the slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
     pub fn put_if(&self, frame: &mut Frame, allowed: impl FnOnce() -> bool) -> bool {
         let mut state = self.lock();
         if !allowed() {
@@ -60,26 +60,28 @@ impl Slot {
         state.full = true;
         drop(state);
         self.changed.notify_one();
+        frame.release_large();
         true
     }
 
-    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before the
-    /// slot was closed can still be taken.
-    pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Taken {
+    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before
+    /// the slot was closed can still be taken.
+    pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Recv {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         loop {
             if state.full {
                 state.full = false;
                 std::mem::swap(&mut state.frame, frame);
-                return Taken::Frame;
+                state.frame.release_large();
+                return Recv::Frame;
             }
             if state.closed {
-                return Taken::Closed;
+                return Recv::Closed;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Taken::Timeout;
+                return Recv::Timeout;
             }
             let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -94,19 +96,19 @@ impl Slot {
         state.frame.clear();
     }
 
-    /// Wakes the reader for the last time.
+    /// Wakes the reader: no frame will follow.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Frames that were replaced before anyone took them.
+    /// Frames that were replaced before they were taken.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
-    /// A thread that panicked while it held the lock left whole values behind: every change is a swap.
+    /// A thread that panicked while it held the lock left consistent values: every change is a swap.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,6 +118,7 @@ impl Slot {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::capture::frame::MAX_REUSED_BYTES;
     use std::{sync::Arc, thread};
 
     fn numbered(sequence: u64) -> Frame {
@@ -133,10 +136,10 @@ mod tests {
             slot.put(&mut numbered(sequence));
         }
         let mut frame = Frame::default();
-        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Frame);
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Recv::Frame);
         assert_eq!((frame.sequence, frame.data[0]), (3, 3));
         assert_eq!(slot.dropped(), 2);
-        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Recv::Timeout);
     }
 
     #[test]
@@ -146,7 +149,7 @@ mod tests {
         assert!(!slot.put_if(&mut frame, || false));
         assert_eq!(frame.data[0], 1);
         let taken = slot.take(&mut Frame::default(), Duration::from_millis(1));
-        assert_eq!(taken, Taken::Timeout);
+        assert_eq!(taken, Recv::Timeout);
     }
 
     #[test]
@@ -155,14 +158,14 @@ mod tests {
         slot.put(&mut numbered(1));
         slot.clear();
         let mut frame = Frame::default();
-        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Taken::Timeout);
+        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Recv::Timeout);
         slot.put(&mut numbered(2));
-        assert_eq!(slot.take(&mut frame, Duration::ZERO), Taken::Frame);
+        assert_eq!(slot.take(&mut frame, Duration::ZERO), Recv::Frame);
         assert_eq!((frame.sequence, slot.dropped()), (2, 0));
     }
 
     #[test]
-    fn buffers_go_round() {
+    fn buffers_rotate() {
         let slot = Slot::new();
         let (mut writer, mut reader) = (numbered(1), numbered(2));
         slot.put(&mut writer);
@@ -191,6 +194,27 @@ mod tests {
     }
 
     #[test]
+    fn buffers_of_very_large_frames_are_freed() {
+        let slot = Slot::new();
+        let large = || Frame {
+            data: vec![1; MAX_REUSED_BYTES + 1],
+            ..Frame::default()
+        };
+        let (mut writer, mut reader) = (large(), Frame::default());
+        slot.put(&mut writer);
+        writer = large();
+        // The frame that is replaced, and the one that the reader had before.
+        slot.put(&mut writer);
+        assert_eq!(writer.data.capacity(), 0);
+        slot.take(&mut reader, Duration::ZERO);
+        writer = large();
+        slot.put(&mut writer);
+        slot.take(&mut reader, Duration::ZERO);
+        assert_eq!(slot.lock().frame.data.capacity(), 0);
+        assert_eq!(reader.data.len(), MAX_REUSED_BYTES + 1);
+    }
+
+    #[test]
     fn closing_wakes_a_waiting_reader() {
         let slot = Arc::new(Slot::new());
         let reader = {
@@ -199,7 +223,7 @@ mod tests {
         };
         thread::sleep(Duration::from_millis(20));
         slot.close();
-        assert_eq!(reader.join().unwrap(), Taken::Closed);
+        assert_eq!(reader.join().unwrap(), Recv::Closed);
     }
 
     #[test]
@@ -211,6 +235,6 @@ mod tests {
         };
         slot.put(&mut numbered(1));
         slot.close();
-        assert_eq!(reader.join().unwrap(), Taken::Frame);
+        assert_eq!(reader.join().unwrap(), Recv::Frame);
     }
 }

@@ -1,13 +1,16 @@
 //! What every source of frames can do, and how it can fail.
 
+use std::{error::Error, sync::Arc};
+
 use super::frame::{Frame, PixelFormat};
+use crate::interrupt::Interrupt;
 
 /// What a source delivers, after negotiation with the device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
     /// The source in words, e.g. `/dev/video0 (Logitech C270)`.
     pub name: String,
-    /// Pixel layout of its frames.
+    /// Pixel format of its frames.
     pub format: PixelFormat,
     /// Width in pixels.
     pub width: u32,
@@ -17,33 +20,34 @@ pub struct Stream {
     pub rate: Option<f32>,
 }
 
-/// A running source of frames.
+/// A running source of frames. Dropping it stops and closes the camera, or ends the program.
 pub trait Source: Send {
-    /// Waits for the newest frame, at most for the source's timeout, and writes it into `frame`,
-    /// reusing its buffer.
+    /// Waits for the newest frame, at most for the source's time-out, and writes it into `frame`, reusing its
+    /// buffer. Raising `interrupt` ends the wait at once.
     ///
     /// # Errors
-    /// [`CaptureError`]; after [`CaptureKind::Corrupt`] the next call may succeed, after
-    /// every other kind the source must be opened again.
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError>;
+    /// [`CaptureError`]. After [`CaptureKind::Corrupt`] and [`CaptureKind::Interrupted`] the next call may
+    /// succeed; after every other kind the source must be opened again.
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError>;
 
     /// What was negotiated.
     fn stream(&self) -> &Stream;
 }
 
-/// Opens a source, again and again when it was lost. Handed to the pipeline.
+/// Opens a source, and opens it again after a failure.
 pub trait Opener: Send {
-    /// Opens the source and starts it.
+    /// Opens the source and starts it. Where that includes waiting for the first frame, raising `interrupt`
+    /// ends the wait at once.
     ///
     /// # Errors
-    /// [`CaptureError`] with the reason and, where there is one, the way out.
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError>;
+    /// [`CaptureError`] with the reason and, where there is one, the remedy.
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError>;
 }
 
 /// The kinds of failure that a subscriber and a technician can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptureKind {
-    /// There is no such device, file or program, or it went away.
+    /// There is no such device, file or program, or it is gone.
     Missing,
     /// Another program holds the device.
     Busy,
@@ -51,30 +55,65 @@ pub enum CaptureKind {
     Denied,
     /// The device has no format that can be used (e.g. a raw Bayer node).
     Unsupported,
-    /// No frame within the timeout.
+    /// No frame within the time-out.
     Stalled,
     /// This frame's bytes are unusable.
     Corrupt,
     /// A finite source is at its end.
     Ended,
+    /// The interrupt was raised. Not a failure of the source.
+    Interrupted,
 }
 
-/// Why no frame came: the kind for the machine, the reason for the person.
-#[derive(Debug, thiserror::Error)]
+/// Why there is no frame. `Display` is the reason; the error that caused it is its [`Error::source`].
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub struct CaptureError {
     /// What sort of failure.
     pub kind: CaptureKind,
     /// What was found, where, and what would help.
     pub reason: String,
+    pub(super) source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl CaptureError {
-    /// A failure of `kind` with a reason for the person.
+    /// A failure of `kind` without a cause of its own.
     pub fn new(kind: CaptureKind, reason: impl Into<String>) -> Self {
         Self {
             kind,
             reason: reason.into(),
+            source: None,
         }
+    }
+
+    /// A failure of `kind` that `source` caused.
+    pub fn caused_by(
+        kind: CaptureKind,
+        reason: impl Into<String>,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+            source: Some(Arc::new(source)),
+        }
+    }
+
+    /// The wait for a frame was interrupted.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::new(CaptureKind::Interrupted, "the wait for a frame was interrupted")
+    }
+
+    /// The reason and all its causes on one line, as [`crate::error::Failure`] prints them.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut message = self.reason.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message += &format!(": {error}");
+            cause = error.source();
+        }
+        message
     }
 }

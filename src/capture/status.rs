@@ -44,7 +44,7 @@ impl From<CaptureKind> for CameraStatus {
     fn from(kind: CaptureKind) -> Self {
         match kind {
             CaptureKind::Missing | CaptureKind::Ended => Self::Missing,
-            CaptureKind::Stalled => Self::Stalled,
+            CaptureKind::Stalled | CaptureKind::Interrupted => Self::Stalled,
             CaptureKind::Busy | CaptureKind::Denied | CaptureKind::Unsupported | CaptureKind::Corrupt => {
                 Self::Unsupported
             }

@@ -12,10 +12,10 @@ use crate::{
 
 /// Analyzes the faces in photographs
 ///
-/// Prints one line of JSON for each face: file, faces (the number of faces in the picture), face (its number, largest
-/// first), box (left, top, width, height in pixels), score, quality, category, probabilities, valence and arousal,
-/// all from this picture alone. A picture without a face gives one line with "faces":0. Pictures that cannot be read
-/// are reported on standard error, and the exit code is then 66.
+/// Prints one line of JSON for each face: file, faces (the number of faces in the picture), face (its number,
+/// largest first), box (left, top, width, height in pixels), score, quality, category, probabilities, valence
+/// and arousal, all from this picture alone. A picture without a face gives one line with "faces":0. Pictures
+/// that cannot be read are reported on standard error, and the exit code is then 66.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Photographs: JPEG, PNG, WebP, BMP or PNM
@@ -24,7 +24,8 @@ pub struct Arguments {
 
     /// Draws boxes, landmarks and results into copies of the pictures
     ///
-    /// OUT is a .png or .jpg file for one picture, or a folder. Existing files are not overwritten without --force.
+    /// OUT is a .png or .jpg file for one picture, or a folder. Existing files are not overwritten without
+    /// --force.
     #[arg(long, value_name = "OUT")]
     annotate: Option<PathBuf>,
 

@@ -12,9 +12,9 @@ use crate::{
 
 /// Measures the cost of each processing stage on this machine
 ///
-/// Decodes and senses the bundled clip in one thread as fast as possible, first as YUYV, then as MJPEG, the formats
-/// that cameras deliver most often. If there is a budget for this board, the results are compared with it. Runs of
-/// several minutes also show whether the board slows down as it heats up.
+/// Decodes and senses the bundled clip in one thread as fast as possible, first as YUYV, then as MJPEG, the
+/// formats that cameras deliver most often. If there is a budget for this board, the results are compared
+/// with it. Runs of several minutes also show whether the board slows down as it heats up.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Measures each format for this many seconds

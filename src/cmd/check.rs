@@ -12,6 +12,7 @@ use crate::{
     config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
+    interrupt::Interrupt,
     model::Registry,
     picture::Picture,
     publish,
@@ -20,9 +21,9 @@ use crate::{
 
 /// Checks everything that `run` needs
 ///
-/// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the camera, reads
-/// the privacy switch, and connects to the broker without publishing. Prints one line for each check. Every check runs
-/// even if an earlier one fails; the exit code is that of the first failure.
+/// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the
+/// camera, reads the privacy switch, and connects to the broker without publishing. Prints one line for each
+/// check. Every check runs even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with its origin, and checks nothing else
@@ -132,11 +133,12 @@ fn verified(name: &str, version: &str, begun: Instant) -> String {
 
 /// Opens the camera, takes and decodes one frame, and closes the camera.
 fn camera(settings: &Camera) -> Result<String, Failure> {
+    let interrupt = Interrupt::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let frame = || {
         let begun = Instant::now();
-        let mut source = capture::opener(settings, Arc::new(SystemClock::new()))?.open()?;
+        let mut source = capture::opener(settings, Arc::new(SystemClock::new()))?.open(&interrupt)?;
         let mut frame = Frame::default();
-        source.next(&mut frame)?;
+        source.next(&mut frame, &interrupt)?;
         let took = begun.elapsed().as_secs_f32();
         Decoder::new().decode(&frame, &mut Picture::default())?;
         let stream = source.stream();

@@ -28,8 +28,8 @@ use crate::{
 
 /// Runs the bundled clip through the whole pipeline
 ///
-/// Shows thirteen seconds of two public-domain portraits in front of a wall, with the recognized expressions, and ends
-/// with a table of timings. Needs no camera and no broker.
+/// Shows thirteen seconds of two public-domain portraits in front of a wall, with the recognized expressions,
+/// and ends with a table of timings. Needs no camera and no broker.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 

@@ -53,8 +53,8 @@ pub struct Global {
 
     /// Overrides one setting; can be repeated
     ///
-    /// Takes precedence over the file and the environment. Strings are written without quotes, lists as in TOML:
-    /// --set 'camera.command=["rpicam-vid", "-n"]'.
+    /// Takes precedence over the file and the environment. Strings are written without quotes, lists as in
+    /// TOML: --set 'camera.command=["rpicam-vid", "-n"]'.
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
 
@@ -185,8 +185,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 }
 
 const ABOUT: &str = "\
-affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over MQTT: one \
-of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
+affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over \
+MQTT: one of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
 
 const MANUAL: &str = "\
 Configuration:

@@ -26,13 +26,13 @@ enum Command {
     },
     /// Evaluates a model on pictures of cropped faces
     ///
-    /// The first line of the file is path,category, optionally followed by valence,arousal, optionally followed by
-    /// share or by votes_neutral,...,votes_contempt,votes_unknown,votes_no_face. Paths are relative to the file;
-    /// categories are neutral, happiness, sadness, surprise, fear, disgust, anger and contempt; valence and arousal
-    /// are between -1 and 1, or both empty; share is the share of the annotators that chose the category, votes are
-    /// the number of annotators for each choice. With them, the accuracy is also given where more than half agree;
-    /// with votes also where any tied label counts, and the accuracy that annotators would reach. All intervals are
-    /// bootstrap intervals that cover 95 %.
+    /// The first line of the file is path,category, optionally followed by valence,arousal, optionally
+    /// followed by share or by votes_neutral,...,votes_contempt,votes_unknown,votes_no_face. Paths are
+    /// relative to the file; categories are neutral, happiness, sadness, surprise, fear, disgust, anger and
+    /// contempt; valence and arousal are between -1 and 1, or both empty; share is the share of the
+    /// annotators that chose the category, votes are the number of annotators for each choice. With them, the
+    /// accuracy is also given where more than half agree; with votes also where any tied label counts, and
+    /// the accuracy that annotators would reach. All intervals are bootstrap intervals that cover 95 %.
     Eval {
         /// Manifest name
         name: String,

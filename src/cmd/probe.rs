@@ -10,9 +10,9 @@ use crate::{
     capture::{
         CaptureError,
         v4l2::{
-            self,
-            choose::{Choice, Mode, Wish},
-            find::{self, Found},
+            self, captures, captures_multiplanar,
+            enumerate::{CameraNode, enumerate},
+            select::{Mode, Request, Selection},
         },
     },
     config::Settings,
@@ -38,12 +38,18 @@ impl Arguments {
 /// # Errors
 /// If `settings.camera.format` cannot be decoded, or `out` cannot be written.
 fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let wish = v4l2::wish(&settings.camera)?;
-    report(&find::find(&wish), &wish, &settings.camera.device, json, out)
+    let wish = v4l2::request(&settings.camera)?;
+    report(&enumerate(&wish), &wish, &settings.camera.device, json, out)
 }
 
 /// Writes the findings.
-fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+fn report(
+    found: &[CameraNode],
+    wish: &Request,
+    device: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let cameras: Vec<ProbedNode> = found.iter().map(|found| ProbedNode::new(found, wish)).collect();
     let first = cameras
         .iter()
@@ -52,7 +58,7 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
         let object = json!({
             "wish": { "format": wish.format.map(|format| format.to_string()), "width": wish.width,
                 "height": wish.height, "rate": rounded(wish.rate), "device": device },
-            "auto": first.map(|first| cameras[first].found.path()),
+            "auto": first.map(|first| cameras[first].found.configured_path()),
             "nodes": cameras.iter().map(ProbedNode::json).collect::<Vec<_>>(),
         });
         writeln!(out, "{object}")?;
@@ -74,18 +80,18 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
     }
     for camera in &cameras {
         if let Verdict::Skipped(why) = &camera.verdict {
-            writeln!(out, "{}: skipped, {why}", camera.found.node.display())?;
+            writeln!(out, "{}: skipped, {why}", camera.found.path.display())?;
         }
     }
     match first {
         Some(first) => {
-            let path = cameras[first].found.path().display();
+            let path = cameras[first].found.configured_path().display();
             writeln!(out, "With camera.device = \"auto\" {path} is used.")?;
         }
         None if cameras.is_empty() => writeln!(
             out,
-            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or set \
-             camera.source to pipe (a program such as rpicam-vid) or files."
+            "No camera: there is no /dev/video*. Connect one (`dmesg` shows whether the kernel detected it), or \
+             set camera.source to pipe (a program such as rpicam-vid) or files."
         )?,
         None => writeln!(out, "No camera can be used.")?,
     }
@@ -94,25 +100,25 @@ fn report(found: &[Found], wish: &Wish, device: &str, json: bool, out: &mut dyn 
 
 /// A device node and whether it can be used.
 struct ProbedNode<'a> {
-    found: &'a Found,
+    found: &'a CameraNode,
     verdict: Verdict,
 }
 
 enum Verdict {
-    Usable(Choice),
+    Usable(Selection),
     Unusable(CaptureError),
     /// Not a camera: metadata, a codec, ...
     Skipped(String),
 }
 
 impl<'a> ProbedNode<'a> {
-    fn new(found: &'a Found, wish: &Wish) -> Self {
+    fn new(found: &'a CameraNode, wish: &Request) -> Self {
         let skipped = found
-            .identity
+            .capability
             .as_ref()
             .ok()
-            .filter(|identity| !identity.captures() && !identity.captures_planes());
-        let verdict = match (skipped, found.choose(wish)) {
+            .filter(|node| !captures(node) && !captures_multiplanar(node));
+        let verdict = match (skipped, found.select(wish)) {
             (Some(identity), _) => Verdict::Skipped(format!(
                 "{} (driver {}) delivers no pictures: metadata, a converter or an output",
                 identity.card, identity.driver
@@ -124,10 +130,10 @@ impl<'a> ProbedNode<'a> {
     }
 
     fn text(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let Found {
-            node,
-            by_id,
-            identity,
+        let CameraNode {
+            path: node,
+            stable_path: by_id,
+            capability: identity,
             modes,
         } = self.found;
         match identity {
@@ -167,7 +173,7 @@ impl<'a> ProbedNode<'a> {
                     choice.format, choice.width, choice.height, choice.reason
                 )?;
             }
-            Verdict::Unusable(error) => writeln!(out, "  cannot be used: {error}")?,
+            Verdict::Unusable(error) => writeln!(out, "  cannot be used: {}", error.message())?,
             Verdict::Skipped(_) => {}
         }
         writeln!(out)?;
@@ -175,10 +181,10 @@ impl<'a> ProbedNode<'a> {
     }
 
     fn json(&self) -> Value {
-        let Found {
-            node,
-            by_id,
-            identity,
+        let CameraNode {
+            path: node,
+            stable_path: by_id,
+            capability: identity,
             modes,
         } = self.found;
         let identity = identity.as_ref().ok();
@@ -205,7 +211,7 @@ impl<'a> ProbedNode<'a> {
                     "height": choice.height, "rate": choice.rate.map(rounded) });
                 object["reason"] = json!(choice.reason);
             }
-            Verdict::Unusable(error) => object["reason"] = json!(error.reason),
+            Verdict::Unusable(error) => object["reason"] = json!(error.message()),
             Verdict::Skipped(why) => object["reason"] = json!(why),
         }
         object
@@ -227,29 +233,29 @@ mod tests {
     use super::*;
     use crate::capture::{
         CaptureKind,
-        v4l2::samples::{CAMERA, METADATA, WISH, node},
+        v4l2::testing::{CAMERA, METADATA, REQUEST, node},
     };
 
     /// A raw sensor node, a metadata node, a webcam, and a node that may not be opened.
-    fn board() -> Vec<Found> {
+    fn board() -> Vec<CameraNode> {
         let denied = CaptureError::new(CaptureKind::Denied, "/dev/video3 cannot be opened: group `video`");
         vec![
             node(0, CAMERA, &[(b"pRAA", &[])]),
             node(1, METADATA, &[]),
-            Found {
-                by_id: Some("/dev/v4l/by-id/usb-Webcam-video-index0".into()),
+            CameraNode {
+                stable_path: Some("/dev/v4l/by-id/usb-Webcam-video-index0".into()),
                 ..node(2, CAMERA, &[(b"YUYV", &[30.0, 15.0]), (b"MJPG", &[29.970_03])])
             },
-            Found {
-                identity: Err(denied),
+            CameraNode {
+                capability: Err(denied),
                 ..node(3, 0, &[])
             },
         ]
     }
 
-    fn text(found: &[Found]) -> String {
+    fn text(found: &[CameraNode]) -> String {
         let mut out = Vec::new();
-        report(found, &WISH, "auto", false, &mut out).unwrap();
+        report(found, &REQUEST, "auto", false, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -261,8 +267,8 @@ mod tests {
             "stable path: /dev/v4l/by-id/usb-Webcam-video-index0",
             "  YUYV   640x480   30, 15 fps",
             "  MJPG   640x480   29.97 fps",
-            "chosen: YUYV 640x480 at 30 fps: the wished size; reaches 30 fps; the cheapest to decode",
-            "gives raw Bayer data (pRAA)",
+            "chosen: YUYV 640x480 at 30 fps: the requested size; reaches 30 fps; the cheapest",
+            "delivers raw Bayer data (pRAA)",
             "libcamerify affectd run",
             "/dev/video1: skipped, HD Webcam",
             "cannot be used: /dev/video3 cannot be opened: group `video`",
@@ -281,7 +287,7 @@ mod tests {
     #[test]
     fn one_json_object() {
         let mut out = Vec::new();
-        report(&board(), &WISH, "auto", true, &mut out).unwrap();
+        report(&board(), &REQUEST, "auto", true, &mut out).unwrap();
         let object: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(object["auto"], "/dev/v4l/by-id/usb-Webcam-video-index0");
         assert_eq!(object["nodes"][2]["chosen"]["format"], "YUYV");

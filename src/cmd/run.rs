@@ -12,18 +12,17 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    model::Manifest,
     pipeline::{self, Deps, Metrics},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
-    sense::Sensor,
     shutdown::Shutdown,
 };
 
 /// Runs the daemon
 ///
-/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in mqtt.host, or to
-/// standard output as JSON lines if there is none. If the camera or the broker fails, it waits for it to return.
+/// Publishes the expressions of the faces in view until SIGTERM, SIGINT or SIGHUP: to the broker in
+/// mqtt.host, or to standard output as JSON lines if there is none. If the camera or the broker fails, it
+/// waits for it to return.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
@@ -32,8 +31,7 @@ impl Arguments {
         let settings = global.settings()?;
         // Before the models are loaded, so that a signal during that time is a clean stop too.
         let shutdown = stop_on_signals()?;
-        let (sensor, manifest) = open_sensor(&settings)?;
-        run(&settings, sensor, &manifest, shutdown)
+        run(&settings, shutdown)
     }
 }
 
@@ -41,11 +39,13 @@ impl Arguments {
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
-fn run(settings: &Settings, sensor: Sensor, manifest: &Manifest, shutdown: Shutdown) -> Result<(), Failure> {
+fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let identity = Identity::of(settings.device_id(), manifest)?;
+    // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
+    let (sensor, manifest) = open_sensor(settings)?;
+    let identity = Identity::of(settings.device_id(), &manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,

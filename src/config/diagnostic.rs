@@ -41,7 +41,7 @@ pub struct Diagnostic {
     /// What is allowed there.
     pub allowed: String,
     /// What was probably meant; empty where there is no suggestion.
-    pub hint: String,
+    pub hint: Box<str>,
 }
 
 impl fmt::Display for Diagnostic {

@@ -83,7 +83,7 @@ impl<'a> Document<'a> {
             key: key.to_owned(),
             found: found.to_owned(),
             allowed: allowed.to_owned(),
-            hint: String::new(),
+            hint: Box::default(),
         }
     }
 }

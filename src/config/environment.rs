@@ -63,7 +63,7 @@ pub fn from_environment(variables: &Variables, diagnostics: &mut Vec<Diagnostic>
                 key: rule.key.to_owned(),
                 found: "bytes that are not UTF-8".to_owned(),
                 allowed: rule.constraint.to_string(),
-                hint: String::new(),
+                hint: Box::default(),
             }),
         };
         diagnostics.extend(result.err());

@@ -56,7 +56,7 @@ impl Layer {
             key: rule.key.to_owned(),
             found: rule.show(&value),
             allowed: rule.constraint.to_string(),
-            hint: hint.to_owned(),
+            hint: hint.into(),
         })
     }
 }
@@ -239,15 +239,17 @@ pub(super) fn names_near(key: &str) -> String {
 }
 
 /// What was probably meant by an unknown key; `name` says what a setting is called there.
-pub(super) fn hint(key: &str, name: impl Fn(&Rule) -> String) -> String {
+pub(super) fn hint(key: &str, name: impl Fn(&Rule) -> String) -> Box<str> {
     let lower = key.to_lowercase();
     if ["password", "passwd", "secret", "token"]
         .iter()
         .any(|word| lower.contains(word))
     {
-        return "a secret is read from a file: name the file in mqtt.password_file".to_owned();
+        return "a secret is read from a file: name the file in mqtt.password_file".into();
     }
-    similar(&lower).map_or_else(String::new, |rule| format!("did you mean {}?", name(rule)))
+    similar(&lower).map_or_else(Box::default, |rule| {
+        format!("did you mean {}?", name(rule)).into()
+    })
 }
 
 /// The setting with a similar key, or with the same name in another section if there is only one.
@@ -261,6 +263,8 @@ fn similar(key: &str) -> Option<&'static Rule> {
 }
 
 /// What was probably meant by an unknown section.
-fn section_hint(section: &str) -> String {
-    suggest(section, sections()).map_or_else(String::new, |section| format!("did you mean [{section}]?"))
+fn section_hint(section: &str) -> Box<str> {
+    suggest(section, sections()).map_or_else(Box::default, |section| {
+        format!("did you mean [{section}]?").into()
+    })
 }

@@ -91,7 +91,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
             key: String::new(),
             found: format!("that it cannot be read: {error}"),
             allowed: "a readable TOML file of at most 1 MiB".to_owned(),
-            hint: String::new(),
+            hint: Box::default(),
         }],
     })
 }
@@ -137,7 +137,7 @@ pub fn stack(
             key: String::new(),
             found: error.to_string(),
             allowed: "what default.toml describes".to_owned(),
-            hint: String::new(),
+            hint: Box::default(),
         }),
         Err(_) => {}
     }
@@ -158,7 +158,7 @@ fn diagnose(conflict: Conflict, entries: &[Entry]) -> Diagnostic {
         key: conflict.key.to_owned(),
         found: entry(conflict.key).map_or_else(String::new, |entry| entry.value.to_string()),
         allowed: conflict.allowed,
-        hint: String::new(),
+        hint: Box::default(),
     }
 }
 

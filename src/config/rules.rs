@@ -77,6 +77,10 @@ pub static RULES: &[Rule] = &[
     rule("camera.height", integer(16, 8192, "in pixels")),
     rule("camera.rate", float(0.1, 240.0, "in frames a second")),
     rule("camera.timeout_s", float(0.2, 60.0, SECONDS)),
+    rule("camera.start_timeout_s", float(0.2, 300.0, SECONDS)),
+    rule("camera.stride", integer(0, 131_072, "in bytes")),
+    rule("camera.rotate", QUARTER_TURN),
+    rule("camera.mirror", Constraint::Bool),
     rule("camera.command", Constraint::List),
     rule("camera.path", PATH),
     rule("camera.repeat", Constraint::Bool),
@@ -113,6 +117,7 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.username", string(username, "up to 256 characters")),
     rule("mqtt.password_file", FILE),
     rule("mqtt.base", TOPIC),
+    rule("mqtt.faces", Constraint::Bool),
     rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
     rule("mqtt.rate", float(0.1, 60.0, "per second")),
@@ -143,6 +148,11 @@ const DEGREES: &str = "in degrees";
 const CELSIUS: &str = "in degrees Celsius";
 
 const LEVEL: Constraint = Constraint::OneOf(&["high", "low"]);
+
+const QUARTER_TURN: Constraint = Constraint::IntegerOrString {
+    is_valid: |text| ["0", "90", "180", "270"].contains(&text),
+    allowed: "one of 0, 90, 180, 270, in degrees clockwise",
+};
 
 const LINE: Constraint = Constraint::IntegerOrString {
     is_valid: line,

@@ -68,6 +68,15 @@ pub struct Camera {
     /// A camera that delivers no frame for this long is stalled and is reopened.
     #[serde(rename = "timeout_s", deserialize_with = "seconds")]
     pub timeout: Duration,
+    /// The same for the first frame after the start.
+    #[serde(rename = "start_timeout_s", deserialize_with = "seconds")]
+    pub start_timeout: Duration,
+    /// Pipe, raw frames: bytes from one row to the next; 0 if rows have no padding.
+    pub stride: u32,
+    /// Turns the picture clockwise by 0, 90, 180 or 270 degrees.
+    pub rotate: u32,
+    /// Exchanges left and right, after the turn.
+    pub mirror: bool,
     /// Pipe: program and arguments; `["-"]` reads standard input.
     pub command: Vec<String>,
     /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).
@@ -104,7 +113,8 @@ pub struct Expression {
     pub model: ModelName,
     /// Most classifications of one face per second.
     pub rate: f32,
-    /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at most 4.
+    /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at
+    /// most 4.
     pub threads: usize,
 }
 
@@ -182,7 +192,9 @@ pub struct Mqtt {
     pub password_file: PathBuf,
     /// First part of every topic.
     pub base: TopicPrefix,
-    /// Publish Home Assistant's device discovery.
+    /// Publish a topic for each followed face.
+    pub faces: bool,
+    /// Publish Home Assistant's device discovery; false withdraws the device.
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,

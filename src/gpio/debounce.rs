@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-/// Reports private from the first such reading, and allows sensing only after every reading has for some time.
+/// Reports private from the first such reading, and allows sensing only after every reading has for some
+/// time.
 ///
-/// So a contact that keeps chattering, a wire that picks up noise or a missing reading can only give privacy, never take
-/// it.
+/// So a contact that keeps chattering, a wire that picks up noise or a missing reading can only give privacy,
+/// never take it.
 #[derive(Debug)]
 pub struct Debounce {
     hold: Duration,
@@ -20,8 +21,8 @@ impl Debounce {
         Self { hold, allowed: None }
     }
 
-    /// Takes a reading of time `now`: whether the contact asks for privacy, `None` where it could not be read. Returns
-    /// whether sensing must stop.
+    /// Takes a reading of time `now`: whether the contact asks for privacy, `None` where it could not be
+    /// read. Returns whether sensing must stop.
     pub fn update(&mut self, now: Duration, private: Option<bool>) -> bool {
         if private != Some(false) {
             self.allowed = None;

@@ -1,8 +1,8 @@
 //! The activity LED and the privacy switch on the device.
 //!
-//! One small trait, [`PrivacyIo`], and two thin backends: rppal on the header of a Raspberry Pi, and the kernel's GPIO
-//! character devices everywhere else (Jetson, expanders, gpio-sim). Each opens a line when it is first used and again
-//! after a failure, so that a chip may go and come back without a restart.
+//! One small trait, [`PrivacyIo`], and two thin backends: rppal on the header of a Raspberry Pi, and the
+//! kernel's GPIO character devices everywhere else (Jetson, expanders, gpio-sim). Each opens a line when it
+//! is first used and again after a failure, so that a chip may go and come back without a restart.
 
 mod chip;
 mod debounce;
@@ -78,7 +78,8 @@ pub struct GpioConfigured {
     pub debounce: Option<Duration>,
 }
 
-/// The lines that `settings` name; `None` if they name none. A line is requested from the kernel when it is first used.
+/// The lines that `settings` name; `None` if they name none. A line is requested from the kernel when it is
+/// first used.
 #[must_use]
 pub fn open_gpio(settings: &Gpio) -> Option<GpioConfigured> {
     let has_led = settings.led != Line::Unused;

@@ -1,5 +1,5 @@
-//! The board's own readings: memory, temperature, throttling. Every reading is optional, because no two boards offer
-//! the same.
+//! The board's own readings: memory, temperature, throttling. Every reading is optional, because no two
+//! boards offer the same.
 
 use std::{fs, path::Path};
 
@@ -22,8 +22,8 @@ pub struct Board {
 /// The throttle bit for undervoltage now.
 const UNDERVOLTAGE: u32 = 1 << 0;
 
-/// The throttle bits for a slowed processor. The soft temperature limit is not among them: a Pi 3B+ sets it from 60
-/// degrees on and gives up only its last 200 MHz.
+/// The throttle bits for a slowed processor. The soft temperature limit is not among them: a Pi 3B+ sets it
+/// from 60 degrees on and gives up only its last 200 MHz.
 const SLOWED_DOWN: u32 = 1 << 1 | 1 << 2;
 
 impl Board {
@@ -79,8 +79,8 @@ fn hottest(zones: &Path) -> Option<f32> {
     degrees.max().map(|milli| milli as f32 / 1000.0)
 }
 
-/// The Raspberry Pi's own kernel prints the bits in hexadecimal without a prefix, in the directory of the firmware's
-/// device below its driver.
+/// The Raspberry Pi's own kernel prints the bits in hexadecimal without a prefix, in the directory of the
+/// firmware's device below its driver.
 fn throttled(driver: &Path) -> Option<u32> {
     let devices = fs::read_dir(driver).ok()?.flatten();
     let text = devices

@@ -1,17 +1,18 @@
-//! Sheds load before the board does so by itself: a board that throttles its clock, browns out or falls behind its
-//! camera loses frames at random; the governor lowers the rates of detection and classification instead. Pure: the
-//! board's readings and their times go in.
+//! Sheds load before the board does so by itself: a board that throttles its clock, browns out or falls
+//! behind its camera loses frames at random; the governor lowers the rates of detection and classification
+//! instead. Pure: the board's readings and their times go in.
 
 use std::{fmt, time::Duration};
 
 use super::Board;
 use crate::config::Health;
 
-/// The fraction of the full rate at each step. Each is about a third lower than the one before, so that one step is
-/// enough for a mild excess.
+/// The fraction of the full rate at each step. Each is about a third lower than the one before, so that one
+/// step is enough for a mild excess.
 const FRACTIONS: [f32; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
 
-/// A step up waits this many times longer than a step down: a board cools slowly, and undervoltage comes and goes.
+/// A step up waits this many times longer than a step down: a board cools slowly, and undervoltage comes and
+/// goes.
 const STEP_UP_FACTOR: u32 = 3;
 
 /// The sensing thread is overloaded while it is busy for this fraction of the time.
@@ -108,8 +109,8 @@ impl Governor {
         }
     }
 
-    /// Takes the board's readings at `now` and `load`, the fraction of the time since the last call for which the sensing
-    /// thread was busy (0 to 1). Call it about once a second.
+    /// Takes the board's readings at `now` and `load`, the fraction of the time since the last call for which
+    /// the sensing thread was busy (0 to 1). Call it about once a second.
     pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> WorkRate {
         let dwell = self.settings.dwell;
         let since = |start: Option<Duration>| start.map_or(Duration::ZERO, |start| now.saturating_sub(start));

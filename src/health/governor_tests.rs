@@ -80,7 +80,8 @@ fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
         let apart = if to > from { 60 } else { 20 };
         assert!(later - earlier >= apart, "{pair:?}");
     }
-    // The board's own warmth makes it swing around the limit; slowly, since it must cool by five degrees first.
+    // The board's own warmth makes it swing around the limit; slowly, since it must cool by five degrees
+    // first.
     let hours = 14;
     assert!(changes.len() < 20 * hours, "{} changes", changes.len());
 }

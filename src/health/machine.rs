@@ -1,4 +1,5 @@
-//! Which machine this is: the heading of a report of measurements, and the key by which a budget is looked up.
+//! Which machine this is: the heading of a report of measurements, and the key by which a budget is looked
+//! up.
 
 use std::{env::consts::ARCH, fs, path::Path, thread};
 

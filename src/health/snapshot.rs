@@ -11,8 +11,8 @@ pub struct Health {
     pub fps: f32,
     /// Frames dropped since the start because sensing was busy or the driver lost them.
     pub drops: u64,
-    /// Latency of each stage over the last minutes, in the order of [`Stage::ALL`]; stages that did not run are
-    /// missing.
+    /// Latency of each stage over the last minutes, in the order of [`Stage::ALL`]; stages that did not run
+    /// are missing.
     pub latency: heapless::Vec<StageLatency, { Stage::ALL.len() }>,
     /// The board's own readings.
     pub board: Board,

@@ -1,14 +1,16 @@
 //! How long each stage takes for a frame: histograms of fixed size, recorded without allocation.
 //!
 //! # Buckets
-//! Log-linear: one bucket below 512 ns, then 32 equal buckets for each power of two up to 2^36 ns (68 s), and one bucket
-//! above. A value is reported as the middle of its bucket, so its error is at most half a bucket, 1.6 %, from 1 µs to
-//! 60 s. This is the layout of HDR histograms (G. Tene, hdrhistogram.org) with a fixed range.
+//! Log-linear: one bucket below 512 ns, then 32 equal buckets for each power of two up to 2^36 ns (68 s), and
+//! one bucket above. A value is reported as the middle of its bucket, so its error is at most half a bucket,
+//! 1.6 %, from 1 µs to 60 s. This is the layout of HDR histograms (G. Tene, hdrhistogram.org) with a fixed
+//! range.
 //!
 //! # Window
-//! Summaries describe the last minutes. There are two windows, the current and the previous one, and a summary is over
-//! both. When the current window has passed it becomes the previous one. So a summary covers between one and two windows
-//! of time, each measurement counts fully until it is dropped, and the histograms never grow.
+//! Summaries describe the last minutes. There are two windows, the current and the previous one, and a
+//! summary is over both. When the current window has passed it becomes the previous one. So a summary covers
+//! between one and two windows of time, each measurement counts fully until it is dropped, and the histograms
+//! never grow.
 
 use std::time::Duration;
 
@@ -106,7 +108,8 @@ pub struct StageTimes {
 }
 
 impl StageTimes {
-    /// Empty histograms whose summaries cover the last one to two `window`s; [`Duration::MAX`] keeps everything.
+    /// Empty histograms whose summaries cover the last one to two `window`s; [`Duration::MAX`] keeps
+    /// everything.
     #[must_use]
     pub fn new(window: Duration) -> Self {
         Self {

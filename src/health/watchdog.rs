@@ -36,8 +36,8 @@ impl Watchdog {
         notify(NotifyState::Stopping);
     }
 
-    /// Feeds the watchdog if `progress` (any count that grows while work is done) has changed since it was last fed, or
-    /// if the daemon has nothing to do (`idle`: privacy, no camera).
+    /// Feeds the watchdog if `progress` (any count that grows while work is done) has changed since it was
+    /// last fed, or if the daemon has nothing to do (`idle`: privacy, no camera).
     pub fn feed(&mut self, now: Duration, progress: u64, idle: bool) {
         if self.due(now, progress, idle) {
             notify(NotifyState::Watchdog);

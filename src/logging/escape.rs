@@ -1,10 +1,10 @@
-//! Keeps control characters away from terminals: file names, camera names and messages of other programs may contain
-//! escape sequences.
+//! Keeps control characters away from terminals: file names, camera names and messages of other programs may
+//! contain escape sequences.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// `text` with its control characters, including line breaks, in the notation of JSON (`\n`, `\u001b`), so that JSON
-/// stays the same JSON.
+/// `text` with its control characters, including line breaks, in the notation of JSON (`\n`, `\u001b`), so
+/// that JSON stays the same JSON.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_unless(text, |_| false)

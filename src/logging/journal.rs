@@ -1,7 +1,8 @@
-//! The systemd journal's native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram per event.
+//! The systemd journal's native protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>): one datagram per
+//! event.
 //!
-//! `journalctl` shows only the message, so the message includes the event's fields, as on a terminal ("camera is
-//! unusable" alone says little). Each field is also a journal field of its own, so that programs can match
+//! `journalctl` shows only the message, so the message includes the event's fields, as on a terminal ("camera
+//! is unusable" alone says little). Each field is also a journal field of its own, so that programs can match
 //! `AFFECTD_REASON=…` and `journalctl -o json` prints it.
 
 use std::{

@@ -58,7 +58,8 @@ impl Log {
         self.queue.push(record);
     }
 
-    /// Waits until everything is written, including messages that the limit held back, but at most for `timeout`.
+    /// Waits until everything is written, including messages that the limit held back, but at most for
+    /// `timeout`.
     pub(super) fn flush(&self, timeout: Duration) {
         if let Some(mut limit) = self.limit() {
             let held: Vec<_> = limit.drain().collect();

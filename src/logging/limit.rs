@@ -1,8 +1,8 @@
 //! Limits the log of the running daemon to a few lines a minute for each kind of message.
 //!
-//! A kind is a place in the source code, never a text: texts contain times, process ids and byte counts. The first
-//! messages of a kind are logged at once. From then on, and for as long as messages of this kind keep coming, only the
-//! last one of each minute is logged, with the number of messages that it stands for.
+//! A kind is a place in the source code, never a text: texts contain times, process ids and byte counts. The
+//! first messages of a kind are logged at once. From then on, and for as long as messages of this kind keep
+//! coming, only the last one of each minute is logged, with the number of messages that it stands for.
 
 use std::{
     collections::HashMap,

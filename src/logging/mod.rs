@@ -1,7 +1,7 @@
 //! Logging, in the format of its destination: the systemd journal, a terminal, or a file.
 //!
-//! A log that nobody reads never blocks the program: messages wait in a bounded queue for a thread that writes them.
-//! If the queue is full, messages are dropped and counted.
+//! A log that nobody reads never blocks the program: messages wait in a bounded queue for a thread that
+//! writes them. If the queue is full, messages are dropped and counted.
 
 mod entry;
 mod escape;
@@ -86,8 +86,8 @@ pub enum Volume {
 /// Starts logging, for the rest of the process.
 ///
 /// # Errors
-/// [`Exit::Config`] if the environment variable names an unknown level, [`Exit::Software`] if no thread can be
-/// started.
+/// [`Exit::Config`] if the environment variable names an unknown level, [`Exit::Software`] if no thread can
+/// be started.
 pub fn start(option: Option<LogLevel>, volume: Volume) -> Result<(), Failure> {
     let level = match (option, env::var_os(VARIABLE)) {
         (Some(level), _) => level,

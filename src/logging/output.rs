@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn text_of_others_cannot_control_the_terminal() {
         let mut output = Output::new(Vec::new());
-        writeln!(output, "camera\t{}", "HD\x1b]0;x\x07 Wébcam").unwrap();
+        let name = "HD\x1b]0;x\x07 Wébcam";
+        writeln!(output, "camera\t{name}").unwrap();
         assert_eq!(
             String::from_utf8(output.inner).unwrap(),
             "camera\tHD\\u001b]0;x\\u0007 Wébcam\n"

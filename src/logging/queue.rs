@@ -23,8 +23,8 @@ struct State<T> {
     is_busy: bool,
 }
 
-/// An item, and the number of items lost immediately before it. Without an item: that many were lost, and none has
-/// followed yet.
+/// An item, and the number of items lost immediately before it. Without an item: that many were lost, and
+/// none has followed yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Received<T> {
     pub(super) lost_before: u64,
@@ -66,8 +66,8 @@ impl<T> Queue<T> {
         self.lock().lost += items;
     }
 
-    /// Waits up to `timeout` for an item. The receiver must call [`Queue::finish`] once it has dealt with it. After the
-    /// timeout: `None`, or the number of lost items if there are any.
+    /// Waits up to `timeout` for an item. The receiver must call [`Queue::finish`] once it has dealt with it.
+    /// After the timeout: `None`, or the number of lost items if there are any.
     pub(super) fn receive(&self, timeout: Duration) -> Option<Received<T>> {
         let state = self.lock();
         let (mut state, _) = self

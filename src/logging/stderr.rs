@@ -21,8 +21,8 @@ pub enum StderrKind {
 }
 
 impl StderrKind {
-    /// Determined as in systemd.exec(5): `JOURNAL_STREAM` holds device and inode of the journal's socket. They must be
-    /// compared, because programs whose standard error was redirected inherit the variable too.
+    /// Determined as in systemd.exec(5): `JOURNAL_STREAM` holds device and inode of the journal's socket.
+    /// They must be compared, because programs whose standard error was redirected inherit the variable too.
     #[must_use]
     pub fn detect() -> Self {
         if io::stderr().is_terminal() {
@@ -36,7 +36,8 @@ impl StderrKind {
     }
 }
 
-/// Standard error as a file of its own. A write that blocks then holds no lock that another thread could wait for.
+/// Standard error as a file of its own. A write that blocks then holds no lock that another thread could wait
+/// for.
 pub(super) fn duplicate() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }

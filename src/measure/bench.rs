@@ -1,8 +1,8 @@
 //! The cost of each processing stage on this machine.
 //!
-//! The bundled clip is decoded and sensed in one thread as fast as possible, while the clock that the frames carry
-//! advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`, but nothing
-//! waits.
+//! The bundled clip is decoded and sensed in one thread as fast as possible, while the clock that the frames
+//! carry advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`,
+//! but nothing waits.
 
 use std::{
     io::{self, Write},
@@ -61,8 +61,8 @@ impl Run {
     }
 }
 
-/// Measures each format for `seconds`, compares the results with the board's budget, and writes text or one JSON
-/// object to `out`.
+/// Measures each format for `seconds`, compares the results with the board's budget, and writes text or one
+/// JSON object to `out`.
 ///
 /// # Errors
 /// [`Failure`] if a network fails or `out` cannot be written.
@@ -95,8 +95,9 @@ pub fn bench(
     Ok(())
 }
 
-/// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played once: on an
-/// emulated processor a frame may take seconds. Advances `camera_clock` by one frame period per frame.
+/// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played
+/// once: on an emulated processor a frame may take seconds. Advances `camera_clock` by one frame period per
+/// frame.
 fn measure(
     sensor: &mut Sensor,
     format: PixelFormat,

@@ -1,13 +1,14 @@
 //! The bundled clip, embedded in the program so that `demo` and `bench` need no other files.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     capture::{
         CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream,
-        split::{Found, Splitter},
+        split::{Split, Splitter},
     },
     clock::Clock,
+    interrupt::Interrupt,
 };
 
 /// Concatenated JPEG pictures; src/measure/clip/README.md documents their origin.
@@ -21,18 +22,18 @@ pub const SIZE: (u32, u32) = (640, 480);
 
 /// The clip's pictures, in order.
 pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
-    let mut splitter = Splitter::Sniff;
+    let mut splitter = Splitter::Detect;
     let mut rest = CLIP;
     std::iter::from_fn(move || {
         loop {
             match splitter.find(rest).ok()? {
-                Found::Frame { body, end } => {
+                Split::Frame { body, end } => {
                     let picture = &rest[body];
                     rest = &rest[end..];
                     return Some(picture);
                 }
-                Found::Skip(count) | Found::Broken(count, _) => rest = &rest[count..],
-                Found::More => return None,
+                Split::Skip(count) | Split::Damaged(count, _) => rest = &rest[count..],
+                Split::More => return None,
             }
         }
     })
@@ -48,9 +49,9 @@ pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
         format: PixelFormat::Mjpeg,
         width,
         height,
-        stride: 0,
         sequence,
         captured,
+        ..Frame::default()
     }
 }
 
@@ -68,7 +69,7 @@ impl ClipOpener {
 }
 
 impl Opener for ClipOpener {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let (width, height) = SIZE;
         let format = PixelFormat::Mjpeg;
         let stream = Stream {
@@ -98,12 +99,14 @@ struct ClipSource {
 }
 
 impl Source for ClipSource {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let Some(picture) = self.pictures.next() else {
             return Err(CaptureError::new(CaptureKind::Ended, "the clip has ended"));
         };
         let due = self.started + Duration::from_secs_f32(self.shown as f32 / RATE);
-        thread::sleep(due.saturating_sub(self.clock.now()));
+        if interrupt.wait(due.saturating_sub(self.clock.now())) {
+            return Err(CaptureError::interrupted());
+        }
         frame.data.clear();
         frame.data.extend_from_slice(picture);
         frame.format = PixelFormat::Mjpeg;

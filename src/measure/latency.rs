@@ -41,10 +41,12 @@ struct Measurement {
     samples: Option<LatencySamples>,
 }
 
-/// Runs like the daemon for `seconds`, with a subscriber beside it, and writes text or one JSON object to `out`.
+/// Runs like the daemon for `seconds`, with a subscriber beside it, and writes text or one JSON object to
+/// `out`.
 ///
 /// # Errors
-/// [`Failure`] if the broker cannot be reached, if the camera delivers no frame, or for anything that would end `run`.
+/// [`Failure`] if the broker cannot be reached, if the camera delivers no frame, or for anything that would
+/// end `run`.
 pub fn latency(
     settings: &Settings,
     sensor: Sensor,
@@ -217,8 +219,8 @@ fn write_text(
             let milliseconds = |percent| samples.percentile(percent).map_or(f64::NAN, table::milliseconds);
             writeln!(
                 out,
-                "\nfrom capture to a subscriber of the state: {} messages, p50 {:.1} ms, p95 {:.1} ms, max {:.1} ms, {} \
-                 lost",
+                "\nfrom capture to a subscriber of the state: {} messages, p50 {:.1} ms, p95 {:.1} ms, \
+                 max {:.1} ms, {} lost",
                 samples.ages.len(),
                 milliseconds(50),
                 milliseconds(95),

@@ -79,8 +79,8 @@ impl Timeline {
 /// Summary of a timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SustainedPerformance {
-    /// Speed in the last third of the time as a share of the speed in the first third. A board that does not slow
-    /// down has 1.
+    /// Speed in the last third of the time as a share of the speed in the first third. A board that does not
+    /// slow down has 1.
     pub sustained: f64,
     /// Highest temperature in degrees Celsius.
     pub hottest_c: Option<f32>,

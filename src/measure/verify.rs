@@ -20,8 +20,8 @@ const MAX_RUNS: u32 = 20;
 /// No further run is started after this time, so that slow and emulated boards are not kept waiting.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
-/// Verifies the named models of a folder, or all of them. Writes one line about the kernels in use on this processor,
-/// then a few lines for each model.
+/// Verifies the named models of a folder, or all of them. Writes one line about the kernels in use on this
+/// processor, then a few lines for each model.
 ///
 /// All models are checked, even if one fails; the first failure determines the exit code.
 ///

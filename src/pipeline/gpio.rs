@@ -9,7 +9,7 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// How often the switch is read: whoever throws it should see the LED go out at once.
+/// How often the switch is read: the LED should go out at once when a person throws the switch.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Pause after a failure, in which a chip may come back; also how often an unchanged LED is set again.
@@ -99,8 +99,8 @@ impl GpioLoop {
         self.context.gate.set_switch(switch.state.clone());
     }
 
-    /// Sets the LED when it must change, and now and then again: its chip may have been away. An LED failure is not
-    /// fatal.
+    /// Sets the LED when it must change, and now and then again: its chip may have been away. An LED failure
+    /// is not fatal.
     fn set_led(&mut self, now: Duration, lit: bool) {
         let Some(led) = &mut self.led else {
             return;

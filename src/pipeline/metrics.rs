@@ -73,8 +73,8 @@ impl Metrics {
         self.sensed.load(Relaxed)
     }
 
-    /// Frames that the sensing thread has finished, including those that could not be decoded: restarting the daemon
-    /// does not help against a camera that sends nothing else.
+    /// Frames that the sensing thread has finished, including those that could not be decoded: restarting the
+    /// daemon does not help against a camera that sends nothing else.
     #[must_use]
     pub fn finished_frames(&self) -> u64 {
         self.sensed_frames() + self.undecodable.load(Relaxed)

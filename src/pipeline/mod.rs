@@ -1,10 +1,11 @@
 //! Threads, slots and shutdown: the only module that knows all the others.
 //!
-//! While the privacy gate is open, the capture thread puts its newest frame into a slot; the sensing thread takes it
-//! from there and hands its report to a sink; the calling thread supervises. There is no queue: a slow reader gets the
-//! newest value.
+//! While the privacy gate is open, the capture thread puts its newest frame into a slot; the sensing thread
+//! takes it from there and hands its report to a sink; the calling thread supervises. There is no queue: a
+//! slow reader gets the newest value.
 
 mod camera;
+mod camera_state;
 mod gpio;
 mod metrics;
 mod sense;
@@ -16,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use self::{
     camera::CameraLoop,
+    camera_state::CameraState,
     gpio::GpioLoop,
     sense::SenseLoop,
     supervisor::Supervisor,
@@ -43,8 +45,8 @@ pub struct Deps {
     pub sensor: Sensor,
     /// The LED and the privacy switch of the device, where there are any.
     pub gpio: Option<GpioConfigured>,
-    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write those, or the
-    /// camera never looks.
+    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
+    /// those, or the camera never looks.
     pub gate: PrivacyGate,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
@@ -65,6 +67,7 @@ struct Context {
     gate: PrivacyGate,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
+    camera: Arc<CameraState>,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
 }
@@ -74,11 +77,13 @@ struct Context {
 /// # Errors
 /// [`Failure`] with the exit code for the process.
 pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
+    let camera_state = CameraState::new(deps.sink.clone(), metrics.clone(), deps.sensor.lost_after());
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
         sink: deps.sink,
         metrics: metrics.clone(),
+        camera: Arc::new(camera_state),
         clock: deps.clock,
         shutdown: deps.shutdown,
     };
@@ -128,7 +133,8 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     sensed.and(captured).and(shown)
 }
 
-/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen before.
+/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen
+/// before.
 fn empty_when_closed(slot: &Arc<Slot>, gate: &PrivacyGate) {
     let slot = slot.clone();
     gate.observe(move |privacy| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::{
-    capture::{Decoder, Frame, Taken},
+    capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
     health::Stage,
     picture::Picture,
@@ -17,6 +17,10 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) struct SenseLoop {
     sensor: Sensor,
     context: Context,
+    /// When the last usable frame was decoded; `None` if all faces are known to be lost.
+    usable: Option<Duration>,
+    /// Between the last two usable frames.
+    interval: Duration,
 }
 
 /// What is reused from frame to frame.
@@ -25,13 +29,16 @@ struct Buffers {
     frame: Frame,
     picture: Picture,
     decoder: Decoder,
-    /// Whether the last frame could not be decoded: another one is not worth a line in the log.
-    was_undecodable: bool,
 }
 
 impl SenseLoop {
     pub fn new(sensor: Sensor, context: Context) -> Self {
-        Self { sensor, context }
+        Self {
+            sensor,
+            context,
+            usable: None,
+            interval: Duration::ZERO,
+        }
     }
 
     /// Runs until the slot is closed.
@@ -42,14 +49,42 @@ impl SenseLoop {
         let mut buffers = Buffers::default();
         loop {
             match self.context.slot.take(&mut buffers.frame, WAIT) {
-                Taken::Frame => self.sense(&mut buffers)?,
-                Taken::Timeout => {}
-                Taken::Closed => return Ok(()),
+                Recv::Frame => self.sense(&mut buffers)?,
+                Recv::Timeout => {}
+                Recv::Closed => {
+                    // At the end of a finite source, everybody leaves.
+                    if !self.context.shutdown.is_raised() {
+                        self.lose_all();
+                    }
+                    return Ok(());
+                }
             }
             if self.context.gate.permit().is_none() {
                 buffers.frame.clear();
                 buffers.picture.clear();
+                buffers.decoder.clear();
+                self.lose_all();
             }
+            let now = self.context.clock.now();
+            // A camera may be slower than that.
+            let lost_after = self.sensor.lost_after().max(self.interval * 2);
+            if self
+                .usable
+                .is_some_and(|usable| now.saturating_sub(usable) >= lost_after)
+            {
+                self.lose_all();
+            }
+        }
+    }
+
+    /// Ends all tracks, because the camera shows nothing any more. While privacy is on nobody hears of it.
+    fn lose_all(&mut self) {
+        if self.usable.take().is_none() {
+            return;
+        }
+        let report = self.sensor.lose_all();
+        if self.context.gate.permit().is_some() {
+            self.context.sink.report(report);
         }
     }
 
@@ -59,6 +94,7 @@ impl SenseLoop {
             gate,
             sink,
             metrics,
+            camera,
             clock,
             ..
         } = &self.context;
@@ -75,14 +111,15 @@ impl SenseLoop {
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
         if let Err(error) = buffers.decoder.decode(frame, &mut buffers.picture) {
             metrics.count_undecodable();
-            if !buffers.was_undecodable {
-                tracing::warn!(reason = %error, "a frame could not be decoded");
-            }
-            buffers.was_undecodable = true;
+            camera.unusable(clock.now(), &error);
             return Ok(());
         }
-        buffers.was_undecodable = false;
         let mut last = clock.now();
+        if let Some(usable) = self.usable.replace(last) {
+            self.interval = last.saturating_sub(usable);
+        }
+        // First the status: reports are ignored while the camera is not ok.
+        camera.usable(last, permit);
         metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
         let time = FrameTime {
             captured: frame.captured,
@@ -106,6 +143,8 @@ impl SenseLoop {
         metrics.record_stage(done, Stage::Total, done.saturating_sub(frame.captured));
         metrics.add_busy_time(done.saturating_sub(start));
         metrics.count_sensed(report.faces.len());
+        // Sensing itself may take longer than a face is kept for.
+        self.usable = Some(done);
         Ok(())
     }
 }

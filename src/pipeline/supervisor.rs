@@ -1,5 +1,5 @@
-//! The calling thread: watches the other threads, feeds systemd's watchdog, sets the work rate and reports the daemon's
-//! health.
+//! The calling thread: watches the other threads, feeds systemd's watchdog, sets the work rate and reports
+//! the daemon's health.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ const SUPERVISE: Duration = Duration::from_millis(100);
 /// How often to read the board and to decide on the work rate.
 const GOVERN: Duration = Duration::from_secs(1);
 
-/// A privacy switch whose driver has not answered for this long cannot be relied on. A busy board with one core was seen
-/// to keep the reading thread waiting for more than a second.
+/// A privacy switch whose driver has not answered for this long cannot be relied on. A busy board with one
+/// core was seen to keep the reading thread waiting for more than a second.
 const SWITCH_SILENCE: Duration = Duration::from_secs(4);
 
 pub(super) struct Supervisor<'a> {

@@ -32,7 +32,8 @@ pub(super) fn join(worker: Worker) -> Result<(), Failure> {
     })
 }
 
-/// Waits for a thread for [`RELEASE`] at most; after that the kernel releases what it holds when the process ends.
+/// Waits for a thread for [`RELEASE`] at most; after that the kernel releases what it holds when the process
+/// ends.
 pub(super) fn join_within_limit(worker: Worker, what: &str) -> Result<(), Failure> {
     let step = Duration::from_millis(10);
     let mut left = RELEASE;

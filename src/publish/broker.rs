@@ -12,12 +12,12 @@ use super::{
 /// Most messages handed to the library and not yet sent.
 pub const CHANNEL: usize = 64;
 
-/// Most messages that wait for the broker's acknowledgement. Newer ones wait in the outbox instead, where the newest
-/// wins.
+/// Most messages that wait for the broker's acknowledgement. Newer ones wait in the outbox instead, where the
+/// newest wins.
 const WINDOW: usize = 16;
 
-/// While messages are unacknowledged, a broker that is silent for this long is gone. The library's own pings do not
-/// notice it: they are only sent when nothing else is.
+/// While messages are unacknowledged, a broker that is silent for this long is gone. The library's own pings
+/// do not notice it: they are only sent when nothing else is.
 const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
 
 /// The client of one connection after another.
@@ -78,7 +78,8 @@ impl Broker {
         (self.unacknowledged > 0).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
     }
 
-    /// Subscribes to all `topics` in one packet. The broker answers it with one code for each, in the same order.
+    /// Subscribes to all `topics` in one packet. The broker answers it with one code for each, in the same
+    /// order.
     ///
     /// # Errors
     /// [`Backpressure`] if there is no room for it now.

@@ -1,5 +1,5 @@
-//! One attempt to connect, for `affectd check`: is the broker's name known, does it answer, and does it accept the
-//! credentials?
+//! One attempt to connect, for `affectd check`: is the broker's name known, does it answer, and does it
+//! accept the credentials?
 
 use std::{
     fmt,
@@ -44,8 +44,8 @@ impl fmt::Display for BrokerProbe {
     }
 }
 
-/// Connects to the broker of `settings`, waits for its answer and disconnects; publishes nothing. `device` is the device's
-/// name. The client id differs from the daemon's, so that a running daemon keeps its session.
+/// Connects to the broker of `settings`, waits for its answer and disconnects; publishes nothing. `device` is
+/// the device's name. The client id differs from the daemon's, so that a running daemon keeps its session.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or

@@ -7,8 +7,8 @@ pub enum PrivacyCommand {
     On,
     /// Sense again.
     Off,
-    /// A retained OFF, which may be older than whatever turned privacy on: a stale command may give privacy, never take
-    /// it.
+    /// A retained OFF, which may be older than whatever turned privacy on: a stale command may give privacy,
+    /// never take it.
     StaleOff,
     /// Neither ON nor OFF.
     Invalid,
@@ -24,8 +24,8 @@ pub fn privacy_command(payload: &[u8], retain: bool) -> PrivacyCommand {
     }
 }
 
-/// Whether a message on Home Assistant's status topic says that it has just started. A retained one is about an earlier
-/// start, and arrives right after the connection, when everything is published anyway.
+/// Whether a message on Home Assistant's status topic says that it has just started. A retained one is about
+/// an earlier start, and arrives right after the connection, when everything is published anyway.
 pub fn home_assistant_has_started(payload: &[u8], retain: bool) -> bool {
     payload == b"online" && !retain
 }

@@ -8,6 +8,8 @@ use crate::config;
 pub struct Destination {
     /// E.g. `mqtts://host:8883`.
     pub address: String,
+    /// The name that the certificate must be for.
+    pub host: String,
     /// Whose certificates are trusted.
     pub authorities: String,
 }
@@ -20,6 +22,7 @@ impl Destination {
         let ca_file = &settings.ca_file;
         Self {
             address: format!("{scheme}://{}:{}", settings.host, port(settings)),
+            host: settings.host.clone(),
             authorities: if ca_file.as_os_str().is_empty() {
                 "the system's authorities (mqtt.ca_file is not set)".into()
             } else {

@@ -2,7 +2,7 @@
 
 use rumqttc::{
     ConnectReturnCode, ConnectionError, StateError, TlsError,
-    tokio_rustls::rustls::{self, CertificateError},
+    tokio_rustls::rustls::{self, AlertDescription, CertificateError},
 };
 
 use super::{destination::Destination, options::KEEP_ALIVE_S};
@@ -39,6 +39,16 @@ impl DisconnectReason {
             }
             _ => None,
         }
+    }
+
+    /// Whether the broker closed the connection without an error of its own.
+    pub fn is_closed(&self) -> bool {
+        matches!(
+            self,
+            Self::Connection(ConnectionError::MqttState(
+                StateError::ConnectionAborted | StateError::Deserialization(rumqttc::Error::Io(_))
+            ))
+        )
     }
 
     /// A question that helps if there never was a connection; empty if [`Self::describe`] says enough.
@@ -89,7 +99,10 @@ impl DisconnectReason {
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. } => "; is this device's clock right?".into(),
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "; mqtt.host must be a name in its certificate".into()
+                    format!(
+                        "; its certificate must have a subjectAltName for mqtt.host, {}: a common name does not count",
+                        destination.host
+                    )
                 }
                 // A certificate authority's own certificate, as `openssl req -x509` creates it.
                 _ if certificate.to_string().contains("CaUsedAsEndEntity") => {
@@ -97,8 +110,20 @@ impl DisconnectReason {
                             that the authority has signed for its name"
                         .into();
                 }
+                // As `openssl x509 -req` creates it without extensions.
+                _ if certificate.to_string().contains("UnsupportedCertVersion") => {
+                    return format!(
+                        "invalid peer certificate: it is of X.509 version 1; it must be of version 3 and have a \
+                         subjectAltName for {host} (openssl x509 -req … -extfile FILE, where FILE contains \
+                         subjectAltName=DNS:{host})",
+                        host = destination.host
+                    );
+                }
                 _ => String::new(),
             },
+            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+                return "it requires a client certificate, which affectd does not support".into();
+            }
             _ => String::new(),
         };
         format!("{tls}{hint}")
@@ -141,6 +166,7 @@ mod tests {
     fn destination() -> Destination {
         Destination {
             address: "mqtts://broker:8883".into(),
+            host: "broker".into(),
             authorities: "/etc/affectd/ca.pem".into(),
         }
     }
@@ -157,9 +183,24 @@ mod tests {
         assert!(DisconnectReason::Silence.refused_credentials().is_none());
     }
 
+    /// Named as webpki names it.
+    #[derive(Debug)]
+    struct UnsupportedCertVersion;
+
+    impl std::fmt::Display for UnsupportedCertVersion {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{self:?}")
+        }
+    }
+
+    impl std::error::Error for UnsupportedCertVersion {}
+
     #[test]
     fn certificate_errors_name_the_remedy() {
+        let version_1 =
+            CertificateError::Other(rustls::OtherError(std::sync::Arc::new(UnsupportedCertVersion)));
         for (error, help) in [
+            (version_1, "subjectAltName=DNS:broker"),
             (CertificateError::UnknownIssuer, "/etc/affectd/ca.pem"),
             (CertificateError::Expired, "clock"),
             (CertificateError::NotValidForName, "mqtt.host"),

@@ -1,20 +1,29 @@
-//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed in, so that
-//! the same code serves the broker and standard output.
+//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed
+//! in, so that the same code serves the broker and standard output.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, civil::Date};
 use serde::Serialize;
 
 use super::{
     discovery,
+    face_rate::FaceRate,
     identity::Identity,
     outbox::{Outbox, Snapshot},
-    payload::{CameraPayload, EventPayload, FacePayload, HealthPayload, Stamp, StatePayload, privacy_word},
+    pace::Pace,
+    payload::{
+        CameraPayload, EventPayload, FacePayload, HealthPayload, ScenePayload, Stamp, StateFaces,
+        StatePayload, VisitsPayload, privacy_word,
+    },
+    shared::Now,
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{capture::CameraStatus, config, sense::face::MAX_FACES};
+use crate::{
+    capture::CameraStatus,
+    config::{self, DeviceId},
+};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
@@ -22,14 +31,8 @@ pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 /// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The time on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// Of [`crate::clock::Clock::now`].
-    pub monotonic: Duration,
-    /// Of [`crate::clock::Clock::wall`].
-    pub wall: Timestamp,
-}
+/// The visits are published at most this often.
+const VISITS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Decides what is due and renders it into reused buffers.
 #[derive(Debug)]
@@ -38,17 +41,20 @@ pub struct Dispatcher {
     /// Where messages go.
     pub topics: Topics,
     has_broker: bool,
-    discovery: Option<Vec<u8>>,
-    /// Shortest time between two messages of one topic.
-    interval: Duration,
+    /// Empty where the device is withdrawn from Home Assistant.
+    discovery: Vec<u8>,
+    publishes_faces: bool,
     refresh: Duration,
     due: Due,
     last_discovery: Option<Duration>,
-    last_state: Option<LastState>,
-    last_faces: heapless::Vec<LastFace, MAX_FACES>,
+    last_visits: Option<Duration>,
+    state_pace: Pace,
+    scene_pace: Pace,
+    face_rate: FaceRate,
     frame_version: u64,
     health_version: u64,
     state_seq: u64,
+    scene_seq: u64,
     face_seq: u64,
     payload: Vec<u8>,
     topic: String,
@@ -59,51 +65,51 @@ pub struct Dispatcher {
 struct Due {
     availability: bool,
     discovery: bool,
-    state: bool,
+    /// The version and the date.
+    visits: Option<(u64, Date)>,
     camera: Option<u64>,
     privacy: Option<u64>,
     privacy_command: Option<u64>,
 }
 
-/// The last message about a face.
-#[derive(Debug, Clone, Copy)]
-struct LastFace {
-    track: u32,
-    at: Duration,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct LastState {
-    at: Duration,
-    version: u64,
-    was_sensing: bool,
-}
-
 impl Dispatcher {
-    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the record of the
-    /// privacy command is published.
+    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the
+    /// record of the privacy command is published.
     #[must_use]
     pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
-        let discovery = (has_broker && settings.discovery)
-            .then(|| discovery::config(&identity, &topics).to_string().into_bytes());
+        let discovery = if settings.discovery {
+            discovery::config(&identity, &topics).to_string().into_bytes()
+        } else {
+            Vec::new()
+        };
+        let interval = Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX);
         Self {
             has_broker,
             discovery,
             identity,
             topics,
-            interval: Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX),
+            publishes_faces: settings.faces,
             refresh: settings.refresh,
             due: Due::default(),
             last_discovery: None,
-            last_state: None,
-            last_faces: heapless::Vec::new(),
+            last_visits: None,
+            state_pace: Pace::new(interval, settings.refresh),
+            scene_pace: Pace::new(interval, settings.refresh),
+            face_rate: FaceRate::new(interval),
             frame_version: 0,
             health_version: 0,
             state_seq: 0,
+            scene_seq: 0,
             face_seq: 0,
             payload: Vec::with_capacity(4096),
             topic: String::with_capacity(128),
         }
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn device(&self) -> &DeviceId {
+        &self.identity.device
     }
 
     /// The daemon's boot id.
@@ -119,20 +125,25 @@ impl Dispatcher {
             ..Due::default()
         };
         self.last_discovery = None;
+        self.last_visits = None;
         self.republish_discovery();
     }
 
     /// Home Assistant has started: discovery and every state are due again.
     pub fn republish_discovery(&mut self) {
-        self.due.discovery = self.discovery.is_some();
-        self.due.state = true;
+        self.due.discovery = self.has_broker;
+        self.state_pace.force();
+        self.scene_pace.force();
+        self.health_version = 0;
+        self.due.visits = None;
         self.due.camera = None;
         self.due.privacy = None;
         self.due.privacy_command = None;
     }
 
-    /// Sends everything retained that is due, in the contract's order: availability, discovery, state, camera, the
-    /// recorded command, privacy. The record comes first, so that a command that was answered survives a restart.
+    /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
+    /// scene, visits, camera, the recorded command, privacy. The record comes first, so that a command that
+    /// was answered survives a restart.
     fn send_states(
         &mut self,
         outbox: &Outbox,
@@ -141,23 +152,27 @@ impl Dispatcher {
     ) -> Result<(), Backpressure> {
         let newest = outbox.snapshot();
         if self.due.availability {
-            transport.send(word(&self.topics.availability, "online"))?;
+            transport.send(Message::retained_word(&self.topics.availability, "online"))?;
             self.due.availability = false;
         }
         if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
-            if let Some(discovery) = &self.discovery {
-                transport.send(Message {
-                    topic: &self.topics.discovery,
-                    payload: Payload::Json(discovery),
-                    retain: true,
-                    acknowledged: true,
-                })?;
-            }
+            transport.send(Message {
+                topic: &self.topics.discovery,
+                payload: Payload::Json(&self.discovery),
+                retain: true,
+                acknowledged: true,
+            })?;
             self.due.discovery = false;
             self.last_discovery = Some(now.monotonic);
         }
         if self.state_due(&newest) <= now.monotonic {
             self.send_state(&newest, now, transport)?;
+        }
+        if self.scene_due(&newest) <= now.monotonic {
+            self.send_scene(&newest, now, transport)?;
+        }
+        if self.visits_due(&newest, now) <= now.monotonic {
+            self.send_visits(&newest, now, transport)?;
         }
         if self.due.camera != Some(newest.camera.version) {
             self.send_camera(&newest, now, transport)?;
@@ -167,12 +182,18 @@ impl Dispatcher {
             && self.has_broker
             && self.due.privacy_command != Some(command.version)
         {
-            transport.send(word(&self.topics.privacy_command, privacy_word(is_on)))?;
+            transport.send(Message::retained_word(
+                &self.topics.privacy_command,
+                privacy_word(is_on),
+            ))?;
             self.due.privacy_command = Some(command.version);
         }
         let privacy = &newest.privacy;
         if self.due.privacy != Some(privacy.version) {
-            transport.send(word(&self.topics.privacy, privacy_word(privacy.value)))?;
+            transport.send(Message::retained_word(
+                &self.topics.privacy,
+                privacy_word(privacy.value),
+            ))?;
             self.due.privacy = Some(privacy.version);
         }
         Ok(())
@@ -193,11 +214,11 @@ impl Dispatcher {
         let newest = outbox.snapshot();
         self.send_faces(&newest, now, transport)?;
         self.send_health(&newest, now, transport)?;
-        Ok(self.next_due(&newest).saturating_sub(now.monotonic))
+        Ok(self.next_due(&newest, now).saturating_sub(now.monotonic))
     }
 
-    /// The last messages of a clean exit: the state without a face, the camera disabled or why it cannot be used, then
-    /// `stopped`.
+    /// The last messages of a clean exit: state and scene without a face, the camera disabled or why it cannot be
+    /// used, then `stopped`.
     ///
     /// # Errors
     /// [`Backpressure`] if they could not be sent.
@@ -212,8 +233,9 @@ impl Dispatcher {
         }
         let newest = outbox.snapshot();
         self.send_state(&newest, now, transport)?;
+        self.send_scene(&newest, now, transport)?;
         self.send_camera(&newest, now, transport)?;
-        transport.send(word(&self.topics.availability, "stopped"))
+        transport.send(Message::retained_word(&self.topics.availability, "stopped"))
     }
 
     fn send_camera(
@@ -244,7 +266,14 @@ impl Dispatcher {
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
         let stamp = stamp(newest, now, self.state_seq);
-        let state = StatePayload::new(&self.identity, &newest.faces, self.refresh, stamp);
+        let faces = if newest.captured.is_none() {
+            StateFaces::Unknown
+        } else if newest.withheld {
+            StateFaces::Withheld
+        } else {
+            StateFaces::Followed(&newest.faces)
+        };
+        let state = StatePayload::new(&self.identity, faces, self.refresh, stamp);
         render(&mut self.payload, &state);
         transport.send(Message {
             topic: &self.topics.state,
@@ -253,12 +282,48 @@ impl Dispatcher {
             acknowledged: true,
         })?;
         self.state_seq += 1;
-        self.due.state = false;
-        self.last_state = Some(LastState {
-            at: now.monotonic,
-            version: newest.state_version,
-            was_sensing: newest.is_sensing(),
-        });
+        self.state_pace
+            .record(now.monotonic, newest.state_version, newest.is_sensing());
+        Ok(())
+    }
+
+    fn send_scene(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let stamp = stamp(newest, now, self.scene_seq);
+        let scene = ScenePayload::new(&self.identity, newest.scene.as_ref(), self.refresh, stamp);
+        render(&mut self.payload, &scene);
+        transport.send(Message {
+            topic: &self.topics.scene,
+            payload: Payload::Json(&self.payload),
+            retain: true,
+            acknowledged: true,
+        })?;
+        self.scene_seq += 1;
+        self.scene_pace
+            .record(now.monotonic, newest.scene_version, newest.is_sensing());
+        Ok(())
+    }
+
+    fn send_visits(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let visits = VisitsPayload::new(&self.identity, &newest.visits.value, now.date, now.wall);
+        render(&mut self.payload, &visits);
+        transport.send(Message {
+            topic: &self.topics.visits,
+            payload: Payload::Json(&self.payload),
+            retain: true,
+            acknowledged: true,
+        })?;
+        self.due.visits = Some((newest.visits.version, now.date));
+        self.last_visits = Some(now.monotonic);
         Ok(())
     }
 
@@ -282,7 +347,7 @@ impl Dispatcher {
         transport.send(Message {
             topic: &self.topics.health,
             payload: Payload::Json(&self.payload),
-            retain: false,
+            retain: true,
             acknowledged: false,
         })?;
         self.health_version = version;
@@ -319,16 +384,16 @@ impl Dispatcher {
         now: Now,
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
-        self.last_faces
-            .retain(|last| newest.faces.iter().any(|face| face.track == last.track));
+        self.face_rate.forget_others(&newest.faces);
+        if !self.publishes_faces {
+            self.frame_version = newest.frame_version;
+        }
         if self.frame_version == newest.frame_version {
             return Ok(());
         }
         let mut is_complete = true;
         for face in &newest.faces {
-            let index = self.last_faces.iter().position(|last| last.track == face.track);
-            let last = index.map(|index| self.last_faces[index].at);
-            if after(last, self.interval) > now.monotonic {
+            if self.face_rate.due(face.track) > now.monotonic {
                 is_complete = false;
                 continue;
             }
@@ -345,15 +410,7 @@ impl Dispatcher {
                 acknowledged: false,
             })?;
             self.face_seq += 1;
-            let last = LastFace {
-                track: face.track,
-                at: now.monotonic,
-            };
-            match index {
-                Some(index) => self.last_faces[index] = last,
-                // There are at most as many entries as faces.
-                None => self.last_faces.push(last).unwrap_or_default(),
-            }
+            self.face_rate.record(face.track, now.monotonic);
         }
         if is_complete {
             self.frame_version = newest.frame_version;
@@ -361,34 +418,31 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// When the state is due: at once after a connection or when the faces were just forgotten, at the rate limit if it
-    /// has changed, otherwise at the refresh.
     fn state_due(&self, newest: &Snapshot) -> Duration {
-        match self.last_state {
-            Some(last) if !self.due.state => {
-                if last.was_sensing && !newest.is_sensing() {
-                    Duration::ZERO
-                } else if newest.state_version != last.version {
-                    last.at.saturating_add(self.interval.min(self.refresh))
-                } else {
-                    last.at.saturating_add(self.refresh)
-                }
-            }
-            _ => Duration::ZERO,
+        self.state_pace.due(newest.state_version, newest.is_sensing())
+    }
+
+    fn scene_due(&self, newest: &Snapshot) -> Duration {
+        self.scene_pace.due(newest.scene_version, newest.is_sensing())
+    }
+
+    /// When the visits are due: they have changed, or it is another day. [`Duration::MAX`] otherwise.
+    fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        if self.due.visits == Some((newest.visits.version, now.date)) {
+            Duration::MAX
+        } else {
+            after(self.last_visits, VISITS_INTERVAL)
         }
     }
 
-    fn next_due(&self, newest: &Snapshot) -> Duration {
-        let mut next = self.state_due(newest);
+    fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        let mut next = self.state_due(newest).min(self.scene_due(newest));
+        next = next.min(self.visits_due(newest, now));
         if self.due.discovery {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
         }
         if self.frame_version != newest.frame_version {
-            let faces = self
-                .last_faces
-                .iter()
-                .map(|last| after(Some(last.at), self.interval));
-            next = faces.fold(next, Duration::min);
+            next = next.min(self.face_rate.next_due());
         }
         next
     }
@@ -403,16 +457,6 @@ fn stamp(newest: &Snapshot, now: Now, seq: u64) -> Stamp {
         seq,
         time: now.wall,
         age,
-    }
-}
-
-/// A retained message of one word.
-fn word<'a>(topic: &'a str, word: &'a str) -> Message<'a> {
-    Message {
-        topic,
-        payload: Payload::Word(word),
-        retain: true,
-        acknowledged: true,
     }
 }
 

@@ -52,8 +52,12 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with(&settings())
+    }
+
+    fn with(settings: &config::Mqtt) -> Self {
         let topics = samples::topics();
-        let mut dispatcher = Dispatcher::new(&settings(), identity(), topics, true);
+        let mut dispatcher = Dispatcher::new(settings, identity(), topics, true);
         dispatcher.on_connect();
         let fixture = Self {
             outbox: Outbox::new(),
@@ -62,6 +66,7 @@ impl Fixture {
             now: Now {
                 monotonic: Duration::from_secs(100),
                 wall: "2026-03-01T09:30:00Z".parse().unwrap(),
+                date: "2026-03-01".parse().unwrap(),
             },
         };
         fixture.outbox.camera(CameraStatus::Ok, "");
@@ -88,7 +93,10 @@ impl Fixture {
 
     fn faces(&mut self, tracks: &[u32]) {
         let faces: Vec<_> = tracks.iter().map(|&track| face(track)).collect();
-        self.outbox.report(&report(&faces), self.now.monotonic);
+        let mut report = report(&faces);
+        // The scene changes with the primary face.
+        report.scene.prediction.valence = tracks.first().map(|&track| track as f32 / 10.0);
+        self.outbox.report(&report, self.now.monotonic);
     }
 
     fn event(&mut self, track: u32) {
@@ -119,6 +127,8 @@ fn the_first_messages_have_the_contracts_order() {
             "availability",
             "config",
             "state",
+            "scene",
+            "visits",
             "camera",
             "commanded",
             "privacy"
@@ -144,6 +154,8 @@ fn backpressure_loses_nothing() {
             "availability",
             "config",
             "state",
+            "scene",
+            "visits",
             "camera",
             "commanded",
             "privacy",
@@ -163,7 +175,7 @@ fn the_rate_limit_is_per_topic() {
         sent.extend(fixture.sent.topics());
         fixture.pass(33);
     }
-    for topic in ["state", "1", "2"] {
+    for topic in ["state", "scene", "1", "2"] {
         let count = sent.iter().filter(|sent| *sent == topic).count();
         assert!(
             (40..=50).contains(&count),
@@ -175,17 +187,22 @@ fn the_rate_limit_is_per_topic() {
 #[test]
 fn a_quiet_state_is_only_refreshed() {
     let mut fixture = Fixture::live();
-    let mut states = 0;
+    let mut sent = Vec::new();
     for _ in 0..600 {
         fixture.faces(&[]);
         fixture.due().unwrap();
-        states += fixture.sent.topics().len();
+        sent.extend(fixture.sent.topics());
         fixture.pass(100);
     }
-    assert!(
-        (1..=2).contains(&states),
-        "{states} messages in a minute of nothing"
-    );
+    for topic in ["state", "scene"] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        // The first frame, and two refreshes.
+        assert!(
+            (2..=3).contains(&count),
+            "{topic}: {count} messages in a minute of nothing"
+        );
+    }
+    assert!(!sent.contains(&"visits".to_owned()), "{sent:?}");
 }
 
 #[test]
@@ -198,10 +215,10 @@ fn a_wait_ends_when_the_next_message_is_due() {
     fixture.faces(&[2, 1]);
     let wait = fixture.due().unwrap();
     assert_eq!(wait, Duration::from_millis(150));
-    assert_eq!(fixture.sent.topics(), ["state", "1", "2"]);
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "1", "2"]);
     fixture.pass(150);
     fixture.due().unwrap();
-    assert_eq!(fixture.sent.topics(), ["state", "1"]);
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "1"]);
 }
 
 #[test]
@@ -221,16 +238,20 @@ fn losing_sight_is_published_at_once() {
             "affectd/lobby/camera"
         };
         fixture.due().unwrap();
-        let (state, other) = (&fixture.sent.messages[0], &fixture.sent.messages[1]);
-        assert_eq!(
-            (state.0.as_str(), other.0.as_str()),
-            ("affectd/lobby/state", topic)
-        );
-        assert!(
-            state.1.contains(r#""category":"none""#) && state.1.contains(r#""age":null"#),
-            "{}",
-            state.1
-        );
+        let topics: Vec<&str> = fixture
+            .sent
+            .messages
+            .iter()
+            .map(|message| message.0.as_str())
+            .collect();
+        assert_eq!(topics, ["affectd/lobby/state", "affectd/lobby/scene", topic]);
+        for (topic, payload, ..) in &fixture.sent.messages[..2] {
+            let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
+            assert_eq!(payload["category"], "none", "{topic}");
+            for field in ["faces", "attending", "age"] {
+                assert_eq!(payload.get(field), Some(&serde_json::Value::Null), "{topic}");
+            }
+        }
     }
 }
 
@@ -248,7 +269,11 @@ fn late_events_are_dropped() {
         .iter()
         .find(|message| message.0.ends_with("event"))
         .unwrap();
-    assert!(event.1.contains(r#""track":2,"seq":1"#), "{}", event.1);
+    assert!(
+        event.1.contains(r#""track":2,"continues":null,"seq":1"#),
+        "{}",
+        event.1
+    );
     assert!(event.1.contains("09:30:04.000Z"), "when it happened: {}", event.1);
     assert!(!event.2, "never retained");
     assert_eq!(fixture.outbox.snapshot().events_dropped, 1);
@@ -301,13 +326,16 @@ fn the_last_messages_show_no_face() {
         .dispatcher
         .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
         .unwrap();
-    assert!(fixture.sent.messages[0].1.contains(r#""category":"none""#));
-    assert!(
-        fixture.sent.messages[1]
-            .1
-            .contains(r#""status":"disabled","reason":"stopped""#)
-    );
-    assert_eq!(fixture.sent.messages[2].1, "stopped");
+    let payloads: Vec<&str> = fixture
+        .sent
+        .messages
+        .iter()
+        .map(|message| message.1.as_str())
+        .collect();
+    assert!(payloads[0].contains(r#""category":"none""#) && payloads[0].contains(r#""faces":null"#));
+    assert!(payloads[1].starts_with(r#"{"faces":null,"#), "{}", payloads[1]);
+    assert!(payloads[2].contains(r#""status":"disabled","reason":"stopped""#));
+    assert_eq!(payloads[3..], ["stopped"]);
 }
 
 #[test]
@@ -337,7 +365,7 @@ fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
         .outbox
         .privacy(&privacy(Input::Unreadable("refused".into()), Input::Off));
     fixture.due().unwrap();
-    assert_eq!(fixture.sent.topics(), ["state", "privacy"]);
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "privacy"]);
     fixture.outbox.privacy(&privacy(Input::On, Input::Off));
     fixture.due().unwrap();
     let (topic, payload, retain, acknowledged) = &fixture.sent.messages[0];
@@ -358,6 +386,102 @@ fn without_a_broker_nothing_is_kept_for_later() {
     fixture.due().unwrap();
     assert_eq!(
         fixture.sent.topics(),
-        ["availability", "state", "camera", "privacy"]
+        ["availability", "state", "scene", "visits", "camera", "privacy"]
     );
+}
+
+#[test]
+fn visits_are_published_when_they_change_and_at_midnight() {
+    let mut fixture = Fixture::live();
+    let visit = |fixture: &mut Fixture, count| {
+        let mut report = report(&[]);
+        report.visits.day = Some("2026-03-01".parse().unwrap());
+        report.visits.today.visits = count;
+        report.visits.since_start.visits = count;
+        fixture.outbox.report(&report, fixture.now.monotonic);
+        fixture.due().unwrap();
+    };
+    let counts = |fixture: &mut Fixture| {
+        let visits = fixture.sent.messages.iter();
+        let visits = visits.filter(|message| message.0 == "affectd/lobby/visits");
+        let counts: Vec<(u64, u64)> = visits
+            .map(|message| {
+                assert!(message.2 & message.3, "retained and acknowledged");
+                let payload: serde_json::Value = serde_json::from_str(&message.1).unwrap();
+                let count = |period: &str| payload[period]["visits"].as_u64().unwrap();
+                (count("since_start"), count("today"))
+            })
+            .collect();
+        fixture.sent.messages.clear();
+        counts
+    };
+    fixture.pass(1000);
+    visit(&mut fixture, 1);
+    assert_eq!(counts(&mut fixture), [(1, 1)]);
+    for count in [2, 3] {
+        fixture.pass(400);
+        visit(&mut fixture, count);
+        assert_eq!(counts(&mut fixture), [], "at most once a second");
+    }
+    assert_eq!(fixture.due(), Ok(Duration::from_millis(200)));
+    fixture.pass(200);
+    visit(&mut fixture, 3);
+    visit(&mut fixture, 3);
+    assert_eq!(counts(&mut fixture), [(3, 3)]);
+    fixture.pass(1000);
+    fixture.now.date = "2026-03-02".parse().unwrap();
+    fixture.due().unwrap();
+    assert_eq!(counts(&mut fixture), [(3, 0)], "without a frame on the new day");
+}
+
+#[test]
+fn health_is_retained_and_sent_again_after_a_connection() {
+    let mut fixture = Fixture::live();
+    fixture.outbox.health(&crate::health::Health::default());
+    for _ in 0..2 {
+        fixture.due().unwrap();
+        let health = fixture.sent.messages.iter();
+        let retained: Vec<bool> = health
+            .filter(|message| message.0 == "affectd/lobby/health")
+            .map(|message| message.2)
+            .collect();
+        assert_eq!(retained, [true]);
+        fixture.sent.messages.clear();
+        fixture.due().unwrap();
+        assert!(fixture.sent.messages.is_empty(), "once is enough");
+        fixture.dispatcher.on_connect();
+    }
+}
+
+#[test]
+fn faces_can_be_left_out() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        faces: false,
+        ..settings()
+    });
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture.pass(1000);
+    fixture.faces(&[1, 2]);
+    assert_eq!(
+        fixture.due(),
+        Ok(Duration::from_secs(30)),
+        "no face is waited for"
+    );
+    assert_eq!(fixture.sent.topics(), ["state", "scene"]);
+}
+
+#[test]
+fn without_discovery_the_device_is_withdrawn() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        discovery: false,
+        ..settings()
+    });
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[1];
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("homeassistant/device/lobby/config", "")
+    );
+    assert!(retain & acknowledged);
 }

@@ -1,5 +1,5 @@
-//! A second client that subscribes to what this process publishes, for `affectd latency`: how old a state is when it
-//! arrives.
+//! A second client that subscribes to what this process publishes, for `affectd latency`: how old a state is
+//! when it arrives.
 
 use std::{
     sync::Arc,
@@ -35,7 +35,8 @@ struct State {
 }
 
 impl LatencySamples {
-    /// Takes a message that arrived at `now`. States of other processes, and those without a frame, do not count.
+    /// Takes a message that arrived at `now`. States of other processes, and those without a frame, do not
+    /// count.
     fn record(&mut self, payload: &[u8], boot: &str, now: Timestamp) {
         let Ok(state) = serde_json::from_slice::<State>(payload) else {
             return;

@@ -1,7 +1,8 @@
 //! Publishes results: over MQTT, or without a broker as JSON lines on standard output.
 //!
-//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which renders a
-//! [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard output (`stdout`).
+//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which
+//! renders a [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard
+//! output (`stdout`).
 
 mod backoff;
 mod broker;
@@ -13,14 +14,17 @@ mod disconnect;
 mod discovery;
 mod dispatch;
 mod error;
+mod face_rate;
 mod identity;
 mod latency_probe;
 mod options;
 mod outbox;
+mod pace;
 pub mod payload;
 mod publisher;
 mod random;
 mod refusals;
+mod session;
 mod shared;
 mod stdout;
 pub mod topics;

@@ -1,6 +1,6 @@
 //! Turns settings into the client's options: address, credentials, TLS, last will.
 
-use std::{fs, net::Ipv6Addr, path::Path, sync::Arc};
+use std::{net::Ipv6Addr, path::Path, sync::Arc};
 
 use rumqttc::{
     LastWill, MqttOptions, QoS, TlsConfiguration, Transport,
@@ -11,7 +11,7 @@ use rumqttc::{
 };
 
 use super::{destination::port, error::PublishError, identity::Identity, topics::Topics};
-use crate::config;
+use crate::{config, file, text};
 
 /// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
 pub const KEEP_ALIVE_S: u16 = 30;
@@ -30,8 +30,9 @@ pub fn options(
     identity: &Identity,
     topics: &Topics,
 ) -> Result<MqttOptions, PublishError> {
-    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the broker ends the
-    // old session first. Otherwise the old session's last will would overwrite the new "online".
+    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the
+    // broker ends the old session first. Otherwise the old session's last will would overwrite the new
+    // "online".
     let mut options = connection(settings, format!("affectd-{}", identity.device))?;
     options.set_last_will(LastWill::new(
         &topics.availability,
@@ -68,6 +69,12 @@ pub fn connection(settings: &config::Mqtt, id: String) -> Result<MqttOptions, Pu
     Ok(options)
 }
 
+/// The largest password file: MQTT carries no longer password (MQTT 5, section 3.1.3.6).
+const MAX_PASSWORD: u64 = 64 << 10;
+
+/// The largest file of certificates. Debian's bundle of all authorities has 220 KiB.
+const MAX_CERTIFICATES: u64 = 4 << 20;
+
 fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(), PublishError> {
     let file = &settings.password_file;
     if settings.username.is_empty() {
@@ -82,7 +89,7 @@ fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(),
         options.set_username(&settings.username);
         return Ok(());
     }
-    let mut password = read("mqtt.password_file", file)?;
+    let mut password = read("mqtt.password_file", file, MAX_PASSWORD)?;
     let end = password
         .iter()
         .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
@@ -105,7 +112,7 @@ fn tls(ca_file: &Path) -> Result<TlsConfiguration, PublishError> {
         });
     }
     let unusable = || PublishError::config(format!("mqtt.ca_file {} is unusable", ca_file.display()));
-    let pem = read("mqtt.ca_file", ca_file)?;
+    let pem = read("mqtt.ca_file", ca_file, MAX_CERTIFICATES)?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots
@@ -125,9 +132,9 @@ fn tls(ca_file: &Path) -> Result<TlsConfiguration, PublishError> {
     Ok(config.into())
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, PublishError> {
-    fs::read(path).map_err(|error| {
-        PublishError::config(format!("{key} {} cannot be read", path.display())).because(error)
+fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
+    file::read(path, max).map_err(|error| {
+        PublishError::config(format!("{key} {} cannot be read", text::path(path))).because(error)
     })
 }
 
@@ -199,6 +206,9 @@ mod tests {
             (ca, Path::new("/nonexistent/ca.pem")),
             (password, empty.path()),
             (password, Path::new("/nonexistent/password")),
+            (ca, Path::new("/dev/zero")),
+            (password, Path::new("/dev/zero")),
+            (password, Path::new("/dev/null")),
         ] {
             let error = build(|settings| change(settings, path.into())).err().unwrap();
             assert_eq!(error.kind, PublishErrorKind::Config);

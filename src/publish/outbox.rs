@@ -17,7 +17,11 @@ use crate::{
     capture::CameraStatus,
     health::Health,
     privacy::{Input, Privacy},
-    sense::face::{Event, MAX_FACES, Report, TrackedFace},
+    sense::{
+        face::{Event, MAX_FACES, Report, TrackedFace},
+        scene::Scene,
+        visits::VisitTotals,
+    },
 };
 
 /// Most events that wait; the oldest is dropped for a new one.
@@ -58,8 +62,17 @@ pub struct Camera {
 /// The newest values of everything that is published as a state.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some frames old.
+    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some
+    /// frames old.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
+    /// Whether there are faces that `publish.min_faces` withholds.
+    pub withheld: bool,
+    /// Everybody in view; `None` if no frame is current.
+    pub scene: Option<Scene>,
+    /// Grows when the scene changes.
+    pub scene_version: u64,
+    /// The visits so far; they outlast the loss of the camera.
+    pub visits: Versioned<VisitTotals>,
     /// Frame size in pixels.
     pub size: (u32, u32),
     /// When the newest frame was captured; `None` if no frame is current.
@@ -90,9 +103,12 @@ impl Snapshot {
     /// Forgets the faces: there is no camera, or it may not look.
     fn forget_faces(&mut self) {
         self.faces.clear();
+        self.withheld = false;
+        self.scene = None;
         self.captured = None;
         self.frame_version += 1;
         self.state_version += 1;
+        self.scene_version += 1;
     }
 }
 
@@ -131,6 +147,10 @@ impl Outbox {
             state: Mutex::new(State {
                 newest: Snapshot {
                     faces: heapless::Vec::new(),
+                    withheld: false,
+                    scene: None,
+                    scene_version: 0,
+                    visits: Versioned::default(),
                     size: (0, 0),
                     captured: None,
                     frame_version: 0,
@@ -152,8 +172,8 @@ impl Outbox {
         }
     }
 
-    /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame that
-    /// was still being processed cannot bring back what was just overwritten.
+    /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame
+    /// that was still being processed cannot bring back what was just overwritten.
     pub fn report(&self, report: &Report, now: Duration) {
         let mut state = self.lock();
         if !state.newest.is_sensing() {
@@ -170,10 +190,19 @@ impl Outbox {
                 face.raw = before.and_then(|before| before.raw);
             }
         }
-        let shown = |face: &TrackedFace| (face.track, face.raw, face.smoothed);
-        let has_changed =
-            faces.len() != newest.faces.len() || faces.first().map(shown) != newest.faces.first().map(shown);
+        let shown = |face: &TrackedFace| (face.track, face.raw, face.smoothed, face.attending);
+        let has_changed = newest.captured.is_none()
+            || report.withheld != newest.withheld
+            || faces.len() != newest.faces.len()
+            || faces.first().map(shown) != newest.faces.first().map(shown);
         newest.state_version += u64::from(has_changed);
+        let scene = Some(report.scene);
+        newest.scene_version += u64::from(scene != newest.scene);
+        newest.scene = scene;
+        if newest.visits.value != report.visits {
+            newest.visits.set(report.visits);
+        }
+        newest.withheld = report.withheld;
         newest.frame_version += 1;
         newest.faces = faces;
         newest.size = report.size;
@@ -208,7 +237,8 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting events.
+    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting
+    /// events.
     pub fn privacy(&self, privacy: &Privacy) {
         let mut state = self.lock();
         let is_on = privacy.is_on();

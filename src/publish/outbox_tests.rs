@@ -56,6 +56,45 @@ fn an_unchanged_state_keeps_its_version() {
 }
 
 #[test]
+fn only_what_has_changed_gets_a_new_version() {
+    let outbox = outbox();
+    let versions = || {
+        let newest = outbox.snapshot();
+        (newest.state_version, newest.scene_version, newest.visits.version)
+    };
+    let (state, scene, visits) = versions();
+    let mut report = report(&[]);
+    let changes: [(fn(&mut Report), _); 7] = [
+        (|_| (), (1, 1, 0)),
+        (|_| (), (1, 1, 0)),
+        (|report| report.withheld = true, (2, 1, 0)),
+        (|report| report.scene.counts = None, (2, 2, 0)),
+        (|report| report.visits.today.visits = 1, (2, 2, 1)),
+        (|report| report.faces.extend([face(1)]), (3, 2, 1)),
+        (|report| report.faces[0].attending = true, (4, 2, 1)),
+    ];
+    for (change, expected) in changes {
+        change(&mut report);
+        outbox.report(&report, SECOND);
+        assert_eq!(
+            versions(),
+            (state + expected.0, scene + expected.1, visits + expected.2)
+        );
+    }
+}
+
+#[test]
+fn visits_outlast_the_camera() {
+    let outbox = outbox();
+    let mut report = report(&[]);
+    report.visits.since_start.visits = 3;
+    outbox.report(&report, SECOND);
+    outbox.camera(CameraStatus::Missing, "unplugged");
+    let visits = outbox.snapshot().visits.value;
+    assert_eq!(visits.since_start.visits, 3);
+}
+
+#[test]
 fn nothing_passes_before_camera_and_privacy_are_known() {
     let outbox = Outbox::new();
     outbox.camera(CameraStatus::Ok, "");
@@ -80,7 +119,7 @@ fn nothing_passes_without_camera_or_in_privacy() {
         end();
         outbox.report(&report(&[face(1)]), SECOND);
         let newest = outbox.snapshot();
-        assert!(newest.faces.is_empty() && newest.captured.is_none());
+        assert!(newest.faces.is_empty() && newest.captured.is_none() && newest.scene.is_none());
         outbox.camera(CameraStatus::Ok, "");
         outbox.privacy(&privacy(Input::Off, Input::Off));
     }

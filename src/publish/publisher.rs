@@ -40,7 +40,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The publisher writes the commands that it receives, and observes the outcome.
     pub gate: PrivacyGate,
-    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the reason.
+    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the
+    /// reason.
     pub shutdown: Shutdown,
 }
 
@@ -54,8 +55,8 @@ impl Publisher {
     /// Starts the publishing thread: towards the broker of `settings`, or to standard output without one.
     ///
     /// # Errors
-    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be reached is no
-    /// error: the thread keeps trying.
+    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be
+    /// reached is no error: the thread keeps trying.
     pub fn start(
         settings: &config::Mqtt,
         identity: Identity,
@@ -75,34 +76,40 @@ impl Publisher {
             .enable_all()
             .build()
             .map_err(PublishError::start)?;
+        let broker = if settings.host.is_empty() {
+            None
+        } else {
+            let options = options::options(settings, &identity, &topics)?;
+            Some((options, Destination::new(settings)))
+        };
+        let dispatcher = Dispatcher::new(settings, identity, topics, broker.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);
-        let thread = if settings.host.is_empty() {
-            // Nobody can command anything.
-            gate.set_command(Input::Off);
-            let dispatcher = Dispatcher::new(settings, identity, topics, false);
-            builder.spawn(move || {
-                let _guard = guard;
-                runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
-                Ok(())
-            })
-        } else {
-            let options = options::options(settings, &identity, &topics)?;
-            let destination = Destination::new(settings);
-            if let Some(warning) = readable_by_others(settings) {
-                warn!(broker = destination.address, "{warning}");
+        let thread = match broker {
+            None => {
+                // Nobody can command anything.
+                gate.set_command(Input::Off);
+                builder.spawn(move || {
+                    let _guard = guard;
+                    runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
+                    Ok(())
+                })
             }
-            let dispatcher = Dispatcher::new(settings, identity, topics, true);
-            let gate = gate.clone();
-            builder.spawn(move || {
-                let _guard = guard;
-                let result =
-                    runtime.block_on(client::run(&for_thread, &gate, dispatcher, options, &destination));
-                // A name that is still being looked up must not delay the exit.
-                runtime.shutdown_background();
-                result
-            })
+            Some((options, destination)) => {
+                if let Some(warning) = readable_by_others(settings) {
+                    warn!(broker = destination.address, "{warning}");
+                }
+                let gate = gate.clone();
+                builder.spawn(move || {
+                    let _guard = guard;
+                    let client = client::run(&for_thread, &gate, dispatcher, options, &destination);
+                    let result = runtime.block_on(client);
+                    // A name that is still being looked up must not delay the exit.
+                    runtime.shutdown_background();
+                    result
+                })
+            }
         };
         let thread = PublisherThread {
             thread: thread.map_err(PublishError::start)?,
@@ -120,8 +127,8 @@ impl Publisher {
         self.shared.outbox.report(report, self.shared.clock.now());
     }
 
-    /// Publishes the camera's status with a reason for a person. Any status but ok overwrites the retained state
-    /// with `none` at once.
+    /// Publishes the camera's status with a reason for a person. Any status but ok overwrites the retained
+    /// state with `none` at once.
     pub fn camera(&self, status: CameraStatus, reason: &str) {
         self.shared.outbox.camera(status, reason);
     }

@@ -1,7 +1,7 @@
 //! Tells a broker that rejects the credentials from one that is starting up.
 
-/// A broker that accepted these credentials before and now refuses them may be starting up or being reconfigured. After
-/// this many refusals in a row, which take a minute or more, the refusal is permanent.
+/// A broker that accepted these credentials before and now refuses them may be starting up or being
+/// reconfigured. After this many refusals in a row, which take a minute or more, the refusal is permanent.
 const LIMIT: u32 = 6;
 
 /// Counts refusals of the credentials.
@@ -21,7 +21,8 @@ impl Refusals {
         };
     }
 
-    /// The broker refused the credentials. Returns whether that is permanent: the first time if it never accepted them.
+    /// The broker refused the credentials. Returns whether that is permanent: the first time if it never
+    /// accepted them.
     pub fn refused(&mut self) -> bool {
         self.in_a_row += 1;
         !self.accepted || self.in_a_row >= LIMIT

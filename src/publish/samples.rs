@@ -85,6 +85,7 @@ pub fn settings() -> crate::config::Mqtt {
         username: String::new(),
         password_file: Default::default(),
         base: "affectd".parse().unwrap(),
+        faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 5.0,

@@ -1,9 +1,22 @@
 //! What the publisher's handles and its thread share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{dispatch::Now, outbox::Outbox};
+use jiff::{Timestamp, civil::Date};
+
+use super::outbox::Outbox;
 use crate::clock::Clock;
+
+/// The time on both clocks, and the date.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Of [`crate::clock::Clock::now`].
+    pub monotonic: Duration,
+    /// Of [`crate::clock::Clock::wall`].
+    pub wall: Timestamp,
+    /// Of [`crate::clock::Clock::local_date`].
+    pub date: Date,
+}
 
 /// The newest values, and the time.
 pub struct Shared {
@@ -14,11 +27,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// The time now, on both clocks.
+    /// The time and the date now.
     pub fn now(&self) -> Now {
         Now {
             monotonic: self.clock.now(),
             wall: self.clock.wall(),
+            date: self.clock.local_date(),
         }
     }
 }

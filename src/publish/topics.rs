@@ -9,11 +9,15 @@ pub struct Topics {
     pub availability: String,
     /// `base/state`, retained: [`super::payload::StatePayload`].
     pub state: String,
+    /// `base/scene`, retained: [`super::payload::ScenePayload`].
+    pub scene: String,
+    /// `base/visits`, retained: [`super::payload::VisitsPayload`].
+    pub visits: String,
     /// `base/event`, never retained: [`super::payload::EventPayload`].
     pub event: String,
     /// `base/camera`, retained: [`super::payload::CameraPayload`].
     pub camera: String,
-    /// `base/health`, not retained: [`super::payload::HealthPayload`].
+    /// `base/health`, retained: [`super::payload::HealthPayload`].
     pub health: String,
     /// `base/privacy`, retained: `ON` or `OFF`.
     pub privacy: String,
@@ -36,6 +40,8 @@ impl Topics {
         Self {
             availability: format!("{base}/availability"),
             state: format!("{base}/state"),
+            scene: format!("{base}/scene"),
+            visits: format!("{base}/visits"),
             event: format!("{base}/event"),
             camera: format!("{base}/camera"),
             health: format!("{base}/health"),

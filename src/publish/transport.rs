@@ -13,6 +13,19 @@ pub struct Message<'a> {
     pub acknowledged: bool,
 }
 
+impl<'a> Message<'a> {
+    /// A retained and acknowledged message of one word.
+    #[must_use]
+    pub fn retained_word(topic: &'a str, word: &'a str) -> Self {
+        Self {
+            topic,
+            payload: Payload::Word(word),
+            retain: true,
+            acknowledged: true,
+        }
+    }
+}
+
 /// A message's content.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Payload<'a> {

@@ -11,7 +11,8 @@ const SETTINGS: config::Attention = config::Attention {
     hold_s: 0.5,
 };
 
-/// A head in space: right eye, left eye, nose and mouth, in any unit. To the right, downwards, towards the camera.
+/// A head in space: right eye, left eye, nose and mouth, in any unit. To the right, downwards, towards the
+/// camera.
 type Solid = [[f32; 3]; 4];
 
 /// The points of [`HEAD`].
@@ -81,8 +82,8 @@ proptest! {
     }
 }
 
-/// The head of the OpenCV sample for head pose (in its own unit), whose proportions are not those of [`HEAD`], seen
-/// in full perspective from a distance of 0.6 m.
+/// The head of the OpenCV sample for head pose (in its own unit), whose proportions are not those of
+/// [`HEAD`], seen in full perspective from a distance of 0.6 m.
 #[test]
 fn another_head_in_perspective_is_found_within_tolerance() {
     let other: Solid = [

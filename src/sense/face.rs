@@ -124,7 +124,8 @@ pub struct Smoothed {
     pub label: Label,
     /// Means over time.
     pub prediction: Prediction,
-    /// Whether the mean quality of the crops is below `publish.min_quality`; the label then becomes uncertain.
+    /// Whether the mean quality of the crops is below `publish.min_quality`; the label then becomes
+    /// uncertain.
     pub poor: bool,
 }
 
@@ -137,7 +138,8 @@ pub struct TrackedFace {
     pub detection: Detection,
     /// Whether it was seen in this frame.
     pub seen: bool,
-    /// Where the head is turned to, an estimate, when it was seen last; `None` where the landmarks allow none.
+    /// Where the head is turned to, an estimate, when it was seen last; `None` where the landmarks allow
+    /// none.
     pub pose: Option<HeadPose>,
     /// Whether it looks towards the camera, an estimate.
     pub attending: bool,
@@ -153,7 +155,8 @@ pub struct TrackedFace {
 /// Most faces tracked at a time.
 pub const MAX_FACES: usize = 8;
 
-/// The events of one frame: every visit can end, and every face can appear, become present and change its label.
+/// The events of one frame: every visit can end, and every face can appear, become present and change its
+/// label.
 pub type Events = heapless::Vec<Event, { MAX_VISITS + 3 * MAX_FACES }>;
 
 /// What happened to a track in this frame; published on the event topic.

@@ -66,6 +66,17 @@ impl FaceTracker {
         self.search.network_time() + self.follow.network_time()
     }
 
+    /// How long a face is kept that is not seen.
+    #[must_use]
+    pub fn lost_after(&self) -> Duration {
+        self.tracker.lost_after()
+    }
+
+    /// Drops all tracks.
+    pub fn clear(&mut self) {
+        self.tracker.clear();
+    }
+
     /// Sets the time between two searches of the whole picture.
     pub fn set_interval(&mut self, interval: Duration) {
         self.schedule.set_interval(interval);

@@ -22,8 +22,8 @@ pub struct SceneCounts {
 pub struct Scene {
     /// `None` where they are withheld.
     pub counts: Option<SceneCounts>,
-    /// The dominant category; none where nobody is in view, withheld where too few are, and uncertain where no category
-    /// stands out or no face has a prediction good enough.
+    /// The dominant category; none where nobody is in view, withheld where too few are, and uncertain where
+    /// no category stands out or no face has a prediction good enough.
     pub label: Label,
     /// Means over all faces whose crops are good enough.
     pub prediction: Prediction,
@@ -99,7 +99,8 @@ impl SceneSummary {
         }
     }
 
-    /// The most probable category on average; the one before keeps its place until another leads by the margin.
+    /// The most probable category on average; the one before keeps its place until another leads by the
+    /// margin.
     fn label(&mut self, probabilities: Option<&Probabilities>) -> Label {
         self.dominant = probabilities.and_then(|probabilities| {
             let (top, lead) = probabilities.argmax();

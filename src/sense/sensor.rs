@@ -92,6 +92,9 @@ impl Intervals {
     }
 }
 
+/// The changes of labels in one frame.
+type Changes = heapless::Vec<Event, MAX_FACES>;
+
 /// A face to classify in this frame.
 #[derive(Debug, Clone, Copy)]
 struct DueFace {
@@ -180,10 +183,34 @@ impl Sensor {
         self.report.captured = captured;
         self.report.faces.clear();
         self.report.events.clear();
-        self.apply(&faces, &classifications, captured);
-        self.summarise(captured, date);
+        let changes = self.apply(&faces, &classifications, captured);
+        self.summarise(captured, date, &changes);
         done(Stage::Smooth);
         Ok(&self.report)
+    }
+
+    /// How long a face is kept that is not seen; so long may pass without a usable frame.
+    #[must_use]
+    pub fn lost_after(&self) -> Duration {
+        self.face_tracker.lost_after()
+    }
+
+    /// Drops all tracks and ends their visits, because no more usable frames arrive. The report has no faces,
+    /// `left` for each visit, and the size and the time of the last frame.
+    pub fn lose_all(&mut self) -> &Report {
+        self.face_tracker.clear();
+        self.tracks.clear();
+        let report = &mut self.report;
+        report.faces.clear();
+        report.events.clear();
+        self.visits.end_all(&mut report.events);
+        report.visits = self.visits.totals();
+        report.scene = self.scene.update(&[]);
+        report.withheld = false;
+        if self.publish.min_faces > 1 {
+            report.events.clear();
+        }
+        report
     }
 
     /// Drops the state of tracks that ended and adds that of new ones.
@@ -246,13 +273,15 @@ impl Sensor {
         Ok(classifications)
     }
 
-    /// Updates the tracks' states with what was classified, and reports every face.
+    /// Updates the tracks' states with what was classified, reports every face, and returns the labels'
+    /// changes.
     fn apply(
         &mut self,
         faces: &[FollowedFace],
         classifications: &[Option<Classification>; MAX_FACES],
         captured: Duration,
-    ) {
+    ) -> Changes {
+        let mut changes = Changes::new();
         // With several threads, faces that came at different times should be classified in the same batch.
         let aligned = (self.classifier.batch_size() > 1)
             .then(|| {
@@ -275,7 +304,7 @@ impl Sensor {
                 }
                 if let Some(event) = state.update(captured, classification) {
                     // There is room: one for each face.
-                    let _ = self.report.events.push(event);
+                    let _ = changes.push(event);
                 }
             }
             // There is room: as many as tracks.
@@ -290,13 +319,16 @@ impl Sensor {
                 smoothed: state.smoother.current(),
             });
         }
+        changes
     }
 
     /// Reports the scene and the visits, and withholds single faces where only groups may be reported.
-    fn summarise(&mut self, captured: Duration, date: Date) {
+    fn summarise(&mut self, captured: Duration, date: Date, changes: &Changes) {
         let report = &mut self.report;
         self.visits
             .update(captured, date, &report.faces, &mut report.events);
+        // After the visits' events: a face appears before its label changes.
+        report.events.extend(changes.iter().copied());
         report.visits = self.visits.totals();
         report.scene = self.scene.update(&report.faces);
         let groups_only = self.publish.min_faces > 1;

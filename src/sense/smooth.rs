@@ -25,8 +25,8 @@
 //! # The label
 //! The most probable category replaces the held one when it leads by a margin. A held category that falls
 //! below the floor is replaced by `uncertain`, which is left again once a category exceeds the floor by the
-//! margin. Either change waits until the held label has lasted for the dwell time. While the mean quality of the crops,
-//! over the same time constant, is below a minimum, the label is `uncertain` too.
+//! margin. Either change waits until the held label has lasted for the dwell time. While the mean quality of
+//! the crops, over the same time constant, is below a minimum, the label is `uncertain` too.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ struct Held {
 }
 
 impl Smoother {
-    /// A new track's smoother. A track whose crops are of lower quality than `min_quality` (0 to 1), on average, is
-    /// uncertain.
+    /// A new track's smoother. A track whose crops are of lower quality than `min_quality` (0 to 1), on
+    /// average, is uncertain.
     #[must_use]
     pub fn new(settings: &Smoothing, min_quality: f32) -> Self {
         Self {
@@ -131,7 +131,8 @@ impl Smoother {
         self.current
     }
 
-    /// The label that holds at `now`, given the mean probabilities and whether the crops are too poor to show a category.
+    /// The label that holds at `now`, given the mean probabilities and whether the crops are too poor to show
+    /// a category.
     fn label(&mut self, now: Duration, probabilities: Option<&Probabilities>, poor: bool) -> Label {
         let Some(probabilities) = probabilities else {
             self.held = None;

@@ -140,6 +140,19 @@ impl Tracker {
         }
     }
 
+    /// How long a face is kept that is not seen.
+    #[must_use]
+    pub fn lost_after(&self) -> Duration {
+        self.lost_after
+    }
+
+    /// Drops all tracks.
+    pub fn clear(&mut self) {
+        self.tracks.clear();
+        self.primary = None;
+        self.challenger = None;
+    }
+
     /// Sets how long a track is kept that no search confirms.
     pub fn set_unconfirmed_after(&mut self, unconfirmed_after: Duration) {
         self.unconfirmed_after = unconfirmed_after;

@@ -1,11 +1,12 @@
 //! Visits: how long people stay, and how they fare meanwhile.
 //!
-//! A visit begins with a track and ends when its face has left. A track that begins near the place where another face was
-//! lost, within `visit.gap_s`, continues that face's visit under its own number: whoever turns away for a moment does not
-//! count twice. A track that was lost is otherwise a visit of its own.
+//! A visit begins with a track and ends when its face has left. A track that begins near the place where
+//! another face was lost, within `visit.gap_s`, continues that face's visit under its own number: whoever
+//! turns away for a moment does not count twice. A track that was lost is otherwise a visit of its own.
 //!
-//! Times are those of the frames. Between two frames of one track the earlier one's state holds; the time from a loss until
-//! a visit is continued counts into its length alone. A visit that spans midnight counts for the day on which it ends.
+//! Times are those of the frames. Between two frames of one track the earlier one's state holds; the time
+//! from a loss until a visit is continued counts into its length alone. A visit that spans midnight counts
+//! for the day on which it ends.
 //!
 //! The state is bounded and kept in memory only.
 
@@ -20,8 +21,8 @@ use super::{
 };
 use crate::config;
 
-/// A track continues a visit only if its face is nearer than this many widths of the larger box to where the visit's face
-/// was lost ...
+/// A track continues a visit only if its face is nearer than this many widths of the larger box to where the
+/// visit's face was lost ...
 const MAX_DISTANCE: f32 = 1.5;
 /// ... and neither box is more than this many times as wide as the other.
 const MAX_WIDTH_RATIO: f32 = 2.0;
@@ -126,8 +127,8 @@ impl Visits {
         self.totals
     }
 
-    /// Takes the tracked faces of a frame that was captured at `now` (monotonic), on the local date `today`. Adds what
-    /// happened to `events`.
+    /// Takes the tracked faces of a frame that was captured at `now` (monotonic), on the local date `today`.
+    /// Adds what happened to `events`.
     pub fn update(&mut self, now: Duration, today: Date, faces: &[TrackedFace], events: &mut Events) {
         if self.totals.day != Some(today) {
             self.totals.day = Some(today);
@@ -159,6 +160,13 @@ impl Visits {
                     },
                 );
             }
+        }
+    }
+
+    /// Ends all visits, without waiting for a face to come back: nobody looks any more.
+    pub fn end_all(&mut self, events: &mut Events) {
+        while let Some(ended) = self.open.pop() {
+            self.end(&ended, true, events);
         }
     }
 
@@ -230,7 +238,8 @@ fn push(events: &mut Events, event: Event) {
     let _ = events.push(event);
 }
 
-/// How far a face is from where another was lost, in widths of the larger box; `None` if it cannot be the same.
+/// How far a face is from where another was lost, in widths of the larger box; `None` if it cannot be the
+/// same.
 fn distance(lost: &Rect, found: &Rect) -> Option<f32> {
     let (a, b) = (lost.centre(), found.centre());
     let (wider, narrower) = (lost.width.max(found.width), lost.width.min(found.width));
@@ -311,7 +320,8 @@ impl OpenVisit {
         self.state = None;
     }
 
-    /// Adds the time since the last frame, in which the face was as it was then, and takes its state from now on.
+    /// Adds the time since the last frame, in which the face was as it was then, and takes its state from now
+    /// on.
     fn sample(&mut self, now: Duration, face: &TrackedFace) {
         let seconds = now.saturating_sub(self.last).as_secs_f64();
         if let Some(before) = self.state {

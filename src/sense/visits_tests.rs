@@ -204,7 +204,7 @@ fn what_is_far_away_late_or_of_another_size_is_another_visit() {
         bench.at(10.0, &[face(1, 100.0)]);
         bench.at(12.0, &[]);
         bench.at(now, &[newcomer]);
-        bench.at(20.0, &[newcomer]);
+        bench.at(16.0, &[newcomer]);
         assert!(
             bench.events.contains(&Event::Appeared {
                 track: 2,

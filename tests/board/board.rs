@@ -1,4 +1,4 @@
-//! The board as an installer and its surroundings see it: a machine, a camera, pins, a broker, and who subscribes to it.
+//! The device under test: a machine with a camera, GPIO lines, a broker and an MQTT subscriber.
 
 use std::{
     fs,
@@ -9,15 +9,16 @@ use std::{
 };
 
 use crate::{
-    machine::{self, Machine, Parts, SLOWNESS},
+    machine::{self, Machine, Parts, TIMEOUT_FACTOR},
     messages::{Message, Messages},
     picture,
 };
 
-/// The device's topics begin with it.
+/// Prefix of the device's topics.
 const BASE: &str = "affectd/kiosk";
 
-/// What `/etc/affectd/affectd.toml` says. The camera's path is like those in /dev/v4l/by-id: it is there while the camera is.
+/// Contents of `/etc/affectd/affectd.toml`. Like the links in /dev/v4l/by-id, the camera's path exists only
+/// while the camera is connected.
 const CONFIG: &str = r#"
 device = "kiosk"
 [camera]
@@ -29,23 +30,23 @@ refresh_s = 2
 health_s = 2
 "#;
 
-/// What the outside does to the pins' chip.
-const PINS: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
+/// Control files of the simulated GPIO chip.
+const GPIO_CHIP: &str = "/sys/devices/platform/gpio-sim.*/gpiochip*";
 
-/// Name of a frame without a portrait.
-pub const WALL: &str = "wall";
+/// Name of the frame without a portrait.
+pub const NO_FACE: &str = "wall";
 
 pub struct Board {
     name: &'static str,
     parts: Parts,
     machine: Option<Machine>,
     pub messages: Messages,
-    /// The portrait that stands before the camera.
+    /// Name of the frame that the camera shows.
     subject: String,
 }
 
 impl Board {
-    /// A board with a disk that can be written, as for an installation, and the package in /host.
+    /// Boots a board with a writable root, as needed for an installation, and the package in /host.
     pub fn new(name: &'static str, parts: Parts, package: &Path) -> Self {
         let host = parts.host();
         fs::copy(package, host.join("affectd.deb")).unwrap();
@@ -55,22 +56,22 @@ impl Board {
         )
         .unwrap();
         fs::write(host.join("affectd.toml"), format!("{CONFIG}{}", machine::CONFIG)).unwrap();
-        fs::write(host.join("pauses.conf"), machine::PAUSES).unwrap();
+        fs::write(host.join("test.conf"), machine::UNIT_DROP_IN).unwrap();
         for portrait in ["astronaut", "grace_hopper"] {
             picture::write(Some(&format!("{portrait}.jpg")), &host.join(portrait));
         }
-        picture::write(None, &host.join(WALL));
+        picture::write(None, &host.join(NO_FACE));
         Self {
             name,
             machine: Some(Machine::boot(&parts, "rw")),
             messages: Messages::in_file(host.join("messages")),
             parts,
-            subject: WALL.into(),
+            subject: NO_FACE.into(),
         }
     }
 
-    /// Tells something beside the scenarios' names.
-    pub fn say(&self, text: &str) {
+    /// Prints a line of the report, indented below the scenario names.
+    pub fn report(&self, text: &str) {
         let margin = format!("   {}     ", self.name);
         println!(
             "{margin}{}",
@@ -78,34 +79,35 @@ impl Board {
         );
     }
 
-    /// Puts the package after the installed one into /host.
-    pub fn release_later(&self) {
+    /// Builds an upgrade of the installed package in /host.
+    pub fn build_upgrade(&self) {
         let host = self.parts.host();
-        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
-            .args([host.join("affectd.deb"), host.join("later.deb")])
+        let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/cross/later-deb.sh"))
+            .args([host.join("affectd.deb"), host.join("upgrade.deb")])
             .status();
-        assert!(made.unwrap().success(), "the next package");
+        assert!(status.unwrap().success(), "cannot build the upgrade");
     }
 
-    /// Cuts the power, and switches on again with a root that cannot be written.
+    /// Cuts the power, then boots with a read-only root.
     pub fn power_cut(&mut self) {
         self.machine.take();
         self.machine = Some(Machine::boot(&self.parts, "ro"));
     }
 
-    /// Runs a script on the board that must succeed, and returns what it wrote.
+    /// Runs a script on the board, which must succeed, and returns its output.
     pub fn run(&mut self, script: &str) -> String {
         self.machine.as_mut().unwrap().shell.run(script)
     }
 
-    /// A property of the daemon's unit.
+    /// Returns a property of the daemon's unit.
     pub fn unit(&mut self, property: &str) -> String {
         self.run(&format!("systemctl show --value -p {property} affectd"))
     }
 
     // --- the camera ---
 
-    /// Binds the camera's driver, connects its input with the output that the subject is played on, and names it.
+    /// Binds the camera's driver, connects its input to the output that plays the subject, and links its
+    /// path.
     pub fn plug_in(&mut self) {
         self.run(
             "test -e /sys/bus/platform/drivers/vivid/vivid.0 || echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
@@ -114,25 +116,25 @@ impl Board {
             v4l2-ctl -d 0 --set-fmt-video width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 1 --set-fmt-video-out width=640,height=480,pixelformat=YUYV
             v4l2-ctl -d 0 --set-ctrl osd_text_mode=2
-            # Linux 6.12, and before it.
+            # Linux 6.12 and later, and earlier versions.
             v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2 2> /dev/null || v4l2-ctl -d 0 --set-ctrl loop_video=1",
         );
         self.show(&self.subject.clone());
         self.run("ln -sfn video0 /dev/camera");
     }
 
-    /// Takes the driver away from the camera, while it streams or not.
+    /// Unbinds the camera's driver, even while the camera is streaming.
     pub fn pull_out(&mut self) {
         self.run(
             "rm /dev/camera; echo vivid.0 > /sys/bus/platform/drivers/vivid/unbind; systemctl stop subject || true",
         );
     }
 
-    /// Places a portrait before the camera.
+    /// Shows the camera a frame.
     pub fn show(&mut self, subject: &str) {
         self.subject = subject.into();
-        // v4l2-ctl reads line by line. From a buffer that holds a frame it takes no time; with its own, each frame would be 150 system calls,
-        // half of this machine's time.
+        // v4l2-ctl reads its input through stdio. With the default buffer each frame takes 150 system calls,
+        // half of this machine's time, so the buffer holds a whole frame.
         let frame = picture::BYTES;
         self.run(&format!(
             "systemctl stop subject 2> /dev/null
@@ -142,11 +144,11 @@ impl Board {
         ));
     }
 
-    // --- the pins ---
+    // --- GPIO ---
 
-    /// Brings the chip with switch and light into being, where the kernel has one to give; the switch lets the camera look.
-    pub fn wire(&mut self) {
-        if !machine::HAS_PINS {
+    /// Creates the GPIO chip with the switch and the LED, if the kernel has gpio-sim. The switch is off.
+    pub fn add_gpio(&mut self) {
+        if !machine::HAS_GPIO {
             return;
         }
         self.run(
@@ -159,96 +161,102 @@ impl Board {
             echo 1 > pins/live
             udevadm settle",
         );
-        self.press(false);
+        self.set_privacy_switch(false);
     }
 
-    /// Takes the chip away.
-    pub fn unwire(&mut self) {
+    /// Removes the GPIO chip.
+    pub fn remove_gpio(&mut self) {
         self.run("echo 0 > /sys/kernel/config/gpio-sim/pins/live");
     }
 
     /// Sets the privacy switch.
-    pub fn press(&mut self, private: bool) {
+    pub fn set_privacy_switch(&mut self, private: bool) {
         let pull = if private { "pull-up" } else { "pull-down" };
-        self.run(&format!("echo {pull} > {PINS}/sim_gpio0/pull"));
+        self.run(&format!("echo {pull} > {GPIO_CHIP}/sim_gpio0/pull"));
     }
 
-    /// Waits for the light to be lit, or to be out.
-    pub fn see_light(&mut self, lit: bool) {
+    /// Waits until the LED is on or off.
+    pub fn wait_for_led(&mut self, lit: bool) {
         let level = u8::from(lit);
-        let script = format!("grep -qx {level} {PINS}/sim_gpio1/value");
-        self.until(&format!("the light's level is {level}"), &script);
+        let script = format!("grep -qx {level} {GPIO_CHIP}/sim_gpio1/value");
+        self.until(&format!("the LED's level is {level}"), &script);
     }
 
     // --- the subscriber ---
 
-    /// Waits for a message of the device that satisfies the condition.
-    pub fn see(&self, mark: usize, topic: &str, what: &str, condition: impl Fn(&Message) -> bool) -> Message {
+    /// Waits for a message of the device on `topic` that satisfies the condition.
+    pub fn wait_for(
+        &self,
+        mark: usize,
+        topic: &str,
+        what: &str,
+        condition: impl Fn(&Message) -> bool,
+    ) -> Message {
         let topic = format!("{BASE}/{topic}");
-        let told = format!("{topic}: {what}");
-        self.messages.wait(mark, &told, |message| {
+        let description = format!("{topic}: {what}");
+        self.messages.wait(mark, &description, |message| {
             message.topic == topic && condition(message)
         })
     }
 
-    pub fn see_availability(&self, mark: usize, word: &str) -> Message {
-        self.see(mark, "availability", word, |message| message.text == word)
+    pub fn wait_for_availability(&self, mark: usize, word: &str) -> Message {
+        self.wait_for(mark, "availability", word, |message| message.text == word)
     }
 
-    pub fn see_camera(&self, mark: usize, status: &str) -> Message {
-        self.see(mark, "camera", status, |message| {
+    pub fn wait_for_camera(&self, mark: usize, status: &str) -> Message {
+        self.wait_for(mark, "camera", status, |message| {
             message.field("status") == status
         })
     }
 
-    pub fn see_category(&self, mark: usize, category: &str) -> Message {
-        self.see(mark, "state", category, |message| {
+    pub fn wait_for_category(&self, mark: usize, category: &str) -> Message {
+        self.wait_for(mark, "state", category, |message| {
             message.field("category") == category
         })
     }
 
-    /// The device's messages on a topic after a mark.
-    pub fn seen(&self, mark: usize, topic: &str) -> Vec<Message> {
+    /// Returns the device's messages on a topic after a mark.
+    pub fn received(&self, mark: usize, topic: &str) -> Vec<Message> {
         let topic = format!("{BASE}/{topic}");
-        let mut seen = self.messages.since(mark);
-        seen.retain(|message| message.topic == topic);
-        seen
+        let mut messages = self.messages.since(mark);
+        messages.retain(|message| message.topic == topic);
+        messages
     }
 
-    /// What one who subscribes now is told first: the retained message of a topic.
+    /// Returns the retained message of a topic, which a new subscriber receives first.
     pub fn retained(&mut self, topic: &str) -> Message {
         let text = self.run(&format!(
             "mosquitto_sub -h 127.0.0.1 -t {BASE}/{topic} --retained-only -C 1 -W 5 -F %p"
         ));
         Message {
-            place: 0,
+            index: 0,
             topic: format!("{BASE}/{topic}"),
             retained: true,
             text,
         }
     }
 
-    /// Lets time pass on the board.
+    /// Sleeps while the board keeps running.
     pub fn wait(&self, time: Duration) {
         thread::sleep(time);
     }
 
-    /// Waits for something on the board that no message tells of.
+    /// Waits until a script succeeds, for a condition that is not published.
     pub fn until(&mut self, what: &str, script: &str) {
-        self.until_within(Duration::from_secs(30) * SLOWNESS, what, script);
+        self.until_within(Duration::from_secs(30) * TIMEOUT_FACTOR, what, script);
     }
 
-    /// The same with a patience of its own.
-    pub fn until_within(&mut self, patience: Duration, what: &str, script: &str) {
-        let deadline = Instant::now() + patience;
+    /// Like [`Self::until`], with its own time limit.
+    pub fn until_within(&mut self, timeout: Duration, what: &str, script: &str) {
+        let deadline = Instant::now() + timeout;
         let machine = self.machine.as_mut().unwrap();
         while machine.shell.try_run(script).0 != 0 {
-            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            assert!(Instant::now() < deadline, "timed out waiting: {what}");
             thread::sleep(Duration::from_millis(200));
         }
     }
 
-    /// What helps to understand a failure.
+    /// Collects the journal and the last messages, to diagnose a failure.
     pub fn describe(&mut self) -> String {
         let journal = self.machine.as_mut().map_or(String::new(), |machine| {
             machine
@@ -267,7 +275,7 @@ impl Board {
                 let text: String = message.text.chars().take(160).collect();
                 format!(
                     "{} {}{} {text}",
-                    message.place,
+                    message.index,
                     message.topic,
                     if message.retained { " (retained)" } else { "" }
                 )

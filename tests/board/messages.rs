@@ -1,4 +1,4 @@
-//! What the subscriber on the board saw, as it wrote it into a file.
+//! Messages that the subscriber on the board received, read from its file.
 
 use std::{
     fs,
@@ -9,30 +9,31 @@ use std::{
 
 use serde_json::Value;
 
-use crate::machine::SLOWNESS;
+use crate::machine::TIMEOUT_FACTOR;
 
-/// Waits for a message end after this time, of which a test that passes needs a tenth: restarts load the networks anew.
-const PATIENCE: Duration = Duration::from_secs(90 * SLOWNESS as u64);
+/// Longest wait for a message. Passing tests need about a tenth of it, mostly to load the networks
+/// after a restart.
+const TIMEOUT: Duration = Duration::from_secs(90 * TIMEOUT_FACTOR as u64);
 
-/// A message as the broker handed it on.
+/// A message as the broker delivered it.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Its place among all that were seen.
-    pub place: usize,
+    /// Index among all received messages.
+    pub index: usize,
     pub topic: String,
-    /// Whether it was published to be retained.
+    /// Whether it was published with the retain flag.
     pub retained: bool,
     pub text: String,
 }
 
 impl Message {
-    /// The payload's field of this name; null if there is none.
+    /// Returns a field of the JSON payload, or null if it is missing.
     pub fn field(&self, name: &str) -> Value {
         serde_json::from_str::<Value>(&self.text).map_or(Value::Null, |value| value[name].clone())
     }
 }
 
-/// The subscriber's file.
+/// The file that the subscriber writes.
 pub struct Messages {
     file: PathBuf,
 }
@@ -42,43 +43,43 @@ impl Messages {
         Self { file }
     }
 
-    /// All so far, the oldest first.
+    /// Returns all messages so far, oldest first.
     pub fn all(&self) -> Vec<Message> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
-        // The last line may be half written.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().enumerate().map(message).collect()
     }
 
-    /// A mark: messages from here on are new.
+    /// Returns the number of messages so far, to select later ones.
     pub fn mark(&self) -> usize {
         self.all().len()
     }
 
-    /// Those after a mark.
+    /// Returns the messages after a mark.
     pub fn since(&self, mark: usize) -> Vec<Message> {
         self.all().into_iter().skip(mark).collect()
     }
 
-    /// The first message after a mark that satisfies the condition; waits for it.
+    /// Waits for the first message after a mark that satisfies the condition.
     pub fn wait(&self, mark: usize, what: &str, condition: impl Fn(&Message) -> bool) -> Message {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let found = self.since(mark).into_iter().find(&condition);
             if let Some(message) = found {
                 return message;
             }
-            assert!(Instant::now() < deadline, "the subscriber did not see {what}");
+            assert!(Instant::now() < deadline, "the subscriber did not receive {what}");
             thread::sleep(Duration::from_millis(50));
         }
     }
 }
 
-fn message((place, line): (usize, &str)) -> Message {
+fn message((index, line): (usize, &str)) -> Message {
     let value: Value = serde_json::from_str(line).unwrap();
     let text = |name: &str| value[name].as_str().unwrap().to_owned();
     Message {
-        place,
+        index,
         topic: text("topic"),
         retained: value["retain"] == 1,
         text: text("payload"),

@@ -1,4 +1,4 @@
-//! What the camera is shown.
+//! Frames for the simulated camera.
 
 use std::{fs, path::Path};
 
@@ -7,10 +7,10 @@ use image::{Rgb, RgbImage, imageops};
 /// Size of the camera's frames in pixels.
 const SIZE: (u32, u32) = (640, 480);
 
-/// What a frame takes, in bytes.
+/// Size of a YUYV frame in bytes.
 pub const BYTES: u32 = 2 * SIZE.0 * SIZE.1;
 
-/// A frame with a portrait of tests/data/pictures in its middle, or none, before a grey wall.
+/// Writes a grey frame, with a portrait of tests/data/pictures in its centre if one is given.
 pub fn write(portrait: Option<&str>, to: &Path) {
     let mut frame = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([120, 116, 110]));
     if let Some(name) = portrait {
@@ -25,7 +25,7 @@ pub fn write(portrait: Option<&str>, to: &Path) {
     fs::write(to, yuyv(&frame)).unwrap();
 }
 
-/// ITU-R BT.601, limited range; two pixels share their chroma.
+/// Converts to YUYV: ITU-R BT.601, limited range, chroma averaged over two pixels.
 fn yuyv(frame: &RgbImage) -> Vec<u8> {
     let pairs = frame.as_raw().chunks_exact(6);
     let bytes = pairs.flat_map(|pair| {

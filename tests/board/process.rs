@@ -1,4 +1,4 @@
-//! A machine that is a program, with a shell on one of its serial lines.
+//! A virtual machine run as a child process, with a shell on one of its serial lines.
 
 use std::{
     ffi::OsStr,
@@ -8,18 +8,18 @@ use std::{
 
 use crate::shell::Shell;
 
-/// A machine that is switched on.
+/// A running machine.
 pub struct Machine {
     process: Child,
     pub shell: Shell,
 }
 
 impl Machine {
-    /// Switches it on and waits for its shell, which the program's standard streams lead to.
+    /// Starts it and waits for its shell, which is connected to the program's standard input and output.
     ///
-    /// `prepare` adds the program's arguments, and may send its errors elsewhere.
-    pub fn start(program: impl AsRef<OsStr>, prepare: impl FnOnce(&mut Command), patience: Duration) -> Self {
-        // It must not outlive the test, however that ends.
+    /// `prepare` adds the program's arguments and may redirect standard error.
+    pub fn start(program: impl AsRef<OsStr>, prepare: impl FnOnce(&mut Command), timeout: Duration) -> Self {
+        // The machine must not outlive the test, even if the test is killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
         prepare(&mut command);
@@ -30,13 +30,13 @@ impl Machine {
             .unwrap();
         let shell = Shell::new(process.stdin.take().unwrap(), process.stdout.take().unwrap());
         let mut machine = Self { process, shell };
-        machine.shell.wait_until_ready(patience);
+        machine.shell.wait_until_ready(timeout);
         machine
     }
 }
 
 impl Drop for Machine {
-    /// As a power cut does: nothing is written any more.
+    /// Kills the machine without a shutdown, like a power cut.
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

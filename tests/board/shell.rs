@@ -1,4 +1,4 @@
-//! Commands for a machine, over a serial line.
+//! Runs commands on a machine over a serial line.
 
 use std::{
     io::{Read, Write},
@@ -8,15 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::machine::SLOWNESS;
+use crate::machine::TIMEOUT_FACTOR;
 
-/// Longest that a single command takes.
-const PATIENCE: Duration = Duration::from_secs(60 * SLOWNESS as u64);
+/// Longest time that a single command may take.
+const TIMEOUT: Duration = Duration::from_secs(60 * TIMEOUT_FACTOR as u64);
 
-/// Stands around the exit code at the end of each answer; no program writes it otherwise.
+/// Encloses the exit code at the end of each answer (ASCII record separator); programs do not print it.
 const MARK: u8 = 0x1e;
 
-/// A shell at the other end.
+/// A shell on the machine.
 pub struct Shell {
     input: ChildStdin,
     output: Receiver<Vec<u8>>,
@@ -39,27 +39,27 @@ impl Shell {
         }
     }
 
-    /// Waits until it says by an empty answer that it is there.
-    pub fn wait_until_ready(&mut self, patience: Duration) {
-        self.answer("the shell's start", patience);
+    /// Waits for the empty answer that the shell sends when it has started.
+    pub fn wait_until_ready(&mut self, timeout: Duration) {
+        self.answer("the shell's start", timeout);
     }
 
-    /// Runs a script; its exit code, and what it wrote.
+    /// Runs a script and returns its exit code and output.
     pub fn try_run(&mut self, script: &str) -> (i32, String) {
         let script = format!("(\n{script}\n) < /dev/null 2>&1; printf '\\036%d\\036' $?\n");
         self.input.write_all(script.as_bytes()).unwrap();
-        self.answer(&script, PATIENCE)
+        self.answer(&script, TIMEOUT)
     }
 
-    /// Runs a script that must succeed, and returns what it wrote.
+    /// Runs a script, which must succeed, and returns its output.
     pub fn run(&mut self, script: &str) -> String {
         let (code, output) = self.try_run(script);
-        assert_eq!(code, 0, "{script}\nwrote: {output}");
+        assert_eq!(code, 0, "{script}\noutput: {output}");
         output
     }
 
-    fn answer(&mut self, what: &str, patience: Duration) -> (i32, String) {
-        let deadline = Instant::now() + patience;
+    fn answer(&mut self, what: &str, timeout: Duration) -> (i32, String) {
+        let deadline = Instant::now() + timeout;
         let mut answer = Vec::new();
         loop {
             let marks: Vec<usize> = (0..answer.len()).filter(|&at| answer[at] == MARK).collect();

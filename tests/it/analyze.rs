@@ -52,7 +52,7 @@ fn lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
-/// Both portraits side by side at half their size, Hopper on the right; a face each.
+/// Writes both portraits side by side at half size, Hopper on the right.
 fn group(path: &Path) {
     let half = |name: &str| {
         let picture = image::open(portrait(name)).unwrap().to_rgb8();
@@ -70,7 +70,7 @@ fn group(path: &Path) {
 }
 
 #[test]
-fn the_eyes_of_both_portraits_are_where_they_are() {
+fn landmarks_match_the_eyes_of_both_portraits() {
     let folder = models::folder();
     let registry = Registry::open(folder.path()).unwrap();
     let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
@@ -97,11 +97,12 @@ fn the_eyes_of_both_portraits_are_where_they_are() {
 }
 
 #[test]
-fn a_face_as_far_away_as_five_metres_is_found() {
+fn a_face_five_metres_away_is_found() {
     let folder = models::folder();
     let registry = Registry::open(folder.path()).unwrap();
     let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
-    // The face is 93 pixels wide in the portrait and 18 here; only a quarter shows it large enough.
+    // The face is 93 pixels wide in the portrait and 18 here: too small for the full frame, large enough in
+    // one of its quarters.
     let portrait = image::open(portrait("astronaut.jpg")).unwrap().to_rgb8();
     let far = image::imageops::resize(&portrait, 100, 100, image::imageops::FilterType::Triangle);
     let mut canvas = image::RgbImage::from_pixel(640, 480, image::Rgb([120, 116, 110]));
@@ -114,9 +115,9 @@ fn a_face_as_far_away_as_five_metres_is_found() {
     assert!((centre.x - 473.8).hypot(centre.y - 323.0) < 5.0, "{faces:?}");
 }
 
-/// A camera's colours cost nothing: the same portrait without them reads the same, from search to expression.
+/// Colour must not affect the result: detection and classification of the greyscale version agree.
 #[test]
-fn a_colour_photograph_reads_as_its_grey_version() {
+fn colour_and_greyscale_give_the_same_result() {
     let registry = Registry::open(&repository("models")).unwrap();
     let mut detector = NetworkDetector::open(&registry.find("centerface").unwrap(), 0.4).unwrap();
     let mut classifier = NetworkClassifier::open(&registry.find("maxvit-ferplus-64").unwrap()).unwrap();
@@ -130,7 +131,7 @@ fn a_colour_photograph_reads_as_its_grey_version() {
             .chunks_exact_mut(3)
             .zip(colour.rgb().chunks_exact(3))
         {
-            // ITU-R BT.601, as a camera's luma.
+            // ITU-R BT.601, like a camera's luma.
             let luma = 0.299 * f32::from(from[0]) + 0.587 * f32::from(from[1]) + 0.114 * f32::from(from[2]);
             to.fill(luma.round() as u8);
         }
@@ -151,7 +152,7 @@ fn a_colour_photograph_reads_as_its_grey_version() {
             (colour.valence.unwrap(), grey.valence.unwrap()),
             (colour.arousal.unwrap(), grey.arousal.unwrap()),
         ]) {
-            // What is left comes from landmarks that move by less than a pixel.
+            // The remaining difference comes from landmarks that differ by less than a pixel.
             assert!(
                 (colour - grey).abs() < 0.1,
                 "{name}: {colour} in colour, {grey} in grey"
@@ -161,7 +162,7 @@ fn a_colour_photograph_reads_as_its_grey_version() {
 }
 
 #[test]
-fn a_group_gives_a_line_each_a_plain_wall_one_that_says_there_is_no_face() {
+fn a_group_gives_one_line_per_face_and_a_plain_wall_one_without_a_face() {
     let models = models::folder();
     let folder = tempfile::tempdir().unwrap();
     let (two, none) = (folder.path().join("two.png"), folder.path().join("none.png"));
@@ -245,7 +246,7 @@ fn annotated_pictures_are_as_large_as_the_originals_and_differ_at_the_face() {
         "only about the face"
     );
 
-    // A file cannot hold two pictures.
+    // One output file cannot hold two pictures.
     let output = analyze(
         models.path(),
         &[Path::new("--annotate"), &drawn, &original, &original],
@@ -254,7 +255,7 @@ fn annotated_pictures_are_as_large_as_the_originals_and_differ_at_the_face() {
 }
 
 #[test]
-fn a_picture_is_never_overwritten_and_another_file_only_by_force() {
+fn a_picture_is_never_overwritten_and_another_file_only_with_force() {
     let models = models::folder();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -275,7 +276,7 @@ fn a_picture_is_never_overwritten_and_another_file_only_by_force() {
         &[force, annotate, folder.path(), &jpg, &png],
         "shot.png is one of the pictures",
     );
-    // Another file, which is not among the pictures.
+    // A file that is not one of the input pictures.
     refused(&[annotate, folder.path(), &jpg], "shot.png exists");
     assert_eq!(fs::read(&png).unwrap(), before);
 

@@ -1,4 +1,4 @@
-//! `affectd check` with real models and a picture in the camera's place.
+//! `affectd check` with real models and a picture instead of a camera.
 
 use crate::common::models;
 use std::{
@@ -26,7 +26,7 @@ fn check(models: &Path, settings: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// The first words of each line, with single spaces between them.
+/// Returns the first words of each line, separated by single spaces.
 fn verdicts(output: &Output) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -46,7 +46,7 @@ fn everything_is_ready() {
             "follower ok",
             "expression ok",
             "camera ok",
-            "panel ok",
+            "gpio ok",
             "broker ok"
         ],
         "{output:?}"
@@ -56,7 +56,7 @@ fn everything_is_ready() {
 }
 
 #[test]
-fn all_failures_are_named_and_the_first_decides() {
+fn all_failures_are_reported_and_the_first_sets_the_exit_code() {
     let models = models::folder();
     let weights = models.path().join("blazeface.onnx");
     let mut bytes = fs::read(&weights).unwrap();
@@ -82,7 +82,7 @@ fn all_failures_are_named_and_the_first_decides() {
             "follower FAILED",
             "expression ok",
             "camera FAILED",
-            "panel FAILED",
+            "gpio FAILED",
             "broker FAILED"
         ],
         "{output:?}"
@@ -103,7 +103,7 @@ fn all_failures_are_named_and_the_first_decides() {
     );
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "affectd: not ready: follower, camera, panel, broker\n"
+        "affectd: not ready: follower, camera, gpio, broker\n"
     );
 }
 

@@ -1,4 +1,5 @@
-//! `affectd check` and `affectd latency` against a real broker: a technician learns what is wrong with the connection before the daemon runs.
+//! `affectd check` and `affectd latency` against a real broker: connection problems are diagnosed before the
+//! daemon runs.
 
 use crate::common::{broker, daemon, models};
 use std::{
@@ -12,7 +13,7 @@ use broker::Broker;
 use daemon::{data, output};
 use serde_json::Value;
 
-/// Runs a command with photographs for a camera, the broker's own settings and further ones.
+/// Runs a command with photographs as the camera, the broker's settings and additional ones.
 fn run(broker: &Broker, models: &Path, command: &[&str], more: &[&str]) -> Output {
     let mut settings = vec![
         "device=lobby".to_owned(),
@@ -36,7 +37,7 @@ fn run(broker: &Broker, models: &Path, command: &[&str], more: &[&str]) -> Outpu
     output(&arguments)
 }
 
-/// What `check` says of the broker, and its exit code.
+/// Returns `check`'s line about the broker, and its exit code.
 fn verdict(broker: &Broker, models: &Path, more: &[&str]) -> (String, Option<i32>) {
     let output = run(broker, models, &["check"], more);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -47,7 +48,7 @@ fn verdict(broker: &Broker, models: &Path, more: &[&str]) -> (String, Option<i32
 }
 
 #[test]
-fn check_says_what_is_wrong_with_the_broker() {
+fn check_reports_what_is_wrong_with_the_broker() {
     let (broker, models) = (Broker::start(), models::folder());
     let check = |more: &[&str]| verdict(&broker, models.path(), more);
     let watcher = broker.watch();
@@ -60,7 +61,7 @@ fn check_says_what_is_wrong_with_the_broker() {
     );
     assert_eq!(code, Some(0));
 
-    // A port where nobody listens, and one where somebody listens and says nothing.
+    // A port without a listener, and one whose listener never answers.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent_port = silent.local_addr().unwrap().port();
@@ -68,7 +69,7 @@ fn check_says_what_is_wrong_with_the_broker() {
     drop(closed);
     let wrong_password = format!("mqtt.password_file={}", broker.path("wrong-password").display());
     let other_authority = format!("mqtt.ca_file={}", broker.path("other-ca.pem").display());
-    for (settings, said) in [
+    for (settings, expected) in [
         (vec!["mqtt.host=nowhere.invalid"], "its name is not known here"),
         (
             vec![&*format!("mqtt.port={closed_port}")],
@@ -88,7 +89,7 @@ fn check_says_what_is_wrong_with_the_broker() {
         ),
         (
             vec!["mqtt.host=127.0.0.1"],
-            "mqtt.host must be a name in its certificate",
+            "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
         ),
         (vec![&*wrong_password], "refuses the credentials (not authorised)"),
         (
@@ -99,7 +100,7 @@ fn check_says_what_is_wrong_with_the_broker() {
         let begun = Instant::now();
         let (line, code) = check(&settings);
         assert!(
-            line.starts_with("FAILED") && line.contains(said),
+            line.starts_with("FAILED") && line.contains(expected),
             "{settings:?}: {line}"
         );
         assert_eq!(code, Some(69), "{settings:?}: {line}");
@@ -142,14 +143,14 @@ fn latency_is_measured_to_a_subscriber() {
     );
     let object: Value = serde_json::from_slice(&output.stdout).unwrap();
     let number = |pointer: &str| object.pointer(pointer).unwrap().as_f64().unwrap();
-    // However slow the machine: it sees the face, and states come at most five times a second.
+    // Holds on slow machines too: the face is seen, and states are published at most five times a second.
     assert!(number("/frames") >= 1.0 && number("/faces") >= 1.0, "{object}");
     let messages = number("/subscriber/messages");
     assert!(
         (1.0..=5.0 * number("/seconds") + 2.0).contains(&messages),
         "{object}"
     );
-    // No state is at its subscriber before its frame was sensed.
+    // A state reaches its subscriber only after its frame was sensed.
     assert!(
         number("/subscriber/p50_ms") > number("/stages/decode/p50_ms"),
         "{object}"
@@ -164,12 +165,12 @@ fn latency_is_measured_to_a_subscriber() {
     );
     assert_eq!(
         object["no_budget"].as_str().unwrap(),
-        "no budget: they hold for the default models only"
+        "no budget: the budgets hold for the default models only"
     );
-    // It ends like the daemon.
+    // It publishes `stopped`, like the daemon.
     assert_eq!(broker.retained_at("affectd/lobby/availability"), "stopped");
 
-    // Without a broker there are the stages; with one that is away it says so at once instead of waiting.
+    // Without a configured broker only the stages are measured; an unreachable broker is an immediate error.
     let object: Value = serde_json::from_slice(&latency(&["mqtt.host="]).stdout).unwrap();
     assert_eq!(object["subscriber"], Value::Null);
     assert!(object["frames"].as_f64().unwrap() >= 1.0, "{object}");

@@ -1,8 +1,8 @@
-//! Configurations, right and wrong, and what is said about each.
+//! Valid and invalid configurations and their messages.
 //!
-//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the file of the
-//! same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read before they are
-//! committed.
+//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the
+//! file of the same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read
+//! before they are committed.
 
 use std::{
     ffi::OsString,
@@ -15,7 +15,7 @@ use affectd::config::{ConfigError, Loaded, Override, SourceKind, stack};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/config");
 
-/// The configurations whose names begin so.
+/// Lists the configurations whose names start with `beginning`.
 fn configurations(beginning: &str) -> Vec<PathBuf> {
     let mut found: Vec<_> = fs::read_dir(FOLDER)
         .unwrap()
@@ -51,7 +51,7 @@ fn set(key: &str, value: &str) -> Override {
     }
 }
 
-/// The messages about one variable.
+/// Returns the messages about one invalid variable.
 fn refused(name: &str, value: &str) -> String {
     stack(None, &environment(&[(name, value)]), &[])
         .unwrap_err()
@@ -115,7 +115,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn later_layers_go_before_earlier_ones() {
+fn later_layers_override_earlier_ones() {
     let file = Path::new("affectd.toml");
     let text = "[camera]\nwidth = 1\n[mqtt]\nhost = \"file\"\nusername = \"file\"\nbase = \"file\""
         .replace("= 1", "= 100");
@@ -225,7 +225,7 @@ fn a_variable_that_is_not_utf8_is_refused() {
     );
 }
 
-/// What platforms put into the environment of a service called affectd.
+/// Platforms such as Kubernetes set variables for a service that is called affectd.
 #[test]
 fn variables_that_name_no_setting_are_ignored_and_reported_once() {
     use std::os::unix::ffi::OsStringExt as _;
@@ -262,7 +262,7 @@ fn variables_that_name_no_setting_are_ignored_and_reported_once() {
         ]
     );
 
-    // By the program: one warning, and the exit code of success.
+    // The program logs one warning and succeeds.
     let output = Command::new(env!("CARGO_BIN_EXE_affectd"))
         .args(["check", "--print"])
         .env_clear()
@@ -291,7 +291,7 @@ fn an_empty_variable_is_as_if_it_were_not_set() {
     assert_eq!(loaded.settings.mqtt.host, "broker");
     assert_eq!(loaded.settings.camera.width, 320);
     assert!(loaded.ignored_variables.is_empty());
-    // On the command line an empty text is a value.
+    // On the command line an empty string is a value.
     let loaded = stack(Some((file, text)), &variables, &[set("mqtt.host", "")]).unwrap();
     assert_eq!(loaded.settings.mqtt.host, "");
     let output = affectd(
@@ -335,7 +335,7 @@ fn a_pipe_or_a_device_is_not_a_configuration() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{message}");
         assert!(
-            message.contains(&format!("it is {kind}; allowed: a regular file")),
+            message.contains(&format!("it is {kind}, not a regular file")),
             "{message}"
         );
     }
@@ -365,7 +365,7 @@ fn all_layers_are_checked_at_once() {
             "option --set"
         ]
     );
-    assert_eq!(invalid.diagnostics[3].hint, "did you mean camera.height?");
+    assert_eq!(&*invalid.diagnostics[3].hint, "did you mean camera.height?");
 }
 
 #[test]
@@ -396,7 +396,7 @@ fn the_program_refuses_a_wrong_configuration_with_its_exit_code() {
 }
 
 #[test]
-fn the_journal_is_told_that_it_is_an_error() {
+fn errors_reach_the_journal_with_their_priority() {
     use std::os::unix::fs::MetadataExt as _;
     let journal = tempfile::NamedTempFile::new().unwrap();
     let metadata = journal.as_file().metadata().unwrap();
@@ -447,7 +447,7 @@ fn the_program_refuses_a_wrong_command_line_with_its_exit_code() {
 
 #[test]
 fn the_program_prints_a_file_to_begin_with() {
-    // Also for somebody whose configuration is broken.
+    // This works with an invalid configuration too.
     let output = affectd(&["check", "--defaults"], &[("AFFECTD_CAMERA__WIDTH", "1")]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -474,7 +474,7 @@ fn the_program_prints_the_settings_in_force() {
             "{line} is not in\n{printed}"
         );
     }
-    // What is printed is a configuration.
+    // The output is a valid configuration.
     let again = stack(Some((Path::new("printed.toml"), &printed)), &[], &[]).unwrap();
     assert_eq!(again.settings.mqtt.host, "other");
 }

@@ -1,4 +1,4 @@
-//! What a newcomer sees first: the clip's two people come and go, and the closing table says what it took.
+//! `affectd demo`: the two people of the clip appear and leave, and a table of costs follows.
 
 use crate::common::daemon;
 use daemon::output;
@@ -13,11 +13,12 @@ fn the_demo_sees_both_people_come_and_go() {
         String::from_utf8_lossy(&output.stderr)
     );
     let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-    // A machine that is far too slow may lose a face in between and find it again.
+    // A very slow machine may lose a face and find it again.
     assert!(count(" appeared") >= 2, "{text}");
-    assert_eq!(
-        count(" left after "),
-        count(" appeared"),
+    // A face that is found again continues its visit, which ends once.
+    let left = count(" left after ");
+    assert!(
+        (2..=count(" appeared")).contains(&left),
         "everybody leaves: {text}"
     );
     // Collins smiles from her first picture to her last.
@@ -25,7 +26,7 @@ fn the_demo_sees_both_people_come_and_go() {
     let (_, table) = text
         .split_once("\nframes ")
         .unwrap_or_else(|| panic!("no closing table: {text}"));
-    // A slow machine drops frames, as it would a camera's.
+    // A slow machine drops frames, as with a camera.
     let frames: u32 = table.split_whitespace().next().unwrap().parse().unwrap();
     assert!((1..=130).contains(&frames), "{table}");
     for stage in [
@@ -40,7 +41,7 @@ fn the_demo_sees_both_people_come_and_go() {
 }
 
 #[test]
-fn bench_tells_its_figures_to_programs() {
+fn bench_prints_json() {
     let output = output(&["bench", "--seconds", "0", "--json"]);
     assert!(
         output.status.success(),

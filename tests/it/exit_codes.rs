@@ -1,22 +1,26 @@
-//! What goes wrong outside ends with a clear message and the documented exit code, and never with a panic.
+//! Invalid input ends the program with a clear message and the documented exit code, never with a panic.
 
 use crate::common::{daemon, models};
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use daemon::{data, output};
 
 /// Checks exit code and message.
-fn expect(arguments: &[&str], code: i32, said: &[&str]) -> Output {
+fn expect(arguments: &[&str], code: i32, expected: &[&str]) -> Output {
     let output = output(arguments);
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-    for part in said {
+    for part in expected {
         assert!(
             error.contains(part),
-            "{arguments:?} does not say {part:?}: {error}"
+            "{arguments:?} does not contain {part:?}: {error}"
         );
     }
-    assert!(!error.contains("panicked"), "{error}");
+    assert!(!error.contains("panicked at"), "{error}");
     output
 }
 
@@ -74,8 +78,50 @@ fn a_damaged_model_is_66() {
     );
 }
 
+/// Expects `model verify` of a damaged network with a correct checksum to exit with 66 and one line naming
+/// the file.
+fn expect_damaged(folder: &str, name: &str) {
+    let models = data(&format!("damaged/{folder}"));
+    let file = format!("{models}/{name}.onnx");
+    let output = expect(
+        &["--set", &format!("models={models}"), "model", "verify", name],
+        66,
+        &[&file],
+    );
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
 #[test]
-fn a_missing_model_is_66_and_names_those_that_are_there() {
+fn networks_on_which_the_onnx_library_panics_are_66() {
+    expect_damaged("permutation", "tiny-va");
+    expect_damaged("unknown-node", "tiny-va");
+    expect_damaged("raw-tensor", "tiny-combined");
+}
+
+#[test]
+fn a_network_that_made_the_onnx_library_loop_is_66() {
+    expect_damaged("endless", "tiny-combined");
+}
+
+#[test]
+fn a_manifest_that_is_a_pipe_is_66() {
+    let folder = models::folder();
+    let manifest = folder.path().join(format!("{}.toml", models::TINY));
+    fs::remove_file(&manifest).unwrap();
+    assert!(Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    expect(
+        &borrowed(&run_with(folder.path())),
+        66,
+        &[
+            &manifest.display().to_string(),
+            "it is a named pipe, not a regular file",
+        ],
+    );
+}
+
+#[test]
+fn a_missing_model_is_66_and_lists_the_available_ones() {
     let folder = models::folder();
     fs::remove_file(folder.path().join(format!("{}.toml", models::TINY))).unwrap();
     expect(
@@ -95,7 +141,7 @@ fn a_camera_path_without_pictures_is_reported_as_the_cameras_fault() {
 }
 
 #[test]
-fn unusable_pictures_are_66_and_the_others_are_analysed_all_the_same() {
+fn unusable_pictures_are_66_and_the_others_are_still_analysed() {
     let (models, scratch) = (models::folder(), tempfile::tempdir().unwrap());
     let picture = fs::read(data("pictures/astronaut.jpg")).unwrap();
     let write = |name: &str, bytes: &[u8]| {
@@ -103,7 +149,7 @@ fn unusable_pictures_are_66_and_the_others_are_analysed_all_the_same() {
         fs::write(&path, bytes).unwrap();
         path.display().to_string()
     };
-    // A PNG header that promises 100,000 x 100,000 pixels, and nothing behind it.
+    // A PNG header for 100,000 x 100,000 pixels without data.
     let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
     bomb.extend([0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0, 8, 2, 0, 0, 0]);
     let files = [

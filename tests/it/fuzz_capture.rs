@@ -1,9 +1,9 @@
-//! Hostile bytes: nothing that a camera, a program or a file sends may end the daemon.
+//! Arbitrary bytes from a camera, a program or a file must not make the daemon panic.
 
 use affectd::{
     capture::{
-        Decoder, Frame, PixelFormat,
-        split::{Found, Intake, Progress, Splitter},
+        Decoder, Frame, Orientation, PixelFormat, jpeg,
+        split::{Progress, Split, Splitter, StreamBuffer},
     },
     picture::Picture,
 };
@@ -39,7 +39,7 @@ fn mjpeg_frames() {
     });
 }
 
-/// Damage to a real picture gets further into the decoder than random bytes.
+/// Damaged real pictures reach more of the decoder than random bytes.
 #[test]
 fn damaged_mjpeg_frames() {
     let whole = jpeg();
@@ -77,15 +77,15 @@ fn raw_frames() {
         });
 }
 
-/// Splits `bytes` as a stream; every verdict must move on within the bytes.
+/// Splits `bytes` as a stream; every step must advance without passing the end.
 fn split(mut splitter: Splitter, bytes: &[u8]) {
     let mut start = 0;
     for _ in 0..=bytes.len() {
         let rest = &bytes[start..];
         start += match splitter.find(rest) {
-            Err(_) | Ok(Found::More) => return,
-            Ok(Found::Skip(count) | Found::Broken(count, _)) => count,
-            Ok(Found::Frame { body, end }) => {
+            Err(_) | Ok(Split::More) => return,
+            Ok(Split::Skip(count) | Split::Damaged(count, _)) => count,
+            Ok(Split::Frame { body, end }) => {
                 assert!(body.start <= body.end && body.end <= end);
                 end
             }
@@ -111,7 +111,7 @@ fn mjpeg_streams() {
             })
             .collect();
         for bytes in [bytes, &dense] {
-            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0) {
+            if let Ok(splitter) = Splitter::by_name("mjpeg", 0, 0, 0) {
                 split(splitter, bytes);
             }
         }
@@ -127,12 +127,12 @@ fn y4m_streams() {
             b"YUV4MPEG2 W2 H2 F",
             b"YUV4MPEG2 W2 H2 Cmono\nFRAME",
         ] {
-            split(Splitter::Sniff, &[start, bytes].concat());
+            split(Splitter::Detect, &[start, bytes].concat());
         }
     });
 }
 
-/// However a stream arrives in pieces, the same frames come out.
+/// The frames must not depend on how the stream is divided into reads.
 #[test]
 fn arrival_does_not_matter() {
     let picture = jpeg();
@@ -141,7 +141,7 @@ fn arrival_does_not_matter() {
         .for_each(|(junk, piece)| {
             let stream = [junk.as_slice(), &picture, &picture, junk].concat();
             let count = |piece: usize| {
-                let mut intake = Intake::new(match Splitter::by_name("mjpeg", 0, 0) {
+                let mut intake = StreamBuffer::new(match Splitter::by_name("mjpeg", 0, 0, 0) {
                     Ok(splitter) => splitter,
                     Err(why) => panic!("{why}"),
                 });
@@ -149,13 +149,13 @@ fn arrival_does_not_matter() {
                 loop {
                     match intake.step() {
                         Ok(Progress::Frame) => frames += 1,
-                        Ok(Progress::Broken(_)) => {}
+                        Ok(Progress::Damaged(_)) => {}
                         Ok(Progress::More) if rest.is_empty() => return frames,
                         Ok(Progress::More) => {
                             let (now, later) = rest.split_at(piece.min(rest.len()));
                             rest = later;
-                            let filled = intake.fill(|room| {
-                                room[..now.len()].copy_from_slice(now);
+                            let filled = intake.fill(|buffer| {
+                                buffer[..now.len()].copy_from_slice(now);
                                 Ok(now.len())
                             });
                             assert!(filled.is_ok());
@@ -167,4 +167,37 @@ fn arrival_does_not_matter() {
             let piece = usize::from(*piece) % 1000 + 1;
             assert_eq!(count(piece), count(stream.len().min(60_000)));
         });
+}
+
+/// Photographs may be progressive JPEG, which reaches other parts of the decoder.
+#[test]
+fn damaged_photographs() {
+    let pictures: [&[u8]; 3] = [
+        include_bytes!("../data/jpeg/progressive-420.jpg"),
+        include_bytes!("../data/jpeg/progressive-restart-444.jpg"),
+        include_bytes!("../data/jpeg/restart-422.jpg"),
+    ];
+    bolero::check!()
+        .with_type::<(u8, Vec<(u16, u8)>)>()
+        .for_each(|(index, damage)| {
+            let mut data = pictures[usize::from(*index) % pictures.len()].to_vec();
+            for (at, value) in damage {
+                let at = usize::from(*at) % data.len();
+                data[at] = *value;
+            }
+            let mut picture = Picture::default();
+            let decoded = jpeg::Decoder::default().decode(&data, jpeg::Coding::Any, &mut picture);
+            if decoded.is_ok() {
+                assert_eq!(picture.rgb().len() as u32, picture.width() * picture.height() * 3);
+            }
+        });
+}
+
+#[test]
+fn exif() {
+    bolero::check!().for_each(|bytes: &[u8]| {
+        for start in [&b"II\x2A\0\x08\0\0\0"[..], b"MM\0\x2A", b""] {
+            let _ = Orientation::from_exif(&[start, bytes].concat());
+        }
+    });
 }

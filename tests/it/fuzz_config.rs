@@ -1,11 +1,11 @@
-//! Whatever stands in a configuration file, in the environment or on the command line, loading it does not panic, and
-//! what is accepted is in range.
+//! Loading never panics, whatever a configuration file, the environment or the command line contains, and
+//! accepted values are in range.
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::Path};
 
 use affectd::config::{DEFAULT_TOML, DeviceId, Loaded, Origin, Override, stack};
 
-/// The settings that others divide by, allocate by or wait for.
+/// Checks the settings that are used as divisors, allocation sizes or timeouts.
 fn assert_in_range(loaded: &Loaded) {
     let settings = &loaded.settings;
     assert!((16..=8192).contains(&settings.camera.width) && (16..=8192).contains(&settings.camera.height));
@@ -34,7 +34,7 @@ fn any_file() {
         });
 }
 
-/// The default file with bytes exchanged here and there: most of it is still read.
+/// The default file with some bytes replaced, so that most of it is still parsed.
 #[test]
 fn a_damaged_default_file() {
     bolero::check!()

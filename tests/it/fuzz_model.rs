@@ -1,4 +1,4 @@
-//! Whatever stands in a manifest or in a file of golden vectors: an error or a model, never a panic.
+//! Loading never panics, whatever a manifest or a file of golden vectors contains.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn manifest() {
     bolero::check!()
         .with_type::<(u16, u16, Vec<u8>)>()
         .for_each(|(from, length, bytes)| {
-            // Random bytes alone hardly get past the first line, so they replace a part of a good manifest.
+            // Random bytes alone rarely get past the first line, so they replace part of a valid manifest.
             let from = usize::from(*from) % WHOLE.len();
             let to = (from + usize::from(*length) % 64).min(WHOLE.len());
             let text = [&WHOLE.as_bytes()[..from], bytes, &WHOLE.as_bytes()[to..]].concat();
@@ -54,7 +54,7 @@ fn golden_vectors() {
                 usize::from(*inputs % 4),
                 usize::from(*outputs % 4),
             );
-            // With the right count the length is what decides.
+            // With the right count, the length decides.
             let file = [&(count as u32).to_le_bytes()[..], bytes].concat();
             let _ = Golden::parse(bytes, count, inputs, outputs);
             if let Ok(golden) = Golden::parse(&file, count, inputs, outputs) {

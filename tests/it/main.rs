@@ -1,6 +1,7 @@
-//! The end-to-end and integration tests, as one program: each one linked tract again when they were apart.
+//! The end-to-end and integration tests, in one program, so that tract is linked only once.
 //!
-//! Tests that replace the C library's calls or the allocator need a program of their own; they stand beside this folder.
+//! Tests that replace the C library's calls or the allocator need separate programs; they are in the parent
+//! folder.
 #![allow(clippy::unwrap_used)]
 
 mod common;

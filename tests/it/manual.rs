@@ -1,4 +1,4 @@
-//! The manual pages and completions that the package carries are those of this command line. `make manual` writes them anew.
+//! The packaged manual pages and completions match the command line. `make manual` regenerates them.
 
 use std::{collections::BTreeMap, env, fs, io::Write as _, path::PathBuf};
 
@@ -7,15 +7,15 @@ use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-/// What stands in one folder, by file name.
+/// Contents of the files in one folder, by file name.
 type Files = BTreeMap<String, String>;
 
-/// The command line as packaged: without clap's own `help` command, which only repeats the pages.
+/// The command line as documented: without clap's `help` command, which only repeats the pages.
 fn command() -> Command {
     Cli::command().disable_help_subcommand(true)
 }
 
-/// A page for the program and for each command.
+/// One page for the program and one for each command.
 fn pages() -> Files {
     let folder = tempfile::tempdir().unwrap();
     clap_mangen::generate_to(command(), folder.path()).unwrap();
@@ -31,7 +31,7 @@ fn pages() -> Files {
     pages
 }
 
-/// The program's own page; the text after its options is set as it stands, since its columns mean something.
+/// The program's page; the text after its options is preformatted, because it has columns.
 fn main_page() -> String {
     let man = Man::new(command());
     let mut page = Vec::new();
@@ -49,7 +49,8 @@ fn main_page() -> String {
             }
             _ => {
                 let text = line.replace('\\', "\\e").replace('-', "\\-");
-                // Two columns less than in a terminal: the page is indented anyway. \& keeps a leading dot from being a command.
+                // Remove two columns of indentation, since the page is indented. \& prevents a leading dot
+                // from being read as a request.
                 writeln!(page, "\\&{}", text.strip_prefix("  ").unwrap_or(&text)).unwrap();
             }
         }
@@ -58,7 +59,7 @@ fn main_page() -> String {
     String::from_utf8(page).unwrap()
 }
 
-/// A file for each shell, named as its folder of completions wants it.
+/// One file for each shell, with the name that the shell's completion folder requires.
 fn completions() -> Files {
     [
         (Shell::Bash, "affectd"),
@@ -74,7 +75,7 @@ fn completions() -> Files {
     .collect()
 }
 
-/// Compares a folder of the package with what it should hold; writes it instead if `WRITE_MANUAL` is set.
+/// Compares a folder of the package with its expected files, or writes them if `WRITE_MANUAL` is set.
 fn compare(folder: &str, expected: &Files) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("cross/package")

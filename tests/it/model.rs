@@ -18,7 +18,7 @@ fn models() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
 }
 
-/// A copy of the folder of models.
+/// Copies the folder of models.
 fn copied() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(models()).unwrap() {
@@ -41,7 +41,8 @@ fn evaluated(name: &str, csv: &Path, json: bool) -> Result<String, Failure> {
     Ok(String::from_utf8(out).unwrap())
 }
 
-/// Twelve pictures, and how a model sees each: the labels of a perfect data set.
+/// Writes twelve pictures and returns the model's predictions, which serve as the labels of a perfect data
+/// set.
 fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
     let manifest = Registry::open(&models()).unwrap().find(name).unwrap();
     let mut classifier = NetworkClassifier::open(&manifest).unwrap();
@@ -86,7 +87,7 @@ fn verify_checks_every_model_of_the_folder() {
         .collect();
     assert_eq!(findings.len(), names.len(), "{text}");
     for (line, name) in findings.into_iter().zip(names) {
-        // Eight-bit weights are computed in integers, the others in floats.
+        // 8-bit weights use integer kernels, others f32.
         let difference = if name == "tiny-combined" { "0.00" } else { "0.0000" };
         let verified = format!("2 golden vectors differ by at most {difference}");
         assert!(line.starts_with(name) && line.contains(&verified), "{line}");
@@ -128,7 +129,7 @@ fn verify_prints_the_measured_figures_and_the_provenance() {
 }
 
 #[test]
-fn verify_goes_on_after_a_broken_model_and_then_fails() {
+fn verify_continues_after_a_broken_model_and_then_fails() {
     let folder = copied();
     let broken = folder.path().join("tiny-combined.onnx");
     let mut bytes = fs::read(&broken).unwrap();
@@ -161,7 +162,7 @@ fn eval_of_a_combined_model() {
     let labels = pictures(folder.path(), "tiny-combined");
     let mut csv = "path,category,valence,arousal\n".to_owned();
     for (index, (file, category, valence, arousal)) in labels.iter().enumerate() {
-        // One of the twelve gets another label.
+        // Change one of the twelve labels.
         let other = if *category == Category::Fear {
             "anger"
         } else {
@@ -213,7 +214,7 @@ fn eval_of_a_combined_model() {
 }
 
 #[test]
-fn eval_tells_only_what_model_and_data_allow() {
+fn eval_reports_only_what_model_and_data_provide() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.csv");
     let labels = pictures(folder.path(), "tiny-va");
@@ -230,7 +231,7 @@ fn eval_tells_only_what_model_and_data_allow() {
 }
 
 #[test]
-fn eval_names_the_line_that_is_wrong() {
+fn eval_reports_the_invalid_line() {
     let folder = tempfile::tempdir().unwrap();
     pictures(folder.path(), "tiny-seven");
     fs::write(folder.path().join("broken.png"), b"\x89PNG\r\n\x1a\nno").unwrap();

@@ -1,4 +1,4 @@
-//! Output layouts of models that users bring along: a manifest alone makes them readable.
+//! Output layouts of user-supplied models, described by their manifest alone.
 
 use std::{fs, path::Path};
 
@@ -10,11 +10,11 @@ use affectd::{
 };
 use affectd_infer::{Arithmetic, Network};
 
-/// EmotiEffLib's layout with random weights: an EfficientNet's operators, a batch of any size, eight logits in
-/// alphabetical order, then valence and arousal, inputs from -1 to 1.
+/// EmotiEffLib's layout with random weights: the operators of an EfficientNet, a dynamic batch size, eight
+/// logits in alphabetical order, then valence and arousal, inputs from -1 to 1.
 const NAME: &str = "tiny-emotiefflib";
 
-/// Two flat colours, so that scaling to the network's size changes nothing.
+/// Two uniform colours, so that scaling to the network's input size has no effect.
 const COLOURS: [[u8; 3]; 2] = [[250, 20, 110], [5, 200, 60]];
 
 fn manifest() -> Manifest {
@@ -33,7 +33,7 @@ fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
         .unwrap()
 }
 
-/// The network's own ten numbers for a flat colour, normalised as EmotiEffLib does it.
+/// The network's ten outputs for a uniform colour, normalised as in EmotiEffLib.
 fn raw(colour: [u8; 3]) -> Vec<f32> {
     let manifest = manifest();
     let mut network = Network::load(&manifest.file, &[1, 3, 16, 16], Arithmetic::Floats).unwrap();
@@ -49,7 +49,7 @@ fn raw(colour: [u8; 3]) -> Vec<f32> {
         .unwrap()
 }
 
-/// Compares a prediction with the logits in the order of `names`, the rest having no probability.
+/// Compares a prediction with logits in the order of `names`; other categories must have no probability.
 fn assert_predicts(prediction: &Prediction, names: &[Category], logits: &[f32], valence: f32, arousal: f32) {
     let probabilities = prediction.probabilities.unwrap();
     let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
@@ -90,7 +90,7 @@ fn emotiefflib_has_its_own_order_and_normalisation() {
             answer[9],
         );
     }
-    // Numbers that follow the colour, and no two alike, so that a wrong order cannot pass.
+    // The outputs depend on the colour and are all different, so that a wrong order cannot pass.
     assert!((answers[0][8] - answers[1][8]).abs() > 1e-3, "{answers:?}");
     for (index, number) in answers[0].iter().enumerate() {
         assert!(
@@ -101,9 +101,9 @@ fn emotiefflib_has_its_own_order_and_normalisation() {
     }
 }
 
-/// The same network read as CAGE's AffectNet-7: seven logits, valence, arousal; the tenth number is nobody's.
+/// The same network read as CAGE's AffectNet-7: seven logits, valence, arousal; the tenth output is unused.
 #[test]
-fn cage_of_seven_categories_knows_no_contempt() {
+fn cage_with_seven_categories_has_no_contempt() {
     let folder = tempfile::tempdir().unwrap();
     let original = manifest();
     let text = fs::read_to_string(&original.path).unwrap();

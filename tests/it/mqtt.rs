@@ -20,8 +20,8 @@ use serde_json::Value;
 use crate::common::{
     broker::{self, Broker, until},
     publisher::{
-        AVAILABILITY, CAMERA, DISCOVERY, Daemon, EVENT, HEALTH, PRIVACY, PRIVACY_COMMANDED, STATE, health,
-        logged, packets, showing,
+        AVAILABILITY, CAMERA, DISCOVERY, Daemon, EVENT, HEALTH, PRIVACY, PRIVACY_COMMANDED, SCENE, STATE,
+        VISITS, health, logged, packets, showing,
     },
 };
 
@@ -30,15 +30,24 @@ fn a_subscriber_sees_the_contract() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::live(&broker.settings());
-    until("the greeting", || packets(&broker).len() >= 8);
+    until("the first messages", || packets(&broker).len() >= 10);
     let first = packets(&broker);
-    let greeting = [AVAILABILITY, DISCOVERY, STATE, CAMERA, PRIVACY_COMMANDED, PRIVACY]
-        .map(|topic| format!("PUBLISH q1 r1 {topic}"));
+    let expected = [
+        AVAILABILITY,
+        DISCOVERY,
+        STATE,
+        SCENE,
+        VISITS,
+        CAMERA,
+        PRIVACY_COMMANDED,
+        PRIVACY,
+    ]
+    .map(|topic| format!("PUBLISH q1 r1 {topic}"));
     assert_eq!(
         first[..2],
         ["SUBSCRIBE", &format!("PUBLISH q1 r0 {PRIVACY_COMMANDED}")]
     );
-    assert_eq!(first[2..8], greeting);
+    assert_eq!(first[2..10], expected);
 
     daemon.report(
         Category::Happiness,
@@ -57,12 +66,22 @@ fn a_subscriber_sees_the_contract() {
     let topics: Vec<&str> = retained.iter().map(|(topic, _)| topic.as_str()).collect();
     assert_eq!(
         topics,
-        [AVAILABILITY, CAMERA, PRIVACY, PRIVACY_COMMANDED, STATE, DISCOVERY],
-        "no event, face or health"
+        [
+            AVAILABILITY,
+            CAMERA,
+            HEALTH,
+            PRIVACY,
+            PRIVACY_COMMANDED,
+            SCENE,
+            STATE,
+            VISITS,
+            DISCOVERY
+        ],
+        "no event or face"
     );
     assert_eq!(retained[0].1, "online");
-    assert_eq!((&*retained[2].1, &*retained[3].1), ("OFF", "OFF"));
-    let state: Value = serde_json::from_str(&retained[4].1).unwrap();
+    assert_eq!((&*retained[3].1, &*retained[4].1), ("OFF", "OFF"));
+    let state: Value = serde_json::from_str(&retained[6].1).unwrap();
     assert_eq!(state["faces"], 1);
     assert_eq!(state["track"], 7);
     assert_eq!(state["probabilities"]["happiness"], 0.86);
@@ -70,8 +89,8 @@ fn a_subscriber_sees_the_contract() {
     assert_eq!(state["boot"].as_str().unwrap().len(), 16);
     let time: jiff::Timestamp = state["time"].as_str().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(time).as_secs() < 30);
-    let discovery: Value = serde_json::from_str(&retained[5].1).unwrap();
-    for key in ["dev", "o", "cmps", "availability_topic", "state_topic"] {
+    let discovery: Value = serde_json::from_str(&retained[8].1).unwrap();
+    for key in ["dev", "o", "cmps", "availability", "state_topic"] {
         assert!(!discovery[key].is_null(), "{key}");
     }
     daemon.stop();
@@ -224,6 +243,21 @@ fn a_wrong_password_is_permanent() {
 }
 
 #[test]
+fn the_log_names_the_setting_when_two_daemons_share_a_name() {
+    let broker = Broker::start();
+    let (_first, _second) = (
+        Daemon::start(&broker.settings()),
+        Daemon::start(&broker.settings()),
+    );
+    let warning = format!(
+        ":{} lost, trying again: it closes the connection soon after each connect, as brokers do when another client \
+         has the same id, affectd-lobby",
+        broker.port
+    );
+    until("the cause is named", || logged(&warning) >= 1);
+}
+
+#[test]
 fn a_wrong_authority_is_logged_once_and_tried_again() {
     let broker = Broker::start();
     let settings = Mqtt {
@@ -266,6 +300,24 @@ fn home_assistant_is_answered_when_it_starts() {
 }
 
 #[test]
+fn without_discovery_an_earlier_announcement_is_withdrawn() {
+    let broker = Broker::start();
+    let daemon = Daemon::live(&broker.settings());
+    until("the device is announced", || {
+        broker.retained_at(DISCOVERY).contains("cmps")
+    });
+    daemon.stop();
+    let daemon = Daemon::live(&Mqtt {
+        discovery: false,
+        ..broker.settings()
+    });
+    until("the announcement is gone", || {
+        broker.retained_at(DISCOVERY).is_empty()
+    });
+    daemon.stop();
+}
+
+#[test]
 fn without_a_broker_lines_go_to_standard_output() {
     let mut child = Reexecuted::start("stdout");
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
@@ -284,7 +336,7 @@ fn without_a_broker_lines_go_to_standard_output() {
             topics.push(message["topic"].as_str().unwrap().to_owned());
         }
     }
-    assert_eq!(topics[..4], [AVAILABILITY, STATE, CAMERA, PRIVACY]);
+    assert_eq!(topics[..6], [AVAILABILITY, STATE, SCENE, VISITS, CAMERA, PRIVACY]);
     drop(output);
     let mut errors = BufReader::new(child.0.stderr.take().unwrap()).lines();
     assert!(
@@ -301,7 +353,7 @@ const CHILD: &str = "AFFECTD_TEST_CHILD";
 impl Reexecuted {
     fn start(argument: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "as_a_child", "--nocapture"])
+            .args(["--ignored", "--exact", "mqtt::as_a_child", "--nocapture"])
             .env(CHILD, argument)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

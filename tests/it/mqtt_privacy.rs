@@ -11,15 +11,18 @@ use affectd::{
 use crate::common::{
     broker::{Broker, until},
     publisher::{
-        AVAILABILITY, CAMERA, Daemon, EVENT, PRIVACY, PRIVACY_COMMANDED, PRIVACY_SET, STATE, health, logged,
-        packets, showing,
+        AVAILABILITY, CAMERA, DISCOVERY, Daemon, EVENT, PRIVACY, PRIVACY_COMMANDED, PRIVACY_SET, STATE,
+        health, logged, packets, showing,
     },
 };
 
-/// How often a daemon has come online at this broker.
+/// How often a daemon has come online at this broker: discovery follows `online` and is published once.
 fn connections(broker: &Broker) -> usize {
-    let online = format!("PUBLISH q1 r1 {AVAILABILITY}");
-    packets(broker).iter().filter(|packet| **packet == online).count()
+    let discovery = format!("PUBLISH q1 r1 {DISCOVERY}");
+    packets(broker)
+        .iter()
+        .filter(|packet| **packet == discovery)
+        .count()
 }
 
 /// For a broker that knows no users.

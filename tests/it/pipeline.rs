@@ -1,4 +1,4 @@
-//! The threads and slots with scripted cameras: what comes and goes must reach the sink, and nothing may hang.
+//! The pipeline with scripted cameras: every change must reach the sink, and no thread may hang.
 
 use crate::common::sensor;
 use std::{
@@ -17,6 +17,7 @@ use affectd::{
     config,
     error::{Exit, Failure},
     health::{Governor, Health},
+    interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
@@ -24,14 +25,21 @@ use affectd::{
     shutdown::Shutdown,
 };
 
-/// What a scripted camera does next.
+/// One step of a scripted camera.
 #[derive(Clone, Copy)]
 enum Act {
     /// Opening fails.
     Refuse(CaptureKind),
-    /// Opening succeeds; the camera delivers so many frames that are no pictures, and ends.
+    /// Opening succeeds; the camera delivers `frames` frames that are not pictures, and ends.
     Scramble { frames: usize },
-    /// Opening succeeds; the camera delivers so many frames of the clip from the given one on, and fails.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, then
+    /// `spoiled` frames that are not pictures, and ends.
+    Spoil {
+        from: usize,
+        frames: usize,
+        spoiled: usize,
+    },
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
         frames: usize,
@@ -46,12 +54,21 @@ struct Script {
 }
 
 impl Opener for Script {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
             Some(Act::Refuse(kind)) => Err(CaptureError::new(kind, format!("scripted: {kind:?}"))),
             Some(Act::Scramble { frames }) => {
                 Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
+            }
+            Some(Act::Spoil {
+                from,
+                frames,
+                spoiled,
+            }) => {
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                let rubbish = std::iter::repeat_n(b"no picture".to_vec(), spoiled);
+                Ok(self.play(pictures.chain(rubbish).collect(), CaptureKind::Ended))
             }
             Some(Act::Deliver { from, frames, then }) => {
                 let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
@@ -90,7 +107,7 @@ struct Playing {
 }
 
 impl Playing {
-    /// Waits until every frame so far was looked at, so that a busy machine does not decide how many are.
+    /// Waits until every frame so far was processed, so that none is dropped on a busy machine.
     fn wait_for_sensing(&self) {
         let start = Instant::now();
         while self.metrics.finished_frames() < self.metrics.captured_frames()
@@ -102,7 +119,7 @@ impl Playing {
 }
 
 impl Source for Playing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         self.wait_for_sensing();
         let Some(picture) = self.pictures.next() else {
@@ -153,12 +170,12 @@ impl Sink for Notes {
     }
 }
 
-/// Runs a script to its end.
+/// Runs a script to completion.
 fn play(acts: &[Act], notes: &Arc<Notes>, shutdown: &Shutdown) -> (Result<(), Failure>, Arc<Metrics>) {
     play_behind(&gate(), acts, notes, shutdown)
 }
 
-/// A gate that opens as soon as the run has found that there is no switch.
+/// A gate that opens once the run has determined that no switch is configured.
 fn gate() -> PrivacyGate {
     let gate = PrivacyGate::new().unwrap();
     gate.set_command(Input::Off);
@@ -197,7 +214,7 @@ fn play_behind(
 }
 
 #[test]
-fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
+fn a_camera_that_disconnects_is_reopened_without_a_restart() {
     let notes = Arc::new(Notes::default());
     let acts = [
         Act::Refuse(CaptureKind::Missing),
@@ -231,7 +248,7 @@ fn a_camera_that_goes_and_comes_back_is_followed_without_a_restart() {
 }
 
 #[test]
-fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
+fn a_permanent_camera_error_ends_the_run_with_its_reason() {
     for kind in [CaptureKind::Busy, CaptureKind::Denied, CaptureKind::Unsupported] {
         let notes = Arc::new(Notes::default());
         let (result, _) = play(&[Act::Refuse(kind)], &notes, &Shutdown::new());
@@ -243,16 +260,16 @@ fn a_camera_that_cannot_ever_work_ends_the_run_with_its_reason() {
 }
 
 #[test]
-fn unusable_frames_are_counted_and_passed_over() {
+fn unusable_frames_are_counted_and_skipped() {
     let notes = Arc::new(Notes::default());
-    // The clip has 130 pictures: from 128 on two are left, then the camera says its frame is corrupt for ever.
+    // The clip has 130 pictures: from 128 on two are left, then every frame of the camera is corrupt.
     let shutdown = Shutdown::new();
     let stop = shutdown.clone();
     let watched = notes.clone();
     let stopper = thread::spawn(move || {
         watched.wait_for(CameraStatus::Ok);
-        // Two frames and several corrupt ones, a tenth of a second each.
-        thread::sleep(Duration::from_millis(1500));
+        // Two frames, then corrupt ones for longer than a lost face is kept.
+        watched.wait_for(CameraStatus::Unsupported);
         stop.raise();
     });
     let acts = [Act::Deliver {
@@ -264,11 +281,42 @@ fn unusable_frames_are_counted_and_passed_over() {
     stopper.join().unwrap();
     result.unwrap();
     assert!(metrics.corrupt_frames() >= 2);
-    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Ok]);
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Unsupported]
+    );
 }
 
 #[test]
-fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
+fn a_camera_that_delivers_only_corrupt_frames_loses_its_faces_and_is_not_ok() {
+    let notes = Arc::new(Notes::default());
+    // Collins, then two seconds of undecodable frames: longer than a lost face is kept.
+    let acts = [Act::Spoil {
+        from: 30,
+        frames: 10,
+        spoiled: 20,
+    }];
+    let (result, _) = play(&acts, &notes, &Shutdown::new());
+    result.unwrap();
+    let events = notes.events.lock().unwrap();
+    let appeared = events
+        .iter()
+        .filter(|event| matches!(event, Event::Appeared { continues: None, .. }))
+        .count();
+    let left = events
+        .iter()
+        .filter(|event| matches!(event, Event::Left { .. }))
+        .count();
+    assert!(appeared >= 1, "{events:?}");
+    assert_eq!(left, appeared, "{events:?}");
+    assert_eq!(
+        *notes.cameras.lock().unwrap(),
+        [CameraStatus::Ok, CameraStatus::Unsupported]
+    );
+}
+
+#[test]
+fn a_camera_that_opens_without_frames_is_never_ok() {
     let notes = Arc::new(Notes::default());
     let nothing = Act::Deliver {
         from: 0,
@@ -278,14 +326,11 @@ fn a_camera_that_opens_and_gives_nothing_is_never_ok() {
     let acts = [nothing, nothing, Act::Scramble { frames: 1 }];
     let (result, _) = play(&acts, &notes, &Shutdown::new());
     result.unwrap();
-    assert_eq!(
-        *notes.cameras.lock().unwrap(),
-        [CameraStatus::Stalled, CameraStatus::Ok]
-    );
+    assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Stalled]);
 }
 
 #[test]
-fn frames_that_cannot_be_decoded_are_progress_too() {
+fn undecodable_frames_count_as_progress() {
     let (result, metrics) = play(&[Act::Scramble { frames: 4 }], &Arc::default(), &Shutdown::new());
     result.unwrap();
     assert_eq!(metrics.sensed_frames(), 0);
@@ -317,7 +362,7 @@ fn privacy_closes_the_camera_and_shutdown_ends_at_once() {
     result.unwrap();
     assert!(
         pressed.elapsed() < Duration::from_secs(5),
-        "the run ended {:?} after it was asked to",
+        "the run ended {:?} after the shutdown request",
         pressed.elapsed()
     );
     assert_eq!(

@@ -17,6 +17,7 @@ use affectd::{
     clock::{Clock, SystemClock},
     error::Failure,
     health::{Governor, Health},
+    interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
     privacy::{Input, PrivacyGate},
@@ -27,7 +28,7 @@ use affectd::{
 use crate::common::{broker::until, sensor};
 
 /// What a camera does for each frame; gets the number of the frame, from 0 on.
-type Next = Arc<dyn Fn(usize) -> Result<(), CaptureError> + Send + Sync>;
+type Next = Arc<dyn Fn(usize, &Interrupt) -> Result<(), CaptureError> + Send + Sync>;
 
 /// A camera that shows one portrait.
 struct Camera {
@@ -39,7 +40,7 @@ struct Camera {
 }
 
 impl Opener for Camera {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.opened.fetch_add(1, SeqCst);
         Ok(Box::new(Self {
             next: self.next.clone(),
@@ -52,8 +53,8 @@ impl Opener for Camera {
 }
 
 impl Source for Camera {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
-        (self.next)(self.frames)?;
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        (self.next)(self.frames, interrupt)?;
         self.frames += 1;
         let portrait = clip::pictures().nth(30).unwrap();
         *frame = clip::frame(portrait, 0, self.clock.now());
@@ -164,7 +165,7 @@ fn stalled() -> CaptureError {
 #[test]
 fn the_camera_stays_closed_until_a_command_is_known() {
     let gate = PrivacyGate::new().unwrap();
-    let next = |_| {
+    let next = |_, _: &Interrupt| {
         thread::sleep(Duration::from_millis(20));
         Ok(())
     };
@@ -197,7 +198,7 @@ fn a_frame_that_waits_when_the_gate_closes_is_never_read() {
         sink.held.store(true, SeqCst);
         let (held, watched) = (camera_held.clone(), sink.clone());
         // The first frame keeps the sensing thread busy, the second waits, then the camera blocks.
-        let next = move |frame| match frame {
+        let next = move |frame, _: &Interrupt| match frame {
             0 => Ok(()),
             1 => {
                 until("the first report", || watched.count.load(SeqCst) == 1);
@@ -228,7 +229,7 @@ fn a_frame_that_waits_when_the_gate_closes_is_never_read() {
 fn a_frame_that_is_captured_while_the_gate_closes_is_not_handed_on() {
     let gate = gate();
     let switch = gate.clone();
-    let next = move |_| {
+    let next = move |_, _: &Interrupt| {
         switch.set_command(Input::On);
         Ok(())
     };
@@ -248,6 +249,39 @@ fn a_frame_that_is_captured_while_the_gate_closes_is_not_handed_on() {
     assert_eq!(cameras.len(), 1, "never ok: {cameras:?}");
     assert_eq!(run.metrics.captured_frames(), 0);
     assert_eq!(run.opened.load(SeqCst), 1);
+    run.stop();
+}
+
+#[test]
+fn closing_ends_a_wait_for_a_frame() {
+    let waiting = Arc::new(AtomicBool::new(false));
+    let reached = waiting.clone();
+    // The camera gives one frame and then nothing for an hour.
+    let next = move |frame, interrupt: &Interrupt| {
+        if frame == 0 {
+            return Ok(());
+        }
+        reached.store(true, SeqCst);
+        let interrupted = interrupt.wait(Duration::from_secs(3600));
+        assert!(interrupted);
+        Err(CaptureError::new(CaptureKind::Interrupted, "interrupted"))
+    };
+    let run = Run::start(
+        &gate(),
+        Arc::new(SystemClock::new()),
+        Arc::default(),
+        Arc::new(next),
+    );
+    until("the camera waits", || waiting.load(SeqCst));
+    run.gate.set_command(Input::On);
+    let cameras = || run.sink.cameras.lock().unwrap().clone();
+    until("the camera is closed", || {
+        cameras()
+            .last()
+            .is_some_and(|(status, _)| *status == CameraStatus::Disabled)
+    });
+    let seen: Vec<_> = cameras().into_iter().map(|(status, _)| status).collect();
+    assert_eq!(seen, [CameraStatus::Ok, CameraStatus::Disabled], "not a failure");
     run.stop();
 }
 
@@ -281,7 +315,7 @@ fn what_is_being_processed_when_the_gate_closes_is_not_reported() {
         system: SystemClock::new(),
         gate: gate.clone(),
     };
-    let next = |_| {
+    let next = |_, _: &Interrupt| {
         thread::sleep(Duration::from_millis(20));
         Ok(())
     };
@@ -296,7 +330,7 @@ fn a_camera_that_never_returns_keeps_neither_the_process_nor_the_sensing_thread(
     let held = Arc::new(AtomicBool::new(true));
     let blocked = Arc::new(AtomicBool::new(false));
     let (for_camera, reached) = (held.clone(), blocked.clone());
-    let next = move |frame| {
+    let next = move |frame, _: &Interrupt| {
         if frame == 0 {
             return Ok(());
         }
@@ -314,7 +348,7 @@ fn a_camera_that_never_returns_keeps_neither_the_process_nor_the_sensing_thread(
     until("the sensing thread waits", || run.metrics.sensed_frames() == 1);
     let sink = run.sink.clone();
     run.stop();
-    // Ours, and the one of the capture thread, which still hangs in its driver.
-    assert_eq!(Arc::strong_count(&sink), 2, "the sensing thread has not ended");
+    // Ours, and two of the capture thread, which still hangs in its driver: its own and its camera state's.
+    assert_eq!(Arc::strong_count(&sink), 3, "the sensing thread has not ended");
     held.store(false, Relaxed);
 }

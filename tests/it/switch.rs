@@ -1,5 +1,5 @@
-//! The privacy switch and the LED, from the pins to what a subscriber sees: the whole pipeline with a camera that never
-//! ends, a real broker, and GPIO lines that a test moves.
+//! The privacy switch and the LED, from the GPIO lines to an MQTT subscriber: the whole pipeline with an
+//! endless camera, a real broker, and simulated GPIO lines.
 
 use crate::common::{broker, sensor};
 use std::{
@@ -17,6 +17,7 @@ use affectd::{
     error::Failure,
     gpio::{GpioConfigured, GpioError, PrivacyIo},
     health::Governor,
+    interrupt::Interrupt,
     measure::clip,
     model::VaOrigin,
     pipeline::{self, Deps, Metrics},
@@ -33,7 +34,7 @@ const CAMERA: &str = "affectd/lobby/camera";
 const PRIVACY: &str = "affectd/lobby/privacy";
 const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 
-/// Shows the second portrait of the clip, for ever.
+/// Shows the second portrait of the clip endlessly.
 struct Portrait {
     clock: Arc<dyn Clock>,
     open: Arc<AtomicBool>,
@@ -44,7 +45,7 @@ struct Portrait {
 struct Showing(Portrait);
 
 impl Opener for Portrait {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.open.store(true, SeqCst);
         Ok(Box::new(Showing(Self {
             clock: self.clock.clone(),
@@ -55,7 +56,7 @@ impl Opener for Portrait {
 }
 
 impl Source for Showing {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
+    fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         let picture = clip::pictures().nth(30).unwrap();
         *frame = clip::frame(picture, 0, self.0.clock.now());
@@ -73,11 +74,11 @@ impl Drop for Showing {
     }
 }
 
-/// What the lines do.
+/// State of the simulated lines.
 struct Lines {
-    /// Whether the switch asks for privacy, or why it cannot be read.
+    /// Whether the switch requests privacy, or why it cannot be read.
     switch: Mutex<Result<bool, &'static str>>,
-    /// Reading the switch does not come back while this is set.
+    /// Reading the switch blocks while this is set.
     blocked: AtomicBool,
     led_fails: AtomicBool,
     lit: AtomicBool,
@@ -185,7 +186,7 @@ impl Daemon {
         }
     }
 
-    fn throw(&self, switch: Result<bool, &'static str>) {
+    fn set_switch(&self, switch: Result<bool, &'static str>) {
         *self.lines.switch.lock().unwrap() = switch;
     }
 
@@ -193,7 +194,7 @@ impl Daemon {
         self.lines.lit.load(SeqCst)
     }
 
-    fn is_looking(&self) -> bool {
+    fn is_camera_open(&self) -> bool {
         self.camera.load(SeqCst)
     }
 
@@ -207,17 +208,17 @@ impl Daemon {
         until("the LED is on", || self.is_lit());
     }
 
-    /// Waits until nobody is looked at, and a new subscriber finds no more than that and `reason`.
+    /// Waits until the camera is closed and the retained messages show an empty state and `reason`.
     fn is_private(&self, broker: &Broker, reason: &str) {
-        until("the LED is out", || !self.is_lit());
-        assert!(!self.is_looking(), "the LED is out, and the camera still looks");
-        until("the reason is told", || {
+        until("the LED is off", || !self.is_lit());
+        assert!(!self.is_camera_open(), "the LED is off, but the camera is open");
+        until("the reason is published", || {
             let camera = json(&broker.retained_at(CAMERA));
             camera["status"] == "disabled" && camera["reason"] == reason
         });
         assert_eq!(broker.retained_at(PRIVACY), "ON");
         let state = json(&broker.retained_at(STATE));
-        assert_eq!((&state["faces"], &state["age"]), (&Value::from(0), &Value::Null));
+        assert_eq!((&state["faces"], &state["age"]), (&Value::Null, &Value::Null));
     }
 
     fn stop(self) {
@@ -232,26 +233,26 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn a_thrown_switch_stops_sensing_and_no_command_brings_it_back() {
+fn the_switch_stops_sensing_and_no_command_resumes_it() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
-    let told = watcher.messages();
-    let mut cameras = told.iter().filter(|message| message.topic == CAMERA);
+    let messages = watcher.messages();
+    let mut cameras = messages.iter().filter(|message| message.topic == CAMERA);
     assert!(
         cameras.all(|message| !message.text().contains("is on")),
         "a switch that settles was never on"
     );
 
-    daemon.throw(Ok(true));
+    daemon.set_switch(Ok(true));
     daemon.is_private(&broker, "the privacy switch is on");
     watcher.forget();
     watcher.publish(PRIVACY_SET, "OFF", false);
     watcher.wait_for(PRIVACY, "ON");
     watcher.publish(PRIVACY_SET, "ON", false);
     daemon.is_private(&broker, "privacy was commanded, and the privacy switch is on");
-    daemon.throw(Ok(false));
+    daemon.set_switch(Ok(false));
     daemon.is_private(&broker, "privacy was commanded");
 
     watcher.forget();
@@ -262,25 +263,25 @@ fn a_thrown_switch_stops_sensing_and_no_command_brings_it_back() {
 }
 
 #[test]
-fn a_switch_that_is_gone_stops_sensing_until_it_is_back() {
+fn an_unreadable_switch_stops_sensing_until_it_recovers() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
-    daemon.throw(Err("No such device"));
+    daemon.set_switch(Err("No such device"));
     let reason = "the privacy switch cannot be read: gpio.switch: line 3 of /dev/gpiochip7: No such device";
     daemon.is_private(&broker, reason);
     watcher.forget();
-    daemon.throw(Ok(false));
+    daemon.set_switch(Ok(false));
     daemon.senses(&watcher);
 
-    // A driver that does not come back says nothing either.
+    // The same for a driver that blocks.
     daemon.lines.blocked.store(true, SeqCst);
     let reason = "the privacy switch cannot be read: its driver does not answer";
-    until("the reason is told", || {
+    until("the reason is published", || {
         json(&broker.retained_at(CAMERA))["reason"] == reason
     });
-    until("the camera is closed", || !daemon.is_looking());
+    until("the camera is closed", || !daemon.is_camera_open());
     watcher.forget();
     daemon.lines.blocked.store(false, SeqCst);
     daemon.senses(&watcher);
@@ -295,28 +296,28 @@ fn without_a_readable_switch_the_daemon_starts_private_and_stays_alive() {
         "the privacy switch cannot be read: gpio.switch: line 3 of /dev/gpiochip7: Permission denied";
     daemon.is_private(&broker, reason);
     thread::sleep(Duration::from_secs(2));
-    assert!(!daemon.thread.is_finished() && !daemon.is_looking());
+    assert!(!daemon.thread.is_finished() && !daemon.is_camera_open());
 
-    daemon.throw(Ok(false));
+    daemon.set_switch(Ok(false));
     daemon.senses(&broker.watch());
     daemon.stop();
 }
 
 #[test]
-fn an_led_that_fails_is_no_reason_to_stop() {
+fn an_led_failure_is_not_fatal() {
     let broker = Broker::start();
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(true));
     daemon.lines.led_fails.store(true, SeqCst);
-    daemon.throw(Ok(false));
-    until("the camera looks", || daemon.is_looking());
+    daemon.set_switch(Ok(false));
+    until("the camera is open", || daemon.is_camera_open());
     watcher.wait_for(CAMERA, r#""status":"ok""#);
     assert!(!daemon.is_lit());
 
-    // It is tried again.
+    // Setting the LED is retried.
     daemon.lines.led_fails.store(false, SeqCst);
     daemon.senses(&watcher);
-    // Its chip was away and has forgotten it.
+    // The chip was reset and the LED is off.
     daemon.lines.lit.store(false, SeqCst);
     until("the LED is on again", || daemon.is_lit());
     daemon.stop();

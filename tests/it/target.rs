@@ -1,5 +1,5 @@
-//! The owner of a board runs tests/target/run.sh and gets a report: here with this machine as the board, busybox for its tools, a
-//! clip for its camera and a real broker.
+//! tests/target/run.sh, the report script for owners of boards, with this machine as the board, busybox for
+//! the tools, a clip as the camera and a real broker.
 
 use crate::common::{broker, daemon, models};
 use std::{
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_affectd");
 
-/// A board without anything but busybox, and an `ssh` that leads to it.
+/// A board that has only busybox, and an `ssh` command that runs on it.
 struct Board {
     folder: TempDir,
 }
@@ -43,7 +43,7 @@ impl Board {
         Self { folder }
     }
 
-    /// The script without the surroundings' settings.
+    /// Runs the script without settings from the environment.
     fn script(&self, arguments: &[&str]) -> Output {
         Command::new(format!("{SOURCE}/tests/target/run.sh"))
             .args(arguments)
@@ -55,7 +55,7 @@ impl Board {
     }
 }
 
-/// A configuration with the bundled clip for a camera.
+/// Writes a configuration with the bundled clip as the camera.
 fn configuration(folder: &Path, broker: &str) -> PathBuf {
     let file = folder.join("affectd.toml");
     let clip = clip();
@@ -76,7 +76,7 @@ fn report(folder: &Path) -> (Value, String) {
     )
 }
 
-/// What every report says.
+/// Checks what every report contains.
 fn assert_whole(json: &Value, text: &str) {
     assert_eq!(json["format"], 1);
     assert_eq!(json["missed"], "none");
@@ -102,7 +102,7 @@ fn assert_whole(json: &Value, text: &str) {
             assert!(runs.iter().any(|run| run["format"] == format), "{line}");
         }
     }
-    // The first row of the table tells the same as the first measurement.
+    // The first row of the table matches the first measurement.
     let row = text.lines().find(|line| line.contains("| YUYV |")).unwrap();
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     let run = &bench[0]["runs"][0];
@@ -118,7 +118,7 @@ fn assert_whole(json: &Value, text: &str) {
 }
 
 #[test]
-fn a_board_reports_over_ssh() {
+fn a_board_is_measured_over_ssh() {
     let (board, broker) = (Board::new(), Broker::start());
     let out = tempfile::tempdir().unwrap();
     let settings = format!(
@@ -145,9 +145,9 @@ fn a_board_reports_over_ssh() {
     arguments.extend(quick);
     arguments.push("me@board");
     let output = board.script(&arguments);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(!said.contains("== not measured"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("== not measured"), "{stderr}");
     let (json, text) = report(out.path());
     assert_whole(&json, &text);
     assert!(
@@ -156,14 +156,14 @@ fn a_board_reports_over_ssh() {
     );
     assert!(json["latency"]["frames"].as_u64().unwrap() >= 1, "{json}");
     assert!(text.contains("At a subscriber: "), "{text}");
-    // Nothing stays on the board.
+    // No files remain on the board.
     let left: Vec<_> = fs::read_dir(board.folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left.len(), 2, "tools and ssh: {left:?}");
 
-    // A board that cannot be reached.
+    // An unreachable board.
     *arguments.last_mut().unwrap() = "me@elsewhere";
     let output = board.script(&arguments);
     assert_eq!(
@@ -175,7 +175,7 @@ fn a_board_reports_over_ssh() {
 }
 
 #[test]
-fn what_is_missing_is_said_and_the_rest_measured() {
+fn missing_parts_are_reported_and_the_rest_is_measured() {
     let (board, out) = (Board::new(), tempfile::tempdir().unwrap());
     let config = configuration(out.path(), "[mqtt]\nhost = \"nowhere.invalid\"\n");
     let (out_path, config) = (out.path().to_str().unwrap(), config.to_str().unwrap());
@@ -196,8 +196,8 @@ fn what_is_missing_is_said_and_the_rest_measured() {
         let output = board.script(&[&usual[..], more].concat());
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = with(&["--config", config, "--camera", "2"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, stderr) = with(&["--config", config, "--camera", "2"]);
+    assert_eq!(code, Some(0), "{stderr}");
     let (json, text) = report(out.path());
     assert_eq!(
         (&json["latency"]["subscriber"], &json["soak"]),
@@ -211,14 +211,14 @@ fn what_is_missing_is_said_and_the_rest_measured() {
     let text = fs::read_to_string(config).unwrap();
     let text = text.replace("source = \"files\"", "device = \"/dev/nonexistent\"");
     fs::write(config, text.replace("nowhere.invalid", "")).unwrap();
-    let (code, said) = with(&["--config", config, "--camera", "1"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, stderr) = with(&["--config", config, "--camera", "1"]);
+    assert_eq!(code, Some(0), "{stderr}");
     let (json, text) = report(out.path());
     let why = json["latency"]["skipped"].as_str().unwrap();
     assert!(why.contains("no frame in 1 s: /dev/nonexistent"), "{why}");
     assert!(text.contains("Skipped: no frame in 1 s"), "{text}");
 
-    // What makes everything else worthless ends it.
+    // Errors that invalidate all measurements end the script.
     for (more, word) in [
         (vec!["--models", "/nonexistent"], "/nonexistent"),
         (vec!["--seconds", "ten"], "whole seconds"),
@@ -226,8 +226,8 @@ fn what_is_missing_is_said_and_the_rest_measured() {
         (vec!["--out", "/nonexistent"], "no folder"),
         (vec!["--verbose"], "tests/target/run.sh user@board"),
     ] {
-        let (code, said) = with(&more);
-        assert_eq!(code, Some(2), "{more:?}: {said}");
-        assert!(said.contains(word), "{more:?}: {said}");
+        let (code, stderr) = with(&more);
+        assert_eq!(code, Some(2), "{more:?}: {stderr}");
+        assert!(stderr.contains(word), "{more:?}: {stderr}");
     }
 }

@@ -3,13 +3,13 @@
     python tests/peers/bench.py --bin target/release --work FOLDER [--json] [small] [cage]
 
 Every engine runs in a process of its own with one thread, and in another with two. They take turns in rounds of
-random order, so that whatever else the machine does hits all alike; a turn is about a tenth of a second, or one run.
+random order, so that other load affects all of them equally; a turn is about a tenth of a second, or one run.
 The figures are medians and quartiles, over the rounds, of a turn's time divided by that of ONNX Runtime f32 with as
-many threads in the same round. A turn's time is that of its fastest run. Processor time, which other work on the
-machine touches least, is what the kernel counts for all threads of the process.
+many threads in the same round. A turn's time is that of its fastest run. Processor time, which other load
+affects least, is what the kernel accounts to all threads of the process.
 
-With two threads ONNX Runtime and rten divide the work on one face. affectd, and tract as it comes, run one face in
-each thread, as the daemon does when it sees several; their time is that of a run divided by two.
+With two threads ONNX Runtime and rten divide the work on one face. affectd and unmodified tract run one face
+per thread, as the daemon does for several faces; their time is that of a run divided by two.
 
 Where there are several ways to quantize, all are tried first and the fastest of those that keep near f32 is compared.
 """
@@ -32,13 +32,14 @@ import networks
 TURN_NS = 100_000_000
 FORM_ROUNDS = 5
 
-# A form of a network that is further from f32 than this share of the outputs' range computes something else. It is
-# wider than what affectd itself must keep to, so that no peer is left out for being a little coarse.
+# Largest deviation from f32, as a fraction of the outputs' range, at which a variant counts as the same
+# network. It is wider than affectd's own tolerance, so that no peer is excluded for slightly coarser
+# quantization.
 SAME = 0.05
 
 
 class Absent(Exception):
-    """What an engine says when it cannot load or run a network."""
+    """An engine cannot load or run a network."""
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Engine:
     cpu: list = field(default_factory=list)
 
     def start(self):
-        """Load, run once, and size the turns."""
+        """Load the network, run it once, and choose the runs per turn."""
         self.process = subprocess.Popen(
             [str(part) for part in self.command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -64,7 +65,7 @@ class Engine:
         return self
 
     def ask(self, request):
-        """The words of one answer."""
+        """Send a request and return the words of the answer."""
         try:
             self.process.stdin.write(request + "\n")
             self.process.stdin.flush()
@@ -73,14 +74,14 @@ class Engine:
         return self.answer()
 
     def answer(self):
-        """The next line's words."""
+        """Return the words of the next line."""
         line = self.process.stdout.readline()
         if not line:
             raise Absent(self.process.communicate()[1].split("\n\nStack backtrace")[0].strip())
         return line.split()
 
     def turn(self):
-        """Note the fastest run's time and the mean processor time."""
+        """Record the time of the fastest run and the mean processor time."""
         before = machine.processor_time(self.process.pid)
         times = [int(time) for time in self.ask(f"run {self.runs}")]
         self.times.append(min(times))
@@ -100,7 +101,8 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="folder for the networks' files, which are kept")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.add_argument("--only", default="", metavar="TEXT", help="besides ONNX Runtime f32, only engines that are called so")
+    only_help = "run only ONNX Runtime f32 and engines with TEXT in their label"
+    parser.add_argument("--only", default="", metavar="TEXT", help=only_help)
     args = parser.parse_args()
     if unknown := set(args.networks) - {"small", "cage"}:
         sys.exit(f"bench: the network is {unknown.pop()}; allowed are small and cage")
@@ -116,7 +118,7 @@ def main():
 
 
 def compare(network, args):
-    """The name of one network, and every engine with its times."""
+    """Measure all engines on one network; return its name and the engines."""
     ort = [sys.executable, Path(__file__).with_name("ort.py")]
     rten, tract = args.bin / "peer-rten", args.bin / "peer-tract"
 
@@ -153,7 +155,7 @@ def compare(network, args):
 
 
 def started(engines):
-    """Those that can run their network; the others are named on standard error."""
+    """Return the engines that can run their network; report the others on standard error."""
     running = []
     for engine in engines:
         try:
@@ -164,7 +166,7 @@ def started(engines):
 
 
 def take_turns(engines, rounds, label):
-    """Every engine once a round, in random order."""
+    """Run every engine once per round, in random order."""
     order = random.Random(0)
     for _ in tqdm(range(rounds), label, disable=None, leave=False):
         for engine in order.sample(engines, len(engines)):
@@ -172,7 +174,7 @@ def take_turns(engines, rounds, label):
 
 
 def fastest(reference, forms, label):
-    """The label of the form that takes least processor time, of those that compute the same as the reference."""
+    """Return the label of the variant with the least processor time among those that match the reference."""
     forms = started(forms)
     take_turns([reference, *forms], FORM_ROUNDS, label)
     for form in forms:
@@ -188,7 +190,7 @@ def fastest(reference, forms, label):
 
 
 def difference(engine, reference):
-    """Largest difference of an output, as a share of the reference's range."""
+    """Return the largest difference of an output, as a fraction of the reference's range."""
     return float(abs(engine.output - reference.output).max() / np.ptp(reference.output))
 
 
@@ -199,12 +201,12 @@ def quartiles(times, reference):
 
 
 def ratio(times, reference):
-    """The same as text."""
+    """Return the quartiles as text."""
     return "{median:.2f} ({q1:.2f} to {q3:.2f})".format(**quartiles(times, reference))
 
 
 def summary(name, engines):
-    """What the table says, as an object for JSON: ratios to the first engine with as many threads."""
+    """Return the table as a JSON object: ratios to the first engine with as many threads."""
     by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
     one, two = (next(iter(by_threads[threads].values())) for threads in (1, 2))
     rows = []
@@ -223,7 +225,7 @@ def summary(name, engines):
 
 
 def table(name, engines):
-    """Markdown: one row an engine, ratios to the first one with as many threads."""
+    """Return a Markdown table: one row per engine, ratios to the first one with as many threads."""
     by_threads = {threads: {e.label: e for e in engines if e.threads == threads} for threads in (1, 2)}
     one, two = (next(iter(by_threads[threads].values())) for threads in (1, 2))
     lines = [

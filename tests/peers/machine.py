@@ -1,11 +1,11 @@
-"""What the figures were measured on, and the kernel's own clock of a process."""
+"""Description of the machine, and the processor time of a process."""
 
 import importlib.metadata
 import os
 import platform
 from pathlib import Path
 
-# What integer products depend on, as /proc/cpuinfo calls it.
+# CPU features that matter for integer GEMM, as named in /proc/cpuinfo.
 INSTRUCTIONS = {
     "x86_64": ("avx2", "avx512f", "avx512_vnni", "avx_vnni"),
     "aarch64": ("asimd", "asimddp", "i8mm"),
@@ -13,7 +13,7 @@ INSTRUCTIONS = {
 
 
 def describe():
-    """The machine, its load and the versions, in one line."""
+    """Return the machine, its load and the versions in one line."""
     fields = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
@@ -30,7 +30,7 @@ def describe():
 
 
 def processor_time(pid):
-    """Nanoseconds that all threads of a process have run so far."""
+    """Return the processor time of all threads of a process so far, in nanoseconds."""
     return sum(
         int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir()
     )

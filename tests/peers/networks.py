@@ -1,4 +1,4 @@
-"""The networks that are compared, each in the forms that the engines need, from the same int8 weights."""
+"""The compared networks, in the variants that the engines need, from the same int8 weights."""
 
 import hashlib
 import os
@@ -20,8 +20,8 @@ from affectd_models.bundle import files, golden  # noqa: E402
 
 LINEAR = ["MatMul", "Gemm"]
 
-# Without VNNI instructions ONNX Runtime adds pairs of products in sixteen bits, which only weights of seven bits
-# cannot overflow ("reduced"); with them eight bits ("full") are as fast and more accurate.
+# Without VNNI instructions ONNX Runtime accumulates pairs of products in 16 bits, which overflow unless
+# weights have 7 bits ("reduced"). With VNNI, 8 bits ("full") are as fast and more accurate.
 FORMS = {
     "dynamic": {
         "reduced": dict(weight_type=QuantType.QInt8, reduce_range=True),
@@ -40,7 +40,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Network:
-    """One network's files; those that are not shipped are kept as NAME-HASH-FORM in a folder."""
+    """The files of one network; generated ones are cached as NAME-HASH-FORM in a folder."""
 
     name: str
     shipped: Path
@@ -48,24 +48,24 @@ class Network:
     faces: np.ndarray
 
     def path(self, form):
-        """Where a form is kept."""
+        """Return the path of a cached variant."""
         return self.folder / f"{self.name}-{files.sha256(self.shipped)[:12]}-{form.replace(', ', '-').replace(' ', '-')}"
 
     def input(self):
-        """The face that the engines are run on, as raw floats."""
+        """Write the input of the engines as raw floats and return its path."""
         path = self.path("input.f32")
         self.faces[0].astype("<f4").tofile(path)
         return path
 
     def floats(self):
-        """The network with its weights as floats."""
+        """Return the network with its weights as floats."""
         path = self.path("f32.onnx")
         if not path.exists():
             onnx.save(dequantized(onnx.load(self.shipped)), path)
         return path
 
     def quantized(self, kind, form):
-        """The network as ONNX Runtime's tools quantize it; the face that it is run on calibrates too."""
+        """Return the network quantized by ONNX Runtime's tools, calibrated on the input face."""
         path = self.path(f"{kind} {form}.onnx")
         options = dict(per_channel=True) | FORMS[kind][form]
         if not path.exists() and kind == "dynamic":
@@ -83,7 +83,7 @@ def small(folder):
 
 
 def cage(folder):
-    """A network of CAGE's shape with seeded random weights, kept as long as what makes it stays the same."""
+    """Return a network of CAGE's shape with seeded random weights, cached until its generator changes."""
     modules = ("importers/random_cage.py", "importers/cage.py", "bundle/quantize.py", "network/maxvit.py")
     tools = [TOOLS / "affectd_models" / module for module in modules]
     made_by = hashlib.sha256(b"".join(tool.read_bytes() for tool in tools)).hexdigest()[:12]
@@ -120,11 +120,11 @@ def dequantized(model):
 
 
 class Calibration(CalibrationDataReader):
-    """Hands ONNX Runtime one face after the other."""
+    """Passes calibration faces to ONNX Runtime."""
 
     def __init__(self, faces):
         self.left = iter([{"face": face[None]} for face in faces])
 
     def get_next(self):
-        """The next face, or None."""
+        """Return the next face, or None."""
         return next(self.left, None)

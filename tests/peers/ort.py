@@ -1,4 +1,4 @@
-"""ONNX Runtime behind the same command line and answers as the programs in src/bin.
+"""ONNX Runtime with the same command line and protocol as the programs in src/bin.
 
     python ort.py MODEL THREADS --input FILE
 """
@@ -12,7 +12,7 @@ import onnxruntime
 
 
 def main():
-    """Load, say so, and answer."""
+    """Load the network, print `ready`, and answer requests."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("threads", type=int)
@@ -22,7 +22,7 @@ def main():
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = args.threads
     options.inter_op_num_threads = 1
-    # It warns of every scale that it cannot fold.
+    # Suppress the warnings about scales that cannot be folded.
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(args.model, options, providers=["CPUExecutionProvider"])
     (face,) = session.get_inputs()

@@ -1,19 +1,19 @@
 #!/bin/sh
-# Measures affectd on a board and writes a report: affectd-report.json and affectd-report.md. Installs nothing, needs nothing but a POSIX shell
-# with awk and sed (busybox will do), and leaves nothing behind.
+# Measures affectd on a board and writes a report: affectd-report.json and affectd-report.md. Requires only a
+# POSIX shell with awk and sed (busybox is enough), installs nothing and removes its temporary files.
 #
 #     tests/target/run.sh user@board      from another machine, over ssh
 #     tests/target/run.sh                 on the board itself
 #
-#   --affectd FILE   the program [the board's installed one]; over ssh a file of this machine, which is copied for the time of the test
-#   --models DIR     the models' folder [the configured one]; likewise
-#   --config FILE    the configuration [the board's /etc/affectd/affectd.toml]; likewise
-#   --seconds N      time of each measurement and pixel format [10]
-#   --camera N       time with the configured camera and broker, 1 to 120; 0: without [30]
-#   --soak N         time under full load, to see whether heat slows the board [600]; 0: without
-#   --out DIR        where the report goes [.]
+#   --affectd FILE   the program [the one installed on the board]; over ssh a local file, copied for the test
+#   --models DIR     the folder of models [the configured one]; over ssh a local folder
+#   --config FILE    the configuration [/etc/affectd/affectd.toml on the board]; over ssh a local file
+#   --seconds N      duration of each measurement, per pixel format [10]
+#   --camera N       duration with the configured camera and broker, 1 to 120; 0: skip [30]
+#   --soak N         duration under full load, to detect thermal throttling; 0: skip [600]
+#   --out DIR        folder for the report [.]
 #
-# The exit code is 0 where every budget is met, or estimated, or there is none; 1 where a measured budget is missed; 2 where nothing was measured.
+# Exit code: 0 if no measured budget is missed, 1 if one is missed, 2 if nothing was measured.
 set -u
 
 usage() {
@@ -60,7 +60,7 @@ work=$(mktemp -d) || fail "cannot make a folder in ${TMPDIR:-/tmp}"
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
-# --- over ssh: one connection carries everything there and the report back ---
+# --- over ssh: one connection transfers the files to the board and the report back ---
 
 if [ -n "$board" ]; then
 	mkdir "$work/there"
@@ -102,16 +102,16 @@ if command -v systemctl > /dev/null && systemctl is-active --quiet 'affectd*' 2>
 	fail "the daemon holds the camera and the cores: sudo systemctl stop 'affectd*', and start it again afterwards"
 fi
 
-# The program with the given configuration and models.
+# Runs the program with the given configuration and models.
 affectd() {
 	set -- ${config:+--config "$config"} ${models:+--set "models=$models"} "$@"
 	"$program" "$@"
 }
-# Its last word on standard error, for a report.
+# The last line on standard error, for the report.
 reason() { tail -n 1 "$work/error" | tr -d '\000-\037' | sed 's/^affectd: //'; }
-# A text as JSON.
+# Quotes a string as JSON.
 quoted() { printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\037' | sed 's/[\\"]/\\&/g')"; }
-# A setting in force.
+# Prints a setting in effect.
 setting() { sed -n "/^\[$1\]/,/^\[/s/^$2 = \"\{0,1\}\([^\"#]*[^\"# ]\).*/\1/p" "$work/settings" | head -n 1; }
 joined() { paste -s -d, "$1" 2> /dev/null || tr '\n' ',' < "$1" | sed 's/,$//'; }
 
@@ -120,14 +120,14 @@ affectd check --print > "$work/settings" 2> "$work/error" || fail "$(reason)"
 # shellcheck disable=SC2002  # the shell would report a missing file itself
 say "$version on $(cat /proc/device-tree/model 2> /dev/null | tr -d '\000') $(uname -m)"
 
-# Every model by itself: proof and time. A damaged one makes the rest worthless.
+# Verify and measure each model. A damaged model invalidates the rest.
 affectd model verify > "$work/models" 2> "$work/error" || fail "$(reason)"
 cat "$work/models" >&2
 sed -n 's/^\([^ ]*\) [^:]*: SHA-256 .*/\1/p' "$work/models" > "$work/names"
 sed -n 's/^\([^ ]*\) \([^:]*\): SHA-256 \([0-9a-f]*\) .*; \([0-9.]*\) ms a run.*/{"name":"\1","version":"\2","sha256":"\3","run_ms":\4}/p' \
 	"$work/models" > "$work/models.json"
 
-# The whole line: with the configured models by threads, then with every other model in its place.
+# The whole pipeline: the configured models by number of threads, then each other model in turn.
 threads=
 if affectd bench --help | grep -q -e '--threads'; then
 	cores=$(getconf _NPROCESSORS_ONLN 2> /dev/null || grep -c '^processor' /proc/cpuinfo)
@@ -150,13 +150,13 @@ done
 used=" $(setting detect model) $(setting detect follow_model) $(setting expression model) "
 while read -r name; do
 	case $used in *" $name "*) continue ;; esac
-	# A manifest says what it is for, and the program refuses it elsewhere.
+	# The manifest states the task of a model; the program refuses it for another one.
 	measure "expression.model $name" '' --set "expression.model=$name" \
 		|| measure "detect.model $name" '' --set "detect.model=$name" \
 		|| say "not measured: $name: $(reason)"
 done < "$work/names"
 
-# From the camera to a subscriber.
+# Latency from the camera to a subscriber.
 skipped() { printf '{"skipped":%s}\n' "$(quoted "$1")" > "$work/latency"; say "camera: skipped, $1"; }
 if [ "$camera" = 0 ]; then
 	skipped "as asked"
@@ -165,7 +165,7 @@ else
 	case $? in
 	0) say "camera and broker: measured" ;;
 	69)
-		# Without the broker the camera can still tell its part.
+		# Without the broker, measure the camera alone.
 		why=$(reason)
 		if affectd --set mqtt.host= latency --seconds "$camera" --json > "$work/latency" 2> "$work/error"; then
 			say "camera: measured; broker: skipped, $why"
@@ -178,11 +178,11 @@ else
 	esac
 fi
 
-# Heat: the whole line without a pause.
+# Thermal behaviour: the whole pipeline at full load.
 soaked=null
 if [ "$soak" -gt 0 ]; then
 	say "$soak s under load"
-	# Half the time for each of bench's two pixel formats.
+	# Divide the time between bench's two pixel formats.
 	# shellcheck disable=SC2086
 	set -- $threads
 	while [ $# -gt 1 ]; do shift; done
@@ -208,10 +208,10 @@ fi
 	printf '"bench":[%s],"latency":%s,"soak":%s}\n' "$(joined "$work/bench")" "$(cat "$work/latency")" "$soaked"
 } > "$out/affectd-report.json"
 
-# --- the same for a person ---
+# --- the report as Markdown ---
 
 cat > "$work/awk" <<- 'END'
-	# The value behind the keys of a path, each looked for behind the one before.
+	# Returns the value at a path of keys, each searched for after the previous one.
 	function get(text, path,    keys, count, i, at) {
 		count = split(path, keys, " ")
 		for (i = 1; i <= count; i++) {
@@ -224,7 +224,7 @@ cat > "$work/awk" <<- 'END'
 	}
 	function or_dash(value) { return value == "" ? "-" : value }
 	function ms(text, path,    value) { value = get(text, path); return value == "" ? "-" : sprintf("%.1f", value) }
-	# A row for each pixel format of a line of `bench --json`.
+	# Prints a row for each pixel format of a line of `bench --json`.
 	function rows(name, line,    runs, count, i, run) {
 		count = split(line, runs, "\"format\":\"")
 		for (i = 2; i <= count; i++) {
@@ -252,7 +252,7 @@ known() { # PATH
 	known=$(value "$first" "$1")
 	echo "${known:-unknown}"
 }
-# With one decimal, of the camera's line.
+# A value of the camera's line, with one decimal.
 ms() { printf '%s\n' "$line" | awk -v path="$1" "$(cat "$work/awk")"' { print ms($0, path) }'; }
 {
 	echo "# affectd on $(known "machine model")"

@@ -25,112 +25,113 @@ function __fish_affectd_using_subcommand
 end
 
 complete -c affectd -n "__fish_affectd_needs_command" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_needs_command" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_needs_command" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_needs_command" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_needs_command" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_needs_command" -s V -l version -d 'Print version'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "run" -d 'Runs the daemon'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "check" -d 'Checks what `run` needs and says what it finds'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "probe" -d 'Lists cameras, what they offer, and what would be chosen and why'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "analyze" -d 'Tells what the faces of photographs show'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures what each stage of a frame\'s way takes on this machine'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures how old the results are: from the camera to a subscriber'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Proves models and measures their accuracy'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Plays the bundled clip through the whole line'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "check" -d 'Checks everything that `run` needs'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "probe" -d 'Lists the cameras, their modes, and which would be chosen and why'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "analyze" -d 'Analyzes the faces in photographs'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures the cost of each processing stage on this machine'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures the age of results, from the camera to a subscriber'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Verifies models and measures their accuracy'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Runs the bundled clip through the whole pipeline'
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand run" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand run" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand run" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand run" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand check" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand check" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand check" -l print -d 'Prints the settings in force as TOML, each with where it comes from, and checks nothing but them'
-complete -c affectd -n "__fish_affectd_using_subcommand check" -l defaults -d 'Prints the built-in configuration, which describes every setting, and checks nothing'
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l print -d 'Prints the settings in force as TOML, each with its origin, and checks nothing else'
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l defaults -d 'Prints the built-in configuration, which documents every setting, and checks nothing'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand probe" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand probe" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand probe" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand probe" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l annotate -d 'Draws boxes, landmarks and results: a .png or .jpg file for one picture, or a folder' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l annotate -d 'Draws boxes, landmarks and results into copies of the pictures' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l force -d 'Lets --annotate overwrite existing files, but never the pictures themselves'
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c affectd -n "__fish_affectd_using_subcommand bench" -l seconds -d 'Measures each layout for so many seconds' -r
-complete -c affectd -n "__fish_affectd_using_subcommand bench" -l threads -d 'Reads so many faces at the same time, as expression.threads does' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l seconds -d 'Measures each format for this many seconds' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l threads -d 'Number of inference threads, as in expression.threads' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand bench" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand bench" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand bench" -l profile -d 'Shows instead where the networks\' time goes: time, operations and share of the machine\'s peak by kind of operator'
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l profile -d 'Profiles the networks instead: time, operations and share of peak throughput by kind of operator'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c affectd -n "__fish_affectd_using_subcommand latency" -l seconds -d 'Measures for so many seconds, 1 to 120' -r
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l seconds -d 'Measures for this many seconds, 1 to 120' -r
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand latency" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand latency" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand latency" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -f -a "verify" -d 'Proves models by checksum and golden vectors and times them'
-complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -f -a "eval" -d 'Measures a model on pictures of cropped faces'
+complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -f -a "verify" -d 'Verifies models by checksum and golden vectors, and times them'
+complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -f -a "eval" -d 'Evaluates a model on pictures of cropped faces'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object: accuracy, macro_f1, ece, ece_unscaled, va_rmse, va_ccc, n and categories'
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -l json -d 'Prints one JSON object with all metrics, intervals and categories'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and __fish_seen_subcommand_from eval" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
-complete -c affectd -n "__fish_affectd_using_subcommand demo" -l set -d 'Sets one setting, before file and environment; can be repeated' -r
-complete -c affectd -n "__fish_affectd_using_subcommand demo" -l log-level -d 'What is logged to standard error [default: AFFECTD_LOG, or info]' -r -f -a "error\t'What ends the process'
-warn\t'And what goes wrong'
-info\t'And what changes'
-debug\t'And what is decided'
-trace\t'And every step, also of the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand demo" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand demo" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'

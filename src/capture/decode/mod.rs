@@ -1,21 +1,22 @@
-//! From a camera's bytes to the RGB picture that sensing works on.
+//! Decodes frames to the RGB pictures that sensing works on.
 
-mod jpeg;
 mod yuv;
 
 use super::{
+    color::Range,
     frame::{Frame, MAX_SIDE, PixelFormat},
+    jpeg::{self, Coding},
     source::{CaptureError, CaptureKind},
 };
 use crate::picture::Picture;
+use yuv::Factors;
 
-pub(super) use jpeg::size as jpeg_size;
-
-/// Turns frames of every [`PixelFormat`] into RGB. It keeps a scratch buffer, so that in steady state the
-/// uncompressed layouts allocate nothing.
+/// Converts frames of every [`PixelFormat`] to RGB. It keeps scratch buffers, so that in steady state the
+/// uncompressed formats allocate nothing.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    jpeg: jpeg::Scratch,
+    jpeg: jpeg::Decoder,
+    turned: Vec<u8>,
 }
 
 impl Decoder {
@@ -25,103 +26,129 @@ impl Decoder {
         Self::default()
     }
 
-    /// Decodes `frame` into `picture`, reusing the picture's buffer. YUV is read as BT.601 in limited
-    /// range (Y 16 to 235, U and V 16 to 240), what cameras send; JPEG as JFIF says, in full range.
+    /// Decodes `frame` into `picture`, reusing the picture's buffer, and turns it as the frame's orientation
+    /// says. YUV is converted as the frame's colour encoding says, JPEG in full range as JFIF specifies.
     ///
     /// # Errors
     /// [`CaptureKind::Corrupt`] if the frame has no size, is larger than [`MAX_SIDE`], is shorter than its
-    /// size asks for, or is no JPEG picture. The picture's content is then unspecified.
+    /// size requires, or is not a complete JPEG picture. The content of `picture` is then unspecified.
     pub fn decode(&mut self, frame: &Frame, picture: &mut Picture) -> Result<(), CaptureError> {
-        let Frame {
-            data,
-            format,
-            width,
-            height,
-            stride,
-            ..
-        } = frame;
-        if *format == PixelFormat::Mjpeg {
-            return self
-                .jpeg
-                .decode(data, picture)
-                .map_err(|why| corrupt(format!("MJPG frame of {} bytes: {why}", data.len())));
+        if frame.format == PixelFormat::Mjpeg {
+            self.jpeg
+                .decode(&frame.data, Coding::Sequential, picture)
+                .map_err(|error| {
+                    let reason = format!("a MJPG frame of {} bytes cannot be decoded", frame.data.len());
+                    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
+                })?;
+        } else {
+            check(frame)?;
+            convert(frame, picture);
         }
-        let (width, height, stride) = (*width, *height, *stride as usize);
-        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
-            return Err(corrupt(format!(
-                "{format} frame of {width}x{height} pixels: 1x1 to {MAX_SIDE}x{MAX_SIDE} are allowed"
-            )));
-        }
-        let row = format.row_bytes(width);
-        // A row longer than four of the widest pixels is nonsense, and bounds the arithmetic below.
-        if stride < row || stride > 4 * 4 * MAX_SIDE as usize {
-            return Err(corrupt(format!(
-                "{format} frame of {width}x{height} pixels: rows lie {stride} bytes apart, but hold {row}"
-            )));
-        }
-        let needed = format.frame_bytes(width, height, stride);
-        if data.len() < needed {
-            return Err(corrupt(format!(
-                "{format} frame of {width}x{height} pixels is cut off: {} bytes came, {needed} are needed",
-                data.len()
-            )));
-        }
-        let rgb = picture.reset(width, height);
-        let (w, h) = (width as usize, height as usize);
-        let chroma = format.chroma_stride(stride);
-        match format {
-            PixelFormat::Yuyv => {
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    yuv::yuyv_row(&data[y * stride..][..row], out);
-                }
-            }
-            PixelFormat::Nv12 => {
-                let (luma, uv) = data.split_at(stride * h);
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    let uv = &uv[y / 2 * chroma..][..w.next_multiple_of(2)];
-                    yuv::nv12_row(&luma[y * stride..][..w], uv, out);
-                }
-            }
-            PixelFormat::Yu12 => {
-                let (luma, planes) = data.split_at(stride * h);
-                let (u, v) = planes.split_at(chroma * h.div_ceil(2));
-                let half = w.div_ceil(2);
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    let (u, v) = (&u[y / 2 * chroma..][..half], &v[y / 2 * chroma..][..half]);
-                    yuv::yu12_row(&luma[y * stride..][..w], u, v, out);
-                }
-            }
-            PixelFormat::Grey => {
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    for (out, &grey) in out.chunks_exact_mut(3).zip(&data[y * stride..][..w]) {
-                        out.fill(grey);
-                    }
-                }
-            }
-            PixelFormat::Rgb3 => {
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    out.copy_from_slice(&data[y * stride..][..row]);
-                }
-            }
-            PixelFormat::Bgr3 => {
-                for (y, out) in rgb.chunks_exact_mut(w * 3).enumerate() {
-                    for (out, bgr) in out
-                        .chunks_exact_mut(3)
-                        .zip(data[y * stride..][..row].chunks_exact(3))
-                    {
-                        out.copy_from_slice(&[bgr[2], bgr[1], bgr[0]]);
-                    }
-                }
-            }
-            // Returned above.
-            PixelFormat::Mjpeg => {}
-        }
+        frame.orientation.apply(picture, &mut self.turned);
         Ok(())
+    }
+
+    /// Overwrites what is kept of the last frame with zeros.
+    pub fn clear(&mut self) {
+        self.jpeg.clear();
+        crate::picture::wipe(&mut self.turned);
     }
 }
 
-fn corrupt(reason: String) -> CaptureError {
-    CaptureError::new(CaptureKind::Corrupt, reason)
+/// Whether an uncompressed frame has the bytes that its description requires.
+fn check(frame: &Frame) -> Result<(), CaptureError> {
+    let Frame {
+        format,
+        width,
+        height,
+        ..
+    } = *frame;
+    let refuse = |why: String| {
+        let reason = format!("{format} frame of {width}x{height} pixels: {why}");
+        Err(CaptureError::new(CaptureKind::Corrupt, reason))
+    };
+    if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+        return refuse(format!("1x1 to {MAX_SIDE}x{MAX_SIDE} are allowed"));
+    }
+    let (row, stride) = (format.row_bytes(width), frame.stride as usize);
+    // Rows of more than four of the widest pixels are nonsense, and this bounds the arithmetic below.
+    if stride < row || stride > 4 * 4 * MAX_SIDE as usize {
+        return refuse(format!("its rows are {stride} bytes apart, but hold {row}"));
+    }
+    let needed = format.frame_bytes(width, height, stride);
+    if frame.data.len() < needed {
+        return refuse(format!(
+            "it is cut off: {} bytes are there, {needed} are needed",
+            frame.data.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Converts an uncompressed frame that was checked.
+fn convert(frame: &Frame, picture: &mut Picture) {
+    let Frame {
+        data,
+        format,
+        width,
+        height,
+        stride,
+        ..
+    } = frame;
+    let (w, h, stride) = (*width as usize, *height as usize, *stride as usize);
+    let row = format.row_bytes(*width);
+    let chroma = format.chroma_stride(stride);
+    let rows = picture.reset(*width, *height).chunks_exact_mut(w * 3).enumerate();
+    let factors = Factors::new(
+        frame.color,
+        match format {
+            PixelFormat::Grey => Range::Full,
+            _ => Range::Limited,
+        },
+    );
+    match format {
+        PixelFormat::Yuyv => {
+            for (y, out) in rows {
+                yuv::yuyv_row(&data[y * stride..][..row], &factors, out);
+            }
+        }
+        PixelFormat::Nv12 => {
+            let (luma, uv) = data.split_at(stride * h);
+            for (y, out) in rows {
+                let uv = &uv[y / 2 * chroma..][..w.next_multiple_of(2)];
+                yuv::nv12_row(&luma[y * stride..][..w], uv, &factors, out);
+            }
+        }
+        PixelFormat::Yu12 => {
+            let (luma, planes) = data.split_at(stride * h);
+            let (u, v) = planes.split_at(chroma * h.div_ceil(2));
+            let half = w.div_ceil(2);
+            for (y, out) in rows {
+                let (u, v) = (&u[y / 2 * chroma..][..half], &v[y / 2 * chroma..][..half]);
+                yuv::yu12_row(&luma[y * stride..][..w], u, v, &factors, out);
+            }
+        }
+        PixelFormat::Grey => {
+            for (y, out) in rows {
+                yuv::grey_row(&data[y * stride..][..w], &factors, out);
+            }
+        }
+        PixelFormat::Rgb3 => {
+            for (y, out) in rows {
+                out.copy_from_slice(&data[y * stride..][..row]);
+            }
+        }
+        PixelFormat::Bgr3 => {
+            for (y, out) in rows {
+                let bgr = data[y * stride..][..row].chunks_exact(3);
+                for (out, bgr) in out.chunks_exact_mut(3).zip(bgr) {
+                    out.copy_from_slice(&[bgr[2], bgr[1], bgr[0]]);
+                }
+            }
+        }
+        // Decoded by its own decoder.
+        PixelFormat::Mjpeg => {}
+    }
 }
 
 #[cfg(test)]

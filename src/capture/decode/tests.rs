@@ -3,8 +3,10 @@ use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use proptest::prelude::*;
 
 use super::*;
+use crate::capture::{ColorEncoding, Orientation, color::Matrix};
 
-/// The eight bars of 100 % colour, R G B, and the same in BT.601 limited range, Y U V (ITU-R BT.601 and BT.1729).
+/// The eight bars of 100 % colour, R G B, and the same in BT.601 limited range, Y U V (ITU-R BT.601 and
+/// BT.1729).
 const BARS: [([u8; 3], [u8; 3]); 8] = [
     ([255, 255, 255], [235, 128, 128]),
     ([255, 255, 0], [210, 16, 146]),
@@ -90,7 +92,7 @@ fn assert_bars(picture: &Picture, bar: u32, tolerance: u8, what: &str) {
 }
 
 #[test]
-fn colour_bars_in_every_layout() {
+fn colour_bars_in_every_format() {
     for format in PixelFormat::ALL {
         if matches!(format, PixelFormat::Grey | PixelFormat::Mjpeg) {
             continue;
@@ -120,9 +122,38 @@ fn grey_keeps_its_values() {
     );
 }
 
-/// Every Y, U and V that limited range allows, and all beyond, against the formula in floating point.
+/// The weights of red and blue in luma, as the recommendations state them.
+fn weights(matrix: Matrix) -> (f32, f32) {
+    match matrix {
+        Matrix::Bt601 => (0.299, 0.114),
+        Matrix::Bt709 => (0.2126, 0.0722),
+        Matrix::Bt2020 => (0.2627, 0.0593),
+    }
+}
+
+/// Every Y, and U and V in steps, in every encoding, against the definitions in floating point.
 #[test]
-fn fixed_point_follows_the_formula() {
+fn fixed_point_follows_the_definitions() {
+    for matrix in [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020] {
+        for range in [Range::Limited, Range::Full] {
+            let worst = worst_difference(matrix, range);
+            assert!(worst <= 2.3, "{matrix:?} {range:?}: {worst}");
+        }
+    }
+}
+
+fn worst_difference(matrix: Matrix, range: Range) -> f32 {
+    let encoding = ColorEncoding {
+        matrix: Some(matrix),
+        range: Some(range),
+    };
+    let factors = Factors::new(encoding, Range::Limited);
+    let (kr, kb) = weights(matrix);
+    let kg = 1.0 - kr - kb;
+    let (black, white, chroma) = match range {
+        Range::Limited => (16.0, 219.0, 224.0),
+        Range::Full => (0.0, 255.0, 255.0),
+    };
     let mut worst = 0.0_f32;
     for u in (0..=255_u8).step_by(5) {
         for v in (0..=255_u8).step_by(5) {
@@ -131,22 +162,66 @@ fn fixed_point_follows_the_formula() {
                 .flat_map(|y| [y, u, y.saturating_add(1), v])
                 .collect();
             let mut out = [0; 256 * 3];
-            yuv::yuyv_row(&data, &mut out);
+            yuv::yuyv_row(&data, &factors, &mut out);
             for (y, rgb) in out.chunks_exact(3).enumerate() {
-                let luma = 1.164_383 * (y as f32 - 16.0);
+                let luma = 255.0 * (y as f32 - black) / white;
                 let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
-                let exact = [
-                    luma + 1.596_027 * v,
-                    luma - 0.391_762 * u - 0.812_968 * v,
-                    luma + 2.017_232 * u,
-                ];
+                let (cb, cr) = (255.0 * u / chroma, 255.0 * v / chroma);
+                let (red, blue) = (2.0 * (1.0 - kr) * cr, 2.0 * (1.0 - kb) * cb);
+                let exact = [luma + red, luma - (kr * red + kb * blue) / kg, luma + blue];
                 for (got, exact) in rgb.iter().zip(exact) {
                     worst = worst.max((f32::from(*got) - exact.clamp(0.0, 255.0)).abs());
                 }
             }
         }
     }
-    assert!(worst <= 1.5, "{worst}");
+    worst
+}
+
+/// The same picture in both ranges decodes to the same colours; without a stated range YUV is limited, grey
+/// full.
+#[test]
+fn the_stated_range_is_used() {
+    let frame = |format: PixelFormat, sample: u8, range: Option<Range>| Frame {
+        data: vec![sample, 128, sample, 128],
+        format,
+        width: 2,
+        height: 1,
+        stride: 4,
+        color: ColorEncoding { matrix: None, range },
+        ..Frame::default()
+    };
+    for (format, sample, range, value) in [
+        (PixelFormat::Yuyv, 16, Some(Range::Limited), 0),
+        (PixelFormat::Yuyv, 235, Some(Range::Limited), 255),
+        (PixelFormat::Yuyv, 16, None, 0),
+        (PixelFormat::Yuyv, 16, Some(Range::Full), 16),
+        (PixelFormat::Yuyv, 100, Some(Range::Full), 100),
+        (PixelFormat::Yuyv, 255, Some(Range::Full), 255),
+        (PixelFormat::Grey, 16, None, 16),
+        (PixelFormat::Grey, 16, Some(Range::Full), 16),
+        (PixelFormat::Grey, 16, Some(Range::Limited), 0),
+        (PixelFormat::Grey, 235, Some(Range::Limited), 255),
+    ] {
+        let picture = decode(&frame(format, sample, range)).unwrap();
+        assert_eq!(picture.rgb()[0], value, "{format} {sample} {range:?}");
+    }
+}
+
+#[test]
+fn pictures_are_turned_as_the_frame_says() {
+    let frame = Frame {
+        data: vec![1, 2, 3, 4, 5, 6],
+        width: 3,
+        height: 2,
+        stride: 3,
+        orientation: Orientation::new(90, false),
+        ..Frame::default()
+    };
+    let picture = decode(&frame).unwrap();
+    assert_eq!((picture.width(), picture.height()), (2, 3));
+    let values: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
+    assert_eq!(values, [4, 1, 5, 2, 6, 3]);
 }
 
 #[test]
@@ -188,16 +263,16 @@ fn wrong_sizes_are_refused() {
     let error = |frame: Frame| {
         let error = decode(&frame).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Corrupt);
-        error.reason
+        error.message()
     };
     let mut cut_off = good.clone();
     cut_off.data.pop();
-    assert!(error(cut_off).contains("cut off: 511 bytes came, 512 are needed"));
+    assert!(error(cut_off).contains("cut off: 511 bytes are there, 512 are needed"));
     let empty = Frame {
         data: Vec::new(),
         ..good.clone()
     };
-    assert!(error(empty).contains("0 bytes came"));
+    assert!(error(empty).contains("0 bytes are there"));
     for (width, height) in [(0, 4), (64, 0), (8193, 4), (64, 8193), (u32::MAX, u32::MAX)] {
         assert!(
             error(Frame {
@@ -214,7 +289,7 @@ fn wrong_sizes_are_refused() {
                 stride,
                 ..good.clone()
             })
-            .contains("rows lie")
+            .contains("rows are")
         );
     }
     // Bytes behind the frame are the driver's padding.
@@ -321,9 +396,9 @@ fn damaged_mjpeg_is_refused() {
     let reason = |data: &[u8]| {
         let error = decode(&mjpeg(data.to_vec())).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Corrupt);
-        error.reason
+        error.message()
     };
-    assert!(reason(&[]).contains("0 bytes: it is empty"));
+    assert!(reason(&[]).contains("0 bytes cannot be decoded: it is empty"));
     assert!(reason(&[0; 100]).contains("begins with 0000"));
     for length in 2..whole.len() * 3 / 4 {
         reason(&whole[..length]);
@@ -339,7 +414,7 @@ fn damaged_mjpeg_is_refused() {
     assert!(reason(&huge).contains("0x0"));
     let mut progressive = whole;
     progressive[frame_header + 1] = 0xC2;
-    assert!(reason(&progressive).contains("not sequential"));
+    assert!(reason(&progressive).contains("progressive"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A recorded clip: motion JPEG or Y4M, every frame in turn.
+//! A recorded clip: Motion JPEG or Y4M, frame by frame.
 
 use std::{
     fs::File,
@@ -7,35 +7,38 @@ use std::{
 };
 
 use super::picture::failure;
-use crate::capture::{
-    frame::{Frame, PixelFormat},
-    source::{CaptureError, CaptureKind},
-    split::{Intake, Progress, Splitter},
+use crate::{
+    capture::{
+        frame::{Frame, PixelFormat},
+        source::{CaptureError, CaptureKind},
+        split::{Progress, Splitter, StreamBuffer},
+    },
+    text,
 };
 
 /// An open clip.
 pub(super) struct Clip {
     path: PathBuf,
     file: File,
-    intake: Intake,
+    buffer: StreamBuffer,
     format: PixelFormat,
     size: (u32, u32),
 }
 
 impl Clip {
-    /// Opens a clip and looks at its first frame.
+    /// Opens a clip and reads its first frame.
     pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
-        let file = File::open(path).map_err(|error| failure(path, &error))?;
+        let file = File::open(path).map_err(|error| failure(path, error))?;
         let mut clip = Self {
             path: path.into(),
             file,
-            intake: Intake::new(Splitter::Sniff),
+            buffer: StreamBuffer::new(Splitter::Detect),
             format: PixelFormat::Mjpeg,
             size: (0, 0),
         };
         let mut first = Frame::default();
         if !clip.read(&mut first)? {
-            return Err(clip.corrupt("there is no frame in it"));
+            return Err(clip.corrupt("it holds no frame"));
         }
         clip.format = first.format;
         clip.size = (first.width, first.height);
@@ -43,7 +46,7 @@ impl Clip {
         Ok(clip)
     }
 
-    /// Layout and size of the first frame.
+    /// Pixel format and size of the first frame.
     pub(super) fn first(&self) -> (PixelFormat, (u32, u32)) {
         (self.format, self.size)
     }
@@ -51,24 +54,27 @@ impl Clip {
     /// Reads the next frame; `false` at the end.
     pub(super) fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
         loop {
-            match self.intake.step().map_err(|why| {
+            match self.buffer.step().map_err(|why| {
                 CaptureError::new(
                     CaptureKind::Unsupported,
-                    format!("{}: {why}", self.path.display()),
+                    format!("{}: {why}", text::path(&self.path)),
                 )
             })? {
-                Progress::Frame => return Ok(self.intake.take(frame)),
-                Progress::Broken(why) => return Err(self.corrupt(&why)),
+                Progress::Frame => return Ok(self.buffer.take(frame)),
+                Progress::Damaged(why) => return Err(self.corrupt(&why)),
                 Progress::More => {
                     let file = &mut self.file;
-                    let count = self.intake.fill(|room| file.read(room));
-                    if count.map_err(|error| failure(&self.path, &error))? == 0 {
-                        let cut_off = self.intake.pending();
+                    let count = self.buffer.fill(|room| file.read(room));
+                    if count.map_err(|error| failure(&self.path, error))? == 0 {
+                        if self.buffer.end() {
+                            return Ok(self.buffer.take(frame));
+                        }
+                        let cut_off = self.buffer.pending();
                         if cut_off == 0 {
                             return Ok(false);
                         }
-                        // Said once: the next call finds nothing pending.
-                        self.intake.discard();
+                        // Reported once: the next call finds nothing pending.
+                        self.buffer.discard();
                         return Err(self.corrupt(&format!(
                             "it ends within a frame, {cut_off} bytes after its beginning"
                         )));
@@ -80,12 +86,12 @@ impl Clip {
 
     /// Starts again from the first frame.
     pub(super) fn rewind(&mut self) -> Result<(), CaptureError> {
-        self.file.rewind().map_err(|error| failure(&self.path, &error))?;
-        self.intake.restart(Splitter::Sniff);
+        self.file.rewind().map_err(|error| failure(&self.path, error))?;
+        self.buffer.restart(Splitter::Detect);
         Ok(())
     }
 
     fn corrupt(&self, why: &str) -> CaptureError {
-        CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", self.path.display()))
+        CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(&self.path)))
     }
 }

@@ -7,15 +7,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
 use super::{
+    color::ColorEncoding,
     frame::{Frame, PixelFormat},
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
+    split::MAX_FRAME_BYTES,
 };
-use crate::{clock::Clock, config::Camera, picture::Picture};
+use crate::{clock::Clock, config::Camera, interrupt::Interrupt, picture::Picture, text};
 use clip::Clip;
 use picture::failure;
 
@@ -30,7 +31,8 @@ pub struct FilesOpener {
 }
 
 impl FilesOpener {
-    /// An opener for `settings.path`; a `settings.rate` of 0 replays as fast as frames are asked for.
+    /// An opener for `settings.path`; with a `settings.rate` of 0 each frame is delivered as soon as it is
+    /// asked for.
     #[must_use]
     pub fn new(settings: &Camera, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -43,19 +45,19 @@ impl FilesOpener {
 }
 
 impl Opener for FilesOpener {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    fn open(&mut self, _interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let path = &self.path;
         if path.as_os_str().is_empty() {
             return Err(CaptureError::new(
                 CaptureKind::Missing,
-                "camera.path is empty: name a picture, a folder of pictures or a clip (.mjpeg, .mjpg, .y4m)",
+                "camera.path is empty: set it to a picture, a folder of pictures or a clip (.mjpeg, .mjpg, .y4m)",
             ));
         }
-        let metadata = fs::metadata(path).map_err(|error| failure(path, &error))?;
-        let (reel, format, (width, height)) = if metadata.is_file() && is_clip(path) {
+        let metadata = fs::metadata(path).map_err(|error| failure(path, error))?;
+        let (media, format, (width, height)) = if metadata.is_file() && is_clip(path) {
             let clip = Clip::open(path)?;
             let (format, size) = clip.first();
-            (Reel::Clip(clip), format, size)
+            (Media::Clip(clip), format, size)
         } else {
             let paths = if metadata.is_dir() {
                 pictures_in(path)?
@@ -68,17 +70,17 @@ impl Opener for FilesOpener {
                 next: 0,
                 picture: Picture::default(),
             };
-            (Reel::Pictures(pictures), PixelFormat::Rgb3, size)
+            (Media::Pictures(pictures), PixelFormat::Rgb3, size)
         };
         Ok(Box::new(Files {
             stream: Stream {
-                name: path.display().to_string(),
+                name: text::path(path).to_string(),
                 format,
                 width,
                 height,
                 rate: self.rate,
             },
-            reel,
+            media,
             repeat: self.repeat,
             clock: Arc::clone(&self.clock),
             period: self
@@ -92,39 +94,42 @@ impl Opener for FilesOpener {
 
 /// A replay.
 struct Files {
-    reel: Reel,
+    media: Media,
     stream: Stream,
     repeat: bool,
     clock: Arc<dyn Clock>,
-    /// Time from one frame to the next; `None`: as fast as asked.
+    /// Time from one frame to the next; `None` for no waiting.
     period: Option<Duration>,
-    /// When the next frame is to be shown.
+    /// When the next frame is due.
     due: Option<Duration>,
     sequence: u64,
 }
 
-enum Reel {
+enum Media {
     Pictures(Pictures),
     Clip(Clip),
 }
 
 impl Files {
-    /// Waits for the next frame's time. A reader that comes late is not made up for with a burst.
-    fn pace(&mut self) {
+    /// Waits until the next frame is due. A late reader does not get a burst of frames to catch up.
+    fn pace(&mut self, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let Some(period) = self.period else {
-            return;
+            return Ok(());
         };
         let now = self.clock.now();
         let due = self.due.unwrap_or(now);
-        thread::sleep(due.saturating_sub(now));
+        if interrupt.wait(due.saturating_sub(now)) {
+            return Err(CaptureError::interrupted());
+        }
         self.due = Some(due.max(now.saturating_sub(period)) + period);
+        Ok(())
     }
 
     /// The next frame; `false` at the end.
     fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
-        match &mut self.reel {
-            Reel::Pictures(pictures) => pictures.read(frame),
-            Reel::Clip(clip) => clip.read(frame),
+        match &mut self.media {
+            Media::Pictures(pictures) => pictures.read(frame),
+            Media::Clip(clip) => clip.read(frame),
         }
     }
 
@@ -133,19 +138,19 @@ impl Files {
     }
 
     fn rewind(&mut self) -> Result<(), CaptureError> {
-        match &mut self.reel {
-            Reel::Pictures(pictures) => {
+        match &mut self.media {
+            Media::Pictures(pictures) => {
                 pictures.next = 0;
                 Ok(())
             }
-            Reel::Clip(clip) => clip.rewind(),
+            Media::Clip(clip) => clip.rewind(),
         }
     }
 }
 
 impl Source for Files {
-    fn next(&mut self, frame: &mut Frame) -> Result<(), CaptureError> {
-        self.pace();
+    fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        self.pace(interrupt)?;
         if !self.read(frame)? {
             if !self.repeat {
                 return Err(self.ended());
@@ -166,7 +171,7 @@ impl Source for Files {
     }
 }
 
-/// Pictures one after the other, decoded when their turn comes.
+/// Pictures one after the other, each decoded when it is due.
 struct Pictures {
     paths: Vec<PathBuf>,
     next: usize,
@@ -179,15 +184,17 @@ impl Pictures {
             return Ok(false);
         };
         self.next += 1;
-        read_picture(path, &mut self.picture).map_err(|error| {
-            // The next picture may be there: only this one is lost.
-            CaptureError::new(CaptureKind::Corrupt, error.reason)
+        // The next picture may be readable: only this one is lost.
+        picture::read_bounded(path, &mut self.picture, (MAX_FRAME_BYTES / 3) as u64).map_err(|error| {
+            CaptureError {
+                kind: CaptureKind::Corrupt,
+                ..error
+            }
         })?;
-        frame.data.clear();
-        frame.data.extend_from_slice(self.picture.rgb());
         frame.format = PixelFormat::Rgb3;
         (frame.width, frame.height) = (self.picture.width(), self.picture.height());
-        frame.stride = frame.width * 3;
+        (frame.stride, frame.color) = (frame.width * 3, ColorEncoding::default());
+        self.picture.swap_bytes(&mut frame.data);
         Ok(true)
     }
 }
@@ -204,7 +211,7 @@ fn first_size(paths: &[PathBuf]) -> Result<(u32, u32), CaptureError> {
     Err(first_error.unwrap_or_else(|| CaptureError::new(CaptureKind::Missing, "there are no pictures")))
 }
 
-/// Names of pictures, in lower case.
+/// File name extensions of pictures, in lower case.
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "bmp", "pnm", "ppm", "pgm", "pbm"];
 
 fn extension(path: &Path) -> String {
@@ -219,7 +226,7 @@ fn is_clip(path: &Path) -> bool {
 
 /// The pictures in a folder, by name; files whose names begin with a dot are left out.
 fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
-    let entries = fs::read_dir(folder).map_err(|error| failure(folder, &error))?;
+    let entries = fs::read_dir(folder).map_err(|error| failure(folder, error))?;
     let mut paths: Vec<PathBuf> = entries
         .flatten()
         .map(|entry| entry.path())
@@ -233,8 +240,8 @@ fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
         return Err(CaptureError::new(
             CaptureKind::Missing,
             format!(
-                "{} holds no pictures: names that end in {} are looked for",
-                folder.display(),
+                "{} holds no pictures: their names must end in {}",
+                text::path(folder),
                 PICTURES.join(", ")
             ),
         ));

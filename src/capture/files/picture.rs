@@ -1,131 +1,190 @@
-//! Photographs: read whole, turned upright, bounded.
+//! Photographs: turned upright, without transparency, and bounded in memory.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, Cursor, Read as _, Seek},
+    io::{self, BufRead, Cursor, Seek},
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, metadata::Orientation};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::{
     capture::{
         frame::MAX_SIDE,
+        jpeg::{self, Coding},
+        orientation::Orientation,
         source::{CaptureError, CaptureKind},
     },
+    file::{self, FileError},
     picture::Picture,
+    text,
 };
 
 /// Largest picture file that is read, bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// Most bytes that a decoder may take for a picture's samples: 8192x8192 pixels in 8-bit RGBA.
+const MAX_DECODED_BYTES: u64 = 256 << 20;
+
+/// Most pixels of a photograph.
+const MAX_PIXELS: u64 = MAX_SIDE as u64 * MAX_SIDE as u64;
+
 /// Reads a photograph (JPEG, PNG, WebP, BMP, PNM) into `picture`, turned as its EXIF orientation says.
+/// Transparent pixels are blended with white.
 ///
 /// # Errors
-/// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`] if
-/// it holds no such picture or one larger than 8192x8192 pixels.
+/// [`CaptureKind::Missing`] or [`CaptureKind::Denied`] if the file cannot be opened, [`CaptureKind::Corrupt`]
+/// if it does not hold such a picture, if it is cut off, or if it is larger than 8192x8192 pixels.
 pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureError> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .read_to_end(&mut bytes)
-        .map_err(|error| failure(path, &error))?;
-    let (decoder, orientation, format) = header(path, Cursor::new(&bytes))?;
-    if format == Some(ImageFormat::Jpeg) && !is_complete(&bytes) {
-        let reason = format!(
-            "{}: the picture is cut off: no end of image (FFD9) follows its data",
-            path.display()
-        );
-        return Err(CaptureError::new(CaptureKind::Corrupt, reason));
+    read_bounded(path, picture, MAX_PIXELS)
+}
+
+/// As [`read_picture`], for pictures of at most `max_pixels`.
+pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) -> Result<(), CaptureError> {
+    let bytes = read(path)?;
+    let mut header = header(path, Cursor::new(&bytes), max_pixels)?;
+    let orientation = orientation(&mut header, &bytes);
+    if header.format == Some(ImageFormat::Jpeg) {
+        // The image crate accepts half pictures.
+        drop(header);
+        jpeg::Decoder::default()
+            .decode(&bytes, Coding::Any, picture)
+            .map_err(|error| {
+                let reason = format!("{}: the picture cannot be decoded", text::path(path));
+                CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
+            })?;
+    } else {
+        let image = DynamicImage::from_decoder(header.decoder).map_err(|error| corrupt(path, error))?;
+        to_rgb(image, picture);
     }
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| corrupt(path, &error))?;
-    image.apply_orientation(orientation);
-    let image = image.into_rgb8();
-    picture
-        .reset(image.width(), image.height())
-        .copy_from_slice(&image);
+    orientation.apply(picture, &mut Vec::new());
     Ok(())
 }
 
 /// Width and height of a photograph in pixels, turned upright.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
-    let (decoder, orientation, _) = header(path, BufReader::new(open(path)?))?;
-    let (width, height) = decoder.dimensions();
-    Ok(match orientation {
-        Orientation::Rotate90
-        | Orientation::Rotate270
-        | Orientation::Rotate90FlipH
-        | Orientation::Rotate270FlipH => (height, width),
-        _ => (width, height),
+    let bytes = read(path)?;
+    let mut header = header(path, Cursor::new(&bytes), MAX_PIXELS)?;
+    let (width, height) = header.decoder.dimensions();
+    Ok(if orientation(&mut header, &bytes).swaps_sides() {
+        (height, width)
+    } else {
+        (width, height)
     })
 }
 
-/// Opens a photograph's file, if it is one of a size that may be read.
-fn open(path: &Path) -> Result<File, CaptureError> {
-    let file = File::open(path).map_err(|error| failure(path, &error))?;
-    let metadata = file.metadata().map_err(|error| failure(path, &error))?;
-    let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
-    if !metadata.is_file() {
-        return Err(refuse("is no file".into()));
+/// The bytes of a photograph's file, if it is one of a size that may be read.
+fn read(path: &Path) -> Result<Vec<u8>, CaptureError> {
+    let refuse =
+        |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(path)));
+    match file::read(path, MAX_FILE_BYTES) {
+        Ok(bytes) if bytes.is_empty() => Err(refuse("the file is empty".into())),
+        Ok(bytes) => Ok(bytes),
+        Err(FileError::Io(error)) => Err(failure(path, error)),
+        Err(error) => Err(refuse(error.to_string())),
     }
-    if metadata.len() == 0 {
-        return Err(refuse("the file is empty".into()));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(refuse(format!(
-            "the file has {} bytes, at most {MAX_FILE_BYTES} are allowed",
-            metadata.len()
-        )));
-    }
-    Ok(file)
 }
 
-/// Reads a photograph's header and checks its size before anything is allocated for it.
+/// A photograph of which only the header was read.
+struct Header<D> {
+    decoder: D,
+    format: Option<ImageFormat>,
+}
+
+/// Reads a photograph's header and checks its size before memory is allocated for it.
 fn header<'a>(
     path: &Path,
     input: impl BufRead + Seek + 'a,
-) -> Result<(impl ImageDecoder + 'a, Orientation, Option<ImageFormat>), CaptureError> {
-    let refuse = |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", path.display()));
+    max_pixels: u64,
+) -> Result<Header<impl ImageDecoder + 'a>, CaptureError> {
+    let refuse =
+        |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(path)));
     let reader = ImageReader::new(input)
         .with_guessed_format()
-        .map_err(|error| failure(path, &error))?;
+        .map_err(|error| failure(path, error))?;
     let format = reader.format();
-    // Only the header is read here; the decoders' own buffers are bounded by the crate's default limits.
-    let mut decoder = reader.into_decoder().map_err(|error| corrupt(path, &error))?;
+    // The decoders' own buffers are bounded by the crate's default limits.
+    let decoder = reader.into_decoder().map_err(|error| corrupt(path, error))?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
         return Err(refuse(format!(
             "the picture has {width}x{height} pixels, 1x1 to {MAX_SIDE}x{MAX_SIDE} are allowed"
         )));
     }
-    // A photograph whose EXIF data are damaged is shown as it is stored.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation, format))
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(refuse(format!(
+            "the picture has {width}x{height} pixels, frames have at most {max_pixels}"
+        )));
+    }
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(refuse(format!(
+            "decoding the picture would take {} bytes, at most {MAX_DECODED_BYTES} are allowed",
+            decoder.total_bytes()
+        )));
+    }
+    Ok(Header { decoder, format })
 }
 
-/// Whether a JPEG file goes on to its end-of-image marker, which the decoder does not ask for: it would give a
-/// picture that is half grey. The marker's bytes cannot stand within the data (T.81, B.1.1.5).
-fn is_complete(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|at| at == marker);
-    last([0xFF, 0xD9]) > last([0xFF, 0xDA])
-}
-
-fn corrupt(path: &Path, error: &ImageError) -> CaptureError {
-    let path = path.display();
-    let reason = match error {
-        ImageError::Unsupported(_) => {
-            format!("{path}: this is no picture in JPEG, PNG, WebP, BMP or PNM ({error})")
-        }
-        ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory ({error})"),
-        _ => format!("{path}: the picture cannot be decoded: {error}"),
+/// How the photograph must be turned. One whose EXIF data are missing or damaged is shown as it is stored.
+fn orientation(header: &mut Header<impl ImageDecoder>, bytes: &[u8]) -> Orientation {
+    let chunk = match header.format {
+        Some(ImageFormat::Png) => png_exif(bytes).map(<[u8]>::to_vec),
+        _ => header.decoder.exif_metadata().ok().flatten(),
     };
-    CaptureError::new(CaptureKind::Corrupt, reason)
+    chunk
+        .and_then(|chunk| Orientation::from_exif(&chunk))
+        .unwrap_or_default()
+}
+
+/// The eXIf chunk of a PNG picture, which may come before or after its data (PNG, 11.3.4.5).
+fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.get(8..)?;
+    loop {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (kind, after) = after.split_first_chunk::<4>()?;
+        let (data, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        if kind == b"eXIf" {
+            return Some(data);
+        }
+        // The checksum.
+        rest = after.get(4..)?;
+    }
+}
+
+/// Writes `image` into `picture`, blended with white where it is transparent.
+fn to_rgb(image: DynamicImage, picture: &mut Picture) {
+    if !image.color().has_alpha() {
+        let rgb = image.into_rgb8();
+        picture.reset(rgb.width(), rgb.height()).copy_from_slice(&rgb);
+        return;
+    }
+    let rgba = image.into_rgba8();
+    let out = picture.reset(rgba.width(), rgba.height());
+    // BMP pictures may have an alpha channel of zeros that means nothing.
+    let is_opaque = rgba.pixels().all(|pixel| pixel.0[3] == 0);
+    for (out, pixel) in out.chunks_exact_mut(3).zip(rgba.pixels()) {
+        let [colour @ .., alpha] = pixel.0;
+        let alpha = if is_opaque { 255 } else { u32::from(alpha) };
+        for (out, value) in out.iter_mut().zip(colour) {
+            *out = ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+}
+
+fn corrupt(path: &Path, error: ImageError) -> CaptureError {
+    let path = text::path(path);
+    let reason = match error {
+        ImageError::Unsupported(_) => format!("{path}: this is not a JPEG, PNG, WebP, BMP or PNM picture"),
+        ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory"),
+        _ => format!("{path}: the picture cannot be decoded"),
+    };
+    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 
 /// What an error of the file system means.
-pub(super) fn failure(path: &Path, error: &io::Error) -> CaptureError {
+pub(super) fn failure(path: &Path, error: io::Error) -> CaptureError {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied => CaptureKind::Denied,
         _ => CaptureKind::Missing,
     };
-    CaptureError::new(kind, format!("{} cannot be read: {error}", path.display()))
+    CaptureError::caused_by(kind, format!("{} cannot be read", text::path(path)), error)
 }

@@ -9,6 +9,7 @@ use crate::{
     capture::opener,
     clock::SystemClock,
     config::{Camera, SourceKind},
+    interrupt::Interrupt,
 };
 
 fn settings(path: PathBuf, repeat: bool) -> Camera {
@@ -19,7 +20,11 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
         width: 640,
         height: 480,
         rate: 0.0,
-        timeout: Duration::from_millis(1000),
+        timeout: Duration::from_secs_f32(1.0),
+        start_timeout: Duration::ZERO,
+        stride: 0,
+        rotate: 0,
+        mirror: false,
         command: Vec::new(),
         path,
         repeat,
@@ -29,7 +34,11 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
 fn open(path: impl Into<PathBuf>, repeat: bool) -> Result<Box<dyn Source>, CaptureError> {
     opener(&settings(path.into(), repeat), Arc::new(SystemClock::new()))
         .unwrap()
-        .open()
+        .open(&Interrupt::new().unwrap())
+}
+
+fn next(source: &mut Box<dyn Source>, frame: &mut Frame) -> Result<(), CaptureError> {
+    source.next(frame, &Interrupt::new().unwrap())
 }
 
 fn refusal(path: impl Into<PathBuf>) -> CaptureError {
@@ -71,16 +80,16 @@ fn a_folder_in_the_order_of_its_names() {
             .into_iter()
             .enumerate()
         {
-            source.next(&mut frame).unwrap();
+            next(&mut source, &mut frame).unwrap();
             assert_eq!((frame.width, frame.height), size);
             assert_eq!(frame.data[..3], colour);
             assert_eq!(frame.data.len() as u32, frame.stride * frame.height);
             assert_eq!(frame.sequence, round * 3 + index as u64);
         }
-        let error = source.next(&mut frame).unwrap_err();
+        let error = next(&mut source, &mut frame).unwrap_err();
         assert_eq!(error.kind, CaptureKind::Corrupt);
         assert!(error.reason.contains("c.png"), "{}", error.reason);
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!((frame.width, frame.data[2]), (2, 255));
     }
 }
@@ -90,9 +99,12 @@ fn without_repeat_it_ends() {
     let folder = folder();
     let mut source = open(folder.path().join("a.png"), false).unwrap();
     let mut frame = Frame::default();
-    source.next(&mut frame).unwrap();
+    next(&mut source, &mut frame).unwrap();
     for _ in 0..2 {
-        assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+        assert_eq!(
+            next(&mut source, &mut frame).unwrap_err().kind,
+            CaptureKind::Ended
+        );
     }
 }
 
@@ -217,7 +229,7 @@ fn clips_are_replayed_frame_by_frame() {
     );
     let mut frame = Frame::default();
     for index in 0..12 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!(frame.data, [index as u8 % 5; 4]);
         assert_eq!(
             (frame.sequence, frame.width, frame.height, frame.stride),
@@ -227,12 +239,15 @@ fn clips_are_replayed_frame_by_frame() {
     fs::write(&clip, &bytes[..bytes.len() - 2]).unwrap();
     let mut source = open(&clip, false).unwrap();
     for _ in 0..4 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
     }
-    let error = source.next(&mut frame).unwrap_err();
+    let error = next(&mut source, &mut frame).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Corrupt);
     assert!(error.reason.contains("within a frame"), "{}", error.reason);
-    assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
 }
 
 #[test]
@@ -249,7 +264,7 @@ fn mjpeg_clips_too() {
     let mut source = open(&clip, false).unwrap();
     let (mut frame, mut decoded) = (Frame::default(), Picture::default());
     for value in [40_u8, 200] {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
         assert_eq!(
             (frame.format, frame.width, frame.height, frame.stride),
             (PixelFormat::Mjpeg, 16, 8, 0)
@@ -259,7 +274,10 @@ fn mjpeg_clips_too() {
             .unwrap();
         assert!(decoded.rgb().iter().all(|got| got.abs_diff(value) <= 2));
     }
-    assert_eq!(source.next(&mut frame).unwrap_err().kind, CaptureKind::Ended);
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
 }
 
 #[test]
@@ -270,13 +288,169 @@ fn a_rate_is_kept_to() {
         ..settings(folder.path().join("a.png"), true)
     };
     let clock = Arc::new(SystemClock::new());
-    let mut source = opener(&settings, clock.clone()).unwrap().open().unwrap();
+    let mut source = opener(&settings, clock.clone())
+        .unwrap()
+        .open(&Interrupt::new().unwrap())
+        .unwrap();
     assert_eq!(source.stream().rate, Some(50.0));
     let mut frame = Frame::default();
     let start = clock.now();
     for _ in 0..6 {
-        source.next(&mut frame).unwrap();
+        next(&mut source, &mut frame).unwrap();
     }
     // Five waits of 20 ms; a busy machine may take longer.
     assert!(clock.now() - start >= Duration::from_millis(95));
+}
+
+fn read(path: &std::path::Path) -> Picture {
+    let mut picture = Picture::default();
+    read_picture(path, &mut picture).unwrap();
+    picture
+}
+
+#[test]
+fn transparent_pixels_are_blended_with_white() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    let pixels = [[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 128], [0, 255, 0, 51]];
+    let image = image::RgbaImage::from_fn(4, 1, |x, _| image::Rgba(pixels[x as usize]));
+    image.save(&path).unwrap();
+    let expected = [255, 0, 0, 255, 255, 255, 127, 127, 127, 204, 255, 204];
+    assert_eq!(read(&path).rgb(), expected);
+    // 16 bits, and grey.
+    let path = folder.path().join("b.png");
+    let image = image::ImageBuffer::from_fn(2, 1, |x, _| image::LumaA([0_u16, x as u16 * 65_535]));
+    image::DynamicImage::ImageLumaA16(image).save(&path).unwrap();
+    assert_eq!(read(&path).rgb(), [255, 255, 255, 0, 0, 0]);
+}
+
+/// A PNG chunk with its checksum.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut crc = !0_u32;
+    for byte in kind.iter().chain(data) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 {
+                crc >> 1 ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
+        }
+    }
+    let length = (data.len() as u32).to_be_bytes();
+    [&length[..], kind, data, &(!crc).to_be_bytes()].concat()
+}
+
+#[test]
+fn exif_of_png_may_come_before_or_after_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    // The left half is white.
+    RgbImage::from_fn(4, 2, |x, _| image::Rgb([if x < 2 { 255 } else { 0 }; 3]))
+        .save(&path)
+        .unwrap();
+    let png = fs::read(&path).unwrap();
+    // 6, as a LONG in little-endian order.
+    let exif = chunk(
+        b"eXIf",
+        b"II\x2A\0\x08\0\0\0\x01\0\x12\x01\x04\0\x01\0\0\0\x06\0\0\0",
+    );
+    for at in [8 + 25, png.len() - 12] {
+        fs::write(&path, [&png[..at], &exif, &png[at..]].concat()).unwrap();
+        let picture = read(&path);
+        assert_eq!((picture.width(), picture.height()), (2, 4));
+        assert_eq!((picture.rgb()[0], picture.rgb()[23]), (255, 0));
+    }
+}
+
+#[test]
+fn a_motion_photo_is_the_picture_before_the_video() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let jpeg = include_bytes!("../../../tests/data/jpeg/sequential-420.jpg");
+    fs::write(&path, jpeg).unwrap();
+    let expected = read(&path);
+    // A start-of-scan marker that occurs by chance in what follows.
+    fs::write(&path, [&jpeg[..], b"\0\0\0\x18ftypmp42\xFF\xDAisom"].concat()).unwrap();
+    assert_eq!(read(&path), expected);
+    let half = [&jpeg[..jpeg.len() / 2 + 200], b"\xFF\xD9"].concat();
+    fs::write(&path, half).unwrap();
+    let error = read_picture(&path, &mut Picture::default()).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Corrupt);
+    assert!(error.message().contains("is cut off"), "{}", error.message());
+}
+
+#[test]
+fn pictures_that_decode_to_too_much_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.png");
+    // The header of 8192x8192 pixels with 16 bits of RGBA: 512 MiB.
+    let header = chunk(b"IHDR", b"\0\0\x20\0\0\0\x20\0\x10\x06\0\0\0");
+    let bytes = [b"\x89PNG\r\n\x1a\n", &header[..], &chunk(b"IDAT", b"\x78\x9C")].concat();
+    fs::write(&path, bytes).unwrap();
+    let error = read_picture(&path, &mut Picture::default()).unwrap_err();
+    assert!(
+        error.reason.contains("would take 536870912 bytes"),
+        "{}",
+        error.reason
+    );
+    // A stream's frames have a stricter bound.
+    picture([1; 3], 8192, 2731)
+        .save(folder.path().join("large.png"))
+        .unwrap();
+    let error = next(
+        &mut open(folder.path().join("large.png"), false).unwrap(),
+        &mut Frame::default(),
+    )
+    .unwrap_err();
+    assert!(
+        error.reason.contains("8192x2731 pixels, frames have at most"),
+        "{}",
+        error.reason
+    );
+}
+
+#[test]
+fn a_clip_whose_pictures_lack_their_ends_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("clip.mjpg");
+    let jpeg = include_bytes!("../../../tests/data/jpeg/sequential-420.jpg");
+    let unended = &jpeg[..jpeg.len() - 2];
+    fs::write(&clip, [unended, unended, unended].concat()).unwrap();
+    let mut source = open(&clip, false).unwrap();
+    let (mut frame, mut decoded) = (Frame::default(), Picture::default());
+    for _ in 0..3 {
+        next(&mut source, &mut frame).unwrap();
+        crate::capture::Decoder::new()
+            .decode(&frame, &mut decoded)
+            .unwrap();
+        assert_eq!((decoded.width(), decoded.height()), (61, 45));
+    }
+    assert_eq!(
+        next(&mut source, &mut frame).unwrap_err().kind,
+        CaptureKind::Ended
+    );
+}
+
+#[test]
+fn pictures_are_turned_as_the_settings_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    RgbImage::from_fn(3, 2, |x, y| image::Rgb([(y * 3 + x + 1) as u8; 3]))
+        .save(&path)
+        .unwrap();
+    let settings = Camera {
+        rotate: 90,
+        mirror: true,
+        ..settings(path, false)
+    };
+    let mut opener = opener(&settings, Arc::new(SystemClock::new())).unwrap();
+    let mut source = opener.open(&Interrupt::new().unwrap()).unwrap();
+    let (mut frame, mut decoded) = (Frame::default(), Picture::default());
+    next(&mut source, &mut frame).unwrap();
+    crate::capture::Decoder::new()
+        .decode(&frame, &mut decoded)
+        .unwrap();
+    let values: Vec<u8> = decoded.rgb().iter().step_by(3).copied().collect();
+    assert_eq!((decoded.width(), values), (2, vec![1, 4, 2, 5, 3, 6]));
 }

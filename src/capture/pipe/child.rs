@@ -1,65 +1,71 @@
-//! The program that writes frames, and what it says on its standard error.
+//! The program that writes frames, and its messages on standard error.
 
 use std::{
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::process::CommandExt,
-    },
-    process::{self, ChildStderr, ChildStdout, Command, Stdio},
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    process::{self, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use super::descriptor;
-use crate::capture::source::{CaptureError, CaptureKind};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-/// How long a program may take to end after it closed its output, and after it was asked to.
+use super::poll;
+use crate::{
+    capture::source::{CaptureError, CaptureKind},
+    text,
+};
+
+/// How long a program may take to exit after it closed its output, and after it was asked to.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// A running program in a process group of its own, so that what it started ends with it.
+/// How often the program is checked meanwhile.
+const STEP: Duration = Duration::from_millis(5);
+
+/// A running program in a process group of its own. Dropping it ends the program and the whole group.
 pub(super) struct Child {
     process: process::Child,
     program: String,
     output: ChildStdout,
     /// `None` once the program closed it.
     messages: Option<ChildStderr>,
-    said: LastLine,
-    /// Its exit status was collected: its number may belong to another program now.
-    collected: bool,
+    last_line: LastLine,
+    /// Its exit status was collected: its process number may belong to another program now.
+    reaped: bool,
 }
 
 impl Child {
     pub(super) fn start(program: &str, arguments: &[String]) -> Result<Self, CaptureError> {
-        let failed = |error: &std::io::Error| {
+        let name = text::sanitized(program, MAX_LINE);
+        let failed = |error: io::Error| {
             let (kind, hint) = match error.kind() {
-                std::io::ErrorKind::NotFound => (
+                io::ErrorKind::NotFound => (
                     CaptureKind::Missing,
-                    ": is it installed? camera.command takes a program in PATH, or its full path",
+                    " (is it installed? camera.command takes a program in PATH, or its full path)",
                 ),
-                std::io::ErrorKind::PermissionDenied => (CaptureKind::Denied, ""),
+                io::ErrorKind::PermissionDenied => (CaptureKind::Denied, ""),
                 _ => (CaptureKind::Missing, ""),
             };
-            CaptureError::new(kind, format!("`{program}` cannot be started: {error}{hint}"))
+            CaptureError::caused_by(kind, format!("`{name}` cannot be started{hint}"), error)
         };
-        let mut process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| failed(&error))?;
+            .stderr(Stdio::piped());
+        let mut process = affectd_sys::child::spawn(&mut command).map_err(failed)?;
         let (output, messages) = (process.stdout.take(), process.stderr.take());
         let Some(output) = output else {
-            return Err(failed(&std::io::Error::other("it has no standard output")));
+            return Err(failed(io::Error::other("it has no standard output")));
         };
         Ok(Self {
             process,
-            program: program.into(),
+            program: name,
             output,
             messages,
-            said: LastLine::default(),
-            collected: false,
+            last_line: LastLine::default(),
+            reaped: false,
         })
     }
 
@@ -67,97 +73,100 @@ impl Child {
         &self.program
     }
 
-    pub(super) fn output(&self) -> RawFd {
-        self.output.as_raw_fd()
+    pub(super) fn output(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
     }
 
-    pub(super) fn messages(&self) -> Option<RawFd> {
-        self.messages.as_ref().map(AsRawFd::as_raw_fd)
+    pub(super) fn messages(&self) -> Option<BorrowedFd<'_>> {
+        self.messages.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads some of what the program says. Called when there is something: a program whose messages
-    /// nobody reads would stop.
-    pub(super) fn listen(&mut self) {
+    /// Reads some of the program's messages. Called when there are any: a program whose messages are not read
+    /// would block.
+    pub(super) fn read_messages(&mut self) {
         let Some(messages) = self.messages() else {
             return;
         };
         let mut bytes = [0; 4096];
-        match descriptor::read(messages, &mut bytes) {
-            Ok(count) if count > 0 => self.said.push(&bytes[..count]),
+        match poll::read(messages, &mut bytes) {
+            Ok(count) if count > 0 => self.last_line.push(&bytes[..count]),
             _ => self.messages = None,
         }
     }
 
-    /// Why the output is at its end.
+    /// Why the output is at its end: waits a moment for the program to exit.
     pub(super) fn ended(&mut self) -> String {
         let deadline = Instant::now() + GRACE;
-        let status = loop {
-            while let Some(messages) = self.messages()
-                && descriptor::poll(messages, None, Duration::ZERO).is_ok_and(|ready| ready.output)
-            {
-                self.listen();
-                if Instant::now() > deadline {
-                    break;
-                }
+        loop {
+            self.drain_messages(deadline);
+            if self.has_exited() || Instant::now() >= deadline {
+                break;
             }
-            match self.process.try_wait() {
-                Ok(Some(status)) => {
-                    self.collected = true;
-                    break Some(status);
-                }
-                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
-                _ => break None,
-            }
-        };
-        // What it said last may have come between the look at its messages and its end.
-        while let Some(messages) = self.messages()
-            && Instant::now() < deadline
-            && descriptor::poll(messages, None, Duration::ZERO).is_ok_and(|ready| ready.output)
-        {
-            self.listen();
+            thread::sleep(STEP);
         }
-        // Even where it ended well: whoever runs for years wants its camera program started again.
-        let mut reason = match status {
+        // Its last message may have come between reading its messages and its exit.
+        self.drain_messages(deadline);
+        // An exit status of 0 is reported too: the camera program is expected to run for as long as the
+        // daemon.
+        let mut reason = match self.has_exited().then(|| self.reap()).flatten() {
             Some(status) if status.success() => format!("`{}` ended", self.program),
             Some(status) => format!("`{}` ended with {status}", self.program),
             None => format!("`{}` closed its output", self.program),
         };
-        if let Some(said) = self.said.text() {
-            reason += &format!(" (it said: {said})");
+        if let Some(line) = self.last_line.text() {
+            reason += &format!(" (its last message: {line})");
         }
         reason
     }
 
-    fn signal(&self, signal: libc::c_int) {
-        if let Ok(group) = libc::pid_t::try_from(self.process.id()) {
-            // SAFETY: the group is the one that was made for this program, whose exit status has not been
-            // collected: the number is still its own.
-            unsafe { libc::kill(-group, signal) };
+    fn drain_messages(&mut self, deadline: Instant) {
+        while let Some(messages) = self.messages()
+            && Instant::now() < deadline
+            && poll::is_readable(messages)
+        {
+            self.read_messages();
         }
+    }
+
+    /// Whether the program has exited. Its process number stays reserved until [`Child::reap`].
+    fn has_exited(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let id = WaitId::Pid(Pid::from_child(&self.process));
+        self.reaped || matches!(waitid(id, options), Ok(Some(_)))
+    }
+
+    /// Kills what is left of the group and collects the exit status of the program.
+    fn reap(&mut self) -> Option<ExitStatus> {
+        self.signal(Signal::KILL);
+        let status = self.process.wait().ok();
+        self.reaped = true;
+        status
+    }
+
+    /// Signals the group, whose number is the program's: the exit status must not have been collected.
+    fn signal(&self, signal: Signal) {
+        // It fails if every process of the group has ended.
+        let _ = kill_process_group(Pid::from_child(&self.process), signal);
     }
 }
 
 impl Drop for Child {
-    /// Asks the program to end, so that it can release the camera, and makes it after a while.
+    /// Asks the group to exit, so that it can release the camera, and kills it after a while.
     fn drop(&mut self) {
-        if self.collected {
+        if self.reaped {
             return;
         }
-        self.signal(libc::SIGTERM);
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline {
-            if matches!(self.process.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
+        // What the program started may take longer than the program itself.
+        while !(self.has_exited() && poll::is_closed(self.output())) && Instant::now() < deadline {
+            thread::sleep(STEP);
         }
-        self.signal(libc::SIGKILL);
-        // Killed: this only collects its exit status.
-        let _ = self.process.wait();
+        self.reap();
     }
 }
 
-/// The last line of what a program says, however much it says.
+/// The last line of a stream of text of any length.
 #[derive(Debug, Default)]
 struct LastLine {
     last: Vec<u8>,
@@ -182,15 +191,16 @@ impl LastLine {
         }
     }
 
+    /// Without credentials and control characters.
     fn text(&self) -> Option<String> {
         let line = if self.current.is_empty() {
             &self.last
         } else {
             &self.current
         };
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim();
-        (!text.is_empty()).then(|| text.to_string())
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        (!line.is_empty()).then(|| text::sanitized(line, MAX_LINE))
     }
 }
 
@@ -200,15 +210,18 @@ mod tests {
 
     #[test]
     fn keeps_the_last_line_and_no_more() {
-        let mut said = LastLine::default();
-        assert_eq!(said.text(), None);
-        said.push(b"first\nframe=1\rframe=2\r");
-        assert_eq!(said.text().as_deref(), Some("frame=2"));
-        said.push(b"\x1b[31mno cam");
-        said.push(b"era\n\n");
-        assert_eq!(said.text().as_deref(), Some("[31mno camera"));
-        said.push(&vec![b'x'; 1 << 20]);
-        assert_eq!(said.text().map(|text| text.len()), Some(MAX_LINE));
-        assert!(said.current.capacity() < 1 << 10);
+        let mut line = LastLine::default();
+        assert_eq!(line.text(), None);
+        line.push(b"first\nframe=1\rframe=2\r");
+        assert_eq!(line.text().as_deref(), Some("frame=2"));
+        line.push(b"\x1b[31mno cam");
+        line.push(b"era\n\n");
+        assert_eq!(line.text().as_deref(), Some("[31mno camera"));
+        line.push(&vec![b'x'; 1 << 20]);
+        assert_eq!(line.text().map(|text| text.len()), Some(MAX_LINE));
+        assert!(line.current.capacity() < 1 << 10);
+        line.push(b"\ncannot open rtsp://admin:hunter2@camera/\n");
+        let text = line.text().unwrap_or_default();
+        assert!(text.contains("@camera/") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -1,12 +1,15 @@
-//! Concatenated JPEG pictures: each from its SOI to its EOI marker (ITU-T T.81, annex B).
+//! Concatenated JPEG pictures: each from its SOI to its EOI or, where it has none, to the next SOI (ITU-T
+//! T.81, annex B). Whether it is complete shows when it is decoded.
 
-use super::Found;
+use super::Split;
 
-/// Walks one picture; where it stands is kept between calls, so that no byte is looked at twice.
+/// Walks through one picture; the position is kept between calls, so that no byte is examined twice.
 #[derive(Debug, Default)]
 pub struct Splitter {
     at: usize,
     state: State,
+    /// A scan has begun.
+    has_data: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
@@ -21,20 +24,25 @@ enum State {
 }
 
 impl Splitter {
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Found {
+    /// Whether the walk is behind the header of a scan.
+    pub(super) fn has_data(&self) -> bool {
+        self.has_data
+    }
+
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Split {
         let found = self.walk(bytes);
-        if found != Found::More {
+        if found != Split::More {
             *self = Self::default();
         }
         found
     }
 
-    fn walk(&mut self, bytes: &[u8]) -> Found {
+    fn walk(&mut self, bytes: &[u8]) -> Split {
         loop {
             match self.state {
                 State::Outside => {
                     if bytes.is_empty() || bytes == [0xFF] {
-                        return Found::More;
+                        return Split::More;
                     }
                     if bytes.starts_with(&[0xFF, 0xD8]) {
                         self.state = State::Segments;
@@ -44,23 +52,24 @@ impl Splitter {
                     let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xD8]);
                     // The last byte may be the first half of the marker.
                     let half = usize::from(bytes.ends_with(&[0xFF]));
-                    return Found::Skip(start.unwrap_or(bytes.len() - half));
+                    return Split::Skip(start.unwrap_or(bytes.len() - half));
                 }
                 State::Segments => {
                     let Some(&[first, marker]) = bytes.get(self.at..self.at + 2) else {
-                        return Found::More;
+                        return Split::More;
                     };
                     if first != 0xFF {
                         return self.lost(bytes, "there is no marker where it needs one");
                     }
                     match marker {
                         0xFF => self.at += 1,
-                        0xD9 => return self.whole(),
-                        0xD8 => return self.lost(bytes, "the next begins within it"),
+                        0xD9 => return self.picture(self.at + 2),
+                        0xD8 if self.has_data => return self.picture(self.at),
+                        0xD8 => return self.lost(bytes, "the next begins within its header"),
                         0x01 | 0xD0..=0xD7 => self.at += 2,
                         _ => {
                             let Some(&[high, low]) = bytes.get(self.at + 2..self.at + 4) else {
-                                return Found::More;
+                                return Split::More;
                             };
                             let length = usize::from(u16::from_be_bytes([high, low]));
                             if length < 2 {
@@ -68,6 +77,7 @@ impl Splitter {
                             }
                             if marker == 0xDA {
                                 self.state = State::Data;
+                                self.has_data = true;
                             }
                             self.at += 2 + length;
                         }
@@ -75,15 +85,15 @@ impl Splitter {
                 }
                 State::Data => {
                     let Some(rest) = bytes.get(self.at..) else {
-                        return Found::More;
+                        return Split::More;
                     };
                     let Some(escape) = rest.iter().position(|&byte| byte == 0xFF) else {
                         self.at = bytes.len();
-                        return Found::More;
+                        return Split::More;
                     };
                     self.at += escape;
                     match bytes.get(self.at + 1) {
-                        None => return Found::More,
+                        None => return Split::More,
                         Some(0xFF) => self.at += 1,
                         Some(0 | 0xD0..=0xD7) => self.at += 2,
                         Some(_) => self.state = State::Segments,
@@ -93,18 +103,17 @@ impl Splitter {
         }
     }
 
-    fn whole(&self) -> Found {
-        let end = self.at + 2;
-        Found::Frame { body: 0..end, end }
+    fn picture(&self, end: usize) -> Split {
+        Split::Frame { body: 0..end, end }
     }
 
-    /// Gives the picture up. The length of a segment that was cut off leads past the beginning of the next
-    /// picture, so that is looked for from the second byte on.
-    fn lost(&self, bytes: &[u8], why: &str) -> Found {
+    /// Skips a damaged picture. The length of a segment that was cut off may lead past the beginning of the
+    /// next picture, which is therefore searched for from the second byte on.
+    fn lost(&self, bytes: &[u8], why: &str) -> Split {
         let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
         let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);
         let count = next.map_or(self.at, |next| next + 2);
-        Found::Broken(count, format!("a JPEG picture is cut off or damaged: {why}"))
+        Split::Damaged(count, format!("a JPEG picture is cut off or damaged: {why}"))
     }
 }
 
@@ -125,14 +134,14 @@ mod tests {
         let (mut start, mut known, mut frames, mut broken) = (0, 0, Vec::new(), 0);
         loop {
             match splitter.find(&bytes[start..known]) {
-                Found::More if known == bytes.len() => return (frames, broken),
-                Found::More => known = (known + step).min(bytes.len()),
-                Found::Skip(n) => start += n,
-                Found::Broken(n, _) => {
+                Split::More if known == bytes.len() => return (frames, broken),
+                Split::More => known = (known + step).min(bytes.len()),
+                Split::Skip(n) => start += n,
+                Split::Damaged(n, _) => {
                     broken += 1;
                     start += n;
                 }
-                Found::Frame { body, end } => {
+                Split::Frame { body, end } => {
                     frames.push(bytes[start..][body].to_vec());
                     start += end;
                 }
@@ -154,8 +163,8 @@ mod tests {
 
     #[test]
     fn a_picture_that_is_cut_off_does_not_take_the_next_with_it() {
-        // Within its data, and within the header, where a length points into the next picture.
-        for cut in [20, 6] {
+        // Within its header, where a length points into the next picture.
+        for cut in [6, 12] {
             let stream = [&PICTURE[..cut], PICTURE, PICTURE].concat();
             for step in 1..stream.len() {
                 let (frames, broken) = split(&stream, step);
@@ -166,6 +175,17 @@ mod tests {
                 );
                 assert!(broken > 0);
             }
+        }
+    }
+
+    #[test]
+    fn a_picture_without_an_end_ends_at_the_next() {
+        let unended = &PICTURE[..PICTURE.len() - 2];
+        let stream = [unended, unended, PICTURE].concat();
+        for step in 1..stream.len() {
+            let (frames, broken) = split(&stream, step);
+            assert_eq!(frames, [unended, unended, PICTURE], "step {step}");
+            assert_eq!(broken, 0);
         }
     }
 }

@@ -1,29 +1,33 @@
-//! Cuts a stream of bytes into frames: concatenated JPEG pictures, Y4M, or raw frames of a known size.
+//! Splits a stream of bytes into frames: concatenated JPEG pictures, Y4M, or raw frames of a known size.
 
-mod intake;
+mod buffer;
 mod mjpeg;
 mod raw;
 mod y4m;
 
 use std::ops::Range;
 
-use super::frame::{Frame, PixelFormat};
+use super::{
+    color::ColorEncoding,
+    frame::{Frame, PixelFormat},
+    jpeg,
+};
 
-pub use intake::{Intake, Progress};
+pub use buffer::{Progress, StreamBuffer};
 
 /// Largest frame that a stream may carry, bytes: a bound on memory.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// What stands at the start of the bytes that were not consumed yet.
+/// What is at the start of the bytes that were not consumed yet.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Not enough to say; call again with the same bytes and more behind them.
+pub enum Split {
+    /// Not decidable yet: call again with the same bytes and more behind them.
     More,
-    /// So many bytes hold no frame (a header, or bytes between frames).
+    /// This number of bytes holds no frame (a header, or bytes between frames).
     Skip(usize),
-    /// So many bytes are a damaged frame.
-    Broken(usize, String),
-    /// A whole frame.
+    /// This number of bytes is a damaged frame; with the reason.
+    Damaged(usize, String),
+    /// A frame.
     Frame {
         /// Its bytes.
         body: Range<usize>,
@@ -32,38 +36,40 @@ pub enum Found {
     },
 }
 
-/// What the frames of a stream are.
+/// The format of a stream's frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Layout {
-    /// Pixel layout.
-    pub format: PixelFormat,
-    /// Width in pixels; 0: each frame's own header says it.
+pub struct StreamFormat {
+    /// Pixel format.
+    pub pixels: PixelFormat,
+    /// Width in pixels; 0 if each frame has a header of its own.
     pub width: u32,
-    /// Height in pixels; 0: each frame's own header says it.
+    /// Height in pixels; 0 if each frame has a header of its own.
     pub height: u32,
-    /// Frames a second, where the stream says it.
+    /// Bytes from one row of the first plane to the next; 0 if each frame has a header of its own.
+    pub stride: u32,
+    /// How YUV and grey samples encode colours.
+    pub color: ColorEncoding,
+    /// Frames a second, where the stream states it.
     pub rate: Option<f32>,
 }
 
-impl Layout {
-    /// Describes `frame`, whose bytes are already in place.
+impl StreamFormat {
+    /// Sets the description of `frame`, whose bytes are already in place.
     pub fn describe(&self, frame: &mut Frame) {
-        frame.format = self.format;
+        frame.format = self.pixels;
         (frame.width, frame.height) = (self.width, self.height);
-        if self.format == PixelFormat::Mjpeg {
-            let size = super::decode::jpeg_size(&frame.data);
-            (frame.width, frame.height) = size.unwrap_or((0, 0));
+        if self.pixels == PixelFormat::Mjpeg {
+            (frame.width, frame.height) = jpeg::size(&frame.data).unwrap_or((0, 0));
         }
-        // At most MAX_SIDE * 3.
-        frame.stride = self.format.row_bytes(frame.width) as u32;
+        (frame.stride, frame.color) = (self.stride, self.color);
     }
 }
 
 /// Finds the frames of one kind of stream.
 #[derive(Debug)]
 pub enum Splitter {
-    /// Tells MJPEG from Y4M by the stream's first bytes.
-    Sniff,
+    /// Detects MJPEG or Y4M from the stream's first bytes.
+    Detect,
     /// Concatenated JPEG pictures.
     Mjpeg(mjpeg::Splitter),
     /// YUV4MPEG2.
@@ -73,21 +79,22 @@ pub enum Splitter {
 }
 
 impl Splitter {
-    /// A splitter for the format named in the settings: `auto`, `mjpeg`, `y4m` or the code of a raw layout,
-    /// whose frames are then `width` x `height` pixels without padding.
+    /// A splitter for the format named in the settings: `auto`, `mjpeg`, `y4m` or the code of a raw pixel
+    /// format, whose frames then have `width` x `height` pixels and rows that are `stride` bytes apart; 0 for
+    /// no padding.
     ///
     /// # Errors
-    /// In words, if the name is unknown or a raw frame of that size is not allowed.
-    pub fn by_name(name: &str, width: u32, height: u32) -> Result<Self, String> {
+    /// A message, if the name is unknown or a raw frame of that size is not allowed.
+    pub fn by_name(name: &str, width: u32, height: u32, stride: u32) -> Result<Self, String> {
         if name.eq_ignore_ascii_case("auto") {
-            return Ok(Self::Sniff);
+            return Ok(Self::Detect);
         }
         if name.eq_ignore_ascii_case("y4m") {
             return Ok(Self::Y4m(y4m::Splitter::default()));
         }
         match PixelFormat::from_name(name) {
             Some(PixelFormat::Mjpeg) => Ok(Self::Mjpeg(mjpeg::Splitter::default())),
-            Some(format) => Ok(Self::Raw(raw::Splitter::new(format, width, height)?)),
+            Some(format) => Ok(Self::Raw(raw::Splitter::new(format, width, height, stride)?)),
             None => Err(format!(
                 "camera.format is `{name}`: a stream of frames can be auto, mjpeg, y4m or raw frames in one of \
                  YUYV, NV12, YU12, GREY, RGB3, BGR3"
@@ -95,14 +102,14 @@ impl Splitter {
         }
     }
 
-    /// Looks at the unconsumed bytes of the stream.
+    /// Examines the unconsumed bytes of the stream.
     ///
     /// # Errors
-    /// In words, if the stream is none that can be read; it cannot go on.
-    pub fn find(&mut self, bytes: &[u8]) -> Result<Found, String> {
+    /// A message, if the stream cannot be read; it cannot continue.
+    pub fn find(&mut self, bytes: &[u8]) -> Result<Split, String> {
         loop {
             return match self {
-                Self::Sniff => {
+                Self::Detect => {
                     if bytes.starts_with(&[0xFF, 0xD8]) {
                         *self = Self::Mjpeg(mjpeg::Splitter::default());
                         continue;
@@ -112,11 +119,11 @@ impl Splitter {
                         continue;
                     }
                     if bytes.len() < y4m::MAGIC.len() {
-                        return Ok(Found::More);
+                        return Ok(Split::More);
                     }
                     Err(
-                        "the stream begins neither like MJPEG nor like Y4M: set camera.format to the layout of \
-                         its raw frames, or let the program write MJPEG or Y4M"
+                        "the stream begins neither like MJPEG nor like Y4M: set camera.format to the pixel format \
+                         of its raw frames, or let the program write MJPEG or Y4M"
                             .into(),
                     )
                 }
@@ -127,19 +134,21 @@ impl Splitter {
         }
     }
 
-    /// What the frames are; `None` before the stream's header was read.
+    /// The format of the frames; `None` before the stream's header was read.
     #[must_use]
-    pub fn layout(&self) -> Option<Layout> {
+    pub fn format(&self) -> Option<StreamFormat> {
         match self {
-            Self::Sniff => None,
-            Self::Mjpeg(_) => Some(Layout {
-                format: PixelFormat::Mjpeg,
+            Self::Detect => None,
+            Self::Mjpeg(_) => Some(StreamFormat {
+                pixels: PixelFormat::Mjpeg,
                 width: 0,
                 height: 0,
+                stride: 0,
+                color: ColorEncoding::default(),
                 rate: None,
             }),
-            Self::Y4m(splitter) => splitter.layout(),
-            Self::Raw(splitter) => Some(splitter.layout()),
+            Self::Y4m(splitter) => splitter.format(),
+            Self::Raw(splitter) => Some(splitter.format()),
         }
     }
 }

@@ -1,7 +1,11 @@
-//! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by planes.
+//! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by
+//! planes.
 
-use super::{Found, Layout, MAX_FRAME_BYTES};
-use crate::capture::frame::{MAX_SIDE, PixelFormat};
+use super::{MAX_FRAME_BYTES, Split, StreamFormat};
+use crate::capture::{
+    color::{ColorEncoding, Range},
+    frame::{MAX_SIDE, PixelFormat},
+};
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
 /// What every frame begins with.
@@ -9,76 +13,136 @@ const FRAME: &[u8] = b"FRAME";
 /// Longest header line that is accepted, bytes.
 const MAX_LINE: usize = 1024;
 
-/// Reads the stream header, then frame after frame.
+/// Consecutive frames with something else than a frame behind them that end the stream.
+const MAX_MISFITS: u32 = 3;
+
+/// Reads the stream header, then frame after frame. A further stream header replaces the first: the writer
+/// was started again.
 #[derive(Debug, Default)]
 pub struct Splitter {
-    stream: Option<(Layout, usize)>,
+    stream: Option<(StreamFormat, usize)>,
+    /// The bytes before these were a frame.
+    is_after_frame: bool,
+    /// Consecutive frames that were followed by neither a frame nor a header.
+    misfits: u32,
 }
 
 impl Splitter {
-    pub(super) fn layout(&self) -> Option<Layout> {
-        self.stream.map(|(layout, _)| layout)
+    pub(super) fn format(&self) -> Option<StreamFormat> {
+        self.stream.map(|(format, _)| format)
     }
 
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Result<Found, String> {
-        let known = bytes.len().min(MAX_LINE);
-        let line = bytes[..known].iter().position(|&byte| byte == b'\n');
-        let Some((_, size)) = self.stream else {
-            return match line {
-                Some(line) => {
-                    self.stream = Some(header(&bytes[..line])?);
-                    Ok(Found::Skip(line + 1))
-                }
-                None if known == MAX_LINE => Err(format!(
-                    "the Y4M stream has a header line of more than {MAX_LINE} bytes"
-                )),
-                None => Ok(Found::More),
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Result<Split, String> {
+        let (Some((_, size)), false) = (self.stream, bytes.starts_with(MAGIC)) else {
+            return self.header(bytes);
+        };
+        let Some(start) = first_word(bytes) else {
+            return self.resync(bytes.len());
+        };
+        if start > 0 {
+            return self.resync(start);
+        }
+        let Some(line) = line(bytes) else {
+            return if bytes.len() >= MAX_LINE {
+                self.resync(FRAME.len())
+            } else {
+                Ok(Split::More)
             };
         };
-        if bytes.len() < FRAME.len() {
-            return Ok(Found::More);
+        // The word may still be incomplete, or that of another header.
+        if !bytes.starts_with(FRAME) {
+            return Ok(Split::More);
         }
-        if !bytes.starts_with(FRAME) || (line.is_none() && known == MAX_LINE) {
-            let next = bytes[1..].windows(FRAME.len()).position(|word| word == FRAME);
-            // The last bytes may be the first part of the word.
-            let skip = next.map_or(bytes.len() - FRAME.len() + 1, |next| next + 1);
-            return Ok(Found::Broken(
-                skip,
-                "a Y4M frame does not begin with FRAME".into(),
-            ));
-        }
-        let Some(line) = line else {
-            return Ok(Found::More);
-        };
         let body = line + 1;
         let end = body + size;
         if bytes.len() < end {
-            return Ok(Found::More);
+            return Ok(Split::More);
         }
-        Ok(Found::Frame { body: body..end, end })
+        if !self.is_after_frame {
+            self.is_after_frame = true;
+        } else {
+            self.misfits = 0;
+        }
+        Ok(Split::Frame { body: body..end, end })
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<Split, String> {
+        match line(bytes) {
+            Some(line) => {
+                self.stream = Some(header(&bytes[..line])?);
+                self.is_after_frame = false;
+                self.misfits = 0;
+                Ok(Split::Skip(line + 1))
+            }
+            None if bytes.len() >= MAX_LINE => Err(format!(
+                "the Y4M stream has a header line of more than {MAX_LINE} bytes"
+            )),
+            None => Ok(Split::More),
+        }
+    }
+
+    /// Skips `count` bytes that are not a frame.
+    fn resync(&mut self, count: usize) -> Result<Split, String> {
+        if self.is_after_frame {
+            self.is_after_frame = false;
+            self.misfits += 1;
+            if self.misfits >= MAX_MISFITS {
+                return Err(format!(
+                    "{MAX_MISFITS} Y4M frames in a row do not have the size that the stream header states; was the \
+                     program that writes them started again within a frame?"
+                ));
+            }
+        }
+        Ok(Split::Damaged(
+            count,
+            "a Y4M frame does not begin with FRAME".into(),
+        ))
     }
 }
 
-/// The stream header's parameters: the frames' layout and their size in bytes.
-fn header(line: &[u8]) -> Result<(Layout, usize), String> {
+/// Where the line ends that `bytes` begin with.
+fn line(bytes: &[u8]) -> Option<usize> {
+    let known = bytes.len().min(MAX_LINE);
+    bytes[..known].iter().position(|&byte| byte == b'\n')
+}
+
+/// Where a frame or a header begins, or may begin with the last bytes.
+fn first_word(bytes: &[u8]) -> Option<usize> {
+    let is_start = |rest: &[u8]| {
+        [FRAME, MAGIC]
+            .iter()
+            .any(|word| rest.starts_with(word) || word.starts_with(rest))
+    };
+    (0..bytes.len().max(1)).find(|&at| is_start(&bytes[at..]))
+}
+
+/// Parses the stream header: the frames' format and their size in bytes.
+fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
     let line = std::str::from_utf8(line).map_err(|_| "the Y4M header is not text".to_string())?;
     let mut words = line.split_ascii_whitespace();
     if words.next().map(str::as_bytes) != Some(MAGIC) {
         return Err("the stream does not begin with YUV4MPEG2, as Y4M does".into());
     }
-    let (mut width, mut height, mut rate, mut colour) = (0_u32, 0_u32, None, "420");
+    let (mut width, mut height, mut rate, mut chroma) = (0_u32, 0_u32, None, "420");
+    let mut range = None;
     for word in words {
         let (tag, value) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         match tag {
             "W" => width = value.parse().unwrap_or(0),
             "H" => height = value.parse().unwrap_or(0),
-            "C" => colour = value,
+            "C" => chroma = value,
             "F" => {
                 rate = value
                     .split_once(':')
                     .and_then(|(n, d)| Some(n.parse::<f32>().ok()? / d.parse::<f32>().ok()?))
                     .filter(|rate| rate.is_finite() && *rate > 0.0);
             }
+            // Written by FFmpeg.
+            "X" => match value.split_once('=') {
+                Some(("COLORRANGE", "FULL")) => range = Some(Range::Full),
+                Some(("COLORRANGE", "LIMITED")) => range = Some(Range::Limited),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -88,29 +152,32 @@ fn header(line: &[u8]) -> Result<(Layout, usize), String> {
             "the Y4M header `{line}` has no usable size: W and H must be 1 to {MAX_SIDE}"
         ));
     }
-    let format = match colour {
+    let format = match chroma {
         "420" | "420jpeg" | "420mpeg2" | "420paldv" => PixelFormat::Yu12,
         "mono" => PixelFormat::Grey,
         _ => {
             return Err(format!(
-                "the Y4M stream's colour space is C{colour}: 8-bit 4:2:0 (C420, C420jpeg, C420mpeg2, C420paldv) \
+                "the Y4M stream's colour space is C{chroma}: 8-bit 4:2:0 (C420, C420jpeg, C420mpeg2, C420paldv) \
                  and Cmono can be read; ffmpeg converts with `-pix_fmt yuv420p`"
             ));
         }
     };
-    let size = format.frame_bytes(width, height, format.row_bytes(width));
+    let stride = format.row_bytes(width);
+    let size = format.padded_bytes(height, stride);
     if size > MAX_FRAME_BYTES {
         return Err(format!(
             "a Y4M frame of {width}x{height} pixels takes {size} bytes: at most {MAX_FRAME_BYTES} are allowed"
         ));
     }
-    let layout = Layout {
-        format,
+    let stream = StreamFormat {
+        pixels: format,
         width,
         height,
+        stride: stride as u32,
+        color: ColorEncoding { matrix: None, range },
         rate,
     };
-    Ok((layout, size))
+    Ok((stream, size))
 }
 
 #[cfg(test)]
@@ -126,18 +193,18 @@ mod tests {
         stream.extend_from_slice(b"FRAME Ip\n");
         stream.extend_from_slice(&[7; 17]);
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.find(&stream).unwrap(), Found::Skip(header));
-        let layout = splitter.layout().unwrap();
+        assert_eq!(splitter.find(&stream).unwrap(), Split::Skip(header));
+        let format = splitter.format().unwrap();
         assert_eq!(
-            (layout.format, layout.width, layout.height),
+            (format.pixels, format.width, format.height),
             (PixelFormat::Yu12, 3, 3)
         );
-        assert!((layout.rate.unwrap() - 29.97).abs() < 0.01);
+        assert!((format.rate.unwrap() - 29.97).abs() < 0.01);
         let rest = &stream[header..];
-        assert_eq!(splitter.find(&rest[..rest.len() - 1]).unwrap(), Found::More);
+        assert_eq!(splitter.find(&rest[..rest.len() - 1]).unwrap(), Split::More);
         assert_eq!(
             splitter.find(rest).unwrap(),
-            Found::Frame { body: 9..26, end: 26 }
+            Split::Frame { body: 9..26, end: 26 }
         );
     }
 
@@ -164,11 +231,59 @@ mod tests {
         let mut splitter = Splitter::default();
         splitter.find(b"YUV4MPEG2 W1 H1 Cmono\n").unwrap();
         let stream = b"rest of a frame FRAME\nx";
-        assert!(matches!(splitter.find(stream).unwrap(), Found::Broken(16, _)));
+        assert!(matches!(splitter.find(stream).unwrap(), Split::Damaged(16, _)));
         assert_eq!(
             splitter.find(&stream[16..]).unwrap(),
-            Found::Frame { body: 6..7, end: 7 }
+            Split::Frame { body: 6..7, end: 7 }
         );
-        assert!(matches!(splitter.find(b"garbage").unwrap(), Found::Broken(3, _)));
+        assert!(matches!(splitter.find(b"garbage").unwrap(), Split::Damaged(7, _)));
+        // The first part of the word may be the last that was read.
+        assert!(matches!(
+            splitter.find(b"garbage FRA").unwrap(),
+            Split::Damaged(8, _)
+        ));
+        assert_eq!(splitter.find(b"FRA").unwrap(), Split::More);
+    }
+
+    /// All that a stream says, however its bytes arrive.
+    fn split(stream: &[u8], step: usize) -> Result<Vec<(StreamFormat, Vec<u8>)>, String> {
+        let mut splitter = Splitter::default();
+        let (mut start, mut known, mut frames) = (0, 0, Vec::new());
+        loop {
+            match splitter.find(&stream[start..known])? {
+                Split::More if known == stream.len() => return Ok(frames),
+                Split::More => known = (known + step).min(stream.len()),
+                Split::Skip(count) | Split::Damaged(count, _) => start += count,
+                Split::Frame { body, end } => {
+                    frames.push((splitter.format().unwrap(), stream[start..][body].to_vec()));
+                    start += end;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_header_changes_the_size() {
+        let stream =
+            b"YUV4MPEG2 W2 H1 Cmono\nFRAME\nabFRAME\ncdYUV4MPEG2 W3 H1 Cmono XCOLORRANGE=FULL\nFRAME\nefg\
+            FRAME\nhij";
+        for step in 1..stream.len() {
+            let frames = split(stream, step).unwrap();
+            let widths: Vec<u32> = frames.iter().map(|(format, _)| format.width).collect();
+            let bodies: Vec<&[u8]> = frames.iter().map(|(_, body)| body.as_slice()).collect();
+            assert_eq!(widths, [2, 2, 3, 3], "step {step}");
+            assert_eq!(bodies, [&b"ab"[..], b"cd", b"efg", b"hij"]);
+            assert_eq!(frames[0].0.color.range, None);
+            assert_eq!(frames[3].0.color.range, Some(Range::Full));
+        }
+    }
+
+    #[test]
+    fn a_stream_whose_frames_have_another_size_ends() {
+        // The writer was started again within a frame, so that its header is in the frame's bytes.
+        let stream = b"YUV4MPEG2 W40 H1 Cmono\nFRAME\nabcYUV4MPEG2 W3 H1 Cmono\nFRAME\nefg".to_vec();
+        let stream = [stream, b"FRAME\nhij".repeat(60)].concat();
+        let error = split(&stream, 7).unwrap_err();
+        assert!(error.contains("do not have the size"), "{error}");
     }
 }

@@ -1,57 +1,61 @@
 //! Cameras through Video4Linux2.
 
-pub mod choose;
 mod device;
-pub mod find;
+pub mod enumerate;
 mod negotiate;
-#[cfg(test)]
-pub(crate) mod samples;
+pub mod select;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
     frame::PixelFormat,
+    open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
 };
-use crate::{clock::Clock, config::Camera};
-use choose::Wish;
+use crate::{clock::Clock, config::Camera, interrupt::Interrupt, text};
 use device::Device;
+use select::Request;
+use stream::V4l2Source;
 
-/// Opens the camera of the settings, again and again.
-pub struct CameraOpener {
-    /// `None`: the first usable one, looked for each time.
+pub use affectd_sys::v4l2::Capability;
+pub use device::{captures, captures_multiplanar};
+
+/// Opens the camera of the settings.
+pub struct V4l2Opener {
+    /// `None` for the first usable one, which is searched for each time.
     device: Option<PathBuf>,
-    wish: Wish,
-    timeout: Duration,
+    request: Request,
+    timeouts: Timeouts,
     clock: Arc<dyn Clock>,
 }
 
-impl CameraOpener {
-    /// An opener for `settings.device`; `timeout` bounds the wait for each frame.
+impl V4l2Opener {
+    /// An opener for `settings.device`; `timeouts` bound the wait for each frame.
     ///
     /// # Errors
-    /// [`CaptureKind::Unsupported`] if `settings.format` is no layout that can be decoded.
-    pub fn new(settings: &Camera, timeout: Duration, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
+    /// [`CaptureKind::Unsupported`] if `settings.format` is not a pixel format that can be decoded.
+    pub fn new(settings: &Camera, timeouts: Timeouts, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
         let auto = settings.device.eq_ignore_ascii_case("auto") || settings.device.is_empty();
         Ok(Self {
             device: (!auto).then(|| PathBuf::from(&settings.device)),
-            wish: wish(settings)?,
-            timeout,
+            request: request(settings)?,
+            timeouts,
             clock,
         })
     }
 }
 
-/// What the settings ask of a camera.
+/// The mode that the settings ask for.
 ///
 /// # Errors
-/// [`CaptureKind::Unsupported`] if `settings.format` is no layout that can be decoded.
-pub fn wish(settings: &Camera) -> Result<Wish, CaptureError> {
+/// [`CaptureKind::Unsupported`] if `settings.format` is not a pixel format that can be decoded.
+pub fn request(settings: &Camera) -> Result<Request, CaptureError> {
     let name = &settings.format;
     let format = if name.eq_ignore_ascii_case("auto") {
         None
@@ -67,7 +71,7 @@ pub fn wish(settings: &Camera) -> Result<Wish, CaptureError> {
         })?;
         Some(format)
     };
-    Ok(Wish {
+    Ok(Request {
         format,
         width: settings.width,
         height: settings.height,
@@ -75,15 +79,18 @@ pub fn wish(settings: &Camera) -> Result<Wish, CaptureError> {
     })
 }
 
-impl Opener for CameraOpener {
-    fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+impl Opener for V4l2Opener {
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+        if interrupt.is_raised() {
+            return Err(CaptureError::interrupted());
+        }
         if let Some(path) = &self.device {
             return self.start(path);
         }
         let mut first_error = None;
-        for camera in find::usable(find::find(&self.wish), &self.wish)? {
-            // Whether a camera is busy shows only when it is started.
-            match self.start(camera.path()) {
+        for camera in enumerate::usable(enumerate::enumerate(&self.request), &self.request)? {
+            // Only starting a camera shows whether it is busy.
+            match self.start(camera.configured_path()) {
                 Ok(source) => return Ok(source),
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -92,25 +99,25 @@ impl Opener for CameraOpener {
     }
 }
 
-impl CameraOpener {
+impl V4l2Opener {
     fn start(&self, path: &Path) -> Result<Box<dyn Source>, CaptureError> {
         let device = Device::open(path)?;
-        let identity = device.identity()?;
-        let modes = if identity.captures() {
-            device.modes(&self.wish)
+        let capability = device.capability()?;
+        let modes = if captures(&capability) {
+            device.modes(&self.request)
         } else {
             Vec::new()
         };
-        let choice = find::choose_for(path, &identity, &modes, &self.wish)?;
-        let agreed = device.agree(&choice, self.wish.rate)?;
+        let selection = enumerate::select_for(path, &capability, &modes, &self.request)?;
+        let negotiated = device.negotiate(&selection, self.request.rate)?;
         let stream = Stream {
-            name: format!("{} ({})", path.display(), identity.card),
-            format: agreed.format,
-            width: agreed.width,
-            height: agreed.height,
-            rate: agreed.rate,
+            name: format!("{} ({})", text::path(path), capability.card),
+            format: negotiated.format,
+            width: negotiated.width,
+            height: negotiated.height,
+            rate: negotiated.rate,
         };
-        let camera = stream::Camera::start(device, agreed, stream, self.timeout, Arc::clone(&self.clock))?;
-        Ok(Box::new(camera))
+        let source = V4l2Source::start(device, negotiated, stream, self.timeouts, Arc::clone(&self.clock))?;
+        Ok(Box::new(source))
     }
 }

@@ -174,8 +174,8 @@ fn names() -> String {
     Category::ALL.map(Category::name).join(", ")
 }
 
-/// The fields of a line, trimmed (RFC 4180, but without line breaks in fields); `None` if a quotation mark is not
-/// closed.
+/// The fields of a line, trimmed (RFC 4180, but without line breaks in fields); `None` if a quotation mark is
+/// not closed.
 fn fields(line: &str) -> Option<Vec<String>> {
     let mut fields = vec![String::new()];
     let mut quoted = false;

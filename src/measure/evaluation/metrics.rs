@@ -22,8 +22,8 @@ pub(super) struct Metrics {
     pub(super) accuracy_any_tied: Option<f64>,
     /// Mean F1 score of all categories that occur as label or prediction.
     pub(super) macro_f1: Option<f64>,
-    /// Expected calibration error over 15 equal bins: C. Guo et al., "On calibration of modern neural networks", ICML
-    /// 2017.
+    /// Expected calibration error over 15 equal bins: C. Guo et al., "On calibration of modern neural
+    /// networks", ICML 2017.
     pub(super) ece: Option<f64>,
     /// The same without the manifest's temperature.
     pub(super) ece_unscaled: Option<f64>,

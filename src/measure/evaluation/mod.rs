@@ -30,10 +30,10 @@ use crate::{
 
 /// Runs a model over the pictures of a CSV file and writes the metrics, as text or as one JSON object.
 ///
-/// The first line of the file is `path,category`, optionally followed by `valence,arousal`, optionally followed by
-/// `share` or by ten columns of votes. Paths are relative to the file; categories are the published names; valence and
-/// arousal are between -1 and 1, or both empty; `share` is the share of the annotators that chose the category. Every
-/// picture is a cropped face that fills it.
+/// The first line of the file is `path,category`, optionally followed by `valence,arousal`, optionally
+/// followed by `share` or by ten columns of votes. Paths are relative to the file; categories are the
+/// published names; valence and arousal are between -1 and 1, or both empty; `share` is the share of the
+/// annotators that chose the category. Every picture is a cropped face that fills it.
 ///
 /// # Errors
 /// [`Exit::Input`] if the model, the file or a picture cannot be used; the message has the line.

@@ -1,5 +1,5 @@
-//! Means, variances and covariance of two variables. Only sums are kept: memory does not depend on the number of
-//! samples.
+//! Means, variances and covariance of two variables. Only sums are kept: memory does not depend on the number
+//! of samples.
 
 use serde::Serialize;
 
@@ -43,8 +43,9 @@ impl BivariateMoments {
         (self.n > 0.0).then(|| ((self.x_squared - 2.0 * self.product + self.y_squared) / self.n).max(0.0))
     }
 
-    /// Concordance correlation coefficient with population variances; `None` without pairs and if all values are
-    /// equal. L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics 45, 1989.
+    /// Concordance correlation coefficient with population variances; `None` without pairs and if all values
+    /// are equal. L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics
+    /// 45, 1989.
     pub(super) fn concordance(&self) -> Option<f64> {
         let difference = self.mean_x() - self.mean_y();
         let spread = self.variance_x() + self.variance_y() + difference * difference;

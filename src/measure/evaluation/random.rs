@@ -1,6 +1,7 @@
 //! Random numbers that are the same on every machine and in every release.
 
-/// SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+/// SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA
+/// 2014.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
@@ -18,7 +19,8 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `end`, which must be positive. Each number is equally probable but for a bias below 2^-32.
+    /// A number below `end`, which must be positive. Each number is equally probable but for a bias below
+    /// 2^-32.
     pub(super) fn below(&mut self, end: u32) -> u32 {
         let scaled = u128::from(self.next()) * u128::from(end);
         // Less than `end`, as the factor is less than 2^64.

@@ -41,8 +41,8 @@ const SCALARS: [Scalar; 10] = [
     ("va_ccc", |metrics| metrics.va_ccc),
 ];
 
-/// Confidence intervals by the percentile bootstrap: B. Efron, R. J. Tibshirani, "An introduction to the bootstrap",
-/// 1993, chapter 13.
+/// Confidence intervals by the percentile bootstrap: B. Efron, R. J. Tibshirani, "An introduction to the
+/// bootstrap", 1993, chapter 13.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Intervals {
     level: f64,
@@ -167,8 +167,8 @@ mod tests {
             Ceiling::of(&samples)
         };
         assert_eq!(with([0, 10, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().accuracy, 1.0);
-        // Of ten drawn votes with a probability of 0.6: more than five with 0.633, five and the first of equals with
-        // 0.201. The removal of single votes changes neither.
+        // Of ten drawn votes with a probability of 0.6: more than five with 0.633, five and the first of
+        // equals with 0.201. The removal of single votes changes neither.
         let accuracy = with([0, 6, 0, 0, 0, 0, 4, 0, 0, 0]).unwrap().accuracy;
         assert!((accuracy - 0.834).abs() < 0.2, "{accuracy}");
         let unknown = [sample(Happiness, Anger, 0.9, Agreement::Unknown)];

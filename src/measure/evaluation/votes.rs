@@ -1,5 +1,5 @@
-//! Votes of several annotators on one face, counted as in FER+: E. Barsoum et al., "Training deep networks for facial
-//! expression recognition with crowd-sourced label distribution", ICMI 2016.
+//! Votes of several annotators on one face, counted as in FER+: E. Barsoum et al., "Training deep networks
+//! for facial expression recognition with crowd-sourced label distribution", ICMI 2016.
 
 use super::random::Random;
 use crate::category::Category;
@@ -56,11 +56,11 @@ impl Votes {
         most > 0 && counted[category as usize] == most
     }
 
-    /// Whether more than half of the votes that count are for one category. FER+ calls this the majority mode.
+    /// Whether more than half of all annotators, also of those who voted for "unknown" or "not a face", chose one
+    /// category.
     pub(super) fn has_majority(self) -> bool {
-        let counted = self.counted();
-        let total: u32 = counted.iter().copied().map(u32::from).sum();
-        2 * u32::from(most(&counted)) > total
+        let total: u32 = self.0.iter().copied().map(u32::from).sum();
+        2 * u32::from(most(&self.0)) > total
     }
 
     /// As many votes again, drawn from these with replacement: what other annotators might have said.
@@ -82,8 +82,8 @@ impl Votes {
 }
 
 /// The most votes of any category; votes for "unknown" and "not a face" name none.
-fn most(counted: &[u8; CHOICES]) -> u8 {
-    let categories = &counted[..Category::ALL.len()];
+fn most(votes: &[u8; CHOICES]) -> u8 {
+    let categories = &votes[..Category::ALL.len()];
     categories.iter().copied().max().unwrap_or_default()
 }
 
@@ -96,16 +96,10 @@ mod tests {
         let tie = Votes::new([0, 4, 1, 0, 0, 0, 4, 1, 0, 0]);
         assert_eq!(tie.label(), Some(Category::Happiness));
         assert!(tie.is_label(Category::Anger) && !tie.is_label(Category::Sadness));
-        assert!(!tie.has_majority(), "4 of 8");
-        assert!(
-            Votes::new([0, 4, 1, 0, 0, 0, 3, 1, 1, 0]).has_majority(),
-            "4 of 7"
-        );
-        // Votes for unknown count as disagreement.
-        assert!(
-            !Votes::new([0, 4, 0, 0, 0, 0, 2, 0, 4, 0]).has_majority(),
-            "4 of 10"
-        );
+        // A majority is one of all annotators, also of those whose votes were removed.
+        assert!(!Votes::new([0, 5, 1, 1, 0, 0, 1, 1, 1, 0]).has_majority());
+        assert!(Votes::new([0, 6, 1, 0, 0, 0, 1, 1, 1, 0]).has_majority());
+        assert!(!Votes::new([0, 5, 0, 0, 0, 0, 0, 0, 5, 0]).has_majority());
         let scattered = Votes::new([1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!((scattered.label(), scattered.has_majority()), (None, false));
         assert!(!scattered.is_label(Category::Neutral));

@@ -1,10 +1,16 @@
 //! What just happened.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::value::{Moment, Rounded};
-use crate::{publish::identity::Identity, sense::face::Event};
+use crate::{
+    publish::identity::Identity,
+    sense::{
+        face::{Category, Event},
+        visits::{Spread, Visit},
+    },
+};
 
 /// `base/event`: what just happened. Never retained, and dropped rather than delivered late.
 #[derive(Debug, Serialize)]
@@ -13,16 +19,10 @@ pub struct EventPayload<'a> {
     event: &'static str,
     /// The track it happened to.
     track: u32,
-    /// `present` and `left`: how long the face has stayed, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<Rounded>,
-    /// `changed`: the category before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'static str>,
-    /// `changed`: the category now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'static str>,
-    /// Counts all events since the daemon's start, including those that were dropped: a gap means lost events.
+    #[serde(flatten)]
+    details: Details<'a>,
+    /// Counts all events since the daemon's start, including those that were dropped: a gap means lost
+    /// events.
     seq: u64,
     /// As in [`super::StatePayload`].
     boot: &'a str,
@@ -30,22 +30,119 @@ pub struct EventPayload<'a> {
     time: Moment,
 }
 
+/// The fields that depend on the event.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Details<'a> {
+    Appeared {
+        /// The lost track whose visit this one continues; that one does not leave.
+        continues: Option<u32>,
+    },
+    Present {
+        /// How long the face has stayed, in seconds.
+        seconds: Rounded,
+    },
+    Left(VisitPayload<'a>),
+    Changed {
+        /// The category before.
+        from: &'static str,
+        /// The category now.
+        to: &'static str,
+    },
+}
+
+/// A visit that has ended.
+#[derive(Debug, Serialize)]
+struct VisitPayload<'a> {
+    /// From the first to the last sight of the face, in seconds.
+    seconds: Rounded,
+    /// How long the face looked towards the camera, in seconds.
+    attended_s: Rounded,
+    /// How long the face smiled, in seconds.
+    smiled_s: Rounded,
+    /// The share of each category in the time that the face was tracked, 0 to 1.
+    shares: Shares<'a>,
+    /// `null` where the model gives none, or the face was never classified.
+    valence: Option<SpreadPayload>,
+    /// As for valence.
+    arousal: Option<SpreadPayload>,
+}
+
+impl<'a> VisitPayload<'a> {
+    fn new(visit: &Visit, categories: &'a [Category]) -> Self {
+        Self {
+            seconds: Rounded(visit.seconds),
+            attended_s: Rounded(visit.attended_s),
+            smiled_s: Rounded(visit.smiled_s),
+            shares: Shares {
+                categories,
+                shares: visit.shares,
+            },
+            valence: visit.valence.map(SpreadPayload::new),
+            arousal: visit.arousal.map(SpreadPayload::new),
+        }
+    }
+}
+
+/// Shares of the model's categories by name. What their sum lacks to 1 was uncertain.
+#[derive(Debug)]
+struct Shares<'a> {
+    categories: &'a [Category],
+    /// In the order of [`Category::ALL`].
+    shares: [f32; 8],
+}
+
+impl Serialize for Shares<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.categories.len()))?;
+        for &category in self.categories {
+            map.serialize_entry(category.name(), &Rounded(self.shares[category as usize]))?;
+        }
+        map.end()
+    }
+}
+
+/// Mean over time and extremes of a value.
+#[derive(Debug, Serialize)]
+struct SpreadPayload {
+    mean: Rounded,
+    min: Rounded,
+    max: Rounded,
+}
+
+impl SpreadPayload {
+    fn new(spread: Spread) -> Self {
+        Self {
+            mean: Rounded(spread.mean),
+            min: Rounded(spread.min),
+            max: Rounded(spread.max),
+        }
+    }
+}
+
 impl<'a> EventPayload<'a> {
     /// `event`, which happened at `time`.
     #[must_use]
     pub fn new(identity: &'a Identity, event: &Event, seq: u64, time: Timestamp) -> Self {
-        let (name, track, seconds, change) = match *event {
-            Event::Appeared { track, .. } => ("appeared", track, None, None),
-            Event::Present { track, seconds } => ("present", track, Some(Rounded(seconds)), None),
-            Event::Left { track, visit } => ("left", track, Some(Rounded(visit.seconds)), None),
-            Event::Changed { track, from, to } => ("changed", track, None, Some((from.name(), to.name()))),
+        let (name, track, details) = match *event {
+            Event::Appeared { track, continues } => ("appeared", track, Details::Appeared { continues }),
+            Event::Present { track, seconds } => {
+                let seconds = Rounded(seconds);
+                ("present", track, Details::Present { seconds })
+            }
+            Event::Left { track, ref visit } => {
+                let visit = VisitPayload::new(visit, &identity.categories);
+                ("left", track, Details::Left(visit))
+            }
+            Event::Changed { track, from, to } => {
+                let (from, to) = (from.name(), to.name());
+                ("changed", track, Details::Changed { from, to })
+            }
         };
         Self {
             event: name,
             track,
-            seconds,
-            from: change.map(|(from, _)| from),
-            to: change.map(|(_, to)| to),
+            details,
             seq,
             boot: &identity.boot,
             time: Moment(time),

@@ -21,10 +21,12 @@ struct RawPayload<'a> {
 /// The expression of one face: the fields that the state and the face message share.
 #[derive(Debug, Serialize)]
 pub(super) struct Expression<'a> {
-    /// The smoothed category: a category's name, `none` (no face, no camera or privacy) or `uncertain`
-    /// (a face, but no category stands out, it has not been classified yet, or the model has no categories).
+    /// The smoothed category: a category's name, `none` (no face, no camera or privacy), `uncertain` (a face,
+    /// but no category stands out, it has not been classified yet, or the model has no categories) or
+    /// `withheld` (single faces are withheld, see `publish.min_faces`).
     category: &'static str,
-    /// The most probable category of the newest single frame, or `none` or `uncertain` as above.
+    /// The most probable category of the newest single frame, or `none`, `uncertain` or `withheld`
+    /// as above.
     raw_category: &'static str,
     /// Smoothed probability of each category the model knows, 0 to 1, sum 1; `null` without a face or without
     /// categories.
@@ -33,17 +35,16 @@ pub(super) struct Expression<'a> {
     valence: Option<Rounded>,
     /// Smoothed, -1 (calm) to 1 (excited).
     arousal: Option<Rounded>,
+    /// Whether the face looks towards the camera, an estimate; `null` without a face.
+    attending: Option<bool>,
     /// `probabilities`, `valence` and `arousal` before smoothing; `null` until the first classification.
     raw: Option<RawPayload<'a>>,
 }
 
 impl<'a> Expression<'a> {
-    pub(super) fn of(face: Option<&TrackedFace>, categories: &'a [Category]) -> Self {
-        let unread = if face.is_some() {
-            Label::Uncertain
-        } else {
-            Label::None
-        };
+    /// The expression of `face`; without a face, or for one that was not classified yet, the label is
+    /// `unread`.
+    pub(super) fn of(face: Option<&TrackedFace>, unread: Label, categories: &'a [Category]) -> Self {
         let raw = face.and_then(|face| face.raw);
         let smoothed = face.and_then(|face| face.smoothed);
         let prediction = smoothed.map(|smoothed| smoothed.prediction);
@@ -61,6 +62,7 @@ impl<'a> Expression<'a> {
             probabilities: prediction.and_then(distribution),
             valence: prediction.and_then(|prediction| prediction.valence).map(Rounded),
             arousal: prediction.and_then(|prediction| prediction.arousal).map(Rounded),
+            attending: face.map(|face| face.attending),
             raw: raw.map(|raw| RawPayload {
                 probabilities: distribution(raw),
                 valence: raw.valence.map(Rounded),

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     publish::identity::Identity,
-    sense::{face::TrackedFace, geometry::Rect},
+    sense::{
+        face::{Label, TrackedFace},
+        geometry::Rect,
+    },
 };
 
 /// `base/face/<track>`: one followed face.
@@ -39,7 +42,7 @@ impl<'a> FacePayload<'a> {
     #[must_use]
     pub fn new(identity: &'a Identity, face: &TrackedFace, size: (u32, u32), stamp: Stamp) -> Self {
         Self {
-            expression: Expression::of(Some(face), &identity.categories),
+            expression: Expression::of(Some(face), Label::Uncertain, &identity.categories),
             track: face.track,
             r#box: fractions(&face.detection.rect, size),
             quality: Rounded(face.quality),

@@ -11,7 +11,7 @@ use crate::{
     publish::identity::Identity,
 };
 
-/// `base/health`: the daemon's condition, every `mqtt.health_s` seconds.
+/// `base/health`, retained: the daemon's condition, every `mqtt.health_s` seconds.
 #[derive(Debug, Serialize)]
 pub struct HealthPayload<'a> {
     /// Frames sensed per second over the last health interval.

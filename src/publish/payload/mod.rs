@@ -1,5 +1,5 @@
-//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and privacy (`ON`,
-//! `OFF`), which are a bare word.
+//! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and
+//! privacy (`ON`, `OFF`), which are a bare word.
 //!
 //! Numbers are rounded to four decimals. An unknown number is `null`.
 
@@ -8,12 +8,20 @@ mod event;
 mod expression;
 mod face;
 mod health;
+mod scene;
 mod state;
 mod value;
+mod visits;
 
 pub use self::{
-    camera::CameraPayload, event::EventPayload, face::FacePayload, health::HealthPayload,
-    state::StatePayload, value::Stamp,
+    camera::CameraPayload,
+    event::EventPayload,
+    face::FacePayload,
+    health::HealthPayload,
+    scene::ScenePayload,
+    state::{StateFaces, StatePayload},
+    value::Stamp,
+    visits::VisitsPayload,
 };
 
 /// The bare word of `base/privacy` and the topics below it.

@@ -8,15 +8,30 @@ use super::{
     expression::Expression,
     value::{ModelPayload, Moment, Rounded, Stamp, seconds},
 };
-use crate::{publish::identity::Identity, sense::face::TrackedFace};
+use crate::{
+    publish::identity::Identity,
+    sense::face::{Label, TrackedFace},
+};
+
+/// What is known of the faces in view.
+#[derive(Debug, Clone, Copy)]
+pub enum StateFaces<'a> {
+    /// No frame is current: there is no camera, or it may not look.
+    Unknown,
+    /// There are faces, but single ones are not published.
+    Withheld,
+    /// The followed faces, the primary one first.
+    Followed(&'a [TrackedFace]),
+}
 
 /// `base/state`: the primary face.
 #[derive(Debug, Serialize)]
 pub struct StatePayload<'a> {
     #[serde(flatten)]
     expression: Expression<'a>,
-    /// How many faces are followed.
-    faces: usize,
+    /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
+    /// or while they are withheld.
+    faces: Option<usize>,
     /// Number of the primary face's track, as in `base/face/<track>`; meaningless after a restart.
     track: Option<u32>,
     /// Counts the state messages since the daemon's start: a gap means lost messages.
@@ -25,23 +40,29 @@ pub struct StatePayload<'a> {
     boot: &'a str,
     /// When the message was made.
     time: Moment,
-    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just started).
-    /// Grows while the daemon has nothing newer.
+    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just
+    /// started). Grows while the daemon has nothing newer.
     age: Option<Rounded>,
-    /// The next state message comes within this many seconds: a subscriber that receives none for twice as long holds
-    /// a stale one.
+    /// The next state message comes within this many seconds: a subscriber that receives none for twice as
+    /// long holds a stale one.
     refresh: Rounded,
     model: ModelPayload<'a>,
 }
 
 impl<'a> StatePayload<'a> {
-    /// The state with `faces` followed, the primary one first.
+    /// The state with these faces in view.
     #[must_use]
-    pub fn new(identity: &'a Identity, faces: &[TrackedFace], refresh: Duration, stamp: Stamp) -> Self {
-        let primary = faces.first();
+    pub fn new(identity: &'a Identity, faces: StateFaces<'_>, refresh: Duration, stamp: Stamp) -> Self {
+        let (faces, unread) = match faces {
+            StateFaces::Unknown => (None, Label::None),
+            StateFaces::Withheld => (None, Label::Withheld),
+            StateFaces::Followed([]) => (Some(&[][..]), Label::None),
+            StateFaces::Followed(faces) => (Some(faces), Label::Uncertain),
+        };
+        let primary = faces.and_then(<[_]>::first);
         Self {
-            expression: Expression::of(primary, &identity.categories),
-            faces: faces.len(),
+            expression: Expression::of(primary, unread, &identity.categories),
+            faces: faces.map(<[_]>::len),
             track: primary.map(|face| face.track),
             seq: stamp.seq,
             boot: &identity.boot,

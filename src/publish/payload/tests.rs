@@ -14,8 +14,10 @@ use crate::{
         samples::{face, identity},
     },
     sense::{
-        face::{Category, Event, Label, TrackedFace},
+        face::{Category, Event, Label, Prediction, TrackedFace},
         geometry::Rect,
+        scene::{Scene, SceneCounts},
+        visits::{Spread, Visit, VisitCounters, VisitTotals},
     },
 };
 
@@ -31,6 +33,14 @@ fn json(payload: impl Serialize) -> String {
     serde_json::to_string(&payload).unwrap()
 }
 
+fn state<'a>(identity: &'a Identity, faces: StateFaces<'_>, stamp: Stamp) -> StatePayload<'a> {
+    StatePayload::new(identity, faces, Duration::from_secs(30), stamp)
+}
+
+fn scene_payload<'a>(identity: &'a Identity, scene: Option<&Scene>, stamp: Stamp) -> ScenePayload<'a> {
+    ScenePayload::new(identity, scene, Duration::from_secs(30), stamp)
+}
+
 const NAMED: &str = r#"{"neutral":0.1,"happiness":0.7,"sadness":0.05,"surprise":0.05,"fear":0.025,"disgust":0.025,"anger":0.025,"contempt":0.025}"#;
 const TAIL: &str = r#""boot":"00c0ffee00c0ffee","time":"2026-03-01T09:30:00.250Z""#;
 const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab","va":"projected"}"#;
@@ -38,16 +48,15 @@ const MODEL: &str = r#""model":{"name":"small","sha256":"0123456789ab","va":"pro
 #[test]
 fn the_state_of_a_face() {
     let identity = identity();
-    let faces = [face(3), face(4)];
+    let attending = TrackedFace {
+        attending: true,
+        ..face(3)
+    };
+    let faces = [attending, face(4)];
     assert_eq!(
-        json(StatePayload::new(
-            &identity,
-            &faces,
-            Duration::from_secs(30),
-            stamp()
-        )),
+        json(state(&identity, StateFaces::Followed(&faces), stamp())),
         format!(
-            r#"{{"category":"happiness","raw_category":"happiness","probabilities":{NAMED},"valence":0.6543,"arousal":0.0,"raw":{{"probabilities":{NAMED},"valence":null,"arousal":0.0}},"faces":2,"track":3,"seq":41,{TAIL},"age":0.052,"refresh":30.0,{MODEL}}}"#
+            r#"{{"category":"happiness","raw_category":"happiness","probabilities":{NAMED},"valence":0.6543,"arousal":0.0,"attending":true,"raw":{{"probabilities":{NAMED},"valence":null,"arousal":0.0}},"faces":2,"track":3,"seq":41,{TAIL},"age":0.052,"refresh":30.0,{MODEL}}}"#
         )
     );
 }
@@ -55,13 +64,108 @@ fn the_state_of_a_face() {
 #[test]
 fn the_state_without_a_face() {
     let identity = identity();
-    let stamp = Stamp { age: None, ..stamp() };
+    for (faces, label, count) in [
+        (StateFaces::Followed(&[]), "none", "0"),
+        (StateFaces::Withheld, "withheld", "null"),
+        (StateFaces::Unknown, "none", "null"),
+    ] {
+        let stamp = Stamp { age: None, ..stamp() };
+        assert_eq!(
+            json(state(&identity, faces, stamp)),
+            format!(
+                r#"{{"category":"{label}","raw_category":"{label}","probabilities":null,"valence":null,"arousal":null,"attending":null,"raw":null,"faces":{count},"track":null,"seq":41,{TAIL},"age":null,"refresh":30.0,{MODEL}}}"#
+            )
+        );
+    }
+}
+
+#[test]
+fn the_scene_of_a_group() {
+    let identity = identity();
+    let scene = Scene {
+        counts: Some(SceneCounts {
+            faces: 3,
+            attending: 2,
+            smiling: 1,
+        }),
+        label: Label::Category(Category::Happiness),
+        prediction: Prediction {
+            valence: Some(0.25),
+            arousal: None,
+            ..face(3).raw.unwrap()
+        },
+    };
     assert_eq!(
-        json(StatePayload::new(&identity, &[], Duration::from_secs(30), stamp)),
+        json(scene_payload(&identity, Some(&scene), stamp())),
         format!(
-            r#"{{"category":"none","raw_category":"none","probabilities":null,"valence":null,"arousal":null,"raw":null,"faces":0,"track":null,"seq":41,{TAIL},"age":null,"refresh":30.0,{MODEL}}}"#
+            r#"{{"faces":3,"attending":2,"smiling":1,"category":"happiness","probabilities":{NAMED},"valence":0.25,"arousal":null,"seq":41,{TAIL},"age":0.052,"refresh":30.0}}"#
         )
     );
+}
+
+#[test]
+fn the_scene_without_faces() {
+    let identity = identity();
+    let withheld = Scene {
+        counts: None,
+        label: Label::Withheld,
+        prediction: Prediction::default(),
+    };
+    let empty = Scene::default();
+    for (scene, label, count) in [
+        (Some(&empty), "none", "0"),
+        (Some(&withheld), "withheld", "null"),
+        (None, "none", "null"),
+    ] {
+        let stamp = Stamp { age: None, ..stamp() };
+        assert_eq!(
+            json(scene_payload(&identity, scene, stamp)),
+            format!(
+                r#"{{"faces":{count},"attending":{count},"smiling":{count},"category":"{label}","probabilities":null,"valence":null,"arousal":null,"seq":41,{TAIL},"age":null,"refresh":30.0}}"#
+            )
+        );
+    }
+}
+
+#[test]
+fn visits_of_another_day_are_not_today_s() {
+    let identity = identity();
+    let counters = VisitCounters {
+        visits: 4,
+        attended: 3,
+        smiled: 1,
+        seconds: 10.0,
+        longest_s: 5.5,
+    };
+    let totals = VisitTotals {
+        since_start: VisitCounters {
+            visits: 5,
+            ..counters
+        },
+        today: counters,
+        day: Some("2026-03-01".parse().unwrap()),
+    };
+    let since_start = r#""since_start":{"visits":5,"attended":3,"smiled":1,"mean_s":2.0,"longest_s":5.5}"#;
+    for (today, expected) in [
+        (
+            "2026-03-01",
+            r#"{"visits":4,"attended":3,"smiled":1,"mean_s":2.5,"longest_s":5.5}"#,
+        ),
+        (
+            "2026-03-02",
+            r#"{"visits":0,"attended":0,"smiled":0,"mean_s":null,"longest_s":null}"#,
+        ),
+    ] {
+        assert_eq!(
+            json(VisitsPayload::new(
+                &identity,
+                &totals,
+                today.parse().unwrap(),
+                stamp().time
+            )),
+            format!(r#"{{{since_start},"today":{expected},"day":"{today}",{TAIL}}}"#)
+        );
+    }
 }
 
 #[test]
@@ -76,7 +180,7 @@ fn a_face_not_yet_classified_is_uncertain() {
     assert_eq!(
         payload,
         format!(
-            r#"{{"category":"uncertain","raw_category":"uncertain","probabilities":null,"valence":null,"arousal":null,"raw":null,"track":3,"box":[0.1,0.1,0.25,0.5],"quality":0.8,"seq":41,{TAIL},"age":0.052,{MODEL}}}"#
+            r#"{{"category":"uncertain","raw_category":"uncertain","probabilities":null,"valence":null,"arousal":null,"attending":false,"raw":null,"track":3,"box":[0.1,0.1,0.25,0.5],"quality":0.8,"seq":41,{TAIL},"age":0.052,{MODEL}}}"#
         )
     );
 }
@@ -113,17 +217,41 @@ fn events() {
             track: 1,
             continues: None
         }),
-        format!(r#"{{"event":"appeared","track":1,{tail}"#)
+        format!(r#"{{"event":"appeared","track":1,"continues":null,{tail}"#)
+    );
+    assert_eq!(
+        json(Event::Appeared {
+            track: 2,
+            continues: Some(1)
+        }),
+        format!(r#"{{"event":"appeared","track":2,"continues":1,{tail}"#)
+    );
+    assert_eq!(
+        json(Event::Present {
+            track: 1,
+            seconds: 3.0
+        }),
+        format!(r#"{{"event":"present","track":1,"seconds":3.0,{tail}"#)
     );
     assert_eq!(
         json(Event::Left {
             track: 1,
-            visit: crate::sense::visits::Visit {
+            visit: Visit {
                 seconds: 2.5,
-                ..Default::default()
+                attended_s: 1.25,
+                smiled_s: 0.5,
+                shares: [0.5, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 0.125],
+                valence: Some(Spread {
+                    mean: 0.25,
+                    min: -0.5,
+                    max: 0.75
+                }),
+                arousal: None,
             }
         }),
-        format!(r#"{{"event":"left","track":1,"seconds":2.5,{tail}"#)
+        format!(
+            r#"{{"event":"left","track":1,"seconds":2.5,"attended_s":1.25,"smiled_s":0.5,"shares":{{"neutral":0.5,"happiness":0.2,"sadness":0.0,"surprise":0.0,"fear":0.0,"disgust":0.0,"anger":0.0,"contempt":0.125}},"valence":{{"mean":0.25,"min":-0.5,"max":0.75}},"arousal":null,{tail}"#
+        )
     );
     assert_eq!(
         json(Event::Changed {

@@ -36,8 +36,8 @@ pub(super) struct ModelPayload<'a> {
     name: &'a str,
     /// The first twelve digits of its file's SHA-256.
     sha256: &'a str,
-    /// Where valence and arousal come from: `annotated` (the model was trained on people's judgements), `projected`
-    /// (on a projection of the categories) or `none` (it has neither).
+    /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations),
+    /// `projected` (on a projection of the categories) or `none` (it has neither).
     va: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! A machine that is emulated: a Cortex-A72, as in a Raspberry Pi 4, with a disk that is a file.
+//! An emulated machine: a Cortex-A72, as in a Raspberry Pi 4, with a file as its disk.
 
 use std::{
     fs,
@@ -9,17 +9,17 @@ use std::{
 
 pub use crate::process::Machine;
 
-/// How much longer than in User-Mode Linux everything takes, at worst.
-pub const SLOWNESS: u32 = 8;
+/// Factor on all time limits, relative to User-Mode Linux.
+pub const TIMEOUT_FACTOR: u32 = 8;
 
-/// A shorter pause before a restart, and a longer one for the watchdog: a frame may take seconds here.
-pub const PAUSES: &str = "[Service]\nRestartSec=2s\nWatchdogSec=3min\n";
+/// Drop-in with a shorter restart delay and a longer watchdog timeout, because a frame may take seconds here.
+pub const UNIT_DROP_IN: &str = "[Service]\nRestartSec=2s\nWatchdogSec=3min\n";
 
 /// Debian's kernel has no gpio-sim.
-pub const HAS_PINS: bool = false;
+pub const HAS_GPIO: bool = false;
 
-/// What the configuration says besides: the small detector searches too, since the portraits are large; and what is remembered for seconds
-/// elsewhere is remembered for a minute, since here a frame may take seconds.
+/// Additional configuration: the small detector also runs on full frames, which is enough for large
+/// portraits, and time limits of seconds become minutes, because a frame may take seconds here.
 pub const CONFIG: &str = r#"
 [detect]
 model = "blazeface"
@@ -29,19 +29,19 @@ lost_s = 60
 gap_s = 120
 "#;
 
-/// From power on to a shell; some ten times what it takes.
+/// Longest time from power-on to a shell; about ten times the usual time.
 const BOOT: Duration = Duration::from_secs(600);
 
-/// What machines are made of.
+/// Files of a machine.
 pub struct Parts {
-    /// The folder from image.sh; it is never written.
+    /// The folder from image.sh; it is never modified.
     pub image: PathBuf,
-    /// Everything of this run, with the folder that the machine sees as /host.
+    /// Files of this run, with the folder mounted as /host.
     pub run: PathBuf,
 }
 
 impl Parts {
-    /// Makes the folders.
+    /// Creates the folders.
     pub fn prepare(image: &Path, run: &Path) -> Self {
         let parts = Self {
             image: image.into(),
@@ -51,7 +51,7 @@ impl Parts {
         parts
     }
 
-    /// The folder that the machine sees as /host.
+    /// The folder mounted as /host.
     pub fn host(&self) -> PathBuf {
         self.run.join("host")
     }
@@ -62,7 +62,8 @@ impl Parts {
 }
 
 impl Machine {
-    /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`. What it writes to its disk is forgotten.
+    /// Boots the machine and waits for its shell. The root is mounted as `mode`: `rw` or `ro`. Writes to the
+    /// disk are discarded.
     pub fn boot(parts: &Parts, mode: &str) -> Self {
         let image = |name: &str| parts.image.join(name);
         let arguments = |emulator: &mut Command| {

@@ -1,7 +1,8 @@
-//! The arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72, with a broker and a camera that shows what it is
-//! given. The scenarios are those of ../scenarios that are about this machine and its package; what counts is what a subscriber on the board saw.
+//! The arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72, with a broker and a
+//! simulated camera. It runs the scenarios of ../scenarios that depend on the machine or the package,
+//! asserted on what an MQTT subscriber receives.
 //!
-//! `make test-board-arm64` makes what it needs and runs it.
+//! `make test-board-arm64` builds the image and the package, and runs the test.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../board.rs"]
@@ -12,10 +13,10 @@ mod machine;
 mod messages;
 #[path = "../picture.rs"]
 mod picture;
-#[path = "../play.rs"]
-mod play;
 mod purged;
 mod report;
+#[path = "../suite.rs"]
+mod suite;
 #[path = "../scenarios"]
 #[allow(dead_code)]
 mod scenarios {
@@ -31,38 +32,35 @@ mod shell;
 use std::{env, path::Path, process::ExitCode};
 
 use machine::Parts;
-use play::{Life, Scenario, play};
 use scenarios::{camera, package, service};
+use suite::{Scenario, Suite, run_suites};
 use tempfile::TempDir;
 
-/// In the order in which they happen.
+/// In the order in which they run.
 const SCENARIOS: &[Scenario] = &[
     (
-        "installed from its package, it is hardened as told",
+        "the package is installed and its unit is hardened",
         service::is_installed_and_hardened,
     ),
-    (
-        "a face before the camera is found again in the state",
-        camera::a_face_is_told,
-    ),
+    ("a face in view is published", camera::face_is_published),
     ("the broker's password is a credential", package::credential),
-    ("the next version is installed while it runs", package::upgraded),
-    ("its owner makes a report", report::reported),
+    ("the package is upgraded while the daemon runs", package::upgraded),
+    ("the owner of a board creates a report", report::reported),
     ("the package is purged", purged::purged),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [image, package] = &arguments[..] else {
-        eprintln!("usage: arm64 IMAGE PACKAGE; `make test-board-arm64` makes both");
+        eprintln!("usage: arm64 IMAGE PACKAGE; `make test-board-arm64` builds both");
         return ExitCode::from(64);
     };
     let folder = TempDir::new().unwrap();
     let parts = Parts::prepare(Path::new(image), folder.path());
-    let life = Life {
+    let suite = Suite {
         name: "arm64",
         parts,
         scenarios: SCENARIOS,
     };
-    play(vec![life], Path::new(package))
+    run_suites(vec![suite], Path::new(package))
 }

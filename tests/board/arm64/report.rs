@@ -1,4 +1,4 @@
-//! What the owner of a board runs to report on it: ../../target/run.sh.
+//! The report script for owners of boards: ../../target/run.sh.
 
 use std::time::Duration;
 
@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use crate::board::Board;
 
-/// Every model is loaded several times, and a frame takes seconds: 19 minutes were seen on one busy core.
-const PATIENCE: Duration = Duration::from_mins(40);
+/// Every model is loaded several times and a frame takes seconds: it took 19 minutes on one busy core.
+const TIMEOUT: Duration = Duration::from_mins(40);
 
-/// It stops for the time of the report, which tells of every model and of the way from the camera to a subscriber, and goes on. The report
-/// searches every second: as rarely as this board does, most of the clip would be played until there is a search to measure.
+/// The daemon is stopped for the report, which measures every model and the latency from the camera to a
+/// subscriber. The report runs detection every second; with this board's interval most of the clip would play
+/// before the first detection.
 pub fn reported(board: &mut Board) {
     board.run(
         "systemctl stop affectd
@@ -20,12 +21,12 @@ pub fn reported(board: &mut Board) {
             sh /host/run.sh --config affectd.toml --seconds 0 --camera 60 --soak 0",
     );
     board.until_within(
-        PATIENCE,
-        "the script ends",
+        TIMEOUT,
+        "the script has ended",
         "systemctl show -p SubState report | grep -E 'exited|failed'",
     );
-    let told = board.run("journalctl --no-pager -o cat -u report; systemctl stop report");
-    board.say(&told);
+    let log = board.run("journalctl --no-pager -o cat -u report; systemctl stop report");
+    board.report(&log);
     let report: Value = serde_json::from_str(&board.run("cat /tmp/report/affectd-report.json")).unwrap();
     let names: Vec<&str> = report["models"]
         .as_array()
@@ -48,9 +49,9 @@ pub fn reported(board: &mut Board) {
     let text = board.run("cat /tmp/report/affectd-report.md");
     assert!(text.starts_with("# affectd on linux,dummy-virt"), "{text}");
 
-    // After the report: its measurement of the latency was a daemon too, and online.
+    // Mark after the report, because its latency measurement also published `online`.
     let mark = board.messages.mark();
     board.run("rm -r /tmp/report; systemctl start --no-block affectd");
-    let online = board.see_availability(mark, "online");
-    board.see_category(online.place, "happiness");
+    let online = board.wait_for_availability(mark, "online");
+    board.wait_for_category(online.index, "happiness");
 }

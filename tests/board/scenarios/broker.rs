@@ -1,14 +1,14 @@
-//! What happens to the broker.
+//! Broker failures.
 
 use std::time::Duration;
 
 use crate::board::Board;
 
-/// It is stopped for a minute, and somebody else comes before the camera meanwhile.
+/// The broker is stopped for a minute, during which another person replaces the first.
 pub fn away(board: &mut Board) {
     let mark = board.messages.mark();
     let memory = |board: &Board, mark| {
-        let health = board.see(mark, "health", "memory", |message| {
+        let health = board.wait_for(mark, "health", "memory", |message| {
             message.field("rss").as_u64() > Some(0)
         });
         health.field("rss").as_u64().unwrap()
@@ -21,12 +21,12 @@ pub fn away(board: &mut Board) {
     let back = board.run("date -u +%Y-%m-%dT%H:%M:%S");
     let mark = board.messages.mark();
     board.run("systemctl start mosquitto");
-    let online = board.see_availability(mark, "online");
-    let state = board.see(online.place, "state", "a fresh one", |message| {
+    let online = board.wait_for_availability(mark, "online");
+    let state = board.wait_for(online.index, "state", "a recent state", |message| {
         message.field("age").as_f64() < Some(1.0)
     });
     assert_eq!(state.field("category"), "neutral", "{}", state.text);
-    for event in board.seen(mark, "event") {
+    for event in board.received(mark, "event") {
         let time = event.field("time");
         let late = Duration::from_secs(5);
         let earliest = back.parse::<jiff::civil::DateTime>().unwrap() - late;
@@ -36,10 +36,13 @@ pub fn away(board: &mut Board) {
             event.text
         );
     }
-    // Pages move a little; a queue would hold megabytes.
-    let after = memory(board, online.place);
-    assert!(after < before + (4 << 20), "{before} bytes became {after}");
+    // Resident memory varies slightly; queued messages would take megabytes.
+    let after = memory(board, online.index);
+    assert!(
+        after < before + (4 << 20),
+        "memory grew from {before} to {after} bytes"
+    );
     let mark = board.messages.mark();
     board.show("astronaut");
-    board.see_category(mark, "happiness");
+    board.wait_for_category(mark, "happiness");
 }

@@ -1,9 +1,10 @@
-//! What happens to the installed package.
+//! Operations on the installed package.
 
 use super::{camera::boot, service::is_back};
 use crate::board::Board;
 
-/// The broker asks for a password: the lines that the unit's own comment names hand it over, and nobody but root can read its file.
+/// The broker requires a password, in a file that only root can read. The lines from the unit's comment pass
+/// it to the daemon as a credential.
 pub fn credential(board: &mut Board) {
     board.run(
         "systemctl stop affectd
@@ -20,25 +21,25 @@ pub fn credential(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("systemctl start --no-block affectd");
     board.until(
-        "refused without the password",
+        "the connection is refused without the password",
         "systemctl show -p ExecMainStatus affectd | grep -x ExecMainStatus=69",
     );
     assert!(
         board
-            .seen(mark, "availability")
+            .received(mark, "availability")
             .iter()
             .all(|message| message.text != "online")
     );
 
     let mark = board.messages.mark();
     board.run(
-        "systemctl cat affectd | sed -n '/systemctl edit affectd. adds/,/^$/s/^#   //p' > /etc/systemd/system/affectd.service.d/password.conf
+        "systemctl cat affectd | sed -n '/add with .systemctl edit affectd/,/^$/s/^#   //p' > /etc/systemd/system/affectd.service.d/password.conf
         grep -q LoadCredential /etc/systemd/system/affectd.service.d/password.conf
         systemctl daemon-reload
         systemctl restart --no-block affectd",
     );
-    let online = board.see_availability(mark, "online");
-    board.see_category(online.place, "happiness");
+    let online = board.wait_for_availability(mark, "online");
+    board.wait_for_category(online.index, "happiness");
 
     let mark = board.messages.mark();
     board.run(
@@ -50,20 +51,20 @@ pub fn credential(board: &mut Board) {
         systemctl restart mosquitto
         systemctl start --no-block affectd",
     );
-    let online = board.see_availability(mark, "online");
-    board.see_category(online.place, "happiness");
+    let online = board.wait_for_availability(mark, "online");
+    board.wait_for_category(online.index, "happiness");
 }
 
-/// The next version is installed while it runs.
+/// The package is upgraded while the daemon runs.
 pub fn upgraded(board: &mut Board) {
-    board.release_later();
+    board.build_upgrade();
     let before = boot(board);
     let mark = board.messages.mark();
-    board.run("dpkg -i --force-confdef /host/later.deb > /dev/null");
+    board.run("dpkg -i --force-confdef /host/upgrade.deb > /dev/null");
     is_back(board, "stopped", mark, &before);
     assert!(
         board
-            .seen(mark, "availability")
+            .received(mark, "availability")
             .iter()
             .all(|message| message.text != "offline")
     );

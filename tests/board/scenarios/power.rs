@@ -1,32 +1,39 @@
-//! What happens to the power.
+//! Power failures.
 
 use super::camera::boot;
 use crate::board::Board;
 
-/// It goes without a warning. The board starts again by itself, now with a root that cannot be written.
+/// The power is cut without a shutdown. The board boots again, now with a read-only root.
 pub fn cut(board: &mut Board) {
     let before = boot(board);
-    // The broker writes its messages down once a second, and the disk is up to five behind: on this board all of it happened long ago.
+    // The broker saves its messages once a second and the disk is up to five seconds behind. Flush both, as
+    // if the last messages were older than that.
     board.wait(std::time::Duration::from_secs(2));
     board.run("sync");
     let mark = board.messages.mark();
     board.power_cut();
-    board.wire();
+    board.add_gpio();
     board.plug_in();
-    let stale = board.see(mark, "state", "what the broker kept", |message| {
-        message.field("boot") == before
-    });
-    let online = board.see(stale.place, "availability", "online", |message| {
+    let stale = board.wait_for(
+        mark,
+        "state",
+        "the retained state of the previous run",
+        |message| message.field("boot") == before,
+    );
+    let online = board.wait_for(stale.index, "availability", "online", |message| {
         message.text == "online"
     });
-    let none = board.see(stale.place, "state", "none of a new run", |message| {
-        message.field("boot") != before && message.field("category") == "none"
-    });
-    let state = board.see_category(none.place, "happiness");
+    let none = board.wait_for(
+        stale.index,
+        "state",
+        "category none from the new run",
+        |message| message.field("boot") != before && message.field("category") == "none",
+    );
+    let state = board.wait_for_category(none.index, "happiness");
     assert_eq!(state.field("boot"), none.field("boot"));
     assert!(
         board
-            .seen(none.place, "state")
+            .received(none.index, "state")
             .iter()
             .all(|message| message.field("boot") != before)
     );

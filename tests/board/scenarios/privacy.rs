@@ -1,50 +1,52 @@
-//! What happens to the privacy switch.
+//! The privacy switch.
 
 use crate::board::Board;
 
-/// Somebody does not want to be looked at, and then does not mind.
+/// The switch is turned on and then off.
 pub fn switched(board: &mut Board) {
-    board.see_light(true);
+    board.wait_for_led(true);
     let mark = board.messages.mark();
-    board.press(true);
+    board.set_privacy_switch(true);
     is_private(board, mark, "switch");
-    board.see_light(false);
+    board.wait_for_led(false);
     let mark = board.messages.mark();
-    // Nobody is overruled from afar.
+    // MQTT must not override the switch.
     board.run("mosquitto_pub -h 127.0.0.1 -t affectd/kiosk/privacy/set -m OFF");
-    board.see(mark, "privacy", "the answer", |message| message.text == "ON");
+    board.wait_for(mark, "privacy", "the unchanged state", |message| {
+        message.text == "ON"
+    });
     let mark = board.messages.mark();
-    board.press(false);
+    board.set_privacy_switch(false);
     is_watching(board, mark);
 }
 
-/// Its chip goes, as a loose cable or a broken driver takes it away.
+/// The switch's GPIO chip disappears, as with a loose cable or a failed driver.
 pub fn unreadable(board: &mut Board) {
     let mark = board.messages.mark();
-    board.unwire();
+    board.remove_gpio();
     is_private(board, mark, "cannot be read");
     let mark = board.messages.mark();
-    board.wire();
+    board.add_gpio();
     is_watching(board, mark);
 }
 
 fn is_private(board: &mut Board, mark: usize, reason: &str) {
-    let on = board.see(mark, "privacy", "ON", |message| message.text == "ON");
+    let on = board.wait_for(mark, "privacy", "ON", |message| message.text == "ON");
     assert!(on.retained);
-    let camera = board.see_camera(mark, "disabled");
+    let camera = board.wait_for_camera(mark, "disabled");
     assert!(camera.text.contains(reason), "{}", camera.text);
-    let none = board.see_category(mark, "none");
+    let none = board.wait_for_category(mark, "none");
     assert_eq!(board.retained("state").field("category"), "none");
-    let after = board.seen(none.place, "state");
+    let after = board.received(none.index, "state");
     assert!(
-        after.iter().all(|state| state.field("faces") == 0),
-        "somebody was looked at"
+        after.iter().all(|state| state.field("faces").is_null()),
+        "a face was sensed while private"
     );
 }
 
 fn is_watching(board: &mut Board, mark: usize) {
-    board.see(mark, "privacy", "OFF", |message| message.text == "OFF");
-    board.see_camera(mark, "ok");
-    board.see_category(mark, "happiness");
-    board.see_light(true);
+    board.wait_for(mark, "privacy", "OFF", |message| message.text == "OFF");
+    board.wait_for_camera(mark, "ok");
+    board.wait_for_category(mark, "happiness");
+    board.wait_for_led(true);
 }

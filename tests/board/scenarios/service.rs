@@ -1,4 +1,4 @@
-//! What happens to the daemon as a service.
+//! The daemon as a systemd service.
 
 use std::time::Duration;
 
@@ -7,28 +7,29 @@ use serde_json::Value;
 use super::camera::boot;
 use crate::board::Board;
 
-/// As an installer does it: the package and the one file; for this test also shorter pauses, which systemd reads with the package's unit.
+/// Installs the package and the configuration file, as an installer would. A drop-in adapts restart delay and
+/// watchdog timeout to the test.
 pub fn is_installed(board: &mut Board) {
     board.run(
         "mkdir /etc/systemd/system/affectd.service.d
-        cp /host/pauses.conf /etc/systemd/system/affectd.service.d/pauses.conf
+        cp /host/test.conf /etc/systemd/system/affectd.service.d/test.conf
         dpkg -i /host/affectd.deb
         cp /host/affectd.toml /etc/affectd/affectd.toml",
     );
-    board.wire();
+    board.add_gpio();
     assert_eq!(
         board.unit("NeedDaemonReload"),
         "no",
-        "the pauses are not in force"
+        "the drop-in is not in effect"
     );
     assert_eq!(
         board.unit("ActiveState"),
         "inactive",
-        "the installation switched the camera on"
+        "the installation started the daemon"
     );
 }
 
-/// The same, with a look at the unit.
+/// Installs the package, then verifies the unit and its security rating.
 pub fn is_installed_and_hardened(board: &mut Board) {
     is_installed(board);
     assert_eq!(
@@ -36,26 +37,26 @@ pub fn is_installed_and_hardened(board: &mut Board) {
         ""
     );
     let rating = board.run("systemd-analyze security --no-pager --threshold=15 affectd.service | tail -n 1");
-    board.say(&rating);
+    board.report(&rating);
 }
 
-/// The sensing thread stands still while everything else goes on: it alone is frozen.
-pub fn wedged(board: &mut Board) {
+/// Only the sensing thread hangs; the other threads keep running.
+pub fn hung(board: &mut Board) {
     let before = boot(board);
     let mark = board.messages.mark();
     board.run(
         "group=/sys/fs/cgroup$(systemctl show --value -p ControlGroup affectd)
         thread=$(grep -lx sense /proc/$(systemctl show --value -p MainPID affectd)/task/*/comm | cut -d / -f 5)
-        mkdir $group/wedged
-        echo threaded > $group/wedged/cgroup.type
-        echo $thread > $group/wedged/cgroup.threads
-        echo 1 > $group/wedged/cgroup.freeze",
+        mkdir $group/hung
+        echo threaded > $group/hung/cgroup.type
+        echo $thread > $group/hung/cgroup.threads
+        echo 1 > $group/hung/cgroup.freeze",
     );
     is_back(board, "offline", mark, &before);
     board.run("journalctl -u affectd | grep -q 'Watchdog timeout'");
 }
 
-/// As by the kernel when memory runs out.
+/// The daemon is killed, as by the kernel's OOM killer.
 pub fn killed(board: &mut Board) {
     let before = boot(board);
     let mark = board.messages.mark();
@@ -63,20 +64,21 @@ pub fn killed(board: &mut Board) {
     is_back(board, "offline", mark, &before);
 }
 
-/// Waits until it went, in the way that `gone` says, and tells faces again as a process that is not the one of `before`.
+/// Waits for the availability `gone`, and then for a new run, with a boot id other than `before`, to publish
+/// a face.
 pub fn is_back(board: &mut Board, gone: &str, mark: usize, before: &Value) {
-    let gone = board.see_availability(mark, gone);
+    let gone = board.wait_for_availability(mark, gone);
     assert!(gone.retained);
-    let online = board.see_availability(gone.place, "online");
-    let state = board.see_category(online.place, "happiness");
+    let online = board.wait_for_availability(gone.index, "online");
+    let state = board.wait_for_category(online.index, "happiness");
     assert_ne!(&state.field("boot"), before);
 }
 
-/// A key that does not exist. Starting again and again would not make it exist.
+/// An unknown key in the configuration. The unit must not be restarted, since that cannot help.
 pub fn wrong_configuration(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("echo 'colour = \"red\"' >> /etc/affectd/affectd.toml; systemctl restart --no-block affectd");
-    let stopped = board.see_availability(mark, "stopped");
+    let stopped = board.wait_for_availability(mark, "stopped");
     board.until("the unit fails", "systemctl is-failed --quiet affectd");
     board.wait(Duration::from_secs(5));
     assert_eq!(
@@ -84,24 +86,24 @@ pub fn wrong_configuration(board: &mut Board) {
         ("78".into(), "0".into())
     );
     assert_eq!(
-        board.seen(stopped.place + 1, "availability").len(),
+        board.received(stopped.index + 1, "availability").len(),
         0,
-        "it came back"
+        "the daemon was restarted"
     );
     assert_eq!(board.retained("state").field("category"), "none");
-    let told = board.run("systemctl status --no-pager --full affectd || true");
+    let status = board.run("systemctl status --no-pager --full affectd || true");
     for part in ["/etc/affectd/affectd.toml", "colour"] {
-        assert!(told.contains(part), "{part} is not named: {told}");
+        assert!(status.contains(part), "{part} is missing: {status}");
     }
     board.run("sed -i '/^colour/d' /etc/affectd/affectd.toml; systemctl start --no-block affectd");
-    board.see_category(stopped.place, "happiness");
+    board.wait_for_category(stopped.index, "happiness");
 }
 
 /// A clean stop, and a start.
 pub fn stopped(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("systemctl stop affectd");
-    let stopped = board.see_availability(mark, "stopped");
+    let stopped = board.wait_for_availability(mark, "stopped");
     assert!(stopped.retained);
     assert_eq!(board.unit("Result"), "success");
     assert_eq!(board.retained("availability").text, "stopped");
@@ -109,10 +111,10 @@ pub fn stopped(board: &mut Board) {
     assert_eq!(board.retained("camera").field("status"), "disabled");
     assert!(
         board
-            .seen(mark, "availability")
+            .received(mark, "availability")
             .iter()
             .all(|message| message.text != "offline")
     );
     board.run("systemctl start --no-block affectd");
-    board.see_category(stopped.place, "happiness");
+    board.wait_for_category(stopped.index, "happiness");
 }

@@ -1,4 +1,4 @@
-//! A machine that is a program: a Linux kernel as a process of this one, with disks that are files.
+//! A User-Mode Linux machine: a kernel run as a child process, with files as disks.
 
 use std::{
     fs::{self, File},
@@ -9,16 +9,16 @@ use std::{
 
 pub use crate::process::Machine;
 
-/// How much longer than here everything may take; other machines have other figures.
-pub const SLOWNESS: u32 = 1;
+/// Factor on all time limits.
+pub const TIMEOUT_FACTOR: u32 = 1;
 
-/// The unit's own pauses are 20 s before a restart and 30 s for the watchdog. Its other settings stay as they are.
-pub const PAUSES: &str = "[Service]\nRestartSec=1s\nWatchdogSec=10s\n";
+/// Drop-in with a shorter restart delay and watchdog timeout; the unit has 20 s and 30 s.
+pub const UNIT_DROP_IN: &str = "[Service]\nRestartSec=1s\nWatchdogSec=10s\n";
 
-/// Whether there are lines for switch and light: its kernel has gpio-sim.
-pub const HAS_PINS: bool = true;
+/// Whether the machine has GPIO lines; this kernel has gpio-sim.
+pub const HAS_GPIO: bool = true;
 
-/// What the configuration says besides: where switch and light are.
+/// Additional configuration: the lines of the switch and the LED.
 pub const CONFIG: &str = r#"
 [gpio]
 chip = "pins"
@@ -27,22 +27,22 @@ switch_pull = "none"
 led = "light"
 "#;
 
-/// From power on to a shell; some ten times what it takes.
+/// Longest time from power-on to a shell; about ten times the usual time.
 const BOOT: Duration = Duration::from_secs(120);
 
-/// What machines are made of.
+/// Files and resources of a machine.
 pub struct Parts {
     /// The kernel, from kernel.sh.
     pub kernel: PathBuf,
-    /// One of the cores that this process may run on.
+    /// CPU core that the machine is pinned to.
     core: usize,
-    /// Everything of this run: the disks, and the folder that the machine sees as /host.
+    /// Files of this run: the disks, and the folder mounted as /host.
     pub run: PathBuf,
 }
 
 impl Parts {
-    /// Makes the folders, a copy of `root`, the disk from root.sh, and an empty disk for the broker. `machine` is the machine's place among those
-    /// that run side by side.
+    /// Creates the folders, a copy of `root` (the disk from root.sh) and an empty disk for the broker.
+    /// `machine` is the index among the machines that run in parallel.
     pub fn prepare(machine: usize, kernel: &Path, root: &Path, run: &Path) -> Self {
         let parts = Self {
             kernel: kernel.into(),
@@ -50,7 +50,7 @@ impl Parts {
             run: run.into(),
         };
         fs::create_dir_all(parts.host()).unwrap();
-        // User-Mode Linux could write the changes alone into a file, but loses some when it is killed.
+        // User-Mode Linux has copy-on-write files, but loses some writes when it is killed.
         let copied = Command::new("cp")
             .args(["--reflink=auto", "--sparse=always"])
             .args([root, parts.disk().as_path()])
@@ -65,12 +65,12 @@ impl Parts {
         parts
     }
 
-    /// The disk with the root.
+    /// Disk with the root file system.
     fn disk(&self) -> PathBuf {
         self.run.join("root.img")
     }
 
-    /// The folder that the machine sees as /host.
+    /// The folder mounted as /host.
     pub fn host(&self) -> PathBuf {
         self.run.join("host")
     }
@@ -81,7 +81,7 @@ impl Parts {
 }
 
 impl Machine {
-    /// Switches it on and waits for its shell. `mode` is that of the root: `rw` or `ro`.
+    /// Boots the machine and waits for its shell. The root is mounted as `mode`: `rw` or `ro`.
     pub fn boot(parts: &Parts, mode: &str) -> Self {
         let disk = format!("ubd0={}", parts.disk().display());
         let console = File::options()
@@ -99,30 +99,31 @@ impl Machine {
                 .arg(format!("ubd1={}", parts.run.join("data.img").display()))
                 .arg(format!("hostfs={}", parts.host().display()))
                 .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=fd:0,fd:1"])
-                // One camera, and one output that is its subject.
+                // One camera, and one output that plays its input.
                 .args(["vivid.node_types=0x101", "vivid.num_inputs=1"])
                 .args(["vivid.input_types=3", "vivid.num_outputs=1"])
                 .arg("vivid.output_types=1")
                 .stderr(console);
         };
-        // Its kernel and its programs are processes that wait for one another: spread over cores, they take half as long again.
+        // The kernel and its programs are processes that wait for one another. Spread over several cores they
+        // take 50 % longer.
         Self::start("taskset", arguments, BOOT)
     }
 }
 
-/// A core that this process may run on: each machine's own, where there are enough.
+/// Returns a core that this process may run on; each machine gets its own if there are enough.
 fn core_for(machine: usize) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let allowed = status
         .lines()
         .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
         .unwrap();
-    // Such as `0-3,8`.
+    // For example `0-3,8`.
     let ranges = allowed.trim().split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         first.parse::<usize>().unwrap()..=last.parse().unwrap()
     });
     let cores: Vec<usize> = ranges.flatten().collect();
-    // The first ones are the busiest on many machines.
+    // On many machines the first cores are the busiest.
     cores[cores.len() - 1 - machine % cores.len()]
 }

@@ -1,10 +1,12 @@
-//! Whole boards in User-Mode Linux: the daemon from its package as the hardened unit that it is, with systemd, a broker, a camera that
-//! shows what it is given, and pins. Every fault is a numbered scenario, and what counts is what a subscriber on the board saw.
+//! Complete boards in User-Mode Linux: the packaged daemon as a hardened unit, with systemd, a broker, a
+//! simulated camera and simulated GPIO lines. Each failure is a numbered scenario, asserted on what an MQTT
+//! subscriber receives.
 //!
-//! `make test-uml` makes what it needs and runs it. There are two boards side by side, each on a core of its own where there are two. The
-//! scenarios of one share its installation and follow one another, as in a board's life; each leaves the board with a face before a running
-//! camera. The two lives are about equally long: starting the daemon takes 5 s here, and after a minute without a broker it may be away
-//! from it for half a minute more.
+//! `make test-uml` builds the kernel, the disk and the package, and runs the test. Two boards run in
+//! parallel, each on its own core if there are two. The scenarios of a board share its installation and run
+//! in order; each one leaves the board with a running camera and a face in view. The two suites take about
+//! equally long: starting the daemon takes 5 s here, and after a minute without a broker it may take another
+//! half minute to reconnect.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../board.rs"]
@@ -14,8 +16,8 @@ mod machine;
 mod messages;
 #[path = "../picture.rs"]
 mod picture;
-#[path = "../play.rs"]
-mod play;
+#[path = "../suite.rs"]
+mod suite;
 #[path = "../scenarios"]
 mod scenarios {
     pub mod broker;
@@ -33,64 +35,58 @@ mod shell;
 use std::{env, path::Path, process::ExitCode};
 
 use machine::Parts;
-use play::{Life, Scenario, play};
 use scenarios::{broker, camera, package, power, privacy, service};
+use suite::{Scenario, Suite, run_suites};
 use tempfile::TempDir;
 
-/// What happens to the daemon's surroundings: camera, broker and switch.
-const OUTSIDE: &[Scenario] = &[
-    ("it is installed from its package", service::is_installed),
-    (
-        "a face before the camera is found again in the state",
-        camera::a_face_is_told,
-    ),
+/// Failures of camera, broker and privacy switch.
+const ENVIRONMENT: &[Scenario] = &[
+    ("the package is installed", service::is_installed),
+    ("a face in view is published", camera::face_is_published),
     (
         "a camera is unplugged and plugged in again",
         camera::unplugged_and_plugged_in,
     ),
-    ("a camera that delivers nothing is stalled", camera::stalled),
+    ("a camera without frames is reported as stalled", camera::stalled),
     ("the broker is away for a minute", broker::away),
-    ("another program takes the camera", camera::taken),
-    ("the privacy switch is pressed and released", privacy::switched),
+    ("another program uses the camera", camera::taken),
+    ("the privacy switch is turned on and off", privacy::switched),
     ("the privacy switch cannot be read", privacy::unreadable),
 ];
 
-/// What happens to the daemon itself, to its package and to the whole board.
+/// Failures of the daemon, its package and the whole board.
 const SERVICE: &[Scenario] = &[
     (
-        "installed from its package, it is hardened as told",
+        "the package is installed and its unit is hardened",
         service::is_installed_and_hardened,
     ),
-    ("it is started with a face before the camera", camera::starts),
-    ("a camera that is frozen starves no watchdog", camera::frozen),
+    ("the daemon is started with a face in view", camera::starts),
+    ("a frozen picture does not trigger the watchdog", camera::frozen),
     (
-        "a wrong configuration ends it with 78, for good",
+        "an invalid configuration exits with 78 and is not restarted",
         service::wrong_configuration,
     ),
     (
-        "a camera that does not offer the format ends it with 74",
+        "a format that the camera does not offer exits with 74",
         camera::format_refused,
     ),
-    ("a wedged pipeline is restarted by the watchdog", service::wedged),
-    ("it is killed, and comes back", service::killed),
-    ("it is stopped", service::stopped),
+    ("the watchdog restarts a hung pipeline", service::hung),
+    ("the daemon is killed and restarted", service::killed),
+    ("the daemon is stopped and started", service::stopped),
     ("the broker's password is a credential", package::credential),
-    ("the next version is installed while it runs", package::upgraded),
-    (
-        "the power is cut; back on a root that cannot be written",
-        power::cut,
-    ),
+    ("the package is upgraded while the daemon runs", package::upgraded),
+    ("the power is cut; the next boot has a read-only root", power::cut),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [kernel, root, package] = &arguments[..] else {
-        eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` makes all three");
+        eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` builds all three");
         return ExitCode::from(64);
     };
     let folder = TempDir::new().unwrap();
-    let lives = [("outside", OUTSIDE), ("service", SERVICE)];
-    let lives = (0..).zip(lives).map(|(machine, (name, scenarios))| Life {
+    let suites = [("environment", ENVIRONMENT), ("service", SERVICE)];
+    let suites = (0..).zip(suites).map(|(machine, (name, scenarios))| Suite {
         name,
         parts: Parts::prepare(
             machine,
@@ -100,5 +96,5 @@ fn main() -> ExitCode {
         ),
         scenarios,
     });
-    play(lives.collect(), Path::new(package))
+    run_suites(suites.collect(), Path::new(package))
 }

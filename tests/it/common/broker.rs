@@ -15,17 +15,17 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS, Transport};
 use tempfile::TempDir;
 
-/// Generous: a shared machine may be slow, and a passing test never waits so long.
+/// Generous, because a shared machine may be slow; a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const USER: &str = "affectd";
 const PASSWORD: &str = "correct horse";
 
-/// A mosquitto that can be killed and brought back on the same port; dies with the test.
+/// A mosquitto that can be killed and restarted on the same port; killed when the test ends.
 pub struct Broker {
     pub port: u16,
     folder: TempDir,
-    /// Lines of its configuration: who may do what.
+    /// Access control lines of its configuration.
     access: String,
     process: Option<Child>,
 }
@@ -38,7 +38,7 @@ impl Broker {
         })
     }
 
-    /// One that takes everybody's messages and refuses everybody's subscriptions; [`Self::watch`] waits in vain.
+    /// Starts a broker that accepts messages but refuses all subscriptions; [`Self::watch`] times out.
     pub fn without_subscribers() -> Self {
         Self::with(|folder| {
             let path = folder.join("security.json");
@@ -57,7 +57,7 @@ impl Broker {
         })
     }
 
-    /// One that grants everybody's subscriptions and then keeps every message back; [`Self::watch`] sees nothing.
+    /// Starts a broker that grants subscriptions but delivers no messages; [`Self::watch`] receives nothing.
     pub fn that_lets_nobody_read() -> Self {
         Self::with(|folder| {
             let path = folder.join("access");
@@ -87,7 +87,7 @@ impl Broker {
             folder,
             process: None,
         };
-        // Whoever asks for any port after us may be given ours before mosquitto has it.
+        // Another process may be assigned the free port before mosquitto binds it.
         until("a broker has a port of its own", || {
             broker.port = free_port();
             broker.configure();
@@ -96,7 +96,7 @@ impl Broker {
         broker
     }
 
-    /// Runs it again on the same port, and waits until it listens.
+    /// Restarts it on the same port and waits until it listens.
     pub fn run(&mut self) {
         until("the broker listens again", || self.spawn());
     }
@@ -112,7 +112,8 @@ impl Broker {
         fs::write(self.path("mosquitto.conf"), config).unwrap();
     }
 
-    /// Whether it listens: that is in its log, as a connection may be answered by another program on that port.
+    /// Starts it and returns whether it listens, according to its log: a test connection could be answered by
+    /// another program on that port.
     fn spawn(&mut self) -> bool {
         let runs = |log: String| log.matches(" running").count();
         let before = runs(self.log());
@@ -132,7 +133,7 @@ impl Broker {
         !ended
     }
 
-    /// SIGTERM: it writes down its retained messages first.
+    /// Sends SIGTERM, on which it saves its retained messages.
     pub fn end(&mut self) {
         self.signal("TERM");
         if let Some(mut process) = self.process.take() {
@@ -151,7 +152,7 @@ impl Broker {
         );
     }
 
-    /// What it logged: every packet.
+    /// Returns its log, which lists every packet.
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
@@ -160,25 +161,25 @@ impl Broker {
         self.folder.path().join(name)
     }
 
-    /// Settings with which the daemon can reach it.
+    /// Settings for the daemon to connect to it.
     pub fn settings(&self) -> Mqtt {
         settings(self.port, self.folder.path())
     }
 
-    /// The folder of certificates and passwords, for [`settings`] in another process.
+    /// Folder of certificates and passwords, for [`settings`] in another process.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// A client that sees everything from now on.
+    /// Subscribes to all messages from now on.
     pub fn watch(&self) -> Watcher {
         Watcher::new(self)
     }
 
-    /// The retained messages as a new subscriber gets them: topic and payload, sorted.
+    /// Returns the retained messages that a new subscriber receives: topic and payload, sorted.
     pub fn retained(&self) -> Vec<(String, String)> {
         let watcher = self.watch();
-        // What comes before the echo of our own message is all that was retained.
+        // All retained messages arrive before our own message is echoed.
         watcher.publish("test/mark", "", false);
         watcher.wait("the mark", |messages| {
             messages.iter().any(|message| message.topic == "test/mark")
@@ -192,7 +193,7 @@ impl Broker {
         retained
     }
 
-    /// The retained payload of one topic; empty if there is none.
+    /// Returns the retained payload of one topic, or an empty string.
     pub fn retained_at(&self, topic: &str) -> String {
         let found = self.retained().into_iter().find(|(at, _)| at == topic);
         found.map(|(_, payload)| payload).unwrap_or_default()
@@ -217,6 +218,7 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         username: USER.into(),
         password_file: folder.join("password"),
         base: "affectd".parse().unwrap(),
+        faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
         rate: 20.0,
@@ -239,7 +241,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Debian keeps the broker where ordinary users' paths do not lead.
+/// Debian installs the broker in /usr/sbin, which is not in the PATH of ordinary users.
 fn program(name: &str) -> PathBuf {
     let system = Path::new("/usr/sbin").join(name);
     if system.exists() { system } else { name.into() }
@@ -261,7 +263,7 @@ fn certificates(folder: &Path, prefix: &str) {
     fs::write(folder.join(format!("{prefix}server.key")), key.serialize_pem()).unwrap();
 }
 
-/// A message as a subscriber got it.
+/// A message as a subscriber received it.
 #[derive(Clone)]
 pub struct Seen {
     pub topic: String,
@@ -285,7 +287,7 @@ impl fmt::Debug for Seen {
 
 type Inbox = Arc<(Mutex<Vec<Seen>>, Condvar)>;
 
-/// A subscriber to everything.
+/// A subscriber to all topics.
 pub struct Watcher {
     client: Client,
     inbox: Inbox,
@@ -312,7 +314,7 @@ impl Watcher {
             loop {
                 let event = match connection.recv() {
                     Ok(Ok(event)) => event,
-                    // Nobody hears of it once subscribed: then a test ended the broker.
+                    // The receiver is gone once subscribed: then a test has stopped the broker.
                     Ok(Err(error)) if ready.send(Err(error.to_string())).is_ok() => {
                         thread::sleep(Duration::from_millis(20));
                         continue;
@@ -379,7 +381,7 @@ impl Watcher {
         });
     }
 
-    /// Forgets what was seen.
+    /// Discards the messages so far.
     pub fn forget(&self) {
         self.inbox.0.lock().unwrap().clear();
     }

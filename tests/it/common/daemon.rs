@@ -1,4 +1,4 @@
-//! The built program as a process of its own.
+//! The program under test as a child process.
 
 use std::{
     fs,
@@ -9,12 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Generous: a shared machine may be slow, and a passing test never waits so long.
+/// Generous, because a shared machine may be slow; a passing test never waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program with the given arguments, without the surroundings' settings.
+/// The program with the given arguments, without settings from the environment.
 pub fn affectd(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    // An ignored SIGHUP (a test runner under nohup) is inherited, and the daemon would keep ignoring it.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_affectd")]);
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AFFECTD_")) {
         command.env_remove(name);
@@ -22,12 +24,12 @@ pub fn affectd(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program to completion.
 pub fn output(arguments: &[&str]) -> Output {
     affectd(arguments).output().unwrap()
 }
 
-/// Path of a file of the tests' data.
+/// Path of a file in tests/data.
 pub fn data(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
@@ -72,7 +74,7 @@ impl Daemon {
         );
     }
 
-    /// Waits for its end: exit code, and what it logged.
+    /// Waits for its end and returns the exit code and the log.
     pub fn wait(mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         let status = loop {

@@ -1,4 +1,4 @@
-//! What several tests share: a broker, the daemon as a process, test models, a sensor.
+//! Shared fixtures: a broker, the daemon as a process, test models, a sensor.
 
 pub mod broker;
 pub mod daemon;

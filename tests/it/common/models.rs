@@ -1,5 +1,5 @@
-//! A folder of models for tests: the shipped detectors, and a tiny expression network that knows nothing of faces
-//! but takes no time.
+//! A folder of models for tests: the shipped detectors, and a tiny expression network, which is fast but not
+//! trained.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! A publisher with the parts around it that the pipeline has, the log of this process, and the broker's log.
+//! A publisher with the components it has in the pipeline, the log of this process, and the broker's log.
 
 use std::{
     io::{self, Write},
@@ -28,6 +28,8 @@ use super::broker::{Broker, until};
 
 pub const AVAILABILITY: &str = "affectd/lobby/availability";
 pub const STATE: &str = "affectd/lobby/state";
+pub const SCENE: &str = "affectd/lobby/scene";
+pub const VISITS: &str = "affectd/lobby/visits";
 pub const EVENT: &str = "affectd/lobby/event";
 pub const CAMERA: &str = "affectd/lobby/camera";
 pub const HEALTH: &str = "affectd/lobby/health";
@@ -36,7 +38,7 @@ pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
 
-/// The machine's clock, but a test can move it forward.
+/// The system clock plus an offset that a test can advance.
 #[derive(Default)]
 pub struct Skewed {
     system: SystemClock,
@@ -44,7 +46,7 @@ pub struct Skewed {
 }
 
 impl Skewed {
-    /// Moves it.
+    /// Advances it.
     pub fn forward(&self, seconds: u64) {
         self.seconds.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -64,20 +66,20 @@ impl Clock for Skewed {
     }
 }
 
-/// A publisher as the pipeline uses it, with a camera that works and no switch.
+/// A publisher as the pipeline uses it, with a working camera and no switch.
 pub struct Daemon {
     pub publisher: Publisher,
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
-    /// Raised when publishing has failed for good.
+    /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
 }
 
 impl Daemon {
     /// Starts it, whether or not it can reach the broker.
     pub fn start(settings: &Mqtt) -> Self {
-        listen();
+        record_log();
         let clock = Arc::new(Skewed::default());
         let identity = Identity::new(
             "lobby".parse().unwrap(),
@@ -105,7 +107,7 @@ impl Daemon {
         }
     }
 
-    /// Starts it and waits until the broker has answered and the camera may look.
+    /// Starts it and waits until the broker has answered and the camera may be open.
     pub fn live(settings: &Mqtt) -> Self {
         let daemon = Self::start(settings);
         until("the gate is open", || !daemon.is_private());
@@ -116,7 +118,7 @@ impl Daemon {
         self.gate.permit().is_none()
     }
 
-    /// Why the camera may not look; empty if it may.
+    /// Why the camera must be closed; empty if it may be open.
     pub fn reason(&self) -> String {
         self.gate.privacy().reason().unwrap_or_default()
     }
@@ -162,7 +164,7 @@ fn face(category: Category) -> TrackedFace {
     }
 }
 
-/// What a payload with this smoothed category contains.
+/// Part of the payload for this smoothed category.
 pub fn showing(category: Category) -> String {
     format!(r#"{{"category":"{}""#, category.name())
 }
@@ -174,13 +176,13 @@ pub fn health() -> Health {
     }
 }
 
-/// All log lines of this process. Lines of one broker can be told by its port.
+/// All log lines of this process. A broker's lines contain its port.
 fn lines() -> &'static Mutex<Vec<u8>> {
     static LINES: OnceLock<Mutex<Vec<u8>>> = OnceLock::new();
     LINES.get_or_init(Mutex::default)
 }
 
-fn listen() {
+fn record_log() {
     struct Lines;
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

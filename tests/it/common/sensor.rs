@@ -8,7 +8,7 @@ use affectd::{
 
 use super::models;
 
-/// The built-in settings with the tiny network.
+/// The default settings with the tiny network.
 pub fn settings() -> Settings {
     let model = Override {
         option: "--set".into(),
@@ -23,7 +23,7 @@ pub fn settings() -> Settings {
     config::load(&sources).unwrap().settings
 }
 
-/// A sensor of these settings, and the expression model's manifest.
+/// Returns a sensor with these settings, and the manifest of the expression model.
 pub fn sensor() -> (Sensor, Manifest) {
     let folder = models::folder();
     let registry = Registry::open(folder.path()).unwrap();

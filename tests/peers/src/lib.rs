@@ -1,10 +1,10 @@
-//! What the programs of the engines have in common: their command line, the input, and the answers to the driver.
+//! Shared parts of the engines' programs: command line, input, and the protocol with the driver.
 //!
 //!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N]
 //!
-//! With `--runs` the network is run N times, and each run's time a face printed, in nanoseconds. Without it, the program
-//! says `ready` once the network is loaded and then answers lines on its standard input: `run N` with N times in
-//! one line, `output` with the numbers that the last run gave.
+//! With `--runs` the network is run N times, and the time per face of each run is printed in nanoseconds.
+//! Without it, the program prints `ready` once the network is loaded and then answers lines on standard
+//! input: `run N` with N times in one line, `output` with the output values of the last run.
 
 use std::{
     fmt::Write as _,
@@ -15,41 +15,41 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-/// A network that is loaded, with one input and one output.
+/// A loaded network with one input and one output.
 pub trait Engine {
-    /// How many numbers the input has.
+    /// Number of elements of the input.
     fn input_len(&self) -> usize;
 
-    /// On how many faces the network is run at the same time.
+    /// Number of faces that are run at the same time.
     fn faces(&self) -> u32 {
         1
     }
 
-    /// Runs the network once on each face, which are all the same, and gives an output.
+    /// Runs the network once on each face (all are identical) and returns the output of one.
     ///
     /// # Errors
-    /// The engine's own.
+    /// An error of the engine.
     fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>>;
 }
 
-/// What the command line asks for.
+/// Command-line arguments.
 #[derive(Debug)]
 pub struct Arguments {
-    /// Which engine, and in which of its ways.
+    /// The engine and its mode.
     pub engine: String,
     /// The ONNX file.
     pub model: PathBuf,
-    /// Threads that one run may use.
+    /// Number of threads per run.
     pub threads: usize,
     input: Option<PathBuf>,
     runs: Option<usize>,
 }
 
 impl Arguments {
-    /// Reads the process's own.
+    /// Parses the arguments of this process.
     ///
     /// # Errors
-    /// What is wrong with them, and what is allowed.
+    /// States what is wrong and what is allowed.
     pub fn read() -> anyhow::Result<Self> {
         let (mut positions, mut input, mut runs) = (Vec::new(), None, None);
         let mut arguments = std::env::args().skip(1);
@@ -80,10 +80,10 @@ impl Arguments {
     }
 }
 
-/// Runs the network as the command line asks.
+/// Runs the network according to the arguments.
 ///
 /// # Errors
-/// A missing or short input, an unknown request, or the engine's own.
+/// A missing or short input, an unknown request, or an error of the engine.
 pub fn serve(arguments: &Arguments, engine: &mut dyn Engine) -> anyhow::Result<()> {
     let input = match &arguments.input {
         Some(path) => read_input(path)?,
@@ -134,7 +134,7 @@ fn run(engine: &mut dyn Engine, input: &[f32], output: &mut Vec<f32>) -> anyhow:
     Ok(start.elapsed() / engine.faces())
 }
 
-/// Little-endian floats.
+/// Reads little-endian floats.
 fn read_input(path: &std::path::Path) -> anyhow::Result<Vec<f32>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (floats, rest) = bytes.as_chunks();

@@ -73,23 +73,38 @@ def load(folder: Path, split: str) -> Faces:
     As in Barsoum et al. 2016, a single vote counts as a slip and is removed, and a face is left out if most
     annotators marked it as unknown or as no face.
     """
+    votes, usable, given = read_votes(folder, split)
+    images = read_sheets(folder, split, len(votes))
+    target = votes[usable] / votes[usable].sum(1, keepdims=True)
+    faces = Faces.from_votes(images[usable], target)
+    faces.votes = given[usable]
+    return faces
+
+
+def usable_rows(folder: Path, split: str) -> Bool[np.ndarray, " n"]:
+    """Which of all faces of a split `load` keeps."""
+    return read_votes(folder, split)[1]
+
+
+def read_votes(
+    folder: Path, split: str
+) -> tuple[Float32[np.ndarray, "n 8"], Bool[np.ndarray, " n"], UInt8[np.ndarray, "n 10"]]:
+    """The votes of all faces of a split.
+
+    Returns the votes for each category without single ones, which faces are usable, and all votes in the
+    order of `CHOICES`.
+    """
     with np.load(folder / f"ferplus_{split}.npz") as archive:
         columns = [str(name).lower() for name in archive["columns"]]
         given = archive["votes"]
+        votes = given.astype(np.float32)
     if missing := [name for name in CHOICES if name not in columns]:
         raise InvalidInput(f"{folder}/ferplus_{split}.npz: no votes for {', '.join(missing)}")
-    images = read_sheets(folder, split, len(given))
-    votes = given.astype(np.float32)
-
     majority = votes.argmax(1)
     usable = majority < len(CATEGORIES)
     votes[votes <= 1] = 0
     votes = votes[:, [columns.index(name) for name in CATEGORIES]]
-    total = votes.sum(1, keepdims=True)
-    usable &= total[:, 0] > 0
-    faces = Faces.from_votes(images[usable], votes[usable] / total[usable])
-    faces.votes = given[usable][:, [columns.index(name) for name in CHOICES]]
-    return faces
+    return votes, usable & (votes.sum(1) > 0), given[:, [columns.index(name) for name in CHOICES]]
 
 
 def read_sheets(folder: Path, split: str, count: int) -> UInt8[np.ndarray, "n 48 48"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -27,6 +26,13 @@ def prepare(images: UInt8[Tensor, "n h h"], size: int, data: DataTable) -> Float
     if x.shape[-1] != size:
         x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
     return (x - data["mean"]) / data["std"]
+
+
+def prepared(images: UInt8[np.ndarray, "n 48 48"], config: Config) -> Float32[np.ndarray, "n 1 size size"]:
+    """`prepare` for arrays."""
+    faces = prepare(torch.as_tensor(images), config["model"]["size"], config["data"])
+    array: Float32[np.ndarray, "n 1 size size"] = faces.numpy()
+    return array
 
 
 def predictor(net: nn.Module, config: Config, autocast: bool = False) -> Predict:
@@ -53,8 +59,7 @@ def onnx_predictor(session: onnxruntime.InferenceSession, config: Config) -> Pre
     name = session.get_inputs()[0].name
 
     def predict(images: UInt8[np.ndarray, "n 48 48"]) -> Float32[np.ndarray, "n 10"]:
-        faces: Any = prepare(torch.as_tensor(images), config["model"]["size"], config["data"]).numpy()
-        return np.concatenate([session.run(None, {name: face[None]})[0] for face in faces])
+        return np.concatenate([session.run(None, {name: face[None]})[0] for face in prepared(images, config)])
 
     return predict
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import tomllib
+from pathlib import Path
 
 import dlib_writer
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from test_train import CONFIG, write_split
 
 from affectd_models import cli
+from affectd_models import config as configuration
 from affectd_models.bundle import files, golden
 from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus
 from affectd_models.network import dlib_face, dlib_file
-from affectd_models.training import train, views
+from affectd_models.training import inference, train, views
 
 
 def write_config(path, **changes):
@@ -84,6 +86,30 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
     faces = numbers[:, :-10].reshape(count, 1, 24, 24)
     answers = golden.answers(golden.session(int8), faces)
     np.testing.assert_array_equal(np.concatenate(answers), numbers[:, -10:])
+
+    fit_va(tmp_path, student, int8, capsys)
+
+
+def fit_va(folder, student, int8, capsys):
+    """Valence and arousal follow ratings that the categories explain; the logits stay."""
+    votes = ferplus.load(folder, "valid")
+    happy = votes.label == 1
+    ratings = [
+        "row,valence,arousal",
+        *(f"{i},{0.5 if h else -0.7},{0.8 if h else 0.1}" for i, h in enumerate(happy)),
+    ]
+    (folder / "ratings.csv").write_text("\n".join(ratings))
+    fitted = folder / "fitted.onnx"
+    sources = ("--data", folder, "--ratings", folder / "ratings.csv")
+    run("fit-va", "--config", student, *sources, "--model", int8, "--out", fitted)
+    assert "map, cross-validated" in capsys.readouterr().out
+    config = configuration.load(Path(student))
+    before, after = (
+        inference.onnx_predictor(golden.session(path), config)(votes.images) for path in (int8, fitted)
+    )
+    np.testing.assert_array_equal(before[:, :8], after[:, :8])
+    np.testing.assert_allclose(after[happy, 8:].mean(0), [0.5, 0.8], atol=0.1)
+    np.testing.assert_allclose(after[~happy, 8:].mean(0), [-0.7, 0.1], atol=0.1)
 
 
 def test_views_of_other_faces_are_refused(tmp_path):

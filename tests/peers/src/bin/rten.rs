@@ -1,4 +1,4 @@
-//! rten, with its weights packed beforehand.
+//! rten, with prepacked weights.
 
 use std::{path::Path, sync::Arc};
 

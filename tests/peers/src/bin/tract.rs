@@ -1,4 +1,4 @@
-//! affectd's own runtime, and tract as it comes.
+//! affectd's runtime, and unmodified tract.
 
 use std::{
     path::Path,
@@ -35,7 +35,7 @@ fn load(engine: &str, model: &Path) -> anyhow::Result<Box<dyn Engine>> {
     })
 }
 
-/// Several threads, each of which has the network and one face.
+/// Several threads, each with the network and one face.
 struct FaceEach {
     workers: Vec<Worker>,
     input_len: usize,
@@ -155,7 +155,7 @@ impl Engine for Tract {
     }
 }
 
-/// The shape that the file fixes its only input to.
+/// Returns the static shape of the network's only input.
 fn input_shape(model: &Path) -> anyhow::Result<Vec<usize>> {
     let model = tract_onnx::onnx().model_for_path(model)?;
     let shape = model.input_fact(0)?.shape.as_concrete_finite()?;

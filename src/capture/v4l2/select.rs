@@ -1,15 +1,16 @@
-//! Which of a camera's modes to use: the rule, apart from any device.
+//! Selects one of a camera's modes, independently of any device.
 //!
-//! 1. Only layouts that can be decoded, and only the wished one if the settings name it.
-//! 2. The smallest size that covers the wished one in both directions; if none does, the largest.
-//! 3. Among those of that size, one that reaches the wished rate; if none does, the fastest.
-//! 4. Among those, the layout that costs least to decode, in the order of [`PREFERENCE`].
+//! 1. Only pixel formats that can be decoded, and only the requested one if the settings name it.
+//! 2. The smallest size that covers the requested one in both directions; if none does, the largest.
+//! 3. Among those of that size, one that reaches the requested rate; if none does, the fastest.
+//! 4. Among those, the pixel format that costs least to decode, in the order of [`PREFERENCE`].
 
 use std::cmp::Reverse;
 
 use crate::capture::frame::PixelFormat;
 
-/// Layouts from the cheapest to decode to the dearest; grey comes last because the networks are made for colour.
+/// Pixel formats from the cheapest to decode to the most expensive; grey is last because the networks were
+/// trained on colour.
 pub const PREFERENCE: [PixelFormat; 7] = [
     PixelFormat::Yuyv,
     PixelFormat::Nv12,
@@ -29,14 +30,14 @@ pub struct Mode {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second, any order; empty: the driver does not say.
+    /// Frames a second, in any order; empty where the driver does not list them.
     pub rates: Vec<f32>,
 }
 
 /// What the settings ask for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wish {
-    /// `None`: any.
+pub struct Request {
+    /// `None` for any.
     pub format: Option<PixelFormat>,
     /// Width in pixels.
     pub width: u32,
@@ -46,42 +47,42 @@ pub struct Wish {
     pub rate: f32,
 }
 
-/// What is asked of the driver, and why.
+/// What the driver is asked for, and why.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// Pixel layout.
+pub struct Selection {
+    /// Pixel format.
     pub format: PixelFormat,
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second; `None` where the driver offers no choice.
+    /// Frames a second; `None` where the driver lists no rates.
     pub rate: Option<f32>,
-    /// The rule's steps in words.
+    /// Why the rule selected it.
     pub reason: String,
 }
 
-/// Why no mode can be used.
+/// Why no mode was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unusable {
+pub enum NoMode {
     /// The camera offers nothing at all.
     Nothing,
     /// Only raw sensor data, before demosaicing.
     BayerOnly,
-    /// No layout that can be decoded.
+    /// No pixel format that can be decoded.
     Undecodable,
-    /// Not the layout that the settings name.
+    /// Not the pixel format that the settings name.
     NotOffered,
 }
 
-/// A rate that is a little lower than asked for is good enough: 29.97 for 30, 14.98 for 15.
+/// A slightly lower rate than requested is accepted: 29.97 for 30, 14.98 for 15.
 const RATE_TOLERANCE: f32 = 0.98;
 
 /// Applies the rule.
 ///
 /// # Errors
-/// [`Unusable`] if no mode fits.
-pub fn choose(modes: &[Mode], wish: &Wish) -> Result<Choice, Unusable> {
+/// [`NoMode`] if no mode fits.
+pub fn select(modes: &[Mode], request: &Request) -> Result<Selection, NoMode> {
     let decodable: Vec<(&Mode, PixelFormat)> = modes
         .iter()
         .filter_map(|mode| Some((mode, PixelFormat::from_fourcc(mode.fourcc)?)))
@@ -89,54 +90,54 @@ pub fn choose(modes: &[Mode], wish: &Wish) -> Result<Choice, Unusable> {
         .collect();
     if decodable.is_empty() {
         return Err(match modes {
-            [] => Unusable::Nothing,
-            _ if modes.iter().all(|mode| is_bayer(mode.fourcc)) => Unusable::BayerOnly,
-            _ => Unusable::Undecodable,
+            [] => NoMode::Nothing,
+            _ if modes.iter().all(|mode| is_bayer(mode.fourcc)) => NoMode::BayerOnly,
+            _ => NoMode::Undecodable,
         });
     }
     let wanted = decodable
         .iter()
-        .filter(|(_, format)| wish.format.is_none_or(|wished| wished == *format));
+        .filter(|(_, format)| request.format.is_none_or(|requested| requested == *format));
     let &(mode, format) = wanted
         .clone()
         .min_by_key(|(mode, format)| {
-            let rate = best_rate(mode, wish.rate).unwrap_or(0.0);
-            let shortfall = (wish.rate * RATE_TOLERANCE - rate).max(0.0);
+            let rate = best_rate(mode, request.rate).unwrap_or(0.0);
+            let shortfall = (request.rate * RATE_TOLERANCE - rate).max(0.0);
             let order = PREFERENCE.iter().position(|known| known == format);
-            // Rates in millihertz: floating point numbers have no order.
-            (size_order(mode, wish), (shortfall * 1000.0) as u64, order)
+            // Rates in millihertz: floating-point numbers have no total order.
+            (size_order(mode, request), (shortfall * 1000.0) as u64, order)
         })
-        .ok_or(Unusable::NotOffered)?;
-    let rate = best_rate(mode, wish.rate);
+        .ok_or(NoMode::NotOffered)?;
+    let rate = best_rate(mode, request.rate);
     let rivals = wanted
         .filter(|(other, _)| (other.width, other.height) == (mode.width, mode.height))
         .count()
         - 1;
-    Ok(Choice {
+    Ok(Selection {
         format,
         width: mode.width,
         height: mode.height,
         rate,
-        reason: reason(mode, wish, rate, rivals),
+        reason: reason(mode, request, rate, rivals),
     })
 }
 
-/// Sizes that cover the wish come first, the smallest ahead; then the others, the largest ahead.
-fn size_order(mode: &Mode, wish: &Wish) -> (bool, u64, Reverse<u64>) {
+/// Sizes that cover the request come first, smallest first; then the others, largest first.
+fn size_order(mode: &Mode, request: &Request) -> (bool, u64, Reverse<u64>) {
     let area = u64::from(mode.width) * u64::from(mode.height);
-    if covers(mode, wish) {
+    if covers(mode, request) {
         (false, area, Reverse(0))
     } else {
         (true, 0, Reverse(area))
     }
 }
 
-fn covers(mode: &Mode, wish: &Wish) -> bool {
-    mode.width >= wish.width && mode.height >= wish.height
+fn covers(mode: &Mode, request: &Request) -> bool {
+    mode.width >= request.width && mode.height >= request.height
 }
 
-/// The slowest rate that reaches the wished one, or else the fastest.
-fn best_rate(mode: &Mode, wished: f32) -> Option<f32> {
+/// The slowest rate that reaches the requested one, or else the fastest.
+fn best_rate(mode: &Mode, requested: f32) -> Option<f32> {
     let usable = mode
         .rates
         .iter()
@@ -144,34 +145,34 @@ fn best_rate(mode: &Mode, wished: f32) -> Option<f32> {
         .filter(|rate| rate.is_finite() && *rate > 0.0);
     usable
         .clone()
-        .filter(|rate| *rate >= wished * RATE_TOLERANCE)
+        .filter(|rate| *rate >= requested * RATE_TOLERANCE)
         .min_by(f32::total_cmp)
         .or_else(|| usable.max_by(f32::total_cmp))
 }
 
-fn reason(mode: &Mode, wish: &Wish, rate: Option<f32>, rivals: usize) -> String {
-    let (width, height) = (wish.width, wish.height);
+fn reason(mode: &Mode, request: &Request, rate: Option<f32>, rivals: usize) -> String {
+    let (width, height) = (request.width, request.height);
     let size = if (mode.width, mode.height) == (width, height) {
-        "the wished size".to_string()
-    } else if covers(mode, wish) {
+        "the requested size".to_string()
+    } else if covers(mode, request) {
         format!("the smallest size that covers {width}x{height}")
     } else {
         format!("the largest size, none covers {width}x{height}")
     };
     let speed = match rate {
-        None => "the driver offers no choice of rate".to_string(),
-        Some(rate) if rate >= wish.rate * RATE_TOLERANCE => format!("reaches {} fps", wish.rate),
-        Some(_) => format!("the fastest there, none reaches {} fps", wish.rate),
+        None => "the driver lists no rates".to_string(),
+        Some(rate) if rate >= request.rate * RATE_TOLERANCE => format!("reaches {} fps", request.rate),
+        Some(_) => format!("the fastest available, none reaches {} fps", request.rate),
     };
-    let layout = match (wish.format, rivals) {
-        (Some(_), _) => "the layout that the settings name",
-        (None, 0) => "the only layout there",
-        (None, _) => "the cheapest to decode of the layouts that do",
+    let format = match (request.format, rivals) {
+        (Some(_), _) => "the pixel format that camera.format names",
+        (None, 0) => "the only pixel format available",
+        (None, _) => "the cheapest of these to decode",
     };
-    format!("{size}; {speed}; {layout}")
+    format!("{size}; {speed}; {format}")
 }
 
-/// Sizes that a driver offers from a smallest to a largest, in steps.
+/// Sizes that a driver offers as a range with steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeRange {
     /// Smallest width and height, pixels.
@@ -183,11 +184,11 @@ pub struct SizeRange {
 }
 
 impl SizeRange {
-    /// The smallest size of the range that covers the wished one, or the largest.
+    /// The smallest size of the range that covers the requested one, or the largest.
     #[must_use]
     pub fn fit(&self, width: u32, height: u32) -> (u32, u32) {
-        let side = |wished: u32, min: u32, max: u32, step: u32| {
-            let steps = wished.saturating_sub(min).div_ceil(step.max(1));
+        let side = |requested: u32, min: u32, max: u32, step: u32| {
+            let steps = requested.saturating_sub(min).div_ceil(step.max(1));
             min.saturating_add(steps.saturating_mul(step.max(1))).min(max)
         };
         (
@@ -198,8 +199,8 @@ impl SizeRange {
 }
 
 /// Whether a code names raw sensor data. The Bayer codes of videodev2.h begin with the order of the colour
-/// filters (`BA81`, `GBRG`, `GRBG`, `RGGB` for 8 bits; `BG10`, `GB12`, `RG16`, ...), the packed ones with `p`, the
-/// compressed ones with `a` or `b`; `PC1?` and `PC2?` are the Raspberry Pi's compressed ones.
+/// filters (`BA81`, `GBRG`, `GRBG`, `RGGB` for 8 bits; `BG10`, `GB12`, `RG16`, ...), the packed ones with
+/// `p`, the compressed ones with `a` or `b`; `PC1?` and `PC2?` are the Raspberry Pi's compressed ones.
 #[must_use]
 pub fn is_bayer(fourcc: [u8; 4]) -> bool {
     let [a, b, c, d] = fourcc;
@@ -220,15 +221,20 @@ fn is_packed(pair: [u8; 2]) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::capture::v4l2::samples::{WISH, mode};
+    use crate::capture::v4l2::testing::{REQUEST, mode};
 
-    fn chosen(modes: &[Mode], wish: &Wish) -> (PixelFormat, u32, u32, Option<f32>) {
-        let choice = choose(modes, wish).unwrap();
-        assert!(!choice.reason.is_empty());
-        (choice.format, choice.width, choice.height, choice.rate)
+    fn selected(modes: &[Mode], request: &Request) -> (PixelFormat, u32, u32, Option<f32>) {
+        let selection = select(modes, request).unwrap();
+        assert!(!selection.reason.is_empty());
+        (
+            selection.format,
+            selection.width,
+            selection.height,
+            selection.rate,
+        )
     }
 
-    /// What a USB 2 webcam offers: uncompressed is slow at large sizes.
+    /// What a USB 2 webcam offers: uncompressed formats are slow at large sizes.
     fn webcam() -> Vec<Mode> {
         vec![
             mode(b"MJPG", 640, 480, &[30.0, 15.0]),
@@ -243,100 +249,106 @@ mod tests {
     #[test]
     fn uncompressed_is_preferred_where_it_is_fast_enough() {
         assert_eq!(
-            chosen(&webcam(), &WISH),
+            selected(&webcam(), &REQUEST),
             (PixelFormat::Yuyv, 640, 480, Some(30.0))
         );
-        let slow = Wish { rate: 15.0, ..WISH };
+        let slow = Request {
+            rate: 15.0,
+            ..REQUEST
+        };
         assert_eq!(
-            chosen(&webcam(), &slow),
+            selected(&webcam(), &slow),
             (PixelFormat::Yuyv, 640, 480, Some(15.0))
         );
     }
 
     #[test]
     fn rate_beats_the_cost_of_decoding() {
-        let wish = Wish {
+        let request = Request {
             width: 1280,
             height: 720,
-            ..WISH
+            ..REQUEST
         };
         assert_eq!(
-            chosen(&webcam(), &wish),
+            selected(&webcam(), &request),
             (PixelFormat::Mjpeg, 1280, 720, Some(30.0))
         );
-        let wish = Wish { rate: 10.0, ..wish };
+        let request = Request {
+            rate: 10.0,
+            ..request
+        };
         assert_eq!(
-            chosen(&webcam(), &wish),
+            selected(&webcam(), &request),
             (PixelFormat::Yuyv, 1280, 720, Some(10.0))
         );
     }
 
     #[test]
     fn the_smallest_size_that_covers_or_the_largest() {
-        let wish = Wish {
+        let request = Request {
             width: 641,
             height: 1,
-            ..WISH
+            ..REQUEST
         };
-        assert_eq!(chosen(&webcam(), &wish).1, 1280);
-        let wish = Wish {
+        assert_eq!(selected(&webcam(), &request).1, 1280);
+        let request = Request {
             width: 4000,
             height: 3000,
-            ..WISH
+            ..REQUEST
         };
         assert_eq!(
-            chosen(&webcam(), &wish),
+            selected(&webcam(), &request),
             (PixelFormat::Mjpeg, 1280, 720, Some(30.0))
         );
     }
 
     #[test]
-    fn a_named_layout_is_kept_to() {
-        let wish = Wish {
+    fn a_named_format_is_kept() {
+        let request = Request {
             format: Some(PixelFormat::Mjpeg),
-            ..WISH
+            ..REQUEST
         };
-        assert_eq!(chosen(&webcam(), &wish).0, PixelFormat::Mjpeg);
-        let wish = Wish {
+        assert_eq!(selected(&webcam(), &request).0, PixelFormat::Mjpeg);
+        let request = Request {
             format: Some(PixelFormat::Nv12),
-            ..WISH
+            ..REQUEST
         };
-        assert_eq!(choose(&webcam(), &wish), Err(Unusable::NotOffered));
+        assert_eq!(select(&webcam(), &request), Err(NoMode::NotOffered));
     }
 
     #[test]
-    fn ntsc_rates_are_good_enough_and_unknown_ones_do() {
+    fn ntsc_and_unknown_rates_are_accepted() {
         let modes = [
             mode(b"YUYV", 640, 480, &[29.97]),
             mode(b"MJPG", 640, 480, &[60.0]),
         ];
-        assert_eq!(chosen(&modes, &WISH).0, PixelFormat::Yuyv);
+        assert_eq!(selected(&modes, &REQUEST).0, PixelFormat::Yuyv);
         let modes = [mode(b"NV12", 640, 480, &[])];
-        assert_eq!(chosen(&modes, &WISH), (PixelFormat::Nv12, 640, 480, None));
+        assert_eq!(selected(&modes, &REQUEST), (PixelFormat::Nv12, 640, 480, None));
         let modes = [mode(b"NV12", 640, 480, &[f32::NAN, 0.0, f32::INFINITY])];
-        assert_eq!(chosen(&modes, &WISH).3, None);
+        assert_eq!(selected(&modes, &REQUEST).3, None);
     }
 
     #[test]
     fn grey_is_the_last_resort() {
         let modes = [mode(b"GREY", 640, 480, &[30.0]), mode(b"MJPG", 640, 480, &[30.0])];
-        assert_eq!(chosen(&modes, &WISH).0, PixelFormat::Mjpeg);
-        assert_eq!(chosen(&modes[..1], &WISH).0, PixelFormat::Grey);
+        assert_eq!(selected(&modes, &REQUEST).0, PixelFormat::Mjpeg);
+        assert_eq!(selected(&modes[..1], &REQUEST).0, PixelFormat::Grey);
     }
 
     #[test]
-    fn says_why_nothing_fits() {
-        assert_eq!(choose(&[], &WISH), Err(Unusable::Nothing));
+    fn reports_why_nothing_fits() {
+        assert_eq!(select(&[], &REQUEST), Err(NoMode::Nothing));
         let sensor = [mode(b"pRAA", 3280, 2464, &[]), mode(b"RG10", 3280, 2464, &[])];
-        assert_eq!(choose(&sensor, &WISH), Err(Unusable::BayerOnly));
+        assert_eq!(select(&sensor, &REQUEST), Err(NoMode::BayerOnly));
         assert_eq!(
-            choose(&[mode(b"H264", 640, 480, &[])], &WISH),
-            Err(Unusable::Undecodable)
+            select(&[mode(b"H264", 640, 480, &[])], &REQUEST),
+            Err(NoMode::Undecodable)
         );
     }
 
     #[test]
-    fn tells_bayer_from_pictures() {
+    fn recognises_bayer_formats() {
         for code in [
             b"BA81", b"GBRG", b"GRBG", b"RGGB", b"BG10", b"GB10", b"BA10", b"RG10", b"pBAA", b"pGAA",
             b"pgAA", b"pRAA", b"BG12", b"GR12", b"pRCC", b"pgEE", b"BYR2", b"GB16", b"RG16", b"aBA8",

@@ -1,4 +1,4 @@
-//! Plays scenarios, one after another on each board.
+//! Runs suites of scenarios: suites in parallel, the scenarios of each one in order.
 
 use std::{
     fs,
@@ -11,33 +11,33 @@ use std::{
 
 use crate::{board::Board, machine::Parts};
 
-/// A name, and what happens.
+/// Title and function of a scenario.
 pub type Scenario = (&'static str, fn(&mut Board));
 
-/// What happens to one board.
-pub struct Life {
-    /// The board's, in what is told of it.
+/// The scenarios of one board.
+pub struct Suite {
+    /// Name of the board in the output.
     pub name: &'static str,
     pub parts: Parts,
-    /// In the order in which they happen.
+    /// In the order in which they run.
     pub scenarios: &'static [Scenario],
 }
 
-/// Plays lives side by side. Where one fails, the others go on to their ends: they tell more, and no later than if all went well.
+/// Runs suites in parallel. When one fails, the others still run to their end.
 ///
-/// `package` is installed by each one's first scenario.
-pub fn play(lives: Vec<Life>, package: &Path) -> ExitCode {
+/// The first scenario of each suite installs `package`.
+pub fn run_suites(suites: Vec<Suite>, package: &Path) -> ExitCode {
     let failed = thread::scope(|scope| {
-        let start = |life: Life| {
-            // A panic's message tells the thread's name.
+        let start = |suite: Suite| {
+            // A panic message contains the thread's name.
             thread::Builder::new()
-                .name(life.name.into())
-                .spawn_scoped(scope, || live(life, package))
+                .name(suite.name.into())
+                .spawn_scoped(scope, || run_suite(suite, package))
                 .unwrap()
         };
-        let boards: Vec<_> = lives.into_iter().map(start).collect();
-        let ends = boards.into_iter().map(|board| board.join().unwrap_or(false));
-        ends.filter(|passed| !passed).count()
+        let boards: Vec<_> = suites.into_iter().map(start).collect();
+        let results = boards.into_iter().map(|board| board.join().unwrap_or(false));
+        results.filter(|passed| !passed).count()
     });
     if failed == 0 {
         ExitCode::SUCCESS
@@ -46,26 +46,27 @@ pub fn play(lives: Vec<Life>, package: &Path) -> ExitCode {
     }
 }
 
-/// Plays scenarios until one fails; those that follow would begin where that one broke off. Whether all passed.
-fn live(life: Life, package: &Path) -> bool {
+/// Runs scenarios until one fails, since later ones depend on the state it should leave. Returns whether all
+/// passed.
+fn run_suite(suite: Suite, package: &Path) -> bool {
     let started = Instant::now();
-    let Life {
+    let Suite {
         name,
         parts,
         scenarios,
-    } = life;
+    } = suite;
     let console = parts.console();
     let console = || {
         let text = fs::read_to_string(&console).unwrap_or_default();
         format!("--- console of {name}\n{text}")
     };
-    let up = panic::catch_unwind(AssertUnwindSafe(|| Board::new(name, parts, package)));
-    let Ok(mut board) = up else {
-        println!("FAILED {name}: the board does not come up\n{}", console());
+    let booted = panic::catch_unwind(AssertUnwindSafe(|| Board::new(name, parts, package)));
+    let Ok(mut board) = booted else {
+        println!("FAILED {name}: the board did not boot\n{}", console());
         return false;
     };
-    board.say(&format!(
-        "the board is up, {:.1} s",
+    board.report(&format!(
+        "the board booted, {:.1} s",
         started.elapsed().as_secs_f32()
     ));
     for (number, (what, scenario)) in (1..).zip(scenarios) {
@@ -79,7 +80,7 @@ fn live(life: Life, package: &Path) -> bool {
         }
         println!("ok {name} {number:2}  {what}, {seconds:.1} s");
     }
-    board.say(&format!(
+    board.report(&format!(
         "{} scenarios, {:.0} s",
         scenarios.len(),
         started.elapsed().as_secs_f32()

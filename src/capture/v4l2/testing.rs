@@ -1,11 +1,12 @@
 //! Nodes as boards have them, for tests.
 
 use super::{
-    choose::{Mode, Wish},
-    find::{Found, Identity},
+    Capability,
+    enumerate::CameraNode,
+    select::{Mode, Request},
 };
 
-pub(crate) const WISH: Wish = Wish {
+pub(crate) const REQUEST: Request = Request {
     format: None,
     width: 640,
     height: 480,
@@ -30,12 +31,12 @@ pub(crate) fn mode(fourcc: &[u8; 4], width: u32, height: u32, rates: &[f32]) -> 
     }
 }
 
-/// `/dev/video<number>` with modes of the wished size.
-pub(crate) fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> Found {
-    Found {
-        node: format!("/dev/video{number}").into(),
-        by_id: None,
-        identity: Ok(Identity {
+/// `/dev/video<number>` with modes of the requested size.
+pub(crate) fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])]) -> CameraNode {
+    CameraNode {
+        path: format!("/dev/video{number}").into(),
+        stable_path: None,
+        capability: Ok(Capability {
             driver: "uvcvideo".into(),
             card: "HD Webcam".into(),
             bus: "usb-1.2".into(),
@@ -43,7 +44,7 @@ pub(crate) fn node(number: u32, capabilities: u32, modes: &[(&[u8; 4], &[f32])])
         }),
         modes: modes
             .iter()
-            .map(|(fourcc, rates)| mode(fourcc, WISH.width, WISH.height, rates))
+            .map(|(fourcc, rates)| mode(fourcc, REQUEST.width, REQUEST.height, rates))
             .collect(),
     }
 }

@@ -1,0 +1,269 @@
+//! Where a JPEG picture ends, and whether it is complete.
+
+use std::ops::Range;
+
+use super::{
+    error::JpegError,
+    header::{self, FrameHeader, ScanHeader},
+    scan::{self, Coefficients, Tables},
+    standard_tables::STANDARD_TABLES,
+};
+use crate::capture::frame::MAX_SIDE;
+
+/// Which codings are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// Baseline and extended sequential: what cameras send. Progressive pictures cost far more to decode than
+    /// their bytes suggest.
+    Sequential,
+    /// Progressive ones too, for photographs.
+    Any,
+}
+
+/// A complete picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Complete {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    /// Where the first scan begins if the picture defines no Huffman tables.
+    pub(super) needs_tables_at: Option<usize>,
+    /// Where its data end. What follows (EOI, padding, a video, another picture) is not part of it.
+    pub(super) end: usize,
+    /// The TIFF structure of its EXIF data.
+    pub(super) exif: Option<Range<usize>>,
+}
+
+/// Checks that every block of the picture at the start of `data` is there.
+pub(super) fn check(data: &[u8], coding: Coding) -> Result<Complete, JpegError> {
+    let mut walk = Walk::new(data)?;
+    loop {
+        match walk.next()? {
+            Segment::Frame => walk.allow(coding)?,
+            Segment::Scan(scan) => {
+                let after = walk.skip_scan(&scan)?;
+                if walk.is_complete(false) {
+                    return walk.complete(after);
+                }
+                walk.at = after;
+            }
+            Segment::End => {
+                return if walk.is_complete(true) {
+                    let end = walk.at;
+                    walk.complete(end)
+                } else {
+                    Err(walk.incomplete())
+                };
+            }
+            Segment::Other => {}
+        }
+    }
+}
+
+/// Width and height of the picture at the start of `data`, if its header is there.
+pub(super) fn size(data: &[u8]) -> Option<(u32, u32)> {
+    let mut walk = Walk::new(data).ok()?;
+    loop {
+        match walk.next().ok()? {
+            Segment::Frame => return walk.frame.map(|frame| (frame.width, frame.height)),
+            Segment::Other => {}
+            Segment::Scan(_) | Segment::End => return None,
+        }
+    }
+}
+
+/// What a step of the walk found.
+enum Segment {
+    /// A frame header.
+    Frame,
+    /// The header of a scan, whose data begin at [`Walk::at`].
+    Scan(ScanHeader),
+    /// EOI, the start of another picture, or the end of the bytes.
+    End,
+    Other,
+}
+
+/// The state of a walk through the marker segments.
+struct Walk<'a> {
+    data: &'a [u8],
+    at: usize,
+    frame: Option<FrameHeader>,
+    tables: Tables,
+    has_tables: bool,
+    first_scan: Option<usize>,
+    restart_interval: u16,
+    exif: Option<Range<usize>>,
+    /// By component: bits of the coefficients that have their final precision.
+    finished: [u64; 4],
+    /// By component; empty in sequential pictures.
+    coefficients: Vec<Coefficients>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(data: &'a [u8]) -> Result<Self, JpegError> {
+        match data {
+            [] => return Err(JpegError::Empty),
+            [0xFF, 0xD8, ..] => {}
+            &[first, ref rest @ ..] => {
+                return Err(JpegError::Start([first, rest.first().copied().unwrap_or(0)]));
+            }
+        }
+        Ok(Self {
+            data,
+            at: 2,
+            frame: None,
+            tables: Tables::default(),
+            has_tables: false,
+            first_scan: None,
+            restart_interval: 0,
+            exif: None,
+            finished: [0; 4],
+            coefficients: Vec::new(),
+        })
+    }
+
+    /// Reads the segment at `at` and moves behind it.
+    fn next(&mut self) -> Result<Segment, JpegError> {
+        // Bytes FF may come before a marker.
+        while self.data.get(self.at) == Some(&0xFF) && self.data.get(self.at + 1) == Some(&0xFF) {
+            self.at += 1;
+        }
+        let (marker, start) = match self.data.get(self.at..) {
+            Some([0xFF, marker, ..]) => (*marker, self.at),
+            None | Some([] | [0xFF]) => return Ok(Segment::End),
+            Some(_) => return Err(JpegError::NoMarker(self.at)),
+        };
+        match marker {
+            0xD8 | 0xD9 => return Ok(Segment::End),
+            0x01 | 0xD0..=0xD7 => {
+                self.at += 2;
+                return Ok(Segment::Other);
+            }
+            _ => {}
+        }
+        let length = match self.data.get(start + 2..start + 4) {
+            Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+            _ => return Err(self.incomplete()),
+        };
+        if length < 2 {
+            return Err(JpegError::Segment(start));
+        }
+        let Some(content) = self.data.get(start + 4..start + 2 + length) else {
+            return Err(self.incomplete());
+        };
+        self.at = start + 2 + length;
+        match marker {
+            0xC0..=0xC2 => {
+                if self.frame.is_some() {
+                    return Err(JpegError::TwoFrameHeaders);
+                }
+                self.frame = Some(FrameHeader::parse(content, marker == 0xC2, start)?);
+                return Ok(Segment::Frame);
+            }
+            0xC4 => {
+                header::define_tables(content, &mut self.tables, start)?;
+                self.has_tables = true;
+            }
+            0xC3 | 0xC5..=0xCF => return Err(JpegError::Coding(marker)),
+            0xDA => {
+                let frame = self.frame.as_ref().ok_or(JpegError::NoFrameHeader)?;
+                let scan = ScanHeader::parse(content, frame, start)?;
+                self.first_scan.get_or_insert(start);
+                return Ok(Segment::Scan(scan));
+            }
+            0xDD => {
+                let interval = content.first_chunk().ok_or(JpegError::Segment(start))?;
+                self.restart_interval = u16::from_be_bytes(*interval);
+            }
+            0xE1 if self.exif.is_none() && content.starts_with(b"Exif\0\0") => {
+                self.exif = Some(start + 10..self.at);
+            }
+            _ => {}
+        }
+        Ok(Segment::Other)
+    }
+
+    /// Checks the frame header that was just read, before memory is allocated for the picture.
+    fn allow(&mut self, coding: Coding) -> Result<(), JpegError> {
+        let Some(frame) = &self.frame else {
+            return Ok(());
+        };
+        let (width, height) = (frame.width, frame.height);
+        if frame.is_progressive && coding == Coding::Sequential {
+            return Err(JpegError::Progressive);
+        }
+        if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
+            return Err(JpegError::Size(width, height));
+        }
+        // A block of 64 pixels takes at least two bits, in progressive pictures one.
+        let pixels_per_byte = if frame.is_progressive { 512 } else { 256 };
+        let bytes = self.data.len();
+        if u64::from(width) * u64::from(height) > (bytes as u64).saturating_mul(pixels_per_byte) {
+            return Err(JpegError::TooFewBytes { bytes, width, height });
+        }
+        if frame.is_progressive {
+            let components = frame.components.iter();
+            self.coefficients = components
+                .map(|component| Coefficients::new(frame, component))
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// Skips the data of `scan`, which begin at `at`. Returns where the marker after them begins.
+    fn skip_scan(&mut self, scan: &ScanHeader) -> Result<usize, JpegError> {
+        if !self.has_tables {
+            header::define_tables(&STANDARD_TABLES[4..], &mut self.tables, self.at)?;
+        }
+        let frame = self.frame.as_ref().ok_or(JpegError::NoFrameHeader)?;
+        let (data, at, tables, interval) = (self.data, self.at, &self.tables, self.restart_interval);
+        let (after, coefficients) = if frame.is_progressive {
+            let after =
+                scan::skip_progressive(data, at, frame, scan, tables, interval, &mut self.coefficients)?;
+            let coefficients = (!0_u64 << scan.first) & (!0_u64 >> (63 - scan.last));
+            (after, if scan.low == 0 { coefficients } else { 0 })
+        } else {
+            (
+                scan::skip_sequential(data, at, frame, scan, tables, interval)?,
+                !0,
+            )
+        };
+        for part in scan.parts() {
+            self.finished[part.component] |= coefficients;
+        }
+        Ok(after)
+    }
+
+    /// Whether no scan is missing. A progressive picture that `has_ended` properly may leave out coefficients
+    /// that are zero everywhere.
+    fn is_complete(&self, has_ended: bool) -> bool {
+        let Some(frame) = &self.frame else {
+            return false;
+        };
+        let finished = &self.finished[..frame.components.len()];
+        let at_eoi = has_ended && self.data.get(self.at + 1) == Some(&0xD9);
+        let needed = if frame.is_progressive && at_eoi { 1 } else { !0 };
+        finished
+            .iter()
+            .all(|&coefficients| coefficients & needed == needed)
+    }
+
+    fn incomplete(&self) -> JpegError {
+        match (&self.frame, self.first_scan) {
+            (_, Some(_)) => JpegError::MissingScan,
+            _ => JpegError::HeaderCutOff,
+        }
+    }
+
+    fn complete(&self, end: usize) -> Result<Complete, JpegError> {
+        let (Some(frame), Some(first_scan)) = (&self.frame, self.first_scan) else {
+            return Err(JpegError::NoFrameHeader);
+        };
+        Ok(Complete {
+            width: frame.width,
+            height: frame.height,
+            needs_tables_at: (!self.has_tables).then_some(first_scan),
+            end,
+            exif: self.exif.clone(),
+        })
+    }
+}

@@ -1,0 +1,257 @@
+//! Huffman tables and the bits of entropy-coded data (ITU-T T.81, annexes C and F).
+//!
+//! Only lengths matter here: symbols are skipped, no coefficient is computed. The inner loops use wrapping
+//! arithmetic, because overflow checks cost a third of the time; no operand can overflow.
+
+/// Bits that one look-up resolves.
+const LOOKAHEAD: u32 = 10;
+
+/// A Huffman table.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// By the next [`LOOKAHEAD`] bits: in the lower byte the bits of the code and of the value behind it, in
+    /// the upper byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for
+    /// a longer or undefined code.
+    skip: [u16; 1 << LOOKAHEAD],
+    /// By length: the first code that is longer, left-aligned in 16 bits.
+    limit: [u32; 17],
+    /// By length: index of the symbol of code 0.
+    offset: [i32; 17],
+    symbols: [u8; 256],
+}
+
+/// More coefficients than a block has.
+const END_OF_BLOCK: u16 = 64;
+
+impl Table {
+    /// From the number of codes of each length from 1 to 16 bits and the symbols in the order of their codes.
+    /// `None` if the codes do not fit their lengths.
+    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut table = Self {
+            skip: [0; 1 << LOOKAHEAD],
+            limit: [0; 17],
+            offset: [0; 17],
+            symbols: [0; 256],
+        };
+        table.symbols.get_mut(..symbols.len())?.copy_from_slice(symbols);
+        let (mut code, mut index) = (0_u32, 0_usize);
+        for (length, &count) in (1_u32..).zip(counts) {
+            table.offset[length as usize] = index as i32 - code as i32;
+            for _ in 0..count {
+                let symbol = *symbols.get(index)?;
+                if length <= LOOKAHEAD {
+                    let first = (code << (LOOKAHEAD - length)) as usize;
+                    let entries = table.skip.get_mut(first..first + (1 << (LOOKAHEAD - length)))?;
+                    entries.fill(entry(length, symbol));
+                }
+                code += 1;
+                index += 1;
+            }
+            if code > 1 << length {
+                return None;
+            }
+            table.limit[length as usize] = code << (16 - length);
+            code <<= 1;
+        }
+        Some(table)
+    }
+
+    /// Length and symbol of the code that `bits` begin with.
+    fn find(&self, bits: u64) -> Option<(u32, u8)> {
+        let next = (bits >> 48) as u32;
+        let length = (1..=16).find(|&length| next < self.limit[length as usize])?;
+        let code = next >> (16 - length);
+        let index = code as i32 + self.offset[length as usize];
+        let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
+        Some((length, *symbol))
+    }
+
+    #[cold]
+    fn find_entry(&self, bits: u64) -> Option<u16> {
+        let (length, symbol) = self.find(bits)?;
+        Some(entry(length, symbol))
+    }
+}
+
+/// An entry of [`Table::skip`].
+fn entry(length: u32, symbol: u8) -> u16 {
+    let (run, size) = (u16::from(symbol >> 4), u16::from(symbol & 15));
+    let advance = if size == 0 && run != 15 {
+        END_OF_BLOCK
+    } else {
+        run + 1
+    };
+    advance << 8 | (length as u16 + size)
+}
+
+/// Why a block cannot be skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The data end, or a marker comes.
+    End,
+    /// A code is not in the table.
+    Code,
+}
+
+/// Reads entropy-coded data up to the next marker.
+#[derive(Debug)]
+pub(super) struct Bits<'a> {
+    data: &'a [u8],
+    /// Next byte that is not in `buffer`.
+    at: usize,
+    /// The next bits, left-aligned; zeros follow.
+    buffer: u64,
+    /// Bits in `buffer`; negative once more were consumed than there are.
+    left: i32,
+    /// `at` is at a marker or at the end.
+    ended: bool,
+}
+
+impl<'a> Bits<'a> {
+    /// From byte `at` of `data`.
+    pub(super) fn new(data: &'a [u8], at: usize) -> Self {
+        Self {
+            data,
+            at,
+            buffer: 0,
+            left: 0,
+            ended: false,
+        }
+    }
+
+    /// At least 32 bits, where there are as many.
+    #[inline(always)]
+    fn refill(&mut self) {
+        if self.left >= 32 || self.ended {
+            return;
+        }
+        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<4>()) {
+            let word = u32::from_be_bytes(*word);
+            // No byte is FF if no byte of the complement is 0.
+            let complement = !word;
+            let zero = complement.wrapping_sub(0x0101_0101) & word & 0x8080_8080;
+            if zero == 0 {
+                self.buffer |= u64::from(word) << (32 - self.left);
+                self.left = self.left.wrapping_add(32);
+                self.at = self.at.wrapping_add(4);
+                return;
+            }
+        }
+        self.refill_by_bytes();
+    }
+
+    #[cold]
+    fn refill_by_bytes(&mut self) {
+        while self.left <= 56 {
+            let Some(&byte) = self.data.get(self.at) else {
+                self.ended = true;
+                return;
+            };
+            if byte == 0xFF {
+                // Fill bytes may come before the stuffed zero, too: decoders accept them.
+                let fill = self.data[self.at..]
+                    .iter()
+                    .take_while(|&&byte| byte == 0xFF)
+                    .count();
+                if self.data.get(self.at + fill) != Some(&0) {
+                    self.ended = true;
+                    return;
+                }
+                self.at += fill;
+            }
+            self.at += 1;
+            self.buffer |= u64::from(byte) << (56 - self.left);
+            self.left += 8;
+        }
+    }
+
+    /// Drops `count` bits, at most 32, of those that [`Bits::refill`] provided.
+    #[inline(always)]
+    fn consume(&mut self, count: u32) {
+        self.buffer = self.buffer.wrapping_shl(count);
+        self.left = self.left.wrapping_sub(count as i32);
+    }
+
+    /// `count` bits, at most 16.
+    pub(super) fn take(&mut self, count: u32) -> Result<u32, Stop> {
+        self.refill();
+        let value = (self.buffer >> 32) as u32;
+        self.consume(count);
+        if self.left < 0 {
+            return Err(Stop::End);
+        }
+        Ok(value.checked_shr(32 - count).unwrap_or(0))
+    }
+
+    /// The next symbol.
+    pub(super) fn symbol(&mut self, table: &Table) -> Result<u8, Stop> {
+        self.refill();
+        let Some((length, symbol)) = table.find(self.buffer) else {
+            return Err(self.undefined());
+        };
+        self.consume(length);
+        if self.left < 0 {
+            return Err(Stop::End);
+        }
+        Ok(symbol)
+    }
+
+    /// Skips a code and the value behind it. Returns by how many coefficients they advance.
+    #[inline(always)]
+    fn skip(&mut self, table: &Table) -> Result<u16, Stop> {
+        self.refill();
+        let mut entry = table.skip[(self.buffer >> (64 - LOOKAHEAD)) as usize];
+        if entry == 0 {
+            entry = table.find_entry(self.buffer).ok_or_else(|| self.undefined())?;
+        }
+        self.consume(u32::from(entry & 0xFF));
+        Ok(entry >> 8)
+    }
+
+    /// Why no code was found: the zeros after the end are none either.
+    #[cold]
+    fn undefined(&self) -> Stop {
+        if self.ended && self.left < 16 {
+            Stop::End
+        } else {
+            Stop::Code
+        }
+    }
+
+    /// Skips a block of a sequential scan (T.81, F.2.2).
+    #[inline]
+    pub(super) fn skip_block(&mut self, dc: &Table, ac: &Table) -> Result<(), Stop> {
+        self.skip(dc)?;
+        let mut k = 1_u16;
+        while k < 64 {
+            k = k.wrapping_add(self.skip(ac)?);
+        }
+        // After the end zeros were skipped.
+        if self.left < 0 { Err(Stop::End) } else { Ok(()) }
+    }
+
+    /// Drops the rest of the data. Returns where the next marker begins; the length of the data if there is
+    /// none.
+    pub(super) fn skip_to_marker(&mut self) -> usize {
+        // While bits are left over, stray bytes may follow before the marker.
+        while !self.ended {
+            self.left = 0;
+            self.buffer = 0;
+            self.refill_by_bytes();
+        }
+        self.at
+    }
+
+    /// Continues after a restart marker, if one is next. Stray bytes before it are skipped.
+    pub(super) fn restart(&mut self) -> bool {
+        let mut at = self.skip_to_marker();
+        while self.data.get(at + 1) == Some(&0xFF) {
+            at += 1;
+        }
+        if !matches!(self.data.get(at + 1), Some(0xD0..=0xD7)) {
+            return false;
+        }
+        *self = Self::new(self.data, at + 2);
+        true
+    }
+}

@@ -1,0 +1,207 @@
+#![allow(clippy::unwrap_used)]
+use std::ops::Range;
+
+use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
+
+use super::*;
+
+const SEQUENTIAL: &[u8] = include_bytes!("../../../tests/data/jpeg/sequential-420.jpg");
+const RESTARTS: &[u8] = include_bytes!("../../../tests/data/jpeg/restart-422.jpg");
+const PROGRESSIVE: &[u8] = include_bytes!("../../../tests/data/jpeg/progressive-420.jpg");
+const PROGRESSIVE_RESTARTS: &[u8] = include_bytes!("../../../tests/data/jpeg/progressive-restart-444.jpg");
+const GREY: &[u8] = include_bytes!("../../../tests/data/jpeg/grey.jpg");
+const CMYK: &[u8] = include_bytes!("../../../tests/data/jpeg/cmyk.jpg");
+
+const ALL: [(&str, &[u8]); 6] = [
+    ("sequential", SEQUENTIAL),
+    ("restarts", RESTARTS),
+    ("progressive", PROGRESSIVE),
+    ("progressive with restarts", PROGRESSIVE_RESTARTS),
+    ("grey", GREY),
+    ("CMYK", CMYK),
+];
+
+fn decode(data: &[u8]) -> Result<Picture, JpegError> {
+    let mut picture = Picture::default();
+    Decoder::default()
+        .decode(data, Coding::Any, &mut picture)
+        .map(|_| picture)
+}
+
+/// The entropy-coded data of every scan.
+fn scans(data: &[u8]) -> Vec<Range<usize>> {
+    let (mut at, mut scans) = (2, Vec::new());
+    while data[at + 1] != 0xD9 {
+        let is_scan = data[at + 1] == 0xDA;
+        at += 2 + usize::from(u16::from_be_bytes([data[at + 2], data[at + 3]]));
+        if is_scan {
+            let start = at;
+            while data[at] != 0xFF || matches!(data[at + 1], 0 | 0xD0..=0xD7) {
+                at += 1;
+            }
+            scans.push(start..at);
+        }
+    }
+    scans
+}
+
+/// The picture's formula (tests/data/jpeg/README.md), which quality 85 keeps to within a few levels on
+/// average.
+#[test]
+fn every_coding_is_decoded() {
+    for (name, data) in ALL {
+        let picture = decode(data).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((picture.width(), picture.height()), (61, 45), "{name}");
+        let mut difference = 0.0;
+        for (index, pixel) in picture.rgb().chunks_exact(3).enumerate() {
+            let (x, y) = ((index % 61) as f32, (index / 61) as f32);
+            let red = 128.0 + 100.0 * (x / 6.0).sin();
+            let green = 128.0 + 100.0 * (y / 5.0).cos();
+            let blue = (x * y) % 200.0 + 20.0;
+            // Grey is ITU-R 601 luma, as Pillow converts.
+            let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+            let expected = if name == "grey" {
+                [luma; 3]
+            } else {
+                [red, green, blue]
+            };
+            // Blue has sharp edges, which subsampled chroma does not keep.
+            for channel in 0..2 {
+                difference += (f32::from(pixel[channel]) - expected[channel]).abs();
+            }
+        }
+        let mean = difference / (61.0 * 45.0 * 2.0);
+        assert!(mean < 6.0, "{name}: {mean}");
+    }
+}
+
+#[test]
+fn a_picture_without_its_end_is_whole() {
+    for (name, data) in ALL {
+        let unended = &data[..data.len() - 2];
+        assert_eq!(decode(unended).unwrap(), decode(data).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn what_follows_a_picture_is_not_part_of_it() {
+    // Padding, a second end, the box of a motion photo's video with markers by chance, another picture.
+    let trailers: [&[u8]; 5] = [
+        &[0; 4096],
+        &[0xFF; 33],
+        &EOI,
+        b"\0\0\0\x18ftypmp42\xFF\xDA\0\x08\x01\xFF\xD8\xFF\xC4",
+        SEQUENTIAL,
+    ];
+    for (name, data) in ALL {
+        let expected = decode(data).unwrap();
+        for trailer in trailers {
+            let with_trailer = [data, trailer].concat();
+            assert_eq!(decode(&with_trailer).unwrap(), expected, "{name}");
+        }
+    }
+}
+
+/// Cut within the data of any scan, a picture is refused, with and without a marker after the cut.
+#[test]
+fn a_part_of_a_picture_is_refused_whatever_its_markers_say() {
+    for (name, data) in ALL {
+        for scan in scans(data) {
+            // The very last byte may hold only padding bits.
+            for length in scan.start..scan.end - 1 {
+                for end in [&[][..], &EOI, &[0xFF, 0xD8], &[0xFF, 0xD0]] {
+                    let part = [&data[..length], end].concat();
+                    assert!(decode(&part).is_err(), "{name}: {length} of {}", data.len());
+                }
+            }
+        }
+    }
+}
+
+/// A progressive picture whose last scans are missing, and that does not say that it ends there.
+#[test]
+fn a_missing_scan_is_noticed() {
+    for data in [PROGRESSIVE, PROGRESSIVE_RESTARTS] {
+        let scans = scans(data);
+        for scan in &scans[..scans.len() - 1] {
+            let error = decode(&data[..scan.end]).unwrap_err();
+            assert!(matches!(error, JpegError::MissingScan), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_interval_between_restarts_is_noticed() {
+    let markers: Vec<usize> = scans(RESTARTS)[0]
+        .clone()
+        .filter(|&at| RESTARTS[at] == 0xFF && matches!(RESTARTS[at + 1], 0xD0..=0xD7))
+        .collect();
+    assert!(markers.len() > 4);
+    for pair in markers.windows(2) {
+        let cut = [&RESTARTS[..pair[0]], &RESTARTS[pair[1]..]].concat();
+        assert!(matches!(decode(&cut), Err(JpegError::CutOff { .. })), "{pair:?}");
+    }
+    // The second half of an interval.
+    let half = (markers[1] + markers[2]) / 2;
+    let cut = [&RESTARTS[..half], &RESTARTS[markers[2]..]].concat();
+    assert!(decode(&cut).is_err());
+}
+
+#[test]
+fn stray_bytes_are_accepted() {
+    // Before the end, before a restart marker, fill bytes before markers.
+    let expected = decode(RESTARTS).unwrap();
+    let end = RESTARTS.len() - 2;
+    let restart = scans(RESTARTS)[0]
+        .clone()
+        .find(|&at| RESTARTS[at] == 0xFF && RESTARTS[at + 1] == 0xD0)
+        .unwrap();
+    for (at, stray) in [
+        (end, &[0x12, 0x34, 0, 0][..]),
+        (end, &[0xFF; 3]),
+        (restart, &[0x55, 0]),
+        (restart, &[0xFF]),
+    ] {
+        let with_stray = [&RESTARTS[..at], stray, &RESTARTS[at..]].concat();
+        assert_eq!(decode(&with_stray).unwrap(), expected, "{at} {stray:?}");
+    }
+}
+
+/// Every block is counted, so that half of them is half.
+#[test]
+fn says_how_much_is_there() {
+    let mut data = Vec::new();
+    let rgb: Vec<u8> = (0..64 * 64 * 3_u32).map(|i| (i * 7 % 251) as u8).collect();
+    JpegEncoder::new_with_quality(&mut data, 90)
+        .encode(&rgb, 64, 64, ExtendedColorType::Rgb8)
+        .unwrap();
+    let scan = scans(&data)[0].clone();
+    let half = [&data[..(scan.start + scan.end) / 2], &EOI].concat();
+    let Err(JpegError::CutOff { blocks, expected }) = decode(&half) else {
+        panic!("half a picture was accepted");
+    };
+    assert_eq!(expected, 64 * 3);
+    assert!((64..128).contains(&blocks), "{blocks}");
+}
+
+#[test]
+fn the_exif_data_are_returned() {
+    let exif = b"Exif\0\0MM\0\x2Arest";
+    let mut data = vec![0xFF, 0xD8, 0xFF, 0xE1, 0, exif.len() as u8 + 2];
+    data.extend_from_slice(exif);
+    data.extend_from_slice(&GREY[2..]);
+    let mut picture = Picture::default();
+    let tiff = Decoder::default()
+        .decode(&data, Coding::Any, &mut picture)
+        .unwrap();
+    assert_eq!(tiff, Some(&b"MM\0\x2Arest"[..]));
+}
+
+#[test]
+fn a_camera_may_not_send_progressive_pictures() {
+    let mut picture = Picture::default();
+    let error = Decoder::default()
+        .decode(PROGRESSIVE, Coding::Sequential, &mut picture)
+        .unwrap_err();
+    assert!(matches!(error, JpegError::Progressive), "{error}");
+}

@@ -1,0 +1,209 @@
+//! Waits for the newest frame of a stream.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{child::Child, poll};
+use crate::{
+    capture::{
+        frame::Frame,
+        jpeg,
+        source::{CaptureError, CaptureKind, Stream},
+        split::{Progress, Splitter, StreamBuffer},
+    },
+    interrupt::Interrupt,
+};
+
+/// Where the bytes come from.
+pub(super) enum Input {
+    Child(Child),
+    /// Our standard input, and where the buffer is kept when the source is closed.
+    Stdin(Arc<Mutex<Option<StreamBuffer>>>),
+}
+
+impl Input {
+    fn name(&self) -> String {
+        match self {
+            Self::Child(child) => format!("`{}`", child.program()),
+            Self::Stdin(_) => "standard input".into(),
+        }
+    }
+
+    fn output(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Child(child) => child.output(),
+            Self::Stdin(_) => rustix::stdio::stdin(),
+        }
+    }
+
+    fn messages(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Child(child) => child.messages(),
+            Self::Stdin(_) => None,
+        }
+    }
+}
+
+/// Reads the stream and keeps its newest frame.
+pub(super) struct Reader {
+    name: String,
+    input: Input,
+    buffer: StreamBuffer,
+}
+
+impl Reader {
+    pub(super) fn new(input: Input, buffer: StreamBuffer) -> Self {
+        Self {
+            name: input.name(),
+            input,
+            buffer,
+        }
+    }
+
+    /// Describes the stream; called once a frame is there.
+    pub(super) fn stream(&self) -> Result<Stream, CaptureError> {
+        let Some(format) = self.buffer.format() else {
+            return Err(CaptureError::new(
+                CaptureKind::Unsupported,
+                format!("{} does not state the format of its frames", self.name),
+            ));
+        };
+        let first = self.buffer.peek().and_then(jpeg::size);
+        let (width, height) = first.unwrap_or((format.width, format.height));
+        Ok(Stream {
+            name: self.name.clone(),
+            format: format.pixels,
+            width,
+            height,
+            rate: format.rate,
+        })
+    }
+
+    /// Moves the newest frame into `frame`; called after [`Reader::wait`].
+    pub(super) fn take(&mut self, frame: &mut Frame) {
+        self.buffer.take(frame);
+    }
+
+    /// Waits at most for `timeout` until the buffer holds a frame, and reads on until it holds the newest:
+    /// what was waiting in the pipe when the call began has been read when it returns.
+    pub(super) fn wait(&mut self, timeout: Duration, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        let deadline = Instant::now() + timeout;
+        // A program that writes faster than we read never leaves the pipe empty; one pipe full is enough.
+        let mut unread = pipe_capacity(self.input.output());
+        let mut damage = None;
+        let mut count = 0_usize;
+        loop {
+            damage = self.parse()?.or(damage);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.buffer.has_frame() && unread == 0 {
+                return Ok(());
+            }
+            if left.is_zero() && !self.buffer.has_frame() {
+                return Err(self.no_frame(damage, timeout, count));
+            }
+            // What is there already is delivered at once: only what waits behind it is read.
+            let only_look = self.buffer.has_frame() || damage.is_some();
+            let left = if only_look { Duration::ZERO } else { left };
+            let (output, messages) = (self.input.output(), self.input.messages());
+            let ready =
+                poll::wait(output, messages, interrupt.as_fd(), left).map_err(|error| self.failed(error))?;
+            if ready.interrupt {
+                return Err(CaptureError::interrupted());
+            }
+            if ready.messages
+                && let Input::Child(child) = &mut self.input
+            {
+                child.read_messages();
+            }
+            if ready.output {
+                let output = self.input.output();
+                let read = self.buffer.fill(|room| poll::read(output, room));
+                match read.map_err(|error| self.failed(error))? {
+                    0 if self.buffer.has_frame() || self.buffer.end() => return Ok(()),
+                    0 => return Err(self.ended()),
+                    bytes => {
+                        count += bytes;
+                        unread = unread.saturating_sub(bytes);
+                    }
+                }
+            } else if !ready.messages && only_look {
+                if self.buffer.has_frame() {
+                    return Ok(());
+                }
+                return Err(self.no_frame(damage, timeout, count));
+            }
+        }
+    }
+
+    /// Looks for frames in the bytes that were read. Returns what is wrong with the last damaged one.
+    fn parse(&mut self) -> Result<Option<String>, CaptureError> {
+        let mut damage = None;
+        loop {
+            match self.buffer.step() {
+                Ok(Progress::Frame) => {}
+                Ok(Progress::More) => return Ok(damage),
+                Ok(Progress::Damaged(why)) => damage = Some(why),
+                Err(why) => {
+                    let reason = format!("{}: {why}", self.name);
+                    return Err(CaptureError::new(CaptureKind::Unsupported, reason));
+                }
+            }
+        }
+    }
+
+    fn no_frame(&self, damage: Option<String>, timeout: Duration, count: usize) -> CaptureError {
+        match damage {
+            Some(why) => CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", self.name)),
+            None => CaptureError::new(
+                CaptureKind::Stalled,
+                format!(
+                    "{} delivered no frame within {:.1} s ({count} bytes were read)",
+                    self.name,
+                    timeout.as_secs_f32()
+                ),
+            ),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> CaptureError {
+        CaptureError::caused_by(
+            CaptureKind::Missing,
+            format!("{} cannot be read", self.name),
+            error,
+        )
+    }
+
+    /// The stream is at its end: why.
+    fn ended(&mut self) -> CaptureError {
+        let (kind, mut reason) = match &mut self.input {
+            Input::Stdin(_) => (CaptureKind::Ended, "standard input ended".into()),
+            Input::Child(child) => (CaptureKind::Missing, child.ended()),
+        };
+        if self.buffer.pending() > 0 {
+            reason += &format!(
+                " within a frame, {} bytes after its beginning",
+                self.buffer.pending()
+            );
+        }
+        CaptureError::new(kind, reason)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Input::Stdin(kept) = &self.input {
+            let buffer = std::mem::replace(&mut self.buffer, StreamBuffer::new(Splitter::Detect));
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(buffer);
+        }
+    }
+}
+
+/// How much can wait in a pipe; 0 if it is not a pipe, such as a file that was redirected to standard input,
+/// of which no frame may be skipped.
+fn pipe_capacity(fd: BorrowedFd<'_>) -> usize {
+    rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(0)
+}

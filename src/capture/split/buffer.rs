@@ -1,0 +1,236 @@
+//! Buffers a stream of bytes and extracts its newest frame.
+
+use std::{io, ops::Range};
+
+use super::{MAX_FRAME_BYTES, Split, Splitter, StreamFormat};
+use crate::capture::frame::{Frame, MAX_REUSED_BYTES};
+
+/// Bytes read at a time: the default capacity of a pipe.
+const CHUNK: usize = 64 << 10;
+
+/// The result of one step through the bytes that are there.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A frame is waiting, newer than any before.
+    Frame,
+    /// More bytes are needed.
+    More,
+    /// A damaged frame was skipped; with the reason.
+    Damaged(String),
+}
+
+/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame and one chunk,
+/// but not beyond [`MAX_FRAME_BYTES`] and what was read in one call.
+#[derive(Debug)]
+pub struct StreamBuffer {
+    splitter: Splitter,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer that are filled.
+    filled: usize,
+    /// Where the bytes begin that the splitter has not consumed.
+    parsed: usize,
+    /// The newest frame and its format: a later header may change that of the frames behind it.
+    newest: Option<(Range<usize>, StreamFormat)>,
+}
+
+impl StreamBuffer {
+    /// An empty buffer in front of `splitter`.
+    #[must_use]
+    pub fn new(splitter: Splitter) -> Self {
+        Self {
+            splitter,
+            buffer: Vec::new(),
+            filled: 0,
+            parsed: 0,
+            newest: None,
+        }
+    }
+
+    /// The format of the frames, once the stream has stated it.
+    #[must_use]
+    pub fn format(&self) -> Option<StreamFormat> {
+        self.splitter.format()
+    }
+
+    /// Calls `read` once with room for some bytes and returns how many it wrote; 0 at the end.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        self.compact();
+        if self.buffer.len() < self.filled + CHUNK {
+            // Doubles, so that a large frame is not copied at every chunk, but not past what is allowed.
+            let doubled = (self.buffer.len() * 2).min(MAX_FRAME_BYTES + 4 * CHUNK);
+            let length = doubled.max(self.filled + CHUNK);
+            self.buffer.reserve_exact(length - self.buffer.len());
+            self.buffer.resize(length, 0);
+        }
+        let room = &mut self.buffer[self.filled..][..CHUNK];
+        let count = read(room)?.min(CHUNK);
+        self.filled += count;
+        Ok(count)
+    }
+
+    /// Takes one step through the bytes that are there.
+    ///
+    /// # Errors
+    /// A message, if the stream cannot be read; it cannot continue.
+    pub fn step(&mut self) -> Result<Progress, String> {
+        loop {
+            let rest = &self.buffer[self.parsed..self.filled];
+            match self.splitter.find(rest)? {
+                Split::More => {
+                    if rest.len() > MAX_FRAME_BYTES + CHUNK {
+                        let length = rest.len();
+                        self.discard();
+                        return Ok(Progress::Damaged(format!(
+                            "{length} bytes were read without the end of a frame: at most {MAX_FRAME_BYTES} are allowed"
+                        )));
+                    }
+                    return Ok(Progress::More);
+                }
+                Split::Skip(count) => self.parsed += count,
+                Split::Damaged(count, why) => {
+                    self.parsed += count;
+                    return Ok(Progress::Damaged(why));
+                }
+                Split::Frame { body, end } => {
+                    let body = self.parsed + body.start..self.parsed + body.end;
+                    self.parsed += end;
+                    self.newest = self.splitter.format().map(|format| (body, format));
+                    return Ok(Progress::Frame);
+                }
+            }
+        }
+    }
+
+    /// Whether a frame is waiting.
+    #[must_use]
+    pub fn has_frame(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// Bytes of a frame that has begun but not ended.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.filled - self.parsed
+    }
+
+    /// Moves the newest frame into `frame`: its bytes and their description.
+    pub fn take(&mut self, frame: &mut Frame) -> bool {
+        let Some((body, format)) = self.newest.take() else {
+            return false;
+        };
+        if body.len() > MAX_REUSED_BYTES {
+            self.move_into(frame, body);
+        } else {
+            frame.data.clear();
+            frame.data.extend_from_slice(&self.buffer[body]);
+        }
+        format.describe(frame);
+        true
+    }
+
+    /// Hands the buffer itself over, where a copy of the frame would take too much memory.
+    fn move_into(&mut self, frame: &mut Frame, body: Range<usize>) {
+        frame.release_large();
+        frame.data.clear();
+        frame
+            .data
+            .extend_from_slice(&self.buffer[self.parsed..self.filled]);
+        std::mem::swap(&mut frame.data, &mut self.buffer);
+        frame.data.truncate(body.end);
+        frame.data.drain(..body.start);
+        (self.filled, self.parsed) = (self.filled - self.parsed, 0);
+    }
+
+    /// The stream is at its end: a JPEG picture that has begun to be scanned and lacks its EOI ends here.
+    /// Returns whether there is one.
+    pub fn end(&mut self) -> bool {
+        let is_picture = matches!(&self.splitter, Splitter::Mjpeg(splitter) if splitter.has_data());
+        if is_picture && self.parsed < self.filled {
+            let format = self.splitter.format();
+            self.newest = format.map(|format| (self.parsed..self.filled, format));
+            self.discard();
+        }
+        is_picture
+    }
+
+    /// Drops every byte that is not part of a frame.
+    pub fn discard(&mut self) {
+        self.parsed = self.filled;
+        self.reset_position();
+    }
+
+    /// The splitter's position may be within bytes that were dropped.
+    fn reset_position(&mut self) {
+        if let Splitter::Mjpeg(splitter) = &mut self.splitter {
+            *splitter = super::mjpeg::Splitter::default();
+        }
+    }
+
+    /// Starts on another stream with the same buffer.
+    pub fn restart(&mut self, splitter: Splitter) {
+        self.splitter = splitter;
+        (self.filled, self.parsed, self.newest) = (0, 0, None);
+    }
+
+    /// The newest frame's bytes.
+    #[must_use]
+    pub fn peek(&self) -> Option<&[u8]> {
+        self.newest.as_ref().map(|(body, _)| &self.buffer[body.clone()])
+    }
+
+    /// Drops the bytes that are not needed any more.
+    fn compact(&mut self) {
+        let keep = self.newest.as_ref().map_or(self.parsed, |(body, _)| body.start);
+        if keep == 0 {
+            return;
+        }
+        self.buffer.copy_within(keep..self.filled, 0);
+        self.filled -= keep;
+        self.parsed -= keep;
+        if let Some((body, _)) = &mut self.newest {
+            *body = body.start - keep..body.end - keep;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Frames of which no copy is made: their bytes, and those of the next that were read with them.
+    #[test]
+    fn very_large_frames_are_handed_over() {
+        let (width, height) = (8192, 5000);
+        let size = width * height;
+        assert!(size > MAX_REUSED_BYTES);
+        let splitter = Splitter::by_name("grey", width as u32, height as u32, 0).unwrap();
+        let mut buffer = StreamBuffer::new(splitter);
+        let byte = |at: usize| (at * 7 / 1000) as u8;
+        let mut frame = Frame::default();
+        let (mut sent, mut taken) = (0, 0);
+        while taken < 3 {
+            while buffer.step().unwrap() == Progress::Frame {}
+            if buffer.has_frame() {
+                assert!(buffer.take(&mut frame));
+                let start = taken * size;
+                assert_eq!(frame.data.len(), size);
+                let is_right = |at: &usize| frame.data[*at] == byte(start + at);
+                assert!((0..size).step_by(9973).chain([size - 1]).all(|at| is_right(&at)));
+                taken += 1;
+            }
+            buffer
+                .fill(|room| {
+                    for (index, room) in room.iter_mut().enumerate() {
+                        *room = byte(sent + index);
+                    }
+                    sent += room.len();
+                    Ok(room.len())
+                })
+                .unwrap();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The camera's status. The capture thread knows whether the camera delivers frames, the sensing thread whether
+//! they are usable; both report here.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Metrics, Sink};
+use crate::{
+    capture::{CameraStatus, CaptureError},
+    privacy::Permit,
+};
+
+/// Unusable frames are logged again only after this long without one.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How much longer the camera stays `ok` than faces are kept: the report that they are lost comes first, because
+/// reports are ignored while the camera is not `ok`.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// The least number of unusable frames in a row that count as a fault: a slow camera may lose a single one.
+const MIN_UNUSABLE: u32 = 3;
+
+/// Publishes and logs the camera's status when it changes, and only then.
+pub(super) struct CameraState {
+    sink: Arc<dyn Sink>,
+    metrics: Arc<Metrics>,
+    /// How long the camera stays `ok` without a usable frame.
+    unusable_after: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    published: Option<(CameraStatus, String)>,
+    /// The stream of the open camera, in words; `None` while the camera is closed.
+    stream: Option<String>,
+    /// When the camera was opened, or when its last usable frame was decoded.
+    usable: Duration,
+    /// When the last unusable frame was reported.
+    unusable: Option<Duration>,
+    /// Unusable frames since the last usable one.
+    in_a_row: u32,
+}
+
+impl CameraState {
+    /// Nothing is known of the camera yet. Faces are kept for `lost_after` without a usable frame.
+    pub fn new(sink: Arc<dyn Sink>, metrics: Arc<Metrics>, lost_after: Duration) -> Self {
+        Self {
+            sink,
+            metrics,
+            unusable_after: lost_after + GRACE,
+            state: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The camera is open. Its status becomes `ok` only with its first usable frame.
+    pub fn opened(&self, now: Duration, stream: String) {
+        let mut state = self.lock();
+        state.stream = Some(stream);
+        state.usable = now;
+        state.in_a_row = 0;
+        self.metrics.set_camera_open(true);
+    }
+
+    /// The camera is closed, with the status that follows from the reason.
+    pub fn closed(&self, status: CameraStatus, reason: &str) {
+        let mut state = self.lock();
+        state.stream = None;
+        self.metrics.set_camera_open(false);
+        self.publish(&mut state, status, reason);
+    }
+
+    /// A frame was decoded.
+    pub fn usable(&self, now: Duration, permit: Permit<'_>) {
+        let mut state = self.lock();
+        // What is left of a closed camera does not make it `ok`.
+        let Some(stream) = state.stream.clone().filter(|_| permit.is_valid()) else {
+            return;
+        };
+        state.usable = now;
+        state.in_a_row = 0;
+        let is_ok = matches!(&state.published, Some((CameraStatus::Ok, _)));
+        if !is_ok {
+            self.publish(&mut state, CameraStatus::Ok, &stream);
+        }
+    }
+
+    /// A frame's bytes were unusable. After a while without a usable frame the camera is not `ok`.
+    pub fn unusable(&self, now: Duration, error: &CaptureError) {
+        let mut state = self.lock();
+        let is_new = state
+            .unusable
+            .replace(now)
+            .is_none_or(|last| now.saturating_sub(last) >= QUIET);
+        if is_new {
+            tracing::warn!(reason = error.message(), "a frame is unusable");
+        }
+        state.in_a_row = state.in_a_row.saturating_add(1);
+        let lasts = now.saturating_sub(state.usable) >= self.unusable_after && state.in_a_row >= MIN_UNUSABLE;
+        if state.stream.is_none() || !lasts {
+            return;
+        }
+        // The reasons differ from frame to frame, so the first one stays.
+        let is_known = matches!(&state.published, Some((CameraStatus::Unsupported, _)));
+        if !is_known {
+            let seconds = self.unusable_after.as_secs_f32();
+            let reason = format!("no usable frame for {seconds:.1} s: {}", error.message());
+            self.publish(&mut state, CameraStatus::Unsupported, &reason);
+        }
+    }
+
+    fn publish(&self, state: &mut State, status: CameraStatus, reason: &str) {
+        let is_same = state
+            .published
+            .as_ref()
+            .is_some_and(|(last, why)| *last == status && why == reason);
+        if is_same {
+            return;
+        }
+        match status {
+            CameraStatus::Ok => tracing::info!(stream = reason, "camera is delivering"),
+            CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
+            _ => tracing::warn!(?status, reason, "camera is unusable"),
+        }
+        self.sink.camera(status, reason);
+        state.published = Some((status, reason.to_owned()));
+    }
+}

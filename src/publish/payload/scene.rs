@@ -1,0 +1,69 @@
+//! Everybody in view.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::value::{Moment, Rounded, Stamp, seconds};
+use crate::{
+    json::Distribution,
+    publish::identity::Identity,
+    sense::{face::Label, scene::Scene},
+};
+
+/// `base/scene`: everybody in view.
+#[derive(Debug, Serialize)]
+pub struct ScenePayload<'a> {
+    /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
+    /// or while they are withheld.
+    faces: Option<usize>,
+    /// How many of them look towards the camera, an estimate; `null` as above.
+    attending: Option<usize>,
+    /// How many of them smile; `null` as above.
+    smiling: Option<usize>,
+    /// The dominant category: a category's name, `none` (no face, no camera or privacy), `uncertain` (faces,
+    /// but no category stands out) or `withheld` (fewer faces than `publish.min_faces`).
+    category: &'static str,
+    /// Mean probability of each category the model knows; `null` where no face has been classified.
+    probabilities: Option<Distribution<'a>>,
+    /// Mean valence, -1 (unpleasant) to 1 (pleasant).
+    valence: Option<Rounded>,
+    /// Mean arousal, -1 (calm) to 1 (excited).
+    arousal: Option<Rounded>,
+    /// Counts the scene messages since the daemon's start.
+    seq: u64,
+    /// As in [`super::StatePayload`].
+    boot: &'a str,
+    /// When the message was made.
+    time: Moment,
+    /// As in [`super::StatePayload`].
+    age: Option<Rounded>,
+    /// The next scene message comes within this many seconds.
+    refresh: Rounded,
+}
+
+impl<'a> ScenePayload<'a> {
+    /// The scene of the newest frame; `None` if no frame is current.
+    #[must_use]
+    pub fn new(identity: &'a Identity, scene: Option<&Scene>, refresh: Duration, stamp: Stamp) -> Self {
+        let counts = scene.and_then(|scene| scene.counts);
+        let prediction = scene.map(|scene| scene.prediction).unwrap_or_default();
+        Self {
+            faces: counts.map(|counts| counts.faces),
+            attending: counts.map(|counts| counts.attending),
+            smiling: counts.map(|counts| counts.smiling),
+            category: scene.map_or(Label::None, |scene| scene.label).name(),
+            probabilities: prediction.probabilities.map(|probabilities| Distribution {
+                categories: &identity.categories,
+                probabilities,
+            }),
+            valence: prediction.valence.map(Rounded),
+            arousal: prediction.arousal.map(Rounded),
+            seq: stamp.seq,
+            boot: &identity.boot,
+            time: Moment(stamp.time),
+            age: seconds(stamp.age),
+            refresh: Rounded(refresh.as_secs_f32()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How many visits there were.
+
+use jiff::{Timestamp, civil::Date};
+use serde::{Serialize, Serializer};
+
+use super::value::{Moment, Rounded};
+use crate::{
+    publish::identity::Identity,
+    sense::visits::{VisitCounters, VisitTotals},
+};
+
+/// `base/visits`: the visits that have ended.
+#[derive(Debug, Serialize)]
+pub struct VisitsPayload<'a> {
+    /// Since the daemon's start.
+    since_start: CountersPayload,
+    /// Since local midnight, or the daemon's start if that is later.
+    today: CountersPayload,
+    /// The local date that `today` is about, e.g. `2026-03-01`.
+    #[serde(serialize_with = "as_text")]
+    day: Date,
+    /// As in [`super::StatePayload`].
+    boot: &'a str,
+    /// When the message was made.
+    time: Moment,
+}
+
+/// The visits of one period.
+#[derive(Debug, Serialize)]
+struct CountersPayload {
+    /// All of them.
+    visits: u64,
+    /// Those in which the face looked towards the camera.
+    attended: u64,
+    /// Those in which the face smiled for at least `visit.smile_s`.
+    smiled: u64,
+    /// Mean length in seconds; `null` without visits.
+    mean_s: Option<Rounded>,
+    /// Length of the longest one in seconds; `null` without visits.
+    longest_s: Option<Rounded>,
+}
+
+impl CountersPayload {
+    fn new(counters: &VisitCounters) -> Self {
+        Self {
+            visits: counters.visits,
+            attended: counters.attended,
+            smiled: counters.smiled,
+            mean_s: counters.mean_s().map(Rounded),
+            longest_s: (counters.visits > 0).then_some(Rounded(counters.longest_s)),
+        }
+    }
+}
+
+impl<'a> VisitsPayload<'a> {
+    /// The counters as of `time`, on the local date `today`. Those of an earlier day are not today's.
+    #[must_use]
+    pub fn new(identity: &'a Identity, totals: &VisitTotals, today: Date, time: Timestamp) -> Self {
+        let of_today = if totals.day == Some(today) {
+            totals.today
+        } else {
+            VisitCounters::default()
+        };
+        Self {
+            since_start: CountersPayload::new(&totals.since_start),
+            today: CountersPayload::new(&of_today),
+            day: today,
+            boot: &identity.boot,
+            time: Moment(time),
+        }
+    }
+}
+
+fn as_text<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(date)
+}
