@@ -22,6 +22,7 @@ pub struct Metrics {
     sensed: AtomicU64,
     faces: AtomicU64,
     camera_open: AtomicBool,
+    delivering: AtomicBool,
     /// Nanoseconds that the sensing thread was busy for.
     busy: AtomicU64,
     /// The fraction of the full rate at which to sense, as the bits of an `f32`.
@@ -40,6 +41,7 @@ impl Default for Metrics {
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
+            delivering: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
             switch_answered: AtomicU64::new(0),
@@ -86,7 +88,14 @@ impl Metrics {
         self.faces.load(Relaxed)
     }
 
-    /// Whether the camera is open and may be looking; otherwise no frames are expected.
+    /// Whether the open camera has delivered a frame; otherwise the sensing thread has nothing to do. A camera may take
+    /// longer for its first frame than the watchdog allows.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        self.delivering.load(Relaxed)
+    }
+
+    /// Whether the camera is open and may be looking.
     #[must_use]
     pub fn is_camera_open(&self) -> bool {
         self.camera_open.load(Relaxed)
@@ -123,6 +132,7 @@ impl Metrics {
 
     pub(super) fn count_captured(&self) {
         self.captured.fetch_add(1, Relaxed);
+        self.delivering.store(true, Relaxed);
     }
 
     pub(super) fn count_corrupt(&self) {
@@ -168,6 +178,7 @@ impl Metrics {
 
     pub(super) fn set_camera_open(&self, open: bool) {
         self.camera_open.store(open, Relaxed);
+        self.delivering.store(false, Relaxed);
     }
 
     pub(super) fn record_stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
