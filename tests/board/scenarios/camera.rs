@@ -121,11 +121,7 @@ pub fn taken(board: &mut Board) {
     board.wait(Duration::from_secs(1));
     board.run("systemctl start --no-block affectd");
     let camera = board.wait_for_camera(mark, "unsupported");
-    assert!(
-        camera.text.contains("another program uses it"),
-        "{}",
-        camera.text
-    );
+    assert!(camera.text.contains("another program uses it"), "{}", camera.text);
     let mark = board.messages.mark();
     board.run("systemctl stop other");
     board.wait_for_camera(mark, "ok");
