@@ -23,13 +23,10 @@ impl Conflict {
     }
 }
 
-/// What is collected: a setting, the one that it contradicts, and what is allowed.
-type Found = Vec<Conflict>;
-
 /// Every contradiction in `settings`. `watchdog` is the time after which systemd ends a silent daemon.
 #[must_use]
 pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflict> {
-    let mut found = Found::new();
+    let mut found = Vec::new();
     camera(&settings.camera, watchdog, &mut found);
     mqtt(&settings.mqtt, &mut found);
     let Settings {
@@ -66,14 +63,14 @@ pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflic
     found
 }
 
-fn add(found: &mut Found, is_conflict: bool, [key, with]: [&'static str; 2], allowed: &str) {
+fn add(found: &mut Vec<Conflict>, is_conflict: bool, [key, with]: [&'static str; 2], allowed: &str) {
     if is_conflict {
         let allowed = allowed.to_owned();
         found.push(Conflict { key, with, allowed });
     }
 }
 
-fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Found) {
+fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Vec<Conflict>) {
     add(
         found,
         camera.source == SourceKind::Pipe && camera.command.first().is_none_or(String::is_empty),
@@ -107,7 +104,7 @@ fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Found) {
     }
 }
 
-fn mqtt(mqtt: &Mqtt, found: &mut Found) {
+fn mqtt(mqtt: &Mqtt, found: &mut Vec<Conflict>) {
     add(
         found,
         !mqtt.ca_file.as_os_str().is_empty() && !mqtt.tls,

@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// A network of one DequantizeLinear, of a [2, 3, 4] with so many scales along `axis`, and an Identity.
+    /// A network of one DequantizeLinear, of a [2, 3, 4] with `scales` along `axis`, and an Identity.
     fn file(axis: i64, scales: usize, zeros: bool) -> ModelProto {
         let raw_scales = (1..=scales).flat_map(|n| (n as f32 * 0.37).to_le_bytes());
         let dims: &[i64] = if scales == 1 { &[] } else { &[scales as i64] };

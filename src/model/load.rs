@@ -65,7 +65,7 @@ impl Manifest {
 }
 
 /// How long loading a network may take: 20 s, and 20 s for each MiB of the file, which is generous even for
-/// emulated boards. It only has to end a load that never would.
+/// emulated boards. It only has to stop waiting for a load that never ends.
 fn load_limit(file: &Path) -> Duration {
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
     Duration::from_secs(20 + 20 * (bytes.min(MAX_FILE) >> 20))

@@ -80,13 +80,13 @@ impl CameraState {
     pub fn usable(&self, now: Duration, permit: Permit<'_>) {
         let mut state = self.lock();
         // What is left of a closed camera does not make it `ok`.
-        let Some(stream) = state.stream.clone().filter(|_| permit.is_valid()) else {
+        if state.stream.is_none() || !permit.is_valid() {
             return;
-        };
+        }
         state.usable = now;
         state.in_a_row = 0;
         let is_ok = matches!(&state.published, Some((CameraStatus::Ok, _)));
-        if !is_ok {
+        if !is_ok && let Some(stream) = state.stream.clone() {
             self.publish(&mut state, CameraStatus::Ok, &stream);
         }
     }

@@ -178,6 +178,7 @@ impl Metrics {
 
     pub(super) fn set_camera_open(&self, open: bool) {
         self.camera_open.store(open, Relaxed);
+        // A camera that was just opened has not delivered a frame.
         self.delivering.store(false, Relaxed);
     }
 

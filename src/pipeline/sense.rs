@@ -17,9 +17,9 @@ const WAIT: Duration = Duration::from_millis(100);
 pub(super) struct SenseLoop {
     sensor: Sensor,
     context: Context,
-    /// When the last usable frame was decoded; `None` if all faces are known to be lost.
+    /// When the last usable frame was finished; `None` if all faces are known to be lost.
     usable: Option<Duration>,
-    /// Between the last two usable frames.
+    /// From the end of one usable frame to the decoding of the next.
     interval: Duration,
 }
 

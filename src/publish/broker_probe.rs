@@ -53,7 +53,7 @@ impl fmt::Display for BrokerProbe {
 pub fn probe_broker(settings: &config::Mqtt, device: &DeviceId) -> Result<BrokerProbe, PublishError> {
     let destination = Destination::new(settings);
     let progress = Progress::default();
-    let id = format!("affectd-{}-check", device);
+    let id = format!("{}-check", options::client_id(device));
     let mut options = options::connection(settings, id)?;
     let for_connector = progress.clone();
     options.set_socket_connector(move |target, network| connect(target, network, for_connector.clone()));

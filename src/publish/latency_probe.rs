@@ -83,7 +83,10 @@ impl LatencySubscriber {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublishError> {
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
-        let options = options::connection(settings, format!("affectd-{}-latency", identity.device))?;
+        let options = options::connection(
+            settings,
+            format!("{}-latency", options::client_id(&identity.device)),
+        )?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -27,6 +27,7 @@ mod refusals;
 mod session;
 mod shared;
 mod stdout;
+mod takeovers;
 pub mod topics;
 mod transport;
 

@@ -11,7 +11,10 @@ use rumqttc::{
 };
 
 use super::{destination::port, error::PublishError, identity::Identity, topics::Topics};
-use crate::{config, file, text};
+use crate::{
+    config::{self, DeviceId},
+    file, text,
+};
 
 /// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
 pub const KEEP_ALIVE_S: u16 = 30;
@@ -33,7 +36,7 @@ pub fn options(
     // A stable client id: when the device reconnects before the broker has noticed that it was gone, the
     // broker ends the old session first. Otherwise the old session's last will would overwrite the new
     // "online".
-    let mut options = connection(settings, format!("affectd-{}", identity.device))?;
+    let mut options = connection(settings, client_id(&identity.device))?;
     options.set_last_will(LastWill::new(
         &topics.availability,
         "offline",
@@ -41,6 +44,11 @@ pub fn options(
         true,
     ));
     Ok(options)
+}
+
+/// The MQTT client id of the daemon on this device.
+pub fn client_id(device: &DeviceId) -> String {
+    format!("affectd-{device}")
 }
 
 /// How to connect as client `id`: address, credentials and TLS.

@@ -19,9 +19,11 @@ use super::{
     destination::Destination,
     disconnect::DisconnectReason,
     dispatch::Dispatcher,
+    options::client_id,
     payload::privacy_word,
     refusals::Refusals,
     shared::Shared,
+    takeovers::Takeovers,
     transport::{Message, Payload, Transport},
 };
 use crate::privacy::{Input, PrivacyGate};
@@ -31,13 +33,6 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// How long the broker may take to return this device's own message.
 const ECHO_LIMIT: Duration = Duration::from_secs(5);
-
-/// A connection that the broker closes within this time of accepting it was closed early.
-const EARLY: Duration = Duration::from_secs(30);
-
-/// After this many early closings in a row, another client probably has the same id: the broker closes the older
-/// connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
-const TAKEOVERS: u32 = 2;
 
 /// Why a session ended.
 pub enum End {
@@ -78,10 +73,7 @@ pub struct Session<'a> {
     /// The last disconnect reason that was logged: the same again is not worth a line.
     logged: Option<String>,
     refusals: Refusals,
-    /// When the broker accepted the present connection.
-    accepted: Duration,
-    /// Connections in a row that the broker closed soon after it had accepted them.
-    closed_early: u32,
+    takeovers: Takeovers,
     /// Whether the last command was unusable: the next one of those is not worth a line.
     ignored_command: bool,
 }
@@ -105,8 +97,7 @@ impl<'a> Session<'a> {
             deadline: None,
             logged: None,
             refusals: Refusals::default(),
-            accepted: Duration::ZERO,
-            closed_early: 0,
+            takeovers: Takeovers::default(),
             ignored_command: false,
         }
     }
@@ -248,7 +239,7 @@ impl<'a> Session<'a> {
                 info!(broker = self.destination.address, "connected");
                 self.logged = None;
                 self.refusals.accepted();
-                self.accepted = self.shared.now().monotonic;
+                self.takeovers.accepted(self.shared.now().monotonic);
                 self.broker.reset();
                 self.phase = Phase::Accepted;
                 self.dispatcher.on_connect();
@@ -369,31 +360,23 @@ impl<'a> Session<'a> {
     /// Logs a disconnect, once for each new reason, and prepares the next attempt.
     pub fn disconnected(&mut self, disconnect: &DisconnectReason) {
         let mut reason = disconnect.describe(self.destination);
+        let address = &self.destination.address;
         if self.phase == Phase::Connecting {
             reason += disconnect.question();
-        }
-        let address = &self.destination.address;
-        if self.phase != Phase::Connecting {
-            let lasted = self.shared.now().monotonic.saturating_sub(self.accepted);
-            if disconnect.is_closed() && lasted < EARLY {
-                self.closed_early = self.closed_early.saturating_add(1);
+            if self.logged.as_ref() == Some(&reason) {
+                debug!("{address} still cannot be reached: {reason}");
             } else {
-                self.closed_early = 0;
+                warn!("{address} cannot be reached, trying again: {reason}");
             }
-            if self.closed_early >= TAKEOVERS {
-                let device = self.dispatcher.device();
+        } else {
+            if self.takeovers.ended(self.shared.now().monotonic, disconnect) {
+                let id = client_id(self.dispatcher.device());
                 reason += &format!(
-                    " soon after each connect, as brokers do when another client has the same id, affectd-{device}: give \
-                     every board its own name with the setting `device`"
+                    " soon after each connect, as brokers do when another client has the same id, {id}: give every board \
+                     its own name with the setting `device`"
                 );
             }
-        }
-        if self.phase != Phase::Connecting {
             warn!("connection to {address} lost, trying again: {reason}");
-        } else if self.logged.as_ref() == Some(&reason) {
-            debug!("{address} still cannot be reached: {reason}");
-        } else {
-            warn!("{address} cannot be reached, trying again: {reason}");
         }
         self.logged = Some(reason);
         self.phase = Phase::Connecting;

@@ -66,7 +66,7 @@ impl FaceTracker {
         self.search.network_time() + self.follow.network_time()
     }
 
-    /// How long a face is kept that is not seen.
+    /// How long an unseen face is kept.
     #[must_use]
     pub fn lost_after(&self) -> Duration {
         self.tracker.lost_after()

@@ -52,7 +52,7 @@ pub struct FrameTime {
     pub date: Date,
 }
 
-/// What is kept of a track besides its position.
+/// The state of a track apart from its position.
 struct TrackState {
     track: u32,
     smoother: Smoother,
@@ -189,7 +189,7 @@ impl Sensor {
         Ok(&self.report)
     }
 
-    /// How long a face is kept that is not seen; so long may pass without a usable frame.
+    /// How long an unseen face is kept. Without a usable frame for this long, all faces are lost.
     #[must_use]
     pub fn lost_after(&self) -> Duration {
         self.face_tracker.lost_after()

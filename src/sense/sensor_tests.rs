@@ -133,7 +133,7 @@ impl Bench {
         self.world.0.lock().unwrap().faces = faces.to_vec();
     }
 
-    /// Senses frames for so long, ten a second, and returns the last report and all events.
+    /// Senses ten frames a second for this long, and returns the last report and all events.
     fn run(&mut self, tenths: u32) -> (Report, Vec<Event>) {
         let mut events = Vec::new();
         let mut last = Report::default();

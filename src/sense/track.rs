@@ -140,7 +140,7 @@ impl Tracker {
         }
     }
 
-    /// How long a face is kept that is not seen.
+    /// How long an unseen face is kept.
     #[must_use]
     pub fn lost_after(&self) -> Duration {
         self.lost_after
@@ -153,7 +153,7 @@ impl Tracker {
         self.challenger = None;
     }
 
-    /// Sets how long a track is kept that no search confirms.
+    /// Sets how long a track is kept without a search that confirms it.
     pub fn set_unconfirmed_after(&mut self, unconfirmed_after: Duration) {
         self.unconfirmed_after = unconfirmed_after;
     }

@@ -373,7 +373,7 @@ struct Accumulator {
 }
 
 impl Accumulator {
-    /// The value was this for so long.
+    /// Adds the time that the value was held.
     fn add_time(&mut self, value: Option<f32>, seconds: f64) {
         if let Some(value) = value {
             self.integral += f64::from(value) * seconds;

@@ -22,13 +22,8 @@ fn run(broker: &Broker, models: &Path, command: &[&str], more: &[&str]) -> Outpu
         "camera.source=files".to_owned(),
         format!("camera.path={}", data("pictures/astronaut.jpg")),
         "camera.repeat=true".to_owned(),
-        "mqtt.host=localhost".to_owned(),
-        format!("mqtt.port={}", broker.port),
-        "mqtt.tls=true".to_owned(),
-        format!("mqtt.ca_file={}", broker.path("ca.pem").display()),
-        "mqtt.username=affectd".to_owned(),
-        format!("mqtt.password_file={}", broker.path("password").display()),
     ];
+    settings.extend(broker.overrides());
     settings.extend(more.iter().map(|setting| (*setting).to_owned()));
     let mut arguments = command.to_vec();
     for setting in &settings {

@@ -23,15 +23,10 @@ fn start(broker: &Broker, models: &Path, more: &[&str]) -> Daemon {
         // A picture stands long enough for a face to be confirmed in it and in the next.
         "camera.rate=4".to_owned(),
         "detect.lost_s=2".to_owned(),
-        "mqtt.host=localhost".to_owned(),
-        format!("mqtt.port={}", broker.port),
-        "mqtt.tls=true".to_owned(),
-        format!("mqtt.ca_file={}", broker.path("ca.pem").display()),
-        "mqtt.username=affectd".to_owned(),
-        format!("mqtt.password_file={}", broker.path("password").display()),
         "mqtt.health_s=1".to_owned(),
         "mqtt.refresh_s=2".to_owned(),
     ];
+    settings.extend(broker.overrides());
     settings.extend(more.iter().map(|setting| (*setting).to_owned()));
     let mut arguments = vec!["run"];
     for setting in &settings {

@@ -28,7 +28,7 @@ use tract_onnx::{
 
 use crate::kernel::SimdLevel;
 
-/// What passes may ask for besides the model.
+/// What passes need in addition to the model.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context {
     /// The instruction set that operators are made for.

@@ -161,6 +161,18 @@ impl Broker {
         self.folder.path().join(name)
     }
 
+    /// The same as [`Self::settings`], as `key=value` for the command line.
+    pub fn overrides(&self) -> [String; 6] {
+        [
+            "mqtt.host=localhost".to_owned(),
+            format!("mqtt.port={}", self.port),
+            "mqtt.tls=true".to_owned(),
+            format!("mqtt.ca_file={}", self.path("ca.pem").display()),
+            format!("mqtt.username={USER}"),
+            format!("mqtt.password_file={}", self.path("password").display()),
+        ]
+    }
+
     /// Settings for the daemon to connect to it.
     pub fn settings(&self) -> Mqtt {
         settings(self.port, self.folder.path())

@@ -1,0 +1,66 @@
+//! Recognizes another client of the same id by what the broker does.
+
+use std::time::Duration;
+
+use super::disconnect::DisconnectReason;
+
+/// A connection that the broker closes within this time of accepting it was closed early.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// After this many early closings in a row, another client probably has the same id: the broker closes the older
+/// connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
+const LIMIT: u32 = 2;
+
+/// Counts connections that the broker closed soon after it had accepted them.
+#[derive(Debug, Default)]
+pub struct Takeovers {
+    /// When the broker accepted the last connection.
+    accepted: Duration,
+    in_a_row: u32,
+}
+
+impl Takeovers {
+    /// The broker accepted a connection.
+    pub fn accepted(&mut self, now: Duration) {
+        self.accepted = now;
+    }
+
+    /// An accepted connection has ended. Returns whether another client probably takes over the session.
+    pub fn ended(&mut self, now: Duration, reason: &DisconnectReason) -> bool {
+        let is_early = reason.is_closed() && now.saturating_sub(self.accepted) < EARLY;
+        self.in_a_row = if is_early {
+            self.in_a_row.saturating_add(1)
+        } else {
+            0
+        };
+        self.in_a_row >= LIMIT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::{ConnectionError, StateError};
+
+    use super::*;
+
+    #[test]
+    fn only_early_closings_in_a_row_are_takeovers() {
+        let closed = DisconnectReason::Connection(ConnectionError::MqttState(StateError::ConnectionAborted));
+        let mut takeovers = Takeovers::default();
+        let mut ended = |accepted, lasted, reason: &DisconnectReason| {
+            let accepted = Duration::from_secs(accepted);
+            takeovers.accepted(accepted);
+            takeovers.ended(accepted + Duration::from_secs(lasted), reason)
+        };
+        assert!(!ended(0, 1, &closed));
+        assert!(ended(10, 29, &closed));
+        assert!(!ended(100, 30, &closed), "it lasted");
+        assert!(!ended(200, 1, &closed));
+        assert!(
+            !ended(300, 1, &DisconnectReason::Silence),
+            "the broker did not close it"
+        );
+        assert!(!ended(400, 1, &closed));
+        assert!(ended(500, 1, &closed));
+    }
+}
