@@ -23,8 +23,8 @@ pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
 pub use settings::{
-    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
-    Smoothing, SourceKind, Visit,
+    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, MqttVersion, Publish, Pull,
+    Settings, Smoothing, SourceKind, Visit,
 };
 pub use table::{Table, float};
 pub use value::Value;

@@ -20,10 +20,7 @@ use super::{
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{
-    capture::CameraStatus,
-    config::{self, DeviceId},
-};
+use crate::{capture::CameraStatus, config};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
@@ -104,12 +101,6 @@ impl Dispatcher {
             payload: Vec::with_capacity(4096),
             topic: String::with_capacity(128),
         }
-    }
-
-    /// The device's name.
-    #[must_use]
-    pub fn device(&self) -> &DeviceId {
-        &self.identity.device
     }
 
     /// The daemon's boot id.
@@ -426,10 +417,11 @@ impl Dispatcher {
         self.scene_pace.due(newest.scene_version, newest.is_sensing())
     }
 
-    /// When the visits are due: they have changed, or it is another day. [`Duration::MAX`] otherwise.
+    /// When the visits are due: they have changed, or it is another day; otherwise at the refresh, because they
+    /// expire at the broker.
     fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
         if self.due.visits == Some((newest.visits.version, now.date)) {
-            Duration::MAX
+            after(self.last_visits, self.refresh)
         } else {
             after(self.last_visits, VISITS_INTERVAL)
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{identity::Identity, topics::Topics};
 use crate::{
+    config::MqttVersion,
     model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
@@ -78,10 +79,17 @@ pub fn privacy(command: Input, switch: Input) -> Privacy {
 
 pub fn settings() -> crate::config::Mqtt {
     crate::config::Mqtt {
-        host: "localhost".into(),
+        version: MqttVersion::Auto,
+        host: vec!["localhost".into()],
         port: 0,
         tls: false,
         ca_file: Default::default(),
+        client_cert_file: Default::default(),
+        client_key_file: Default::default(),
+        server_name: String::new(),
+        alpn: String::new(),
+        websocket_path: String::new(),
+        client_id: String::new(),
         username: String::new(),
         password_file: Default::default(),
         base: "affectd".parse().unwrap(),
