@@ -1,6 +1,6 @@
 //! Values that the tests of this folder share.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{identity::Identity, topics::Topics};
 use crate::{
@@ -81,9 +81,9 @@ pub fn settings() -> crate::config::Mqtt {
         host: "localhost".into(),
         port: 0,
         tls: false,
-        ca_file: Default::default(),
+        ca_file: PathBuf::new(),
         username: String::new(),
-        password_file: Default::default(),
+        password_file: PathBuf::new(),
         base: "affectd".parse().unwrap(),
         faces: true,
         discovery: true,

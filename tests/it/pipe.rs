@@ -40,7 +40,7 @@ fn settings(command: &[&str], format: &str) -> Camera {
         rotate: 0,
         mirror: false,
         command: command.iter().map(ToString::to_string).collect(),
-        path: Default::default(),
+        path: PathBuf::default(),
         repeat: false,
     }
 }
