@@ -60,6 +60,7 @@ fn settings(source: SourceKind, format: &str) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: Vec::new(),
         path: PathBuf::default(),
         repeat: true,

@@ -302,6 +302,7 @@ fn settings(timeout: Duration) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: Vec::new(),
         path: PathBuf::default(),
         repeat: false,

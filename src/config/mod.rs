@@ -7,6 +7,7 @@ mod diagnostic;
 mod document;
 mod environment;
 mod layer;
+mod listen;
 mod load;
 mod names;
 mod paths;
@@ -19,11 +20,12 @@ mod value;
 pub use diagnostic::{ConfigError, Diagnostic, Origin};
 pub use document::Document;
 pub use layer::Override;
+pub use listen::{Listen, Place};
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
 pub use settings::{
-    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
+    Attention, Camera, Detect, Expression, Gpio, Health, Http, Level, Line, Mqtt, Publish, Pull, Settings,
     Smoothing, SourceKind, Visit,
 };
 pub use table::{Table, float};
