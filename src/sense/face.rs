@@ -4,7 +4,8 @@ use super::{
     attention::HeadPose,
     geometry::{Point, Rect},
     scene::Scene,
-    visits::{MAX_VISITS, Visit, VisitTotals},
+    visit::Visit,
+    visits::{MAX_VISITS, VisitTotals},
 };
 pub use crate::category::{Category, Probabilities};
 

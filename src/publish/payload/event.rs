@@ -8,7 +8,7 @@ use crate::{
     publish::identity::Identity,
     sense::{
         face::{Category, Event},
-        visits::{Spread, Visit},
+        visit::{Spread, Visit},
     },
 };
 

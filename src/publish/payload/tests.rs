@@ -17,7 +17,8 @@ use crate::{
         face::{Category, Event, Label, Prediction, TrackedFace},
         geometry::Rect,
         scene::{Scene, SceneCounts},
-        visits::{Spread, Visit, VisitCounters, VisitTotals},
+        visit::{Spread, Visit},
+        visits::{VisitCounters, VisitTotals},
     },
 };
 
