@@ -10,6 +10,7 @@ mod layer;
 mod load;
 mod names;
 mod paths;
+mod rate;
 mod rules;
 mod settings;
 mod suggest;
@@ -22,6 +23,7 @@ pub use layer::Override;
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
+pub use rate::{InvalidRate, MessageRate};
 pub use settings::{
     Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
     Smoothing, SourceKind, Visit,

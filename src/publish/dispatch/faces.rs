@@ -8,6 +8,7 @@ use super::{
     render::{Delivery, Renderer},
 };
 use crate::publish::{
+    outbox::Snapshot,
     payload::FacePayload,
     transport::{Backpressure, Transport},
 };
@@ -36,8 +37,8 @@ impl Faces {
     }
 
     /// When the next message is due unless the outbox changes.
-    pub fn next_due(&self, inputs: Inputs<'_>) -> Duration {
-        if self.frame_version == inputs.newest.frame_version {
+    pub fn next_due(&self, newest: &Snapshot) -> Duration {
+        if self.frame_version == newest.frame_version {
             Duration::MAX
         } else {
             self.rate.next_due()

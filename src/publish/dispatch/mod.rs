@@ -1,6 +1,7 @@
 //! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed
 //! in, so that the same code serves the broker and standard output.
 
+mod dead_band;
 mod face_rate;
 mod faces;
 mod pace;
@@ -100,7 +101,6 @@ impl Dispatcher {
         } else {
             Vec::new()
         };
-        let interval = Duration::try_from_secs_f64(1.0 / f64::from(settings.rate)).unwrap_or(Duration::MAX);
         Self {
             has_broker,
             discovery,
@@ -109,8 +109,8 @@ impl Dispatcher {
             due: Due::default(),
             last_discovery: None,
             last_visits: None,
-            results: Results::new(interval, settings.refresh),
-            faces: Faces::new(settings.faces, interval),
+            results: Results::new(settings),
+            faces: Faces::new(settings.faces, settings.face_rate.interval()),
             health_version: 0,
             renderer: Renderer::new(),
         }
@@ -337,13 +337,7 @@ impl Dispatcher {
     }
 
     fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
-        let inputs = Inputs {
-            identity: &self.identity,
-            topics: &self.topics,
-            newest,
-            now,
-        };
-        let mut next = self.results.next_due(inputs).min(self.faces.next_due(inputs));
+        let mut next = self.results.next_due(newest).min(self.faces.next_due(newest));
         next = next.min(self.visits_due(newest, now));
         if self.due.discovery {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));

@@ -4,41 +4,65 @@ use std::time::Duration;
 
 use super::{
     Inputs,
+    dead_band::steady,
     pace::Pace,
     render::{Delivery, Renderer},
 };
-use crate::publish::{
-    payload::{ScenePayload, StateFaces, StatePayload},
-    transport::{Backpressure, Transport},
+use crate::{
+    config,
+    publish::{
+        outbox::Snapshot,
+        payload::{ScenePayload, StateFaces, StatePayload},
+        transport::{Backpressure, Transport},
+    },
+    sense::{
+        face::{Label, Prediction, TrackedFace},
+        scene::Scene,
+    },
 };
 
 /// Decides when state and scene are due, and numbers them.
 #[derive(Debug)]
 pub struct Results {
     refresh: Duration,
-    state: Numbered,
-    scene: Numbered,
+    dead_band: f32,
+    state: Topic<State>,
+    scene: Topic<Option<Scene>>,
 }
 
-/// A topic's pace and the number of its next message.
+/// One topic: its pace, the number of its next message, and what the last one said.
 #[derive(Debug)]
-struct Numbered {
+struct Topic<T> {
     pace: Pace,
     seq: u64,
+    published: Option<T>,
+}
+
+/// What a state message says, as far as a change of it is worth a message.
+#[derive(Debug, Clone, PartialEq)]
+struct State {
+    /// `None` without a current frame or while faces are withheld.
+    faces: Option<usize>,
+    withheld: bool,
+    primary: Option<Primary>,
+}
+
+/// The primary face of a state message.
+#[derive(Debug, Clone, PartialEq)]
+struct Primary {
+    track: u32,
+    attending: bool,
+    smoothed: Option<(Label, Prediction)>,
 }
 
 impl Results {
-    /// At most one message per `interval` on each topic, and one at least every `refresh`; both are due at
-    /// once.
-    pub fn new(interval: Duration, refresh: Duration) -> Self {
-        let topic = || Numbered {
-            pace: Pace::new(interval, refresh),
-            seq: 0,
-        };
+    /// The rates, the refresh and the dead band of `settings`; both topics are due at once.
+    pub fn new(settings: &config::Mqtt) -> Self {
         Self {
-            refresh,
-            state: topic(),
-            scene: topic(),
+            refresh: settings.refresh,
+            dead_band: settings.dead_band,
+            state: Topic::new(settings.rate.interval(), settings.refresh),
+            scene: Topic::new(settings.scene_rate.interval(), settings.refresh),
         }
     }
 
@@ -49,8 +73,9 @@ impl Results {
     }
 
     /// When the next of the two is due.
-    pub fn next_due(&self, inputs: Inputs<'_>) -> Duration {
-        self.state_due(inputs).min(self.scene_due(inputs))
+    pub fn next_due(&self, newest: &Snapshot) -> Duration {
+        let state = self.state.due(&self.steady_state(newest), newest);
+        state.min(self.scene.due(&self.steady_scene(newest), newest))
     }
 
     /// Sends what is due.
@@ -63,66 +88,115 @@ impl Results {
         renderer: &mut Renderer,
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
-        if self.state_due(inputs) <= inputs.now.monotonic {
-            self.send_state(inputs, renderer, transport)?;
+        let Inputs { newest, now, .. } = inputs;
+        let state = self.steady_state(newest);
+        if self.state.due(&state, newest) <= now.monotonic {
+            self.send_state(state, inputs, renderer, transport)?;
         }
-        if self.scene_due(inputs) <= inputs.now.monotonic {
-            self.send_scene(inputs, renderer, transport)?;
+        let scene = self.steady_scene(newest);
+        if self.scene.due(&scene, newest) <= now.monotonic {
+            let stamp = inputs.stamp(self.scene.seq);
+            let payload = ScenePayload::new(inputs.identity, scene.as_ref(), self.refresh, stamp);
+            renderer.send(transport, &inputs.topics.scene, Delivery::STATE, &payload)?;
+            self.scene.sent(scene, inputs);
         }
         Ok(())
-    }
-
-    fn state_due(&self, inputs: Inputs<'_>) -> Duration {
-        let newest = inputs.newest;
-        self.state.pace.due(newest.state_version, newest.is_sensing())
-    }
-
-    fn scene_due(&self, inputs: Inputs<'_>) -> Duration {
-        let newest = inputs.newest;
-        self.scene.pace.due(newest.scene_version, newest.is_sensing())
     }
 
     fn send_state(
         &mut self,
+        state: State,
         inputs: Inputs<'_>,
         renderer: &mut Renderer,
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
-        let newest = inputs.newest;
-        let faces = if newest.captured.is_none() {
-            StateFaces::Unknown
-        } else if newest.withheld {
+        let mut faces = inputs.newest.faces.clone();
+        if let (Some(face), Some(primary)) = (faces.first_mut(), &state.primary) {
+            primary.apply_to(face);
+        }
+        let faces = if state.withheld {
             StateFaces::Withheld
+        } else if state.faces.is_none() {
+            StateFaces::Unknown
         } else {
-            StateFaces::Followed(&newest.faces)
+            StateFaces::Followed(&faces)
         };
         let stamp = inputs.stamp(self.state.seq);
-        let state = StatePayload::new(inputs.identity, faces, self.refresh, stamp);
-        renderer.send(transport, &inputs.topics.state, Delivery::STATE, &state)?;
-        self.state
-            .sent(inputs.now.monotonic, newest.state_version, newest.is_sensing());
+        let payload = StatePayload::new(inputs.identity, faces, self.refresh, stamp);
+        renderer.send(transport, &inputs.topics.state, Delivery::STATE, &payload)?;
+        self.state.sent(state, inputs);
         Ok(())
     }
 
-    fn send_scene(
-        &mut self,
-        inputs: Inputs<'_>,
-        renderer: &mut Renderer,
-        transport: &mut impl Transport,
-    ) -> Result<(), Backpressure> {
-        let newest = inputs.newest;
-        let stamp = inputs.stamp(self.scene.seq);
-        let scene = ScenePayload::new(inputs.identity, newest.scene.as_ref(), self.refresh, stamp);
-        renderer.send(transport, &inputs.topics.scene, Delivery::STATE, &scene)?;
-        self.scene
-            .sent(inputs.now.monotonic, newest.scene_version, newest.is_sensing());
-        Ok(())
+    /// The newest state, with what differs from the published one by less than the dead band as published.
+    fn steady_state(&self, newest: &Snapshot) -> State {
+        let mut state = State::of(newest);
+        let published = self.state.published.as_ref();
+        if let Some(primary) = &mut state.primary
+            && let Some(before) = published.and_then(|published| published.primary.as_ref())
+            && before.track == primary.track
+            && let (Some((_, new)), Some((_, old))) = (&mut primary.smoothed, before.smoothed)
+        {
+            *new = steady(*new, old, self.dead_band);
+        }
+        state
+    }
+
+    /// The same for the scene.
+    fn steady_scene(&self, newest: &Snapshot) -> Option<Scene> {
+        let mut scene = newest.scene;
+        if let (Some(scene), Some(Some(published))) = (&mut scene, self.scene.published) {
+            scene.prediction = steady(scene.prediction, published.prediction, self.dead_band);
+        }
+        scene
     }
 }
 
-impl Numbered {
-    fn sent(&mut self, now: Duration, version: u64, is_sensing: bool) {
+impl State {
+    fn of(newest: &Snapshot) -> Self {
+        let withheld = newest.captured.is_some() && newest.withheld;
+        let is_known = newest.captured.is_some() && !withheld;
+        Self {
+            faces: is_known.then_some(newest.faces.len()),
+            withheld,
+            primary: newest.faces.first().map(|face| Primary {
+                track: face.track,
+                attending: face.attending,
+                smoothed: face
+                    .smoothed
+                    .map(|smoothed| (smoothed.label, smoothed.prediction)),
+            }),
+        }
+    }
+}
+
+impl Primary {
+    fn apply_to(&self, face: &mut TrackedFace) {
+        if let (Some(smoothed), Some((_, prediction))) = (&mut face.smoothed, self.smoothed) {
+            smoothed.prediction = prediction;
+        }
+    }
+}
+
+impl<T: PartialEq> Topic<T> {
+    fn new(interval: Duration, refresh: Duration) -> Self {
+        Self {
+            pace: Pace::new(interval, refresh),
+            seq: 0,
+            published: None,
+        }
+    }
+
+    /// When a message that says `content` is due.
+    fn due(&self, content: &T, newest: &Snapshot) -> Duration {
+        let has_changed = self.published.as_ref() != Some(content);
+        self.pace.due(has_changed, newest.is_sensing())
+    }
+
+    /// A message that says `content` was sent.
+    fn sent(&mut self, content: T, inputs: Inputs<'_>) {
         self.seq += 1;
-        self.pace.record(now, version, is_sensing);
+        self.published = Some(content);
+        self.pace.record(inputs.now.monotonic, inputs.newest.is_sensing());
     }
 }
