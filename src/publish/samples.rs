@@ -76,6 +76,10 @@ pub fn privacy(command: Input, switch: Input) -> Privacy {
     Privacy { command, switch }
 }
 
+pub fn rate(per_second: f64) -> crate::config::MessageRate {
+    per_second.try_into().unwrap()
+}
+
 pub fn settings() -> crate::config::Mqtt {
     crate::config::Mqtt {
         host: "localhost".into(),
@@ -88,7 +92,10 @@ pub fn settings() -> crate::config::Mqtt {
         faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
-        rate: 5.0,
+        rate: rate(5.0),
+        scene_rate: rate(5.0),
+        face_rate: rate(5.0),
+        dead_band: 0.05,
         refresh: Duration::from_secs(30),
         health: Duration::from_secs(10),
     }

@@ -4,7 +4,7 @@
 use jiff::{ToSpan, civil::date};
 
 use super::*;
-use crate::sense::face::{Category, Detection, Prediction, Probabilities, Smoothed};
+use crate::sense::face::{Category, Detection, Label, Prediction, Probabilities, Smoothed};
 
 const SETTINGS: config::Visit = config::Visit {
     gap_s: 4.0,
