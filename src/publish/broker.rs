@@ -1,6 +1,6 @@
 //! The broker as a transport: takes messages as long as few enough bytes are under way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
@@ -16,19 +16,22 @@ use super::{
     oversize::Oversize,
     transport::{Backpressure, Message, Transport},
 };
+use crate::health::BrokerLink;
 
 /// While messages are unacknowledged, a broker that is silent for this long is gone. The library's own pings
 /// do not notice it: they are only sent when nothing else is.
 const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
 
-/// Bytes of a PUBLISH packet beside topic and payload, at most: type and length (5), length of the topic (2), packet
-/// identifier (2), and the properties (27): their length, expiry and content type (MQTT 5, section 3.3).
+/// Bytes of a PUBLISH packet beside topic and payload, at most: type and length (5), length of the topic (2),
+/// packet identifier (2), and the properties (27): their length, expiry and content type (MQTT 5, section
+/// 3.3).
 const OVERHEAD: usize = 36;
 
 /// The client of one connection after another.
 pub struct Broker {
     /// `None` while there is no connection.
     requests: Option<Requests>,
+    link: Arc<BrokerLink>,
     lifetimes: Lifetimes,
     limits: Limits,
     in_flight: InFlight,
@@ -44,9 +47,10 @@ pub struct Broker {
 
 impl Broker {
     /// Not connected yet.
-    pub fn new(lifetimes: Lifetimes) -> Self {
+    pub fn new(lifetimes: Lifetimes, link: Arc<BrokerLink>) -> Self {
         Self {
             requests: None,
+            link,
             lifetimes,
             limits: Limits::default(),
             in_flight: InFlight::new(None),
@@ -77,12 +81,18 @@ impl Broker {
 
     /// The broker has accepted it.
     pub fn accepted(&mut self, limits: Limits) {
+        if limits.stores_nothing {
+            warn!(
+                "the broker stores no retained messages: subscribers see nothing until it is published again, and \
+                 privacy that was commanded does not outlive a restart"
+            );
+        }
         self.limits = limits;
         self.in_flight = InFlight::new(limits.unacknowledged);
     }
 
-    /// The connection has ended. If the broker has closed it, `closed` is how long after accepting it: a message that
-    /// it does not take is left out from now on.
+    /// The connection has ended. If the broker has closed it, `closed` is how long after accepting it: a
+    /// message that it does not take is left out from now on.
     pub fn ended(&mut self, closed: Option<Duration>) {
         self.requests = None;
         self.subscribing = 0;
@@ -107,7 +117,8 @@ impl Broker {
         self.in_flight.widen();
     }
 
-    /// The broker has answered the oldest message of QoS 1. Returns its topic; `None` if there is no such message.
+    /// The broker has answered the oldest message of QoS 1. Returns its topic; `None` if there is no such
+    /// message.
     pub fn acknowledged(&mut self, answer: Answer) -> Option<String> {
         let Pending { topic, .. } = self.in_flight.answered(self.now)?;
         self.oversize.survived(&topic);
@@ -144,8 +155,8 @@ impl Broker {
         (!self.is_idle()).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
     }
 
-    /// Subscribes to all `topics` in one packet, with QoS 1 where it says so. The broker answers it with one code for
-    /// each, in the same order.
+    /// Subscribes to all `topics` in one packet, with QoS 1 where it says so. The broker answers it with one
+    /// code for each, in the same order.
     ///
     /// # Errors
     /// [`Backpressure`] if there is no room for it now.
@@ -208,7 +219,10 @@ impl Transport for Broker {
         }
         let acknowledged = message.acknowledged || self.in_flight.needs_acknowledgement(bytes);
         let expiry = self.lifetimes.of(message.topic);
-        requests.publish(message, acknowledged, expiry)?;
+        // A broker of MQTT 5 that does not store messages ends the connection on one that asks for it.
+        let retain = message.retain && !self.limits.stores_nothing;
+        requests.publish(Message { retain, ..message }, acknowledged, expiry)?;
+        self.link.count_message();
         if acknowledged {
             self.waits();
             self.in_flight.sent_acknowledged(message.topic, bytes, self.now);

@@ -83,9 +83,9 @@ impl fmt::Display for Accepted {
     }
 }
 
-/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message that nobody obeys (see
-/// `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name. The client id
-/// differs from the daemon's, so that a running daemon keeps its session.
+/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message that nobody
+/// obeys (see `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name.
+/// The client id differs from the daemon's, so that a running daemon keeps its session.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
@@ -193,8 +193,8 @@ impl Probe {
         })
     }
 
-    /// Subscribes, publishes and waits for the message to return. Returns the topic that is not essential and was
-    /// refused, if it was.
+    /// Subscribes, publishes and waits for the message to return. Returns the topic that is not essential and
+    /// was refused, if it was.
     ///
     /// # Errors
     /// What the broker does not permit.

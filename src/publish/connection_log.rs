@@ -36,8 +36,8 @@ impl ConnectionLog {
         self.takeovers.accepted(now);
     }
 
-    /// A connection could not be made.
-    pub fn failed(&mut self, destination: &Destination, reason: &DisconnectReason) {
+    /// A connection could not be made. Returns why, in words.
+    pub fn failed(&mut self, destination: &Destination, reason: &DisconnectReason) -> String {
         let address = &destination.address;
         let words = reason.describe(destination) + reason.question();
         let last = Some((address.clone(), reason.kind()));
@@ -47,10 +47,11 @@ impl ConnectionLog {
             warn!("{address} cannot be reached, trying again: {words}");
         }
         self.last = last;
+        words
     }
 
-    /// An accepted connection has ended at `now`.
-    pub fn lost(&mut self, destination: &Destination, reason: &DisconnectReason, now: Duration) {
+    /// An accepted connection has ended at `now`. Returns why, in words.
+    pub fn lost(&mut self, destination: &Destination, reason: &DisconnectReason, now: Duration) -> String {
         let address = &destination.address;
         let mut words = reason.describe(destination);
         let (id, remedy) = (
@@ -67,5 +68,6 @@ impl ConnectionLog {
         }
         warn!("connection to {address} lost, trying again: {words}");
         self.last = Some((address.clone(), reason.kind()));
+        words
     }
 }

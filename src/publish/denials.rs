@@ -1,4 +1,5 @@
-//! Topics on which the broker does not take messages: each is worth one line when that begins, and one when it ends.
+//! Topics on which the broker does not take messages: each is worth one line when that begins, and one when
+//! it ends.
 
 /// Most topics that are remembered; there are about ten.
 const CAPACITY: usize = 16;

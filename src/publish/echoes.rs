@@ -1,8 +1,9 @@
 //! Finds topics that this device may not write, with MQTT 3.1.1.
 //!
-//! MQTT 5 answers a forbidden message with a reason. MQTT 3.1.1 acknowledges it like any other (section 3.3.5.2). So on
-//! the first connection the daemon subscribes to its own results for a while. A broker that returns some of them and
-//! not others does not take the others. If none returns, nothing is known: reading may be what is forbidden.
+//! MQTT 5 answers a forbidden message with a reason. MQTT 3.1.1 acknowledges it like any other (section
+//! 3.3.5.2). So on the first connection the daemon subscribes to its own results for a while. A broker that
+//! returns some of them and not others does not take the others. If none returns, nothing is known: reading
+//! may be what is forbidden.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! How much is on its way to the broker, and how much may be.
 //!
-//! Whatever waits in the buffers of this machine and of the network is late when it arrives, and nothing newer can
-//! overtake it. So only a few bytes are under way at a time, as many as the broker acknowledges quickly; everything
-//! else waits in the outbox, where the newest value wins. Acknowledgements arrive in order (MQTT 5, section 4.6), so
-//! one of QoS 1 also says that everything sent before has arrived.
+//! Whatever waits in the buffers of this machine and of the network is late when it arrives, and nothing
+//! newer can overtake it. So only a few bytes are under way at a time, as many as the broker acknowledges
+//! quickly; everything else waits in the outbox, where the newest value wins. Acknowledgements arrive in
+//! order (MQTT 5, section 4.6), so one of QoS 1 also says that everything sent before has arrived.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -58,15 +58,15 @@ impl InFlight {
         }
     }
 
-    /// Whether a message of this many bytes may be sent. While no answer is due, one always may: its own answer then
-    /// makes room for others, see [`Self::needs_acknowledgement`].
+    /// Whether a message of this many bytes may be sent. While no answer is due, one always may: its own
+    /// answer then makes room for others, see [`Self::needs_acknowledgement`].
     pub fn has_room(&self, bytes: usize) -> bool {
         let fits = self.under_way() + bytes as u64 <= self.bytes as u64;
         self.pending.is_empty() || (fits && self.pending.len() < self.messages)
     }
 
-    /// Whether a message of this many bytes must be acknowledged, because nothing else would tell that it and those
-    /// before it have arrived.
+    /// Whether a message of this many bytes must be acknowledged, because nothing else would tell that it and
+    /// those before it have arrived.
     pub fn needs_acknowledgement(&self, bytes: usize) -> bool {
         self.pending.is_empty() && self.under_way() + bytes as u64 > self.bytes as u64 / 2
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::topics::Topics;
 
-/// The messages that expire: what is seen, unless it is published again. A device that the broker has lost without
-/// noticing leaves no stale result behind.
+/// The messages that expire: what is seen, unless it is published again. A device that the broker has lost
+/// without noticing leaves no stale result behind.
 #[derive(Debug)]
 pub struct Lifetimes {
     topics: [String; 3],

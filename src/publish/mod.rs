@@ -4,8 +4,8 @@
 //! renders a [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard
 //! output (`stdout`).
 //!
-//! `client` connects to one broker after another. One `connection` is a stream of bytes with MQTT 5 or 3.1.1 over it;
-//! a `session` is what the daemon says on it.
+//! `client` connects to one broker after another. One `connection` is a stream of bytes with MQTT 5 or 3.1.1
+//! over it; a `session` is what the daemon says on it.
 
 mod backoff;
 mod broker;
@@ -21,7 +21,6 @@ mod discovery;
 mod dispatch;
 mod echoes;
 mod error;
-mod face_rate;
 mod identity;
 mod in_flight;
 mod latency_probe;
@@ -29,7 +28,6 @@ mod lifetimes;
 mod options;
 mod outbox;
 mod oversize;
-mod pace;
 pub mod payload;
 mod privacy_commands;
 mod publisher;

@@ -98,7 +98,7 @@ fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{fs, io::Write, path::PathBuf};
+    use std::{fs, io::Write, path::PathBuf, process::Command};
 
     use rcgen::{CertificateParams, KeyPair};
     use tempfile::{NamedTempFile, TempDir};
@@ -230,6 +230,16 @@ mod tests {
                 .client_auth_cert_resolver
                 .has_certs()
         );
+    }
+
+    #[test]
+    fn a_key_of_pkcs_1_is_read() {
+        let arguments = ["genrsa", "-traditional", "2048"];
+        let output = Command::new("openssl").args(arguments).output();
+        let key = String::from_utf8(output.expect("openssl is needed").stdout).unwrap();
+        assert!(key.contains("BEGIN RSA PRIVATE KEY"));
+        let message = client(&certificate().0, &key).err().unwrap();
+        assert!(message.contains("do not belong together"), "{message}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Recognizes a message that is larger than the broker permits by what the broker does.
 //!
-//! MQTT 3.1.1 has no way to say it, and some brokers do not say it in MQTT 5 either: they close the connection. So the
-//! largest message that was unacknowledged when the connection ended is suspected, and the second time in a row that
-//! it is the same one, it is left out.
+//! MQTT 3.1.1 has no way to say it, and some brokers do not say it in MQTT 5 either: they close the
+//! connection. So the largest message that was unacknowledged when the connection ended is suspected, and the
+//! second time in a row that it is the same one, it is left out.
 
 use std::time::Duration;
 

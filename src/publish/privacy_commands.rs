@@ -1,9 +1,9 @@
 //! Commands about privacy from the broker: those of now, and the one that was recorded by an earlier run.
 //!
-//! A broker sends the retained message of a topic when the subscription is made, but does not say when there is none
-//! (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic arrive in order (4.6). So the
-//! daemon publishes this run's boot id, not retained, on the topic of the recorded command, and when this question
-//! returns, a recorded command would have arrived before it.
+//! A broker sends the retained message of a topic when the subscription is made, but does not say when there
+//! is none (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic arrive in
+//! order (4.6). So the daemon publishes this run's boot id, not retained, on the topic of the recorded
+//! command, and when this question returns, a recorded command would have arrived before it.
 
 use tracing::{info, warn};
 
@@ -38,11 +38,16 @@ impl<'a> PrivacyCommands<'a> {
         }
     }
 
-    /// Takes a message on the topic of the recorded command: the command of an earlier run, or the question of the
-    /// run `boot`. Returns whether it is the question.
+    /// Takes a message on the topic of the recorded command: the command of an earlier run, or the question
+    /// of the run `boot`. Returns whether it is the question.
     pub fn recall(&self, message: &Received, topic: &str, boot: &str) -> bool {
         // A recorded OFF takes nothing back, and our own records return as well.
-        if message.retain && message.payload == b"ON" && self.gate.set_command(Input::On) {
+        // A command that is in force is not given again: what was commanded on the device stays that.
+        if message.retain
+            && message.payload == b"ON"
+            && self.gate.privacy().command != Input::On
+            && self.gate.set_command(Input::On)
+        {
             info!("privacy stays on until OFF is commanded: see the retained {topic}");
         }
         let is_question = !message.retain && message.payload == boot.as_bytes();

@@ -31,7 +31,7 @@ use crate::{
     capture::CameraStatus,
     clock::Clock,
     config,
-    health::Health,
+    health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
     sense::face::Report,
     shutdown::Shutdown,
@@ -74,10 +74,6 @@ impl Publisher {
             shutdown,
         } = environment;
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
-        let shared = Arc::new(Shared {
-            outbox: Outbox::new(),
-            clock,
-        });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -91,7 +87,16 @@ impl Publisher {
                 login: options::daemon(settings, &identity, &topics)?,
             })
         };
-        let broker = Broker::new(Lifetimes::new(&topics, settings.refresh));
+        let address = route
+            .as_ref()
+            .map_or_else(String::new, |route| route.rotation.current().0.address.clone());
+        let shared = Arc::new(Shared {
+            outbox: Outbox::new(),
+            clock,
+            link: Arc::new(BrokerLink::to(address)),
+        });
+        let lifetimes = Lifetimes::new(&topics, settings.refresh);
+        let broker = Broker::new(lifetimes, Arc::clone(&shared.link));
         let dispatcher = Dispatcher::new(settings, identity, topics, route.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
@@ -131,6 +136,12 @@ impl Publisher {
         let observer = Arc::clone(&shared);
         gate.observe(move |privacy| observer.outbox.privacy(privacy));
         Ok((Self { shared }, thread))
+    }
+
+    /// The connection to the broker.
+    #[must_use]
+    pub fn link(&self) -> Arc<BrokerLink> {
+        Arc::clone(&self.shared.link)
     }
 
     /// Publishes a report; the newest wins, its events queue up to a bound. Allocates nothing. Ignored while

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::config::MqttVersion;
 
-/// The configured brokers, tried in order. Whoever accepts the connection keeps it until it ends; then the first is
-/// tried again.
+/// The configured brokers, tried in order. Whoever accepts the connection keeps it until it ends; then the
+/// first is tried again.
 pub struct Rotation {
     brokers: Vec<(Destination, Negotiation)>,
     current: usize,
@@ -36,8 +36,8 @@ impl Rotation {
         (destination, negotiation.version())
     }
 
-    /// The current broker was not reached, or did not accept the connection. Returns whether to go on at once, with
-    /// another version or another broker; otherwise the round is over.
+    /// The current broker was not reached, or did not accept the connection. Returns whether to go on at
+    /// once, with another version or another broker; otherwise the round is over.
     pub fn failed(&mut self, reason: &DisconnectReason) -> bool {
         if self.brokers[self.current].1.failed(reason) {
             return true;

@@ -111,8 +111,8 @@ impl<'a> Session<'a> {
         self.accepted = None;
     }
 
-    /// For how long the broker has accepted the present connection, or had accepted the last one; `None` if it has
-    /// not.
+    /// For how long the broker has accepted the present connection, or had accepted the last one; `None` if
+    /// it has not.
     pub fn lasted(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
         self.accepted.map(|accepted| now.saturating_sub(accepted))
@@ -301,6 +301,7 @@ impl<'a> Session<'a> {
         match event {
             Event::Accepted(limits) => {
                 self.log.accepted(destination, self.version, now);
+                self.shared.link.connected(&destination.address, now);
                 self.accepted = Some(now);
                 self.broker.accepted(limits);
                 self.phase = Phase::Accepted;
@@ -390,9 +391,10 @@ impl<'a> Session<'a> {
         let lasted = self.lasted();
         self.broker
             .ended(lasted.filter(|_| reason.may_be_about_a_message()));
-        match lasted {
+        let words = match lasted {
             Some(_) => self.log.lost(destination, reason, self.shared.clock.now()),
             None => self.log.failed(destination, reason),
-        }
+        };
+        self.shared.link.disconnected(&words);
     }
 }

@@ -7,8 +7,8 @@ use super::disconnect::DisconnectReason;
 /// A connection that the broker closes within this time of accepting it was closed early.
 const EARLY: Duration = Duration::from_secs(30);
 
-/// After this many early closings in a row, another client probably has the same id: the broker closes the older
-/// connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
+/// After this many early closings in a row, another client probably has the same id: the broker closes the
+/// older connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
 const LIMIT: u32 = 2;
 
 /// Counts connections that the broker closed soon after it had accepted them.
@@ -25,8 +25,8 @@ impl Takeovers {
         self.accepted = now;
     }
 
-    /// An accepted connection has ended. Returns whether another client takes over the session: MQTT 5 says so, with
-    /// 3.1.1 it is probable.
+    /// An accepted connection has ended. Returns whether another client takes over the session: MQTT 5 says
+    /// so, with 3.1.1 it is probable.
     pub fn ended(&mut self, now: Duration, reason: &DisconnectReason) -> bool {
         if let DisconnectReason::Ended {
             is_takeover: true, ..

@@ -7,6 +7,8 @@ pub struct Limits {
     pub packet: Option<u32>,
     /// Most messages of QoS 1 that may be unacknowledged.
     pub unacknowledged: Option<u16>,
+    /// Whether it does not store messages for later subscribers.
+    pub stores_nothing: bool,
 }
 
 /// A message from the broker.

@@ -1,10 +1,10 @@
 //! What is done to the bytes from the broker before the library parses them.
 //!
-//! - A message that is too large is cut, so that it ends neither the memory nor the connection. MQTT 5 lets a client
-//!   announce its limit (3.1.2.11.4), MQTT 3.1.1 does not. Whoever receives a message that was cut finds a payload of
-//!   nearly [`MAX_INCOMING`] bytes, which is no valid command.
-//! - A broker that speaks 3.1.1 alone answers MQTT 5's CONNECT in its own format, which the library would wait in
-//!   vain to be continued.
+//! - A message that is too large is cut, so that it ends neither the memory nor the connection. MQTT 5 lets a
+//!   client announce its limit (3.1.2.11.4), MQTT 3.1.1 does not. Whoever receives a message that was cut
+//!   finds a payload of nearly [`MAX_INCOMING`] bytes, which is no valid command.
+//! - A broker that speaks 3.1.1 alone answers MQTT 5's CONNECT in its own format, which the library would
+//!   wait in vain to be continued.
 
 use std::{
     io,

@@ -43,8 +43,8 @@ pub fn log_in(version: Version, login: &Login, stream: Stream) -> (Requests, Eve
 }
 
 impl Requests {
-    /// Publishes with this quality of service. `expiry` is the message expiry interval in seconds; MQTT 3.1.1 has
-    /// none.
+    /// Publishes with this quality of service. `expiry` is the message expiry interval in seconds; MQTT 3.1.1
+    /// has none.
     ///
     /// # Errors
     /// [`Backpressure`] if there is no room for it now.
@@ -60,8 +60,8 @@ impl Requests {
         }
     }
 
-    /// Subscribes to all `topics` in one packet; `true` asks for QoS 1. The broker answers with one code for each,
-    /// in the same order.
+    /// Subscribes to all `topics` in one packet; `true` asks for QoS 1. The broker answers with one code for
+    /// each, in the same order.
     ///
     /// # Errors
     /// As [`Self::publish`].

@@ -128,6 +128,7 @@ impl Events {
                 Event::Accepted(Limits {
                     packet: properties.and_then(|properties| properties.max_packet_size),
                     unacknowledged: properties.and_then(|properties| properties.receive_max),
+                    stores_nothing: properties.and_then(|properties| properties.retain_available) == Some(0),
                 })
             }
             Packet::SubAck(ack) => {

@@ -88,8 +88,8 @@ impl Broker {
         Self::started(false, |_| format!("allow_anonymous true\n{lines}"))
     }
 
-    /// Starts a broker for everybody with a WebSocket on the port that is returned. (mosquitto does not start without
-    /// a listener of another kind.)
+    /// Starts a broker for everybody with a WebSocket on the port that is returned. (mosquitto does not start
+    /// without a listener of another kind.)
     pub fn with_websocket(tls: bool) -> (Self, u16) {
         let port = free_port();
         let broker = Self::started(tls, |folder| {
@@ -313,7 +313,10 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
-        rate: 20.0,
+        rate: 20.0.try_into().unwrap(),
+        scene_rate: 20.0.try_into().unwrap(),
+        face_rate: 20.0.try_into().unwrap(),
+        dead_band: 0.05,
         refresh: Duration::from_millis(30000),
         health: Duration::from_millis(10000),
     }
