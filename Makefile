@@ -71,15 +71,34 @@ test-memory: install-build-packages ## operators and kernels under valgrind; tak
 	cargo test --release --lib --package affectd --package affectd-infer \
 		--config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" -- $(INFER_TESTS)
 
+# --- fuzzing ---
+
+# Processor seconds of each target.
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: install-build-packages ## fuzz everything that parses bytes from outside, guided by coverage: FUZZ_SECONDS=600 TARGETS="model::onnx ..."
+	tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --work $(CACHE)/fuzz $(if $(JSON),--json) $(TARGETS)
+
+.PHONY: test-fuzz
+test-fuzz: ## the same for 20 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
+
 # --- models/tools ---
 
 TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
+# Programs for the terminal, which print.
+SCRIPTS := tests/fuzz
+
 .PHONY: test-python
-test-python: $(CACHE)/python/requirements.txt ## lints, types and tests of models/tools that need no PyTorch
+test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch
 	cd models/tools && $(TOOLS_PYTHON) -m ruff check . && $(TOOLS_PYTHON) -m ruff format --check .
 	cd models/tools && $(TOOLS_PYTHON) -m mypy && $(TOOLS_PYTHON) -m pytest -q
+	$(TOOLS_PYTHON) -m ruff check --config models/tools/pyproject.toml --extend-ignore S101,T20 $(SCRIPTS)
+	$(TOOLS_PYTHON) -m ruff format --config models/tools/pyproject.toml --check $(SCRIPTS)
+	for folder in $(SCRIPTS); do $(TOOLS_PYTHON) -m mypy --strict --ignore-missing-imports $$folder || exit 1; done
 
 $(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
 	@$(call install,python3-venv)
