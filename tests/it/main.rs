@@ -6,6 +6,7 @@
 
 mod common;
 
+mod aim;
 mod analyze;
 mod attention;
 mod check;
@@ -14,6 +15,7 @@ mod config;
 mod daemon;
 mod demo;
 mod exit_codes;
+mod http;
 mod log;
 mod manual;
 mod model;
