@@ -6,6 +6,7 @@
 
 mod common;
 
+mod aim;
 mod analyze;
 mod attention;
 mod check;
@@ -14,9 +15,6 @@ mod config;
 mod daemon;
 mod demo;
 mod exit_codes;
-mod fuzz_capture;
-mod fuzz_config;
-mod fuzz_model;
 mod http;
 mod log;
 mod manual;
