@@ -218,6 +218,7 @@ Exit codes:
 Examples:
   affectd probe                                list the cameras and which would be chosen
   affectd check                                check that everything is ready
+  affectd check --running                      ask the running daemon whether it works
   affectd check --print --set mqtt.tls=true    print the settings that would be in force
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models

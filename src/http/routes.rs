@@ -13,11 +13,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{
-    events,
-    guard::{guard, refuse},
-    hosts::Hosts,
-    page, privacy, probes,
-    shared::Shared,
+    answer::refuse, events, guard::guard, hosts::Hosts, metrics, page, privacy, probes, shared::Shared,
     token::Token,
 };
 
@@ -57,6 +53,7 @@ pub fn router(site: Arc<Site>) -> Router {
     page::routes()
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(metrics::metrics))
         .route("/events", get(events::events))
         .route("/privacy", post(privacy::command))
         .fallback(not_found)

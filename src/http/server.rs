@@ -1,6 +1,7 @@
 //! The thread of the server: listens, and serves a bounded number of connections.
 
 use std::{
+    fmt,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -85,6 +86,19 @@ impl Server {
             // Open connections end with the runtime.
         })?;
         Ok(ServerThread { stop, thread })
+    }
+}
+
+impl fmt::Display for Server {
+    /// Where it would listen, and what protects it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let token = if self.token.is_some() {
+            ", with a token"
+        } else {
+            ""
+        };
+        let tls = if self.tls.is_some() { ", with TLS" } else { "" };
+        write!(f, "{}{token}{tls}", self.place)
     }
 }
 

@@ -18,6 +18,8 @@ mod fuzz_capture;
 mod fuzz_config;
 mod fuzz_model;
 mod http;
+mod http_abuse;
+mod http_public;
 mod log;
 mod manual;
 mod model;
