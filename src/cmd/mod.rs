@@ -9,6 +9,7 @@ pub mod latency;
 pub mod model;
 pub mod probe;
 pub mod run;
+pub mod top;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -72,6 +73,7 @@ enum Command {
     Analyze(analyze::Arguments),
     Bench(bench::Arguments),
     Latency(latency::Arguments),
+    Top(top::Arguments),
     Model(model::Arguments),
     Demo(demo::Arguments),
 }
@@ -103,6 +105,7 @@ impl Cli {
             Command::Analyze(arguments) => arguments.run(&global, out),
             Command::Bench(arguments) => arguments.run(&global, out),
             Command::Latency(arguments) => arguments.run(&global, out),
+            Command::Top(arguments) => arguments.run(&global),
             Command::Model(arguments) => arguments.run(&global, out),
             Command::Demo(arguments) => arguments.run(&global),
         }
