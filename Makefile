@@ -102,6 +102,30 @@ $(CACHE)/torch/requirements.txt: models/tools/requirements.txt models/tools/requ
 	$(TORCH_PYTHON) -m pip install --quiet -r $(word 1,$^) -r $(word 2,$^)
 	cat $^ > $@
 
+# --- the live page in a browser ---
+
+PAGE_PYTHON := $(CACHE)/page/bin/python
+PAGE_PACKAGES := chromium fonts-dejavu-core mosquitto mosquitto-clients
+
+.PHONY: test-page
+test-page: build install-page-packages $(CACHE)/page/requirements.txt ## test the live page and `affectd aim` in a headless Chromium
+	cd tests/page && $(PAGE_PYTHON) -m ruff check . && $(PAGE_PYTHON) -m ruff format --check . && $(PAGE_PYTHON) -m mypy
+	cd tests/page && AFFECTD=$(AFFECTD) $(PAGE_PYTHON) -m pytest -q
+
+.PHONY: page-pictures
+page-pictures: build install-page-packages $(CACHE)/page/requirements.txt ## write the screenshots of the documentation
+	AFFECTD=$(AFFECTD) $(PAGE_PYTHON) tests/page/pictures.py docs/images
+
+.PHONY: install-page-packages
+install-page-packages:
+	@$(call install,$(PAGE_PACKAGES))
+
+$(CACHE)/page/requirements.txt: tests/page/requirements.txt
+	@$(call install,python3-venv)
+	python3 -m venv --clear $(CACHE)/page
+	$(PAGE_PYTHON) -m pip install --quiet -r $<
+	cp $< $@
+
 # --- documentation ---
 
 .PHONY: figures

@@ -19,6 +19,7 @@ pub mod measure;
 pub mod model;
 pub mod picture;
 pub mod pipeline;
+pub mod preview;
 pub mod privacy;
 pub mod publish;
 pub mod sense;

@@ -231,7 +231,7 @@ fn broker(settings: &Settings) -> Result<String, Failure> {
 
 /// Reads the files of the HTTP server.
 fn http(settings: &config::Http) -> Result<String, Failure> {
-    let server = http::Server::open(settings)?;
+    let server = http::Server::open(settings, None)?;
     Ok(server.map_or_else(
         || "no server (http.listen is empty)".to_owned(),
         |server| server.to_string(),

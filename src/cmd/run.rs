@@ -12,8 +12,9 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    http::{self, Live, Server},
+    http::{self, Live, Server, aim},
     pipeline::{self, Deps, FanOut, Metrics, Sink},
+    preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
     shutdown::Shutdown,
@@ -44,7 +45,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let server = Server::open(&settings.http)?;
+    let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
     // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
     let (sensor, manifest) = open_sensor(settings)?;
     let identity = Identity::of(settings.device_id(), &manifest)?;
@@ -61,6 +62,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
+    let preview = Preview::new(&gate);
     let metrics = Arc::new(Metrics::new());
     let (publisher, thread) = Publisher::start(&settings.mqtt, identity.clone(), environment)?;
     let link = publisher.link();
@@ -70,7 +72,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         Some(server) => {
             let live = Live::new(&gate);
             sinks.push(live.clone());
-            Some(server.start(http::Shared {
+            let shared = http::Shared {
                 live,
                 metrics: metrics.clone(),
                 broker: link,
@@ -78,13 +80,15 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
                 clock: clock.clone(),
                 identity,
                 facts: http::Facts::new(settings, &manifest),
-            })?)
+            };
+            Some(server.start(shared, preview.clone())?)
         }
     };
     let deps = Deps {
         opener,
         sensor,
         gpio: gpio::open_gpio(&settings.gpio),
+        preview,
         gate,
         sink: Arc::new(FanOut(sinks)),
         clock,

@@ -11,6 +11,7 @@ mod listen;
 mod load;
 mod names;
 mod paths;
+mod rate;
 mod rules;
 mod settings;
 mod suggest;
@@ -24,6 +25,7 @@ pub use listen::{Listen, Place};
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
+pub use rate::{InvalidRate, MessageRate};
 pub use settings::{
     Attention, Camera, Detect, Expression, Gpio, Health, Http, Level, Line, Mqtt, Publish, Pull, Settings,
     Smoothing, SourceKind, Visit,

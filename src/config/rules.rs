@@ -4,6 +4,7 @@ use super::{
     constraint::Constraint,
     listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
     value::Value,
 };
 use crate::text::is_noncharacter;
@@ -124,7 +125,10 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.faces", Constraint::Bool),
     rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
-    rule("mqtt.rate", float(0.1, 60.0, "per second")),
+    rule("mqtt.rate", MESSAGE_RATE),
+    rule("mqtt.scene_rate", MESSAGE_RATE),
+    rule("mqtt.face_rate", MESSAGE_RATE),
+    rule("mqtt.dead_band", float(0.0, 1.0, "")),
     rule("mqtt.refresh_s", float(1.0, 3600.0, SECONDS)),
     rule("mqtt.health_s", float(1.0, 3600.0, SECONDS)),
     rule("http.listen", string(Listen::is_valid, Listen::ALLOWED)),
@@ -148,6 +152,8 @@ pub static RULES: &[Rule] = &[
     rule("health.cool_c", float(20.0, 119.0, CELSIUS)),
     rule("health.dwell_s", float(1.0, 3600.0, SECONDS)),
 ];
+
+const MESSAGE_RATE: Constraint = float(MessageRate::MIN, MessageRate::MAX, "per second");
 
 const SECONDS: &str = "in seconds";
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::{
     listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
 };
 
 /// Everything that can be configured.
@@ -205,8 +206,14 @@ pub struct Mqtt {
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,
-    /// Most state or face messages per second on one topic.
-    pub rate: f32,
+    /// Most state messages.
+    pub rate: MessageRate,
+    /// Most scene messages.
+    pub scene_rate: MessageRate,
+    /// Most messages about one face.
+    pub face_rate: MessageRate,
+    /// Valence, arousal and probabilities that differ by less from what was published have not changed, 0 to 1.
+    pub dead_band: f32,
     /// An unchanged state is published again after this long, so that subscribers can detect stale state.
     #[serde(rename = "refresh_s", deserialize_with = "seconds")]
     pub refresh: Duration,

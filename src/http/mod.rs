@@ -4,6 +4,7 @@
 //! what was measured. Requests are bounded in size, time and number, and must name this server
 //! ([`hosts`]); from other machines they need a token and TLS ([`token`]).
 
+pub mod aim;
 mod answer;
 mod client;
 mod connection;

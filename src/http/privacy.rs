@@ -58,7 +58,7 @@ pub async fn command(State(site): SharedSite, request: Request) -> Response {
 
 /// Whether a script of this server's own page sent the request (OWASP's CSRF prevention: a header that forms
 /// cannot send, and the origin that browsers add).
-fn is_from_the_page(headers: &HeaderMap) -> bool {
+pub fn is_from_the_page(headers: &HeaderMap) -> bool {
     let is_own = |origin: &str| {
         let (_, authority) = origin.split_once("://").unwrap_or_default();
         single(headers, &header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority))

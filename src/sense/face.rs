@@ -6,7 +6,8 @@ use super::{
     frame_quality::FrameQuality,
     geometry::{Point, Rect},
     scene::Scene,
-    visits::{MAX_VISITS, Visit, VisitTotals},
+    visit::Visit,
+    visits::{MAX_VISITS, VisitTotals},
 };
 pub use crate::category::{Category, Probabilities};
 

@@ -24,6 +24,7 @@ pub mod search;
 mod sensor;
 pub mod smooth;
 pub mod track;
+pub mod visit;
 pub mod visits;
 
 pub use sensor::{FrameTime, Sensor};

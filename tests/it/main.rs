@@ -6,6 +6,7 @@
 
 mod common;
 
+mod aim;
 mod analyze;
 mod attention;
 mod check;

@@ -41,7 +41,7 @@ fn settings(command: &[&str], format: &str) -> Camera {
         mirror: false,
         fov_deg: 65.0,
         command: command.iter().map(ToString::to_string).collect(),
-        path: Default::default(),
+        path: PathBuf::default(),
         repeat: false,
     }
 }
