@@ -17,9 +17,9 @@ CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests use a real mosquitto, and a board that has only busybox.
+# bindgen (v4l) needs libclang; the tests use a real mosquitto and certificates of openssl, and a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto busybox
+TEST_PACKAGES := mosquitto mosquitto-clients openssl busybox
 
 .PHONY: help
 help: ## list the targets
