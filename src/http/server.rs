@@ -123,7 +123,7 @@ impl Server {
         };
         join!(page, console);
         // If neither could listen, the thread still ends only with the daemon.
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
 
