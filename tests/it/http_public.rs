@@ -30,7 +30,7 @@ impl Public {
         let settings = vec![
             format!("http.listen={address}"),
             format!("http.token_file={}", token.display()),
-            format!("http.certificate_file={}", broker.path("server.pem").display()),
+            format!("http.cert_file={}", broker.path("server.pem").display()),
             format!("http.key_file={}", broker.path("server.key").display()),
         ];
         let mut all = settings.clone();
@@ -87,7 +87,7 @@ fn the_running_daemon_is_asked_with_its_token_over_tls() {
 
     // Another certificate than the daemon's is not trusted, and gets no token.
     let stranger = Broker::start();
-    let certificate = format!("http.certificate_file={}", stranger.path("server.pem").display());
+    let certificate = format!("http.cert_file={}", stranger.path("server.pem").display());
     let key = format!("http.key_file={}", stranger.path("server.key").display());
     let (code, text) = public.check(&[&certificate, &key]);
     assert!(code == Some(70) && text.contains("certificate"), "{text}");

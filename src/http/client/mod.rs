@@ -79,8 +79,8 @@ impl Client {
             Some(Token::read(&settings.token_file)?.header().to_owned())
         };
         let unusable = |error: Error| HttpError::Content {
-            key: "http.certificate_file",
-            path: text::path(&settings.certificate_file),
+            key: "http.cert_file",
+            path: text::path(&settings.cert_file),
             reason: error.to_string(),
         };
         let tls = match Tls::read(settings)? {
