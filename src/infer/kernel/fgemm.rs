@@ -271,9 +271,8 @@ impl Product<'_> {
                 );
                 continue;
             }
-            for width in 0..WIDTH {
+            for (width, mut values) in acc.iter().copied().enumerate() {
                 let at = first.wrapping_add(panel_start(panel + width, outputs));
-                let mut values = acc[width];
                 // SAFETY: guaranteed by the caller: there is this row, and a panel ends within it.
                 unsafe {
                     if let Some(residual) = self.residual {

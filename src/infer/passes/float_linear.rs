@@ -139,7 +139,7 @@ mod tests {
             After::Nothing => (),
             After::Gelu => last = model.wire_node("gelu", gelu_approximate(false), &last).unwrap(),
             After::Residual(channels) => {
-                let mut narrow = shape.clone();
+                let mut narrow = shape;
                 narrow[if is_first { 0 } else { 2 }] = channels;
                 // Computed, as constants are no residuals.
                 let zero = model.add_const("zero", noise(&[1, 1, 1], 0.0, 0.0)).unwrap();
