@@ -14,6 +14,7 @@ pub mod health;
 pub mod interrupt;
 pub mod json;
 pub mod logging;
+pub mod luma;
 pub mod measure;
 pub mod model;
 pub mod picture;
