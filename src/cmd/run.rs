@@ -8,13 +8,15 @@ use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     clock::{Clock, SystemClock},
-    config::Settings,
+    config::{Settings, SourceKind},
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    pipeline::{self, Deps, Metrics},
+    model::Registry,
+    pipeline::{self, Deps, Metrics, SensorSource},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
+    sense::engine,
     shutdown::Shutdown,
 };
 
@@ -43,8 +45,9 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
-    let (sensor, manifest) = open_sensor(settings)?;
+    // Loading takes seconds on a slow board, so whatever can be refused without the networks comes first.
+    let registry = Registry::open(&settings.models_dir()?)?;
+    let manifest = engine::manifest(settings, &registry)?;
     let identity = Identity::of(settings.device_id(), &manifest)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -62,7 +65,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
     let deps = Deps {
         opener,
-        sensor,
+        sensor: sensor_source(settings)?,
         gpio: gpio::open_gpio(&settings.gpio),
         gate,
         sink: Arc::new(publisher),
@@ -74,4 +77,17 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let result = pipeline::run(deps, &Arc::new(Metrics::new()));
     // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(Failure::from))
+}
+
+/// A camera may refuse, and a broker may command privacy, so that the networks are loaded after both were asked.
+/// Files cannot, and a recording is sensed from its first frame on.
+fn sensor_source(settings: &Settings) -> Result<SensorSource, Failure> {
+    if settings.camera.source == SourceKind::Files {
+        return Ok(SensorSource::Loaded(Box::new(open_sensor(settings)?.0)));
+    }
+    let later = settings.clone();
+    Ok(SensorSource::OnceOpen {
+        lost_after: settings.detect.lost,
+        load: Box::new(move || Ok(open_sensor(&later)?.0)),
+    })
 }

@@ -23,6 +23,7 @@ pub struct Metrics {
     faces: AtomicU64,
     camera_open: AtomicBool,
     delivering: AtomicBool,
+    loading: AtomicBool,
     /// Nanoseconds that the sensing thread was busy for.
     busy: AtomicU64,
     /// The fraction of the full rate at which to sense, as the bits of an `f32`.
@@ -42,6 +43,7 @@ impl Default for Metrics {
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
             delivering: AtomicBool::new(false),
+            loading: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
             switch_answered: AtomicU64::new(0),
@@ -95,6 +97,12 @@ impl Metrics {
         self.delivering.load(Relaxed)
     }
 
+    /// Whether the networks are being loaded, which takes seconds on a small board.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.loading.load(Relaxed)
+    }
+
     /// Whether the camera is open and may be looking.
     #[must_use]
     pub fn is_camera_open(&self) -> bool {
@@ -128,6 +136,10 @@ impl Metrics {
             work_rate,
             uptime: now,
         }
+    }
+
+    pub(super) fn set_loading(&self, is_loading: bool) {
+        self.loading.store(is_loading, Relaxed);
     }
 
     pub(super) fn count_captured(&self) {

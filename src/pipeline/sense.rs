@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, SensorSource};
 use crate::{
     capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
@@ -14,7 +14,38 @@ use crate::{
 /// How long to wait for a frame before looking at the privacy gate again.
 const WAIT: Duration = Duration::from_millis(100);
 
-pub(super) struct SenseLoop {
+/// How often to see whether the camera is open.
+const OPEN_POLL: Duration = Duration::from_millis(10);
+
+/// Loads the networks, if they are not yet, and senses until the slot is closed.
+///
+/// # Errors
+/// When a network cannot be loaded or fails on a frame: that is a fault of the model or of the program, not of
+/// the frame.
+pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure> {
+    let sensor = match sensor {
+        SensorSource::Loaded(sensor) => *sensor,
+        SensorSource::OnceOpen { load, .. } => {
+            let metrics = &context.metrics;
+            while !metrics.is_camera_open() && metrics.captured_frames() == 0 {
+                if context.slot.is_closed() || context.shutdown.wait(OPEN_POLL) {
+                    return Ok(());
+                }
+            }
+            let begun = context.clock.now();
+            metrics.set_loading(true);
+            let loaded = load();
+            metrics.set_loading(false);
+            let sensor = loaded?;
+            let seconds = context.clock.now().saturating_sub(begun).as_secs_f32();
+            tracing::info!(seconds, "the networks are loaded");
+            sensor
+        }
+    };
+    SenseLoop::new(sensor, context).run()
+}
+
+struct SenseLoop {
     sensor: Sensor,
     context: Context,
     /// When the last usable frame was finished; `None` if all faces are known to be lost.
@@ -32,7 +63,7 @@ struct Buffers {
 }
 
 impl SenseLoop {
-    pub fn new(sensor: Sensor, context: Context) -> Self {
+    fn new(sensor: Sensor, context: Context) -> Self {
         Self {
             sensor,
             context,

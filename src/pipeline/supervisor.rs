@@ -80,7 +80,7 @@ impl<'a> Supervisor<'a> {
         self.watchdog.ready();
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
-            let is_idle = !metrics.is_delivering();
+            let is_idle = !metrics.is_delivering() || metrics.is_loading();
             self.watchdog.feed(now, metrics.finished_frames(), is_idle);
             if self.has_switch {
                 self.check_switch(now);

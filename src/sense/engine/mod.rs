@@ -28,6 +28,18 @@ pub enum OpenError {
     Model(#[from] ModelError),
 }
 
+/// Reads the manifests of the models that `settings` names, without loading the networks; returns that of the
+/// expression model.
+///
+/// # Errors
+/// [`ModelError`] if a manifest is missing or damaged.
+pub fn manifest(settings: &Settings, registry: &Registry) -> Result<Manifest, ModelError> {
+    for detector in [&settings.detect.model, &settings.detect.follow_model] {
+        registry.find(detector)?;
+    }
+    registry.find(&settings.expression.model)
+}
+
 /// Opens the detectors and the expression model that `settings` names; returns the sensor and the manifest of
 /// the expression model.
 ///
