@@ -7,6 +7,7 @@ use crate::{
     capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
     health::Stage,
+    luma::LumaGrid,
     picture::Picture,
     sense::{FrameTime, Sensor},
 };
@@ -58,6 +59,7 @@ struct SenseLoop {
 #[derive(Default)]
 struct Buffers {
     frame: Frame,
+    luma: LumaGrid,
     picture: Picture,
     decoder: Decoder,
 }
@@ -76,7 +78,7 @@ impl SenseLoop {
     ///
     /// # Errors
     /// When a network fails on a frame: that is a fault of the model or of the program, not of the frame.
-    pub fn run(mut self) -> Result<(), Failure> {
+    fn run(mut self) -> Result<(), Failure> {
         let mut buffers = Buffers::default();
         loop {
             match self.context.slot.take(&mut buffers.frame, WAIT) {
@@ -92,6 +94,7 @@ impl SenseLoop {
             }
             if self.context.gate.permit().is_none() {
                 buffers.frame.clear();
+                buffers.luma.clear();
                 buffers.picture.clear();
                 buffers.decoder.clear();
                 self.lose_all();
@@ -140,11 +143,27 @@ impl SenseLoop {
         }
         let start = clock.now();
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
-        if let Err(error) = buffers.decoder.decode(frame, &mut buffers.picture) {
-            metrics.count_undecodable();
-            camera.unusable(clock.now(), &error);
-            return Ok(());
-        }
+        let Buffers {
+            luma,
+            picture,
+            decoder,
+            ..
+        } = buffers;
+        let decoded = decoder.measure(frame, luma).and_then(|checked| {
+            let is_needed = self.sensor.observe(luma, frame.captured);
+            if is_needed {
+                decoder.decode_checked(&checked, picture)?;
+            }
+            Ok(is_needed.then_some(&*picture))
+        });
+        let picture = match decoded {
+            Ok(picture) => picture,
+            Err(error) => {
+                metrics.count_undecodable();
+                camera.unusable(clock.now(), &error);
+                return Ok(());
+            }
+        };
         let mut last = clock.now();
         if let Some(usable) = self.usable.replace(last) {
             self.interval = last.saturating_sub(usable);
@@ -158,7 +177,7 @@ impl SenseLoop {
         };
         let report = self
             .sensor
-            .sense(&buffers.picture, time, &mut |stage| {
+            .sense(picture, time, &mut |stage| {
                 let now = clock.now();
                 metrics.record_stage(start, stage, now.saturating_sub(last));
                 last = now;

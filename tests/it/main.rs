@@ -23,6 +23,7 @@ mod model;
 mod model_layouts;
 mod mqtt;
 mod mqtt_privacy;
+mod need;
 mod pipe;
 mod pipeline;
 mod privacy;

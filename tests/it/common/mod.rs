@@ -1,7 +1,8 @@
-//! Shared fixtures: a broker, the daemon as a process, test models, a sensor.
+//! Shared fixtures: a broker, the daemon as a process, test models, a sensor, made recordings.
 
 pub mod broker;
 pub mod daemon;
 pub mod models;
 pub mod publisher;
 pub mod sensor;
+pub mod stage;
