@@ -279,9 +279,24 @@ def peers():
     return table(head, rows) + "\n\n" + source(measured)
 
 
+def line():
+    """The whole line of affectd beside Python scripts."""
+    result, measured = record("line")
+    head = ["scene", "affectd, ms a frame", "frames a core-second", "frames decoded", "MB", "same networks", "MB", "plain script", "MB"]
+    rows = []
+    for scene in result["scenes"]:
+        own, *others = scene["programs"]
+        row = [scene["scene"], milliseconds(own["ms"]["median"]), f"{own['frames_per_core_second']:.0f}",
+               percent(own["decoded"], 0), f"{own['peak_mb']:.0f}"]
+        for other in others:
+            row += ["{median:.1f} ({q1:.1f}-{q3:.1f})".format(**other["ratio"]), f"{other['peak_mb']:.0f}"]
+        rows.append(row)
+    return table(head, rows) + "\n\n" + source(measured)
+
+
 BLOCKS = {
     function.__name__: function
-    for function in (state, models, expression, confusion, degraded, bench, memory, instructions, peers)
+    for function in (state, models, expression, confusion, degraded, bench, memory, instructions, peers, line)
 }
 
 if __name__ == "__main__":
