@@ -11,6 +11,7 @@ pub mod error;
 pub mod file;
 pub mod gpio;
 pub mod health;
+pub mod http;
 pub mod interrupt;
 pub mod json;
 pub mod logging;

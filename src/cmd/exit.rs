@@ -7,6 +7,7 @@ use crate::{
     config::{ConfigError, NoModels},
     error::{Exit, ExitClass, Unwritable},
     gpio::GpioError,
+    http::HttpError,
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},
@@ -33,6 +34,15 @@ exit! {
     InferError => Software,
     CaptureError => Camera,
     Unwritable => Software,
+}
+
+impl ExitClass for HttpError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } | Self::Content { .. } => Exit::Config,
+            Self::Start(_) => Exit::Software,
+        }
+    }
 }
 
 impl ExitClass for PublishError {

@@ -12,8 +12,9 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
+    http::{self, Live, Server},
     model::Registry,
-    pipeline::{self, Deps, Metrics, SensorSource},
+    pipeline::{self, Deps, FanOut, Metrics, SensorSource, Sink},
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
     sense::engine,
@@ -45,6 +46,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
+    let server = Server::open(&settings.http)?;
     // Loading takes seconds on a slow board, so whatever can be refused without the networks comes first.
     let registry = Registry::open(&settings.models_dir()?)?;
     let manifest = engine::manifest(settings, &registry)?;
@@ -62,19 +64,41 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
+    let metrics = Arc::new(Metrics::new());
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity.clone(), environment)?;
+    let link = publisher.link();
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(publisher)];
+    let server = match server {
+        None => None,
+        Some(server) => {
+            let live = Live::new(&gate);
+            sinks.push(live.clone());
+            Some(server.start(http::Shared {
+                live,
+                metrics: metrics.clone(),
+                broker: link,
+                gate: gate.clone(),
+                clock: clock.clone(),
+                identity,
+                facts: http::Facts::new(settings, &manifest),
+            })?)
+        }
+    };
     let deps = Deps {
         opener,
         sensor: sensor_source(settings)?,
         gpio: gpio::open_gpio(&settings.gpio),
         gate,
-        sink: Arc::new(publisher),
+        sink: Arc::new(FanOut(sinks)),
         clock,
         shutdown,
         governor: Governor::new(settings.health),
         health_interval: settings.mqtt.health,
     };
-    let result = pipeline::run(deps, &Arc::new(Metrics::new()));
+    let result = pipeline::run(deps, &metrics);
+    if let Some(server) = server {
+        server.stop();
+    }
     // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(Failure::from))
 }

@@ -2,7 +2,10 @@
 
 use std::{net::Ipv6Addr, time::Duration};
 
-use super::settings::{Camera, Line, Mqtt, Settings, SourceKind};
+use super::{
+    listen::Place,
+    settings::{Camera, Http, Line, Mqtt, Settings, SourceKind},
+};
 
 /// Two settings that contradict each other.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflic
     let mut found = Vec::new();
     camera(&settings.camera, watchdog, &mut found);
     mqtt(&settings.mqtt, &mut found);
+    http(&settings.http, &mut found);
     let Settings {
         expression,
         smoothing,
@@ -122,5 +126,28 @@ fn mqtt(mqtt: &Mqtt, found: &mut Vec<Conflict>) {
         mqtt.tls && mqtt.host.parse::<Ipv6Addr>().is_ok(),
         ["mqtt.host", "mqtt.tls"],
         "a name or an IPv4 address, since mqtt.tls is true",
+    );
+}
+
+fn http(http: &Http, found: &mut Vec<Conflict>) {
+    let is_empty = |path: &std::path::Path| path.as_os_str().is_empty();
+    let is_public = http.listen.place().is_some_and(Place::is_public);
+    add(
+        found,
+        is_public && is_empty(&http.token_file),
+        ["http.token_file", "http.listen"],
+        "a file, since other machines can reach http.listen",
+    );
+    add(
+        found,
+        is_public && is_empty(&http.certificate_file),
+        ["http.certificate_file", "http.listen"],
+        "a file, since other machines can reach http.listen and the token must not be read on the way",
+    );
+    add(
+        found,
+        is_empty(&http.certificate_file) != is_empty(&http.key_file),
+        ["http.key_file", "http.certificate_file"],
+        "a file exactly if http.certificate_file is one",
     );
 }

@@ -2,7 +2,9 @@
 
 use super::{
     constraint::Constraint,
+    listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
     value::Value,
 };
 use crate::text::is_noncharacter;
@@ -35,10 +37,12 @@ impl Rule {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
 
-    /// A refused value as messages show it. A wrong value of `mqtt.password_file` may be the password itself.
+    /// A refused value as messages show it. A wrong value of `mqtt.password_file` may be the password itself,
+    /// and one of `http.token_file` the token.
     #[must_use]
     pub fn show(&self, value: &Value) -> String {
-        if self.key == "mqtt.password_file" && matches!(value, Value::String(_)) {
+        let names_secret = ["mqtt.password_file", "http.token_file"].contains(&self.key);
+        if names_secret && matches!(value, Value::String(_)) {
             "a text (not shown)".to_owned()
         } else {
             value.to_string()
@@ -81,6 +85,7 @@ pub static RULES: &[Rule] = &[
     rule("camera.stride", integer(0, 131_072, "in bytes")),
     rule("camera.rotate", QUARTER_TURN),
     rule("camera.mirror", Constraint::Bool),
+    rule("camera.fov_deg", float(10.0, 170.0, DEGREES)),
     rule("camera.command", Constraint::List),
     rule("camera.path", PATH),
     rule("camera.repeat", Constraint::Bool),
@@ -122,9 +127,16 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.faces", Constraint::Bool),
     rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
-    rule("mqtt.rate", float(0.1, 60.0, "per second")),
+    rule("mqtt.rate", MESSAGE_RATE),
+    rule("mqtt.scene_rate", MESSAGE_RATE),
+    rule("mqtt.face_rate", MESSAGE_RATE),
+    rule("mqtt.dead_band", float(0.0, 1.0, "")),
     rule("mqtt.refresh_s", float(1.0, 3600.0, SECONDS)),
     rule("mqtt.health_s", float(1.0, 3600.0, SECONDS)),
+    rule("http.listen", string(Listen::is_valid, Listen::ALLOWED)),
+    rule("http.token_file", FILE),
+    rule("http.certificate_file", FILE),
+    rule("http.key_file", FILE),
     rule(
         "gpio.chip",
         string(
@@ -142,6 +154,8 @@ pub static RULES: &[Rule] = &[
     rule("health.cool_c", float(20.0, 119.0, CELSIUS)),
     rule("health.dwell_s", float(1.0, 3600.0, SECONDS)),
 ];
+
+const MESSAGE_RATE: Constraint = float(MessageRate::MIN, MessageRate::MAX, "per second");
 
 const SECONDS: &str = "in seconds";
 

@@ -4,7 +4,11 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::names::{DeviceId, ModelName, TopicPrefix};
+use super::{
+    listen::Listen,
+    names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
+};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Settings {
     pub publish: Publish,
     /// Where results go.
     pub mqtt: Mqtt,
+    /// Live page, metrics and health over HTTP.
+    pub http: Http,
     /// Activity LED and privacy switch.
     pub gpio: Gpio,
     /// Load shedding.
@@ -77,6 +83,8 @@ pub struct Camera {
     pub rotate: u32,
     /// Exchanges left and right, after the turn.
     pub mirror: bool,
+    /// Horizontal field of view of the lens in degrees.
+    pub fov_deg: f32,
     /// Pipe: program and arguments; `["-"]` reads standard input.
     pub command: Vec<String>,
     /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).
@@ -203,14 +211,34 @@ pub struct Mqtt {
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,
-    /// Most state or face messages per second on one topic.
-    pub rate: f32,
+    /// Most state messages.
+    pub rate: MessageRate,
+    /// Most scene messages.
+    pub scene_rate: MessageRate,
+    /// Most messages about one face.
+    pub face_rate: MessageRate,
+    /// Valence, arousal and probabilities that differ by less from what was published have not changed, 0 to 1.
+    pub dead_band: f32,
     /// An unchanged state is published again after this long, so that subscribers can detect stale state.
     #[serde(rename = "refresh_s", deserialize_with = "seconds")]
     pub refresh: Duration,
     /// Time between two health messages.
     #[serde(rename = "health_s", deserialize_with = "seconds")]
     pub health: Duration,
+}
+
+/// Live page, metrics and health over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen, if anywhere.
+    pub listen: Listen,
+    /// File that holds the token that requests must know; empty: none.
+    pub token_file: PathBuf,
+    /// PEM file of the server's certificate and those that lead to its authority; empty: no TLS.
+    pub certificate_file: PathBuf,
+    /// PEM file of the certificate's private key; empty: no TLS.
+    pub key_file: PathBuf,
 }
 
 /// A line of a GPIO chip as the configuration names it.

@@ -7,7 +7,6 @@
 mod camera;
 mod camera_state;
 mod gpio;
-mod metrics;
 mod sense;
 mod sink;
 mod supervisor;
@@ -15,6 +14,7 @@ mod threads;
 
 use std::{sync::Arc, time::Duration};
 
+pub use self::sink::{FanOut, Sink};
 use self::{
     camera::CameraLoop,
     camera_state::CameraState,
@@ -22,7 +22,7 @@ use self::{
     supervisor::Supervisor,
     threads::{Worker, join, join_within_limit, spawn},
 };
-pub use self::{metrics::Metrics, sink::Sink};
+pub use crate::health::Metrics;
 
 use crate::{
     capture::{Opener, Slot},

@@ -1,6 +1,6 @@
 //! The broker as a transport: takes messages as long as few enough are unacknowledged.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rumqttc::{AsyncClient, PublishOptions, QoS, SubscribeFilter};
 
@@ -8,6 +8,7 @@ use super::{
     options::KEEP_ALIVE_S,
     transport::{Backpressure, Message, Transport},
 };
+use crate::health::BrokerLink;
 
 /// Most messages handed to the library and not yet sent.
 pub const CHANNEL: usize = 64;
@@ -23,6 +24,7 @@ const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
 /// The client of one connection after another.
 pub struct Broker {
     client: AsyncClient,
+    link: Arc<BrokerLink>,
     window: usize,
     unacknowledged: usize,
     /// When the broker last sent something, or when the first unacknowledged packet after that was sent.
@@ -33,9 +35,10 @@ pub struct Broker {
 
 impl Broker {
     /// Not connected yet.
-    pub fn new(client: AsyncClient) -> Self {
+    pub fn new(client: AsyncClient, link: Arc<BrokerLink>) -> Self {
         Self {
             client,
+            link,
             window: WINDOW,
             unacknowledged: 0,
             waiting_since: Duration::ZERO,
@@ -121,6 +124,7 @@ impl Transport for Broker {
         self.client
             .try_publish(message.topic, message.payload.bytes(), options)
             .map_err(|_| Backpressure)?;
+        self.link.count_message();
         if message.acknowledged {
             self.sent();
         }

@@ -1,6 +1,6 @@
 //! Connects to the broker, and connects again after the connection was lost.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rumqttc::{AsyncClient, MqttOptions};
 use tokio::time::{Instant, sleep_until};
@@ -34,7 +34,13 @@ pub async fn run(
         .capacity(CHANNEL)
         .try_build()
         .map_err(|error| PublishError::config("the broker's settings cannot be used").because(error))?;
-    let mut session = Session::new(shared, gate, dispatcher, destination, Broker::new(client));
+    let mut session = Session::new(
+        shared,
+        gate,
+        dispatcher,
+        destination,
+        Broker::new(client, Arc::clone(&shared.link)),
+    );
     let mut backoff = Backoff::new();
     loop {
         let started = shared.clock.now();

@@ -44,6 +44,7 @@ impl Destination {
 }
 
 /// A warning about what others in the network can read; `None` with TLS and for a broker on this machine.
+#[must_use]
 pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
     if settings.tls || loopback(&settings.host) {
         None

@@ -25,7 +25,7 @@ use crate::{
     capture::CameraStatus,
     clock::Clock,
     config,
-    health::Health,
+    health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
     sense::face::Report,
     shutdown::Shutdown,
@@ -68,10 +68,6 @@ impl Publisher {
             shutdown,
         } = environment;
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
-        let shared = Arc::new(Shared {
-            outbox: Outbox::new(),
-            clock,
-        });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -82,6 +78,14 @@ impl Publisher {
             let options = options::options(settings, &identity, &topics)?;
             Some((options, Destination::new(settings)))
         };
+        let address = broker
+            .as_ref()
+            .map_or(String::new(), |(_, destination)| destination.address.clone());
+        let shared = Arc::new(Shared {
+            outbox: Outbox::new(),
+            clock,
+            link: Arc::new(BrokerLink::to(address)),
+        });
         let dispatcher = Dispatcher::new(settings, identity, topics, broker.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
@@ -119,6 +123,12 @@ impl Publisher {
         let observer = Arc::clone(&shared);
         gate.observe(move |privacy| observer.outbox.privacy(privacy));
         Ok((Self { shared }, thread))
+    }
+
+    /// The connection to the broker.
+    #[must_use]
+    pub fn link(&self) -> Arc<BrokerLink> {
+        Arc::clone(&self.shared.link)
     }
 
     /// Publishes a report; the newest wins, its events queue up to a bound. Allocates nothing. Ignored while

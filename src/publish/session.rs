@@ -237,6 +237,7 @@ impl<'a> Session<'a> {
         match packet {
             Packet::ConnAck(_) => {
                 info!(broker = self.destination.address, "connected");
+                self.shared.link.connected(self.shared.clock.now());
                 self.logged = None;
                 self.refusals.accepted();
                 self.takeovers.accepted(self.shared.now().monotonic);
@@ -311,7 +312,8 @@ impl<'a> Session<'a> {
     fn recall(&mut self, message: &Publish) {
         // A recorded OFF takes nothing back, and our own records return as well.
         if message.retain && message.payload == "ON" {
-            if self.gate.set_command(Input::On) {
+            // A command that is in force is not given again: what was commanded on the device stays that.
+            if self.gate.privacy().command != Input::On && self.gate.set_command(Input::On) {
                 let topic = &self.dispatcher.topics.privacy_command;
                 info!("privacy stays on until OFF is commanded: see the retained {topic}");
             }
@@ -378,6 +380,7 @@ impl<'a> Session<'a> {
             }
             warn!("connection to {address} lost, trying again: {reason}");
         }
+        self.shared.link.disconnected(&reason);
         self.logged = Some(reason);
         self.phase = Phase::Connecting;
         self.broker.reset();

@@ -9,12 +9,14 @@ use super::{
     shared::Shared,
     transport::{Backpressure, Message, Payload, Transport},
 };
+use crate::health::BrokerLink;
 
 /// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon.
 pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write) {
     let mut lines = Lines {
         output: Some(output),
         line: Vec::with_capacity(4096),
+        link: &shared.link,
     };
     dispatcher.on_connect();
     while !shared.outbox.is_stopping() {
@@ -32,13 +34,14 @@ pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write
     lines.flush();
 }
 
-struct Lines<W> {
+struct Lines<'a, W> {
     /// `None` once the reader is gone.
     output: Option<W>,
     line: Vec<u8>,
+    link: &'a BrokerLink,
 }
 
-impl<W: Write> Lines<W> {
+impl<W: Write> Lines<'_, W> {
     fn flush(&mut self) {
         if let Some(output) = &mut self.output {
             let result = output.flush();
@@ -54,13 +57,14 @@ impl<W: Write> Lines<W> {
     }
 }
 
-impl<W: Write> Transport for Lines<W> {
+impl<W: Write> Transport for Lines<'_, W> {
     fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
         let Some(output) = &mut self.output else {
             return Ok(());
         };
         self.line.clear();
         let result = line(&mut self.line, message).and_then(|()| output.write_all(&self.line));
+        self.link.count_message();
         self.check(result);
         Ok(())
     }
@@ -97,6 +101,7 @@ mod tests {
         let mut lines = Lines {
             output: Some(Vec::new()),
             line: Vec::new(),
+            link: &BrokerLink::default(),
         };
         lines.send(message(Payload::Word("ON"))).unwrap();
         lines.send(message(Payload::Json(b"{\"faces\":1}"))).unwrap();
@@ -123,6 +128,7 @@ mod tests {
         let mut lines = Lines {
             output: Some(&mut closed),
             line: Vec::new(),
+            link: &BrokerLink::default(),
         };
         for _ in 0..10 {
             assert_eq!(lines.send(message(Payload::Word("ON"))), Ok(()));

@@ -140,7 +140,7 @@ impl Bench {
         let searches = &mut self.searches;
         self.tracker
             .update(is_needed.then_some(&self.picture), now, &mut |stage| {
-                *searches += u32::from(stage == Stage::Detect)
+                *searches += u32::from(stage == Stage::Detect);
             })
             .unwrap();
         self.tracker.faces()

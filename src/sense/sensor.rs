@@ -12,8 +12,10 @@ use super::{
     appearance::Appearance,
     attention::{Attention, HeadPose},
     classify::{Classification, Classifications, Classifier},
+    crop_quality::CropQuality,
     face::{Event, Label, MAX_FACES, Prediction, Report, TrackedFace},
     face_tracker::{FaceTracker, FollowedFace},
+    frame_quality::FrameQuality,
     rate::RateLimiter,
     scene::SceneSummary,
     smooth::Smoother,
@@ -39,6 +41,8 @@ pub struct Sensor {
     rate_fraction: f32,
     /// Limits frames, below the full rate.
     frames: RateLimiter,
+    /// Limits measurements of a whole picture's light and sharpness.
+    qualities: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
     /// Whether the luma of this frame is known, so that answers may be repeated.
@@ -64,7 +68,7 @@ struct TrackState {
     pose: Option<HeadPose>,
     attention: Attention,
     raw: Option<Prediction>,
-    quality: f32,
+    quality: Option<CropQuality>,
     /// What the network said last.
     answer: Option<LastAnswer>,
     /// Limits its classifications.
@@ -101,6 +105,8 @@ impl Intervals {
 
 /// For each face of a frame what enters its means.
 type FrameClassifications = [Option<Classification>; MAX_FACES];
+/// Light changes slowly, and a technician who turns a lens wants to see the effect.
+const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The changes of labels in one frame.
 type Changes = heapless::Vec<Event, MAX_FACES>;
@@ -132,6 +138,7 @@ impl Sensor {
             },
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
+            qualities: RateLimiter::new(QUALITY_INTERVAL),
             tracks: heapless::Vec::new(),
             results: Classifications::new(),
             is_luma_known: false,
@@ -204,6 +211,13 @@ impl Sensor {
             self.classify_due(picture, &due, captured, &mut classifications, done)?;
         }
 
+        // Light that changes is a change of the picture, or is looked at with the next one.
+        if let Some(picture) = picture
+            && self.qualities.is_due(captured)
+        {
+            self.qualities.record(captured);
+            self.report.quality = FrameQuality::measure(picture);
+        }
         self.report.captured = captured;
         self.report.faces.clear();
         self.report.events.clear();
@@ -231,6 +245,7 @@ impl Sensor {
         report.visits = self.visits.totals();
         report.scene = self.scene.update(&[]);
         report.withheld = false;
+        report.quality = None;
         if self.publish.min_faces > 1 {
             report.events.clear();
         }
@@ -251,7 +266,7 @@ impl Sensor {
                     pose: None,
                     attention: Attention::new(&self.attention),
                     raw: None,
-                    quality: 0.0,
+                    quality: None,
                     answer: None,
                     classifications: RateLimiter::new(interval),
                     label: Label::Uncertain,
@@ -383,7 +398,8 @@ impl Sensor {
                 seen: face.seen,
                 pose: state.pose,
                 attending: state.attention.is_attending(),
-                quality: state.quality,
+                quality: state.quality.map_or(0.0, |quality| quality.value()),
+                crop: state.quality,
                 raw: state.raw,
                 smoothed: state.smoother.current(),
             });
@@ -413,10 +429,12 @@ impl TrackState {
     /// Smooths a new classification; returns an event if the label changed.
     fn update(&mut self, captured: Duration, classification: &Classification) -> Option<Event> {
         self.raw = Some(classification.prediction);
-        self.quality = classification.quality;
-        let smoothed = self
-            .smoother
-            .update(captured, &classification.prediction, classification.quality);
+        self.quality = Some(classification.quality);
+        let smoothed = self.smoother.update(
+            captured,
+            &classification.prediction,
+            classification.quality.value(),
+        );
         let from = std::mem::replace(&mut self.label, smoothed.label);
         (from != smoothed.label).then_some(Event::Changed {
             track: self.track,

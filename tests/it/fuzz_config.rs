@@ -13,7 +13,7 @@ fn assert_in_range(loaded: &Loaded) {
         settings.camera.rate,
         settings.camera.timeout.as_secs_f32(),
         settings.expression.rate,
-        settings.mqtt.rate,
+        settings.mqtt.rate.per_second() as f32,
     ] {
         assert!(positive.is_finite() && positive > 0.0, "{positive}");
     }

@@ -17,6 +17,7 @@ mod exit_codes;
 mod fuzz_capture;
 mod fuzz_config;
 mod fuzz_model;
+mod http;
 mod log;
 mod manual;
 mod model;

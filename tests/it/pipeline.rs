@@ -205,7 +205,7 @@ fn play_behind(
         governor: Governor::new(config::Health {
             hot_c: 120.0,
             cool_c: 119.0,
-            dwell: Duration::from_millis(3600000),
+            dwell: Duration::from_secs(3600),
         }),
         health_interval: Duration::from_millis(300),
     };

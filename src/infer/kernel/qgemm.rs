@@ -171,7 +171,7 @@ impl<'a> GemmBlock<'a> {
             panels: &all_panels.as_chunks().0[panels.start * panel_groups..panels.end * panel_groups],
             panel_groups,
             row_scales: &of_rows.0[rows.clone()],
-            row_offsets: &of_rows.1[rows.clone()],
+            row_offsets: &of_rows.1[rows],
             row_bias,
             lane_scales: &of_lanes.0.as_chunks().0[panels.clone()],
             lane_offsets: &of_lanes.1.as_chunks().0[panels.clone()],

@@ -233,7 +233,10 @@ pub fn settings(port: u16, folder: &Path) -> Mqtt {
         faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
-        rate: 20.0,
+        rate: 20.0.try_into().unwrap(),
+        scene_rate: 20.0.try_into().unwrap(),
+        face_rate: 20.0.try_into().unwrap(),
+        dead_band: 0.05,
         refresh: Duration::from_millis(30000),
         health: Duration::from_millis(10000),
     }
@@ -335,7 +338,7 @@ impl Watcher {
                 };
                 match event {
                     Event::Incoming(Packet::ConnAck(_)) => {
-                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap()
+                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap();
                     }
                     Event::Incoming(Packet::SubAck(_)) => ready.send(Ok(())).unwrap_or_default(),
                     Event::Incoming(Packet::Publish(message)) => {

@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod daemon;
+pub mod http;
 pub mod models;
 pub mod publisher;
 pub mod sensor;

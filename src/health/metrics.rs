@@ -1,4 +1,4 @@
-//! What the threads count together, for the health topic, the watchdog and the closing table.
+//! What the threads count together, for the health topic, the HTTP server, the watchdog and the closing table.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::health::{Board, Health, Stage, StageLatency, StageTimes, WorkRate};
+use super::{Board, Health, Stage, StageLatency, StageTimes, StageTotals, WorkRate, progress::Progress};
 
 /// How far back the latency percentiles reach, at least.
 const WINDOW: Duration = Duration::from_secs(120);
@@ -31,6 +31,26 @@ pub struct Metrics {
     /// When the privacy switch last answered, in nanoseconds of the monotonic clock.
     switch_answered: AtomicU64,
     stages: Mutex<StageTimes>,
+    totals: Mutex<StageTotals>,
+    reading: Mutex<Reading>,
+    progress: Mutex<Progress>,
+}
+
+/// What the supervising thread reads once a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// The board's own readings.
+    pub board: Board,
+    /// How much of the work is done, and why not all of it.
+    pub work_rate: WorkRate,
+    /// Frames that the camera delivered per second.
+    pub captured_fps: f32,
+    /// Frames sensed per second.
+    pub sensed_fps: f32,
+    /// How busy the sensing thread was, 0 to 1.
+    pub load: f32,
+    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    pub drops: u64,
 }
 
 impl Default for Metrics {
@@ -48,6 +68,9 @@ impl Default for Metrics {
             rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
             switch_answered: AtomicU64::new(0),
             stages: Mutex::new(StageTimes::new(WINDOW)),
+            totals: Mutex::default(),
+            reading: Mutex::default(),
+            progress: Mutex::default(),
         }
     }
 }
@@ -97,10 +120,11 @@ impl Metrics {
         self.delivering.load(Relaxed)
     }
 
-    /// Whether the networks are being loaded, which takes seconds on a small board.
+    /// Whether no frame is to be expected from the sensing thread: the camera delivers none, or the networks are
+    /// being loaded, which takes seconds on a small board.
     #[must_use]
-    pub fn is_loading(&self) -> bool {
-        self.loading.load(Relaxed)
+    pub fn is_idle(&self) -> bool {
+        !self.is_delivering() || self.loading.load(Relaxed)
     }
 
     /// Whether the camera is open and may be looking.
@@ -109,13 +133,40 @@ impl Metrics {
         self.camera_open.load(Relaxed)
     }
 
-    /// The latency histograms.
+    /// The latency histograms of the last minutes.
     pub fn stages(&self) -> MutexGuard<'_, StageTimes> {
-        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stages)
+    }
+
+    /// The latency histograms since the start.
+    #[must_use]
+    pub fn totals(&self) -> StageTotals {
+        *lock(&self.totals)
+    }
+
+    /// What the supervising thread last read.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        *lock(&self.reading)
+    }
+
+    /// For how long there was work and no frame was finished.
+    #[must_use]
+    pub fn stuck_for(&self, now: Duration) -> Duration {
+        lock(&self.progress).stuck_for(now)
+    }
+
+    /// Notes whether frames are being finished. Called by the supervising thread as long as it runs itself.
+    pub(crate) fn note_progress(&self, now: Duration) {
+        lock(&self.progress).note(now, self.finished_frames(), self.is_idle());
+    }
+
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        *lock(&self.reading) = reading;
     }
 
     /// The daemon's health at `now`: `fps` over the last interval, `drops` since the start.
-    pub(super) fn health(
+    pub(crate) fn health(
         &self,
         fps: f32,
         drops: u64,
@@ -138,65 +189,71 @@ impl Metrics {
         }
     }
 
-    pub(super) fn set_loading(&self, is_loading: bool) {
+    pub(crate) fn set_loading(&self, is_loading: bool) {
         self.loading.store(is_loading, Relaxed);
     }
 
-    pub(super) fn count_captured(&self) {
+    pub(crate) fn count_captured(&self) {
         self.captured.fetch_add(1, Relaxed);
         self.delivering.store(true, Relaxed);
     }
 
-    pub(super) fn count_corrupt(&self) {
+    pub(crate) fn count_corrupt(&self) {
         self.corrupt.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_undecodable(&self) {
+    pub(crate) fn count_undecodable(&self) {
         self.undecodable.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_sensed(&self, faces: usize) {
+    pub(crate) fn count_sensed(&self, faces: usize) {
         self.sensed.fetch_add(1, Relaxed);
         self.faces.fetch_add(faces as u64, Relaxed);
     }
 
-    pub(super) fn add_busy_time(&self, time: Duration) {
+    pub(crate) fn add_busy_time(&self, time: Duration) {
         self.busy.fetch_add(nanoseconds(time), Relaxed);
     }
 
     /// How long the sensing thread has been busy since the start.
-    pub(super) fn busy_time(&self) -> Duration {
+    pub(crate) fn busy_time(&self) -> Duration {
         Duration::from_nanos(self.busy.load(Relaxed))
     }
 
-    pub(super) fn set_rate_fraction(&self, fraction: f32) {
+    pub(crate) fn set_rate_fraction(&self, fraction: f32) {
         self.rate_fraction.store(fraction.to_bits(), Relaxed);
     }
 
     /// The fraction of the full rate at which to sense, 0.25 to 1.
-    pub(super) fn rate_fraction(&self) -> f32 {
+    pub(crate) fn rate_fraction(&self) -> f32 {
         f32::from_bits(self.rate_fraction.load(Relaxed))
     }
 
     /// Records that the driver of the privacy switch answered, even if with an error.
-    pub(super) fn record_switch_answer(&self, now: Duration) {
+    pub(crate) fn record_switch_answer(&self, now: Duration) {
         self.switch_answered.store(nanoseconds(now), Relaxed);
     }
 
     /// When the driver of the privacy switch last answered.
-    pub(super) fn switch_answered(&self) -> Duration {
+    pub(crate) fn switch_answered(&self) -> Duration {
         Duration::from_nanos(self.switch_answered.load(Relaxed))
     }
 
-    pub(super) fn set_camera_open(&self, open: bool) {
+    pub(crate) fn set_camera_open(&self, open: bool) {
         self.camera_open.store(open, Relaxed);
         // A camera that was just opened has not delivered a frame.
         self.delivering.store(false, Relaxed);
     }
 
-    pub(super) fn record_stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
+    pub(crate) fn record_stage(&self, now: Duration, stage: Stage, elapsed: Duration) {
         self.stages().record(now, stage, elapsed);
+        lock(&self.totals).record(stage, elapsed);
     }
+}
+
+/// Counters and readings: a panic elsewhere leaves them whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Saturates after 584 years.

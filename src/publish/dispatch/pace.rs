@@ -15,7 +15,6 @@ pub struct Pace {
 #[derive(Debug, Clone, Copy)]
 struct LastMessage {
     at: Duration,
-    version: u64,
     was_sensing: bool,
 }
 
@@ -36,13 +35,13 @@ impl Pace {
     }
 
     /// When the next message is due: at once if it is forced or if sensing has just ended, at the rate limit
-    /// if the version has changed, otherwise at the refresh.
-    pub fn due(&self, version: u64, is_sensing: bool) -> Duration {
+    /// if what it says has changed, otherwise at the refresh.
+    pub fn due(&self, has_changed: bool, is_sensing: bool) -> Duration {
         match self.last {
             Some(last) if !self.forced => {
                 if last.was_sensing && !is_sensing {
                     Duration::ZERO
-                } else if last.version != version {
+                } else if has_changed {
                     last.at.saturating_add(self.interval)
                 } else {
                     last.at.saturating_add(self.refresh)
@@ -52,12 +51,11 @@ impl Pace {
         }
     }
 
-    /// A message with this version was sent at `now`.
-    pub fn record(&mut self, now: Duration, version: u64, is_sensing: bool) {
+    /// A message was sent at `now`.
+    pub fn record(&mut self, now: Duration, is_sensing: bool) {
         self.forced = false;
         self.last = Some(LastMessage {
             at: now,
-            version,
             was_sensing: is_sensing,
         });
     }

@@ -184,6 +184,88 @@ fn the_rate_limit_is_per_topic() {
     }
 }
 
+/// Shows the primary face with this valence, and everybody in view with the same.
+fn valence(fixture: &mut Fixture, value: f32) {
+    let mut shown = face(1);
+    let prediction = &mut shown.smoothed.as_mut().unwrap().prediction;
+    prediction.valence = Some(value);
+    let prediction = *prediction;
+    let mut report = report(&[shown]);
+    report.scene.prediction = prediction;
+    fixture.outbox.report(&report, fixture.now.monotonic);
+    fixture.due().unwrap();
+}
+
+#[test]
+fn noise_within_the_dead_band_is_not_published() {
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    valence(&mut fixture, 0.5);
+    fixture.sent.messages.clear();
+    let values = |fixture: &mut Fixture| {
+        let messages = std::mem::take(&mut fixture.sent.messages);
+        let results = messages
+            .iter()
+            .filter(|message| message.0.ends_with("/state") || message.0.ends_with("/scene"));
+        let values: Vec<serde_json::Value> = results
+            .map(|message| serde_json::from_str::<serde_json::Value>(&message.1).unwrap()["valence"].clone())
+            .collect();
+        values
+    };
+    for step in 0..20_u8 {
+        fixture.pass(1000);
+        valence(&mut fixture, if step % 2 == 0 { 0.54 } else { 0.46 });
+        assert!(values(&mut fixture).is_empty(), "step {step}");
+    }
+    fixture.pass(30_000);
+    valence(&mut fixture, 0.54);
+    assert_eq!(
+        values(&mut fixture),
+        [0.5, 0.5],
+        "the refresh repeats what was published"
+    );
+    fixture.pass(1000);
+    valence(&mut fixture, 0.56);
+    assert_eq!(values(&mut fixture), [0.56, 0.56]);
+}
+
+#[test]
+fn another_face_is_no_noise() {
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture.pass(1000);
+    // The same expression on another track.
+    fixture.faces(&[2]);
+    fixture.due().unwrap();
+    assert!(fixture.sent.topics().contains(&"state".to_owned()));
+}
+
+#[test]
+fn state_scene_and_faces_have_rates_of_their_own() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        rate: samples::rate(2.0),
+        scene_rate: samples::rate(1.0),
+        face_rate: samples::rate(4.0),
+        ..settings()
+    });
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    let mut sent = Vec::new();
+    for frame in 0..300_u32 {
+        fixture.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(33);
+    }
+    for (topic, expected) in [("state", 17..=20), ("scene", 9..=10), ("1", 34..=40)] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        assert!(expected.contains(&count), "{topic}: {count} in 9.9 s");
+    }
+}
+
 #[test]
 fn a_quiet_state_is_only_refreshed() {
     let mut fixture = Fixture::live();
