@@ -1,5 +1,6 @@
 //! The command line: options that every subcommand has, and one module for each subcommand.
 
+pub mod aim;
 pub mod analyze;
 pub mod bench;
 pub mod check;
@@ -9,6 +10,7 @@ pub mod latency;
 pub mod model;
 pub mod probe;
 pub mod run;
+pub mod top;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -72,8 +74,10 @@ enum Command {
     Analyze(analyze::Arguments),
     Bench(bench::Arguments),
     Latency(latency::Arguments),
+    Top(top::Arguments),
     Model(model::Arguments),
     Demo(demo::Arguments),
+    Aim(aim::Arguments),
 }
 
 impl Cli {
@@ -103,8 +107,10 @@ impl Cli {
             Command::Analyze(arguments) => arguments.run(&global, out),
             Command::Bench(arguments) => arguments.run(&global, out),
             Command::Latency(arguments) => arguments.run(&global, out),
+            Command::Top(arguments) => arguments.run(&global),
             Command::Model(arguments) => arguments.run(&global, out),
             Command::Demo(arguments) => arguments.run(&global),
+            Command::Aim(arguments) => arguments.run(out),
         }
     }
 }
@@ -186,7 +192,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 
 const ABOUT: &str = "\
 affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over \
-MQTT: one of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
+MQTT: one of eight categories with probabilities, and valence and arousal. No picture leaves the process, unless \
+`affectd aim --preview` is run on the board.";
 
 const MANUAL: &str = "\
 Configuration:
@@ -210,7 +217,8 @@ Exit codes:
    0  success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   66  a model or an input file is missing, corrupt or of the wrong kind
-  69  the broker refused the credentials, or, with check, cannot be reached
+  69  the broker refused the credentials, or, with check, cannot be reached; with aim: the daemon
+      cannot be reached
   70  an internal failure of affectd
   74  the camera cannot be used
   78  configuration error; all errors are listed
@@ -218,6 +226,7 @@ Exit codes:
 Examples:
   affectd probe                                list the cameras and which would be chosen
   affectd check                                check that everything is ready
+  affectd check --running                      ask the running daemon whether it works
   affectd check --print --set mqtt.tls=true    print the settings that would be in force
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models

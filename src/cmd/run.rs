@@ -12,9 +12,10 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    http::{self, Live, Server},
+    http::{self, Live, Server, aim},
     model::Registry,
     pipeline::{self, Deps, FanOut, Metrics, SensorSource, Sink},
+    preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
     sense::engine,
@@ -46,7 +47,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
-    let server = Server::open(&settings.http)?;
+    let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
     // Loading takes seconds on a slow board, so whatever can be refused without the networks comes first.
     let registry = Registry::open(&settings.models_dir()?)?;
     let manifest = engine::manifest(settings, &registry)?;
@@ -64,6 +65,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
+    let preview = Preview::new(&gate);
     let metrics = Arc::new(Metrics::new());
     let (publisher, thread) = Publisher::start(&settings.mqtt, identity.clone(), environment)?;
     let link = publisher.link();
@@ -73,7 +75,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         Some(server) => {
             let live = Live::new(&gate);
             sinks.push(live.clone());
-            Some(server.start(http::Shared {
+            let shared = http::Shared {
                 live,
                 metrics: metrics.clone(),
                 broker: link,
@@ -81,13 +83,15 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
                 clock: clock.clone(),
                 identity,
                 facts: http::Facts::new(settings, &manifest),
-            })?)
+            };
+            Some(server.start(shared, preview.clone())?)
         }
     };
     let deps = Deps {
         opener,
         sensor: sensor_source(settings)?,
         gpio: gpio::open_gpio(&settings.gpio),
+        preview,
         gate,
         sink: Arc::new(FanOut(sinks)),
         clock,

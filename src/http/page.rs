@@ -11,13 +11,34 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const JSON: &str = "application/json";
 
+const ICON: &str = "image/svg+xml";
+
 /// Path, type and content of each file.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 17] = [
     ("/", HTML, include_str!("page/index.html")),
-    ("/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/icon.svg", ICON, include_str!("page/icon.svg")),
     ("/page.css", STYLE, include_str!("page/page.css")),
+    ("/page.js", SCRIPT, include_str!("page/page.js")),
+    ("/advice.js", SCRIPT, include_str!("page/advice.js")),
+    ("/aim.js", SCRIPT, include_str!("page/aim.js")),
+    ("/circumplex.js", SCRIPT, include_str!("page/circumplex.js")),
+    ("/connection.js", SCRIPT, include_str!("page/connection.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/faces.js", SCRIPT, include_str!("page/faces.js")),
+    ("/gauges.js", SCRIPT, include_str!("page/gauges.js")),
+    ("/minute.js", SCRIPT, include_str!("page/minute.js")),
+    ("/outlines.js", SCRIPT, include_str!("page/outlines.js")),
+    ("/panels.js", SCRIPT, include_str!("page/panels.js")),
+    ("/privacy.js", SCRIPT, include_str!("page/privacy.js")),
+    ("/texts.js", SCRIPT, include_str!("page/texts.js")),
     ("/texts/en.json", JSON, include_str!("page/texts/en.json")),
 ];
+
+/// Whether the path is that of a file, which holds nothing of this device.
+#[must_use]
+pub fn is_file(path: &str) -> bool {
+    FILES.iter().any(|(file, ..)| *file == path)
+}
 
 /// A route for each file.
 pub fn routes() -> Router<Arc<Site>> {

@@ -6,13 +6,13 @@ use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use tokio::time::timeout;
 
 use super::{
-    events::json,
-    guard::{refuse, single},
+    answer::{json, refuse},
+    guard::single,
     routes::SharedSite,
     view::PrivacyView,
 };
@@ -53,12 +53,12 @@ pub async fn command(State(site): SharedSite, request: Request) -> Response {
     }
     let view = PrivacyView::new(gate);
     tracing::info!(on = view.on, "privacy commanded on the live page");
-    ([(header::CONTENT_TYPE, "application/json")], json(&view)).into_response()
+    json(StatusCode::OK, &view)
 }
 
 /// Whether a script of this server's own page sent the request (OWASP's CSRF prevention: a header that forms
 /// cannot send, and the origin that browsers add).
-fn is_from_the_page(headers: &HeaderMap) -> bool {
+pub fn is_from_the_page(headers: &HeaderMap) -> bool {
     let is_own = |origin: &str| {
         let (_, authority) = origin.split_once("://").unwrap_or_default();
         single(headers, &header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority))

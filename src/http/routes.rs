@@ -13,11 +13,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{
-    events,
-    guard::{guard, refuse},
-    hosts::Hosts,
-    page, privacy, probes,
-    shared::Shared,
+    aim, answer::refuse, events, guard::guard, hosts::Hosts, metrics, page, privacy, probes, shared::Shared,
     token::Token,
 };
 
@@ -27,7 +23,7 @@ const WATCHERS: usize = 8;
 /// What the handlers need.
 pub struct Site {
     /// What there is to show.
-    pub shared: Shared,
+    pub shared: Arc<Shared>,
     /// What requests must know; `None`: nothing.
     pub token: Option<Token>,
     /// Under which names the server may be addressed.
@@ -42,7 +38,7 @@ pub type SharedSite = State<Arc<Site>>;
 impl Site {
     /// Nobody watches yet.
     #[must_use]
-    pub fn new(shared: Shared, token: Option<Token>, hosts: Hosts) -> Self {
+    pub fn new(shared: Arc<Shared>, token: Option<Token>, hosts: Hosts) -> Self {
         Self {
             shared,
             token,
@@ -52,18 +48,26 @@ impl Site {
     }
 }
 
-/// Every path. All of them only read, except `/privacy`.
+/// Every path of the server that `http.listen` asks for.
 pub fn router(site: Arc<Site>) -> Router {
-    page::routes()
-        .route("/healthz", get(probes::healthz))
-        .route("/readyz", get(probes::readyz))
-        .route("/events", get(events::events))
-        .route("/privacy", post(privacy::command))
+    paths()
+        .route("/metrics", get(metrics::metrics))
+        .route("/aim", get(aim::no_code))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))
         .with_state(site)
 }
 
-async fn not_found() -> Response {
+/// The paths that the page for aiming has too. All of them only read, except `/privacy`.
+pub fn paths() -> Router<Arc<Site>> {
+    page::routes()
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/events", get(events::events))
+        .route("/privacy", post(privacy::command))
+}
+
+/// The answer at any other path.
+pub async fn not_found() -> Response {
     refuse(StatusCode::NOT_FOUND, "there is nothing at this path")
 }

@@ -1,19 +1,25 @@
 //! The thread of the server: listens, and serves a bounded number of connections.
 
 use std::{
+    fmt, future,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use axum::Router;
 use tokio::{
-    select,
+    join, select,
     sync::{Notify, Semaphore},
+    task::JoinSet,
     time::sleep,
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
 use super::{
+    aim::{self, Aim},
     connection::{self, Peer},
     error::HttpError,
     hosts::Hosts,
@@ -24,7 +30,10 @@ use super::{
     tls::Tls,
     token::Token,
 };
-use crate::config::{self, Place};
+use crate::{
+    config::{self, Place},
+    preview::Preview,
+};
 
 /// Most connections that are served at a time: a few pages, a monitoring system, and room for others that
 /// idle until their time is up.
@@ -38,17 +47,20 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// A server whose files were read, but which does not listen yet.
 pub struct Server {
+    page: Option<Page>,
+    control: Option<PathBuf>,
+}
+
+/// What `http.listen` asks for.
+struct Page {
     place: Place,
     token: Option<Token>,
     tls: Option<Tls>,
 }
 
-impl Server {
+impl Page {
     /// Reads what the settings name; `None` where `http.listen` is empty.
-    ///
-    /// # Errors
-    /// [`HttpError`] if a file cannot be used.
-    pub fn open(settings: &config::Http) -> Result<Option<Self>, HttpError> {
+    fn open(settings: &config::Http) -> Result<Option<Self>, HttpError> {
         let Some(place) = settings.listen.place().cloned() else {
             return Ok(None);
         };
@@ -60,16 +72,26 @@ impl Server {
         let tls = Tls::read(settings)?;
         Ok(Some(Self { place, token, tls }))
     }
+}
+
+impl Server {
+    /// Reads what the settings name. `control` is where the console's `affectd aim` is listened to. `None` where
+    /// there is neither that nor `http.listen`.
+    ///
+    /// # Errors
+    /// [`HttpError`] if a file cannot be used.
+    pub fn open(settings: &config::Http, control: Option<PathBuf>) -> Result<Option<Self>, HttpError> {
+        let page = Page::open(settings)?;
+        Ok((page.is_some() || control.is_some()).then_some(Self { page, control }))
+    }
 
     /// Starts the thread. An address that cannot be used now is tried again: a network may come later than the
     /// daemon.
     ///
     /// # Errors
     /// [`HttpError::Start`].
-    pub fn start(self, shared: Shared) -> Result<ServerThread, HttpError> {
-        let Self { place, token, tls } = self;
-        let hosts = Hosts::new(&place, tls.as_ref().map(|tls| tls.certificate.clone()));
-        let site = Arc::new(Site::new(shared, token, hosts));
+    pub fn start(self, shared: Shared, preview: Preview) -> Result<ServerThread, HttpError> {
+        let shared = Arc::new(shared);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -79,12 +101,41 @@ impl Server {
             runtime.block_on(async {
                 select! {
                     () = stopped.notified() => {}
-                    () = run(&place, site, tls) => {}
+                    () = self.run(shared, preview) => {}
                 }
             });
             // Open connections end with the runtime.
         })?;
         Ok(ServerThread { stop, thread })
+    }
+
+    /// Listens and serves until it is dropped.
+    async fn run(self, shared: Arc<Shared>, preview: Preview) {
+        let page = async {
+            if let Some(page) = self.page {
+                serve(page, Arc::clone(&shared)).await;
+            }
+        };
+        let console = async {
+            if let Some(path) = self.control {
+                aim::listen(path, Aim::new(Arc::clone(&shared), preview)).await;
+            }
+        };
+        join!(page, console);
+        // If neither could listen, the thread still ends only with the daemon.
+        future::pending::<()>().await;
+    }
+}
+
+impl fmt::Display for Server {
+    /// Where it would serve the live page, and what protects that.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(page) = &self.page else {
+            return f.write_str("no server (http.listen is empty)");
+        };
+        let token = page.token.as_ref().map_or("", |_| ", with a token");
+        let tls = page.tls.as_ref().map_or("", |_| ", with TLS");
+        write!(f, "{}{token}{tls}", page.place)
     }
 }
 
@@ -105,16 +156,23 @@ impl ServerThread {
     }
 }
 
-/// Listens and serves until it is dropped.
-async fn run(place: &Place, site: Arc<Site>, tls: Option<Tls>) {
-    let listener = bind(place).await;
+/// Listens at `http.listen` and serves until it is dropped.
+async fn serve(page: Page, shared: Arc<Shared>) {
+    let Page { place, token, tls } = page;
+    let hosts = Hosts::new(&place, tls.as_ref().map(|tls| tls.certificate.clone()));
+    let site = Arc::new(Site::new(shared, token, hosts));
+    let listener = bind(&place).await;
     info!(address = %place, tls = tls.is_some(), "serving HTTP");
-    let acceptor = tls.map(|tls| tls.acceptor);
-    let router = routes::router(site);
+    accept(listener, routes::router(site), tls.map(|tls| tls.acceptor)).await;
+}
+
+/// Serves the connections of a listener until it is dropped; they end with it.
+pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcceptor>) {
     let (served, refused) = (
         Arc::new(Semaphore::new(CONNECTIONS)),
         Arc::new(Semaphore::new(REFUSALS)),
     );
+    let mut connections = JoinSet::new();
     let mut fails = false;
     loop {
         let (stream, address) = match listener.accept().await {
@@ -129,15 +187,17 @@ async fn run(place: &Place, site: Arc<Site>, tls: Option<Tls>) {
             }
         };
         fails = false;
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
         if let Ok(seat) = Arc::clone(&served).try_acquire_owned() {
             let (router, acceptor) = (router.clone(), acceptor.clone());
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 connection::serve(stream, Peer(address), acceptor, router).await;
                 drop(seat);
             });
         } else if let Ok(seat) = Arc::clone(&refused).try_acquire_owned() {
             let is_plain = acceptor.is_none();
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 if is_plain {
                     connection::refuse(stream).await;
                 }

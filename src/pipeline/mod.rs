@@ -31,6 +31,7 @@ use crate::{
     gpio::GpioConfigured,
     health::Governor,
     interrupt::Cause,
+    preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::Sensor,
     shutdown::Shutdown,
@@ -47,6 +48,8 @@ pub struct Deps {
     /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
     /// those, or the camera never looks.
     pub gate: PrivacyGate,
+    /// Takes the picture for aiming, while it is open.
+    pub preview: Preview,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
     /// Time.
@@ -87,6 +90,7 @@ impl SensorSource {
 struct Context {
     slot: Arc<Slot>,
     gate: PrivacyGate,
+    preview: Preview,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
     camera: Arc<CameraState>,
@@ -103,6 +107,7 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
+        preview: deps.preview,
         sink: deps.sink,
         metrics: metrics.clone(),
         camera: Arc::new(camera_state),

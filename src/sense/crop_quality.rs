@@ -34,7 +34,7 @@ pub enum Flaw {
 
 /// A part below this counts as a flaw. At half the size, and at a sharpness between those of 1 and 2 pixels of
 /// blur, the shipped network begins to lose accuracy (models/maxvit-ferplus-64.md, degraded faces).
-const FLAWED: f32 = 0.5;
+pub const FLAWED: f32 = 0.5;
 
 /// With less of the crop inside the picture the face is cut off.
 const CUT_OFF: f32 = 0.9;

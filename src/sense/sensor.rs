@@ -43,6 +43,8 @@ pub struct Sensor {
     frames: RateLimiter,
     /// Limits measurements of a whole picture's light and sharpness.
     qualities: RateLimiter,
+    /// When they are measured even if nothing else needs the picture.
+    stale_quality: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
     /// Whether the luma of this frame is known, so that answers may be repeated.
@@ -108,6 +110,9 @@ type FrameClassifications = [Option<Classification>; MAX_FACES];
 /// Light changes slowly, and a technician who turns a lens wants to see the effect.
 const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
 
+/// Sharpness can change without any other change of the picture.
+const MAX_QUALITY_AGE: Duration = Duration::from_secs(2);
+
 /// The changes of labels in one frame.
 type Changes = heapless::Vec<Event, MAX_FACES>;
 
@@ -139,6 +144,7 @@ impl Sensor {
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
             qualities: RateLimiter::new(QUALITY_INTERVAL),
+            stale_quality: RateLimiter::new(MAX_QUALITY_AGE),
             tracks: heapless::Vec::new(),
             results: Classifications::new(),
             is_luma_known: false,
@@ -185,7 +191,8 @@ impl Sensor {
     pub fn observe(&mut self, luma: &LumaGrid, captured: Duration) -> bool {
         self.is_luma_known = !luma.cells().is_empty();
         self.report.size = (luma.width(), luma.height());
-        self.face_tracker.observe(luma, captured)
+        let is_needed = self.face_tracker.observe(luma, captured);
+        is_needed || self.stale_quality.is_due(captured)
     }
 
     /// Senses a frame after [`Sensor::observe`], from its picture where that is needed. `done` is called as each
@@ -211,11 +218,11 @@ impl Sensor {
             self.classify_due(picture, &due, captured, &mut classifications, done)?;
         }
 
-        // Light that changes is a change of the picture, or is looked at with the next one.
         if let Some(picture) = picture
             && self.qualities.is_due(captured)
         {
             self.qualities.record(captured);
+            self.stale_quality.restart(captured);
             self.report.quality = FrameQuality::measure(picture);
         }
         self.report.captured = captured;

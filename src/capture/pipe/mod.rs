@@ -1,6 +1,7 @@
 //! Frames from a program's standard output, or from our own standard input.
 
 mod child;
+mod last_line;
 mod poll;
 mod reader;
 
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
 use child::Child;
+pub use last_line::LastLine;
 use reader::{Input, Reader};
 
 /// Starts the program of the settings.

@@ -6,7 +6,7 @@ use super::{CategoryView, distribution, rounded};
 use crate::{
     http::shared::Shared,
     sense::{
-        crop_quality::{CropQuality, Flaw},
+        crop_quality::{CropQuality, FLAWED, Flaw},
         face::{Label, TrackedFace},
     },
 };
@@ -29,6 +29,8 @@ pub struct FaceView {
     /// Width of a box in pixels from which on the crop fills the model's input; `null` until the first
     /// classification.
     pub full_width: Option<f32>,
+    /// Width of a box in pixels below which the face counts as small; `null` until the first classification.
+    pub needed_width: Option<f32>,
     /// Estimated distance in metres, for the lens of `camera.fov_deg`; `null` where the eyes are not told
     /// apart.
     pub distance: Option<f32>,
@@ -108,6 +110,7 @@ impl FaceView {
             width: rounded(rect.width),
             min_width: facts.min_face_px,
             full_width: face.crop.map(full_width),
+            needed_width: face.crop.map(|crop| rounded(full_width(crop) * FLAWED)),
             distance: facts.lens.distance(size, landmarks, face.pose).map(rounded),
             pose: face.pose.map(|pose| PoseView {
                 yaw: rounded(pose.yaw_deg),

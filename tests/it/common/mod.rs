@@ -4,6 +4,8 @@ pub mod broker;
 pub mod daemon;
 pub mod http;
 pub mod models;
+pub mod proxy;
 pub mod publisher;
 pub mod sensor;
 pub mod stage;
+pub mod watcher;
