@@ -93,9 +93,9 @@ impl<'a> Supervisor<'a> {
         self.watchdog.ready();
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
-            let is_idle = !metrics.is_delivering();
             metrics.note_progress(now);
-            self.watchdog.feed(now, metrics.finished_frames(), is_idle);
+            self.watchdog
+                .feed(now, metrics.finished_frames(), metrics.is_idle());
             if self.has_switch {
                 self.check_switch(now);
             }
