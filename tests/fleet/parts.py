@@ -164,7 +164,8 @@ def retained_states(port: int, devices: int) -> dict[str, dict[str, Any]]:
     Asks for each topic by name: RabbitMQ sends no retained messages for filters with wildcards.
     """
     states: dict[str, dict[str, Any]] = {}
-    options = f"-p {port} -q 1 --retained-only -W 2".split()
+    # QoS 0: RabbitMQ would make a queue for each filter otherwise.
+    options = f"-p {port} -q 0 --retained-only -W 5".split()
     topics = [f"affectd/device-{number:05}/state" for number in range(devices)]
     # A packet holds a few hundred filters at most in some brokers.
     for start in range(0, devices, 100):
