@@ -17,9 +17,9 @@ CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests use a real mosquitto, and a board that has only busybox.
+# bindgen (v4l) needs libclang; the tests use a real mosquitto and certificates of openssl, and a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto busybox
+TEST_PACKAGES := mosquitto mosquitto-clients openssl busybox
 
 .PHONY: help
 help: ## list the targets
@@ -43,6 +43,11 @@ test: install-build-packages install-test-packages ## formatting, lints, documen
 .PHONY: test-slow
 test-slow: install-build-packages install-test-packages deny ## tests that need minutes, and the licences of the dependencies
 	cargo test --release -- --ignored
+
+.PHONY: test-metrics
+test-metrics: build ## a real Prometheus scrapes the daemon: promtool's checks, alerts, every query of the dashboard
+	@$(call install,prometheus mosquitto python3)
+	tests/metrics/run.py $(AFFECTD)
 
 # rten is built separately (see tests/peers/Cargo.toml). The networks and the Python environment are kept.
 PEERS := $(CACHE)/peers

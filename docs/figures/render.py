@@ -138,15 +138,30 @@ def models():
 def expression():
     """Accuracy of the default expression model."""
     result, measured = record("expression/as-it-is")
+    intervals = result["intervals"]
+
+    def shares(key):
+        low, high = intervals["metrics"][key]
+        return [percent(result[key]), f"{percent(low)} to {percent(high)}"]
+
+    def numbers(key):
+        low, high = intervals["metrics"][key]
+        return [f"{result[key]:.3f}", f"{low:.3f} to {high:.3f}"]
+
+    ceiling = result["ceiling"]
     rows = [
-        ["accuracy", percent(result["accuracy"])],
-        ["macro F1", f"{result['macro_f1']:.3f}"],
-        ["expected calibration error (15 bins)", f"{result['ece']:.3f}"],
-        ["the same without the manifest's temperature", f"{result['ece_unscaled']:.3f}"],
-        ["RMSE of valence and arousal, projected labels", f"{result['va_rmse']:.3f}"],
-        ["CCC of valence and arousal, projected labels", f"{result['va_ccc']:.3f}"],
+        ["accuracy", *shares("accuracy")],
+        [f"accuracy, {result['n_majority']:,} faces where more than half agree", *shares("accuracy_majority")],
+        ["accuracy, any label with the most votes counts", *shares("accuracy_any_tied")],
+        [f"ceiling: ten votes drawn anew, {ceiling['rounds']} draws", percent(ceiling["accuracy"]), ""],
+        ["macro F1", *numbers("macro_f1")],
+        ["expected calibration error (15 bins)", *numbers("ece")],
+        ["the same without the manifest's temperature", *numbers("ece_unscaled")],
+        ["RMSE of valence and arousal, projected labels", *numbers("va_rmse")],
+        ["CCC of valence and arousal, projected labels", *numbers("va_ccc")],
     ]
-    return table([f"FER+ validation, 8 categories, {result['n']:,} faces", ""], rows) + "\n\n" + source(measured)
+    head = [f"FER+ validation, 8 categories, {result['n']:,} faces", "", f"{intervals['level']:.0%} interval"]
+    return table(head, rows) + "\n\n" + source(measured)
 
 
 def confusion():
@@ -155,8 +170,9 @@ def confusion():
     rows = []
     for category in result["categories"]:
         counts = [str(count) for count in category["predicted"]]
-        rows.append([category["category"], *counts, f"{category['recall']:.2f}"])
-    return table(["", *CATEGORIES, "recall"], rows) + "\n\n" + source(measured)
+        measures = [f"{category[measure]:.2f}" for measure in ("recall", "precision")]
+        rows.append([category["category"], *counts, *measures])
+    return table(["", *CATEGORIES, "recall", "precision"], rows) + "\n\n" + source(measured)
 
 
 DEGRADED = {

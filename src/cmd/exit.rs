@@ -7,7 +7,7 @@ use crate::{
     config::{ConfigError, NoModels},
     error::{Exit, ExitClass, Unwritable},
     gpio::GpioError,
-    http::HttpError,
+    http::{ClientError, HttpError},
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},
@@ -32,6 +32,7 @@ exit! {
     DetectError => Input,
     OpenError => Input,
     InferError => Software,
+    ClientError => Software,
     CaptureError => Camera,
     Unwritable => Software,
 }

@@ -27,8 +27,8 @@ pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
 pub use rate::{InvalidRate, MessageRate};
 pub use settings::{
-    Attention, Camera, Detect, Expression, Gpio, Health, Http, Level, Line, Mqtt, Publish, Pull, Settings,
-    Smoothing, SourceKind, Visit,
+    Attention, Camera, Detect, Expression, Gpio, Health, Http, Level, Line, Mqtt, MqttVersion, Publish, Pull,
+    Settings, Smoothing, SourceKind, Visit,
 };
 pub use table::{Table, float};
 pub use value::Value;

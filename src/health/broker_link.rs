@@ -18,7 +18,8 @@ pub struct BrokerLink {
 /// The connection at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// The broker's address, e.g. `mqtts://host:8883`; empty where there is no broker.
+    /// The address of the broker, of several the one that accepted the last connection: e.g.
+    /// `mqtts://host:8883`; empty where there is none.
     pub address: String,
     /// Since when the broker has accepted the connection, on the monotonic clock; `None` while there is none.
     pub connected: Option<Duration>,
@@ -42,9 +43,12 @@ impl BrokerLink {
         }
     }
 
-    /// The broker has accepted a connection at `now`.
-    pub fn connected(&self, now: Duration) {
+    /// The broker at `address` has accepted a connection at `now`.
+    pub fn connected(&self, address: &str, now: Duration) {
         let mut state = self.lock();
+        if state.address != address {
+            address.clone_into(&mut state.address);
+        }
         state.connected = Some(now);
         state.connects += 1;
     }
@@ -89,8 +93,9 @@ mod tests {
     fn the_reason_of_the_last_end_stays_while_connected() {
         let link = BrokerLink::to("mqtt://broker:1883".into());
         link.disconnected("connection refused");
-        link.connected(Duration::from_secs(3));
+        link.connected("mqtt://other:1883", Duration::from_secs(3));
         let state = link.state();
+        assert_eq!(state.address, "mqtt://other:1883");
         assert_eq!(
             (state.connected, state.connects),
             (Some(Duration::from_secs(3)), 1)

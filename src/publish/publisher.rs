@@ -10,13 +10,19 @@ use std::{
 use tracing::warn;
 
 use super::{
-    client,
+    broker::Broker,
+    client::{self, Route},
+    connection_log::ConnectionLog,
     destination::{Destination, readable_by_others},
     dispatch::Dispatcher,
     error::{PublishError, PublishErrorKind},
     identity::Identity,
+    lifetimes::Lifetimes,
     options,
     outbox::Outbox,
+    privacy_commands::PrivacyCommands,
+    rotation::Rotation,
+    session::Session,
     shared::Shared,
     stdout,
     topics::Topics,
@@ -72,25 +78,30 @@ impl Publisher {
             .enable_all()
             .build()
             .map_err(PublishError::start)?;
-        let broker = if settings.host.is_empty() {
+        let route = if settings.host.is_empty() {
             None
         } else {
-            let options = options::options(settings, &identity, &topics)?;
-            Some((options, Destination::new(settings)))
+            Some(Route {
+                rotation: Rotation::new(Destination::all(settings), settings.version),
+                connector: options::connector(settings)?,
+                login: options::daemon(settings, &identity, &topics)?,
+            })
         };
-        let address = broker
+        let address = route
             .as_ref()
-            .map_or(String::new(), |(_, destination)| destination.address.clone());
+            .map_or_else(String::new, |route| route.rotation.current().0.address.clone());
         let shared = Arc::new(Shared {
             outbox: Outbox::new(),
             clock,
             link: Arc::new(BrokerLink::to(address)),
         });
-        let dispatcher = Dispatcher::new(settings, identity, topics, broker.is_some());
+        let lifetimes = Lifetimes::new(&topics, settings.refresh);
+        let broker = Broker::new(lifetimes, Arc::clone(&shared.link));
+        let dispatcher = Dispatcher::new(settings, identity, topics, route.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);
-        let thread = match broker {
+        let thread = match route {
             None => {
                 // Nobody can command anything.
                 gate.set_command(Input::Off);
@@ -100,15 +111,17 @@ impl Publisher {
                     Ok(())
                 })
             }
-            Some((options, destination)) => {
+            Some(route) => {
                 if let Some(warning) = readable_by_others(settings) {
-                    warn!(broker = destination.address, "{warning}");
+                    warn!(broker = %settings.host.join(" "), "{warning}");
                 }
                 let gate = gate.clone();
                 builder.spawn(move || {
                     let _guard = guard;
-                    let client = client::run(&for_thread, &gate, dispatcher, options, &destination);
-                    let result = runtime.block_on(client);
+                    let log = ConnectionLog::new(route.login.client_id.clone());
+                    let privacy = PrivacyCommands::new(&gate);
+                    let session = Session::new(&for_thread, dispatcher, broker, privacy, log);
+                    let result = runtime.block_on(client::run(&for_thread, session, route));
                     // A name that is still being looked up must not delay the exit.
                     runtime.shutdown_background();
                     result

@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{identity::Identity, topics::Topics};
 use crate::{
+    config::MqttVersion,
     model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
@@ -82,10 +83,17 @@ pub fn rate(per_second: f64) -> crate::config::MessageRate {
 
 pub fn settings() -> crate::config::Mqtt {
     crate::config::Mqtt {
-        host: "localhost".into(),
+        version: MqttVersion::Auto,
+        host: vec!["localhost".into()],
         port: 0,
         tls: false,
         ca_file: PathBuf::new(),
+        client_cert_file: PathBuf::new(),
+        client_key_file: PathBuf::new(),
+        server_name: String::new(),
+        alpn: String::new(),
+        websocket_path: String::new(),
+        client_id: String::new(),
         username: String::new(),
         password_file: PathBuf::new(),
         base: "affectd".parse().unwrap(),

@@ -85,21 +85,23 @@ fn environment() {
     });
 }
 
-/// The files of the password and of the certificate authorities.
+/// The files of the password, of the certificates and of the client's key.
 #[test]
 fn credentials() {
     let loaded = stack(Some((Path::new("default.toml"), DEFAULT_TOML)), &[], &[]).unwrap();
     fuzz("config__credentials", move |bytes| {
         let file = MemoryFile::new(bytes);
         let mut settings = loaded.settings.mqtt.clone();
-        settings.host = "broker".to_owned();
+        settings.host = vec!["broker".to_owned()];
         settings.username = "user".to_owned();
         settings.password_file = file.path().to_owned();
-        let _ = options::connection(&settings, "affectd-lobby".to_owned());
-        settings.password_file = "".into();
+        let _ = options::login(&settings, "affectd-lobby".to_owned());
         settings.tls = true;
         settings.ca_file = file.path().to_owned();
-        let _ = options::connection(&settings, "affectd-lobby".to_owned());
+        let _ = options::connector(&settings);
+        settings.client_cert_file = file.path().to_owned();
+        settings.client_key_file = file.path().to_owned();
+        let _ = options::connector(&settings);
     });
 }
 

@@ -199,7 +199,7 @@ fn play_behind(
         }),
         sensor: sensor::sensor().0,
         gpio: None,
-        preview: Preview::new(&gate),
+        preview: Preview::new(gate),
         gate: gate.clone(),
         sink: notes.clone(),
         clock,

@@ -121,7 +121,7 @@ impl Run {
             }),
             sensor: sensor::sensor().0,
             gpio: None,
-            preview: Preview::new(&gate),
+            preview: Preview::new(gate),
             gate: gate.clone(),
             sink: sink.clone(),
             clock,

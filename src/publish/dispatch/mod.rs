@@ -26,10 +26,7 @@ use super::{
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{
-    capture::CameraStatus,
-    config::{self, DeviceId},
-};
+use crate::{capture::CameraStatus, config};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
@@ -50,6 +47,8 @@ pub struct Dispatcher {
     /// Empty where the device is withdrawn from Home Assistant.
     discovery: Vec<u8>,
     due: Due,
+    /// What expires at the broker is published again after this long.
+    refresh: Duration,
     last_discovery: Option<Duration>,
     last_visits: Option<Duration>,
     results: Results,
@@ -107,6 +106,7 @@ impl Dispatcher {
             identity,
             topics,
             due: Due::default(),
+            refresh: settings.refresh,
             last_discovery: None,
             last_visits: None,
             results: Results::new(settings),
@@ -114,12 +114,6 @@ impl Dispatcher {
             health_version: 0,
             renderer: Renderer::new(),
         }
-    }
-
-    /// The device's name.
-    #[must_use]
-    pub fn device(&self) -> &DeviceId {
-        &self.identity.device
     }
 
     /// The daemon's boot id.
@@ -327,10 +321,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// When the visits are due: they have changed, or it is another day. [`Duration::MAX`] otherwise.
+    /// When the visits are due: they have changed, or it is another day; otherwise at the refresh, because they
+    /// expire at the broker.
     fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
         if self.due.visits == Some((newest.visits.version, now.date)) {
-            Duration::MAX
+            after(self.last_visits, self.refresh)
         } else {
             after(self.last_visits, VISITS_INTERVAL)
         }

@@ -284,7 +284,11 @@ fn a_quiet_state_is_only_refreshed() {
             "{topic}: {count} messages in a minute of nothing"
         );
     }
-    assert!(!sent.contains(&"visits".to_owned()), "{sent:?}");
+    let visits = sent.iter().filter(|sent| *sent == "visits").count();
+    assert!(
+        (1..=2).contains(&visits),
+        "{visits} visits: they expire at the broker"
+    );
 }
 
 #[test]
@@ -292,7 +296,8 @@ fn a_wait_ends_when_the_next_message_is_due() {
     let mut fixture = Fixture::live();
     fixture.pass(1000);
     fixture.faces(&[1]);
-    assert_eq!(fixture.due(), Ok(Duration::from_secs(30)));
+    // The visits were sent a second before the state.
+    assert_eq!(fixture.due(), Ok(Duration::from_secs(29)));
     fixture.pass(50);
     fixture.faces(&[2, 1]);
     let wait = fixture.due().unwrap();
@@ -547,7 +552,7 @@ fn faces_can_be_left_out() {
     fixture.faces(&[1, 2]);
     assert_eq!(
         fixture.due(),
-        Ok(Duration::from_secs(30)),
+        Ok(Duration::from_secs(29)),
         "no face is waited for"
     );
     assert_eq!(fixture.sent.topics(), ["state", "scene"]);

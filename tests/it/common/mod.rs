@@ -4,5 +4,7 @@ pub mod broker;
 pub mod daemon;
 pub mod http;
 pub mod models;
+pub mod proxy;
 pub mod publisher;
 pub mod sensor;
+pub mod watcher;
