@@ -139,7 +139,8 @@ impl<'a> Supervisor<'a> {
         let fps = (sensed - self.reported.sensed) as f32 / elapsed;
         self.reported = Reported { at: now, sensed };
         let work_rate = self.governor.work_rate();
-        let health = metrics.health(fps, slot.dropped(), &self.board, work_rate, now);
+        let drops = slot.dropped() + metrics.stale_frames();
+        let health = metrics.health(fps, drops, &self.board, work_rate, now);
         sink.health(&health);
     }
 }

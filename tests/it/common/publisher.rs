@@ -24,7 +24,10 @@ use affectd::{
     shutdown::Shutdown,
 };
 
-use super::broker::{Broker, until};
+use super::{
+    broker::{Broker, until},
+    clock::Skewed,
+};
 
 pub const AVAILABILITY: &str = "affectd/lobby/availability";
 pub const STATE: &str = "affectd/lobby/state";
@@ -37,34 +40,6 @@ pub const PRIVACY: &str = "affectd/lobby/privacy";
 pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
-
-/// The system clock plus an offset that a test can advance.
-#[derive(Default)]
-pub struct Skewed {
-    system: SystemClock,
-    seconds: AtomicU64,
-}
-
-impl Skewed {
-    /// Advances it.
-    pub fn forward(&self, seconds: u64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Skewed {
-    fn now(&self) -> Duration {
-        self.system.now() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> jiff::Timestamp {
-        self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn local_date(&self) -> jiff::civil::Date {
-        self.system.local_date()
-    }
-}
 
 /// A publisher as the pipeline uses it, with a working camera and no switch.
 pub struct Daemon {
