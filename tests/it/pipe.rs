@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::fd::AsRawFd,
     path::{Path, PathBuf},
+    process::Stdio,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use affectd::{
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use tempfile::TempDir;
 
-use crate::common::clock::Skewed;
+use crate::common::{clock::Skewed, daemon, models};
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
 fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
@@ -569,6 +570,39 @@ fn what_a_program_leaves_behind_ends() {
     next(&mut source).unwrap();
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Missing);
     drop(source);
+    assert_gone(&word);
+}
+
+/// The whole process is killed: what the camera program started ends too, even if it neither writes nor obeys SIGTERM.
+#[test]
+fn what_a_program_started_ends_when_the_daemon_is_killed() {
+    let word = format!("90{}", std::process::id());
+    let script = format!("trap '' TERM; sleep {word} & sleep {word} & wait");
+    let models = models::folder();
+    let command = serde_json::json!(["sh", "-c", script]);
+    let mut daemon = daemon::affectd(&[
+        "run",
+        "--set",
+        &format!("models={}", models.path().display()),
+        "--set",
+        &format!("expression.model={}", models::TINY),
+        "--set",
+        "camera.source=pipe",
+        "--set",
+        &format!("camera.command={command}"),
+    ])
+    .stdout(Stdio::null())
+    .stderr(Stdio::null())
+    .spawn()
+    .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The daemon's own command line holds the word, as do the shell's and the two it starts.
+    while processes(&word).len() < 4 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(processes(&word).len(), 4);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
     assert_gone(&word);
 }
 

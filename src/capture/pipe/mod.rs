@@ -1,6 +1,7 @@
 //! Frames from a program's standard output, or from our own standard input.
 
 mod child;
+mod guard;
 mod poll;
 mod reader;
 mod waited;
