@@ -205,7 +205,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_waited_out_and_no_line_is_torn() {
-        for error in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::WouldBlock] {
+        for error in [
+            ErrorKind::StorageFull,
+            ErrorKind::QuotaExceeded,
+            ErrorKind::WouldBlock,
+        ] {
             let mut disk = Limited::new(10, error);
             let mut lines = Lines::new(&mut disk);
             assert_eq!(lines.send(message(Payload::Word("first"))), Ok(()));

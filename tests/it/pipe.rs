@@ -333,10 +333,7 @@ fn a_frame_that_waited_during_a_pause_is_not_new() {
         "sleep 0.3",
     );
     let settings = settings(&["sh", "-c", &script], "grey");
-    let mut source = opener(&settings, clock.clone())
-        .unwrap()
-        .open(&quiet())
-        .unwrap();
+    let mut source = opener(&settings, clock.clone()).unwrap().open(&quiet()).unwrap();
     assert_eq!(next(&mut source).unwrap().data, b"00000000");
     let paused = clock.now();
     old.open();
@@ -345,11 +342,19 @@ fn a_frame_that_waited_during_a_pause_is_not_new() {
     let minute = Duration::from_secs(60);
     let frame = next(&mut source).unwrap();
     assert_eq!(frame.data, b"11111111");
-    assert!(frame.captured < paused + minute, "{:?} after {paused:?}", frame.captured);
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
     new.open();
     let frame = next(&mut source).unwrap();
     assert_eq!(frame.data, b"22222222");
-    assert!(frame.captured < paused + minute, "{:?} after {paused:?}", frame.captured);
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
     let before = clock.now();
     let frame = next(&mut source).unwrap();
     assert_eq!(frame.data, b"33333333");

@@ -136,7 +136,11 @@ impl Reader {
             }
             // What is there already is delivered at once: only what waits behind it is read.
             let only_look = self.buffer.has_frame() || damage.is_some();
-            let left = if only_look { Duration::ZERO } else { left.min(LONGEST_WAIT) };
+            let left = if only_look {
+                Duration::ZERO
+            } else {
+                left.min(LONGEST_WAIT)
+            };
             let (output, messages) = (self.input.output(), self.input.messages());
             let ready =
                 poll::wait(output, messages, interrupt.as_fd(), left).map_err(|error| self.failed(error))?;

@@ -86,7 +86,10 @@ mod tests {
         waited.reading(0);
         waited.read(100);
         // Several frames in the bytes of one read.
-        assert_eq!((waited.frame_ended(), waited.frame_ended()), (Some(SINCE), Some(SINCE)));
+        assert_eq!(
+            (waited.frame_ended(), waited.frame_ended()),
+            (Some(SINCE), Some(SINCE))
+        );
         waited.reading(0);
         waited.read(50);
         assert_eq!(waited.frame_ended(), None);

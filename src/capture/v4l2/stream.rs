@@ -1,12 +1,6 @@
 //! A running camera, and always its newest frame.
 
-use std::{
-    io,
-    os::fd::AsFd,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use affectd_sys::v4l2::{Buffer, MmapStream, Wake};
 use rustix::time::{ClockId, clock_gettime};
