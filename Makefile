@@ -17,9 +17,9 @@ CYCLONEDX := $(TOOLS)/bin/cargo-cyclonedx
 AFFECTD := $(CARGO_TARGET_DIR)/release/affectd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# bindgen (v4l) needs libclang; the tests use a real mosquitto, and a board that has only busybox.
+# bindgen (v4l) needs libclang; the tests use a real mosquitto and certificates of openssl, and a board that has only busybox.
 BUILD_PACKAGES := build-essential libclang-dev
-TEST_PACKAGES := mosquitto busybox
+TEST_PACKAGES := mosquitto mosquitto-clients openssl busybox
 
 .PHONY: help
 help: ## list the targets
@@ -71,15 +71,65 @@ test-memory: install-build-packages ## operators and kernels under valgrind; tak
 	cargo test --release --lib --package affectd --package affectd-infer \
 		--config "target.'cfg(unix)'.runner=['valgrind','-q','--error-exitcode=9']" -- $(INFER_TESTS)
 
+# --- fuzzing ---
+
+# Processor seconds of each target.
+FUZZ_SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: install-build-packages ## fuzz everything that parses bytes from outside, guided by coverage: FUZZ_SECONDS=600 TARGETS="model::onnx ..."
+	tests/fuzz/run.py --seconds $(FUZZ_SECONDS) --work $(CACHE)/fuzz $(if $(JSON),--json) $(TARGETS)
+
+.PHONY: test-fuzz
+test-fuzz: ## the same for 20 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=20
+
+# --- endurance and fleets ---
+
+.PHONY: test-soak
+test-soak: build install-test-packages ## run a million frames through the whole daemon, and compare the beginning with the end: FRAMES=1000000
+	@$(call install,mosquitto-clients python3)
+	@tests/soak/run.py $(AFFECTD) --frames $(or $(FRAMES),1000000) $(if $(JSON),--json)
+
+FLEET := $(CACHE)/fleet
+# RabbitMQ of Debian 13.
+FLEET_ROOT := $(FLEET)/rabbitmq
+FLEET_PYTHON := $(FLEET)/venv/bin/python
+
+.PHONY: test-fleet
+test-fleet: install-build-packages $(FLEET_ROOT) $(FLEET)/venv/requirements.txt ## a fleet on one broker, on a cluster that loses a node, and with consumers: DEVICES=1000
+	@$(call install,mosquitto mosquitto-clients haproxy postgresql iproute2 util-linux python3)
+	@cargo test --release --no-run --test fleet --message-format=json-render-diagnostics > $(FLEET)/build.json
+	@$(SUDO) unshare --net --pid --fork --kill-child --mount-proc tests/fleet/run.py --build $(FLEET)/build.json \
+		--rabbitmq $(FLEET_ROOT) --python $(FLEET_PYTHON) --devices $(or $(DEVICES),1000) $(if $(JSON),--json)
+
+$(FLEET_ROOT):
+	@$(call install,mmdebstrap)
+	mkdir -p $(FLEET)
+	$(SUDO) mmdebstrap --quiet --variant=minbase --include=rabbitmq-server --dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' trixie $@
+
+$(FLEET)/venv/requirements.txt: docs/examples/fleet/requirements.txt
+	@$(call install,python3-venv)
+	mkdir -p $(FLEET) && python3 -m venv --clear $(FLEET)/venv
+	$(FLEET_PYTHON) -m pip install --quiet -r $<
+	cp $< $@
+
 # --- models/tools ---
 
 TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
+# Programs for the terminal, which print.
+SCRIPTS := tests/fuzz tests/soak tests/fleet docs/examples/fleet
+
 .PHONY: test-python
-test-python: $(CACHE)/python/requirements.txt ## lints, types and tests of models/tools that need no PyTorch
+test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch
 	cd models/tools && $(TOOLS_PYTHON) -m ruff check . && $(TOOLS_PYTHON) -m ruff format --check .
 	cd models/tools && $(TOOLS_PYTHON) -m mypy && $(TOOLS_PYTHON) -m pytest -q
+	$(TOOLS_PYTHON) -m ruff check --config models/tools/pyproject.toml --extend-ignore S101,T20 $(SCRIPTS)
+	$(TOOLS_PYTHON) -m ruff format --config models/tools/pyproject.toml --check $(SCRIPTS)
+	for folder in $(SCRIPTS); do $(TOOLS_PYTHON) -m mypy --strict --ignore-missing-imports $$folder || exit 1; done
 
 $(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
 	@$(call install,python3-venv)
@@ -96,6 +146,30 @@ $(CACHE)/torch/requirements.txt: models/tools/requirements.txt models/tools/requ
 	python3 -m venv --clear $(CACHE)/torch
 	$(TORCH_PYTHON) -m pip install --quiet -r $(word 1,$^) -r $(word 2,$^)
 	cat $^ > $@
+
+# --- the live page in a browser ---
+
+PAGE_PYTHON := $(CACHE)/page/bin/python
+PAGE_PACKAGES := chromium fonts-dejavu-core mosquitto mosquitto-clients
+
+.PHONY: test-page
+test-page: build install-page-packages $(CACHE)/page/requirements.txt ## test the live page and `affectd aim` in a headless Chromium
+	cd tests/page && $(PAGE_PYTHON) -m ruff check . && $(PAGE_PYTHON) -m ruff format --check . && $(PAGE_PYTHON) -m mypy
+	cd tests/page && AFFECTD=$(AFFECTD) $(PAGE_PYTHON) -m pytest -q
+
+.PHONY: page-pictures
+page-pictures: build install-page-packages $(CACHE)/page/requirements.txt ## write the screenshots of the documentation
+	AFFECTD=$(AFFECTD) $(PAGE_PYTHON) tests/page/pictures.py docs/images
+
+.PHONY: install-page-packages
+install-page-packages:
+	@$(call install,$(PAGE_PACKAGES))
+
+$(CACHE)/page/requirements.txt: tests/page/requirements.txt
+	@$(call install,python3-venv)
+	python3 -m venv --clear $(CACHE)/page
+	$(PAGE_PYTHON) -m pip install --quiet -r $<
+	cp $< $@
 
 # --- documentation ---
 

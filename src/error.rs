@@ -10,7 +10,8 @@ pub enum Exit {
     Usage = 64,
     /// A model or an input file is missing, corrupt or of the wrong kind.
     Input = 66,
-    /// The broker refused the credentials for good; with `check` also: it cannot be reached.
+    /// The broker refused the credentials for good; with `check` also: it cannot be reached. With `aim`: no daemon
+    /// can be reached.
     Broker = 69,
     /// Something in the daemon itself failed.
     Software = 70,

@@ -1,34 +1,41 @@
-//! How numbers and categories are written in JSON, the same in messages and in reports.
+//! How numbers and categories are written in JSON, in messages and in reports.
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::category::{Category, Probabilities};
 
-/// A number rounded to four decimals; NaN and infinities become `null`.
+/// A number rounded to this many decimals; NaN and infinities become `null`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rounded(pub f32);
+pub struct Decimals<const DECIMALS: i32>(pub f32);
 
-impl Serialize for Rounded {
+/// As reports write numbers.
+pub type Rounded = Decimals<4>;
+
+impl<const DECIMALS: i32> Serialize for Decimals<DECIMALS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scale = 10_f64.powi(DECIMALS);
         // Adding 0 turns -0 into 0; JSON has no NaN, serde_json writes null.
-        serializer.serialize_f64((f64::from(self.0) * 1e4).round() / 1e4 + 0.0)
+        serializer.serialize_f64((f64::from(self.0) * scale).round() / scale + 0.0)
     }
 }
 
 /// An object of category names and probabilities, for the categories that the model knows.
 #[derive(Debug, Clone, Copy)]
-pub struct Distribution<'a> {
+pub struct Distribution<'a, const DECIMALS: i32> {
     /// The model's categories, in the model's order.
     pub categories: &'a [Category],
     /// Probability of each of [`Category::ALL`].
     pub probabilities: Probabilities,
 }
 
-impl Serialize for Distribution<'_> {
+impl<const DECIMALS: i32> Serialize for Distribution<'_, DECIMALS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.categories.len()))?;
         for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.probabilities.of(category)))?;
+            map.serialize_entry(
+                category.name(),
+                &Decimals::<DECIMALS>(self.probabilities.of(category)),
+            )?;
         }
         map.end()
     }
@@ -40,11 +47,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_four_decimals_and_no_negative_zero() {
-        let numbers = [0.123_456, -0.000_01, 1.0, f32::NAN, f32::INFINITY].map(Rounded);
+    fn numbers_have_few_decimals_and_no_negative_zero() {
+        let numbers = [0.123_456, -0.000_01, 1.0, f32::NAN, f32::INFINITY];
         assert_eq!(
-            serde_json::to_string(&numbers).unwrap(),
+            serde_json::to_string(&numbers.map(Decimals::<4>)).unwrap(),
             "[0.1235,0.0,1.0,null,null]"
+        );
+        assert_eq!(
+            serde_json::to_string(&numbers.map(Decimals::<2>)).unwrap(),
+            "[0.12,0.0,1.0,null,null]"
         );
     }
 
@@ -53,7 +64,7 @@ mod tests {
         let mut weights = [0.0; 8];
         weights[Category::Happiness as usize] = 0.75;
         weights[Category::Anger as usize] = 0.25;
-        let distribution = Distribution {
+        let distribution = Distribution::<4> {
             categories: &[Category::Anger, Category::Happiness],
             probabilities: Probabilities::from_weights(weights).unwrap(),
         };

@@ -85,6 +85,8 @@ struct Shared {
 
 struct State {
     privacy: Privacy,
+    /// Whether the command was given on this device, and nobody had commanded it before.
+    commanded_here: bool,
     observers: Vec<Observer>,
 }
 
@@ -103,6 +105,7 @@ impl PrivacyGate {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     privacy: Privacy::default(),
+                    commanded_here: false,
                     observers: Vec::new(),
                 }),
                 period: AtomicU64::new(0),
@@ -126,8 +129,39 @@ impl PrivacyGate {
         let mut state = self.lock();
         let is_news = state.privacy.command != command;
         state.privacy.command = command;
+        state.commanded_here = false;
         self.apply(&state);
         is_news
+    }
+
+    /// Commands privacy on this device. It counts as a command over MQTT does: the broker keeps it, and it can
+    /// be taken back there.
+    pub fn command_here(&self) {
+        let mut state = self.lock();
+        if state.privacy.command != Input::On {
+            // What was unknown before must not count as off after.
+            state.commanded_here = state.privacy.command == Input::Off;
+            state.privacy.command = Input::On;
+            self.apply(&state);
+        }
+    }
+
+    /// Takes back what was commanded on this device. Returns whether privacy is no longer commanded: what was
+    /// commanded over MQTT stays.
+    pub fn revoke_here(&self) -> bool {
+        let mut state = self.lock();
+        if state.commanded_here {
+            state.commanded_here = false;
+            state.privacy.command = Input::Off;
+            self.apply(&state);
+        }
+        state.privacy.command == Input::Off
+    }
+
+    /// Whether [`Self::revoke_here`] has something to take back.
+    #[must_use]
+    pub fn is_revocable_here(&self) -> bool {
+        self.lock().commanded_here
     }
 
     /// Both inputs as they are now.

@@ -96,3 +96,28 @@ fn observers_hear_each_change_and_each_command() {
     let (on, off) = ((true, false), (false, true));
     assert_eq!(observed, [on, on, off, off, on]);
 }
+
+#[test]
+fn only_what_was_commanded_here_is_taken_back_here() {
+    let gate = PrivacyGate::new().unwrap();
+    gate.set_switch(Input::Off);
+    assert!(!gate.revoke_here(), "the broker has not answered");
+    gate.command_here();
+    assert!(
+        !gate.revoke_here() && !gate.is_revocable_here(),
+        "what it would say is unknown"
+    );
+
+    gate.set_command(Input::Off);
+    gate.command_here();
+    assert!(gate.permit().is_none() && gate.is_revocable_here());
+    assert!(gate.revoke_here() && gate.permit().is_some());
+
+    gate.command_here();
+    gate.set_command(Input::On);
+    assert!(!gate.revoke_here(), "commanded over MQTT as well");
+    gate.command_here();
+    assert!(!gate.revoke_here() && gate.permit().is_none());
+    gate.set_command(Input::Off);
+    assert!(gate.revoke_here() && gate.permit().is_some());
+}

@@ -4,6 +4,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -27,15 +28,18 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller upholds the contract of the same method of `System`.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -56,8 +60,9 @@ fn settings(source: SourceKind, format: &str) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: Vec::new(),
-        path: Default::default(),
+        path: PathBuf::default(),
         repeat: true,
     }
 }

@@ -4,11 +4,16 @@
 //! to the C library's, and answers for one device as a driver would. Everything else is passed on to the
 //! kernel.
 #![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "one contract for all: arguments are valid for the function of the C library that is replaced"
+)]
 
 use std::{
     collections::VecDeque,
     ffi::{CStr, c_char, c_int, c_uint, c_void},
     fs,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -302,8 +307,9 @@ fn settings(timeout: Duration) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: Vec::new(),
-        path: Default::default(),
+        path: PathBuf::default(),
         repeat: false,
     }
 }

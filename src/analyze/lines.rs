@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Face;
 use crate::{
     category::Category,
-    json::{Distribution, Rounded},
+    json::{Decimals, Distribution, Rounded},
 };
 
 /// One line of JSON. Numbers are rounded to four decimals.
@@ -35,7 +35,7 @@ struct FaceLine<'a> {
     quality: Rounded,
     /// The most probable category; `null` for a model without categories.
     category: Option<&'static str>,
-    probabilities: Option<Distribution<'a>>,
+    probabilities: Option<Distribution<'a, 4>>,
     valence: Option<Rounded>,
     arousal: Option<Rounded>,
 }
@@ -74,16 +74,16 @@ pub(super) fn write_lines(
         let rect = detection.rect;
         write(Some(FaceLine {
             face: index + 1,
-            r#box: [rect.x, rect.y, rect.width, rect.height].map(Rounded),
-            score: Rounded(detection.score),
-            quality: Rounded(*quality),
+            r#box: [rect.x, rect.y, rect.width, rect.height].map(Decimals),
+            score: Decimals(detection.score),
+            quality: Decimals(*quality),
             category: prediction.probabilities.map(|p| p.argmax().0.name()),
             probabilities: prediction.probabilities.map(|probabilities| Distribution {
                 categories,
                 probabilities,
             }),
-            valence: prediction.valence.map(Rounded),
-            arousal: prediction.arousal.map(Rounded),
+            valence: prediction.valence.map(Decimals),
+            arousal: prediction.arousal.map(Decimals),
         }))?;
     }
     Ok(())

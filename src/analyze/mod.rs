@@ -153,7 +153,7 @@ impl Analyzer {
             faces.push(Face {
                 detection,
                 prediction: classification.prediction,
-                quality: classification.quality,
+                quality: classification.quality.value(),
             });
         }
         faces.sort_by(|a, b| b.detection.rect.area().total_cmp(&a.detection.rect.area()));

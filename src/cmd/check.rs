@@ -175,7 +175,7 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
     look().map_err(|error: GpioError| error.into())
 }
 
-/// Connects to the broker without publishing.
+/// Connects to every broker, and proves that this device may publish and receive.
 fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());

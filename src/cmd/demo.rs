@@ -18,6 +18,7 @@ use crate::{
     health::{Board, Governor, Health, Stage},
     measure::{clip::ClipOpener, table},
     pipeline::{self, Deps, Metrics, Sink},
+    preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::{
         Sensor,
@@ -60,6 +61,7 @@ fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), F
         opener: Box::new(ClipOpener::new(clock.clone())),
         sensor,
         gpio: None,
+        preview: Preview::new(&gate),
         gate,
         sink: screen.clone(),
         clock: clock.clone(),

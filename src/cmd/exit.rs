@@ -11,6 +11,7 @@ use crate::{
     error::{Exit, ExitClass, Unwritable},
     file::FileError,
     gpio::GpioError,
+    http::HttpError,
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},
@@ -58,6 +59,15 @@ exit! {
     InferError => Software,
     CaptureError => Camera,
     Unwritable => Software,
+}
+
+impl ExitClass for HttpError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } | Self::Content { .. } => Exit::Config,
+            Self::Start(_) => Exit::Software,
+        }
+    }
 }
 
 impl ExitClass for PublishError {

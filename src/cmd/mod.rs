@@ -1,5 +1,6 @@
 //! The command line: options that every subcommand has, and one module for each subcommand.
 
+pub mod aim;
 pub mod analyze;
 pub mod bench;
 pub mod check;
@@ -74,6 +75,7 @@ enum Command {
     Latency(latency::Arguments),
     Model(model::Arguments),
     Demo(demo::Arguments),
+    Aim(aim::Arguments),
 }
 
 impl Cli {
@@ -105,6 +107,7 @@ impl Cli {
             Command::Latency(arguments) => arguments.run(&global, out),
             Command::Model(arguments) => arguments.run(&global, out),
             Command::Demo(arguments) => arguments.run(&global),
+            Command::Aim(arguments) => arguments.run(out),
         }
     }
 }
@@ -193,7 +196,8 @@ pub fn answer(answer: &clap::Error) -> ExitCode {
 
 const ABOUT: &str = "\
 affectd reads frames from a camera, finds and follows the faces in them, and publishes their expressions over \
-MQTT: one of eight categories with probabilities, and valence and arousal. Pictures never leave the process.";
+MQTT: one of eight categories with probabilities, and valence and arousal. No picture leaves the process, unless \
+`affectd aim --preview` is run on the board.";
 
 const MANUAL: &str = "\
 Configuration:
@@ -217,7 +221,8 @@ Exit codes:
    0  success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   66  a model or an input file is missing, corrupt or of the wrong kind
-  69  the broker refused the credentials, or, with check, cannot be reached
+  69  the broker refused the credentials, or, with check, cannot be reached; with aim: the daemon
+      cannot be reached
   70  an internal failure of affectd
   74  the camera cannot be used
   78  configuration error; all errors are listed

@@ -12,7 +12,7 @@ use crate::{
         v4l2::{
             self, captures, captures_multiplanar,
             enumerate::{CameraNode, enumerate},
-            select::{Mode, Request, Selection},
+            select::{Request, Selection, code},
         },
     },
     config::Settings,
@@ -151,7 +151,7 @@ impl<'a> ProbedNode<'a> {
             writeln!(out, "  stable path: {}", by_id.display())?;
         }
         for (index, mode) in modes.iter().enumerate() {
-            let code = code(mode);
+            let code = code(mode.fourcc);
             let repeated = index > 0 && modes[index - 1].fourcc == mode.fourcc;
             let label = if repeated { "" } else { code.as_str() };
             let rates = if mode.rates.is_empty() {
@@ -192,7 +192,7 @@ impl<'a> ProbedNode<'a> {
             .iter()
             .map(|mode| {
                 let rates: Vec<f64> = mode.rates.iter().map(|rate| rounded(*rate)).collect();
-                json!({ "format": code(mode), "width": mode.width, "height": mode.height, "rates": rates })
+                json!({ "format": code(mode.fourcc), "width": mode.width, "height": mode.height, "rates": rates })
             })
             .collect();
         let mut object = json!({
@@ -216,10 +216,6 @@ impl<'a> ProbedNode<'a> {
         }
         object
     }
-}
-
-fn code(mode: &Mode) -> String {
-    String::from_utf8_lossy(&mode.fourcc).trim().to_string()
 }
 
 /// Rounded to hundredths: 29.97, not 29.970029830932617.

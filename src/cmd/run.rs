@@ -12,7 +12,9 @@ use crate::{
     error::{Exit, Failure},
     gpio,
     health::Governor,
-    pipeline::{self, Deps, Metrics},
+    http::{self, Live, Server, aim},
+    pipeline::{self, Deps, FanOut, Metrics, Sink},
+    preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
     shutdown::Shutdown,
@@ -43,6 +45,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
+    let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
     // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
     let (sensor, manifest) = open_sensor(settings)?;
     let identity = Identity::of(settings.device_id(), &manifest)?;
@@ -59,19 +62,44 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         gate: gate.clone(),
         shutdown: shutdown.clone(),
     };
-    let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment)?;
+    let preview = Preview::new(&gate);
+    let metrics = Arc::new(Metrics::new());
+    let (publisher, thread) = Publisher::start(&settings.mqtt, identity.clone(), environment)?;
+    let link = publisher.link();
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![Arc::new(publisher)];
+    let server = match server {
+        None => None,
+        Some(server) => {
+            let live = Live::new(&gate);
+            sinks.push(live.clone());
+            let shared = http::Shared {
+                live,
+                metrics: metrics.clone(),
+                broker: link,
+                gate: gate.clone(),
+                clock: clock.clone(),
+                identity,
+                facts: http::Facts::new(settings, &manifest),
+            };
+            Some(server.start(shared, preview.clone())?)
+        }
+    };
     let deps = Deps {
         opener,
         sensor,
         gpio: gpio::open_gpio(&settings.gpio),
+        preview,
         gate,
-        sink: Arc::new(publisher),
+        sink: Arc::new(FanOut(sinks)),
         clock,
         shutdown,
         governor: Governor::new(settings.health),
         health_interval: settings.mqtt.health,
     };
-    let result = pipeline::run(deps, &Arc::new(Metrics::new()));
+    let result = pipeline::run(deps, &metrics);
+    if let Some(server) = server {
+        server.stop();
+    }
     // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(Failure::from))
 }

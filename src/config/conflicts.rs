@@ -1,8 +1,11 @@
 //! Constraints between settings: values that are allowed one by one but not together.
 
-use std::{net::Ipv6Addr, time::Duration};
+use std::time::Duration;
 
-use super::settings::{Camera, Line, Mqtt, Settings, SourceKind};
+use super::{
+    listen::Place,
+    settings::{Camera, Http, Line, Mqtt, Settings, SourceKind},
+};
 
 /// Two settings that contradict each other.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflic
     let mut found = Vec::new();
     camera(&settings.camera, watchdog, &mut found);
     mqtt(&settings.mqtt, &mut found);
+    http(&settings.http, &mut found);
     let Settings {
         expression,
         smoothing,
@@ -111,16 +115,72 @@ fn mqtt(mqtt: &Mqtt, found: &mut Vec<Conflict>) {
         ["mqtt.ca_file", "mqtt.tls"],
         "empty, since mqtt.tls is false",
     );
+    let has_certificate = !mqtt.client_cert_file.as_os_str().is_empty();
+    let has_key = !mqtt.client_key_file.as_os_str().is_empty();
+    for (is_set, key) in [
+        (has_certificate, "mqtt.client_cert_file"),
+        (!mqtt.server_name.is_empty(), "mqtt.server_name"),
+        (!mqtt.alpn.is_empty(), "mqtt.alpn"),
+    ] {
+        add(
+            found,
+            is_set && !mqtt.tls,
+            [key, "mqtt.tls"],
+            "empty, since mqtt.tls is false",
+        );
+    }
+    add(
+        found,
+        has_certificate && !has_key,
+        ["mqtt.client_key_file", "mqtt.client_cert_file"],
+        "the file of the private key, since mqtt.client_cert_file is set",
+    );
+    add(
+        found,
+        has_key && !has_certificate,
+        ["mqtt.client_key_file", "mqtt.client_cert_file"],
+        "empty, since mqtt.client_cert_file is empty",
+    );
+    let has_socket = mqtt.host.iter().any(|host| host.starts_with('/'));
+    add(
+        found,
+        has_socket && mqtt.tls,
+        ["mqtt.tls", "mqtt.host"],
+        "false, since mqtt.host is a Unix socket",
+    );
+    add(
+        found,
+        has_socket && !mqtt.websocket_path.is_empty(),
+        ["mqtt.websocket_path", "mqtt.host"],
+        "empty, since mqtt.host is a Unix socket",
+    );
     add(
         found,
         !mqtt.password_file.as_os_str().is_empty() && mqtt.username.is_empty(),
         ["mqtt.password_file", "mqtt.username"],
         "empty, since mqtt.username is empty (MQTT has no password without a user)",
     );
+}
+
+fn http(http: &Http, found: &mut Vec<Conflict>) {
+    let is_empty = |path: &std::path::Path| path.as_os_str().is_empty();
+    let is_public = http.listen.place().is_some_and(Place::is_public);
     add(
         found,
-        mqtt.tls && mqtt.host.parse::<Ipv6Addr>().is_ok(),
-        ["mqtt.host", "mqtt.tls"],
-        "a name or an IPv4 address, since mqtt.tls is true",
+        is_public && is_empty(&http.token_file),
+        ["http.token_file", "http.listen"],
+        "a file, since other machines can reach http.listen",
+    );
+    add(
+        found,
+        is_public && is_empty(&http.certificate_file),
+        ["http.certificate_file", "http.listen"],
+        "a file, since other machines can reach http.listen and the token must not be read on the way",
+    );
+    add(
+        found,
+        is_empty(&http.certificate_file) != is_empty(&http.key_file),
+        ["http.key_file", "http.certificate_file"],
+        "a file exactly if http.certificate_file is one",
     );
 }

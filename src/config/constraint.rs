@@ -43,6 +43,13 @@ pub enum Constraint {
         /// The test in words.
         allowed: &'static str,
     },
+    /// A string that passes a test, or a list of at least one such string.
+    StringOrList {
+        /// The test; an empty string in a list never passes.
+        is_valid: fn(&str) -> bool,
+        /// The test in words.
+        allowed: &'static str,
+    },
     /// A list of strings.
     List,
 }
@@ -58,9 +65,14 @@ impl Constraint {
             (Self::Float { min, max, .. }, Value::Float(found)) => (min..=max).contains(&found),
             (Self::OneOf(words), Value::String(found)) => words.contains(&found.as_str()),
             (
-                Self::String { is_valid, .. } | Self::IntegerOrString { is_valid, .. },
+                Self::String { is_valid, .. }
+                | Self::IntegerOrString { is_valid, .. }
+                | Self::StringOrList { is_valid, .. },
                 Value::String(found),
             ) => is_valid(found),
+            (Self::StringOrList { is_valid, .. }, Value::List(found)) => {
+                !found.is_empty() && found.iter().all(|item| !item.is_empty() && is_valid(item))
+            }
             (Self::IntegerOrString { is_valid, .. }, Value::Integer(found)) => is_valid(&found.to_string()),
             _ => false,
         }
@@ -84,7 +96,9 @@ impl fmt::Display for Constraint {
                 with_unit(f, unit)
             }
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::String { allowed, .. } | Self::IntegerOrString { allowed, .. } => f.write_str(allowed),
+            Self::String { allowed, .. }
+            | Self::IntegerOrString { allowed, .. }
+            | Self::StringOrList { allowed, .. } => f.write_str(allowed),
             Self::List => f.write_str("a list of texts"),
         }
     }

@@ -7,9 +7,11 @@ mod diagnostic;
 mod document;
 mod environment;
 mod layer;
+mod listen;
 mod load;
 mod names;
 mod paths;
+mod rate;
 mod rules;
 mod settings;
 mod suggest;
@@ -19,12 +21,14 @@ mod value;
 pub use diagnostic::{ConfigError, Diagnostic, Origin};
 pub use document::Document;
 pub use layer::Override;
+pub use listen::{Listen, Place};
 pub use load::{DEFAULT_FILE, DEFAULT_TOML, Loaded, Sources, load, stack};
 pub use names::{DeviceId, InvalidName, ModelName, TopicPrefix};
 pub use paths::NoModels;
+pub use rate::{InvalidRate, MessageRate};
 pub use settings::{
-    Attention, Camera, Detect, Expression, Gpio, Health, Level, Line, Mqtt, Publish, Pull, Settings,
-    Smoothing, SourceKind, Visit,
+    Attention, Camera, Detect, Expression, Gpio, Health, Http, Level, Line, Mqtt, MqttVersion, Publish, Pull,
+    Settings, Smoothing, SourceKind, Visit,
 };
 pub use table::{Table, float};
 pub use value::Value;

@@ -2,7 +2,10 @@
 
 use super::{
     constraint::Constraint,
+    listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
+    settings::MqttVersion,
     value::Value,
 };
 use crate::text::is_noncharacter;
@@ -35,10 +38,12 @@ impl Rule {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
 
-    /// A refused value as messages show it. A wrong value of `mqtt.password_file` may be the password itself.
+    /// A refused value as messages show it. A wrong value of a secret's file may be the secret itself.
     #[must_use]
     pub fn show(&self, value: &Value) -> String {
-        if self.key == "mqtt.password_file" && matches!(value, Value::String(_)) {
+        let names_secret =
+            ["mqtt.password_file", "mqtt.client_key_file", "http.token_file"].contains(&self.key);
+        if names_secret && matches!(value, Value::String(_)) {
             "a text (not shown)".to_owned()
         } else {
             value.to_string()
@@ -81,6 +86,7 @@ pub static RULES: &[Rule] = &[
     rule("camera.stride", integer(0, 131_072, "in bytes")),
     rule("camera.rotate", QUARTER_TURN),
     rule("camera.mirror", Constraint::Bool),
+    rule("camera.fov_deg", float(10.0, 170.0, DEGREES)),
     rule("camera.command", Constraint::List),
     rule("camera.path", PATH),
     rule("camera.repeat", Constraint::Bool),
@@ -107,22 +113,42 @@ pub static RULES: &[Rule] = &[
     rule("visit.smile_s", float(0.0, 3600.0, SECONDS)),
     rule("publish.min_faces", integer(1, 8, "")),
     rule("publish.min_quality", float(0.0, 1.0, "")),
-    rule(
-        "mqtt.host",
-        string(host, "a host name or address without port and scheme, or empty"),
-    ),
+    rule("mqtt.version", MQTT_VERSION),
+    rule("mqtt.host", HOSTS),
     rule("mqtt.port", integer(0, 65535, "")),
     rule("mqtt.tls", Constraint::Bool),
     rule("mqtt.ca_file", FILE),
-    rule("mqtt.username", string(username, "up to 256 characters")),
+    rule("mqtt.client_cert_file", FILE),
+    rule("mqtt.client_key_file", FILE),
+    rule(
+        "mqtt.server_name",
+        string(server_name, "a host name or address without port, or empty"),
+    ),
+    rule("mqtt.alpn", string(alpn, "up to 255 visible ASCII characters")),
+    rule(
+        "mqtt.websocket_path",
+        string(
+            websocket_path,
+            "up to 255 visible ASCII characters that start with /, or empty",
+        ),
+    ),
+    rule("mqtt.client_id", string(mqtt_string, "up to 256 characters")),
+    rule("mqtt.username", string(mqtt_string, "up to 256 characters")),
     rule("mqtt.password_file", FILE),
     rule("mqtt.base", TOPIC),
     rule("mqtt.faces", Constraint::Bool),
     rule("mqtt.discovery", Constraint::Bool),
     rule("mqtt.discovery_prefix", TOPIC),
-    rule("mqtt.rate", float(0.1, 60.0, "per second")),
+    rule("mqtt.rate", MESSAGE_RATE),
+    rule("mqtt.scene_rate", MESSAGE_RATE),
+    rule("mqtt.face_rate", MESSAGE_RATE),
+    rule("mqtt.dead_band", float(0.0, 1.0, "")),
     rule("mqtt.refresh_s", float(1.0, 3600.0, SECONDS)),
     rule("mqtt.health_s", float(1.0, 3600.0, SECONDS)),
+    rule("http.listen", string(Listen::is_valid, Listen::ALLOWED)),
+    rule("http.token_file", FILE),
+    rule("http.certificate_file", FILE),
+    rule("http.key_file", FILE),
     rule(
         "gpio.chip",
         string(
@@ -141,6 +167,8 @@ pub static RULES: &[Rule] = &[
     rule("health.dwell_s", float(1.0, 3600.0, SECONDS)),
 ];
 
+const MESSAGE_RATE: Constraint = float(MessageRate::MIN, MessageRate::MAX, "per second");
+
 const SECONDS: &str = "in seconds";
 
 const DEGREES: &str = "in degrees";
@@ -152,6 +180,16 @@ const LEVEL: Constraint = Constraint::OneOf(&["high", "low"]);
 const QUARTER_TURN: Constraint = Constraint::IntegerOrString {
     is_valid: |text| ["0", "90", "180", "270"].contains(&text),
     allowed: "one of 0, 90, 180, 270, in degrees clockwise",
+};
+
+const MQTT_VERSION: Constraint = Constraint::IntegerOrString {
+    is_valid: |text| MqttVersion::WORDS.contains(&text),
+    allowed: "one of auto, 5, 3.1.1",
+};
+
+const HOSTS: Constraint = Constraint::StringOrList {
+    is_valid: broker,
+    allowed: "a host name or address without port and scheme, the path of a Unix socket, a list of those, or empty",
 };
 
 const LINE: Constraint = Constraint::IntegerOrString {
@@ -228,7 +266,23 @@ fn host(text: &str) -> bool {
     text.len() <= 253 && colons != 1 && text.chars().all(is_allowed)
 }
 
+fn broker(text: &str) -> bool {
+    host(text) || absolute(text)
+}
+
+fn server_name(text: &str) -> bool {
+    host(text) && !text.contains('%')
+}
+
+fn alpn(text: &str) -> bool {
+    text.len() <= 255 && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+fn websocket_path(text: &str) -> bool {
+    text.is_empty() || (text.starts_with('/') && alpn(text))
+}
+
 /// A string that MQTT can carry (MQTT 5, section 1.5.4).
-fn username(text: &str) -> bool {
+fn mqtt_string(text: &str) -> bool {
     text.chars().count() <= 256 && !text.contains(|c: char| c.is_control() || is_noncharacter(c))
 }

@@ -4,7 +4,11 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::names::{DeviceId, ModelName, TopicPrefix};
+use super::{
+    listen::Listen,
+    names::{DeviceId, ModelName, TopicPrefix},
+    rate::MessageRate,
+};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Settings {
     pub publish: Publish,
     /// Where results go.
     pub mqtt: Mqtt,
+    /// Live page, metrics and health over HTTP.
+    pub http: Http,
     /// Activity LED and privacy switch.
     pub gpio: Gpio,
     /// Load shedding.
@@ -77,6 +83,8 @@ pub struct Camera {
     pub rotate: u32,
     /// Exchanges left and right, after the turn.
     pub mirror: bool,
+    /// Horizontal field of view of the lens in degrees.
+    pub fov_deg: f32,
     /// Pipe: program and arguments; `["-"]` reads standard input.
     pub command: Vec<String>,
     /// Files: a picture, a folder of pictures or a clip (.mjpeg, .y4m).
@@ -178,14 +186,29 @@ pub struct Publish {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
-    /// Host name or address; empty: standard output.
-    pub host: String,
-    /// TCP port; 0: 8883 with TLS, 1883 without.
+    /// Which version of MQTT to speak.
+    pub version: MqttVersion,
+    /// Host names, addresses or Unix sockets of brokers, tried in order; empty: standard output.
+    #[serde(deserialize_with = "one_or_more")]
+    pub host: Vec<String>,
+    /// TCP port; 0: 8883 with TLS, 1883 without, and with WebSocket 443 and 80.
     pub port: u16,
     /// Use TLS.
     pub tls: bool,
     /// PEM file of the certificate authorities to trust; empty: the system's.
     pub ca_file: PathBuf,
+    /// PEM file of this device's certificate and those between it and the authority; empty: none.
+    pub client_cert_file: PathBuf,
+    /// PEM file of its private key.
+    pub client_key_file: PathBuf,
+    /// The name that the broker's certificate must be for; empty: the host.
+    pub server_name: String,
+    /// Protocol to ask for in the TLS handshake; empty: none.
+    pub alpn: String,
+    /// Path of the broker's WebSocket; empty: no WebSocket.
+    pub websocket_path: String,
+    /// MQTT's client id; empty: `affectd-` and the device's name.
+    pub client_id: String,
     /// User name; empty: none.
     pub username: String,
     /// File that holds the password; empty: none.
@@ -198,14 +221,65 @@ pub struct Mqtt {
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,
-    /// Most state or face messages per second on one topic.
-    pub rate: f32,
+    /// Most state messages.
+    pub rate: MessageRate,
+    /// Most scene messages.
+    pub scene_rate: MessageRate,
+    /// Most messages about one face.
+    pub face_rate: MessageRate,
+    /// Valence, arousal and probabilities that differ by less from what was published have not changed, 0 to 1.
+    pub dead_band: f32,
     /// An unchanged state is published again after this long, so that subscribers can detect stale state.
     #[serde(rename = "refresh_s", deserialize_with = "seconds")]
     pub refresh: Duration,
     /// Time between two health messages.
     #[serde(rename = "health_s", deserialize_with = "seconds")]
     pub health: Duration,
+}
+
+/// Which version of MQTT to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MqttVersion {
+    /// 5, or 3.1.1 if the broker does not speak it.
+    Auto,
+    /// Only 5.
+    V5,
+    /// Only 3.1.1.
+    V311,
+}
+
+impl MqttVersion {
+    /// The words of the setting.
+    pub(super) const WORDS: [&str; 3] = ["auto", "5", "3.1.1"];
+}
+
+impl TryFrom<String> for MqttVersion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let [auto, v5, v311] = Self::WORDS;
+        match text {
+            text if text == auto => Ok(Self::Auto),
+            text if text == v5 => Ok(Self::V5),
+            text if text == v311 => Ok(Self::V311),
+            text => Err(text),
+        }
+    }
+}
+
+/// Live page, metrics and health over HTTP.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen, if anywhere.
+    pub listen: Listen,
+    /// File that holds the token that requests must know; empty: none.
+    pub token_file: PathBuf,
+    /// PEM file of the server's certificate and those that lead to its authority; empty: no TLS.
+    pub certificate_file: PathBuf,
+    /// PEM file of the certificate's private key; empty: no TLS.
+    pub key_file: PathBuf,
 }
 
 /// A line of a GPIO chip as the configuration names it.
@@ -299,6 +373,21 @@ pub struct Health {
 /// Seconds as a duration.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// A text or a list of texts; an empty text is an empty list.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(text) if text.is_empty() => Vec::new(),
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(texts) => texts,
+    })
 }
 
 /// A device's name; an empty one is none.

@@ -103,6 +103,14 @@ fn both_ends_of_every_range_are_allowed_and_nothing_beyond() {
                 }
                 assert!(!accepts(Value::String("other".to_owned())));
             }
+            Constraint::StringOrList { .. } => {
+                let list =
+                    |items: &[&str]| Value::List(items.iter().map(|item| (*item).to_owned()).collect());
+                assert!(accepts(list(&["one", "two"])), "{}", rule.key);
+                for wrong in [&[][..], &[""], &["one", ""], &["one", "\u{7}"]] {
+                    assert!(!accepts(list(wrong)), "{}: {wrong:?}", rule.key);
+                }
+            }
             Constraint::Bool
             | Constraint::String { .. }
             | Constraint::IntegerOrString { .. }
@@ -134,9 +142,23 @@ fn texts_are_tested_for_what_the_words_say() {
         ),
         (
             "mqtt.host",
-            &["", "broker", "192.168.0.2", "fe80::1%eth0", "mqtt.example.org"],
+            &[
+                "",
+                "broker",
+                "192.168.0.2",
+                "fe80::1%eth0",
+                "mqtt.example.org",
+                "/run/mosquitto.sock",
+            ],
             &["mqtt://broker", "broker:1883", "a b", "user@broker"],
         ),
+        (
+            "mqtt.server_name",
+            &["", "broker", "10.0.0.1"],
+            &["fe80::1%eth0", "a b"],
+        ),
+        ("mqtt.alpn", &["", "mqtt", "x-amzn-mqtt-ca"], &["a b", "ä"]),
+        ("mqtt.websocket_path", &["", "/", "/mqtt?x=1"], &["mqtt", "/a b"]),
         ("mqtt.username", &["", "kiosk 3"], &["a\0", "a\u{ffff}"]),
         (
             "mqtt.base",
@@ -264,8 +286,27 @@ fn the_camera_is_given_up_before_systemds_watchdog_is() {
 }
 
 #[test]
-fn an_ipv6_broker_cannot_be_used_with_tls() {
-    let error = file("[mqtt]\nhost = \"fd00::1\"\ntls = true").unwrap_err();
+fn brokers_are_one_or_a_list() {
+    let hosts =
+        |value: &str| file(&format!("[mqtt]\nhost = {value}")).map(|loaded| loaded.settings.mqtt.host);
+    assert_eq!(hosts("\"fd00::1\"").unwrap(), ["fd00::1"]);
+    assert_eq!(hosts("[\"one\", \"two\"]").unwrap(), ["one", "two"]);
+    assert!(hosts("\"\"").unwrap().is_empty());
+    let error = hosts("[\"one\", \"two:1883\"]").unwrap_err();
     assert_eq!(error.diagnostics[0].key, "mqtt.host");
-    file("[mqtt]\nhost = \"fd00::1\"").unwrap();
+    let variables = environment(&[("AFFECTD_MQTT__HOST", r#"["one", "two"]"#)]);
+    let loaded = stack(None, &variables, &[]).unwrap();
+    assert_eq!(loaded.settings.mqtt.host, ["one", "two"]);
+}
+
+#[test]
+fn a_version_of_mqtt_may_be_written_as_a_number() {
+    let version = |value: &str| {
+        let loaded = file(&format!("[mqtt]\nversion = {value}")).unwrap();
+        loaded.settings.mqtt.version
+    };
+    assert_eq!(version("5"), MqttVersion::V5);
+    assert_eq!(version("\"5\""), MqttVersion::V5);
+    assert_eq!(version("\"3.1.1\""), MqttVersion::V311);
+    assert!(file("[mqtt]\nversion = 4").is_err());
 }

@@ -52,15 +52,20 @@ impl Value {
     #[must_use]
     pub fn from_text(text: &str, constraint: &Constraint) -> Self {
         match constraint {
+            Constraint::StringOrList { .. } if !text.trim_start().starts_with('[') => {
+                Self::String(text.to_owned())
+            }
             Constraint::OneOf(_) | Constraint::String { .. } | Constraint::IntegerOrString { .. } => {
                 Self::String(text.to_owned())
             }
-            Constraint::Bool | Constraint::Integer { .. } | Constraint::Float { .. } | Constraint::List => {
-                DeValue::parse(text.trim()).map_or_else(
-                    |_| Self::String(text.to_owned()),
-                    |value| Self::from_toml(value.get_ref()),
-                )
-            }
+            Constraint::Bool
+            | Constraint::Integer { .. }
+            | Constraint::Float { .. }
+            | Constraint::List
+            | Constraint::StringOrList { .. } => DeValue::parse(text.trim()).map_or_else(
+                |_| Self::String(text.to_owned()),
+                |value| Self::from_toml(value.get_ref()),
+            ),
         }
     }
 

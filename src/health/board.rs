@@ -39,7 +39,9 @@ impl Board {
         self.throttled.is_some_and(|bits| bits & SLOWED_DOWN != 0)
     }
 
-    fn read_below(root: &Path) -> Self {
+    /// The same below another folder than `/`.
+    #[must_use]
+    pub fn read_below(root: &Path) -> Self {
         let throttled = throttled(&root.join("sys/bus/platform/drivers/raspberrypi-firmware"));
         Self {
             rss_bytes: memory(&root.join("proc/self/status"), "VmRSS:"),

@@ -114,9 +114,8 @@ impl Governor {
     pub fn update(&mut self, now: Duration, board: &Board, load: f32) -> WorkRate {
         let dwell = self.settings.dwell;
         let since = |start: Option<Duration>| start.map_or(Duration::ZERO, |start| now.saturating_sub(start));
-        let hold = |start: &mut Option<Duration>, holds: bool| match holds {
-            true => *start = start.or(Some(now)),
-            false => *start = None,
+        let hold = |start: &mut Option<Duration>, holds: bool| {
+            *start = if holds { start.or(Some(now)) } else { None };
         };
         hold(&mut self.overloaded, load >= OVERLOADED);
         let overloaded = self.overloaded.is_some() && since(self.overloaded) >= dwell;

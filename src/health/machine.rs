@@ -27,7 +27,9 @@ impl Machine {
         Self::read_below(Path::new("/"))
     }
 
-    fn read_below(root: &Path) -> Self {
+    /// The same below another folder than `/`.
+    #[must_use]
+    pub fn read_below(root: &Path) -> Self {
         let word = |path: &str| {
             let text = fs::read_to_string(root.join(path)).ok()?;
             // Strings in the device tree end with a NUL.

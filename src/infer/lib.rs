@@ -1,11 +1,12 @@
 //! Neural networks on the CPU: loads an ONNX file through tract, optimizes its graph, and runs it.
 //!
-//! [`Network`] is the whole interface: it is loaded from a file for one input shape, and run. What makes it
-//! fast is in three layers, each of which knows only the one below:
+//! [`Network`] is the whole interface: it is loaded from a file for one input shape, and run: as a `program`
+//! where all operators are those of this crate, else by tract. What makes it fast is in three layers, each of
+//! which knows only the one below:
 //!
 //! - `passes`: graph rewrites, in one ordered list, that put the operators below in place of subgraphs;
-//! - `ops`: operators that tract does not have or runs slower, such as int8 linear layers and fused
-//!   attention;
+//! - `ops`: operators that tract does not have or runs slower, such as linear layers in int8 and in floats,
+//!   and fused blocks of convolutions;
 //! - `kernel`: the inner loops, compiled for several instruction sets and dispatched by [`SimdLevel`] at run
 //!   time.
 //!
@@ -24,6 +25,8 @@ mod ops;
 mod panics;
 mod passes;
 mod profile;
+mod program;
+mod runner;
 #[cfg(test)]
 mod testing;
 

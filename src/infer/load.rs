@@ -5,8 +5,8 @@ use std::fs::File;
 use tract_onnx::{
     pb::ModelProto,
     prelude::{
-        Datum, DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable,
-        TractError, TractResult, TypedModel, TypedSimpleState,
+        Datum, DatumType, Framework, InferenceFact, InferenceModel, InferenceModelExt, TractError,
+        TractResult, TypedModel,
     },
     tract_hir::infer::Factoid,
 };
@@ -16,12 +16,15 @@ use crate::{
     kernel::SimdLevel,
     onnx_weights,
     passes::{self, Context},
+    profile::IntegerLayers,
+    runner::Runner,
 };
 
-/// A model and its outputs, in the file's order.
+/// A model, its outputs in the file's order, and how it multiplies.
 pub(crate) struct Loaded {
-    pub(crate) state: TypedSimpleState,
+    pub(crate) runner: Runner,
     pub(crate) outputs: Vec<OutputInfo>,
+    pub(crate) integer_layers: IntegerLayers,
 }
 
 /// Parses and optimizes a model whose only input has this shape.
@@ -42,8 +45,13 @@ pub(crate) fn load(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> 
         .into_typed()?;
     passes::run_all(&mut model, &Context { level, int8 })?;
     let outputs = outputs(&model, names)?;
-    let state = model.into_runnable()?.spawn()?;
-    Ok(Loaded { state, outputs })
+    let integer_layers = IntegerLayers::of(&model);
+    let runner = Runner::new(model, shape)?;
+    Ok(Loaded {
+        runner,
+        outputs,
+        integer_layers,
+    })
 }
 
 fn output_names(proto: &ModelProto) -> Vec<String> {

@@ -1,25 +1,16 @@
 //! One ONNX network with a fixed input shape, ready to run in the calling thread.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    path::Path,
-    sync::{Arc, mpsc::sync_channel},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs::File, path::Path, sync::mpsc::sync_channel, thread, time::Duration};
 
-use tract_onnx::{
-    prelude::{IntoTValue, TVec, Tensor, TractError, TractResult, TypedSimpleState, tvec},
-    tract_hir::tract_core::plan::eval,
-};
+use tract_onnx::prelude::{TractError, TractResult};
 
 use crate::{
     InferError, SimdLevel,
     load::load,
     memory,
     panics::catch_panics,
-    profile::{IntegerLayers, OperatorTime, by_kind, thread_time},
+    profile::{IntegerLayers, OperatorTime},
+    runner::Runner,
 };
 
 /// Stack of a thread that loads, in bytes: that of a main thread, as tract's recursion depends on the file.
@@ -69,10 +60,9 @@ pub struct Output<'a> {
 /// An optimized network. It runs in the calling thread and keeps its input buffer from run to run.
 #[derive(Debug)]
 pub struct Network {
-    state: TypedSimpleState,
-    /// Shared with tract during a run only, so that it can be written again before the next.
-    input: Arc<Tensor>,
+    runner: Runner,
     outputs: Vec<OutputInfo>,
+    integer_layers: IntegerLayers,
     busy: Duration,
 }
 
@@ -92,9 +82,9 @@ impl Network {
         let load = || {
             let loaded = catch_panics(|| load(&mut file, shape, arithmetic))??;
             Ok(Self {
-                state: loaded.state,
-                input: Arc::new(Tensor::zero::<f32>(shape)?),
+                runner: loaded.runner,
                 outputs: loaded.outputs,
+                integer_layers: loaded.integer_layers,
                 busy: Duration::ZERO,
             })
         };
@@ -149,9 +139,9 @@ impl Network {
     /// [`InferError::Run`].
     pub fn another(&self) -> Result<Self, InferError> {
         Ok(Self {
-            state: self.state.plan().spawn().map_err(failed)?,
-            input: Arc::new(Tensor::zero::<f32>(self.input.shape()).map_err(failed)?),
+            runner: self.runner.another().map_err(failed)?,
             outputs: self.outputs.clone(),
+            integer_layers: self.integer_layers,
             busy: Duration::ZERO,
         })
     }
@@ -161,14 +151,7 @@ impl Network {
     /// # Errors
     /// [`InferError::Run`] if a failed run still holds the input.
     pub fn fill(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferError> {
-        self.write(fill).map_err(failed)
-    }
-
-    fn write(&mut self, fill: impl FnOnce(&mut [f32])) -> TractResult<()> {
-        let input =
-            Arc::get_mut(&mut self.input).ok_or_else(|| TractError::msg("its input is still in use"))?;
-        fill(input.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?);
-        Ok(())
+        self.runner.write(fill).map_err(failed)
     }
 
     /// Names and shapes of the outputs, in the file's order.
@@ -180,7 +163,7 @@ impl Network {
     /// How many operators multiply integers.
     #[must_use]
     pub fn integer_layers(&self) -> IntegerLayers {
-        IntegerLayers::of(self.state.model())
+        self.integer_layers
     }
 
     /// Time spent in all runs so far, without writing inputs and reading outputs.
@@ -201,7 +184,7 @@ impl Network {
     ) -> Result<R, InferError> {
         self.evaluate(fill, read).map_err(|error| {
             // A failed run leaves intermediate values behind, our input among them.
-            if let Err(reset) = self.state.reset_turn() {
+            if let Err(reset) = self.runner.reset() {
                 tracing::warn!("cannot reset the network: {reset:#}");
             }
             failed(error)
@@ -215,23 +198,7 @@ impl Network {
     /// # Errors
     /// [`InferError::Run`].
     pub fn profile(&mut self, runs: u32) -> Result<Vec<OperatorTime>, InferError> {
-        let mut times = HashMap::new();
-        for _ in 0..runs {
-            self.state
-                .run_plan_with_eval(
-                    tvec!(self.input.clone().into_tvalue()),
-                    |context, state, node, inputs| {
-                        let start = thread_time();
-                        let outputs = eval(context, state, node, inputs);
-                        let took = thread_time() - start;
-                        let fastest = times.entry(node.id).or_insert(took);
-                        *fastest = took.min(*fastest);
-                        outputs
-                    },
-                )
-                .map_err(failed)?;
-        }
-        Ok(by_kind(self.state.model(), &times))
+        self.runner.profile(runs).map_err(failed)
     }
 
     fn evaluate<R>(
@@ -239,18 +206,10 @@ impl Network {
         fill: impl FnOnce(&mut [f32]),
         read: impl FnOnce(&[Output<'_>]) -> R,
     ) -> TractResult<R> {
-        self.write(fill)?;
-        let start = Instant::now();
-        let results = self.state.run(tvec!(self.input.clone().into_tvalue()))?;
-        self.busy += start.elapsed();
-        let mut views: TVec<Output<'_>> = TVec::new();
-        for result in &results {
-            views.push(Output {
-                shape: result.shape(),
-                data: result.try_as_plain_ram()?.as_slice::<f32>()?,
-            });
-        }
-        Ok(read(&views))
+        self.runner.write(fill)?;
+        let (took, result) = self.runner.run(&self.outputs, read)?;
+        self.busy += took;
+        Ok(result)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Profiles a network by kind of operator.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use tract_onnx::{
     prelude::{DatumType, TDim, TVec, TypedModel, TypedNode},
     tract_hir::tract_core::ops::Cost,
 };
+
+use crate::ops::Compute;
 
 /// All operators of one kind in one network.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,45 +64,77 @@ pub(crate) fn thread_time() -> Duration {
     )
 }
 
-/// Sums up the nodes by kind, the most expensive kind first. `times` has one entry for each node that ran.
-pub(crate) fn by_kind(model: &TypedModel, times: &HashMap<usize, Duration>) -> Vec<OperatorTime> {
-    let mut kinds: Vec<OperatorTime> = Vec::new();
-    for (node, time) in times {
-        let node = model.node(*node);
-        let name = node.op.name();
-        let (float_macs, integer_macs) = macs(model, node);
-        match kinds.iter_mut().find(|kind| kind.name == name) {
-            Some(kind) => {
-                kind.count += 1;
-                kind.time += *time;
-                kind.float_macs += float_macs;
-                kind.integer_macs += integer_macs;
+/// The time of one operator.
+pub(crate) struct Profiled {
+    name: String,
+    time: Duration,
+    float_macs: u64,
+    integer_macs: u64,
+}
+
+impl Profiled {
+    /// Of a node of tract's.
+    pub(crate) fn node(model: &TypedModel, node: usize, time: Duration) -> Self {
+        let node = model.node(node);
+        let mut profiled = Self::new(&node.op.name(), time);
+        for (cost, count) in costs(model, node) {
+            if let Cost::FMA(operands) = cost {
+                profiled.add(operands, count.to_i64().map_or(0, i64::unsigned_abs));
             }
-            None => kinds.push(OperatorTime {
-                name: name.into_owned(),
-                count: 1,
-                time: *time,
-                float_macs,
-                integer_macs,
-            }),
         }
+        profiled
+    }
+
+    /// Of a step of a program.
+    pub(crate) fn step(op: &dyn Compute, time: Duration) -> Self {
+        let mut profiled = Self::new(op.name(), time);
+        let (operands, macs) = op.macs();
+        profiled.add(operands, macs as u64);
+        profiled
+    }
+
+    fn new(name: &str, time: Duration) -> Self {
+        Self {
+            name: name.to_owned(),
+            time,
+            float_macs: 0,
+            integer_macs: 0,
+        }
+    }
+
+    fn add(&mut self, operands: DatumType, macs: u64) {
+        match operands {
+            DatumType::I8 | DatumType::I16 => self.integer_macs += macs,
+            _ => self.float_macs += macs,
+        }
+    }
+}
+
+/// Sums up operators by kind, the most expensive kind first.
+pub(crate) fn by_kind(operators: impl Iterator<Item = Profiled>) -> Vec<OperatorTime> {
+    let mut kinds: Vec<OperatorTime> = Vec::new();
+    for operator in operators {
+        let kind = match kinds.iter_mut().find(|kind| kind.name == operator.name) {
+            Some(kind) => kind,
+            None => {
+                kinds.push(OperatorTime {
+                    name: operator.name,
+                    count: 0,
+                    time: Duration::ZERO,
+                    float_macs: 0,
+                    integer_macs: 0,
+                });
+                let last = kinds.len() - 1;
+                &mut kinds[last]
+            }
+        };
+        kind.count += 1;
+        kind.time += operator.time;
+        kind.float_macs += operator.float_macs;
+        kind.integer_macs += operator.integer_macs;
     }
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.time));
     kinds
-}
-
-/// Multiply-accumulates of floats and of integers in one run of this node.
-fn macs(model: &TypedModel, node: &TypedNode) -> (u64, u64) {
-    let (mut floats, mut integers) = (0, 0);
-    for (cost, count) in costs(model, node) {
-        let count = count.to_i64().map_or(0, i64::unsigned_abs);
-        match cost {
-            Cost::FMA(DatumType::I8 | DatumType::I16) => integers += count,
-            Cost::FMA(_) => floats += count,
-            _ => (),
-        }
-    }
-    (floats, integers)
 }
 
 fn costs(model: &TypedModel, node: &TypedNode) -> TVec<(Cost, TDim)> {

@@ -151,6 +151,8 @@ fn targets(level: LogLevel) -> Targets {
         .with_target(env!("CARGO_CRATE_NAME"), own)
         // It warns about every operator set newer than it knows; the golden vectors are the better check.
         .with_target("tract_onnx", LevelFilter::ERROR)
+        // It warns about every message that the broker does not take; the publisher does so once for each topic.
+        .with_target("rumqttc", LevelFilter::ERROR)
 }
 
 #[cfg(test)]
@@ -193,8 +195,9 @@ mod tests {
     #[test]
     fn libraries_are_quieter() {
         let text = logged(LogLevel::Info, Volume::Unlimited, || {
-            tracing::info!(target: "rumqttc", "hidden");
-            tracing::warn!(target: "rumqttc", "shown");
+            tracing::info!(target: "hyper", "hidden");
+            tracing::warn!(target: "hyper", "shown");
+            tracing::warn!(target: "rumqttc", "hidden");
         });
         assert_eq!(text, "<4>shown\n");
     }

@@ -22,7 +22,7 @@ const MAX_NAME: usize = 64;
 
 /// Contents of the file.
 #[derive(Debug)]
-struct Budgets {
+pub struct Budgets {
     models: Models,
     boards: Vec<Budget>,
 }
@@ -72,13 +72,21 @@ pub struct Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
+    /// Median milliseconds of a search of the whole frame.
     Detect,
+    /// Median milliseconds of following two faces.
     Follow,
+    /// Median milliseconds of one classification.
     Classify,
+    /// Median milliseconds from a frame to its report.
     Frame,
+    /// 95th percentile of the milliseconds from capture to a subscriber.
     Latency,
+    /// Megabytes of resident memory.
     Rss,
+    /// Share of the initial speed that is kept when warm.
     Sustained,
+    /// Highest temperature in degrees Celsius.
     Temperature,
 }
 
@@ -183,7 +191,11 @@ impl Comparison {
     }
 }
 
-fn read(text: &str) -> Result<Budgets, Diagnostic> {
+/// Reads the file's text.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn read(text: &str) -> Result<Budgets, Diagnostic> {
     let document = Document::parse(Path::new(PATH), text)?;
     let mut top = document.root();
     top.integer("format", 1..=1)?;

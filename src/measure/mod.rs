@@ -1,7 +1,7 @@
 //! Measuring equipment: benchmarks, latency, and the evaluation of models.
 
 pub mod bench;
-mod budgets;
+pub mod budgets;
 pub mod clip;
 pub mod evaluation;
 pub mod latency;

@@ -9,6 +9,7 @@ use std::{
 use affectd_infer::{IntegerLayers, SimdLevel};
 
 use crate::{
+    config::ModelName,
     error::{Failure, Unwritable, chain},
     model::{Kind, Manifest, ModelError, Registry, Verified},
     text::sanitized,
@@ -30,7 +31,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 pub fn verify(models: &Path, names: &[String], out: &mut dyn Write) -> Result<(), Failure> {
     let registry = Registry::open(models)?;
     let all: Vec<&str> = if names.is_empty() {
-        registry.names().iter().map(|name| name.as_str()).collect()
+        registry.names().iter().map(ModelName::as_str).collect()
     } else {
         names.iter().map(String::as_str).collect()
     };

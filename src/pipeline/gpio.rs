@@ -15,6 +15,9 @@ const POLL: Duration = Duration::from_millis(20);
 /// Pause after a failure, in which a chip may come back; also how often an unchanged LED is set again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long a blinking LED is lit, and how long it is dark.
+const BLINK: Duration = Duration::from_millis(250);
+
 pub(super) struct GpioLoop {
     io: Box<dyn PrivacyIo>,
     context: Context,
@@ -69,11 +72,18 @@ impl GpioLoop {
             if !stopped {
                 self.read_switch(now);
             }
-            self.set_led(now, !stopped && self.context.metrics.is_camera_open());
+            let lit = self.context.metrics.is_camera_open() && self.is_blink_on(now);
+            self.set_led(now, !stopped && lit);
             if stopped {
                 return;
             }
         }
+    }
+
+    /// Whether the LED may be lit: while a picture is sent for aiming, it blinks.
+    fn is_blink_on(&self, now: Duration) -> bool {
+        let is_second_half = now.as_millis() / BLINK.as_millis() % 2 == 1;
+        !self.context.preview.is_sending(now) || is_second_half
     }
 
     fn read_switch(&mut self, now: Duration) {

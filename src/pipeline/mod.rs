@@ -7,7 +7,6 @@
 mod camera;
 mod camera_state;
 mod gpio;
-mod metrics;
 mod sense;
 mod sink;
 mod supervisor;
@@ -15,6 +14,7 @@ mod threads;
 
 use std::{sync::Arc, time::Duration};
 
+pub use self::sink::{FanOut, Sink};
 use self::{
     camera::CameraLoop,
     camera_state::CameraState,
@@ -23,7 +23,7 @@ use self::{
     supervisor::Supervisor,
     threads::{Worker, join, join_within_limit, spawn},
 };
-pub use self::{metrics::Metrics, sink::Sink};
+pub use crate::health::Metrics;
 
 use crate::{
     capture::{Opener, Slot},
@@ -32,6 +32,7 @@ use crate::{
     gpio::GpioConfigured,
     health::Governor,
     interrupt::Cause,
+    preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::Sensor,
     shutdown::Shutdown,
@@ -48,6 +49,8 @@ pub struct Deps {
     /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
     /// those, or the camera never looks.
     pub gate: PrivacyGate,
+    /// Takes the picture for aiming, while it is open.
+    pub preview: Preview,
     /// Takes the results.
     pub sink: Arc<dyn Sink>,
     /// Time.
@@ -65,6 +68,7 @@ pub struct Deps {
 struct Context {
     slot: Arc<Slot>,
     gate: PrivacyGate,
+    preview: Preview,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
     camera: Arc<CameraState>,
@@ -81,6 +85,7 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
+        preview: deps.preview,
         sink: deps.sink,
         metrics: metrics.clone(),
         camera: Arc::new(camera_state),

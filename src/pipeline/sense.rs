@@ -8,7 +8,11 @@ use crate::{
     error::{Exit, Failure},
     health::Stage,
     picture::Picture,
-    sense::{FrameTime, Sensor},
+    preview::LONGEST_SIDE,
+    sense::{
+        FrameTime, Sensor,
+        resample::{Region, resample},
+    },
 };
 
 /// How long to wait for a frame before looking at the privacy gate again.
@@ -132,6 +136,9 @@ impl SenseLoop {
         if let Some(usable) = self.usable.replace(last) {
             self.interval = last.saturating_sub(usable);
         }
+        self.context
+            .preview
+            .offer(last, permit, |small| shrink(&buffers.picture, small));
         // First the status: reports are ignored while the camera is not ok.
         camera.usable(last, permit);
         metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
@@ -160,5 +167,43 @@ impl SenseLoop {
         // Sensing itself may take longer than a face is kept for.
         self.usable = Some(done);
         Ok(())
+    }
+}
+
+/// Fills `small` with `picture`, reduced so that its longer side has [`LONGEST_SIDE`] pixels at most.
+fn shrink(picture: &Picture, small: &mut Picture) {
+    let (width, height) = (picture.width(), picture.height());
+    let scale = (f64::from(LONGEST_SIDE) / f64::from(width.max(height).max(1))).min(1.0);
+    let scaled = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+    let (columns, rows) = (scaled(width), scaled(height));
+    let rgb = small.reset(columns, rows);
+    let size = (columns as usize, rows as usize);
+    resample(picture, &Region::whole(picture), size, |row, column, mean| {
+        let start = (row * size.0 + column) * 3;
+        rgb[start..start + 3].copy_from_slice(&mean.map(|channel| channel.round() as u8));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_for_aiming_keeps_its_proportions_and_its_places() {
+        let mut picture = Picture::default();
+        // The right half is white.
+        for (index, byte) in picture.reset(960, 540).iter_mut().enumerate() {
+            *byte = if index / 3 % 960 < 480 { 0 } else { 255 };
+        }
+        let mut small = Picture::default();
+        shrink(&picture, &mut small);
+        assert_eq!((small.width(), small.height()), (480, 270));
+        assert_eq!(small.rgb()[..3], [0, 0, 0]);
+        assert_eq!(small.rgb()[479 * 3..480 * 3], [255, 255, 255]);
+
+        picture.reset(20, 30).fill(7);
+        shrink(&picture, &mut small);
+        assert_eq!((small.width(), small.height()), (20, 30), "it is never enlarged");
+        assert_eq!(small.rgb(), picture.rgb());
     }
 }

@@ -1,6 +1,8 @@
-//! Where results go: the broker or standard output in `run`, the screen in `demo`.
+//! Where results go: the broker or standard output and the HTTP server in `run`, the screen in `demo`.
 
-use crate::{capture::CameraStatus, health::Health, publish::Publisher, sense::face::Report};
+use std::sync::Arc;
+
+use crate::{capture::CameraStatus, health::Health, http::Live, publish::Publisher, sense::face::Report};
 
 /// Takes the pipeline's results. No call may block.
 pub trait Sink: Send + Sync {
@@ -23,5 +25,35 @@ impl Sink for Publisher {
 
     fn health(&self, health: &Health) {
         Publisher::health(self, health);
+    }
+}
+
+impl Sink for Live {
+    fn report(&self, report: &Report) {
+        Live::report(self, report);
+    }
+
+    fn camera(&self, status: CameraStatus, reason: &str) {
+        Live::camera(self, status, reason);
+    }
+
+    /// The server reads the metrics itself when somebody asks.
+    fn health(&self, _health: &Health) {}
+}
+
+/// Hands every result to several sinks, in their order.
+pub struct FanOut(pub Vec<Arc<dyn Sink>>);
+
+impl Sink for FanOut {
+    fn report(&self, report: &Report) {
+        self.0.iter().for_each(|sink| sink.report(report));
+    }
+
+    fn camera(&self, status: CameraStatus, reason: &str) {
+        self.0.iter().for_each(|sink| sink.camera(status, reason));
+    }
+
+    fn health(&self, health: &Health) {
+        self.0.iter().for_each(|sink| sink.health(health));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::{
-    health::{Board, Governor, Watchdog, WorkRate},
+    health::{Board, Governor, Reading, Watchdog, WorkRate},
     privacy::Input,
 };
 
@@ -36,6 +36,10 @@ struct Governed {
     at: Duration,
     /// The sensing thread's busy time until then.
     busy: Duration,
+    /// The frames captured until then.
+    captured: u64,
+    /// The frames sensed until then.
+    sensed: u64,
 }
 
 /// The last health report.
@@ -64,6 +68,8 @@ impl<'a> Supervisor<'a> {
             governed: Governed {
                 at: now,
                 busy: Duration::ZERO,
+                captured: 0,
+                sensed: 0,
             },
             reported: Reported { at: now, sensed: 0 },
         }
@@ -81,6 +87,7 @@ impl<'a> Supervisor<'a> {
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
             let is_idle = !metrics.is_delivering();
+            metrics.note_progress(now);
             self.watchdog.feed(now, metrics.finished_frames(), is_idle);
             if self.has_switch {
                 self.check_switch(now);
@@ -109,16 +116,34 @@ impl<'a> Supervisor<'a> {
     }
 
     fn govern(&mut self, now: Duration) {
-        let busy = self.context.metrics.busy_time();
-        let load = (busy - self.governed.busy).div_duration_f32(now - self.governed.at);
-        self.governed = Governed { at: now, busy };
+        let Context { metrics, slot, .. } = self.context;
+        let elapsed = now - self.governed.at;
+        let last = std::mem::replace(
+            &mut self.governed,
+            Governed {
+                at: now,
+                busy: metrics.busy_time(),
+                captured: metrics.captured_frames(),
+                sensed: metrics.sensed_frames(),
+            },
+        );
+        let load = (self.governed.busy - last.busy).div_duration_f32(elapsed);
+        let fps = |frames: u64| frames as f32 / elapsed.as_secs_f32();
         self.board = Board::read();
         let before = self.governor.work_rate();
         let rate = self.governor.update(now, &self.board, load);
+        metrics.set_reading(Reading {
+            board: self.board,
+            work_rate: rate,
+            captured_fps: fps(self.governed.captured - last.captured),
+            sensed_fps: fps(self.governed.sensed - last.sensed),
+            load,
+            drops: slot.dropped() + metrics.stale_frames(),
+        });
         if rate.fraction == before.fraction {
             return;
         }
-        self.context.metrics.set_rate_fraction(rate.fraction);
+        metrics.set_rate_fraction(rate.fraction);
         let reason = rate.throttle_reason.map(tracing::field::display);
         let (fraction, temperature) = (rate.fraction, self.board.temperature_c);
         if rate.fraction < before.fraction {

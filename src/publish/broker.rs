@@ -1,30 +1,44 @@
-//! The broker as a transport: takes messages as long as few enough are unacknowledged.
+//! The broker as a transport: takes messages as long as few enough bytes are under way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use rumqttc::{AsyncClient, PublishOptions, QoS, SubscribeFilter};
+use tracing::{info, warn};
 
 use super::{
-    options::KEEP_ALIVE_S,
+    connection::{
+        event::{Answer, Limits},
+        link::Requests,
+        login::KEEP_ALIVE_S,
+    },
+    denials::Denials,
+    in_flight::{InFlight, Pending},
+    lifetimes::Lifetimes,
+    oversize::Oversize,
     transport::{Backpressure, Message, Transport},
 };
-
-/// Most messages handed to the library and not yet sent.
-pub const CHANNEL: usize = 64;
-
-/// Most messages that wait for the broker's acknowledgement. Newer ones wait in the outbox instead, where the
-/// newest wins.
-const WINDOW: usize = 16;
+use crate::health::BrokerLink;
 
 /// While messages are unacknowledged, a broker that is silent for this long is gone. The library's own pings
 /// do not notice it: they are only sent when nothing else is.
 const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
 
+/// Bytes of a PUBLISH packet beside topic and payload, at most: type and length (5), length of the topic (2),
+/// packet identifier (2), and the properties (27): their length, expiry and content type (MQTT 5, section
+/// 3.3).
+const OVERHEAD: usize = 36;
+
 /// The client of one connection after another.
 pub struct Broker {
-    client: AsyncClient,
-    window: usize,
-    unacknowledged: usize,
+    /// `None` while there is no connection.
+    requests: Option<Requests>,
+    link: Arc<BrokerLink>,
+    lifetimes: Lifetimes,
+    limits: Limits,
+    in_flight: InFlight,
+    /// Subscriptions that the broker has not answered.
+    subscribing: usize,
+    denials: Denials,
+    oversize: Oversize,
     /// When the broker last sent something, or when the first unacknowledged packet after that was sent.
     waiting_since: Duration,
     /// The monotonic time, see [`Self::set_time`].
@@ -33,11 +47,16 @@ pub struct Broker {
 
 impl Broker {
     /// Not connected yet.
-    pub fn new(client: AsyncClient) -> Self {
+    pub fn new(lifetimes: Lifetimes, link: Arc<BrokerLink>) -> Self {
         Self {
-            client,
-            window: WINDOW,
-            unacknowledged: 0,
+            requests: None,
+            link,
+            lifetimes,
+            limits: Limits::default(),
+            in_flight: InFlight::new(None),
+            subscribing: 0,
+            denials: Denials::default(),
+            oversize: Oversize::default(),
             waiting_since: Duration::ZERO,
             now: Duration::ZERO,
         }
@@ -50,79 +69,165 @@ impl Broker {
 
     /// The broker sent something at `now`.
     pub fn received(&mut self, now: Duration) {
+        self.now = now;
         self.waiting_since = now;
     }
 
-    /// A connection begins or has ended: nothing is unacknowledged.
-    pub fn reset(&mut self) {
-        self.unacknowledged = 0;
+    /// A connection begins.
+    pub fn connect(&mut self, requests: Requests) {
+        self.requests = Some(requests);
+        self.subscribing = 0;
+    }
+
+    /// The broker has accepted it.
+    pub fn accepted(&mut self, limits: Limits) {
+        if limits.stores_nothing {
+            warn!(
+                "the broker stores no retained messages: subscribers see nothing until it is published again, and \
+                 privacy that was commanded does not outlive a restart"
+            );
+        }
+        self.limits = limits;
+        self.in_flight = InFlight::new(limits.unacknowledged);
+    }
+
+    /// The connection has ended. If the broker has closed it, `closed` is how long after accepting it: a
+    /// message that it does not take is left out from now on.
+    pub fn ended(&mut self, closed: Option<Duration>) {
+        self.requests = None;
+        self.subscribing = 0;
+        let in_flight = std::mem::replace(&mut self.in_flight, InFlight::new(None));
+        let largest = in_flight
+            .largest()
+            .map(|largest| (&*largest.topic, largest.bytes));
+        if let Some(after) = closed
+            && self.oversize.closed(after, largest)
+            && let Some((topic, bytes)) = largest
+        {
+            warn!(
+                "the broker closes the connection whenever {topic} ({bytes} bytes) is published, as brokers do with a \
+                 message that is larger than they permit: it is left out from now on; raise the broker's limit \
+                 (mosquitto: max_packet_size, message_size_limit) and restart"
+            );
+        }
     }
 
     /// Lets as many messages through as the library takes, for the last ones before the end.
     pub fn widen_window(&mut self) {
-        self.window = CHANNEL;
+        self.in_flight.widen();
     }
 
-    /// The broker has acknowledged a packet.
-    pub fn acknowledged(&mut self) {
-        self.unacknowledged = self.unacknowledged.saturating_sub(1);
+    /// The broker has answered the oldest message of QoS 1. Returns its topic; `None` if there is no such
+    /// message.
+    pub fn acknowledged(&mut self, answer: Answer) -> Option<String> {
+        let Pending { topic, .. } = self.in_flight.answered(self.now)?;
+        self.oversize.survived(&topic);
+        match answer {
+            Ok(()) => {
+                if let Some(topic) = self.denials.taken(&topic) {
+                    info!("the broker takes messages on {topic} again");
+                }
+            }
+            Err(reason) => {
+                if let Some(topic) = self.denials.denied(&topic) {
+                    warn!(
+                        "the broker does not take what this device publishes on {topic}: {reason}; the broker's access \
+                         list must permit this device to write there"
+                    );
+                }
+            }
+        }
+        Some(topic)
+    }
+
+    /// The broker has answered the subscription.
+    pub fn subscribed(&mut self) {
+        self.subscribing = self.subscribing.saturating_sub(1);
     }
 
     /// Whether the broker has acknowledged every packet that asks for it.
     pub fn is_idle(&self) -> bool {
-        self.unacknowledged == 0
+        self.in_flight.is_empty() && self.subscribing == 0
     }
 
     /// How much longer to wait for an answer; `None` if none is due.
     pub fn patience(&self) -> Option<Duration> {
-        (self.unacknowledged > 0).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
+        (!self.is_idle()).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
     }
 
-    /// Subscribes to all `topics` in one packet. The broker answers it with one code for each, in the same
-    /// order.
+    /// Subscribes to all `topics` in one packet, with QoS 1 where it says so. The broker answers it with one
+    /// code for each, in the same order.
     ///
     /// # Errors
     /// [`Backpressure`] if there is no room for it now.
-    pub fn subscribe(&mut self, topics: [(&str, QoS); 3]) -> Result<(), Backpressure> {
-        let filters = topics.map(|(topic, qos)| SubscribeFilter::new(topic.to_owned(), qos));
-        self.client
-            .try_subscribe_many(filters)
-            .map_err(|_| Backpressure)?;
-        self.sent();
+    pub fn subscribe(&mut self, topics: &[(&str, bool)]) -> Result<(), Backpressure> {
+        self.requests.as_ref().ok_or(Backpressure)?.subscribe(topics)?;
+        self.waits();
+        self.subscribing += 1;
         Ok(())
+    }
+
+    /// Ends the subscription to `topics`.
+    ///
+    /// # Errors
+    /// As [`Self::subscribe`].
+    pub fn unsubscribe(&mut self, topics: &[&str]) -> Result<(), Backpressure> {
+        self.requests.as_ref().ok_or(Backpressure)?.unsubscribe(topics)
     }
 
     /// Says goodbye, so that the last will is not published.
     pub fn disconnect(&mut self) {
-        // If there is no room, the last will is published.
-        let _ = self.client.try_disconnect_now();
+        if let Some(requests) = &self.requests {
+            requests.disconnect();
+        }
     }
 
-    /// One more packet waits for its acknowledgement.
-    fn sent(&mut self) {
-        if self.unacknowledged == 0 {
+    /// One more packet is about to wait for its answer.
+    fn waits(&mut self) {
+        if self.is_idle() {
             self.waiting_since = self.now;
         }
-        self.unacknowledged += 1;
+    }
+
+    /// Whether the broker takes a message of this size, as far as that is known.
+    fn permits(&mut self, topic: &str, bytes: usize) -> bool {
+        if let Some(max) = self.limits.packet
+            && bytes > max as usize
+        {
+            if let Some(topic) = self.denials.denied(topic) {
+                warn!(
+                    "{topic} is not published: its {bytes} bytes are more than the {max} that the broker permits \
+                     (mosquitto: max_packet_size)"
+                );
+            }
+            return false;
+        }
+        !self.oversize.contains(topic)
     }
 }
 
 impl Transport for Broker {
+    /// A message that is too large for the broker counts as sent: nothing must wait for it.
     fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
-        if self.unacknowledged >= self.window {
+        let bytes = message.topic.len() + message.payload.bytes().len() + OVERHEAD;
+        if !self.permits(message.topic, bytes) {
+            return Ok(());
+        }
+        let requests = self.requests.as_ref().ok_or(Backpressure)?;
+        if !self.in_flight.has_room(bytes) {
             return Err(Backpressure);
         }
-        let qos = if message.acknowledged {
-            QoS::AtLeastOnce
+        let acknowledged = message.acknowledged || self.in_flight.needs_acknowledgement(bytes);
+        let expiry = self.lifetimes.of(message.topic);
+        // A broker of MQTT 5 that does not store messages ends the connection on one that asks for it.
+        let retain = message.retain && !self.limits.stores_nothing;
+        requests.publish(Message { retain, ..message }, acknowledged, expiry)?;
+        self.link.count_message();
+        if acknowledged {
+            self.waits();
+            self.in_flight.sent_acknowledged(message.topic, bytes, self.now);
         } else {
-            QoS::AtMostOnce
-        };
-        let options = PublishOptions::new(qos).retain(message.retain);
-        self.client
-            .try_publish(message.topic, message.payload.bytes(), options)
-            .map_err(|_| Backpressure)?;
-        if message.acknowledged {
-            self.sent();
+            self.in_flight.sent(bytes);
         }
         Ok(())
     }

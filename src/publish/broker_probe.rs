@@ -1,200 +1,297 @@
-//! One attempt to connect, for `affectd check`: is the broker's name known, does it answer, and does it
-//! accept the credentials?
+//! One attempt with each broker, for `affectd check`: is its name known, does it answer, does it accept the
+//! credentials, and may this device publish and receive?
 
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet,
-    default_socket_connect,
-};
-use tokio::{net::lookup_host, time::timeout};
+use tokio::time::timeout;
 
 use super::{
+    connection::{
+        event::{Answer, Event},
+        link::{self, Events, Requests},
+        login::Login,
+        stream::{Connector, PATIENCE},
+        version::{Negotiation, Version},
+    },
     destination::Destination,
     disconnect::DisconnectReason,
     error::{PublishError, PublishErrorKind},
     options,
+    random::random,
+    topics::Topics,
+    transport::{Message, Payload},
 };
 use crate::config::{self, DeviceId};
 
-/// Time limit for name look-up, connection, TLS and the broker's answer together.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the broker may take to grant the subscriptions and to return a message.
+const ECHO_LIMIT: Duration = Duration::from_secs(5);
 
-/// A broker that accepts this device, with its address and the time that it took to answer.
+/// What was found at the brokers, of which at least one accepts this device.
 #[derive(Debug)]
-pub struct BrokerProbe {
-    destination: Destination,
+pub struct BrokerProbe(Vec<Result<Accepted, PublishError>>);
+
+/// A broker that accepts this device.
+#[derive(Debug)]
+struct Accepted {
+    broker: String,
     address: Option<SocketAddr>,
+    version: Version,
+    /// Until it had accepted the connection.
     elapsed: Duration,
+    /// A topic that it does not let this device subscribe to, and that is not essential.
+    not_subscribed: Option<String>,
 }
 
 impl fmt::Display for BrokerProbe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.destination.address)?;
-        if let Some(address) = self.address {
-            write!(f, " ({address})")?;
+        for (number, found) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str("; ")?;
+            }
+            match found {
+                Ok(accepted) => accepted.fmt(f)?,
+                Err(error) => write!(f, "but {error}")?,
+            }
         }
-        let milliseconds = self.elapsed.as_millis();
-        write!(f, " accepts this device, answered in {milliseconds} ms")
+        Ok(())
     }
 }
 
-/// Connects to the broker of `settings`, waits for its answer and disconnects; publishes nothing. `device` is
-/// the device's name. The client id differs from the daemon's, so that a running daemon keeps its session.
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.broker)?;
+        if let Some(address) = self.address {
+            write!(f, " ({address})")?;
+        }
+        write!(
+            f,
+            " accepts this device with {}, answered in {} ms; it may publish and receive",
+            self.version,
+            self.elapsed.as_millis()
+        )?;
+        if let Some(topic) = &self.not_subscribed {
+            write!(
+                f,
+                ", but not subscribe to {topic}: it does not see Home Assistant start"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message that nobody
+/// obeys (see `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name.
+/// The client id differs from the daemon's, so that a running daemon keeps its session.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
-/// [`PublishErrorKind::Refused`] with what was found on the way.
+/// [`PublishErrorKind::Refused`] with what was found on the way, if no broker accepts this device.
 pub fn probe_broker(settings: &config::Mqtt, device: &DeviceId) -> Result<BrokerProbe, PublishError> {
-    let destination = Destination::new(settings);
-    let progress = Progress::default();
-    let id = format!("{}-check", options::client_id(device));
-    let mut options = options::connection(settings, id)?;
-    let for_connector = progress.clone();
-    options.set_socket_connector(move |target, network| connect(target, network, for_connector.clone()));
+    let id = format!("{}-check", options::client_id(settings, device));
+    let probe = Probe {
+        login: options::login(settings, id)?,
+        connector: options::connector(settings)?,
+        topics: Topics::new(&settings.base, device, &settings.discovery_prefix),
+        base: format!("{}/{device}", settings.base),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(PublishError::start)?;
-    let begun = Instant::now();
-    let result = runtime.block_on(connect_once(options));
+    let mut found = Vec::new();
+    for destination in Destination::all(settings) {
+        let mut negotiation = Negotiation::new(settings.version);
+        found.push(runtime.block_on(probe.run(&destination, &mut negotiation)));
+    }
     // A name that is still being looked up must not delay the answer.
     runtime.shutdown_background();
-    let reached = progress.get();
-    match result {
-        Ok(()) => Ok(BrokerProbe {
-            destination,
-            address: reached.address(),
-            elapsed: begun.elapsed(),
-        }),
-        Err(error) => Err(explain(error, &reached, &destination)),
+    if found.iter().any(Result::is_ok) {
+        return Ok(BrokerProbe(found));
     }
+    let mut errors = found.into_iter().filter_map(Result::err);
+    let Some(mut first) = errors.next() else {
+        return Err(PublishError::config("mqtt.host is empty"));
+    };
+    for error in errors {
+        first.reason += &format!("; {error}");
+    }
+    Err(first)
 }
 
-/// How far the connection got.
-#[derive(Debug, Clone, Default)]
-enum Reached {
-    /// The name is being looked up.
-    #[default]
-    Nothing,
-    /// The name is known; this address is tried.
-    Name(SocketAddr),
-    /// TCP connected.
-    Port(SocketAddr),
+struct Probe {
+    login: Login,
+    connector: Connector,
+    topics: Topics,
+    /// The levels that all topics of the device begin with.
+    base: String,
 }
 
-impl Reached {
-    fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Nothing => None,
-            Self::Name(address) | Self::Port(address) => Some(*address),
-        }
-    }
-}
-
-/// Shared between the library, which connects, and the explanation of the outcome.
-#[derive(Debug, Clone, Default)]
-struct Progress(Arc<Mutex<Reached>>);
-
-impl Progress {
-    fn set(&self, reached: Reached) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reached;
-    }
-
-    fn get(&self) -> Reached {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Looks the name up and tries its addresses in turn. `target` is `host:port`.
-async fn connect(
-    target: String,
-    network: NetworkOptions,
-    progress: Progress,
-) -> std::io::Result<tokio::net::TcpStream> {
-    let mut last = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host(target).await? {
-        progress.set(Reached::Name(address));
-        match default_socket_connect(address.to_string(), network.clone()).await {
-            Ok(stream) => {
-                progress.set(Reached::Port(address));
-                return Ok(stream);
+impl Probe {
+    /// Tries one broker, in the versions that may do.
+    async fn run(
+        &self,
+        destination: &Destination,
+        negotiation: &mut Negotiation,
+    ) -> Result<Accepted, PublishError> {
+        loop {
+            let version = negotiation.version();
+            let reason = match self.connect(destination, version).await {
+                Ok(accepted) => return accepted,
+                Err(reason) => reason,
+            };
+            if !negotiation.failed(&reason) {
+                return Err(explain(&reason, destination));
             }
-            Err(error) => last = error,
         }
     }
-    Err(last)
-}
 
-/// Waits for the broker's answer and disconnects.
-async fn connect_once(mut options: MqttOptions) -> Result<(), ConnectionError> {
-    options.set_clean_session(true);
-    let (client, mut events) = AsyncClient::builder(options).capacity(1).build();
-    let mut network = events.network_options();
-    network.set_connection_timeout(PATIENCE.as_secs());
-    events.set_network_options(network);
-    match timeout(PATIENCE, accepted(&mut events)).await {
-        Ok(result) => result?,
-        Err(_) => return Err(ConnectionError::NetworkTimeout),
-    }
-    // The answer is known: whether the disconnect succeeds does not matter.
-    if client.try_disconnect_now().is_ok() {
+    /// Connects once. The inner error is about what the broker does after it has accepted the connection.
+    async fn connect(
+        &self,
+        destination: &Destination,
+        version: Version,
+    ) -> Result<Result<Accepted, PublishError>, DisconnectReason> {
+        let begun = Instant::now();
+        let opened = self.connector.open(&destination.endpoint).await?;
+        let (requests, mut events) = link::log_in(version, &self.login, opened.stream);
+        while !matches!(events.next().await?, Event::Accepted(_)) {}
+        let elapsed = begun.elapsed();
+        let proof = match timeout(ECHO_LIMIT, self.prove(&requests, &mut events)).await {
+            Ok(proof) => proof,
+            Err(_) => Err(format!(
+                "does not return what this device publishes on {}",
+                self.topics.privacy_command
+            )),
+        };
+        requests.disconnect();
+        // The answer is known: whether the farewell succeeds does not matter.
         let _ = timeout(PATIENCE, async {
-            while !matches!(
-                events.poll().await,
-                Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_)
-            ) {}
+            while !matches!(events.next().await, Ok(Event::Disconnected) | Err(_)) {}
         })
         .await;
+        let broker = destination.address.clone();
+        Ok(match proof {
+            Ok(not_subscribed) => Ok(Accepted {
+                broker,
+                address: opened.address,
+                version,
+                elapsed,
+                not_subscribed,
+            }),
+            Err(found) => Err(PublishError::new(
+                PublishErrorKind::Refused,
+                format!(
+                    "{broker} accepts the connection, but {found}: its access list must let this device read and write \
+                     below {}",
+                    self.base
+                ),
+            )),
+        })
     }
-    Ok(())
+
+    /// Subscribes, publishes and waits for the message to return. Returns the topic that is not essential and
+    /// was refused, if it was.
+    ///
+    /// # Errors
+    /// What the broker does not permit.
+    async fn prove(&self, requests: &Requests, events: &mut Events) -> Result<Option<String>, String> {
+        let Topics {
+            privacy_set,
+            privacy_command,
+            home_assistant,
+            ..
+        } = &self.topics;
+        let topics = [
+            (&**privacy_set, true),
+            (&**privacy_command, true),
+            (&**home_assistant, false),
+        ];
+        let word = format!("{:016x}", random());
+        let question = Message {
+            topic: privacy_command,
+            payload: Payload::Word(&word),
+            retain: false,
+            acknowledged: true,
+        };
+        let ends = |_| "ends the connection when this device subscribes or publishes".to_owned();
+        let busy = |_| "cannot be written to".to_owned();
+        requests.subscribe(&topics).map_err(busy)?;
+        let mut not_subscribed = None;
+        loop {
+            match events.next().await.map_err(ends)? {
+                Event::Subscribed(answers) => {
+                    not_subscribed = refused(&topics, &answers)?;
+                    requests.publish(question, true, None).map_err(busy)?;
+                }
+                Event::Acknowledged(Err(reason)) => {
+                    return Err(format!(
+                        "does not let this device publish on {privacy_command} ({reason})"
+                    ));
+                }
+                Event::Message(message) if message.payload == word.as_bytes() => return Ok(not_subscribed),
+                _ => {}
+            }
+        }
+    }
 }
 
-async fn accepted(events: &mut EventLoop) -> Result<(), ConnectionError> {
-    while !matches!(events.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
-    Ok(())
+/// Reads the answers to a subscription: the last topic is not essential.
+fn refused(topics: &[(&str, bool)], answers: &[Answer]) -> Result<Option<String>, String> {
+    let mut optional = None;
+    for (number, (topic, _)) in topics.iter().enumerate() {
+        let reason = match answers.get(number) {
+            Some(Ok(())) => continue,
+            Some(Err(reason)) => reason,
+            None => "no answer",
+        };
+        if number + 1 < topics.len() {
+            return Err(format!(
+                "does not let this device subscribe to {topic} ({reason})"
+            ));
+        }
+        optional = Some((*topic).to_owned());
+    }
+    Ok(optional)
 }
 
 /// Says how far the connection got, what happened there, and what to check.
-fn explain(error: ConnectionError, reached: &Reached, destination: &Destination) -> PublishError {
-    let Destination { address: broker, .. } = destination;
-    let seconds = PATIENCE.as_secs();
-    let timed_out = matches!(error, ConnectionError::NetworkTimeout);
-    let disconnect = DisconnectReason::Connection(error);
-    if let Some(refusal) = disconnect.refused_credentials() {
+fn explain(reason: &DisconnectReason, destination: &Destination) -> PublishError {
+    if let Some(refusal) = reason.refused_credentials() {
         return destination.refuses(refusal);
     }
-    let reason = match reached {
-        Reached::Nothing if timed_out => format!(
+    let Destination { address: broker, .. } = destination;
+    let seconds = PATIENCE.as_secs();
+    let words = reason.describe(destination);
+    let is_late = |error: &std::io::Error| error.kind() == std::io::ErrorKind::TimedOut;
+    let found = match reason {
+        DisconnectReason::Lookup(error) if is_late(error) => format!(
             "{broker}: its name could not be looked up within {seconds} s: check this device's network and DNS"
         ),
-        Reached::Nothing => format!(
-            "{broker}: its name is not known here ({}): check mqtt.host, and this device's network and DNS",
-            disconnect.describe(destination)
+        DisconnectReason::Lookup(_) => format!(
+            "{broker}: its name is not known here ({words}): check mqtt.host, and this device's network and DNS"
         ),
-        Reached::Name(address) if timed_out => format!(
+        DisconnectReason::Connect(Some(address), error) if is_late(error) => format!(
             "{broker}: no answer from {address} within {seconds} s: is it switched on, and does a firewall let this \
              port through?"
         ),
-        Reached::Name(address) => format!(
-            "{broker}: no connection to {address} ({}): does the broker run there, and listen on this port for other \
-             machines?",
-            disconnect.describe(destination)
+        DisconnectReason::Connect(Some(address), _) => format!(
+            "{broker}: no connection to {address} ({words}): does the broker run there, and listen on this port for \
+             other machines?"
         ),
-        Reached::Port(address) if timed_out => format!(
-            "{broker}: {address} takes the connection but does not answer within {seconds} s: is it a broker's port, \
-             and is mqtt.tls right for it?"
+        DisconnectReason::Connect(None, _) => {
+            format!(
+                "{broker}: no connection ({words}): does the broker run, and may this user open its socket?"
+            )
+        }
+        DisconnectReason::Unanswered => format!(
+            "{broker} takes the connection but does not answer within {seconds} s: is it a broker's port, and is \
+             mqtt.tls right for it?"
         ),
-        Reached::Port(address) => format!(
-            "{broker}: {address}: {}{}",
-            disconnect.describe(destination),
-            disconnect.question()
-        ),
+        _ => format!("{broker}: {words}{}", reason.question()),
     };
-    PublishError::new(PublishErrorKind::Unreachable, reason)
+    PublishError::new(PublishErrorKind::Unreachable, found)
 }

@@ -1,58 +1,73 @@
-//! Connects to the broker, and connects again after the connection was lost.
+//! Connects to a broker, and connects again after the connection was lost.
 
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, MqttOptions};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     backoff::Backoff,
-    broker::{Broker, CHANNEL},
-    destination::Destination,
-    dispatch::Dispatcher,
+    connection::{link, login::Login, stream::Connector},
     error::PublishError,
+    refusals::Refusals,
+    rotation::Rotation,
     session::{End, Session},
     shared::Shared,
 };
-use crate::privacy::PrivacyGate;
 
 /// A connection that lasted this long was stable: the next attempt follows after the shortest wait.
 const STABLE: Duration = Duration::from_secs(30);
 
+/// How the brokers are reached.
+pub struct Route {
+    /// The brokers, in the order in which they are tried.
+    pub rotation: Rotation,
+    /// Opens streams to them.
+    pub connector: Connector,
+    /// Who logs in.
+    pub login: Login,
+}
+
 /// Publishes until the outbox is stopped.
 ///
 /// # Errors
-/// If the settings cannot be used or the broker permanently refuses the credentials.
-pub async fn run(
-    shared: &Shared,
-    gate: &PrivacyGate,
-    dispatcher: Dispatcher,
-    options: MqttOptions,
-    destination: &Destination,
-) -> Result<(), PublishError> {
-    let (client, mut events) = AsyncClient::builder(options)
-        .capacity(CHANNEL)
-        .try_build()
-        .map_err(|error| PublishError::config("the broker's settings cannot be used").because(error))?;
-    let mut session = Session::new(shared, gate, dispatcher, destination, Broker::new(client));
+/// If the brokers permanently refuse the credentials.
+pub async fn run(shared: &Shared, mut session: Session<'_>, mut route: Route) -> Result<(), PublishError> {
     let mut backoff = Backoff::new();
+    let mut refusals = Refusals::default();
     loop {
-        let started = shared.clock.now();
-        let End::Disconnected(reason) = session.run(&mut events).await else {
+        let End::Disconnected(reason) = attempt(&mut session, &route).await else {
             return Ok(());
         };
-        // Also drops the socket if this side gave up.
-        events.clean();
-        if let Some(refusal) = reason.refused_credentials()
-            && session.refusal_is_permanent()
-        {
-            return Err(destination.refuses(refusal));
+        let lasted = session.lasted();
+        let (destination, _) = route.rotation.current();
+        let refuses = reason
+            .refused_credentials()
+            .map(|refusal| destination.refuses(refusal));
+        if let Some(lasted) = lasted {
+            session.disconnected(destination, &reason);
+            refusals.accepted();
+            if lasted > STABLE {
+                backoff.reset();
+            }
+            route.rotation.lost(lasted > STABLE);
+        } else {
+            let destination = destination.clone();
+            let goes_on = route.rotation.failed(&reason);
+            // Another version of MQTT may do: that is no failure yet.
+            if !goes_on || route.rotation.current().0 != &destination {
+                session.disconnected(&destination, &reason);
+            }
+            if goes_on {
+                continue;
+            }
+            if let Some(error) = refuses
+                && route.rotation.all_refused()
+                && refusals.refused()
+            {
+                return Err(error);
+            }
+            route.rotation.restart();
         }
-        let elapsed = shared.clock.now().saturating_sub(started);
-        if session.was_accepted() && elapsed > STABLE {
-            backoff.reset();
-        }
-        session.disconnected(&reason);
         let until = Instant::now() + backoff.next_wait();
         while Instant::now() < until {
             if shared.outbox.is_stopping() {
@@ -63,5 +78,22 @@ pub async fn run(
                 () = sleep_until(until) => {}
             }
         }
+    }
+}
+
+/// Connects to the current broker and publishes until the connection ends.
+async fn attempt(session: &mut Session<'_>, route: &Route) -> End {
+    let (destination, version) = route.rotation.current();
+    session.begin();
+    let opened = tokio::select! {
+        opened = route.connector.open(&destination.endpoint) => opened,
+        () = session.stopping() => return End::Stopped,
+    };
+    match opened {
+        Ok(opened) => {
+            let link = link::log_in(version, &route.login, opened.stream);
+            session.run(destination, version, link).await
+        }
+        Err(reason) => End::Disconnected(reason),
     }
 }

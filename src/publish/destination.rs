@@ -1,32 +1,73 @@
-//! Where the broker is.
+//! Where the brokers are.
 
-use super::error::{PublishError, PublishErrorKind};
-use crate::config;
+use std::{net::IpAddr, path::PathBuf};
 
-/// The broker's name for logs and errors.
+use super::{
+    connection::stream::Endpoint,
+    error::{PublishError, PublishErrorKind},
+};
+use crate::{
+    config::{self, MqttVersion},
+    text,
+};
+
+/// One broker, and its names for logs and errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// E.g. `mqtts://host:8883`.
     pub address: String,
-    /// The name that the certificate must be for.
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// The configured host.
     pub host: String,
+    /// The setting and the name that the certificate must be for.
+    pub certificate_name: String,
     /// Whose certificates are trusted.
     pub authorities: String,
+    /// The file of the client certificate, if there is one.
+    pub client_certificate: Option<String>,
+    /// What to say of a broker that speaks none of the wanted versions.
+    pub wrong_version: &'static str,
 }
 
 impl Destination {
-    /// The broker of `settings`.
+    /// The brokers of `settings`, in the order in which they are tried.
     #[must_use]
-    pub fn new(settings: &config::Mqtt) -> Self {
-        let scheme = if settings.tls { "mqtts" } else { "mqtt" };
-        let ca_file = &settings.ca_file;
+    pub fn all(settings: &config::Mqtt) -> Vec<Self> {
+        let hosts = settings.host.iter();
+        hosts.map(|host| Self::new(settings, host)).collect()
+    }
+
+    fn new(settings: &config::Mqtt, host: &str) -> Self {
+        let endpoint = if host.starts_with('/') {
+            Endpoint::Unix(PathBuf::from(host))
+        } else {
+            Endpoint::Tcp {
+                host: host.into(),
+                port: port(settings),
+            }
+        };
+        let (ca_file, certificate) = (&settings.ca_file, &settings.client_cert_file);
+        let server_name = &settings.server_name;
         Self {
-            address: format!("{scheme}://{}:{}", settings.host, port(settings)),
-            host: settings.host.clone(),
+            address: address(settings, &endpoint),
+            endpoint,
+            host: host.into(),
+            certificate_name: if server_name.is_empty() {
+                format!("mqtt.host, {host}")
+            } else {
+                format!("mqtt.server_name, {server_name}")
+            },
             authorities: if ca_file.as_os_str().is_empty() {
                 "the system's authorities (mqtt.ca_file is not set)".into()
             } else {
-                format!("the authorities in {}", ca_file.display())
+                format!("the authorities in {}", text::path(ca_file))
+            },
+            client_certificate: (!certificate.as_os_str().is_empty()).then(|| text::path(certificate)),
+            wrong_version: match settings.version {
+                MqttVersion::Auto => "it speaks neither MQTT 5 nor MQTT 3.1.1",
+                MqttVersion::V5 => "it does not speak MQTT 5: set mqtt.version to auto or 3.1.1",
+                MqttVersion::V311 => "it does not speak MQTT 3.1.1: set mqtt.version to auto or 5",
             },
         }
     }
@@ -43,9 +84,28 @@ impl Destination {
     }
 }
 
-/// A warning about what others in the network can read; `None` with TLS and for a broker on this machine.
+fn address(settings: &config::Mqtt, endpoint: &Endpoint) -> String {
+    let (host, port) = match endpoint {
+        Endpoint::Unix(path) => return format!("unix:{}", text::path(path)),
+        Endpoint::Tcp { host, port } => (host, port),
+    };
+    let scheme = match (settings.websocket_path.is_empty(), settings.tls) {
+        (true, false) => "mqtt",
+        (true, true) => "mqtts",
+        (false, false) => "ws",
+        (false, true) => "wss",
+    };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.clone()
+    };
+    format!("{scheme}://{host}:{port}{}", settings.websocket_path)
+}
+
+/// A warning about what others in the network can read; `None` with TLS and for brokers on this machine.
 pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
-    if settings.tls || loopback(&settings.host) {
+    if settings.tls || settings.host.iter().all(|host| is_local(host)) {
         None
     } else if settings.password_file.as_os_str().is_empty() {
         Some("without TLS the network can read the messages")
@@ -54,20 +114,22 @@ pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
     }
 }
 
-/// The TCP port: by default 8883 with TLS and 1883 without.
-pub fn port(settings: &config::Mqtt) -> u16 {
-    match (settings.port, settings.tls) {
-        (0, true) => 8883,
-        (0, false) => 1883,
-        (port, _) => port,
+/// The TCP port: by default those of MQTT and, with WebSocket, those of the web.
+fn port(settings: &config::Mqtt) -> u16 {
+    match (settings.port, settings.tls, settings.websocket_path.is_empty()) {
+        (0, true, true) => 8883,
+        (0, false, true) => 1883,
+        (0, true, false) => 443,
+        (0, false, false) => 80,
+        (port, ..) => port,
     }
 }
 
-fn loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+/// Whether messages to this host do not leave the machine.
+fn is_local(host: &str) -> bool {
+    host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -75,19 +137,51 @@ mod tests {
     use super::*;
     use crate::publish::samples;
 
+    fn addresses(change: impl FnOnce(&mut config::Mqtt)) -> Vec<String> {
+        let mut settings = samples::settings();
+        settings.host = vec!["broker".into()];
+        change(&mut settings);
+        let all = Destination::all(&settings);
+        all.into_iter().map(|destination| destination.address).collect()
+    }
+
     #[test]
-    fn ports_follow_tls() {
-        let address = |port, tls| {
-            let settings = config::Mqtt {
-                host: "broker".into(),
-                port,
-                tls,
+    fn ports_follow_tls_and_websocket() {
+        assert_eq!(addresses(|_| ()), ["mqtt://broker:1883"]);
+        assert_eq!(addresses(|settings| settings.tls = true), ["mqtts://broker:8883"]);
+        assert_eq!(
+            addresses(|settings| (settings.tls, settings.port) = (true, 1234)),
+            ["mqtts://broker:1234"]
+        );
+        let path = || "/mqtt".to_owned();
+        assert_eq!(
+            addresses(|settings| settings.websocket_path = path()),
+            ["ws://broker:80/mqtt"]
+        );
+        assert_eq!(
+            addresses(|settings| (settings.tls, settings.websocket_path) = (true, path())),
+            ["wss://broker:443/mqtt"]
+        );
+    }
+
+    #[test]
+    fn every_host_is_a_destination() {
+        let hosts = ["one", "::1", "/run/mosquitto.sock"].map(String::from);
+        assert_eq!(
+            addresses(|settings| settings.host = hosts.into()),
+            ["mqtt://one:1883", "mqtt://[::1]:1883", "unix:/run/mosquitto.sock"]
+        );
+    }
+
+    #[test]
+    fn only_other_machines_need_a_warning() {
+        let warning = |hosts: &[&str]| {
+            readable_by_others(&config::Mqtt {
+                host: hosts.iter().map(|host| (*host).to_owned()).collect(),
                 ..samples::settings()
-            };
-            Destination::new(&settings).address
+            })
         };
-        assert_eq!(address(0, true), "mqtts://broker:8883");
-        assert_eq!(address(0, false), "mqtt://broker:1883");
-        assert_eq!(address(1234, true), "mqtts://broker:1234");
+        assert_eq!(warning(&["localhost", "127.0.0.1", "/run/mosquitto.sock"]), None);
+        assert!(warning(&["localhost", "broker"]).is_some());
     }
 }

@@ -1,186 +1,282 @@
 //! Why there is no connection, in words that help a person.
 
-use rumqttc::{
-    ConnectReturnCode, ConnectionError, StateError, TlsError,
-    tokio_rustls::rustls::{self, AlertDescription, CertificateError},
+use std::{
+    io,
+    mem::{Discriminant, discriminant},
+    net::SocketAddr,
 };
 
-use super::{destination::Destination, options::KEEP_ALIVE_S};
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
+
+use super::{
+    connection::{inbound::EarlierVersion, login::KEEP_ALIVE_S, reasons::Refusal},
+    destination::Destination,
+};
 
 /// Why a connection ended or could not be made.
 #[derive(Debug)]
 pub enum DisconnectReason {
-    /// The library's error.
-    Connection(ConnectionError),
+    /// The broker's name could not be looked up.
+    Lookup(io::Error),
+    /// There is no connection to this address, or to the Unix socket.
+    Connect(Option<SocketAddr>, io::Error),
+    /// TLS failed; the error is one of the system.
+    TlsStream(io::Error),
+    /// TLS itself failed.
+    Tls(rustls::Error),
+    /// The WebSocket could not be opened.
+    WebSocket(String),
+    /// The broker takes the connection and does not answer in time.
+    Unanswered,
+    /// It refuses the connection.
+    Refused(Refusal),
+    /// It does not speak the version of MQTT that was asked for.
+    WrongVersion,
+    /// It closed the connection without giving a reason.
+    Closed(Option<io::Error>),
+    /// It ended the connection and says why (MQTT 5).
+    Ended {
+        /// Its reason code in words.
+        words: &'static str,
+        /// Whether another client has taken over the session.
+        is_takeover: bool,
+        /// What it adds in its own words.
+        text: Option<String>,
+    },
+    /// What it sends is not MQTT, or not valid.
+    NotMqtt,
     /// The broker left messages unacknowledged and sent nothing else.
     Silence,
+    /// Anything else, in the library's words.
+    Other(String),
+}
+
+/// See [`DisconnectReason::kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    reason: Discriminant<DisconnectReason>,
+    tls: Option<Discriminant<rustls::Error>>,
+    certificate: Option<Discriminant<CertificateError>>,
+    io: Option<io::ErrorKind>,
+    words: Option<&'static str>,
 }
 
 impl DisconnectReason {
+    /// An error while reading or writing.
+    pub fn io(error: io::Error) -> Self {
+        let inner = error.get_ref();
+        if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Self::Tls(error.clone());
+        }
+        if inner.is_some_and(|inner| inner.is::<EarlierVersion>()) {
+            return Self::WrongVersion;
+        }
+        Self::Closed(Some(error))
+    }
+
+    /// An error of the TLS handshake.
+    pub fn tls(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut {
+            return Self::Unanswered;
+        }
+        match Self::io(error) {
+            Self::Closed(Some(error)) => Self::TlsStream(error),
+            reason => reason,
+        }
+    }
+
     /// Why the broker refused the credentials, if it did.
     pub fn refused_credentials(&self) -> Option<&'static str> {
         match self {
-            Self::Connection(ConnectionError::ConnectionRefused(
-                code @ (ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized),
-            )) => Some(refusal(*code)),
+            Self::Refused(refusal) if refusal.is_about_credentials => Some(refusal.words),
             _ => None,
         }
     }
 
-    /// The error of TLS itself, if it is one.
-    fn tls(&self) -> Option<&rustls::Error> {
-        let Self::Connection(error) = self else {
-            return None;
-        };
-        match error {
-            ConnectionError::Tls(TlsError::TLS(error)) => Some(error),
-            ConnectionError::Tls(TlsError::Io(error)) | ConnectionError::Io(error) => {
-                error.get_ref()?.downcast_ref()
-            }
-            _ => None,
-        }
+    /// Whether a broker that does not speak the version of MQTT may end a connection so before accepting it.
+    pub fn may_be_about_the_version(&self) -> bool {
+        matches!(self, Self::WrongVersion | Self::Closed(_) | Self::NotMqtt)
     }
 
     /// Whether the broker closed the connection without an error of its own.
     pub fn is_closed(&self) -> bool {
-        matches!(
-            self,
-            Self::Connection(ConnectionError::MqttState(
-                StateError::ConnectionAborted | StateError::Deserialization(rumqttc::Error::Io(_))
-            ))
-        )
+        matches!(self, Self::Closed(_))
+    }
+
+    /// What the reason has in common with others that are worth one line together. Its text may hold the time.
+    pub fn kind(&self) -> Kind {
+        let (tls, certificate) = match self {
+            Self::Tls(error @ rustls::Error::InvalidCertificate(certificate)) => {
+                (Some(discriminant(error)), Some(discriminant(certificate)))
+            }
+            Self::Tls(error) => (Some(discriminant(error)), None),
+            _ => (None, None),
+        };
+        Kind {
+            reason: discriminant(self),
+            tls,
+            certificate,
+            io: match self {
+                Self::Lookup(error) | Self::Connect(_, error) => Some(error.kind()),
+                _ => None,
+            },
+            words: match self {
+                Self::Refused(Refusal { words, .. }) | Self::Ended { words, .. } => Some(words),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a broker may end the connection so because of a message that it does not take.
+    pub fn may_be_about_a_message(&self) -> bool {
+        match self {
+            Self::Closed(_) | Self::NotMqtt => true,
+            Self::Ended { is_takeover, .. } => !is_takeover,
+            _ => false,
+        }
     }
 
     /// A question that helps if there never was a connection; empty if [`Self::describe`] says enough.
     pub fn question(&self) -> &'static str {
-        let Self::Connection(error) = self else {
-            return "";
-        };
-        let wrong_port = match self.tls() {
-            Some(tls) => matches!(tls, rustls::Error::InvalidMessage(_)),
-            None => matches!(
-                error,
-                ConnectionError::Tls(_)
-                    | ConnectionError::NotConnAck(_)
-                    | ConnectionError::MqttState(
-                        StateError::ConnectionAborted | StateError::Deserialization(_)
-                    )
-            ),
-        };
-        if wrong_port {
-            ": is this a broker's port, and is mqtt.tls right for it?"
-        } else {
-            ""
+        match self {
+            Self::Tls(rustls::Error::InvalidMessage(_))
+            | Self::TlsStream(_)
+            | Self::Closed(_)
+            | Self::NotMqtt => ": is this a broker's port, and is mqtt.tls right for it?",
+            Self::WebSocket(_) => {
+                ": is this a broker's port for WebSocket, and is mqtt.websocket_path right for it?"
+            }
+            _ => "",
         }
     }
 
     /// What happened and, if there is one, the remedy.
     pub fn describe(&self, destination: &Destination) -> String {
-        let error = match self {
-            Self::Silence => return format!("no answer for {KEEP_ALIVE_S} s"),
-            Self::Connection(error) => error,
-        };
-        if let ConnectionError::ConnectionRefused(code) = error {
-            return format!("refused, {}", refusal(*code));
+        match self {
+            Self::Lookup(error) | Self::Connect(_, error) => error.to_string(),
+            Self::TlsStream(error) => format!("no TLS ({error})"),
+            Self::Tls(error) => describe_tls(error, destination),
+            Self::WebSocket(error) => format!("no WebSocket ({error})"),
+            Self::Unanswered => "it takes the connection but does not answer".into(),
+            Self::Refused(refusal) => format!("refused, {}", refusal.words),
+            Self::WrongVersion => destination.wrong_version.into(),
+            Self::Closed(Some(error)) => format!("it closes the connection ({error})"),
+            Self::Closed(None) => "it closes the connection".into(),
+            Self::Ended { words, text, .. } => {
+                let text = text
+                    .as_ref()
+                    .map_or_else(String::new, |text| format!(" ({text})"));
+                format!("it ends the connection: {words}{text}")
+            }
+            Self::NotMqtt => "what it sends is not MQTT".into(),
+            Self::Silence => format!("no answer for {KEEP_ALIVE_S} s"),
+            Self::Other(words) => words.clone(),
         }
-        let Some(tls) = self.tls() else {
-            return describe_other(error);
-        };
-        let hint = match tls {
-            rustls::Error::InvalidCertificate(certificate) => match certificate {
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    format!(
-                        "; its certificate must be signed by one of {}",
-                        destination.authorities
-                    )
-                }
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. } => "; is this device's clock right?".into(),
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    format!(
-                        "; its certificate must have a subjectAltName for mqtt.host, {}: a common name does not count",
-                        destination.host
-                    )
-                }
-                // A certificate authority's own certificate, as `openssl req -x509` creates it.
-                _ if certificate.to_string().contains("CaUsedAsEndEntity") => {
-                    return "invalid peer certificate: it is a certificate authority's own (CA:TRUE); the broker needs one \
-                            that the authority has signed for its name"
-                        .into();
-                }
-                // As `openssl x509 -req` creates it without extensions.
-                _ if certificate.to_string().contains("UnsupportedCertVersion") => {
-                    return format!(
-                        "invalid peer certificate: it is of X.509 version 1; it must be of version 3 and have a \
-                         subjectAltName for {host} (openssl x509 -req … -extfile FILE, where FILE contains \
-                         subjectAltName=DNS:{host})",
-                        host = destination.host
-                    );
-                }
-                _ => String::new(),
-            },
-            rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-                return "it requires a client certificate, which affectd does not support".into();
+    }
+}
+
+fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
+    let hint = match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                format!(
+                    "; its certificate must be signed by one of {}",
+                    destination.authorities
+                )
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => "; is this device's clock right?".into(),
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                format!(
+                    "; its certificate must have a subjectAltName for {}: a common name does not count",
+                    destination.certificate_name
+                )
+            }
+            // A certificate authority's own certificate, as `openssl req -x509` creates it.
+            _ if certificate.to_string().contains("CaUsedAsEndEntity") => {
+                return "invalid peer certificate: it is a certificate authority's own (CA:TRUE); the broker needs one \
+                        that the authority has signed for its name"
+                    .into();
+            }
+            // As `openssl x509 -req` creates it without extensions.
+            _ if certificate.to_string().contains("UnsupportedCertVersion") => {
+                return format!(
+                    "invalid peer certificate: it is of X.509 version 1; it must be of version 3 and have a \
+                     subjectAltName for {host} (openssl x509 -req … -extfile FILE, where FILE contains \
+                     subjectAltName=DNS:{host})",
+                    host = destination.host
+                );
             }
             _ => String::new(),
-        };
-        format!("{tls}{hint}")
-    }
+        },
+        rustls::Error::AlertReceived(alert) => return describe_alert(*alert, destination),
+        rustls::Error::NoApplicationProtocol => {
+            return "it does not offer the protocol of mqtt.alpn".into();
+        }
+        _ => String::new(),
+    };
+    format!("{error}{hint}")
 }
 
-/// Describes an error that is not one of TLS itself.
-fn describe_other(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::Tls(TlsError::Io(error)) => format!("no TLS ({error})"),
-        ConnectionError::Io(error) | ConnectionError::MqttState(StateError::Io(error)) => error.to_string(),
-        ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(error))) => {
-            format!("it closes the connection ({error})")
+/// What the broker's TLS says (RFC 8446, section 6.2).
+fn describe_alert(alert: AlertDescription, destination: &Destination) -> String {
+    let certificate = &destination.client_certificate;
+    match (alert, certificate) {
+        (AlertDescription::CertificateRequired, None) => {
+            "it requires a client certificate: set mqtt.client_cert_file and mqtt.client_key_file".into()
         }
-        ConnectionError::MqttState(StateError::ConnectionAborted) => "it closes the connection".into(),
-        ConnectionError::MqttState(StateError::Deserialization(_)) | ConnectionError::NotConnAck(_) => {
-            "what answers does not speak MQTT".into()
+        // TLS 1.2 has no alert of its own for it.
+        (AlertDescription::HandshakeFailure, None) => {
+            "it ends the TLS handshake; if it requires a client certificate, set mqtt.client_cert_file and \
+             mqtt.client_key_file"
+                .into()
         }
-        _ => error.to_string(),
-    }
-}
-
-fn refusal(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "no reason given",
-        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId => "it does not allow this client id",
-        ConnectReturnCode::ServiceUnavailable => "it is not available at the moment",
-        ConnectReturnCode::BadUserNamePassword => "bad user name or password",
-        ConnectReturnCode::NotAuthorized => "not authorised",
+        (
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateRequired
+            | AlertDescription::DecryptError
+            | AlertDescription::AccessDenied,
+            Some(file),
+        ) => format!(
+            "it does not accept the client certificate, mqtt.client_cert_file {file} ({alert:?}): it must be signed by an \
+             authority that the broker trusts, and be valid today"
+        ),
+        (AlertDescription::NoApplicationProtocol, _) => "it does not offer the protocol of mqtt.alpn".into(),
+        (AlertDescription::UnrecognisedName, _) => format!(
+            "it does not know the name {}: see mqtt.server_name",
+            destination.certificate_name
+        ),
+        _ => format!("its TLS reports {alert:?}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
+    use crate::{config, publish::samples};
 
     fn destination() -> Destination {
-        Destination {
-            address: "mqtts://broker:8883".into(),
-            host: "broker".into(),
-            authorities: "/etc/affectd/ca.pem".into(),
-        }
+        Destination::all(&config::Mqtt {
+            host: vec!["broker".into()],
+            tls: true,
+            ca_file: "/etc/affectd/ca.pem".into(),
+            ..samples::settings()
+        })
+        .remove(0)
     }
 
-    #[test]
-    fn only_credentials_count_as_refused() {
-        let refused = |code| {
-            DisconnectReason::Connection(ConnectionError::ConnectionRefused(code)).refused_credentials()
-        };
-        assert!(refused(ConnectReturnCode::BadUserNamePassword).is_some());
-        assert!(refused(ConnectReturnCode::NotAuthorized).is_some());
-        assert!(refused(ConnectReturnCode::ServiceUnavailable).is_none());
-        assert!(refused(ConnectReturnCode::BadClientId).is_none());
-        assert!(DisconnectReason::Silence.refused_credentials().is_none());
+    /// As the TLS stream reports it.
+    fn describe(error: rustls::Error) -> String {
+        let reason = DisconnectReason::io(io::Error::new(io::ErrorKind::InvalidData, error));
+        assert_eq!(reason.question(), "");
+        reason.describe(&destination())
     }
 
     /// Named as webpki names it.
@@ -205,14 +301,20 @@ mod tests {
             (CertificateError::Expired, "clock"),
             (CertificateError::NotValidForName, "mqtt.host"),
         ] {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidData,
-                rustls::Error::InvalidCertificate(error),
-            );
-            let reason = DisconnectReason::Connection(ConnectionError::Tls(TlsError::Io(error)));
-            let line = reason.describe(&destination());
+            let line = describe(rustls::Error::InvalidCertificate(error));
             assert!(line.contains(help) && line.contains("certificate"), "{line}");
-            assert_eq!(reason.question(), "");
+        }
+    }
+
+    #[test]
+    fn alerts_name_the_setting() {
+        for (alert, help) in [
+            (AlertDescription::CertificateRequired, "mqtt.client_cert_file"),
+            (AlertDescription::NoApplicationProtocol, "mqtt.alpn"),
+            (AlertDescription::UnrecognisedName, "mqtt.server_name"),
+        ] {
+            let line = describe(rustls::Error::AlertReceived(alert));
+            assert!(line.contains(help), "{line}");
         }
     }
 }

@@ -2,17 +2,30 @@
 //! when it arrives.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 use jiff::Timestamp;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, Publish, QoS};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use super::{error::PublishError, identity::Identity, options, topics::Topics};
+use super::{
+    client::Route,
+    connection::{
+        event::{Event, Received},
+        link,
+    },
+    destination::Destination,
+    disconnect::DisconnectReason,
+    error::PublishError,
+    identity::Identity,
+    options,
+    rotation::Rotation,
+    topics::Topics,
+};
 use crate::{clock::Clock, config};
 
 /// The states that arrived.
@@ -83,10 +96,12 @@ impl LatencySubscriber {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, PublishError> {
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
-        let options = options::connection(
-            settings,
-            format!("{}-latency", options::client_id(&identity.device)),
-        )?;
+        let id = format!("{}-latency", options::client_id(settings, &identity.device));
+        let route = Route {
+            rotation: Rotation::new(Destination::all(settings), settings.version),
+            connector: options::connector(settings)?,
+            login: options::login(settings, id)?,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -101,7 +116,7 @@ impl LatencySubscriber {
                     let mut samples = LatencySamples::default();
                     tokio::select! {
                         () = stopped.notified() => {}
-                        () = subscribe(options, &topics.state, |message| {
+                        () = subscribe(route, &topics.state, |message| {
                             if !message.retain {
                                 samples.record(&message.payload, &boot, clock.wall());
                             }
@@ -125,17 +140,32 @@ impl LatencySubscriber {
 }
 
 /// Passes every message on `topic` to `receive`, and subscribes again after the connection was lost.
-async fn subscribe(options: MqttOptions, topic: &str, mut receive: impl FnMut(&Publish)) {
-    let (client, mut events) = AsyncClient::builder(options).capacity(4).build();
+async fn subscribe(mut route: Route, topic: &str, mut receive: impl FnMut(&Received)) {
     loop {
-        match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+        let Err(reason) = listen(&route, topic, &mut receive).await;
+        if !route.rotation.failed(&reason) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// Does so until the connection ends.
+async fn listen(
+    route: &Route,
+    topic: &str,
+    receive: &mut impl FnMut(&Received),
+) -> Result<Infallible, DisconnectReason> {
+    let (destination, version) = route.rotation.current();
+    let opened = route.connector.open(&destination.endpoint).await?;
+    let (requests, mut events) = link::log_in(version, &route.login, opened.stream);
+    loop {
+        match events.next().await? {
+            Event::Accepted(_) => {
                 // The channel is empty when the broker answers.
-                let _ = client.try_subscribe(topic, QoS::AtMostOnce);
+                let _ = requests.subscribe(&[(topic, false)]);
             }
-            Ok(Event::Incoming(Packet::Publish(message))) => receive(&message),
-            Ok(_) => {}
-            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            Event::Message(message) => receive(&message),
+            _ => {}
         }
     }
 }

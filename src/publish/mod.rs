@@ -3,27 +3,37 @@
 //! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which
 //! renders a [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard
 //! output (`stdout`).
+//!
+//! `client` connects to one broker after another. One `connection` is a stream of bytes with MQTT 5 or 3.1.1
+//! over it; a `session` is what the daemon says on it.
 
 mod backoff;
 mod broker;
 mod broker_probe;
 mod client;
-mod commands;
+pub mod commands;
+mod connection;
+mod connection_log;
+mod denials;
 mod destination;
 mod disconnect;
 mod discovery;
 mod dispatch;
+mod echoes;
 mod error;
-mod face_rate;
 mod identity;
+mod in_flight;
 mod latency_probe;
-mod options;
+mod lifetimes;
+pub mod options;
 mod outbox;
-mod pace;
+mod oversize;
 pub mod payload;
+mod privacy_commands;
 mod publisher;
 mod random;
 mod refusals;
+mod rotation;
 mod session;
 mod shared;
 mod stdout;

@@ -1,101 +1,84 @@
-//! Turns settings into the client's options: address, credentials, TLS, last will.
+//! Turns settings into what a connection needs: who logs in, and how streams are opened.
 
-use std::{net::Ipv6Addr, path::Path, sync::Arc};
+use std::path::Path;
 
-use rumqttc::{
-    LastWill, MqttOptions, QoS, TlsConfiguration, Transport,
-    tokio_rustls::rustls::{
-        ClientConfig, RootCertStore, crypto,
-        pki_types::{CertificateDer, pem::PemObject},
+use super::{
+    connection::{
+        login::Login,
+        stream::Connector,
+        tls::{self, read},
     },
+    error::PublishError,
+    identity::Identity,
+    topics::Topics,
 };
-
-use super::{destination::port, error::PublishError, identity::Identity, topics::Topics};
-use crate::{
-    config::{self, DeviceId},
-    file, text,
-};
-
-/// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
-pub const KEEP_ALIVE_S: u16 = 30;
-
-/// Largest packets in and out, bytes. Discovery outgrows the library's 10 KiB; a larger incoming packet
-/// ends the connection, so this lies above the 2 MB that brokers commonly let through.
-const MAX_INCOMING: usize = 4 << 20;
-const MAX_OUTGOING: usize = 256 << 10;
-
-/// The daemon's options.
-///
-/// # Errors
-/// [`PublishError`] of kind `Config` if a file cannot be used.
-pub fn options(
-    settings: &config::Mqtt,
-    identity: &Identity,
-    topics: &Topics,
-) -> Result<MqttOptions, PublishError> {
-    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the
-    // broker ends the old session first. Otherwise the old session's last will would overwrite the new
-    // "online".
-    let mut options = connection(settings, client_id(&identity.device))?;
-    options.set_last_will(LastWill::new(
-        &topics.availability,
-        "offline",
-        QoS::AtLeastOnce,
-        true,
-    ));
-    Ok(options)
-}
-
-/// The MQTT client id of the daemon on this device.
-pub fn client_id(device: &DeviceId) -> String {
-    format!("affectd-{device}")
-}
-
-/// How to connect as client `id`: address, credentials and TLS.
-///
-/// # Errors
-/// As for [`options`].
-pub fn connection(settings: &config::Mqtt, id: String) -> Result<MqttOptions, PublishError> {
-    let host = match settings.host.parse::<Ipv6Addr>() {
-        // The library would look for the address with its brackets in the certificate.
-        Ok(address) if settings.tls => {
-            return Err(PublishError::config(format!(
-                "mqtt.host is {address}; with mqtt.tls a name or an IPv4 address is allowed, not an IPv6 address"
-            )));
-        }
-        Ok(address) => format!("[{address}]"),
-        Err(_) => settings.host.clone(),
-    };
-    let mut options = MqttOptions::new(id, (host, port(settings)));
-    options
-        .set_keep_alive(KEEP_ALIVE_S)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
-    credentials(settings, &mut options)?;
-    if settings.tls {
-        options.set_transport(Transport::tls_with_config(tls(&settings.ca_file)?));
-    }
-    Ok(options)
-}
+use crate::config::{self, DeviceId};
 
 /// The largest password file: MQTT carries no longer password (MQTT 5, section 3.1.3.6).
 const MAX_PASSWORD: u64 = 64 << 10;
 
-/// The largest file of certificates. Debian's bundle of all authorities has 220 KiB.
-const MAX_CERTIFICATES: u64 = 4 << 20;
+/// The daemon's login.
+///
+/// # Errors
+/// [`PublishError`] of kind `Config` if a file cannot be used.
+pub fn daemon(settings: &config::Mqtt, identity: &Identity, topics: &Topics) -> Result<Login, PublishError> {
+    // A stable client id: when the device reconnects before the broker has noticed that it was gone, the
+    // broker ends the old session first. Otherwise the old session's last will would overwrite the new
+    // "online".
+    Ok(Login {
+        will_topic: Some(topics.availability.clone()),
+        properties: vec![
+            ("affectd".into(), identity.version.clone()),
+            ("model".into(), format!("{} {}", identity.model, identity.sha256)),
+        ],
+        ..login(settings, client_id(settings, &identity.device))?
+    })
+}
 
-fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(), PublishError> {
-    let file = &settings.password_file;
+/// The MQTT client id of the daemon on this device.
+pub fn client_id(settings: &config::Mqtt, device: &DeviceId) -> String {
+    if settings.client_id.is_empty() {
+        format!("affectd-{device}")
+    } else {
+        settings.client_id.clone()
+    }
+}
+
+/// The login of a client `client_id` without a last will.
+///
+/// # Errors
+/// As for [`daemon`].
+pub fn login(settings: &config::Mqtt, client_id: String) -> Result<Login, PublishError> {
+    Ok(Login {
+        client_id,
+        username: settings.username.clone(),
+        password: password(settings)?,
+        will_topic: None,
+        properties: Vec::new(),
+    })
+}
+
+/// How streams to the brokers are opened.
+///
+/// # Errors
+/// As for [`daemon`].
+pub fn connector(settings: &config::Mqtt) -> Result<Connector, PublishError> {
+    let path = &settings.websocket_path;
+    Ok(Connector {
+        tls: tls::tls(settings)?,
+        websocket_path: (!path.is_empty()).then(|| path.clone()),
+    })
+}
+
+fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
+    let file: &Path = &settings.password_file;
+    if file.as_os_str().is_empty() {
+        return Ok(None);
+    }
     if settings.username.is_empty() {
-        if file.as_os_str().is_empty() {
-            return Ok(());
-        }
         return Err(PublishError::config(
             "mqtt.password_file is set but mqtt.username is empty; MQTT allows a password only with a user name",
         ));
-    }
-    if file.as_os_str().is_empty() {
-        options.set_username(&settings.username);
-        return Ok(());
     }
     let mut password = read("mqtt.password_file", file, MAX_PASSWORD)?;
     let end = password
@@ -109,59 +92,25 @@ fn credentials(settings: &config::Mqtt, options: &mut MqttOptions) -> Result<(),
             file.display()
         )));
     }
-    options.set_credentials(&settings.username, password);
-    Ok(())
-}
-
-fn tls(ca_file: &Path) -> Result<TlsConfiguration, PublishError> {
-    if ca_file.as_os_str().is_empty() {
-        return TlsConfiguration::try_default_rustls().map_err(|error| {
-            PublishError::config("cannot use the system's certificate authorities").because(error)
-        });
-    }
-    let unusable = || PublishError::config(format!("mqtt.ca_file {} is unusable", ca_file.display()));
-    let pem = read("mqtt.ca_file", ca_file, MAX_CERTIFICATES)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        roots
-            .add(certificate.map_err(|error| unusable().because(error))?)
-            .map_err(|error| unusable().because(error))?;
-    }
-    if roots.is_empty() {
-        return Err(
-            unusable().because("it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed")
-        );
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable().because(error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config.into())
-}
-
-fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
-    file::read(path, max).map_err(|error| {
-        PublishError::config(format!("{key} {} cannot be read", text::path(path))).because(error)
-    })
+    Ok(Some(password))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{io::Write, path::PathBuf};
+    use std::{fs, io::Write, path::PathBuf, process::Command};
 
-    use rumqttc::ConnectAuth;
-    use tempfile::NamedTempFile;
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::{NamedTempFile, TempDir};
 
     use super::*;
     use crate::publish::{error::PublishErrorKind, samples};
 
-    fn build(change: impl FnOnce(&mut config::Mqtt)) -> Result<MqttOptions, PublishError> {
+    fn build(change: impl FnOnce(&mut config::Mqtt)) -> Result<(Login, Connector), PublishError> {
         let mut settings = samples::settings();
         change(&mut settings);
-        let topics = samples::topics();
-        options(&settings, &samples::identity(), &topics)
+        let login = daemon(&settings, &samples::identity(), &samples::topics())?;
+        Ok((login, connector(&settings)?))
     }
 
     fn file(content: &[u8]) -> NamedTempFile {
@@ -173,25 +122,30 @@ mod tests {
     #[test]
     fn the_password_loses_only_its_line_end() {
         let password = file(b" s p\xff \r\n");
-        let options = build(|settings| {
+        let (login, _) = build(|settings| {
             settings.username = "me".into();
             settings.password_file = password.path().into();
         })
         .unwrap();
-        let ConnectAuth::UsernamePassword { username, password } = options.auth() else {
-            panic!("no password");
-        };
-        assert_eq!((username.as_str(), &password[..]), ("me", &b" s p\xff "[..]));
+        assert_eq!(login.username, "me");
+        assert_eq!(login.password.unwrap(), b" s p\xff ");
     }
 
     #[test]
-    fn the_will_says_offline() {
-        let will = build(|_| ()).unwrap().last_will().unwrap();
-        assert_eq!(will.topic, "affectd/lobby/availability");
+    fn the_login_names_the_device_its_version_and_its_model() {
+        let (login, _) = build(|_| ()).unwrap();
+        assert_eq!(login.client_id, "affectd-lobby");
+        assert_eq!(login.will_topic.unwrap(), "affectd/lobby/availability");
+        let property = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
-            (&will.message[..], will.qos, will.retain),
-            (&b"offline"[..], QoS::AtLeastOnce, true)
+            login.properties,
+            [
+                property("affectd", "1.2.3"),
+                property("model", "small 0123456789ab")
+            ]
         );
+        let (login, _) = build(|settings| settings.client_id = "kiosk-7".into()).unwrap();
+        assert_eq!(login.client_id, "kiosk-7");
     }
 
     #[test]
@@ -233,15 +187,75 @@ mod tests {
         assert!(error.to_string().contains("mqtt.username"), "{error}");
     }
 
+    /// A certificate of its own authority and its key, in PEM.
+    fn certificate() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["lobby".into()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    /// What becomes of a client certificate and key.
+    fn client(certificate: &str, key: &str) -> Result<Connector, String> {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("cert.pem"), certificate).unwrap();
+        fs::write(path("key.pem"), key).unwrap();
+        let (authority, _) = self::certificate();
+        fs::write(path("ca.pem"), authority).unwrap();
+        let built = build(|settings| {
+            settings.tls = true;
+            settings.ca_file = path("ca.pem");
+            settings.client_cert_file = path("cert.pem");
+            settings.client_key_file = path("key.pem");
+        });
+        built.map(|(_, connector)| connector).map_err(|error| {
+            let source = std::error::Error::source(&error);
+            let source = source.map_or_else(String::new, |source| format!(": {source}"));
+            format!("{error}{source}")
+        })
+    }
+
     #[test]
-    fn an_ipv6_address_is_bracketed_but_not_with_tls() {
-        let host = |tls| {
-            build(|settings| {
-                settings.host = "::1".into();
-                settings.tls = tls;
-            })
-        };
-        assert_eq!(host(false).unwrap().broker().tcp_address(), Some(("[::1]", 1883)));
-        assert_eq!(host(true).err().unwrap().kind, PublishErrorKind::Config);
+    fn a_client_certificate_is_used_with_its_key() {
+        let (certificate, key) = certificate();
+        let connector = client(&certificate, &key).unwrap();
+        assert!(
+            connector
+                .tls
+                .unwrap()
+                .config
+                .client_auth_cert_resolver
+                .has_certs()
+        );
+    }
+
+    #[test]
+    fn a_key_of_pkcs_1_is_read() {
+        let arguments = ["genrsa", "-traditional", "2048"];
+        let output = Command::new("openssl").args(arguments).output();
+        let key = String::from_utf8(output.expect("openssl is needed").stdout).unwrap();
+        assert!(key.contains("BEGIN RSA PRIVATE KEY"));
+        let message = client(&certificate().0, &key).err().unwrap();
+        assert!(message.contains("do not belong together"), "{message}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_client_certificate_or_key_is_said() {
+        let ((certificate, key), (_, other)) = (self::certificate(), self::certificate());
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let traditional = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        for (certificate, key, expected) in [
+            (&*certificate, encrypted, "encrypted"),
+            (&certificate, traditional, "encrypted"),
+            (&certificate, &certificate, "no private key"),
+            (&certificate, &other, "do not belong together"),
+            (&key, &key, "no certificate"),
+        ] {
+            let message = client(certificate, key).err().unwrap();
+            assert!(message.contains(expected), "{message}");
+        }
     }
 }

@@ -69,8 +69,6 @@ pub struct Snapshot {
     pub withheld: bool,
     /// Everybody in view; `None` if no frame is current.
     pub scene: Option<Scene>,
-    /// Grows when the scene changes.
-    pub scene_version: u64,
     /// The visits so far; they outlast the loss of the camera.
     pub visits: Versioned<VisitTotals>,
     /// Frame size in pixels.
@@ -79,8 +77,6 @@ pub struct Snapshot {
     pub captured: Option<Duration>,
     /// Grows with each frame.
     pub frame_version: u64,
-    /// Grows when anything on the state topic changes.
-    pub state_version: u64,
     /// The camera.
     pub camera: Versioned<Camera>,
     /// Whether privacy is on, for whatever reason.
@@ -107,8 +103,6 @@ impl Snapshot {
         self.scene = None;
         self.captured = None;
         self.frame_version += 1;
-        self.state_version += 1;
-        self.scene_version += 1;
     }
 }
 
@@ -149,12 +143,10 @@ impl Outbox {
                     faces: heapless::Vec::new(),
                     withheld: false,
                     scene: None,
-                    scene_version: 0,
                     visits: Versioned::default(),
                     size: (0, 0),
                     captured: None,
                     frame_version: 0,
-                    state_version: 0,
                     camera: Versioned::new(Camera {
                         status: CameraStatus::Missing,
                         reason: heapless::String::try_from("starting").unwrap_or_default(),
@@ -201,15 +193,7 @@ impl Outbox {
                 face.raw = before.and_then(|before| before.raw);
             }
         }
-        let shown = |face: &TrackedFace| (face.track, face.raw, face.smoothed, face.attending);
-        let has_changed = newest.captured.is_none()
-            || report.withheld != newest.withheld
-            || faces.len() != newest.faces.len()
-            || faces.first().map(shown) != newest.faces.first().map(shown);
-        newest.state_version += u64::from(has_changed);
-        let scene = Some(report.scene);
-        newest.scene_version += u64::from(scene != newest.scene);
-        newest.scene = scene;
+        newest.scene = Some(report.scene);
         newest.withheld = report.withheld;
         newest.frame_version += 1;
         newest.faces = faces;

@@ -10,13 +10,19 @@ use std::{
 use tracing::warn;
 
 use super::{
-    client,
+    broker::Broker,
+    client::{self, Route},
+    connection_log::ConnectionLog,
     destination::{Destination, readable_by_others},
     dispatch::Dispatcher,
     error::{PublishError, PublishErrorKind},
     identity::Identity,
+    lifetimes::Lifetimes,
     options,
     outbox::Outbox,
+    privacy_commands::PrivacyCommands,
+    rotation::Rotation,
+    session::Session,
     shared::Shared,
     stdout,
     topics::Topics,
@@ -25,7 +31,7 @@ use crate::{
     capture::CameraStatus,
     clock::Clock,
     config,
-    health::Health,
+    health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
     sense::face::Report,
     shutdown::Shutdown,
@@ -68,25 +74,34 @@ impl Publisher {
             shutdown,
         } = environment;
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
-        let shared = Arc::new(Shared {
-            outbox: Outbox::new(),
-            clock,
-        });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(PublishError::start)?;
-        let broker = if settings.host.is_empty() {
+        let route = if settings.host.is_empty() {
             None
         } else {
-            let options = options::options(settings, &identity, &topics)?;
-            Some((options, Destination::new(settings)))
+            Some(Route {
+                rotation: Rotation::new(Destination::all(settings), settings.version),
+                connector: options::connector(settings)?,
+                login: options::daemon(settings, &identity, &topics)?,
+            })
         };
-        let dispatcher = Dispatcher::new(settings, identity, topics, broker.is_some());
+        let address = route
+            .as_ref()
+            .map_or_else(String::new, |route| route.rotation.current().0.address.clone());
+        let shared = Arc::new(Shared {
+            outbox: Outbox::new(),
+            clock,
+            link: Arc::new(BrokerLink::to(address)),
+        });
+        let lifetimes = Lifetimes::new(&topics, settings.refresh);
+        let broker = Broker::new(lifetimes, Arc::clone(&shared.link));
+        let dispatcher = Dispatcher::new(settings, identity, topics, route.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);
-        let thread = match broker {
+        let thread = match route {
             None => {
                 // Nobody can command anything.
                 gate.set_command(Input::Off);
@@ -99,15 +114,17 @@ impl Publisher {
                     Ok(())
                 })
             }
-            Some((options, destination)) => {
+            Some(route) => {
                 if let Some(warning) = readable_by_others(settings) {
-                    warn!(broker = destination.address, "{warning}");
+                    warn!(broker = %settings.host.join(" "), "{warning}");
                 }
                 let gate = gate.clone();
                 builder.spawn(move || {
                     let _guard = guard;
-                    let client = client::run(&for_thread, &gate, dispatcher, options, &destination);
-                    let result = runtime.block_on(client);
+                    let log = ConnectionLog::new(route.login.client_id.clone());
+                    let privacy = PrivacyCommands::new(&gate);
+                    let session = Session::new(&for_thread, dispatcher, broker, privacy, log);
+                    let result = runtime.block_on(client::run(&for_thread, session, route));
                     // A name that is still being looked up must not delay the exit.
                     runtime.shutdown_background();
                     result
@@ -122,6 +139,12 @@ impl Publisher {
         let observer = Arc::clone(&shared);
         gate.observe(move |privacy| observer.outbox.privacy(privacy));
         Ok((Self { shared }, thread))
+    }
+
+    /// The connection to the broker.
+    #[must_use]
+    pub fn link(&self) -> Arc<BrokerLink> {
+        Arc::clone(&self.shared.link)
     }
 
     /// Publishes a report; the newest wins, its events queue up to a bound. Allocates nothing. Ignored while

@@ -1,9 +1,10 @@
 //! Values that the tests of this folder share.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{identity::Identity, topics::Topics};
 use crate::{
+    config::MqttVersion,
     model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
@@ -76,19 +77,33 @@ pub fn privacy(command: Input, switch: Input) -> Privacy {
     Privacy { command, switch }
 }
 
+pub fn rate(per_second: f64) -> crate::config::MessageRate {
+    per_second.try_into().unwrap()
+}
+
 pub fn settings() -> crate::config::Mqtt {
     crate::config::Mqtt {
-        host: "localhost".into(),
+        version: MqttVersion::Auto,
+        host: vec!["localhost".into()],
         port: 0,
         tls: false,
-        ca_file: Default::default(),
+        ca_file: PathBuf::new(),
+        client_cert_file: PathBuf::new(),
+        client_key_file: PathBuf::new(),
+        server_name: String::new(),
+        alpn: String::new(),
+        websocket_path: String::new(),
+        client_id: String::new(),
         username: String::new(),
-        password_file: Default::default(),
+        password_file: PathBuf::new(),
         base: "affectd".parse().unwrap(),
         faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
-        rate: 5.0,
+        rate: rate(5.0),
+        scene_rate: rate(5.0),
+        face_rate: rate(5.0),
+        dead_band: 0.05,
         refresh: Duration::from_secs(30),
         health: Duration::from_secs(10),
     }

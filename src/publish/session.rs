@@ -1,32 +1,33 @@
 //! One connection to the broker: subscribe, ask for the past, publish, say goodbye.
 //!
 //! After every ConnAck the subscriptions, and once the broker has acknowledged them, a question for what was
-//! commanded before (see [`Session::ask_for_past`]). Once that is answered, in this order: availability,
-//! discovery, state, camera, the recorded command and privacy; then events, faces and health. So a client
-//! that sees this device online can send commands at once, and a retained command takes effect before any
-//! result is published. Nothing is queued while the broker is away: sessions are clean, and the outbox holds
-//! only what is new.
+//! commanded before (see `privacy_commands`). Once that is answered, in this order: availability, discovery,
+//! state, camera, the recorded command and privacy; then events, faces and health. So a client that sees this
+//! device online can send commands at once, and a retained command takes effect before any result is published.
+//! Nothing is queued while the broker is away: sessions are clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
-use rumqttc::{Event, EventLoop, Outgoing, Packet, Publish, QoS, SubAck, SubscribeReasonCode};
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
     broker::Broker,
-    commands::{self, PrivacyCommand},
+    commands,
+    connection::{
+        event::{Answer, Event, Received},
+        link::{Events, Requests},
+        version::Version,
+    },
+    connection_log::ConnectionLog,
     destination::Destination,
     disconnect::DisconnectReason,
     dispatch::Dispatcher,
-    options::client_id,
-    payload::privacy_word,
-    refusals::Refusals,
+    echoes::Echoes,
+    privacy_commands::PrivacyCommands,
     shared::Shared,
-    takeovers::Takeovers,
     transport::{Message, Payload, Transport},
 };
-use crate::privacy::{Input, PrivacyGate};
 
 /// How long a clean exit waits for the broker.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -63,61 +64,97 @@ enum Phase {
 /// The connection, and what is remembered from one to the next.
 pub struct Session<'a> {
     shared: &'a Shared,
-    gate: &'a PrivacyGate,
     dispatcher: Dispatcher,
-    destination: &'a Destination,
     broker: Broker,
+    privacy: PrivacyCommands<'a>,
+    log: ConnectionLog,
     phase: Phase,
+    /// The version of the present connection.
+    version: Version,
+    /// While the daemon listens to its own results.
+    echoes: Option<Echoes>,
+    /// Whether it has done so: once is enough.
+    has_listened: bool,
+    /// When the broker accepted the present connection.
+    accepted: Option<Duration>,
     /// When to leave at the latest, once the daemon is stopping.
     deadline: Option<Duration>,
-    /// The last disconnect reason that was logged: the same again is not worth a line.
-    logged: Option<String>,
-    refusals: Refusals,
-    takeovers: Takeovers,
-    /// Whether the last command was unusable: the next one of those is not worth a line.
-    ignored_command: bool,
 }
 
 impl<'a> Session<'a> {
     /// Not connected yet.
     pub fn new(
         shared: &'a Shared,
-        gate: &'a PrivacyGate,
         dispatcher: Dispatcher,
-        destination: &'a Destination,
         broker: Broker,
+        privacy: PrivacyCommands<'a>,
+        log: ConnectionLog,
     ) -> Self {
         Self {
             shared,
-            gate,
             dispatcher,
-            destination,
             broker,
+            privacy,
+            log,
             phase: Phase::Connecting,
+            version: Version::V5,
+            echoes: None,
+            has_listened: false,
+            accepted: None,
             deadline: None,
-            logged: None,
-            refusals: Refusals::default(),
-            takeovers: Takeovers::default(),
-            ignored_command: false,
         }
     }
 
-    /// Whether the broker has accepted the present connection.
-    pub fn was_accepted(&self) -> bool {
-        self.phase != Phase::Connecting
+    /// An attempt to connect begins.
+    pub fn begin(&mut self) {
+        self.phase = Phase::Connecting;
+        self.accepted = None;
     }
 
-    /// Counts a refusal of the credentials, and returns whether it is permanent.
-    pub fn refusal_is_permanent(&mut self) -> bool {
-        self.refusals.refused()
+    /// For how long the broker has accepted the present connection, or had accepted the last one; `None` if
+    /// it has not.
+    pub fn lasted(&self) -> Option<Duration> {
+        let now = self.shared.clock.now();
+        self.accepted.map(|accepted| now.saturating_sub(accepted))
     }
 
-    /// Publishes until the connection ends.
-    pub async fn run(&mut self, events: &mut EventLoop) -> End {
+    /// Waits until the daemon is stopping and there is no time left to reach the broker.
+    pub async fn stopping(&mut self) {
+        loop {
+            let wait = self.time_to_leave().unwrap_or(Duration::MAX);
+            if wait.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = self.shared.outbox.wake.notified() => {}
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// How long a daemon that is stopping may still take; `None` if it is not stopping.
+    fn time_to_leave(&mut self) -> Option<Duration> {
+        let now = self.shared.clock.now();
+        self.shared.outbox.is_stopping().then(|| {
+            let deadline = *self.deadline.get_or_insert(now + GOODBYE);
+            deadline.saturating_sub(now)
+        })
+    }
+
+    /// Publishes over an open connection to `destination` until it ends.
+    pub async fn run(
+        &mut self,
+        destination: &Destination,
+        version: Version,
+        (requests, mut events): (Requests, Events),
+    ) -> End {
+        self.version = version;
+        self.echoes = None;
+        self.broker.connect(requests);
         loop {
             let event = {
                 // Only cancelled to give up: a cancelled write would lose a message.
-                let mut poll = pin!(events.poll());
+                let mut next = pin!(events.next());
                 loop {
                     let wait = match self.step() {
                         Ok(wait) => wait,
@@ -125,18 +162,18 @@ impl<'a> Session<'a> {
                     };
                     tokio::select! {
                         biased;
-                        event = &mut poll => break event,
+                        event = &mut next => break event,
                         () = self.shared.outbox.wake.notified() => {}
                         () = sleep(wait) => {}
                     }
                 }
             };
             match event {
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => return End::Stopped,
-                Ok(Event::Incoming(packet)) => self.receive(packet),
-                Ok(Event::Outgoing(_)) => {}
+                Ok(Event::Disconnected) => return End::Stopped,
+                Ok(Event::Sent) => {}
+                Ok(event) => self.receive(event, destination),
                 Err(_) if matches!(self.phase, Phase::Leaving(_)) => return End::Stopped,
-                Err(error) => return End::Disconnected(DisconnectReason::Connection(error)),
+                Err(reason) => return End::Disconnected(reason),
             }
         }
     }
@@ -145,14 +182,15 @@ impl<'a> Session<'a> {
     /// end.
     fn step(&mut self) -> Result<Duration, End> {
         let now = self.shared.now();
-        let outbox = &self.shared.outbox;
         self.broker.set_time(now.monotonic);
-        if outbox.is_stopping() && !matches!(self.phase, Phase::Leaving(_)) {
-            let deadline = *self.deadline.get_or_insert(now.monotonic + GOODBYE);
+        let outbox = &self.shared.outbox;
+        if !matches!(self.phase, Phase::Leaving(_))
+            && let Some(left) = self.time_to_leave()
+        {
             // Wait for the ConnAck even when already stopping, so that an immediate camera failure is still
             // published.
-            if self.phase == Phase::Connecting && now.monotonic < deadline {
-                return Ok(deadline - now.monotonic);
+            if self.phase == Phase::Connecting && !left.is_zero() {
+                return Ok(left);
             }
             self.broker.widen_window();
             let is_published = self.phase != Phase::Connecting
@@ -163,7 +201,7 @@ impl<'a> Session<'a> {
             if !is_published {
                 return Err(End::Stopped);
             }
-            self.phase = Phase::Leaving(deadline);
+            self.phase = Phase::Leaving(now.monotonic + left);
         }
         let wait = match self.phase {
             Phase::Connecting => return Ok(Duration::MAX),
@@ -191,7 +229,7 @@ impl<'a> Session<'a> {
             Phase::Asking(until) => until - now.monotonic,
             Phase::Live => {
                 let due = self.dispatcher.send_due(outbox, now, &mut self.broker);
-                due.unwrap_or(Duration::MAX)
+                due.unwrap_or(Duration::MAX).min(self.listen(now.monotonic))
             }
         };
         match self.broker.patience() {
@@ -203,21 +241,46 @@ impl<'a> Session<'a> {
 
     fn subscribe(&mut self) {
         let topics = &self.dispatcher.topics;
-        let filters = [
-            (&*topics.privacy_set, QoS::AtLeastOnce),
-            (&*topics.privacy_command, QoS::AtLeastOnce),
-            (&*topics.home_assistant, QoS::AtMostOnce),
+        let mut filters = vec![
+            (&*topics.privacy_set, true),
+            (&*topics.privacy_command, true),
+            (&*topics.home_assistant, false),
         ];
-        if self.broker.subscribe(filters).is_ok() {
+        let listens = self.version == Version::V311 && !self.has_listened;
+        if listens {
+            filters.extend(Echoes::topics(topics).map(|topic| (topic, false)));
+        }
+        if self.broker.subscribe(&filters).is_ok() {
+            self.echoes = listens.then(|| Echoes::new(topics, self.shared.clock.now()));
             self.phase = Phase::Subscribing;
         }
     }
 
-    /// Publishes this run's boot id, not retained, on the topic of the recorded command.
-    ///
-    /// A broker sends the retained message of a topic when the subscription is made, but does not say when
-    /// there is none (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic
-    /// arrive in order (4.6), so when the echo arrives, a recorded command would have arrived before it.
+    /// Ends listening to the own results when it is time. Returns for how long it is not.
+    fn listen(&mut self, now: Duration) -> Duration {
+        let Some(echoes) = &self.echoes else {
+            return Duration::MAX;
+        };
+        if let Some(wait) = echoes.remaining(now) {
+            return wait;
+        }
+        let own = Echoes::topics(&self.dispatcher.topics);
+        if self.broker.unsubscribe(&own).is_err() {
+            return Duration::MAX;
+        }
+        let missing = echoes.missing();
+        if !missing.is_empty() {
+            warn!(
+                "the broker does not take what this device publishes on {missing}: it acknowledges it, but does not pass \
+                 it on; its access list must permit this device to write there"
+            );
+        }
+        self.echoes = None;
+        self.has_listened = true;
+        Duration::MAX
+    }
+
+    /// Asks for the command that an earlier run has recorded.
     fn ask_for_past(&mut self, now: Duration) -> Duration {
         let question = Message {
             topic: &self.dispatcher.topics.privacy_command,
@@ -232,33 +295,48 @@ impl<'a> Session<'a> {
         ECHO_LIMIT
     }
 
-    fn receive(&mut self, packet: Packet) {
-        self.broker.received(self.shared.clock.now());
-        match packet {
-            Packet::ConnAck(_) => {
-                info!(broker = self.destination.address, "connected");
-                self.logged = None;
-                self.refusals.accepted();
-                self.takeovers.accepted(self.shared.now().monotonic);
-                self.broker.reset();
+    fn receive(&mut self, event: Event, destination: &Destination) {
+        let now = self.shared.clock.now();
+        self.broker.received(now);
+        match event {
+            Event::Accepted(limits) => {
+                self.log.accepted(destination, self.version, now);
+                self.shared.link.connected(&destination.address, now);
+                self.accepted = Some(now);
+                self.broker.accepted(limits);
                 self.phase = Phase::Accepted;
                 self.dispatcher.on_connect();
             }
-            Packet::PubAck(_) => self.broker.acknowledged(),
-            Packet::SubAck(ack) => self.subscribed(&ack),
-            Packet::Publish(message) => self.received(&message),
-            _ => {}
+            Event::Acknowledged(answer) => self.acknowledged(answer),
+            Event::Subscribed(answers) => self.subscribed(&answers),
+            Event::Message(message) => self.received(&message),
+            Event::Disconnected | Event::Alive | Event::Sent => {}
+        }
+    }
+
+    fn acknowledged(&mut self, answer: Answer) {
+        let Some(topic) = self.broker.acknowledged(answer) else {
+            return;
+        };
+        if let Some(echoes) = &mut self.echoes {
+            echoes.acknowledged(&topic, self.shared.clock.now());
+        }
+        // A question that is not taken cannot return either.
+        if answer.is_err()
+            && topic == self.dispatcher.topics.privacy_command
+            && matches!(self.phase, Phase::Asking(_))
+        {
+            let reason = format!("the broker does not let this device publish on {topic}");
+            self.privacy.cannot_be_read(reason);
+            self.phase = Phase::Live;
         }
     }
 
     /// The broker has answered the subscriptions. Privacy that cannot be commanded counts as on.
-    fn subscribed(&mut self, ack: &SubAck) {
-        self.broker.acknowledged();
+    fn subscribed(&mut self, answers: &[Answer]) {
+        self.broker.subscribed();
         let topics = &self.dispatcher.topics;
-        let refused = |index: usize| {
-            let code = ack.return_codes.get(index);
-            !matches!(code, Some(SubscribeReasonCode::Success(_)))
-        };
+        let refused = |index: usize| !matches!(answers.get(index), Some(Ok(())));
         if refused(2) {
             let topic = &topics.home_assistant;
             warn!(
@@ -270,7 +348,7 @@ impl<'a> Session<'a> {
             None => self.phase = Phase::Subscribed,
             Some((_, topic)) => {
                 let reason = format!("the broker does not let this device subscribe to {topic}");
-                self.cannot_be_commanded(reason);
+                self.privacy.cannot_be_read(reason);
                 self.phase = Phase::Live;
             }
         }
@@ -280,106 +358,43 @@ impl<'a> Session<'a> {
     fn missed_echo(&mut self) {
         let topic = &self.dispatcher.topics.privacy_command;
         let reason = format!("the broker does not return what this device publishes on {topic}");
-        self.cannot_be_commanded(reason);
+        self.privacy.cannot_be_read(reason);
         self.phase = Phase::Live;
     }
 
-    /// What was commanded is not known, so nothing may be sensed. A command to be private stays as it is.
-    fn cannot_be_commanded(&self, reason: String) {
-        if self.gate.privacy().command == Input::On {
+    fn received(&mut self, message: &Received) {
+        if let Some(echoes) = &mut self.echoes
+            && !message.retain
+            && echoes.returned(&message.topic)
+        {
             return;
         }
-        let unreadable = Input::Unreadable(reason.clone());
-        if self.gate.set_command(unreadable) {
-            warn!("{reason}: nothing is sensed; the device must be allowed to read and write there");
-        }
-    }
-
-    fn received(&mut self, message: &Publish) {
         let topics = &self.dispatcher.topics;
         if message.topic == topics.privacy_set.as_bytes() {
-            self.command(message);
+            self.privacy.command(message, &topics.privacy_set);
         } else if message.topic == topics.privacy_command.as_bytes() {
-            self.recall(message);
-        } else if commands::home_assistant_has_started(&message.payload, message.retain) {
+            let (topic, boot) = (&topics.privacy_command, self.dispatcher.boot());
+            let is_question = self.privacy.recall(message, topic, boot);
+            if is_question && matches!(self.phase, Phase::Asking(_)) {
+                self.phase = Phase::Live;
+            }
+        } else if message.topic == topics.home_assistant.as_bytes()
+            && commands::home_assistant_has_started(&message.payload, message.retain)
+        {
             info!("Home Assistant has started, announcing the device again");
             self.dispatcher.republish_discovery();
         }
     }
 
-    /// Takes the recorded command of an earlier run, or the echo that ends the question for it.
-    fn recall(&mut self, message: &Publish) {
-        // A recorded OFF takes nothing back, and our own records return as well.
-        if message.retain && message.payload == "ON" {
-            if self.gate.set_command(Input::On) {
-                let topic = &self.dispatcher.topics.privacy_command;
-                info!("privacy stays on until OFF is commanded: see the retained {topic}");
-            }
-        } else if !message.retain && message.payload == self.dispatcher.boot() {
-            let known = [Input::On, Input::Off];
-            if !known.contains(&self.gate.privacy().command) {
-                self.gate.set_command(Input::Off);
-            }
-            if matches!(self.phase, Phase::Asking(_)) {
-                self.phase = Phase::Live;
-            }
-        }
-    }
-
-    fn command(&mut self, message: &Publish) {
-        let topic = &self.dispatcher.topics.privacy_set;
-        let is_on = match commands::privacy_command(&message.payload, message.retain) {
-            PrivacyCommand::On => true,
-            PrivacyCommand::Off => false,
-            PrivacyCommand::StaleOff => return,
-            PrivacyCommand::Invalid => {
-                if !self.ignored_command {
-                    let payload = &message.payload;
-                    let start = payload[..payload.len().min(32)].escape_ascii();
-                    warn!(
-                        "ignoring {} bytes on {topic} (\"{start}\"): ON and OFF are allowed",
-                        payload.len()
-                    );
-                }
-                self.ignored_command = true;
-                return;
-            }
+    /// The connection to `destination` could not be made, or it has ended.
+    pub fn disconnected(&mut self, destination: &Destination, reason: &DisconnectReason) {
+        let lasted = self.lasted();
+        self.broker
+            .ended(lasted.filter(|_| reason.may_be_about_a_message()));
+        let words = match lasted {
+            Some(_) => self.log.lost(destination, reason, self.shared.clock.now()),
+            None => self.log.failed(destination, reason),
         };
-        self.ignored_command = false;
-        if self.gate.set_command(if is_on { Input::On } else { Input::Off }) {
-            info!(
-                command = privacy_word(is_on),
-                // The switch on the device may keep it on.
-                privacy = privacy_word(self.gate.permit().is_none()),
-                retained = message.retain,
-                "privacy commanded on {topic}"
-            );
-        }
-    }
-
-    /// Logs a disconnect, once for each new reason, and prepares the next attempt.
-    pub fn disconnected(&mut self, disconnect: &DisconnectReason) {
-        let mut reason = disconnect.describe(self.destination);
-        let address = &self.destination.address;
-        if self.phase == Phase::Connecting {
-            reason += disconnect.question();
-            if self.logged.as_ref() == Some(&reason) {
-                debug!("{address} still cannot be reached: {reason}");
-            } else {
-                warn!("{address} cannot be reached, trying again: {reason}");
-            }
-        } else {
-            if self.takeovers.ended(self.shared.now().monotonic, disconnect) {
-                let id = client_id(self.dispatcher.device());
-                reason += &format!(
-                    " soon after each connect, as brokers do when another client has the same id, {id}: give every board \
-                     its own name with the setting `device`"
-                );
-            }
-            warn!("connection to {address} lost, trying again: {reason}");
-        }
-        self.logged = Some(reason);
-        self.phase = Phase::Connecting;
-        self.broker.reset();
+        self.shared.link.disconnected(&words);
     }
 }

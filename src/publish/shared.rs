@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{Timestamp, civil::Date};
 
 use super::outbox::Outbox;
-use crate::clock::Clock;
+use crate::{clock::Clock, health::BrokerLink};
 
 /// The time on both clocks, and the date.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct Shared {
     pub outbox: Outbox,
     /// Where the thread reads the time from.
     pub clock: Arc<dyn Clock>,
+    /// What others know of the connection.
+    pub link: Arc<BrokerLink>,
 }
 
 impl Shared {

@@ -12,6 +12,7 @@ use super::{
     shared::Shared,
     transport::{Backpressure, Message, Payload, Transport},
 };
+use crate::health::BrokerLink;
 
 /// Pause between two attempts to write to an output that refuses.
 const RETRY: Duration = Duration::from_millis(250);
@@ -19,7 +20,7 @@ const RETRY: Duration = Duration::from_millis(250);
 /// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon. An
 /// output that refuses for a while, such as a file on a full disk, gets the newest values when it accepts again.
 pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write) {
-    let mut lines = Lines::new(output);
+    let mut lines = Lines::new(output, &shared.link);
     dispatcher.on_connect();
     while !shared.outbox.is_stopping() {
         let wait = dispatcher
@@ -34,7 +35,7 @@ pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write
     let _ = dispatcher.publish_offline(&shared.outbox, shared.now(), &mut lines);
 }
 
-struct Lines<W> {
+struct Lines<'a, W> {
     /// Unbuffered; `None` once the reader is gone.
     output: Option<W>,
     /// The line that is being written.
@@ -43,15 +44,17 @@ struct Lines<W> {
     written: usize,
     /// The output refused the last write.
     is_refused: bool,
+    link: &'a BrokerLink,
 }
 
-impl<W: Write> Lines<W> {
-    fn new(output: W) -> Self {
+impl<'a, W: Write> Lines<'a, W> {
+    fn new(output: W, link: &'a BrokerLink) -> Self {
         Self {
             output: Some(output),
             line: Vec::with_capacity(4096),
             written: 0,
             is_refused: false,
+            link,
         }
     }
 
@@ -95,7 +98,7 @@ impl<W: Write> Lines<W> {
     }
 }
 
-impl<W: Write> Transport for Lines<W> {
+impl<W: Write> Transport for Lines<'_, W> {
     fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
         self.write();
         if self.output.is_none() {
@@ -114,6 +117,7 @@ impl<W: Write> Transport for Lines<W> {
             self.line.clear();
             return Err(Backpressure);
         }
+        self.link.count_message();
         // The rest is written before the next message.
         Ok(())
     }
@@ -147,7 +151,8 @@ mod tests {
 
     #[test]
     fn lines_are_json() {
-        let mut lines = Lines::new(Vec::new());
+        let link = BrokerLink::default();
+        let mut lines = Lines::new(Vec::new(), &link);
         lines.send(message(Payload::Word("ON"))).unwrap();
         lines.send(message(Payload::Json(b"{\"faces\":1}"))).unwrap();
         assert_eq!(
@@ -196,7 +201,8 @@ mod tests {
     #[test]
     fn a_reader_that_goes_is_no_error() {
         let mut closed = Limited::new(0, ErrorKind::BrokenPipe);
-        let mut lines = Lines::new(&mut closed);
+        let link = BrokerLink::default();
+        let mut lines = Lines::new(&mut closed, &link);
         for _ in 0..10 {
             assert_eq!(lines.send(message(Payload::Word("ON"))), Ok(()));
         }
@@ -211,7 +217,8 @@ mod tests {
             ErrorKind::WouldBlock,
         ] {
             let mut disk = Limited::new(10, error);
-            let mut lines = Lines::new(&mut disk);
+            let link = BrokerLink::default();
+            let mut lines = Lines::new(&mut disk, &link);
             assert_eq!(lines.send(message(Payload::Word("first"))), Ok(()));
             assert_eq!(lines.send(message(Payload::Word("second"))), Err(Backpressure));
             lines.output.as_mut().unwrap().room = 1000;

@@ -7,8 +7,8 @@ use super::disconnect::DisconnectReason;
 /// A connection that the broker closes within this time of accepting it was closed early.
 const EARLY: Duration = Duration::from_secs(30);
 
-/// After this many early closings in a row, another client probably has the same id: the broker closes the older
-/// connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
+/// After this many early closings in a row, another client probably has the same id: the broker closes the
+/// older connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
 const LIMIT: u32 = 2;
 
 /// Counts connections that the broker closed soon after it had accepted them.
@@ -25,8 +25,15 @@ impl Takeovers {
         self.accepted = now;
     }
 
-    /// An accepted connection has ended. Returns whether another client probably takes over the session.
+    /// An accepted connection has ended. Returns whether another client takes over the session: MQTT 5 says
+    /// so, with 3.1.1 it is probable.
     pub fn ended(&mut self, now: Duration, reason: &DisconnectReason) -> bool {
+        if let DisconnectReason::Ended {
+            is_takeover: true, ..
+        } = reason
+        {
+            return true;
+        }
         let is_early = reason.is_closed() && now.saturating_sub(self.accepted) < EARLY;
         self.in_a_row = if is_early {
             self.in_a_row.saturating_add(1)
@@ -39,13 +46,11 @@ impl Takeovers {
 
 #[cfg(test)]
 mod tests {
-    use rumqttc::{ConnectionError, StateError};
-
     use super::*;
 
     #[test]
     fn only_early_closings_in_a_row_are_takeovers() {
-        let closed = DisconnectReason::Connection(ConnectionError::MqttState(StateError::ConnectionAborted));
+        let closed = DisconnectReason::Closed(None);
         let mut takeovers = Takeovers::default();
         let mut ended = |accepted, lasted, reason: &DisconnectReason| {
             let accepted = Duration::from_secs(accepted);
@@ -62,5 +67,11 @@ mod tests {
         );
         assert!(!ended(400, 1, &closed));
         assert!(ended(500, 1, &closed));
+        let taken_over = DisconnectReason::Ended {
+            words: "",
+            is_takeover: true,
+            text: None,
+        };
+        assert!(ended(600, 100, &taken_over), "the broker says so");
     }
 }

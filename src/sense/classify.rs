@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{
     alignment::AlignedCrop,
+    crop_quality::CropQuality,
     face::{MAX_FACES, Prediction},
 };
 use crate::picture::Picture;
@@ -14,8 +15,8 @@ use crate::picture::Picture;
 pub struct Classification {
     /// What the network predicts, before smoothing.
     pub prediction: Prediction,
-    /// Quality of the crop, 0 to 1 (see [`super::crop::Cropper::face`]).
-    pub quality: f32,
+    /// Quality of the crop.
+    pub quality: CropQuality,
 }
 
 /// The results of one batch, in the order of its crops.

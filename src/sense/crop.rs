@@ -2,6 +2,7 @@
 
 use super::{
     alignment::AlignedCrop,
+    crop_quality::CropQuality,
     geometry::Point,
     input::{InputTensor, luma},
     resample::{Region, resample},
@@ -31,8 +32,7 @@ impl Cropper {
         }
     }
 
-    /// Writes the crop of a face into the network's input tensor and returns the crop's quality, 0 to 1. It
-    /// is the product of
+    /// Writes the crop of a face into the network's input tensor and returns the crop's quality:
     ///
     /// - size: pixels of the picture per pixel of the input, along the side, at most 1;
     /// - sharpness: mean absolute Laplacian of the input's luma over its standard deviation, which makes it
@@ -40,15 +40,21 @@ impl Cropper {
     ///   networks; from 0 at [`BLURRED`] to 1 at [`SHARP`];
     /// - frontalness: residual of the landmarks against the template, from 1 at [`FRONTAL`] to 0 at
     ///   [`TURNED`];
-    /// - presence: how much of the crop lies inside the picture.
-    pub fn face(&mut self, picture: &Picture, square: &AlignedCrop, tensor: &mut [f32]) -> f32 {
+    /// - presence: how much of the crop lies inside the picture;
+    /// - light: mean of the input's luma.
+    pub fn face(&mut self, picture: &Picture, square: &AlignedCrop, tensor: &mut [f32]) -> CropQuality {
         let region = presented(square, self.crop);
-        let present = self.write(picture, &region, tensor);
+        let presence = self.write(picture, &region, tensor);
         let pixels = self.input.width().max(self.input.height()) as f32;
-        let size = (square.side * (1.0 + self.crop.margin) / pixels).min(1.0);
-        let sharp = ramp(sharpness(&self.luma, self.input.width()) * pixels, BLURRED, SHARP);
-        let frontal = 1.0 - ramp(square.residual, FRONTAL, TURNED);
-        size * sharp * frontal * present
+        let side_px = square.side * (1.0 + self.crop.margin);
+        CropQuality {
+            side_px,
+            size: (side_px / pixels).min(1.0),
+            sharpness: ramp(sharpness(&self.luma, self.input.width()) * pixels, BLURRED, SHARP),
+            frontal: 1.0 - ramp(square.residual, FRONTAL, TURNED),
+            presence,
+            light: self.luma.iter().sum::<f32>() / self.luma.len() as f32 / 255.0,
+        }
     }
 
     /// Writes a whole picture, stretched to the input's size.

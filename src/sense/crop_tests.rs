@@ -108,7 +108,7 @@ fn pattern(at: Point) -> [f32; 3] {
 fn crop(cropper: &mut Cropper, picture: &Picture, landmarks: &Landmarks) -> (Vec<f32>, f32) {
     let mut numbers = vec![f32::NAN; cropper.input.elements()];
     let square = AlignedCrop::fit(landmarks).unwrap();
-    let quality = cropper.face(picture, &square, &mut numbers);
+    let quality = cropper.face(picture, &square, &mut numbers).value();
     (numbers, quality)
 }
 
@@ -186,7 +186,9 @@ proptest! {
             let landmarks = marks([at(a, b), at(c, d), at(e, f), at(g, h)]);
             if let Some(square) = AlignedCrop::fit(&landmarks) {
                 let mut numbers = vec![f32::NAN; SIDE * SIDE];
-                let quality = grey().face(&picture(width, height, |_, _| [0.5; 3]), &square, &mut numbers);
+                let quality = grey()
+                    .face(&picture(width, height, |_, _| [0.5; 3]), &square, &mut numbers)
+                    .value();
                 prop_assert!((0.0..=1.0).contains(&quality));
                 prop_assert!(numbers.iter().all(|number| (0.0..=0.51).contains(number)));
             }

@@ -2,9 +2,12 @@
 
 use super::{
     attention::HeadPose,
+    crop_quality::CropQuality,
+    frame_quality::FrameQuality,
     geometry::{Point, Rect},
     scene::Scene,
-    visits::{MAX_VISITS, Visit, VisitTotals},
+    visit::Visit,
+    visits::{MAX_VISITS, VisitTotals},
 };
 pub use crate::category::{Category, Probabilities};
 
@@ -145,6 +148,8 @@ pub struct TrackedFace {
     pub attending: bool,
     /// Quality of the newest crop, 0 to 1: small, blurred or turned faces score lower.
     pub quality: f32,
+    /// The parts of that quality; `None` until the first classification.
+    pub crop: Option<CropQuality>,
     /// The newest prediction before smoothing, from this frame or an earlier one; `None` until the first
     /// classification.
     pub raw: Option<Prediction>,
@@ -199,6 +204,8 @@ pub enum Event {
 pub struct Report {
     /// The frame's size in pixels, which boxes refer to.
     pub size: (u32, u32),
+    /// Light and sharpness of this frame or of one shortly before; `None` for a frame of hardly any pixels.
+    pub quality: Option<FrameQuality>,
     /// When the frame was captured, on the daemon's monotonic clock.
     pub captured: std::time::Duration,
     /// The tracked faces, the primary one (the largest, with hysteresis) first; none where they are withheld.

@@ -119,6 +119,7 @@ impl FaceTracker {
     }
 
     /// The confirmed faces after the last update, the primary one first.
+    #[must_use]
     pub fn faces(&self) -> heapless::Vec<FollowedFace, MAX_FACES> {
         let followed = |track: &Track| FollowedFace {
             track: track.id,

@@ -134,7 +134,7 @@ impl Bench {
         let searches = &mut self.searches;
         self.tracker
             .update(&self.picture, now, &mut |stage| {
-                *searches += u32::from(stage == Stage::Detect)
+                *searches += u32::from(stage == Stage::Detect);
             })
             .unwrap();
         self.tracker.faces()

@@ -10,8 +10,10 @@ use super::{
     alignment::AlignedCrop,
     attention::{Attention, HeadPose},
     classify::{Classification, Classifications, Classifier},
+    crop_quality::CropQuality,
     face::{Event, Label, MAX_FACES, Prediction, Report, TrackedFace},
     face_tracker::{FaceTracker, FollowedFace},
+    frame_quality::FrameQuality,
     rate::RateLimiter,
     scene::SceneSummary,
     smooth::Smoother,
@@ -36,6 +38,8 @@ pub struct Sensor {
     rate_fraction: f32,
     /// Limits frames, below the full rate.
     frames: RateLimiter,
+    /// Limits measurements of a whole picture's light and sharpness.
+    qualities: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
     scene: SceneSummary,
@@ -59,7 +63,7 @@ struct TrackState {
     pose: Option<HeadPose>,
     attention: Attention,
     raw: Option<Prediction>,
-    quality: f32,
+    quality: Option<CropQuality>,
     /// Limits its classifications.
     classifications: RateLimiter,
     label: Label,
@@ -92,6 +96,9 @@ impl Intervals {
     }
 }
 
+/// Light changes slowly, and a technician who turns a lens wants to see the effect.
+const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
+
 /// The changes of labels in one frame.
 type Changes = heapless::Vec<Event, MAX_FACES>;
 
@@ -120,6 +127,7 @@ impl Sensor {
             },
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
+            qualities: RateLimiter::new(QUALITY_INTERVAL),
             tracks: heapless::Vec::new(),
             results: Classifications::new(),
             scene: SceneSummary::new(&settings.smoothing, &settings.publish),
@@ -180,6 +188,10 @@ impl Sensor {
         let classifications = self.classify_due(picture, &due, done)?;
 
         self.report.size = (picture.width(), picture.height());
+        if self.qualities.is_due(captured) {
+            self.qualities.record(captured);
+            self.report.quality = FrameQuality::measure(picture);
+        }
         self.report.captured = captured;
         self.report.faces.clear();
         self.report.events.clear();
@@ -207,6 +219,7 @@ impl Sensor {
         report.visits = self.visits.totals();
         report.scene = self.scene.update(&[]);
         report.withheld = false;
+        report.quality = None;
         if self.publish.min_faces > 1 {
             report.events.clear();
         }
@@ -227,7 +240,7 @@ impl Sensor {
                     pose: None,
                     attention: Attention::new(&self.attention),
                     raw: None,
-                    quality: 0.0,
+                    quality: None,
                     classifications: RateLimiter::new(interval),
                     label: Label::Uncertain,
                 });
@@ -314,7 +327,8 @@ impl Sensor {
                 seen: face.seen,
                 pose: state.pose,
                 attending: state.attention.is_attending(),
-                quality: state.quality,
+                quality: state.quality.map_or(0.0, |quality| quality.value()),
+                crop: state.quality,
                 raw: state.raw,
                 smoothed: state.smoother.current(),
             });
@@ -344,10 +358,12 @@ impl TrackState {
     /// Smooths a new classification; returns an event if the label changed.
     fn update(&mut self, captured: Duration, classification: &Classification) -> Option<Event> {
         self.raw = Some(classification.prediction);
-        self.quality = classification.quality;
-        let smoothed = self
-            .smoother
-            .update(captured, &classification.prediction, classification.quality);
+        self.quality = Some(classification.quality);
+        let smoothed = self.smoother.update(
+            captured,
+            &classification.prediction,
+            classification.quality.value(),
+        );
         let from = std::mem::replace(&mut self.label, smoothed.label);
         (from != smoothed.label).then_some(Event::Changed {
             track: self.track,

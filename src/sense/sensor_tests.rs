@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     config::{Sources, load},
     sense::{
+        crop_quality::CropQuality,
         detect::{Detections, Detector},
         face::{Category, Detection, Landmarks, Probabilities},
         geometry::{Point, Rect},
@@ -70,7 +71,10 @@ impl Classifier for Fake {
                 valence: Some(0.5),
                 arousal: None,
             },
-            quality: world.quality,
+            quality: CropQuality {
+                size: world.quality,
+                ..CropQuality::PERFECT
+            },
         }));
         Ok(())
     }

@@ -4,7 +4,7 @@
 use jiff::{ToSpan, civil::date};
 
 use super::*;
-use crate::sense::face::{Category, Detection, Prediction, Probabilities, Smoothed};
+use crate::sense::face::{Category, Detection, Label, Prediction, Probabilities, Smoothed};
 
 const SETTINGS: config::Visit = config::Visit {
     gap_s: 4.0,
@@ -397,6 +397,20 @@ impl Person {
     }
 }
 
+/// The counters after the visits of `people`, from the schedule alone.
+fn count(people: &[&Person]) -> VisitCounters {
+    let seconds = |person: &&Person| (person.leaves - person.comes) as f64 / QUARTERS as f64;
+    let number_of =
+        |is_one: &dyn Fn(&Person) -> bool| people.iter().filter(|person| is_one(person)).count() as u64;
+    VisitCounters {
+        visits: people.len() as u64,
+        attended: number_of(&|person| person.quarters(person.attends) > 0),
+        smiled: number_of(&|person| person.quarters(person.smiles) >= QUARTERS),
+        seconds: people.iter().map(seconds).sum(),
+        longest_s: people.iter().map(seconds).fold(0.0, f64::max) as f32,
+    }
+}
+
 /// A day and a half at four frames a second, in seconds, beside a count from the schedule alone.
 #[test]
 fn a_replayed_day_gives_the_visits_of_an_independent_count() {
@@ -454,32 +468,6 @@ fn a_replayed_day_gives_the_visits_of_an_independent_count() {
     };
     assert_eq!(announced, people.iter().filter(stayed).count());
 
-    let count = |people: &[&Person]| {
-        let seconds = |person: &&Person| (person.leaves - person.comes) as f64 / QUARTERS as f64;
-        (
-            people.len() as u64,
-            people
-                .iter()
-                .filter(|person| person.quarters(person.attends) > 0)
-                .count() as u64,
-            people
-                .iter()
-                .filter(|person| person.quarters(person.smiles) >= QUARTERS)
-                .count() as u64,
-            people.iter().map(seconds).sum::<f64>(),
-            people.iter().map(seconds).fold(0.0, f64::max) as f32,
-        )
-    };
-    let found = |counters: VisitCounters| {
-        let VisitCounters {
-            visits,
-            attended,
-            smiled,
-            seconds,
-            longest_s,
-        } = counters;
-        (visits, attended, smiled, seconds, longest_s)
-    };
     // A visit ends once its face is out of sight for more than the gap of 16 quarters.
     let ended = |person: &&Person, from: u64, until: u64| (from..until).contains(&(person.leaves + 17));
     let ending = |from: u64, until: u64| -> Vec<&Person> {
@@ -489,8 +477,8 @@ fn a_replayed_day_gives_the_visits_of_an_independent_count() {
             .collect()
     };
     let day_end = midnight + 24 * 3600 * QUARTERS;
-    assert_eq!(found(before_midnight), count(&ending(0, midnight)));
-    assert_eq!(found(visits.totals().since_start), count(&ending(0, end)));
-    assert_eq!(found(visits.totals().today), count(&ending(day_end, end)));
+    assert_eq!(before_midnight, count(&ending(0, midnight)));
+    assert_eq!(visits.totals().since_start, count(&ending(0, end)));
+    assert_eq!(visits.totals().today, count(&ending(day_end, end)));
     assert!(!ending(day_end, end).is_empty());
 }

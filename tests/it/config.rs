@@ -133,7 +133,7 @@ fn later_layers_override_earlier_ones() {
     assert_eq!(settings.camera.height, 480);
     assert_eq!(settings.camera.width, 100);
     assert_eq!(settings.mqtt.username, "file");
-    assert_eq!(settings.mqtt.host, "environment");
+    assert_eq!(settings.mqtt.host, ["environment"]);
     assert_eq!(settings.mqtt.base.as_str(), "last");
 
     let printed = loaded.to_toml();
@@ -243,7 +243,7 @@ fn variables_that_name_no_setting_are_ignored_and_reported_once() {
     variables.push(("AFFECTD_NOTES".into(), OsString::from_vec(vec![0xff])));
     variables.push((OsString::from_vec(b"AFFECTD_\xff\x1b".to_vec()), "x".into()));
     let loaded = stack(None, &variables, &[]).unwrap();
-    assert_eq!(loaded.settings.mqtt.host, "broker");
+    assert_eq!(loaded.settings.mqtt.host, ["broker"]);
     assert_eq!(loaded.settings.mqtt.port, 0);
     assert_eq!(loaded.settings.camera.width, 640);
     assert_eq!(
@@ -288,12 +288,12 @@ fn an_empty_variable_is_as_if_it_were_not_set() {
         ("AFFECTD_OTHER", ""),
     ]);
     let loaded = stack(Some((file, text)), &variables, &[]).unwrap();
-    assert_eq!(loaded.settings.mqtt.host, "broker");
+    assert_eq!(loaded.settings.mqtt.host, ["broker"]);
     assert_eq!(loaded.settings.camera.width, 320);
     assert!(loaded.ignored_variables.is_empty());
     // On the command line an empty string is a value.
     let loaded = stack(Some((file, text)), &variables, &[set("mqtt.host", "")]).unwrap();
-    assert_eq!(loaded.settings.mqtt.host, "");
+    assert!(loaded.settings.mqtt.host.is_empty());
     let output = affectd(
         &["check", "--print"],
         &[("AFFECTD_LOG", ""), ("AFFECTD_CAMERA__RATE", "")],
@@ -476,5 +476,5 @@ fn the_program_prints_the_settings_in_force() {
     }
     // The output is a valid configuration.
     let again = stack(Some((Path::new("printed.toml"), &printed)), &[], &[]).unwrap();
-    assert_eq!(again.settings.mqtt.host, "other");
+    assert_eq!(again.settings.mqtt.host, ["other"]);
 }

@@ -6,6 +6,7 @@
 
 mod common;
 
+mod aim;
 mod analyze;
 mod attention;
 mod check;
@@ -14,15 +15,16 @@ mod config;
 mod daemon;
 mod demo;
 mod exit_codes;
-mod fuzz_capture;
-mod fuzz_config;
-mod fuzz_model;
+mod http;
 mod log;
 mod manual;
 mod model;
 mod model_layouts;
 mod mqtt;
+mod mqtt_limits;
 mod mqtt_privacy;
+mod mqtt_routes;
+mod mqtt_versions;
 mod pipe;
 mod pipeline;
 mod privacy;

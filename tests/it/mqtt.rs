@@ -10,7 +10,7 @@ use std::{
 use affectd::{
     capture::CameraStatus,
     clock::Clock,
-    config::Mqtt,
+    config::{Mqtt, MqttVersion},
     error::{Exit, ExitClass as _},
     publish::PublishErrorKind,
     sense::face::{Category, Event},
@@ -245,10 +245,11 @@ fn a_wrong_password_is_permanent() {
 #[test]
 fn the_log_names_the_setting_when_two_daemons_share_a_name() {
     let broker = Broker::start();
-    let (_first, _second) = (
-        Daemon::start(&broker.settings()),
-        Daemon::start(&broker.settings()),
-    );
+    let settings = Mqtt {
+        version: MqttVersion::V311,
+        ..broker.settings()
+    };
+    let (_first, _second) = (Daemon::start(&settings), Daemon::start(&settings));
     let warning = format!(
         ":{} lost, trying again: it closes the connection soon after each connect, as brokers do when another client \
          has the same id, affectd-lobby",
@@ -379,7 +380,7 @@ fn as_a_child() {
     let settings = match argument.split_once(' ') {
         Some((port, folder)) => broker::settings(port.parse().unwrap(), Path::new(folder)),
         None => Mqtt {
-            host: String::new(),
+            host: Vec::new(),
             ..broker::settings(0, Path::new(""))
         },
     };

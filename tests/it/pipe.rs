@@ -42,8 +42,9 @@ fn settings(command: &[&str], format: &str) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: command.iter().map(ToString::to_string).collect(),
-        path: Default::default(),
+        path: PathBuf::default(),
         repeat: false,
     }
 }

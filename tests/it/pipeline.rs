@@ -20,6 +20,7 @@ use affectd::{
     interrupt::Interrupt,
     measure::clip,
     pipeline::{self, Deps, Metrics, Sink},
+    preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::face::{Event, Report},
     shutdown::Shutdown,
@@ -218,6 +219,7 @@ fn play_behind(
         }),
         sensor: sensor::sensor().0,
         gpio: None,
+        preview: Preview::new(gate),
         gate: gate.clone(),
         sink: notes.clone(),
         clock,
@@ -225,7 +227,7 @@ fn play_behind(
         governor: Governor::new(config::Health {
             hot_c: 120.0,
             cool_c: 119.0,
-            dwell: Duration::from_millis(3600000),
+            dwell: Duration::from_secs(3600),
         }),
         health_interval: Duration::from_millis(300),
     };

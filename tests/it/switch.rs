@@ -21,6 +21,7 @@ use affectd::{
     measure::clip,
     model::VaOrigin,
     pipeline::{self, Deps, Metrics},
+    preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
     shutdown::Shutdown,
@@ -115,6 +116,8 @@ fn unusable(reason: &str) -> GpioError {
 struct Daemon {
     lines: Arc<Lines>,
     camera: Arc<AtomicBool>,
+    preview: Preview,
+    clock: Arc<dyn Clock>,
     shutdown: Shutdown,
     thread: JoinHandle<Result<(), Failure>>,
 }
@@ -157,6 +160,7 @@ impl Daemon {
             gate: gate.clone(),
             shutdown: shutdown.clone(),
         };
+        let preview = Preview::new(&gate);
         let (publisher, publishing) = Publisher::start(&broker.settings(), identity, environment).unwrap();
         let deps = Deps {
             opener: Box::new(opener),
@@ -166,9 +170,10 @@ impl Daemon {
                 has_led: true,
                 debounce: Some(Duration::from_millis(50)),
             }),
+            preview: preview.clone(),
             gate,
             sink: Arc::new(publisher),
-            clock,
+            clock: clock.clone(),
             shutdown: shutdown.clone(),
             governor: Governor::new(settings.health),
             health_interval: Duration::from_secs(10),
@@ -181,6 +186,8 @@ impl Daemon {
         Self {
             lines,
             camera,
+            preview,
+            clock,
             shutdown,
             thread,
         }
@@ -320,5 +327,37 @@ fn an_led_failure_is_not_fatal() {
     // The chip was reset and the LED is off.
     daemon.lines.lit.store(false, SeqCst);
     until("the LED is on again", || daemon.is_lit());
+    daemon.stop();
+}
+
+#[test]
+fn the_led_blinks_while_a_picture_is_sent_and_the_switch_ends_that() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(false));
+    daemon.senses(&watcher);
+    daemon
+        .preview
+        .open(daemon.clock.now() + Duration::from_secs(600));
+    thread::sleep(Duration::from_millis(600));
+    assert!(daemon.is_lit(), "nobody asks for a picture");
+
+    for lit in [false, true, false, true] {
+        until("the LED blinks", || {
+            let receiver = daemon.preview.request(daemon.clock.now()).unwrap();
+            let snapshot = receiver.blocking_recv().unwrap();
+            assert!(snapshot.picture().rgb().iter().any(|value| *value > 0));
+            daemon.is_lit() == lit
+        });
+    }
+    assert!(daemon.is_camera_open());
+
+    daemon.set_switch(Ok(true));
+    daemon.is_private(&broker, "the privacy switch is on");
+    assert!(daemon.preview.request(daemon.clock.now()).is_none());
+    daemon.set_switch(Ok(false));
+    watcher.forget();
+    daemon.senses(&watcher);
+    assert!(daemon.preview.request(daemon.clock.now()).is_none());
     daemon.stop();
 }

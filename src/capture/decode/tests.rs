@@ -270,7 +270,7 @@ fn wrong_sizes_are_refused() {
     assert!(error(cut_off).contains("cut off: 511 bytes are there, 512 are needed"));
     let empty = Frame {
         data: Vec::new(),
-        ..good.clone()
+        ..good
     };
     assert!(error(empty).contains("0 bytes are there"));
     for (width, height) in [(0, 4), (64, 0), (8193, 4), (64, 8193), (u32::MAX, u32::MAX)] {

@@ -74,7 +74,7 @@ impl Opener for FilesOpener {
         };
         Ok(Box::new(Files {
             stream: Stream {
-                name: text::path(path).to_string(),
+                name: text::path(path),
                 format,
                 width,
                 height,

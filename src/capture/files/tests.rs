@@ -25,6 +25,7 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
         stride: 0,
         rotate: 0,
         mirror: false,
+        fov_deg: 65.0,
         command: Vec::new(),
         path,
         repeat,

@@ -2,6 +2,7 @@
 
 mod child;
 mod guard;
+mod last_line;
 mod poll;
 mod reader;
 mod waited;
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
 use child::Child;
+pub use last_line::LastLine;
 use reader::{Input, Kept, Reader};
 
 /// Starts the program of the settings.

@@ -58,10 +58,10 @@ impl Splitter {
         if bytes.len() < end {
             return Ok(Split::More);
         }
-        if !self.is_after_frame {
-            self.is_after_frame = true;
-        } else {
+        if self.is_after_frame {
             self.misfits = 0;
+        } else {
+            self.is_after_frame = true;
         }
         Ok(Split::Frame { body: body..end, end })
     }

@@ -201,7 +201,7 @@ const REMEDY: &str = "Raspberry Pi: run `libcamerify affectd run`, or set camera
 fn codes(modes: &[Mode]) -> String {
     let mut codes: Vec<String> = Vec::new();
     for mode in modes {
-        let code = String::from_utf8_lossy(&mode.fourcc).trim().to_string();
+        let code = select::code(mode.fourcc);
         if !codes.contains(&code) {
             codes.push(code);
         }
@@ -287,6 +287,12 @@ mod tests {
         );
         let error = camera(0, &[b"H264"]).select(&REQUEST).unwrap_err();
         assert!(error.reason.ends_with("only H264"), "{}", error.reason);
+    }
+
+    #[test]
+    fn a_code_of_any_bytes_reaches_no_terminal() {
+        let error = camera(0, &[b"\x1b[2J", b"A\nB\xff"]).select(&REQUEST).unwrap_err();
+        assert!(error.reason.ends_with("only \\u{1b}[2J, A\\nB\u{fffd}"), "{}", error.reason);
     }
 
     #[test]

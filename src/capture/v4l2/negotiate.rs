@@ -6,7 +6,7 @@ use affectd_sys::v4l2::{FourCc, Fraction, FrameIntervals, FrameSizes};
 
 use super::{
     device::{Device, failure},
-    select::{Mode, Request, Selection, SizeRange},
+    select::{Mode, Request, Selection, SizeRange, code},
 };
 use crate::{
     capture::{
@@ -117,7 +117,7 @@ impl Device {
                     "{} was asked for {} and set {}, which cannot be decoded",
                     text::path(&self.path),
                     selection.format,
-                    String::from_utf8_lossy(&got.fourcc)
+                    code(got.fourcc)
                 ),
             ));
         };

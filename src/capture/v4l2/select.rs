@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 
-use crate::capture::frame::PixelFormat;
+use crate::{capture::frame::PixelFormat, text};
 
 /// Pixel formats from the cheapest to decode to the most expensive; grey is last because the networks were
 /// trained on colour.
@@ -32,6 +32,12 @@ pub struct Mode {
     pub height: u32,
     /// Frames a second, in any order; empty where the driver does not list them.
     pub rates: Vec<f32>,
+}
+
+/// A four-character code as messages show it: a driver may choose any bytes.
+#[must_use]
+pub fn code(fourcc: [u8; 4]) -> String {
+    text::sanitized(String::from_utf8_lossy(&fourcc).trim(), fourcc.len())
 }
 
 /// What the settings ask for.

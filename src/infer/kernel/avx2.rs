@@ -30,6 +30,8 @@ unsafe impl<const BYTES: usize> Isa for Avx2<BYTES> {
     const UNSIGNED: bool = true;
     const TILE_ROWS: usize = 5;
     const TILE_VECTORS: usize = 1;
+    const FLOAT_ROWS: usize = 6;
+    const FLOAT_VECTORS: usize = 1;
     type Acc = [__m256i; 2];
     type Floats = [__m256; 2];
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::isa::{Isa, LANES, PanelGroup, RowGroup};
+use super::isa::{Isa, LANES, PanelGroup, ROUND_TO_INT, RowGroup};
 
 /// AVX-512 with the 4-way dot product of VNNI (`vpdpbusd`).
 #[derive(Clone, Copy)]
@@ -24,6 +24,8 @@ unsafe impl Isa for Avx512Vnni {
     const UNSIGNED: bool = true;
     const TILE_ROWS: usize = 8;
     const TILE_VECTORS: usize = 3;
+    const FLOAT_ROWS: usize = 8;
+    const FLOAT_VECTORS: usize = 3;
     type Acc = __m512i;
     type Floats = __m512;
 
@@ -76,6 +78,19 @@ unsafe impl Isa for Avx512Vnni {
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
     }
 
+    /// Rounds as `quantized` does. LLVM makes scalar code of the default implementation.
+    #[inline(always)]
+    fn quantize(self, values: &[f32; LANES], base: f32, inverse_scale: f32, to: &mut [u8]) {
+        let to: &mut [u8; LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());
+        let values = self.sub(self.load(values), self.splat(base));
+        let levels = self.mul_add(values, self.splat(inverse_scale), self.splat(ROUND_TO_INT));
+        // SAFETY: existence: `self` proves AVX-512. Bounds: the array has `LANES` bytes.
+        unsafe {
+            let bytes = _mm512_cvtepi32_epi8(_mm512_castps_si512(levels));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+
     #[inline(always)]
     fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats {
         // SAFETY: existence: `self` proves AVX-512.
@@ -107,6 +122,18 @@ unsafe impl Isa for Avx512Vnni {
     fn reduce_sum(self, values: Self::Floats) -> f32 {
         // SAFETY: existence: `self` proves AVX-512.
         unsafe { _mm512_reduce_add_ps(values) }
+    }
+
+    #[inline(always)]
+    fn reduce_min(self, values: Self::Floats) -> f32 {
+        // SAFETY: existence: `self` proves AVX-512.
+        unsafe { _mm512_reduce_min_ps(values) }
+    }
+
+    #[inline(always)]
+    fn reduce_max(self, values: Self::Floats) -> f32 {
+        // SAFETY: existence: `self` proves AVX-512.
+        unsafe { _mm512_reduce_max_ps(values) }
     }
 
     #[inline(always)]

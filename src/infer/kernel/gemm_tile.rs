@@ -28,6 +28,8 @@ pub(super) struct GemmTile<'a> {
     pub(super) lane_offsets: &'a [[f32; LANES]],
     /// Empty where outputs are rows.
     pub(super) lane_bias: &'a [[f32; LANES]],
+    /// The lowest value of a result without residual: 0 for ReLU, else negative infinity.
+    pub(super) floor: f32,
     /// `columns` values for each row, like the result.
     pub(super) residual: Option<&'a [f32]>,
     pub(super) to: &'a mut [f32],
@@ -133,13 +135,15 @@ impl GemmTile<'_> {
         // SAFETY: guaranteed by the caller: there is this panel.
         let lanes = unsafe { self.lane_params::<I, ACTIVATION_ROWS>(isa, origin.panel + panel) };
         let start = self.start + (origin.panel + panel) * LANES;
+        let floor = isa.splat(self.floor);
         if start + LANES > self.columns {
             let mut results = [[0.0; LANES]; ROWS];
             for ((row, acc), to) in acc.iter().enumerate().zip(&mut results) {
                 // SAFETY: guaranteed by the caller: there is this row.
                 let values =
                     unsafe { self.dequantize::<I, ACTIVATION_ROWS>(isa, acc[panel], first + row, &lanes) };
-                isa.store(values, to);
+                // In this order, `max` passes a NaN on.
+                isa.store(isa.max(floor, values), to);
             }
             let rows = first * self.columns..(first + ROWS) * self.columns;
             let residual = self.residual.map(|residual| &residual[rows.clone()]);
@@ -164,7 +168,7 @@ impl GemmTile<'_> {
                 // `start`, as checked.
                 unsafe {
                     let values = self.dequantize::<I, ACTIVATION_ROWS>(isa, acc[panel], first + row, &lanes);
-                    isa.store(values, &mut *self.to.as_mut_ptr().add(at).cast());
+                    isa.store(isa.max(floor, values), &mut *self.to.as_mut_ptr().add(at).cast());
                 }
             }
         }

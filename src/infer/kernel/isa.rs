@@ -35,8 +35,8 @@ pub(crate) const ROUND_TO_INT: f32 = 12_582_912.0;
 ///    methods use. If that is not every processor of the architecture, the only constructor is `unsafe` and
 ///    says so.
 /// 2. **Bounds.** The methods access no memory but the arrays and slices that they are given, without
-///    requirements on alignment. The one method whose callers owe it more, [`Isa::dot_tile`], is `unsafe` and
-///    says what.
+///    requirements on alignment. The methods whose callers owe them more, [`Isa::dot_tile`] and
+///    [`Isa::float_tile`], are `unsafe` and say what.
 pub(crate) unsafe trait Isa: Copy {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
@@ -49,6 +49,10 @@ pub(crate) unsafe trait Isa: Copy {
     const TILE_ROWS: usize;
     /// Vectors of the same, at most three.
     const TILE_VECTORS: usize;
+    /// Rows of the largest tile of a product of floats that stays in registers, at most eight.
+    const FLOAT_ROWS: usize;
+    /// Vectors of the same, at most three.
+    const FLOAT_VECTORS: usize;
     /// A vector of `i32` accumulators.
     type Acc: Copy;
     /// A vector of `f32`.
@@ -90,6 +94,34 @@ pub(crate) unsafe trait Isa: Copy {
                     // SAFETY: guaranteed by the caller: every row has at least that number.
                     let row_group = unsafe { *rows[row].get_unchecked(group) };
                     acc[row][panel] = self.dot4::<ACTIVATION_ROWS>(acc[row][panel], row_group, lanes);
+                }
+            }
+        }
+        acc
+    }
+
+    /// Adds to each accumulator the sum over `k` of `rows[row][k] * panels[panel][k]`, as vectors.
+    ///
+    /// # Safety
+    /// All panels have the same number of vectors, and every row has at least that number of values.
+    #[inline(always)]
+    unsafe fn float_tile<const ROWS: usize, const WIDTH: usize>(
+        self,
+        mut acc: [[Self::Floats; WIDTH]; ROWS],
+        rows: [&[f32]; ROWS],
+        panels: [&[[f32; LANES]]; WIDTH],
+    ) -> [[Self::Floats; WIDTH]; ROWS] {
+        for k in 0..panels[0].len() {
+            let mut lanes = [self.splat(0.0); WIDTH];
+            for panel in 0..WIDTH {
+                // SAFETY: guaranteed by the caller: all panels have the same number of vectors.
+                lanes[panel] = self.load(unsafe { panels[panel].get_unchecked(k) });
+            }
+            for row in 0..ROWS {
+                // SAFETY: guaranteed by the caller: every row has at least that number.
+                let value = self.splat(unsafe { *rows[row].get_unchecked(k) });
+                for panel in 0..WIDTH {
+                    acc[row][panel] = self.mul_add(value, lanes[panel], acc[row][panel]);
                 }
             }
         }

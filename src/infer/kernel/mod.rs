@@ -12,6 +12,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod dotprod;
 mod exp;
+mod fgemm;
 mod gemm_tile;
 mod isa;
 #[cfg(target_arch = "aarch64")]
@@ -27,9 +28,10 @@ mod weights;
 
 pub(crate) use activate::{Activation, activate};
 pub(crate) use exp::exp;
+pub(crate) use fgemm::{FloatRows, FloatWeights, fgemm};
 pub(crate) use isa::{Isa, LANES, ROUND_TO_INT, SimdOp, first_lanes};
 pub(crate) use pack::{
-    ActivationView, LayerNorm, Layout, Operand, PackedActivations, Prologue, inverse_scale, pack,
+    ActivationView, LayerNorm, Layout, Operand, PackedActivations, Prologue, inverse_scale, normalize, pack,
 };
 pub use peak::Peak;
 pub(crate) use qgemm::{Epilogue, qgemm};

@@ -15,6 +15,8 @@ unsafe impl Isa for Neon {
     const UNSIGNED: bool = false;
     const TILE_ROWS: usize = 2;
     const TILE_VECTORS: usize = 1;
+    const FLOAT_ROWS: usize = 5;
+    const FLOAT_VECTORS: usize = 1;
     /// Two partial acc for each lane, next to each other.
     type Acc = [int32x4_t; 8];
 

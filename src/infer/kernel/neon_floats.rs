@@ -1,5 +1,24 @@
 //! The float half of [`Isa`](super::isa::Isa) on aarch64, which the dot product instructions do not change.
 
+use std::arch::aarch64::*;
+
+/// Adds to the accumulators of one panel its lanes times value `LANE` of each row.
+#[inline(always)]
+pub(super) fn add_scaled<const LANE: i32, const ROWS: usize, const WIDTH: usize>(
+    acc: &mut [[[float32x4_t; 4]; WIDTH]; ROWS],
+    panel: usize,
+    values: &[float32x4_t; ROWS],
+    lanes: [float32x4_t; 4],
+) {
+    for row in 0..ROWS {
+        for vector in 0..4 {
+            let sum = &mut acc[row][panel][vector];
+            // SAFETY: existence: Neon is part of aarch64.
+            *sum = unsafe { vfmaq_laneq_f32::<LANE>(*sum, lanes[vector], values[row]) };
+        }
+    }
+}
+
 /// Expands to the items of `Isa` that concern floats. Clause "bounds": loads and stores are unaligned ones of
 /// the arrays they are given.
 macro_rules! floats {
@@ -75,6 +94,65 @@ macro_rules! floats {
                 };
             }
             values
+        }
+
+        /// Four values of a row are one vector, of which `fmla` can broadcast any.
+        #[inline(always)]
+        unsafe fn float_tile<const ROWS: usize, const WIDTH: usize>(
+            self,
+            mut acc: [[Self::Floats; WIDTH]; ROWS],
+            rows: [&[f32]; ROWS],
+            panels: [&[[f32; LANES]]; WIDTH],
+        ) -> [[Self::Floats; WIDTH]; ROWS] {
+            let length = panels[0].len();
+            let whole = length / 4 * 4;
+            for k in (0..whole).step_by(4) {
+                let mut values = [self.splat(0.0)[0]; ROWS];
+                for row in 0..ROWS {
+                    // SAFETY: existence; guaranteed by the caller: every row has at least `length` values.
+                    values[row] = unsafe { vld1q_f32(rows[row].as_ptr().add(k)) };
+                }
+                for panel in 0..WIDTH {
+                    // SAFETY: guaranteed by the caller: every panel has `length` vectors.
+                    let lanes = unsafe { panels[panel].get_unchecked(k..k + 4) };
+                    $crate::kernel::neon_floats::add_scaled::<0, ROWS, WIDTH>(
+                        &mut acc,
+                        panel,
+                        &values,
+                        self.load(&lanes[0]),
+                    );
+                    $crate::kernel::neon_floats::add_scaled::<1, ROWS, WIDTH>(
+                        &mut acc,
+                        panel,
+                        &values,
+                        self.load(&lanes[1]),
+                    );
+                    $crate::kernel::neon_floats::add_scaled::<2, ROWS, WIDTH>(
+                        &mut acc,
+                        panel,
+                        &values,
+                        self.load(&lanes[2]),
+                    );
+                    $crate::kernel::neon_floats::add_scaled::<3, ROWS, WIDTH>(
+                        &mut acc,
+                        panel,
+                        &values,
+                        self.load(&lanes[3]),
+                    );
+                }
+            }
+            for k in whole..length {
+                for panel in 0..WIDTH {
+                    // SAFETY: guaranteed by the caller, as above.
+                    let lanes = self.load(unsafe { panels[panel].get_unchecked(k) });
+                    for row in 0..ROWS {
+                        // SAFETY: guaranteed by the caller, as above.
+                        let value = self.splat(unsafe { *rows[row].get_unchecked(k) });
+                        acc[row][panel] = self.mul_add(value, lanes, acc[row][panel]);
+                    }
+                }
+            }
+            acc
         }
 
         #[inline(always)]

@@ -289,6 +289,30 @@ fn pack_channels_last<I: Isa>(
     to.row = buffer;
 }
 
+/// Normalizes each of the rows of `from`, which have as many values as `norm` has gains.
+pub(crate) fn normalize(level: SimdLevel, from: &[f32], norm: &LayerNorm, to: &mut [f32]) {
+    level.dispatch(Normalize { from, norm, to });
+}
+
+struct Normalize<'a> {
+    from: &'a [f32],
+    norm: &'a LayerNorm,
+    to: &'a mut [f32],
+}
+
+impl SimdOp for Normalize<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) {
+        let channels = self.norm.gain.len();
+        let rows = self.from.chunks_exact(channels);
+        for (row, to) in rows.zip(self.to.chunks_exact_mut(channels)) {
+            layer_norm(isa, row, self.norm, to);
+        }
+    }
+}
+
 #[inline(always)]
 fn layer_norm<I: Isa>(isa: I, row: &[f32], norm: &LayerNorm, to: &mut [f32]) {
     let per_channel = 1.0 / row.len() as f32;

@@ -12,6 +12,8 @@ unsafe impl Isa for Portable {
     const UNSIGNED: bool = false;
     const TILE_ROWS: usize = 2;
     const TILE_VECTORS: usize = 3;
+    const FLOAT_ROWS: usize = 2;
+    const FLOAT_VECTORS: usize = 1;
     type Acc = [i32; LANES];
     type Floats = [f32; LANES];
 

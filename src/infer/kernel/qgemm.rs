@@ -62,8 +62,9 @@ pub(crate) fn qgemm(
                 panels: panels.clone(),
                 to,
             });
-            // Not in the tiles: its coefficients would take registers from their accumulators.
-            if let Epilogue::Activation(activation) = epilogue {
+            // Not in the tiles, unlike ReLU: its coefficients would take registers from their accumulators.
+            if let Epilogue::Activation(activation @ (Activation::GeluErf | Activation::GeluTanh)) = epilogue
+            {
                 weights.level.dispatch(ActivateColumns {
                     activation,
                     values: &mut to[rows.start * columns..rows.end * columns],
@@ -171,11 +172,15 @@ impl<'a> GemmBlock<'a> {
             panels: &all_panels.as_chunks().0[panels.start * panel_groups..panels.end * panel_groups],
             panel_groups,
             row_scales: &of_rows.0[rows.clone()],
-            row_offsets: &of_rows.1[rows.clone()],
+            row_offsets: &of_rows.1[rows],
             row_bias,
             lane_scales: &of_lanes.0.as_chunks().0[panels.clone()],
             lane_offsets: &of_lanes.1.as_chunks().0[panels.clone()],
             lane_bias,
+            floor: match epilogue {
+                Epilogue::Activation(Activation::Relu) => 0.0,
+                _ => f32::NEG_INFINITY,
+            },
             residual: match epilogue {
                 Epilogue::Residual(residual) => Some(&residual[block.clone()]),
                 Epilogue::Activation(_) => None,

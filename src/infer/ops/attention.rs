@@ -55,7 +55,9 @@ impl Attention {
 }
 
 impl Compute for Attention {
-    const NAME: &'static str = "Attention";
+    fn name(&self) -> &'static str {
+        "Attention"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         let scores = self.groups * self.heads * self.tokens * self.tokens;

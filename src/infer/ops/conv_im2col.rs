@@ -62,7 +62,9 @@ impl QConv2d {
 }
 
 impl Compute for QConv2d {
-    const NAME: &'static str = "QConv2d";
+    fn name(&self) -> &'static str {
+        "QConv2d"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         let [height, width, _] = self.output;

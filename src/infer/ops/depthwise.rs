@@ -12,8 +12,7 @@ const BLOCK_PIXELS: usize = 4;
 /// Taps of the kernel.
 const TAPS: usize = 9;
 
-/// A depthwise convolution of 3x3 pixels, padded with one pixel of zeros: `[row][column][channel]` to the
-/// same.
+/// A depthwise convolution of 3x3 pixels, padded with zeros: `[row][column][channel]` to the same.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     level: SimdLevel,
@@ -26,20 +25,28 @@ pub(crate) struct Depthwise {
     width: usize,
     /// 1 or 2.
     stride: usize,
+    /// Rows and columns of zeros before the image: 1, or 0 with stride 2.
+    padding: usize,
 }
 
 impl Depthwise {
     /// From weights `[channel][tap]` and one bias, or one for each channel. The input has height, width and
-    /// channels. `None` if it has fewer channels than a vector has lanes, or sizes do not match.
+    /// channels. `None` if it has fewer channels than a vector has lanes, or sizes do not match. Zeros after
+    /// the image are as many as give one output for each `stride` inputs.
     pub(crate) fn new(
         level: SimdLevel,
         weights: &[f32],
         bias: &[f32],
         activation: Activation,
         [height, width, channels]: [usize; 3],
-        stride: usize,
+        [stride, padding]: [usize; 2],
     ) -> Option<Self> {
-        if channels < LANES || weights.len() != TAPS * channels || ![1, channels].contains(&bias.len()) {
+        let is_known = matches!((stride, padding), (1 | 2, 1) | (2, 0));
+        if !is_known
+            || channels < LANES
+            || weights.len() != TAPS * channels
+            || ![1, channels].contains(&bias.len())
+        {
             return None;
         }
         let mut by_tap = vec![0.0; (TAPS + 1) * channels];
@@ -59,6 +66,7 @@ impl Depthwise {
             height,
             width,
             stride,
+            padding,
         })
     }
 
@@ -73,8 +81,16 @@ impl Depthwise {
         [side(self.height), side(self.width), self.channels]
     }
 
-    pub(super) fn stride(&self) -> usize {
-        self.stride
+    /// How many rows of the output need no more than the first `rows` rows of the input.
+    pub(super) fn ready_rows(&self, rows: usize) -> usize {
+        let [out_height, ..] = self.output();
+        if rows == self.height {
+            return out_height;
+        }
+        // The kernel of output row `y` ends before input row `y * stride + 3 - padding`.
+        (rows + self.padding)
+            .checked_sub(3)
+            .map_or(0, |last| last / self.stride + 1)
     }
 
     /// Computes some rows of the output, from `first` on. `from` is a ring buffer with the input rows that
@@ -91,7 +107,9 @@ impl Depthwise {
 }
 
 impl Compute for Depthwise {
-    const NAME: &'static str = "Depthwise";
+    fn name(&self) -> &'static str {
+        "Depthwise"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         (f32::datum_type(), TAPS * self.output().iter().product::<usize>())
@@ -123,7 +141,7 @@ impl KernelRange {
     fn around(center: usize, length: usize) -> Self {
         Self {
             first: usize::from(center == 0),
-            end: if center + 1 == length { 2 } else { 3 },
+            end: (length + 1).saturating_sub(center).min(3),
         }
     }
 }
@@ -132,76 +150,144 @@ impl SimdOp for Convolve<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<I: Isa>(mut self, isa: I) {
-        let Depthwise { stride, width, .. } = *self.convolution;
-        let [_, out_width, channels] = self.convolution.output();
-        for y in self.first..self.first + self.to.len() / (out_width * channels) {
-            let mut x = 0;
-            while x < out_width {
-                let last = (x + BLOCK_PIXELS - 1) * stride;
-                let is_inside = x > 0 && x + BLOCK_PIXELS <= out_width && last + 1 < width;
-                if is_inside {
-                    self.pixels::<I, BLOCK_PIXELS>(isa, y, x);
-                    x += BLOCK_PIXELS;
-                } else {
-                    self.pixels::<I, 1>(isa, y, x);
-                    x += 1;
-                }
-            }
+    fn eval<I: Isa>(self, isa: I) {
+        match self.convolution.stride {
+            1 => self.rows::<I, 1>(isa),
+            _ => self.rows::<I, 2>(isa),
         }
     }
 }
 
 impl Convolve<'_> {
-    /// Computes adjacent pixels of one row. If there are several, no column of their kernels is outside of
-    /// the image.
     #[inline(always)]
-    fn pixels<I: Isa, const COUNT: usize>(&mut self, isa: I, y: usize, x: usize) {
+    fn rows<I: Isa, const STRIDE: usize>(mut self, isa: I) {
+        let Depthwise { width, padding, .. } = *self.convolution;
+        let [_, out_width, channels] = self.convolution.output();
+        for y in self.first..self.first + self.to.len() / (out_width * channels) {
+            let mut x = 0;
+            while x < out_width {
+                // The columns of the kernels of a block.
+                let (first, end) = (x * STRIDE, (x + BLOCK_PIXELS - 1) * STRIDE + 3);
+                let is_inside = x + BLOCK_PIXELS <= out_width && first >= padding && end <= width + padding;
+                if is_inside {
+                    self.block::<I, STRIDE>(isa, y, x);
+                    x += BLOCK_PIXELS;
+                } else {
+                    self.pixel::<I, STRIDE>(isa, y, x);
+                    x += 1;
+                }
+            }
+        }
+    }
+
+    /// The rows of the kernel of output row `y` that lie within the image.
+    #[inline(always)]
+    fn kernel_rows<const STRIDE: usize>(&self, y: usize) -> KernelRange {
+        let Depthwise { height, padding, .. } = *self.convolution;
+        KernelRange::around(y * STRIDE + 1 - padding, height)
+    }
+
+    /// Where the result of a pixel begins.
+    #[inline(always)]
+    fn result(&self, y: usize, x: usize) -> usize {
+        let [_, out_width, channels] = self.convolution.output();
+        ((y - self.first) * out_width + x) * channels
+    }
+
+    /// Where the input of a pixel's kernel begins, in this row of the kernel and from this column on.
+    #[inline(always)]
+    fn source<const STRIDE: usize>(&self, y: usize, x: usize, row: usize, column: usize) -> usize {
         let Depthwise {
             channels,
-            height,
             width,
-            stride,
-            activation,
+            padding,
             ..
         } = *self.convolution;
-        let rows = KernelRange::around(y * stride, height);
-        let columns = if COUNT == 1 {
-            KernelRange::around(x * stride, width)
-        } else {
-            KernelRange { first: 0, end: 3 }
-        };
-        let [_, out_width, _] = self.convolution.output();
-        let to = &mut self.to[((y - self.first) * out_width + x) * channels..][..COUNT * channels];
+        let line = (y * STRIDE + row - padding) & self.row_mask;
+        (line * width + x * STRIDE + column - padding) * channels
+    }
+
+    /// Computes adjacent pixels of one row, no column of whose kernels is outside of the image. Each vector
+    /// of the input is loaded once for all pixels that it belongs to.
+    #[inline(always)]
+    fn block<I: Isa, const STRIDE: usize>(&mut self, isa: I, y: usize, x: usize) {
+        let Depthwise {
+            channels, activation, ..
+        } = *self.convolution;
+        let rows = self.kernel_rows::<STRIDE>(y);
+        let first = self.result(y, x);
+        let columns = (BLOCK_PIXELS - 1) * STRIDE + 3;
         for vector in 0..channels.div_ceil(LANES) {
             // The last vector overlaps the one before.
             let channel = (vector * LANES).min(channels - LANES);
             let weights = &self.convolution.weights[channel..];
-            let mut sums = [isa.load(first_lanes(&weights[TAPS * channels..])); COUNT];
+            let mut sums = [isa.load(first_lanes(&weights[TAPS * channels..])); BLOCK_PIXELS];
             for row in rows.first..rows.end {
                 // One bounds check for all pixels of a row: there are few products in it.
-                let line = (y * stride + row - 1) & self.row_mask;
-                let start = line * width + x * stride + columns.first - 1;
-                let pixels = columns.end - columns.first + (COUNT - 1) * stride;
-                let from = &self.from[start * channels..][..pixels * channels];
-                let taps = &weights[(row * 3 + columns.first) * channels..];
-                for column in 0..columns.end - columns.first {
-                    let weight = isa.load(first_lanes(&taps[column * channels..]));
+                let start = self.source::<STRIDE>(y, x, row, 0);
+                let from = &self.from[start..][..columns * channels];
+                let taps = &weights[row * 3 * channels..];
+                let taps = [
+                    isa.load(first_lanes(taps)),
+                    isa.load(first_lanes(&taps[channels..])),
+                    isa.load(first_lanes(&taps[2 * channels..])),
+                ];
+                for column in 0..columns {
+                    // SAFETY: `from` has `channels` values for each column, and `channel` is at least LANES
+                    // before their end.
+                    let from = unsafe { &*from.as_ptr().add(column.wrapping_mul(channels) + channel).cast() };
+                    let values = isa.load(from);
                     for (pixel, sum) in sums.iter_mut().enumerate() {
-                        let at = (column.wrapping_add(pixel.wrapping_mul(stride))).wrapping_mul(channels);
-                        // SAFETY: `from` has `channels` values from `at` on, and `channel` is at least LANES
-                        // before their end.
-                        let from = unsafe { &*from.as_ptr().add(at.wrapping_add(channel)).cast() };
-                        *sum = isa.mul_add(isa.load(from), weight, *sum);
+                        let tap = column.wrapping_sub(pixel * STRIDE);
+                        if tap < 3 {
+                            *sum = isa.mul_add(values, taps[tap], *sum);
+                        }
                     }
                 }
             }
-            for (sum, to) in sums.iter().zip(to.chunks_exact_mut(channels)) {
-                if let Some(to) = to[channel..].first_chunk_mut() {
+            for (pixel, sum) in sums.iter().enumerate() {
+                let to = &mut self.to[first + pixel * channels + channel..];
+                if let Some(to) = to.first_chunk_mut() {
                     isa.store(*sum, to);
                 }
             }
         }
-        activate(isa, activation, to);
+        activate(
+            isa,
+            activation,
+            &mut self.to[first..first + BLOCK_PIXELS * channels],
+        );
+    }
+
+    /// Computes one pixel.
+    #[inline(always)]
+    fn pixel<I: Isa, const STRIDE: usize>(&mut self, isa: I, y: usize, x: usize) {
+        let Depthwise {
+            channels,
+            width,
+            padding,
+            activation,
+            ..
+        } = *self.convolution;
+        let rows = self.kernel_rows::<STRIDE>(y);
+        let columns = KernelRange::around(x * STRIDE + 1 - padding, width);
+        let first = self.result(y, x);
+        for vector in 0..channels.div_ceil(LANES) {
+            let channel = (vector * LANES).min(channels - LANES);
+            let weights = &self.convolution.weights[channel..];
+            let mut sum = isa.load(first_lanes(&weights[TAPS * channels..]));
+            for row in rows.first..rows.end {
+                let start = self.source::<STRIDE>(y, x, row, columns.first);
+                for column in columns.first..columns.end {
+                    let at = start + (column - columns.first) * channels + channel;
+                    let weight = isa.load(first_lanes(&weights[(row * 3 + column) * channels..]));
+                    sum = isa.mul_add(isa.load(first_lanes(&self.from[at..])), weight, sum);
+                }
+            }
+            if let Some(to) = self.to[first + channel..].first_chunk_mut() {
+                isa.store(sum, to);
+            }
+        }
+        activate(isa, activation, &mut self.to[first..first + channels]);
     }
 }

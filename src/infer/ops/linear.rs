@@ -68,24 +68,24 @@ impl QLinear {
         [self.input_layout, self.output_layout()] == [Layout::ChannelsLast; 2]
     }
 
-    /// Evaluates some tokens, from `first` on; all of them, unless the layer [is
-    /// token-wise](Self::is_token_wise).
+    /// Evaluates some tokens; all of them, unless the layer [is token-wise](Self::is_token_wise). `residual`
+    /// is that of the same tokens.
     pub(super) fn eval_tokens(
         &self,
-        inputs: &[&[f32]],
-        first: usize,
+        values: &[f32],
+        factors: Option<&[f32]>,
+        residual: Option<&[f32]>,
         to: &mut [f32],
         packed: &mut PackedActivations,
     ) {
-        let mut others = inputs[1..].iter().copied();
-        let prologue = match &self.norm {
-            Some(norm) => Prologue::LayerNorm(norm),
-            None if self.scaled => others.next().map_or(Prologue::None, Prologue::Scale),
-            None => Prologue::None,
+        let prologue = match (&self.norm, factors) {
+            (Some(norm), _) => Prologue::LayerNorm(norm),
+            (None, Some(factors)) => Prologue::Scale(factors),
+            (None, None) => Prologue::None,
         };
         let tokens = to.len() / self.outputs;
         let view = ActivationView {
-            values: &inputs[0][first * self.channels..][..tokens * self.channels],
+            values,
             layout: self.input_layout,
             tokens,
             channels: self.channels,
@@ -97,8 +97,8 @@ impl QLinear {
             self.weights.activation_operand(),
             packed,
         );
-        let epilogue = match others.next() {
-            Some(residual) => Epilogue::Residual(&residual[first * self.outputs..][..to.len()]),
+        let epilogue = match residual {
+            Some(residual) => Epilogue::Residual(residual),
             None => Epilogue::Activation(self.activation),
         };
         qgemm(&self.weights, packed, tokens, epilogue, to);
@@ -106,7 +106,9 @@ impl QLinear {
 }
 
 impl Compute for QLinear {
-    const NAME: &'static str = "QLinear";
+    fn name(&self) -> &'static str {
+        "QLinear"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         (self.weights.operand_type(), self.tokens * self.weights.count())
@@ -118,8 +120,14 @@ impl Compute for QLinear {
         } else {
             self.tokens
         };
+        let mut others = inputs[1..].iter().copied().peekable();
+        let factors = others.next_if(|_| self.scaled);
+        let residual = others.next();
         for (index, to) in to.chunks_mut(block * self.outputs).enumerate() {
-            self.eval_tokens(inputs, index * block, to, &mut scratch.packed);
+            let (tokens, first) = (to.len() / self.outputs, index * block);
+            let values = &inputs[0][first * self.channels..][..tokens * self.channels];
+            let residual = residual.map(|residual| &residual[first * self.outputs..][..to.len()]);
+            self.eval_tokens(values, factors, residual, to, &mut scratch.packed);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::kernel::PackedActivations;
 /// An operator that reads f32 tensors and writes one f32 tensor of a fixed shape.
 pub(crate) trait Compute: Debug + Send + Sync + 'static {
     /// The operator's name in profiles.
-    const NAME: &'static str;
+    fn name(&self) -> &'static str;
 
     /// Multiply-accumulates of a run, and the type of their operands.
     fn macs(&self) -> (DatumType, usize);
@@ -30,12 +30,31 @@ pub(crate) trait Compute: Debug + Send + Sync + 'static {
 pub(crate) struct Scratch {
     /// Quantized activations.
     pub(super) packed: PackedActivations,
+    /// Rows after a depthwise convolution.
+    pub(super) rows: Vec<f32>,
+    /// A residual, transposed.
+    pub(super) residuals: Vec<f32>,
+    /// A residual, extended by channels of zero.
+    pub(super) widened: Vec<f32>,
     /// Anything else.
     pub(super) values: Vec<f32>,
 }
 
+/// The first `length` values of a buffer, which grows if need be and never shrinks.
+pub(super) fn resized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
+}
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Evaluates an operator with the buffers of this thread.
+pub(crate) fn eval(op: &dyn Compute, inputs: &[&[f32]], to: &mut [f32]) {
+    SCRATCH.with_borrow_mut(|scratch| op.eval(inputs, to, scratch));
 }
 
 /// A [`Compute`] as an operator of a tract model.
@@ -79,7 +98,7 @@ impl<C> Eq for TractOp<C> {}
 
 impl<C: Compute> Op for TractOp<C> {
     fn name(&self) -> StaticName {
-        C::NAME.into()
+        self.op.name().into()
     }
 
     op_as_typed_op!();
@@ -97,7 +116,7 @@ impl<C: Compute> EvalOp for TractOp<C> {
         let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
         let mut plain = output.try_as_plain_ram_mut()?;
         let to = plain.as_slice_mut::<f32>()?;
-        SCRATCH.with_borrow_mut(|scratch| self.op.eval(&values, to, scratch));
+        eval(&*self.op, &values, to);
         Ok(tvec!(output.into_tvalue()))
     }
 }

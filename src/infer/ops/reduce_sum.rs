@@ -14,7 +14,9 @@ pub(crate) struct ChannelSum {
 }
 
 impl Compute for ChannelSum {
-    const NAME: &'static str = "ChannelSum";
+    fn name(&self) -> &'static str {
+        "ChannelSum"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         (f32::datum_type(), self.channels * self.pixels)

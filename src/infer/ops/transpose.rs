@@ -16,7 +16,9 @@ pub(crate) struct BlockTranspose {
 }
 
 impl Compute for BlockTranspose {
-    const NAME: &'static str = "BlockTranspose";
+    fn name(&self) -> &'static str {
+        "BlockTranspose"
+    }
 
     fn macs(&self) -> (DatumType, usize) {
         (f32::datum_type(), 0)

@@ -7,20 +7,21 @@
 use tract_onnx::{
     prelude::{OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
     tract_core::ops::{
+        array::{Pad, PadMode},
         change_axes::AxisOp,
-        cnn::{Conv, SumPool},
+        cnn::{Conv, Deconv, MaxPool, SumPool},
     },
+    tract_hir::internal::TypedOp,
 };
 
 use super::{
     Context, Pass,
-    match_conv::{match_depthwise, match_qconv2d},
+    match_conv::{match_dense, match_depthwise, match_max_pool, match_upsample},
     patterns::Value,
 };
-use crate::ops::{Compute, TractOp};
+use crate::{kernel::Layout, ops::TractOp};
 
-/// Replaces depthwise convolutions and 3x3 pools and, in int8, dense convolutions. The model needs to be
-/// simplified again.
+/// Replaces convolutions and small pools, and what pads channels. The model needs to be simplified again.
 pub(super) struct ChannelsLast;
 
 impl Pass for ChannelsLast {
@@ -32,43 +33,109 @@ impl Pass for ChannelsLast {
         let mut replaced = 0;
         // A patch keeps the ids of existing nodes and appends new ones.
         for node in 0..model.nodes().len() {
-            let Some(input) = model.node(node).inputs.first().copied() else {
-                continue;
-            };
-            let is_last = is_channels_last(model.node(node));
-            if let Some((convolution, last)) = match_depthwise(model, model.node(node), context.level) {
-                let output = convolution.output();
-                wrap(model, input, is_last, convolution, output, last)?;
-            } else if context.int8
-                && let Some((convolution, last)) = match_qconv2d(model, model.node(node), context.level)
-            {
-                let output = convolution.output;
-                wrap(model, input, is_last, convolution, output, last)?;
-            } else {
-                continue;
+            if let Some(place) = Place::of(model, node) {
+                replaced += usize::from(replace(model, context, place)?);
             }
-            replaced += 1;
         }
         Ok(replaced)
     }
 }
 
+/// Where an operator is put.
+#[derive(Clone, Copy)]
+struct Place {
+    node: usize,
+    input: OutletId,
+    /// Whether the node has channels first in its input, and the operator last.
+    move_input: bool,
+    /// The same of its result.
+    move_output: bool,
+}
+
+impl Place {
+    fn of(model: &TypedModel, node: usize) -> Option<Self> {
+        let input = *model.node(node).inputs.first()?;
+        let is_first = !is_channels_last(model.node(node));
+        Some(Self {
+            node,
+            input,
+            move_input: is_first,
+            move_output: is_first,
+        })
+    }
+}
+
+/// Replaces the node if there is an operator for it.
+fn replace(model: &mut TypedModel, context: &Context, place: Place) -> TractResult<bool> {
+    let node = model.node(place.node);
+    let Context { level, int8 } = *context;
+    if let Some((convolution, last)) = match_depthwise(model, node, level) {
+        let output = convolution.output();
+        wrap(model, place, TractOp::new(convolution, &output[..]), last)?;
+    } else if let Some((dense, last)) = match_dense(model, node) {
+        let output = dense.output;
+        let is_input = model.input_outlets()?.contains(&place.input);
+        let allows_int8 = int8 && !is_input && level.has_fast_int8_convolutions();
+        if let Some(convolution) = allows_int8.then(|| dense.to_int8(level)).flatten() {
+            wrap(model, place, TractOp::new(convolution, &output[..]), last)?;
+        } else {
+            // Moving the channels of the whole input would cost more than reading them as they are.
+            let move_input = place.move_input && !is_input;
+            let input_layout = if place.move_input && is_input {
+                Layout::ChannelsFirst
+            } else {
+                Layout::ChannelsLast
+            };
+            let convolution = dense.to_floats(level, input_layout);
+            let place = Place { move_input, ..place };
+            wrap(model, place, TractOp::new(convolution, &output[..]), last)?;
+        }
+    } else if let Some((upsample, last)) = match_upsample(model, node, level) {
+        let output = upsample.output();
+        wrap(model, place, TractOp::new(upsample, &output[..]), last)?;
+    } else if let Some(pool) = match_max_pool(model, node, level) {
+        let output = pool.output;
+        wrap(model, place, TractOp::new(pool, &output[..]), place.node)?;
+    } else if let Some(pad) = match_channel_pad(model, node) {
+        wrap(model, place, pad, place.node)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// Whether this convolution or pool has channels last already.
 fn is_channels_last(node: &TypedNode) -> bool {
     let conv = node.op_as::<Conv>().map(|conv| &conv.pool_spec);
-    let spec = conv.or_else(|| Some(&node.op_as::<SumPool>()?.pool_spec));
+    let pool = || node.op_as::<SumPool>().map(|pool| &pool.pool_spec);
+    let max_pool = || node.op_as::<MaxPool>().map(|pool| &pool.pool_spec);
+    let deconv = || node.op_as::<Deconv>().map(|deconv| &deconv.pool_spec);
+    let spec = conv.or_else(pool).or_else(max_pool).or_else(deconv);
     spec.is_some_and(|spec| spec.data_format.c_is_last())
 }
 
-/// Puts a channels-last operator in place of a node, between moves of the channels.
-fn wrap<C: Compute>(
+/// The padding of an image's channels by zeros at this node, of an image with channels last.
+fn match_channel_pad(model: &TypedModel, node: &TypedNode) -> Option<Pad> {
+    let pad = node.op_as::<Pad>()?;
+    let rank = Value::new(model, node.inputs[0]).shape()?.len();
+    let channels = rank.checked_sub(3)?;
+    let mut others = pad.pads.iter().enumerate().filter(|(axis, _)| *axis != channels);
+    let is_zero = matches!(&pad.mode, PadMode::Constant(value) if value.is_zero().unwrap_or(false));
+    let fits = rank <= 4 && is_zero && others.all(|(_, pads)| *pads == (0, 0));
+    fits.then(|| Pad {
+        pads: vec![(0, 0), (0, 0), pad.pads[channels]],
+        mode: pad.mode.clone(),
+    })
+}
+
+/// Puts a channels-last operator of images without a batch in place of a node, between moves of the channels.
+fn wrap(
     model: &mut TypedModel,
-    input: OutletId,
-    is_last: bool,
-    convolution: C,
-    output: [usize; 3],
+    place: Place,
+    operator: impl Into<Box<dyn TypedOp>>,
     last: usize,
 ) -> TractResult<()> {
+    let Place { input, .. } = place;
     let name = model.node(last).name.clone();
     let in_rank = rank(model, input);
     let out_rank = rank(model, last.into());
@@ -77,12 +144,11 @@ fn wrap<C: Compute>(
     if in_rank == 4 {
         outlet = patch.wire_node(format!("{name}.batch_removed"), AxisOp::Rm(0), &[outlet])?[0];
     }
-    if !is_last {
+    if place.move_input {
         outlet = patch.wire_node(format!("{name}.last"), AxisOp::Move(0, 2), &[outlet])?[0];
     }
-    let operator = TractOp::new(convolution, &output[..]);
     outlet = patch.wire_node(format!("{name}.channels_last"), operator, &[outlet])?[0];
-    if !is_last {
+    if place.move_output {
         outlet = patch.wire_node(format!("{name}.first"), AxisOp::Move(2, 0), &[outlet])?[0];
     }
     if out_rank == 4 {
@@ -100,8 +166,11 @@ fn rank(model: &TypedModel, outlet: OutletId) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tract_onnx::{
-        prelude::{DatumExt as _, Tensor},
-        tract_core::ops::{cnn::KernelFormat, nn::DataFormat},
+        prelude::{DatumExt as _, Tensor, tvec},
+        tract_core::ops::{
+            cnn::{KernelFormat, PaddingSpec, PoolSpec},
+            nn::DataFormat,
+        },
         tract_hir::internal::SpecialOps as _,
     };
 
@@ -134,26 +203,19 @@ mod tests {
         ChannelsLast.run(model, &Context { level, int8 }).unwrap()
     }
 
-    /// Compares the model before and after the pass on one input. In int8 the tolerance is a sixteenth of the
-    /// largest value, with two-byte activations a thousandth.
-    fn compare(model: &TypedModel, input: &Tensor, int8: bool) {
+    /// Compares the model before and after the pass on one input.
+    fn compare(model: &TypedModel, input: &Tensor) {
         let expected = run(model.clone(), input);
         for level in SimdLevel::all_supported() {
             let mut rewritten = model.clone();
-            assert_eq!(rewrite(&mut rewritten, level, int8), 1, "{input:?}");
+            assert_eq!(rewrite(&mut rewritten, level, false), 1, "{input:?}");
             assert!(
                 !rewritten
                     .nodes()
                     .iter()
-                    .any(|node| node.op_is::<Conv>() || node.op_is::<SumPool>())
+                    .any(|node| node.op_is::<Conv>() || node.op_is::<SumPool>() || node.op_is::<Deconv>())
             );
-            let result = run(rewritten, input);
-            let bound = match (int8, level.activation_bytes()) {
-                (false, _) => 1e-5,
-                (true, 2) => 1e-3,
-                (true, _) => 0.06,
-            };
-            assert_near(&result, &expected, bound, level);
+            assert_near(&run(rewritten, input), &expected, 3e-5, level);
         }
     }
 
@@ -163,15 +225,18 @@ mod tests {
     fn depthwise_convolutions_compute_the_same() {
         for [height, width] in IMAGES {
             for channels in [16, 24, 48] {
-                for stride in [1, 2] {
+                for (stride, pad) in [(1, 1), (2, 1), (2, 0)] {
+                    if pad == 0 && (height % 2 == 1 || width % 2 == 1) {
+                        continue;
+                    }
                     let model = convolution(
                         [channels, height, width],
                         &noise(&[channels, 1, 3, 3], 0.7, 1.0),
                         stride,
-                        1,
+                        pad,
                         channels,
                     );
-                    compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), false);
+                    compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0));
                 }
             }
         }
@@ -186,7 +251,7 @@ mod tests {
             (1, int8_weights(&[24, 16, 3, 3], 16 * 9)),
         ] {
             let model = convolution_in(DataFormat::NHWC, from, &weights, 1, 1, group);
-            compare(&model, &noise(&from, 0.37, 1.0), group == 1);
+            compare(&model, &noise(&from, 0.37, 1.0));
         }
     }
 
@@ -204,7 +269,92 @@ mod tests {
             };
             let last = model.wire_node("pool", pool, &[source]).unwrap();
             model.select_output_outlets(&last).unwrap();
-            compare(&model, &noise(&[1, 24, height, width], 0.37, 1.0), false);
+            compare(&model, &noise(&[1, 24, height, width], 0.37, 1.0));
+        }
+    }
+
+    #[test]
+    fn max_pools_and_padded_channels_compute_the_same() {
+        let mut model = TypedModel::default();
+        let source = model.add_source("source", f32::fact([1, 24, 12, 6])).unwrap();
+        let pool = MaxPool {
+            pool_spec: PoolSpec::new(
+                DataFormat::NCHW,
+                tvec!(2, 2),
+                PaddingSpec::Valid,
+                None,
+                Some(tvec!(2, 2)),
+                24,
+                24,
+            ),
+            with_index_outputs: None,
+        };
+        let last = model.wire_node("pool", pool, &[source]).unwrap();
+        let pad = Pad::new(vec![(0, 0), (0, 4), (0, 0), (0, 0)], PadMode::default());
+        let last = model.wire_node("pad", pad, &last).unwrap();
+        model.select_output_outlets(&last).unwrap();
+        let input = noise(&[1, 24, 12, 6], 0.37, 1.0);
+        let expected = run(model.clone(), &input);
+        for level in SimdLevel::all_supported() {
+            let mut rewritten = model.clone();
+            assert_eq!(rewrite(&mut rewritten, level, false), 2);
+            assert_eq!(run(rewritten, &input), expected);
+        }
+    }
+
+    #[test]
+    fn transposed_convolutions_compute_the_same() {
+        for [height, width] in IMAGES {
+            let mut model = TypedModel::default();
+            let source = model
+                .add_source("source", f32::fact([1, 20, height, width]))
+                .unwrap();
+            let weights = model
+                .add_const("weights", noise(&[24, 20, 2, 2], 0.7, 1.0))
+                .unwrap();
+            let bias = model.add_const("bias", noise(&[24], 1.3, 1.0)).unwrap();
+            let deconv = Deconv {
+                pool_spec: PoolSpec::new(
+                    DataFormat::NCHW,
+                    tvec!(2, 2),
+                    PaddingSpec::Valid,
+                    None,
+                    Some(tvec!(2, 2)),
+                    20,
+                    24,
+                ),
+                kernel_format: KernelFormat::OIHW,
+                adjustments: tvec!(0, 0),
+                group: 1,
+            };
+            let last = model
+                .wire_node("deconv", deconv, &[source, weights, bias])
+                .unwrap();
+            model.select_output_outlets(&last).unwrap();
+            compare(&model, &noise(&[1, 20, height, width], 0.37, 1.0));
+        }
+    }
+
+    #[test]
+    fn dense_convolutions_compute_the_same_in_floats() {
+        for [height, width] in IMAGES {
+            for (channels, outputs, side, stride, pad) in [
+                (1, 32, 3, 2, 1),
+                (3, 17, 3, 1, 1),
+                (20, 7, 3, 1, 1),
+                (3, 24, 5, 2, 1),
+                (8, 16, 3, 1, 0),
+            ] {
+                if height.min(width) + pad + side / 2 < side {
+                    continue;
+                }
+                let weights = noise(&[outputs, channels, side, side], 0.7, 1.0);
+                let from = [1, height, width, channels];
+                let last = convolution_in(DataFormat::NHWC, from, &weights, stride, pad, 1);
+                compare(&last, &noise(&from, 0.37, 1.0));
+                let first = convolution([channels, height, width], &weights, stride, pad, 1);
+                compare(&first, &noise(&[1, channels, height, width], 0.37, 1.0));
+            }
         }
     }
 
@@ -222,8 +372,20 @@ mod tests {
                     continue;
                 }
                 let weights = int8_weights(&[outputs, channels, side, side], channels * side * side);
-                let model = convolution([channels, height, width], &weights, stride, pad, 1);
-                compare(&model, &noise(&[1, channels, height, width], 0.37, 1.0), true);
+                let from = [1, height, width, channels];
+                let model = convolution_in(DataFormat::NHWC, from, &weights, stride, pad, 1);
+                let input = noise(&from, 0.37, 1.0);
+                let expected = run(model.clone(), &input);
+                for level in SimdLevel::all_supported() {
+                    let node = model.nodes().iter().find(|node| node.op_is::<Conv>()).unwrap();
+                    let (dense, last) = match_dense(&model, node).unwrap();
+                    let operator = TractOp::new(dense.to_int8(level).unwrap(), &dense.output[..]);
+                    let mut rewritten = model.clone();
+                    let place = Place::of(&model, node.id).unwrap();
+                    wrap(&mut rewritten, place, operator, last).unwrap();
+                    let bound = if level.activation_bytes() == 2 { 1e-3 } else { 0.06 };
+                    assert_near(&run(rewritten, &input), &expected, bound, level);
+                }
             }
         }
     }
@@ -235,9 +397,6 @@ mod tests {
             let mut same = convolution([channels, 12, 12], &weights, stride, pad, channels);
             assert_eq!(rewrite(&mut same, SimdLevel::detect(), true), 0);
         }
-        // Weights that are not int8.
-        let mut same = convolution([4, 12, 12], &noise(&[16, 4, 3, 3], 0.7, 1.0), 1, 1, 1);
-        assert_eq!(rewrite(&mut same, SimdLevel::detect(), true), 0);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What the axes of an einsum with constant weights are for.
 
+use std::sync::Arc;
+
 use tract_onnx::{
-    prelude::{TVec, Tensor},
+    prelude::{TVec, Tensor, TypedModel, TypedNode},
     tract_core::ops::einsum::EinSum,
 };
 
+use super::patterns::Value;
 use crate::kernel::Layout;
-
-/// Products with fewer weights gain nothing in int8.
-const MIN_WEIGHTS: usize = 64;
 
 /// An einsum as a matrix product of tokens and weights.
 pub(super) struct MatMulAxes {
@@ -68,7 +68,7 @@ impl MatMulAxes {
         for axes in [&mut tokens, &mut inputs, &mut outputs] {
             axes.sort_unstable_by_key(|axis| axis.outer);
         }
-        if inputs.is_empty() || outputs.is_empty() || !tokens.is_sorted_by_key(|axis| axis.other) {
+        if inputs.is_empty() || !tokens.is_sorted_by_key(|axis| axis.other) {
             return None;
         }
         let axes: TVec<WeightAxis> = outputs
@@ -82,12 +82,13 @@ impl MatMulAxes {
         let channels = |axes: &[WeightAxis]| axes.iter().map(|axis| axis.length).product::<usize>();
         let (output_axes, input_axes) = axes.split_at(outputs.len());
         let (output_channels, input_channels) = (channels(output_axes), channels(input_axes));
-        if input_channels * output_channels < MIN_WEIGHTS {
-            return None;
-        }
         Some(Self {
             input_layout: layout(&inputs, tokens.iter().map(|axis| axis.outer))?,
-            output_layout: layout(&outputs, tokens.iter().map(|axis| axis.other))?,
+            // A single output is both first and last.
+            output_layout: match outputs[..] {
+                [] => Layout::ChannelsLast,
+                _ => layout(&outputs, tokens.iter().map(|axis| axis.other))?,
+            },
             inputs: input_channels,
             outputs: output_channels,
             weight_axes: axes,
@@ -131,6 +132,29 @@ impl MatMulAxes {
         }
         Some(())
     }
+}
+
+/// The activations, axes and weights of an einsum with one constant operand.
+pub(super) fn match_matmul<'m>(
+    model: &'m TypedModel,
+    node: &'m TypedNode,
+) -> Option<(Value<'m>, MatMulAxes, Arc<Tensor>)> {
+    let einsum = node.op_as::<EinSum>()?;
+    let [a, b] = node.inputs[..] else {
+        return None;
+    };
+    let (a, b) = (Value::new(model, a), Value::new(model, b));
+    let (input, source, weights) = match (a.tensor(), b.tensor()) {
+        (None, Some(weights)) => (0, a, weights),
+        (Some(weights), None) => (1, b, weights),
+        _ => return None,
+    };
+    if einsum.q_params.is_some() || !source.is_f32() {
+        return None;
+    }
+    let to_shape = Value::new(model, node.id).shape()?;
+    let axes = MatMulAxes::of(einsum, input, &source.shape()?, weights.shape(), &to_shape)?;
+    Some((source, axes, weights))
 }
 
 /// Where the channels' axes are, in a tensor with tokens at these positions; `None` if in between.

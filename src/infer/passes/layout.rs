@@ -1,19 +1,22 @@
-//! Propagates the channels-last layout between int8 layers.
+//! Propagates the channels-last layout between linear layers.
 //!
 //! tract has no preferred output layout for an einsum and keeps the exporter's. Layers that are channels-last
 //! on both sides are faster, and can be evaluated a few tokens at a time.
 
 use std::collections::HashSet;
 
-use tract_onnx::prelude::{DatumExt, OutletId, TVec, TractResult, TypedModel};
+use tract_onnx::{
+    prelude::{DatumExt, OutletId, TVec, TractResult, TypedModel},
+    tract_hir::internal::TypedOp,
+};
 
 use super::{Context, Pass, patterns::Value};
 use crate::{
     kernel::Layout,
-    ops::{QLinear, TractOp},
+    ops::{FloatLinear, QLinear, TractOp},
 };
 
-/// Makes results channels-last that int8 layers alone write and read.
+/// Makes results channels-last that linear layers alone write and read.
 pub(super) struct PropagateChannelsLast;
 
 impl Pass for PropagateChannelsLast {
@@ -38,18 +41,43 @@ impl Pass for PropagateChannelsLast {
     }
 }
 
-fn layer(model: &TypedModel, node: usize) -> Option<&QLinear> {
-    Some(model.node(node).op_as::<TractOp<QLinear>>()?.op())
+/// What is to be known of a linear layer, in integers or floats.
+struct LayerInfo {
+    input_layout: Layout,
+    output_layout: Layout,
+    outputs: usize,
+    /// The input that is added to the result.
+    residual: Option<usize>,
+}
+
+fn layer(model: &TypedModel, node: usize) -> Option<LayerInfo> {
+    let node = model.node(node);
+    if let Some(layer) = node.op_as::<TractOp<QLinear>>() {
+        let layer = layer.op();
+        return Some(LayerInfo {
+            input_layout: layer.input_layout,
+            output_layout: layer.output_layout(),
+            outputs: layer.outputs,
+            residual: layer.residual_input(node.inputs.len()),
+        });
+    }
+    let layer = node.op_as::<TractOp<FloatLinear>>()?.op();
+    Some(LayerInfo {
+        input_layout: layer.input_layout,
+        output_layout: layer.output_layout,
+        outputs: layer.weights.outputs(),
+        residual: layer.residual.map(|_| 1),
+    })
 }
 
 /// This channels-first result, and all results that must share its layout because one is added to the other.
-/// `None` if anything but an int8 layer writes or reads one of them.
+/// `None` if anything but a linear layer writes or reads one of them.
 fn connected_results(model: &TypedModel, result: OutletId) -> Option<HashSet<OutletId>> {
     let mut results = HashSet::new();
     let mut left = vec![result];
     while let Some(result) = left.pop() {
         let layer = layer(model, result.node)?;
-        if layer.output_layout() != Layout::ChannelsFirst
+        if layer.output_layout != Layout::ChannelsFirst
             || channels_last_shape(model, result, layer.outputs).is_none()
             || model.output_outlets().ok()?.contains(&result)
         {
@@ -59,7 +87,7 @@ fn connected_results(model: &TypedModel, result: OutletId) -> Option<HashSet<Out
             continue;
         }
         let inputs = &model.node(result.node).inputs;
-        left.extend(layer.residual_input(inputs.len()).map(|input| inputs[input]));
+        left.extend(layer.residual.map(|input| inputs[input]));
         for reader in model.outlet_successors(result) {
             let layer = self::layer(model, reader.node)?;
             if reader.slot > 0 {
@@ -89,18 +117,24 @@ fn make_channels_last(model: &mut TypedModel, node: usize, results: &HashSet<Out
         results.contains(&model.node(node).inputs[0]),
         results.contains(&result),
     );
-    let Some(layer) = layer(model, node) else {
+    let Some(info) = layer(model, node) else {
         return Ok(());
     };
     let shape = if to {
-        channels_last_shape(model, result, layer.outputs)
+        channels_last_shape(model, result, info.outputs)
     } else {
         Value::new(model, result).shape()
     };
     let shape = shape.unwrap_or_default();
-    let operator = TractOp::new(layer.to_channels_last(from, to), shape.clone());
+    let operator: Box<dyn TypedOp> = if let Some(layer) = model.node(node).op_as::<TractOp<QLinear>>() {
+        Box::new(TractOp::new(layer.op().to_channels_last(from, to), shape.clone()))
+    } else if let Some(layer) = model.node(node).op_as::<TractOp<FloatLinear>>() {
+        Box::new(TractOp::new(layer.op().to_channels_last(from, to), shape.clone()))
+    } else {
+        return Ok(());
+    };
     model.set_outlet_fact(result, f32::fact(shape))?;
-    model.node_mut(node).op = Box::new(operator);
+    model.node_mut(node).op = operator;
     Ok(())
 }
 
@@ -148,7 +182,7 @@ mod tests {
     fn channels_first_ends(model: &TypedModel) -> usize {
         let nodes = model.nodes().iter();
         let layers = nodes.filter_map(|node| layer(model, node.id));
-        let layouts = layers.flat_map(|layer| [layer.input_layout, layer.output_layout()]);
+        let layouts = layers.flat_map(|layer| [layer.input_layout, layer.output_layout]);
         layouts.filter(|layout| *layout == Layout::ChannelsFirst).count()
     }
 

@@ -3,7 +3,7 @@
 use tract_onnx::{
     prelude::{TypedModel, TypedNode},
     tract_core::ops::{
-        cnn::{Conv, KernelFormat, PoolSpec, SumPool},
+        cnn::{Conv, Deconv, KernelFormat, MaxPool as TractMaxPool, PoolSpec, SumPool},
         nn::DataFormat,
     },
 };
@@ -13,12 +13,9 @@ use super::{
     patterns::{Value, match_activation},
 };
 use crate::{
-    kernel::{Layout, PackedWeights, SimdLevel},
-    ops::{Depthwise, QConv2d},
+    kernel::{Activation, FloatWeights, Layout, PackedWeights, SimdLevel},
+    ops::{Depthwise, FloatConv, MAX_KERNEL, MaxPool, QConv2d, Upsample},
 };
-
-/// Longest side of a dense kernel.
-const MAX_KERNEL: usize = 7;
 
 /// The depthwise convolution or average pooling of 3x3 pixels at this node, and the last node that it stands
 /// for.
@@ -60,22 +57,65 @@ pub(super) fn match_depthwise(
     if other != stride
         || spec.kernel_shape[..] != [3, 3]
         || spec.dilations().iter().any(|dilation| *dilation != 1)
-        || padding.iter().any(|axis| axis.pad_before != 1)
+        || padding[0].pad_before != padding[1].pad_before
         || results != channels * height.div_ceil(stride) * width.div_ceil(stride)
     {
         return None;
     }
     let (activation, last) = match_activation(model, node.id);
-    let convolution = Depthwise::new(level, &weights, &bias, activation, input, stride)?;
+    let strides = [stride, padding[0].pad_before];
+    let convolution = Depthwise::new(level, &weights, &bias, activation, input, strides)?;
     Some((convolution, last))
 }
 
-/// The dense convolution at this node, if its weights are int8, and the last node that it stands for.
-pub(super) fn match_qconv2d(
-    model: &TypedModel,
-    node: &TypedNode,
-    level: SimdLevel,
-) -> Option<(QConv2d, usize)> {
+/// A dense convolution, whatever it is computed with.
+pub(super) struct DenseConv {
+    /// `[output][kernel row][kernel column][channel]`
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    activation: Activation,
+    input: [usize; 3],
+    /// Height, width and channels of the result.
+    pub(super) output: [usize; 3],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+}
+
+impl DenseConv {
+    /// In int8, if the weights are int8.
+    pub(super) fn to_int8(&self, level: SimdLevel) -> Option<QConv2d> {
+        let [rows, columns] = self.kernel;
+        let mut int8 = Int8Weights::default();
+        int8.append(&self.weights, rows * columns * self.input[2])?;
+        Some(QConv2d {
+            weights: PackedWeights::new(level, Layout::ChannelsLast, &int8.bytes, &int8.scales, &self.bias),
+            activation: self.activation,
+            input: self.input,
+            output: self.output,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        })
+    }
+
+    /// In floats.
+    pub(super) fn to_floats(&self, level: SimdLevel, input_layout: Layout) -> FloatConv {
+        FloatConv {
+            weights: FloatWeights::new(level, &self.weights, &self.bias),
+            activation: self.activation,
+            input_layout,
+            input: self.input,
+            output: self.output,
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+        }
+    }
+}
+
+/// The dense convolution at this node, and the last node that it stands for.
+pub(super) fn match_dense(model: &TypedModel, node: &TypedNode) -> Option<(DenseConv, usize)> {
     let conv = node.op_as::<Conv>()?;
     let spec = &conv.pool_spec;
     let input = image(model, node, spec)?;
@@ -110,14 +150,12 @@ pub(super) fn match_qconv2d(
             by_tap.extend((0..channels).map(|channel| kernel[channel * taps + tap]));
         }
     }
-    let mut int8 = Int8Weights::default();
-    int8.append(&by_tap, channels * taps)?;
-    let bias: Vec<f32> = (0..outputs).map(|output| bias[output % bias.len()]).collect();
     let padding = spec.computed_padding(&[height, width]);
     let strides = spec.strides();
     let (activation, last) = match_activation(model, node.id);
-    let convolution = QConv2d {
-        weights: PackedWeights::new(level, Layout::ChannelsLast, &int8.bytes, &int8.scales, &bias),
+    let convolution = DenseConv {
+        weights: by_tap,
+        bias: (0..outputs).map(|output| bias[output % bias.len()]).collect(),
         activation,
         input,
         output,
@@ -126,6 +164,74 @@ pub(super) fn match_qconv2d(
         padding: [padding[0].pad_before, padding[1].pad_before],
     };
     Some((convolution, last))
+}
+
+/// The maximum over 2x2 pixels at this node.
+pub(super) fn match_max_pool(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> Option<MaxPool> {
+    let pool = node.op_as::<TractMaxPool>()?;
+    let spec = &pool.pool_spec;
+    let [height, width, channels] = image(model, node, spec)?;
+    let padding = spec.computed_padding(&[height, width]);
+    let is_half = spec.kernel_shape[..] == [2, 2]
+        && spec.strides()[..] == [2, 2]
+        && spec.dilations()[..] == [1, 1]
+        && padding
+            .iter()
+            .all(|axis| axis.pad_before == 0 && axis.pad_after == 0)
+        && height.is_multiple_of(2)
+        && width.is_multiple_of(2);
+    (is_half && pool.with_index_outputs.is_none()).then_some(MaxPool {
+        level,
+        output: [height / 2, width / 2, channels],
+    })
+}
+
+/// The transposed convolution of 2x2 pixels at this node, none of whose kernels overlap, and the last node
+/// that it stands for.
+pub(super) fn match_upsample(
+    model: &TypedModel,
+    node: &TypedNode,
+    level: SimdLevel,
+) -> Option<(Upsample, usize)> {
+    let deconv = node.op_as::<Deconv>()?;
+    let spec = &deconv.pool_spec;
+    let [height, width, channels] = image(model, node, spec)?;
+    let shape = Value::new(model, node.id).shape()?;
+    if deconv.group != 1
+        || deconv.kernel_format != KernelFormat::OIHW
+        || spec.kernel_shape[..] != [2, 2]
+        || spec.strides()[..] != [2, 2]
+        || spec.dilations()[..] != [1, 1]
+        || shape.iter().product::<usize>() != spec.output_channels * height * width * 4
+    {
+        return None;
+    }
+    let weights = Value::new(model, *node.inputs.get(1)?).constant()?;
+    let bias = Value::new(model, *node.inputs.get(2)?).constant()?;
+    let outputs = spec.output_channels;
+    if weights.len() != outputs * channels * 4 || ![1, outputs].contains(&bias.len()) {
+        return None;
+    }
+    let bias: Vec<f32> = (0..2 * outputs)
+        .map(|output| bias[output % outputs % bias.len()])
+        .collect();
+    let (activation, last) = match_activation(model, node.id);
+    let row = |row: usize| {
+        let mut by_column = Vec::with_capacity(2 * outputs * channels);
+        for column in 0..2 {
+            for kernels in weights.chunks_exact(channels * 4) {
+                by_column.extend(kernels.chunks_exact(4).map(|taps| taps[row * 2 + column]));
+            }
+        }
+        FloatWeights::new(level, &by_column, &bias)
+    };
+    let upsample = Upsample {
+        weights: [row(0), row(1)],
+        activation,
+        input: [height, width, channels],
+        outputs,
+    };
+    Some((upsample, last))
 }
 
 /// Height, width and channels of the one f32 image that a node reads.

@@ -7,9 +7,11 @@ mod block_transpose;
 mod channel_sum;
 mod channels_last;
 mod einsum_axes;
+mod elementwise;
+mod float_linear;
 mod fuse_attention;
+mod fuse_depthwise;
 mod fuse_gelu;
-mod fuse_mbconv;
 mod int8_weights;
 mod layout;
 mod match_conv;
@@ -49,7 +51,7 @@ pub(crate) trait Pass: Sync {
 /// The pipeline. The first two passes expect the graph as the exporter wrote it. The second
 /// [`simplify::Simplify`] lets the axis moves of [`channels_last::ChannelsLast`] cancel out; the passes after
 /// it leave nothing to simplify.
-const PASSES: [&dyn Pass; 12] = [
+const PASSES: [&dyn Pass; 16] = [
     &simplify::Simplify,
     &fuse_gelu::FuseGelu,
     &channels_last::ChannelsLast,
@@ -57,9 +59,13 @@ const PASSES: [&dyn Pass; 12] = [
     &fuse_attention::FuseAttention,
     &channel_sum::SumChannels,
     &quantize_linear::QuantizeLinear,
+    &float_linear::FloatLinears,
     &layout::PropagateChannelsLast,
-    &fuse_mbconv::FuseMbconv,
+    &fuse_depthwise::FuseDepthwise,
     &block_transpose::TransposeBlocks,
+    &elementwise::ReplaceLayerNorm,
+    &elementwise::ReplaceElementwise,
+    &elementwise::ReplaceConcat,
     &simplify::TractOptimize,
     &norm_last_axis::NormLastAxis,
 ];

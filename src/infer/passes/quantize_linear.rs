@@ -7,16 +7,11 @@
 //! two-byte activations, or stays in floats if the instruction set has none. In one byte, those layers caused
 //! three quarters of the error of a network of CAGE's shape.
 
-use std::sync::Arc;
-
-use tract_onnx::{
-    prelude::{TVec, Tensor, TractResult, TypedModel, TypedNode, tvec},
-    tract_core::ops::einsum::EinSum,
-};
+use tract_onnx::prelude::{TVec, TractResult, TypedModel, TypedNode, tvec};
 
 use super::{
     Context, Pass,
-    einsum_axes::MatMulAxes,
+    einsum_axes::match_matmul,
     int8_weights::Int8Weights,
     patterns::{
         Value, match_activation, match_bias, match_channel_scale, match_layer_norm,
@@ -28,6 +23,9 @@ use crate::{
     kernel::{Activation, Layout, PackedWeights, SimdLevel},
     ops::{QLinear, TractOp},
 };
+
+/// Products with fewer weights gain nothing in int8.
+const MIN_WEIGHTS: usize = 64;
 
 /// Replaces each einsum with int8 weights, and fuses what surrounds it.
 pub(super) struct QuantizeLinear;
@@ -48,6 +46,9 @@ impl Pass for QuantizeLinear {
 /// The layer that begins with this einsum.
 fn find(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> Option<Match<QLinear>> {
     let (source, axes, weights) = match_matmul(model, node)?;
+    if axes.inputs * axes.outputs < MIN_WEIGHTS {
+        return None;
+    }
     let tokens: usize = source.shape()?.iter().product::<usize>() / axes.inputs;
     let level = if tokens == 1 { level.int16()? } else { level };
     let mut int8 = Int8Weights::default();
@@ -97,29 +98,6 @@ fn find(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> Option<Match<
         inputs,
         last,
     })
-}
-
-/// The activations, axes and weights of an einsum with one constant operand.
-fn match_matmul<'m>(
-    model: &'m TypedModel,
-    node: &'m TypedNode,
-) -> Option<(Value<'m>, MatMulAxes, Arc<Tensor>)> {
-    let einsum = node.op_as::<EinSum>()?;
-    let [a, b] = node.inputs[..] else {
-        return None;
-    };
-    let (a, b) = (Value::new(model, a), Value::new(model, b));
-    let (input, source, weights) = match (a.tensor(), b.tensor()) {
-        (None, Some(weights)) => (0, a, weights),
-        (Some(weights), None) => (1, b, weights),
-        _ => return None,
-    };
-    if einsum.q_params.is_some() || !source.is_f32() {
-        return None;
-    }
-    let to_shape = Value::new(model, node.id).shape()?;
-    let axes = MatMulAxes::of(einsum, input, &source.shape()?, weights.shape(), &to_shape)?;
-    Some((source, axes, weights))
 }
 
 #[cfg(test)]

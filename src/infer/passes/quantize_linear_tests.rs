@@ -5,6 +5,7 @@ use tract_onnx::{
     tract_core::ops::{
         binary::TypedBinOp,
         change_axes::AxisOp,
+        einsum::EinSum,
         element_wise::ElementWiseOp,
         nn::{Reduce, Reducer, RmsNorm, gelu_exact::gelu_exact},
     },

@@ -32,7 +32,7 @@ pub(super) fn replace_all<C: Compute>(
 fn replace<C: Compute>(model: &mut TypedModel, found: Match<C>) -> TractResult<()> {
     let mut patch = TypedModelPatch::default();
     let inputs = patch.taps(model, &found.inputs)?;
-    let name = format!("{}.{}", model.node(found.last).name, C::NAME);
+    let name = format!("{}.{}", model.node(found.last).name, found.op.op().name());
     let output = patch.wire_node(name, found.op, &inputs)?;
     patch.shunt_outside(model, found.last.into(), output[0])?;
     patch.apply(model)

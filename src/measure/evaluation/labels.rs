@@ -12,7 +12,7 @@ use crate::category::Category;
 
 /// A labelled picture.
 #[derive(Debug, PartialEq)]
-pub(super) struct Row {
+pub struct Row {
     /// Line in the file, from 1.
     pub(super) line: usize,
     pub(super) path: PathBuf,
@@ -72,7 +72,7 @@ fn after<'a>(header: &'a [String], names: &[&str]) -> Option<&'a [String]> {
 ///
 /// # Errors
 /// With file and line, for anything that is not a row of the header's columns.
-pub(super) fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
+pub fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
     let folder = csv.parent().unwrap_or(Path::new(""));
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     let header = lines

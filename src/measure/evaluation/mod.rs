@@ -1,6 +1,6 @@
 //! Evaluation of an expression model on pictures of cropped faces.
 
-mod labels;
+pub mod labels;
 mod metrics;
 mod moments;
 mod random;

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::value::{Moment, Rounded};
+use super::value::{Axis, Moment, Seconds};
 use crate::{
+    json::Decimals,
     publish::identity::Identity,
     sense::{
         face::{Category, Event},
-        visits::{Spread, Visit},
+        visit::{Spread, Visit},
     },
 };
 
@@ -40,7 +41,7 @@ enum Details<'a> {
     },
     Present {
         /// How long the face has stayed, in seconds.
-        seconds: Rounded,
+        seconds: Seconds,
     },
     Left(VisitPayload<'a>),
     Changed {
@@ -55,11 +56,11 @@ enum Details<'a> {
 #[derive(Debug, Serialize)]
 struct VisitPayload<'a> {
     /// From the first to the last sight of the face, in seconds.
-    seconds: Rounded,
+    seconds: Seconds,
     /// How long the face looked towards the camera, in seconds.
-    attended_s: Rounded,
+    attended_s: Seconds,
     /// How long the face smiled, in seconds.
-    smiled_s: Rounded,
+    smiled_s: Seconds,
     /// The share of each category in the time that the face was tracked, 0 to 1.
     shares: Shares<'a>,
     /// `null` where the model gives none, or the face was never classified.
@@ -71,9 +72,9 @@ struct VisitPayload<'a> {
 impl<'a> VisitPayload<'a> {
     fn new(visit: &Visit, categories: &'a [Category]) -> Self {
         Self {
-            seconds: Rounded(visit.seconds),
-            attended_s: Rounded(visit.attended_s),
-            smiled_s: Rounded(visit.smiled_s),
+            seconds: Decimals(visit.seconds),
+            attended_s: Decimals(visit.attended_s),
+            smiled_s: Decimals(visit.smiled_s),
             shares: Shares {
                 categories,
                 shares: visit.shares,
@@ -96,7 +97,7 @@ impl Serialize for Shares<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.categories.len()))?;
         for &category in self.categories {
-            map.serialize_entry(category.name(), &Rounded(self.shares[category as usize]))?;
+            map.serialize_entry(category.name(), &Decimals::<3>(self.shares[category as usize]))?;
         }
         map.end()
     }
@@ -105,17 +106,17 @@ impl Serialize for Shares<'_> {
 /// Mean over time and extremes of a value.
 #[derive(Debug, Serialize)]
 struct SpreadPayload {
-    mean: Rounded,
-    min: Rounded,
-    max: Rounded,
+    mean: Axis,
+    min: Axis,
+    max: Axis,
 }
 
 impl SpreadPayload {
     fn new(spread: Spread) -> Self {
         Self {
-            mean: Rounded(spread.mean),
-            min: Rounded(spread.min),
-            max: Rounded(spread.max),
+            mean: Decimals(spread.mean),
+            min: Decimals(spread.min),
+            max: Decimals(spread.max),
         }
     }
 }
@@ -127,7 +128,7 @@ impl<'a> EventPayload<'a> {
         let (name, track, details) = match *event {
             Event::Appeared { track, continues } => ("appeared", track, Details::Appeared { continues }),
             Event::Present { track, seconds } => {
-                let seconds = Rounded(seconds);
+                let seconds = Decimals(seconds);
                 ("present", track, Details::Present { seconds })
             }
             Event::Left { track, ref visit } => {

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::value::{Axis, Distribution};
 use crate::{
-    json::{Distribution, Rounded},
+    json::Decimals,
     sense::face::{Category, Label, Prediction, TrackedFace},
 };
 
@@ -13,9 +14,9 @@ struct RawPayload<'a> {
     /// As in [`Expression`].
     probabilities: Option<Distribution<'a>>,
     /// As in [`Expression`].
-    valence: Option<Rounded>,
+    valence: Option<Axis>,
     /// As in [`Expression`].
-    arousal: Option<Rounded>,
+    arousal: Option<Axis>,
 }
 
 /// The expression of one face: the fields that the state and the face message share.
@@ -32,9 +33,9 @@ pub(super) struct Expression<'a> {
     /// categories.
     probabilities: Option<Distribution<'a>>,
     /// Smoothed, -1 (unpleasant) to 1 (pleasant).
-    valence: Option<Rounded>,
+    valence: Option<Axis>,
     /// Smoothed, -1 (calm) to 1 (excited).
-    arousal: Option<Rounded>,
+    arousal: Option<Axis>,
     /// Whether the face looks towards the camera, an estimate; `null` without a face.
     attending: Option<bool>,
     /// `probabilities`, `valence` and `arousal` before smoothing; `null` until the first classification.
@@ -60,13 +61,13 @@ impl<'a> Expression<'a> {
                 .and_then(|raw| raw.probabilities)
                 .map_or(unread.name(), |probabilities| probabilities.argmax().0.name()),
             probabilities: prediction.and_then(distribution),
-            valence: prediction.and_then(|prediction| prediction.valence).map(Rounded),
-            arousal: prediction.and_then(|prediction| prediction.arousal).map(Rounded),
+            valence: prediction.and_then(|prediction| prediction.valence).map(Decimals),
+            arousal: prediction.and_then(|prediction| prediction.arousal).map(Decimals),
             attending: face.map(|face| face.attending),
             raw: raw.map(|raw| RawPayload {
                 probabilities: distribution(raw),
-                valence: raw.valence.map(Rounded),
-                arousal: raw.arousal.map(Rounded),
+                valence: raw.valence.map(Decimals),
+                arousal: raw.arousal.map(Decimals),
             }),
         }
     }

@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::{
     expression::Expression,
-    value::{ModelPayload, Moment, Rounded, Stamp, seconds},
+    value::{ModelPayload, Moment, Seconds, Share, Stamp, seconds},
 };
 use crate::{
+    json::Decimals,
     publish::identity::Identity,
     sense::{
         face::{Label, TrackedFace},
@@ -23,9 +24,9 @@ pub struct FacePayload<'a> {
     track: u32,
     /// The detector's box: left, top, width, height as fractions of the frame; a face at the edge may reach
     /// beyond 0 to 1.
-    r#box: [Rounded; 4],
+    r#box: [Decimals<3>; 4],
     /// Quality of the crop, 0 to 1: lower for small, blurred or turned faces.
-    quality: Rounded,
+    quality: Share,
     /// Counts the face messages of all tracks since the daemon's start.
     seq: u64,
     /// As in [`super::StatePayload`].
@@ -33,7 +34,7 @@ pub struct FacePayload<'a> {
     /// When the message was made.
     time: Moment,
     /// Seconds from the capture of the frame to `time`.
-    age: Option<Rounded>,
+    age: Option<Seconds>,
     model: ModelPayload<'a>,
 }
 
@@ -45,7 +46,7 @@ impl<'a> FacePayload<'a> {
             expression: Expression::of(Some(face), Label::Uncertain, &identity.categories),
             track: face.track,
             r#box: fractions(&face.detection.rect, size),
-            quality: Rounded(face.quality),
+            quality: Decimals(face.quality),
             seq: stamp.seq,
             boot: &identity.boot,
             time: Moment(stamp.time),
@@ -55,12 +56,12 @@ impl<'a> FacePayload<'a> {
     }
 }
 
-pub(super) fn fractions(rect: &Rect, (width, height): (u32, u32)) -> [Rounded; 4] {
+pub(super) fn fractions(rect: &Rect, (width, height): (u32, u32)) -> [Decimals<3>; 4] {
     let (width, height) = (width.max(1) as f32, height.max(1) as f32);
     [
-        Rounded(rect.x / width),
-        Rounded(rect.y / height),
-        Rounded(rect.width / width),
-        Rounded(rect.height / height),
+        Decimals(rect.x / width),
+        Decimals(rect.y / height),
+        Decimals(rect.width / width),
+        Decimals(rect.height / height),
     ]
 }

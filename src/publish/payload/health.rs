@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::value::{Moment, Rounded};
+use super::value::{Moment, Reading, Share};
 use crate::{
     health::{Health, StageLatency, Summary, ThrottleReason},
+    json::Decimals,
     publish::identity::Identity,
 };
 
@@ -15,20 +16,20 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub struct HealthPayload<'a> {
     /// Frames sensed per second over the last health interval.
-    fps: Rounded,
+    fps: Reading,
     /// Frames dropped since the start because sensing was busy or the driver lost them.
     drops: u64,
     /// By the stage's name.
     #[serde(serialize_with = "by_stage")]
     latency: &'a [StageLatency],
     /// The board's hottest sensor in degrees Celsius; `null` without one.
-    temperature: Option<Rounded>,
+    temperature: Option<Reading>,
     /// The board's throttle bits as its firmware gives them; `null` where there are none.
     throttled: Option<u32>,
     /// Whether the supply voltage is too low; `null` if the board does not say.
     undervoltage: Option<bool>,
     /// The fraction of the work that is shed, 0 to 1.
-    shed: Rounded,
+    shed: Share,
     /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
     shed_reason: Option<&'static str>,
     /// Resident memory in bytes.
@@ -49,13 +50,13 @@ impl<'a> HealthPayload<'a> {
     pub fn new(identity: &'a Identity, health: &'a Health, events_dropped: u64, time: Timestamp) -> Self {
         let Health { board, work_rate, .. } = health;
         Self {
-            fps: Rounded(health.fps),
+            fps: Decimals(health.fps),
             drops: health.drops,
             latency: &health.latency,
-            temperature: board.temperature_c.map(Rounded),
+            temperature: board.temperature_c.map(Decimals),
             throttled: board.throttled,
             undervoltage: board.undervoltage,
-            shed: Rounded(1.0 - work_rate.fraction),
+            shed: Decimals(1.0 - work_rate.fraction),
             shed_reason: work_rate.throttle_reason.map(ThrottleReason::name),
             rss: board.rss_bytes.unwrap_or(0),
             uptime: health.uptime.as_secs(),
@@ -69,14 +70,14 @@ impl<'a> HealthPayload<'a> {
 /// Percentiles in milliseconds: 50, 95 and 99 % of all runs took at most this.
 #[derive(Serialize)]
 struct LatencyPayload {
-    p50: Rounded,
-    p95: Rounded,
-    p99: Rounded,
+    p50: Decimals<2>,
+    p95: Decimals<2>,
+    p99: Decimals<2>,
 }
 
 impl LatencyPayload {
     fn new(summary: &Summary) -> Self {
-        let milliseconds = |time: Duration| Rounded(time.as_secs_f32() * 1e3);
+        let milliseconds = |time: Duration| Decimals(time.as_secs_f32() * 1e3);
         Self {
             p50: milliseconds(summary.p50),
             p95: milliseconds(summary.p95),

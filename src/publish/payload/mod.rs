@@ -1,7 +1,7 @@
 //! The payloads. Each is one JSON object, except for availability (`online`, `offline`, `stopped`) and
 //! privacy (`ON`, `OFF`), which are a bare word.
 //!
-//! Numbers are rounded to four decimals. An unknown number is `null`.
+//! Valence and arousal have two decimals, most other numbers three. An unknown number is `null`.
 
 mod camera;
 mod event;

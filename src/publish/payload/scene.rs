@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::value::{Moment, Rounded, Stamp, seconds};
+use super::value::{Axis, Distribution, Moment, Seconds, Stamp, seconds};
 use crate::{
-    json::Distribution,
+    json::Decimals,
     publish::identity::Identity,
     sense::{face::Label, scene::Scene},
 };
@@ -27,9 +27,9 @@ pub struct ScenePayload<'a> {
     /// Mean probability of each category the model knows; `null` where no face has been classified.
     probabilities: Option<Distribution<'a>>,
     /// Mean valence, -1 (unpleasant) to 1 (pleasant).
-    valence: Option<Rounded>,
+    valence: Option<Axis>,
     /// Mean arousal, -1 (calm) to 1 (excited).
-    arousal: Option<Rounded>,
+    arousal: Option<Axis>,
     /// Counts the scene messages since the daemon's start.
     seq: u64,
     /// As in [`super::StatePayload`].
@@ -37,9 +37,9 @@ pub struct ScenePayload<'a> {
     /// When the message was made.
     time: Moment,
     /// As in [`super::StatePayload`].
-    age: Option<Rounded>,
+    age: Option<Seconds>,
     /// The next scene message comes within this many seconds.
-    refresh: Rounded,
+    refresh: Seconds,
 }
 
 impl<'a> ScenePayload<'a> {
@@ -57,13 +57,13 @@ impl<'a> ScenePayload<'a> {
                 categories: &identity.categories,
                 probabilities,
             }),
-            valence: prediction.valence.map(Rounded),
-            arousal: prediction.arousal.map(Rounded),
+            valence: prediction.valence.map(Decimals),
+            arousal: prediction.arousal.map(Decimals),
             seq: stamp.seq,
             boot: &identity.boot,
             time: Moment(stamp.time),
             age: seconds(stamp.age),
-            refresh: Rounded(refresh.as_secs_f32()),
+            refresh: Decimals(refresh.as_secs_f32()),
         }
     }
 }

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::{
     expression::Expression,
-    value::{ModelPayload, Moment, Rounded, Stamp, seconds},
+    value::{ModelPayload, Moment, Seconds, Stamp, seconds},
 };
 use crate::{
+    json::Decimals,
     publish::identity::Identity,
     sense::face::{Label, TrackedFace},
 };
@@ -42,10 +43,10 @@ pub struct StatePayload<'a> {
     time: Moment,
     /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just
     /// started). Grows while the daemon has nothing newer.
-    age: Option<Rounded>,
+    age: Option<Seconds>,
     /// The next state message comes within this many seconds: a subscriber that receives none for twice as
     /// long holds a stale one.
-    refresh: Rounded,
+    refresh: Seconds,
     model: ModelPayload<'a>,
 }
 
@@ -68,7 +69,7 @@ impl<'a> StatePayload<'a> {
             boot: &identity.boot,
             time: Moment(stamp.time),
             age: seconds(stamp.age),
-            refresh: Rounded(refresh.as_secs_f32()),
+            refresh: Decimals(refresh.as_secs_f32()),
             model: ModelPayload::of(identity),
         }
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{face::fractions, value::Rounded, *};
+use super::{face::fractions, *};
 use crate::{
     capture::CameraStatus,
     health::{Board, Health, Stage, StageLatency, Summary, ThrottleReason, WorkRate},
+    json::Decimals,
     publish::{
         identity::Identity,
         samples::{face, identity},
@@ -17,7 +18,8 @@ use crate::{
         face::{Category, Event, Label, Prediction, TrackedFace},
         geometry::Rect,
         scene::{Scene, SceneCounts},
-        visits::{Spread, Visit, VisitCounters, VisitTotals},
+        visit::{Spread, Visit},
+        visits::{VisitCounters, VisitTotals},
     },
 };
 
@@ -56,7 +58,7 @@ fn the_state_of_a_face() {
     assert_eq!(
         json(state(&identity, StateFaces::Followed(&faces), stamp())),
         format!(
-            r#"{{"category":"happiness","raw_category":"happiness","probabilities":{NAMED},"valence":0.6543,"arousal":0.0,"attending":true,"raw":{{"probabilities":{NAMED},"valence":null,"arousal":0.0}},"faces":2,"track":3,"seq":41,{TAIL},"age":0.052,"refresh":30.0,{MODEL}}}"#
+            r#"{{"category":"happiness","raw_category":"happiness","probabilities":{NAMED},"valence":0.65,"arousal":0.0,"attending":true,"raw":{{"probabilities":{NAMED},"valence":null,"arousal":0.0}},"faces":2,"track":3,"seq":41,{TAIL},"age":0.052,"refresh":30.0,{MODEL}}}"#
         )
     );
 }
@@ -201,7 +203,7 @@ fn only_known_categories_are_named() {
 #[test]
 fn numbers_that_are_none_become_null() {
     assert_eq!(
-        json([Rounded(f32::NAN), Rounded(f32::INFINITY), Rounded(-0.0)]),
+        json([f32::NAN, f32::INFINITY, -0.0].map(Decimals::<3>)),
         "[null,null,0.0]"
     );
     assert_eq!(json(fractions(&Rect::default(), (0, 0))), "[0.0,0.0,0.0,0.0]");
@@ -278,7 +280,7 @@ fn camera_and_health() {
     );
     let milliseconds = Duration::from_millis;
     let health = Health {
-        fps: 14.95,
+        fps: 14.96,
         drops: 3,
         latency: [StageLatency {
             stage: Stage::Detect,
@@ -306,7 +308,7 @@ fn camera_and_health() {
     assert_eq!(
         json(HealthPayload::new(&identity, &health, 2, time)),
         format!(
-            r#"{{"fps":14.95,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
+            r#"{{"fps":15.0,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
         )
     );
 }

@@ -5,8 +5,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-pub(super) use crate::json::Rounded;
-use crate::publish::identity::Identity;
+use crate::{
+    json::{self, Decimals},
+    publish::identity::Identity,
+};
+
+/// Valence and arousal, -1 to 1. A model's error is at least ten times the last decimal.
+pub(super) type Axis = Decimals<2>;
+/// A share, a probability or a quality, 0 to 1.
+pub(super) type Share = Decimals<3>;
+/// A time in seconds.
+pub(super) type Seconds = Decimals<3>;
+/// A measurement of the board or of the camera.
+pub(super) type Reading = Decimals<1>;
+/// The model's categories by name, each with its probability.
+pub(super) type Distribution<'a> = json::Distribution<'a, 3>;
 
 /// The number and the time of a message.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +64,6 @@ impl<'a> ModelPayload<'a> {
     }
 }
 
-pub(super) fn seconds(age: Option<Duration>) -> Option<Rounded> {
-    age.map(|age| Rounded(age.as_secs_f32()))
+pub(super) fn seconds(age: Option<Duration>) -> Option<Seconds> {
+    age.map(|age| Decimals(age.as_secs_f32()))
 }

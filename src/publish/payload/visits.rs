@@ -3,8 +3,9 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Serialize, Serializer};
 
-use super::value::{Moment, Rounded};
+use super::value::{Moment, Seconds};
 use crate::{
+    json::Decimals,
     publish::identity::Identity,
     sense::visits::{VisitCounters, VisitTotals},
 };
@@ -35,9 +36,9 @@ struct CountersPayload {
     /// Those in which the face smiled for at least `visit.smile_s`.
     smiled: u64,
     /// Mean length in seconds; `null` without visits.
-    mean_s: Option<Rounded>,
+    mean_s: Option<Seconds>,
     /// Length of the longest one in seconds; `null` without visits.
-    longest_s: Option<Rounded>,
+    longest_s: Option<Seconds>,
 }
 
 impl CountersPayload {
@@ -46,8 +47,8 @@ impl CountersPayload {
             visits: counters.visits,
             attended: counters.attended,
             smiled: counters.smiled,
-            mean_s: counters.mean_s().map(Rounded),
-            longest_s: (counters.visits > 0).then_some(Rounded(counters.longest_s)),
+            mean_s: counters.mean_s().map(Decimals),
+            longest_s: (counters.visits > 0).then_some(Decimals(counters.longest_s)),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         alignment::AlignedCrop,
         classify::{Classification, Classifications, Classifier},
         crop::Cropper,
+        crop_quality::CropQuality,
         face::{MAX_FACES, Prediction},
         outputs::OutputVector,
     },
@@ -63,7 +64,7 @@ impl NetworkClassifier {
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
     pub fn classify(&mut self, picture: &Picture, crop: &AlignedCrop) -> Result<Classification, InferError> {
-        let mut quality = 0.0;
+        let mut quality = CropQuality::PERFECT;
         let prediction = self.predict(|cropper, tensor| quality = cropper.face(picture, crop, tensor))?;
         Ok(Classification { prediction, quality })
     }
@@ -105,14 +106,15 @@ impl NetworkClassifier {
             quality
         };
         // A worker whose submission failed has nothing to wait for.
-        let mut submitted: heapless::Vec<Result<f32, InferError>, { 2 * MAX_FACES }> = heapless::Vec::new();
+        let mut submitted: heapless::Vec<Result<CropQuality, InferError>, { 2 * MAX_FACES }> =
+            heapless::Vec::new();
         for (worker, view) in self.workers.iter_mut().zip(others) {
-            let mut quality = 0.0;
+            let mut quality = CropQuality::PERFECT;
             let result = worker.submit(|tensor| quality = fill(view, tensor));
             // There is room: one for each view.
             let _ = submitted.push(result.map(|()| quality));
         }
-        let mut quality = 0.0;
+        let mut quality = CropQuality::PERFECT;
         let own = self
             .network
             .run(
@@ -189,7 +191,7 @@ struct View {
 }
 
 /// The outputs for one view, and the quality of the crop.
-type ViewResult = Result<(OutputVector, f32), InferError>;
+type ViewResult = Result<(OutputVector, CropQuality), InferError>;
 
 #[cfg(test)]
 #[path = "classifier_tests.rs"]

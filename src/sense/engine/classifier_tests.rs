@@ -56,7 +56,7 @@ fn every_kind_of_model_classifies_a_face() {
     ] {
         let mut classifier = NetworkClassifier::open(&manifest(name)).unwrap();
         let first = classifier.classify(&photograph(), &crop(0.0)).unwrap();
-        assert!(first.quality > 0.5, "{name}: {first:?}");
+        assert!(first.quality.value() > 0.5, "{name}: {first:?}");
         let prediction = first.prediction;
         let known = prediction.probabilities.map_or(0, |probabilities| {
             probabilities

@@ -1,32 +1,34 @@
-//! A real broker (mosquitto) on loopback with TLS and a password, and a client that watches it.
+//! A real broker (mosquitto) on loopback, with TLS and a password or without.
 
 use std::{
-    fmt, fs,
+    fs,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use affectd::config::Mqtt;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS, Transport};
+use affectd::config::{Mqtt, MqttVersion};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+
+pub use super::watcher::Watcher;
 
 /// Generous, because a shared machine may be slow; a passing test never waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-const USER: &str = "affectd";
-const PASSWORD: &str = "correct horse";
+pub const USER: &str = "affectd";
+pub const PASSWORD: &str = "correct horse";
 
 /// A mosquitto that can be killed and restarted on the same port; killed when the test ends.
 pub struct Broker {
     pub port: u16,
     folder: TempDir,
-    /// Access control lines of its configuration.
-    access: String,
+    pub address: &'static str,
+    pub tls: bool,
+    /// Further lines of its configuration.
+    lines: String,
     process: Option<Child>,
 }
 
@@ -66,7 +68,68 @@ impl Broker {
         })
     }
 
-    fn with(access: impl FnOnce(&Path) -> String) -> Self {
+    /// Starts a broker for everybody, without TLS.
+    pub fn without_tls() -> Self {
+        Self::with_plain_lines("")
+    }
+
+    /// The same at another address of this machine.
+    pub fn without_tls_at(address: &'static str, port: u16) -> Self {
+        let mut broker = Self::new(false, |_| "allow_anonymous true\n".to_owned());
+        broker.address = address;
+        broker.port = port;
+        broker.configure();
+        broker.run();
+        broker
+    }
+
+    /// Starts a broker for everybody, without TLS and with these lines in its configuration.
+    pub fn with_plain_lines(lines: &str) -> Self {
+        Self::started(false, |_| format!("allow_anonymous true\n{lines}"))
+    }
+
+    /// Starts a broker for everybody with a WebSocket on the port that is returned. (mosquitto does not start
+    /// without a listener of another kind.)
+    pub fn with_websocket(tls: bool) -> (Self, u16) {
+        let port = free_port();
+        let broker = Self::started(tls, |folder| {
+            let tls = if tls { tls_lines(folder) } else { String::new() };
+            format!("allow_anonymous true\nlistener {port} 127.0.0.1\nprotocol websockets\n{tls}")
+        });
+        (broker, port)
+    }
+
+    /// Starts a broker for everybody, with TLS and with these lines in its configuration.
+    pub fn with_lines(lines: &str) -> Self {
+        Self::with(|_| format!("allow_anonymous true\n{lines}"))
+    }
+
+    /// Starts a broker for everybody, without TLS and with this access list.
+    pub fn with_access(list: &str) -> Self {
+        Self::started(false, |folder| {
+            let path = folder.join("access");
+            fs::write(&path, list).unwrap();
+            format!("allow_anonymous true\nacl_file {}\n", path.display())
+        })
+    }
+
+    fn with(lines: impl FnOnce(&Path) -> String) -> Self {
+        Self::started(true, lines)
+    }
+
+    fn started(tls: bool, lines: impl FnOnce(&Path) -> String) -> Self {
+        let mut broker = Self::new(tls, lines);
+        // Another process may be assigned the free port before mosquitto binds it.
+        until("a broker has a port of its own", || {
+            broker.port = free_port();
+            broker.configure();
+            broker.spawn()
+        });
+        broker
+    }
+
+    /// Not running yet.
+    fn new(tls: bool, lines: impl FnOnce(&Path) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
         certificates(folder.path(), "");
@@ -81,19 +144,14 @@ impl Broker {
             .status()
             .expect("mosquitto_passwd is needed (Debian package mosquitto)");
         assert!(made.success());
-        let mut broker = Self {
+        Self {
             port: 0,
-            access: access(folder.path()),
+            address: "127.0.0.1",
+            tls,
+            lines: lines(folder.path()),
             folder,
             process: None,
-        };
-        // Another process may be assigned the free port before mosquitto binds it.
-        until("a broker has a port of its own", || {
-            broker.port = free_port();
-            broker.configure();
-            broker.spawn()
-        });
-        broker
+        }
     }
 
     /// Restarts it on the same port and waits until it listens.
@@ -102,12 +160,18 @@ impl Broker {
     }
 
     fn configure(&self) {
+        let folder = self.folder().display();
+        let tls = if self.tls {
+            tls_lines(self.folder())
+        } else {
+            String::new()
+        };
         let config = format!(
-            "user root\nlistener {port} 127.0.0.1\n{access}cafile {0}/ca.pem\ncertfile {0}/server.pem\nkeyfile {0}/server.key\n\
-             persistence true\npersistence_location {0}/\nlog_dest file {0}/log\nlog_type all\n",
-            self.folder().display(),
+            "user root\nlistener {port} {address}\n{tls}{lines}persistence true\npersistence_location {folder}/\n\
+             log_dest file {folder}/log\nlog_type all\n",
             port = self.port,
-            access = self.access,
+            address = self.address,
+            lines = self.lines,
         );
         fs::write(self.path("mosquitto.conf"), config).unwrap();
     }
@@ -175,7 +239,16 @@ impl Broker {
 
     /// Settings for the daemon to connect to it.
     pub fn settings(&self) -> Mqtt {
-        settings(self.port, self.folder.path())
+        let settings = settings(self.port, self.folder.path());
+        if self.tls {
+            return settings;
+        }
+        Mqtt {
+            host: vec![self.address.to_owned()],
+            tls: false,
+            ca_file: PathBuf::new(),
+            ..settings
+        }
     }
 
     /// Folder of certificates and passwords, for [`settings`] in another process.
@@ -223,17 +296,27 @@ impl Drop for Broker {
 
 pub fn settings(port: u16, folder: &Path) -> Mqtt {
     Mqtt {
-        host: "localhost".into(),
+        version: MqttVersion::Auto,
+        host: vec!["localhost".into()],
         port,
         tls: true,
         ca_file: folder.join("ca.pem"),
+        client_cert_file: PathBuf::new(),
+        client_key_file: PathBuf::new(),
+        server_name: String::new(),
+        alpn: String::new(),
+        websocket_path: String::new(),
+        client_id: String::new(),
         username: USER.into(),
         password_file: folder.join("password"),
         base: "affectd".parse().unwrap(),
         faces: true,
         discovery: true,
         discovery_prefix: "homeassistant".parse().unwrap(),
-        rate: 20.0,
+        rate: 20.0.try_into().unwrap(),
+        scene_rate: 20.0.try_into().unwrap(),
+        face_rate: 20.0.try_into().unwrap(),
+        dead_band: 0.05,
         refresh: Duration::from_millis(30000),
         health: Duration::from_millis(10000),
     }
@@ -246,6 +329,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The lines of a listener with TLS.
+fn tls_lines(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("cafile {folder}/ca.pem\ncertfile {folder}/server.pem\nkeyfile {folder}/server.key\n")
 }
 
 fn free_port() -> u16 {
@@ -265,142 +354,14 @@ fn certificates(folder: &Path, prefix: &str) {
     let key = KeyPair::generate().unwrap();
     let authority = params.self_signed(&key).unwrap();
     let issuer = Issuer::new(params, key);
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec!["localhost".into()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
     fs::write(folder.join(format!("{prefix}ca.pem")), authority.pem()).unwrap();
-    fs::write(folder.join(format!("{prefix}server.pem")), server.pem()).unwrap();
-    fs::write(folder.join(format!("{prefix}server.key")), key.serialize_pem()).unwrap();
-}
-
-/// A message as a subscriber received it.
-#[derive(Clone)]
-pub struct Seen {
-    pub topic: String,
-    pub payload: Vec<u8>,
-    pub retain: bool,
-}
-
-impl Seen {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.payload.clone()).unwrap()
-    }
-}
-
-impl fmt::Debug for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let retained = if self.retain { " (retained)" } else { "" };
-        let start = &self.payload[..self.payload.len().min(200)];
-        write!(f, "{}{retained}: {}", self.topic, start.escape_ascii())
-    }
-}
-
-type Inbox = Arc<(Mutex<Vec<Seen>>, Condvar)>;
-
-/// A subscriber to all topics.
-pub struct Watcher {
-    client: Client,
-    inbox: Inbox,
-}
-
-impl Watcher {
-    fn new(broker: &Broker) -> Self {
-        let id = format!("watcher-{:?}-{:?}", thread::current().id(), Instant::now());
-        let mut options = MqttOptions::new(id, ("localhost", broker.port));
-        options
-            .set_credentials(USER, PASSWORD)
-            .set_max_packet_size(8 << 20, 8 << 20);
-        options.set_transport(Transport::tls(
-            fs::read(broker.path("ca.pem")).unwrap(),
-            None,
-            None,
-        ));
-        let (client, mut connection) = Client::builder(options).capacity(100).build();
-        let inbox = Inbox::default();
-        let (ready, subscribed) = std::sync::mpsc::channel();
-        let for_thread = Arc::clone(&inbox);
-        let subscriber = client.clone();
-        thread::spawn(move || {
-            loop {
-                let event = match connection.recv() {
-                    Ok(Ok(event)) => event,
-                    // The receiver is gone once subscribed: then a test has stopped the broker.
-                    Ok(Err(error)) if ready.send(Err(error.to_string())).is_ok() => {
-                        thread::sleep(Duration::from_millis(20));
-                        continue;
-                    }
-                    _ => return,
-                };
-                match event {
-                    Event::Incoming(Packet::ConnAck(_)) => {
-                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap()
-                    }
-                    Event::Incoming(Packet::SubAck(_)) => ready.send(Ok(())).unwrap_or_default(),
-                    Event::Incoming(Packet::Publish(message)) => {
-                        let (messages, arrived) = &*for_thread;
-                        messages.lock().unwrap().push(Seen {
-                            topic: String::from_utf8(message.topic.to_vec()).unwrap(),
-                            payload: message.payload.to_vec(),
-                            retain: message.retain,
-                        });
-                        arrived.notify_all();
-                    }
-                    _ => {}
-                }
-            }
-        });
-        let start = Instant::now();
-        while let Err(error) = subscribed.recv_timeout(PATIENCE).expect("the broker answers") {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the watcher is not subscribed: {error}"
-            );
-        }
-        Self { client, inbox }
-    }
-
-    pub fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) {
-        let options = PublishOptions::at_least_once().retain(retain);
-        self.client.publish(topic, payload.into(), options).unwrap();
-    }
-
-    pub fn messages(&self) -> Vec<Seen> {
-        self.inbox.0.lock().unwrap().clone()
-    }
-
-    /// Waits until the messages so far satisfy `condition`.
-    pub fn wait(&self, what: &str, condition: impl Fn(&[Seen]) -> bool) {
-        let (messages, arrived) = &*self.inbox;
-        let guard = messages.lock().unwrap();
-        let (guard, result) = arrived
-            .wait_timeout_while(guard, PATIENCE, |messages| !condition(messages))
-            .unwrap();
-        if result.timed_out() {
-            let seen = guard.clone();
-            drop(guard);
-            panic!("waited in vain: {what}; seen: {seen:#?}");
-        }
-    }
-
-    /// Waits for a message on `topic` that contains `text`.
-    pub fn wait_for(&self, topic: &str, text: &str) {
-        self.wait(&format!("{text} on {topic}"), |messages| {
-            messages
-                .iter()
-                .any(|message| message.topic == topic && message.text().contains(text))
-        });
-    }
-
-    /// Discards the messages so far.
-    pub fn forget(&self) {
-        self.inbox.0.lock().unwrap().clear();
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let _ = self.client.try_disconnect();
+    for (name, host) in [("server", "localhost"), ("client", "lobby")] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![host.into()]).unwrap();
+        // A name that differs from the authority's, or openssl takes it for an authority itself.
+        params.distinguished_name.push(DnType::CommonName, host);
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        fs::write(folder.join(format!("{prefix}{name}.pem")), certificate.pem()).unwrap();
+        fs::write(folder.join(format!("{prefix}{name}.key")), key.serialize_pem()).unwrap();
     }
 }

@@ -54,7 +54,16 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(arguments: &[&str]) -> Self {
-        let process = affectd(arguments)
+        Self::spawn(&mut affectd(arguments))
+    }
+
+    /// With the runtime directory that systemd makes.
+    pub fn start_in(runtime: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(affectd(arguments).env("RUNTIME_DIRECTORY", runtime))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let process = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

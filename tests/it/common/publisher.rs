@@ -17,9 +17,12 @@ use affectd::{
     model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
-    sense::face::{
-        Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
-        TrackedFace,
+    sense::{
+        face::{
+            Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
+            TrackedFace,
+        },
+        geometry::Rect,
     },
     shutdown::Shutdown,
 };
@@ -124,7 +127,7 @@ fn face(category: Category) -> TrackedFace {
     TrackedFace {
         track: 7,
         detection: Detection {
-            rect: Default::default(),
+            rect: Rect::default(),
             score: 0.9,
             landmarks: Landmarks::default(),
         },

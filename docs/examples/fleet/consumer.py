@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Write the visits that a fleet of affectd devices publishes to PostgreSQL.
+
+    consumer.py --host broker --database 'host=db dbname=fleet' --name consumer-1
+
+Run several with different names: the broker hands each event to one of them (a shared subscription, MQTT 5,
+section 4.8.2). A message is acknowledged after it was committed. A consumer that ends before that gets it
+again when it is back under its name, and the table's primary key keeps it from being counted twice. Needs the
+packages of requirements.txt.
+"""
+
+import argparse
+import json
+import queue
+import ssl
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import psycopg
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+# Every device's events. A group name other than `visits` gets all of them again.
+FILTER = "$share/visits/affectd/+/event"
+# How long the broker keeps what arrives while a consumer is away.
+SESSION_S = 3600
+# Messages in one transaction at most.
+BATCH = 500
+
+INSERT = """
+    insert into visit (device, boot, seq, ended, seconds, attended_s, smiled_s, shares, valence, arousal)
+    values (%(device)s, %(boot)s, %(seq)s, %(time)s, %(seconds)s, %(attended_s)s, %(smiled_s)s, %(shares)s,
+            %(valence)s, %(arousal)s)
+    on conflict do nothing
+"""
+
+
+def main() -> None:
+    """Consume for ever."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=1883)
+    parser.add_argument("--ca-file", help="use TLS and trust these authorities")
+    parser.add_argument("--database", required=True, help="connection string")
+    parser.add_argument("--name", required=True, help="client id, different for each consumer")
+    args = parser.parse_args()
+    arrived: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
+    client = subscriber(args, arrived)
+    with psycopg.connect(args.database) as database:
+        client.loop_start()
+        while True:
+            messages = next_batch(arrived)
+            rows = [row for message in messages if (row := visit(message)) is not None]
+            with database.transaction(), database.cursor() as cursor:
+                cursor.executemany(INSERT, rows)
+            for message in messages:
+                client.ack(message.mid, message.qos)
+
+
+def subscriber(args: argparse.Namespace, arrived: queue.Queue[mqtt.MQTTMessage]) -> mqtt.Client:
+    """A client that subscribes whenever it is connected and hands on what arrives."""
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2, client_id=args.name, protocol=mqtt.MQTTv5, manual_ack=True
+    )
+    if args.ca_file:
+        client.tls_set_context(ssl.create_default_context(cafile=args.ca_file))
+
+    def connected(client: mqtt.Client, *_: Any) -> None:
+        client.subscribe(FILTER, qos=1)
+
+    client.on_connect = connected
+    client.on_message = lambda _client, _data, message: arrived.put(message)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = SESSION_S
+    client.connect(args.host, args.port, clean_start=False, properties=properties)
+    return client
+
+
+def next_batch(arrived: queue.Queue[mqtt.MQTTMessage]) -> list[mqtt.MQTTMessage]:
+    """Wait for a message, and take those that are there already too."""
+    messages = [arrived.get()]
+    while len(messages) < BATCH and not arrived.empty():
+        messages.append(arrived.get())
+    return messages
+
+
+def visit(message: mqtt.MQTTMessage) -> dict[str, Any] | None:
+    """The row of an event, if it is the end of a visit. A message that is not affectd's is left out."""
+    try:
+        event = json.loads(message.payload)
+        if event["event"] != "left":
+            return None
+        mean = {axis: event[axis] and event[axis]["mean"] for axis in ("valence", "arousal")}
+        return {
+            **{key: event[key] for key in ("boot", "seq", "time", "seconds", "attended_s", "smiled_s")},
+            "device": message.topic.split("/")[1],
+            "shares": json.dumps(event["shares"]),
+            **mean,
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        print(f"{message.topic}: {error!r}", flush=True)
+        return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+//! The control socket: begins a session for whoever may write to it, and ends it with the connection.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        TcpListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    Aim,
+    protocol::{LONGEST_LINE, Message, Request},
+    secret::{Code, Token},
+    session::{End, LENGTH},
+};
+use crate::{
+    config::Place,
+    http::listener::{Connection, Listener},
+};
+
+/// Most connections at a time.
+const MOST_CONNECTIONS: usize = 4;
+
+/// How long either side may take for a line.
+const LINE: Duration = Duration::from_secs(5);
+
+/// How often a session is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Pause after a connection could not be accepted: the process has no file descriptor left.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The port to try first, so that an address can be remembered.
+const PORT: u16 = 8642;
+
+/// Listens at `path` and accepts connections for ever. Returns only if it cannot listen there.
+pub async fn listen(path: PathBuf, aim: Aim) {
+    let listener = match Listener::bind(&Place::Unix(path.clone())) {
+        Ok(listener) => listener,
+        Err(error) => {
+            warn!(socket = %path.display(), %error, "`affectd aim` cannot be listened to");
+            return;
+        }
+    };
+    let aim = Arc::new(aim);
+    let mut consoles = JoinSet::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((Connection::Unix(stream), _)) => stream,
+            // It is a Unix socket.
+            Ok((Connection::Tcp(_), _)) => continue,
+            Err(error) => {
+                warn!(%error, "the control socket accepts no connection");
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        while consoles.try_join_next().is_some() {}
+        if consoles.len() < MOST_CONNECTIONS && is_permitted(&stream) {
+            let aim = aim.clone();
+            consoles.spawn(async move {
+                let (reader, writer) = stream.into_split();
+                let console = Console { reader, writer, aim };
+                // Whoever left needs no answer.
+                let _ = console.serve().await;
+            });
+        }
+    }
+}
+
+/// The runtime directory already keeps everybody else out.
+fn is_permitted(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == own)
+}
+
+/// One connection.
+struct Console {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    aim: Arc<Aim>,
+}
+
+/// What the console was told last.
+#[derive(Default)]
+struct Told {
+    entered: bool,
+    sending: bool,
+}
+
+impl Console {
+    async fn serve(mut self) -> io::Result<()> {
+        let request = self.read_request().await?;
+        let begun = match self.begin(&request).await {
+            Ok(begun) => begun,
+            Err(reason) => return self.say(&Message::Ended { reason }).await,
+        };
+        info!(picture = request.preview, minutes = LENGTH.as_secs() / 60, "aiming began");
+        let result = self.follow(begun).await;
+        let end = self.aim.end(begun);
+        info!(reason = in_words(end), "aiming ended");
+        result?;
+        let reason = in_words(end).to_owned();
+        self.say(&Message::Ended { reason }).await
+    }
+
+    async fn read_request(&mut self) -> io::Result<Request> {
+        let mut line = String::new();
+        let limited = (&mut self.reader).take(LONGEST_LINE as u64);
+        timeout(LINE, BufReader::new(limited).read_line(&mut line)).await??;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// Opens the page. The error is for a person.
+    async fn begin(&mut self, request: &Request) -> Result<u64, String> {
+        let aim = &self.aim;
+        if request.preview
+            && let Some(reason) = aim.shared.gate.privacy().reason()
+        {
+            return Err(format!("no picture can be shown: {reason}"));
+        }
+        let secrets = Code::random().and_then(|code| Ok((code, Token::random()?)));
+        let (code, token) = secrets.map_err(|error| error.to_string())?;
+        let opened = match TcpListener::bind(("127.0.0.1", PORT)).await {
+            Err(_) => TcpListener::bind(("127.0.0.1", 0)).await,
+            listener => listener,
+        };
+        let listener = opened.map_err(|error| format!("no port of 127.0.0.1 can be opened: {error}"))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let message = Message::Began {
+            address,
+            code: code.to_string(),
+            seconds: LENGTH.as_secs(),
+        };
+        let number = aim.begin((code, token), request.preview, listener, &Place::Tcp(address));
+        if let Err(error) = self.say(&message).await {
+            self.aim.end(number);
+            return Err(error.to_string());
+        }
+        Ok(number)
+    }
+
+    /// Tells the console what happens, until the session ends or the console has gone.
+    async fn follow(&mut self, number: u64) -> io::Result<()> {
+        let mut told = Told::default();
+        let mut ignored = [0; 64];
+        loop {
+            tokio::select! {
+                read = self.reader.read(&mut ignored) => {
+                    if read? == 0 {
+                        return self.tell(&mut told, false, false).await;
+                    }
+                }
+                () = sleep(TICK) => {}
+            }
+            let now = self.aim.shared.clock.now();
+            if self.aim.ended(number).is_some() {
+                return self.tell(&mut told, false, false).await;
+            }
+            let entered = self.aim.is_entered(number);
+            let sending = self.aim.preview.is_sending(now);
+            self.tell(&mut told, entered, sending).await?;
+        }
+    }
+
+    /// Tells and logs what has changed.
+    async fn tell(&mut self, told: &mut Told, entered: bool, sending: bool) -> io::Result<()> {
+        if entered && !told.entered {
+            told.entered = true;
+            info!("the page for aiming was opened with the code");
+            self.say(&Message::Entered).await?;
+        }
+        if sending != told.sending {
+            told.sending = sending;
+            if sending {
+                info!("the camera's picture is being sent");
+                self.say(&Message::Sending).await?;
+            } else {
+                info!("the camera's picture is no longer sent");
+                self.say(&Message::NotSending).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, message: &Message) -> io::Result<()> {
+        let mut line = serde_json::to_string(message)?;
+        line.push('\n');
+        timeout(LINE, self.writer.write_all(line.as_bytes())).await?
+    }
+}
+
+/// Why a session ended, for a person.
+fn in_words(end: End) -> &'static str {
+    match end {
+        End::Time => "the ten minutes are over",
+        End::Tries => "too many wrong codes were entered",
+        End::Replaced => "another console began to aim",
+        End::Console => "the command on the console ended",
+    }
+}

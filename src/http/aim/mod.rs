@@ -1,0 +1,118 @@
+//! Aiming the camera: a page of its own on the loopback interface, opened on the board's console for ten minutes
+//! and entered with a code that is valid once. It alone may show the camera's picture.
+
+mod control;
+mod jpeg;
+pub mod protocol;
+mod routes;
+mod secret;
+mod session;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub use self::{control::listen, routes::no_code};
+use self::{
+    secret::{Code, Token},
+    session::{End, Refusal, Sessions},
+};
+use super::{
+    hosts::Hosts,
+    listener::Listener,
+    routes::Site,
+    server,
+    shared::Shared,
+};
+use crate::{config::Place, preview::Preview};
+
+/// The session and the page that is open for it.
+pub struct Aim {
+    state: Mutex<State>,
+    shared: Arc<Shared>,
+    preview: Preview,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: Sessions,
+    /// Serves the page of the current session.
+    server: Option<JoinHandle<()>>,
+}
+
+impl Aim {
+    /// No session yet. The page shows what is `shared`, and pictures of `preview`.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, preview: Preview) -> Self {
+        let state = Mutex::default();
+        Self { state, shared, preview }
+    }
+
+    /// Begins a session and serves its page on `listener` at `place`; the one before ends. Returns its number.
+    fn begin(self: &Arc<Self>, secrets: (Code, Token), preview: bool, listener: TcpListener, place: &Place) -> u64 {
+        let site = Site::new(Arc::clone(&self.shared), None, Hosts::new(place, None));
+        let router = routes::router(Arc::new(site), Arc::clone(self));
+        let server = tokio::spawn(server::accept(Listener::Tcp(listener), router, None));
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        if let Some(earlier) = state.server.replace(server) {
+            earlier.abort();
+        }
+        self.preview.close();
+        if preview {
+            self.preview.open(now + session::LENGTH);
+            // The gate may have closed in the meantime.
+            if self.shared.gate.permit().is_none() {
+                self.preview.close();
+            }
+        }
+        let (code, token) = secrets;
+        state.sessions.begin(now, code, token)
+    }
+
+    /// Ends the session with this number, and says why it ended.
+    fn end(&self, number: u64) -> End {
+        let mut state = self.lock();
+        let ended = state.sessions.ended(number, self.shared.clock.now());
+        let end = ended.unwrap_or(End::Console);
+        if end != End::Replaced {
+            state.sessions.end(number);
+            self.preview.close();
+            if let Some(server) = state.server.take() {
+                server.abort();
+            }
+        }
+        end
+    }
+
+    /// Why the session with this number has ended; `None` while it goes on.
+    fn ended(&self, number: u64) -> Option<End> {
+        self.lock().sessions.ended(number, self.shared.clock.now())
+    }
+
+    fn is_entered(&self, number: u64) -> bool {
+        self.lock().sessions.is_entered(number)
+    }
+
+    /// Exchanges the code for the token, and says how long it is valid.
+    fn redeem(&self, code: &str) -> Result<(Token, Duration), Refusal> {
+        let now = self.shared.clock.now();
+        let mut state = self.lock();
+        let token = state.sessions.redeem(now, code)?;
+        let left = state.sessions.time_left(now, token.expose());
+        Ok((token, left.unwrap_or_default()))
+    }
+
+    /// How much longer the holder of `token` may look; `None` if not at all.
+    fn time_left(&self, token: &str) -> Option<Duration> {
+        self.lock().sessions.time_left(self.shared.clock.now(), token)
+    }
+
+    /// A panic leaves the state whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,84 @@
+//! The stream of events that the live page and `affectd top` follow.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{
+        IntoResponse as _, Response,
+        sse::{Event, Sse},
+    },
+};
+use futures_util::{Stream, stream};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    guard::refuse,
+    routes::{SharedSite, Site},
+    view::View,
+};
+
+/// At most one event in this time: a person sees no more, and a slow link carries no more.
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// An event at least this often, so that a page can tell that the daemon is there.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long a page waits before it connects again.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// `GET /events`: a [`View`] as JSON whenever something has changed.
+pub async fn events(State(site): SharedSite) -> Response {
+    let Ok(seat) = Arc::clone(&site.watchers).try_acquire_owned() else {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pages are open; close one",
+        );
+    };
+    let changes = site.shared.live.subscribe();
+    Sse::new(views(Watcher {
+        site,
+        changes,
+        next: Instant::now(),
+        is_new: true,
+        _seat: seat,
+    }))
+    .into_response()
+}
+
+/// One page or terminal that follows the events.
+struct Watcher {
+    site: Arc<Site>,
+    changes: watch::Receiver<u64>,
+    /// When the next event may be sent.
+    next: Instant,
+    is_new: bool,
+    _seat: OwnedSemaphorePermit,
+}
+
+/// Is asked for the next event only when the one before was written to the connection, so that a slow reader
+/// gets fewer and newer ones.
+fn views(watcher: Watcher) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold(watcher, |mut watcher| async move {
+        sleep_until(watcher.next).await;
+        let is_first = std::mem::take(&mut watcher.is_new);
+        if !is_first {
+            // Whether something has changed or not.
+            let _ = timeout(HEARTBEAT, watcher.changes.changed()).await;
+        }
+        watcher.next = Instant::now() + INTERVAL;
+        watcher.changes.mark_unchanged();
+        let event = Event::default().data(json(&View::now(&watcher.site.shared)));
+        let event = if is_first { event.retry(RECONNECT) } else { event };
+        Some((Ok(event), watcher))
+    })
+}
+
+/// The JSON text of a value whose serialization cannot fail.
+pub fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,192 @@
+//! The newest results, for whoever looks at them over HTTP.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    capture::CameraStatus,
+    privacy::PrivacyGate,
+    sense::{
+        face::{MAX_FACES, Report, TrackedFace},
+        frame_quality::FrameQuality,
+        scene::Scene,
+        visits::VisitTotals,
+    },
+};
+
+/// Takes the pipeline's results. Copies a few kilobytes for each frame and renders nothing.
+#[derive(Debug)]
+pub struct Live {
+    newest: Mutex<Newest>,
+    /// Counts the changes, for those who wait for the next one.
+    changes: watch::Sender<u64>,
+}
+
+/// The newest results.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    /// The camera's status.
+    pub status: CameraStatus,
+    /// Why the status is what it is, for a person; may be empty.
+    pub reason: String,
+    /// Whether privacy is on.
+    pub is_private: bool,
+    /// The newest frame; `None` while nobody looks.
+    pub frame: Option<Frame>,
+    /// Frames so far, on which results were reported.
+    pub frames: u64,
+    /// The visits so far; they outlast the loss of the camera.
+    pub visits: VisitTotals,
+}
+
+/// What was seen in one frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The frame's size in pixels.
+    pub size: (u32, u32),
+    /// When it was captured, on the monotonic clock.
+    pub captured: Duration,
+    /// The followed faces, the primary one first; none where they are withheld.
+    pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
+    /// Whether there are faces that `publish.min_faces` withholds.
+    pub withheld: bool,
+    /// Light and sharpness of this or a recent frame.
+    pub quality: Option<FrameQuality>,
+    /// Everybody in view.
+    pub scene: Scene,
+}
+
+impl Live {
+    /// Nothing seen yet. Forgets the newest frame whenever the gate closes.
+    #[must_use]
+    pub fn new(gate: &PrivacyGate) -> Arc<Self> {
+        let live = Arc::new(Self {
+            newest: Mutex::new(Newest {
+                status: CameraStatus::Missing,
+                reason: "starting".to_owned(),
+                is_private: true,
+                frame: None,
+                frames: 0,
+                visits: VisitTotals::default(),
+            }),
+            changes: watch::Sender::new(0),
+        });
+        let observer = Arc::clone(&live);
+        gate.observe(move |privacy| {
+            observer.change(|newest| {
+                newest.is_private = privacy.is_on();
+                if newest.is_private {
+                    newest.frame = None;
+                }
+            });
+        });
+        live
+    }
+
+    /// Takes the report of one frame. Ignored while privacy is on or the camera is not ok, so that a frame
+    /// that was still being processed cannot bring back what was just forgotten.
+    pub fn report(&self, report: &Report) {
+        self.change(|newest| {
+            if newest.is_private || newest.status != CameraStatus::Ok {
+                return;
+            }
+            newest.visits = report.visits;
+            newest.frames += 1;
+            newest.frame = Some(Frame {
+                size: report.size,
+                captured: report.captured,
+                faces: report.faces.clone(),
+                withheld: report.withheld,
+                quality: report.quality,
+                scene: report.scene,
+            });
+        });
+    }
+
+    /// Takes the camera's status, with a reason for a person. Any status but ok forgets the newest frame.
+    pub fn camera(&self, status: CameraStatus, reason: &str) {
+        self.change(|newest| {
+            newest.status = status;
+            reason.clone_into(&mut newest.reason);
+            if status != CameraStatus::Ok {
+                newest.frame = None;
+            }
+        });
+    }
+
+    /// A copy of the newest results.
+    #[must_use]
+    pub fn newest(&self) -> Newest {
+        self.lock().clone()
+    }
+
+    /// Reports every change from now on; also counts those who wait.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Newest)) {
+        change(&mut self.lock());
+        // Without a receiver this is one increment.
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Newest> {
+        // Plain values: a panic elsewhere leaves them whole.
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::privacy::Input;
+
+    #[test]
+    fn a_frame_is_forgotten_with_the_right_to_look_and_does_not_come_back() {
+        let gate = PrivacyGate::new().unwrap();
+        let live = Live::new(&gate);
+        let report = Report::default();
+        live.camera(CameraStatus::Ok, "");
+        live.report(&report);
+        assert!(live.newest().frame.is_none(), "the gate is closed at first");
+
+        gate.set_switch(Input::Off);
+        gate.set_command(Input::Off);
+        live.report(&report);
+        live.report(&report);
+        assert!(live.newest().frame.is_some());
+        assert_eq!(live.newest().frames, 2);
+
+        gate.set_switch(Input::On);
+        assert!(live.newest().frame.is_none());
+        live.report(&report);
+        assert!(live.newest().frame.is_none(), "a frame in work");
+
+        gate.set_switch(Input::Off);
+        live.report(&report);
+        live.camera(CameraStatus::Stalled, "no frame");
+        live.report(&report);
+        let newest = live.newest();
+        assert!(newest.frame.is_none() && newest.reason == "no frame");
+    }
+
+    #[test]
+    fn every_change_wakes_whoever_waits() {
+        let gate = PrivacyGate::new().unwrap();
+        let live = Live::new(&gate);
+        let mut changes = live.subscribe();
+        assert!(!changes.has_changed().unwrap());
+        live.camera(CameraStatus::Ok, "");
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        gate.set_command(Input::On);
+        assert!(changes.has_changed().unwrap());
+    }
+}

@@ -1,0 +1,32 @@
+//! The HTTP server: health for programs that watch the daemon, metrics, and the technician's live page.
+//!
+//! It has a thread of its own, on which nothing happens while nobody asks. There is no picture: the page shows
+//! what was measured. Requests are bounded in size, time and number, and must name this server
+//! ([`hosts`]); from other machines they need a token and TLS ([`token`]).
+
+pub mod aim;
+mod connection;
+mod error;
+mod events;
+mod guard;
+pub mod hosts;
+mod listener;
+mod live;
+mod page;
+mod privacy;
+mod probes;
+mod routes;
+mod server;
+mod shared;
+mod stalled;
+mod tls;
+pub mod token;
+pub mod view;
+
+pub use self::{
+    error::HttpError,
+    live::{Frame, Live, Newest},
+    probes::Verdict,
+    server::{Server, ServerThread},
+    shared::{Facts, Shared},
+};

@@ -1,0 +1,89 @@
+// One card for each face.
+import { byId, html, keep, setAttributes, setText, setVariable } from "./dom.js";
+import { list, number, percent, signed, text, textFor } from "./texts.js";
+
+/** Shows the faces and the scene of a view. */
+export function showFaces(view) {
+  keep(byId("faces"), view.frame.faces, (face) => face.track, makeCard, fillCard);
+  setText(byId("scene"), sceneInWords(view.scene));
+}
+
+/** Removes every card. */
+export function clearFaces() {
+  byId("faces").replaceChildren();
+  setText(byId("scene"), "");
+}
+
+/** The figures of a card, in order. */
+const FACTS = {
+  width: (face) => text("unit.px", { value: number(face.width) }),
+  minimum: (face) => face.needed_width && text("unit.px", { value: number(face.needed_width) }),
+  distance: (face) => face.distance && text("unit.m", { value: number(face.distance, 1) }),
+  quality: (face) => number(face.quality?.value, 2),
+  yaw: (face) => face.pose && `${signed(face.pose.yaw, 0)}°`,
+  pitch: (face) => face.pose && `${signed(face.pose.pitch, 0)}°`,
+  valence: (face) => signed(face.valence),
+  arousal: (face) => signed(face.arousal),
+  attending: (face) => text(face.attending ? "face.yes" : "face.no"),
+};
+
+function makeCard() {
+  const facts = Object.keys(FACTS).map((name) =>
+    html("div", {}, html("dt", {}, text(`face.${name}`)), html("dd", { class: name })),
+  );
+  return html(
+    "li",
+    { class: "face" },
+    html("h3", {}, document.createTextNode(""), html("span")),
+    html("p", { class: "reasons" }),
+    html("dl", { class: "facts" }, ...facts),
+    html("div", { class: "bars" }),
+  );
+}
+
+function fillCard(card, face) {
+  const part = (name) => card.querySelector(`.${name}`);
+  setAttributes(card, { "data-category": face.category });
+  const [category, track] = card.querySelector("h3").childNodes;
+  setText(category, text(`category.${face.category}`));
+  setText(track, text("face.number", { face: face.track }));
+  setText(part("reasons"), qualityInWords(face));
+  const isGood = face.seen && face.quality?.reasons.length === 0;
+  setAttributes(part("reasons"), { "data-level": isGood ? "good" : "change" });
+  for (const [name, figure] of Object.entries(FACTS)) setText(part(name), figure(face) ?? "–");
+  fillBars(part("bars"), face.probabilities);
+}
+
+function qualityInWords(face) {
+  if (!face.seen) return text("face.lost");
+  if (face.quality === null) return text("face.unknown");
+  const reasons = face.quality.reasons.map((reason) => text(`reason.${reason}`));
+  return reasons.length > 0 ? text("face.poor", { reasons: list(reasons) }) : text("face.good");
+}
+
+/** A bar for each category; the highest ones first would jump, so the model's order stays. */
+function fillBars(bars, probabilities) {
+  const cells = probabilities.flatMap(({ category, probability: value }) => [
+    { key: `${category} name`, category, value },
+    { key: `${category} bar`, category, value },
+    { key: `${category} value`, category, value },
+  ]);
+  keep(bars, cells, (cell) => cell.key, makeCell, (element, { category, value, key }) => {
+    if (key.endsWith("name")) setText(element, text(`category.${category}`));
+    else if (key.endsWith("value")) setText(element, percent(value));
+    else setVariable(element.firstChild, "--share", `${(value * 100).toFixed(1)}%`);
+  });
+}
+
+function makeCell({ key, category }) {
+  if (!key.endsWith("bar")) return html("span", key.endsWith("value") ? { class: "value" } : {});
+  return html("span", { class: "track" }, html("span", { class: "fill", "data-category": category }));
+}
+
+function sceneInWords(scene) {
+  if (scene.faces === null) return text("scene.withheld");
+  if (scene.faces === 0) return text("faces.none");
+  const category = text(`category.${scene.category}`);
+  const { attending, smiling } = scene;
+  return textFor(scene.faces, "scene", { attending, smiling, category });
+}

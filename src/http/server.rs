@@ -1,0 +1,213 @@
+//! The thread of the server: listens, and serves a bounded number of connections.
+
+use std::{
+    future,
+    path::PathBuf,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use axum::Router;
+use tokio::{
+    join, select,
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use super::{
+    aim::{self, Aim},
+    connection::{self, Peer},
+    error::HttpError,
+    hosts::Hosts,
+    listener::Listener,
+    routes,
+    routes::Site,
+    shared::Shared,
+    tls::Tls,
+    token::Token,
+};
+use crate::{
+    config::{self, Place},
+    preview::Preview,
+};
+
+/// Most connections that are served at a time: a few pages, a monitoring system, and room for others that
+/// idle until their time is up.
+const CONNECTIONS: usize = 32;
+
+/// Most further connections that are told that there are too many; beyond that they are closed.
+const REFUSALS: usize = 64;
+
+/// Pause before an address that cannot be used is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A server whose files were read, but which does not listen yet.
+pub struct Server {
+    page: Option<Page>,
+    control: Option<PathBuf>,
+}
+
+/// What `http.listen` asks for.
+struct Page {
+    place: Place,
+    token: Option<Token>,
+    tls: Option<Tls>,
+}
+
+impl Page {
+    /// Reads what the settings name; `None` where `http.listen` is empty.
+    fn open(settings: &config::Http) -> Result<Option<Self>, HttpError> {
+        let Some(place) = settings.listen.place().cloned() else {
+            return Ok(None);
+        };
+        let token = if settings.token_file.as_os_str().is_empty() {
+            None
+        } else {
+            Some(Token::read(&settings.token_file)?)
+        };
+        let tls = Tls::read(settings)?;
+        Ok(Some(Self { place, token, tls }))
+    }
+}
+
+impl Server {
+    /// Reads what the settings name. `control` is where the console's `affectd aim` is listened to. `None` where
+    /// there is neither that nor `http.listen`.
+    ///
+    /// # Errors
+    /// [`HttpError`] if a file cannot be used.
+    pub fn open(settings: &config::Http, control: Option<PathBuf>) -> Result<Option<Self>, HttpError> {
+        let page = Page::open(settings)?;
+        Ok((page.is_some() || control.is_some()).then_some(Self { page, control }))
+    }
+
+    /// Starts the thread. An address that cannot be used now is tried again: a network may come later than the
+    /// daemon.
+    ///
+    /// # Errors
+    /// [`HttpError::Start`].
+    pub fn start(self, shared: Shared, preview: Preview) -> Result<ServerThread, HttpError> {
+        let shared = Arc::new(shared);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("http".into()).spawn(move || {
+            runtime.block_on(async {
+                select! {
+                    () = stopped.notified() => {}
+                    () = self.run(shared, preview) => {}
+                }
+            });
+            // Open connections end with the runtime.
+        })?;
+        Ok(ServerThread { stop, thread })
+    }
+
+    /// Listens and serves until it is dropped.
+    async fn run(self, shared: Arc<Shared>, preview: Preview) {
+        let page = async {
+            if let Some(page) = self.page {
+                serve(page, Arc::clone(&shared)).await;
+            }
+        };
+        let console = async {
+            if let Some(path) = self.control {
+                aim::listen(path, Aim::new(Arc::clone(&shared), preview)).await;
+            }
+        };
+        join!(page, console);
+        // If neither could listen, the thread still ends only with the daemon.
+        future::pending::<()>().await;
+    }
+}
+
+/// The running server, to be stopped at the end.
+#[must_use = "stop it, or the socket stays behind"]
+pub struct ServerThread {
+    stop: Arc<Notify>,
+    thread: JoinHandle<()>,
+}
+
+impl ServerThread {
+    /// Closes every connection and ends the thread.
+    pub fn stop(self) {
+        self.stop.notify_one();
+        if self.thread.join().is_err() {
+            warn!("the HTTP thread panicked; see the message above");
+        }
+    }
+}
+
+/// Listens at `http.listen` and serves until it is dropped.
+async fn serve(page: Page, shared: Arc<Shared>) {
+    let Page { place, token, tls } = page;
+    let hosts = Hosts::new(&place, tls.as_ref().map(|tls| tls.certificate.clone()));
+    let site = Arc::new(Site::new(shared, token, hosts));
+    let listener = bind(&place).await;
+    info!(address = %place, tls = tls.is_some(), "serving HTTP");
+    accept(listener, routes::router(site), tls.map(|tls| tls.acceptor)).await;
+}
+
+/// Serves the connections of a listener until it is dropped; they end with it.
+pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcceptor>) {
+    let (served, refused) = (
+        Arc::new(Semaphore::new(CONNECTIONS)),
+        Arc::new(Semaphore::new(REFUSALS)),
+    );
+    let mut connections = JoinSet::new();
+    let mut fails = false;
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !fails {
+                    warn!(%error, "connections cannot be accepted, trying again");
+                }
+                fails = true;
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        fails = false;
+        // Those that have ended.
+        while connections.try_join_next().is_some() {}
+        if let Ok(seat) = Arc::clone(&served).try_acquire_owned() {
+            let (router, acceptor) = (router.clone(), acceptor.clone());
+            connections.spawn(async move {
+                connection::serve(stream, Peer(address), acceptor, router).await;
+                drop(seat);
+            });
+        } else if let Ok(seat) = Arc::clone(&refused).try_acquire_owned() {
+            let is_plain = acceptor.is_none();
+            connections.spawn(async move {
+                if is_plain {
+                    connection::refuse(stream).await;
+                }
+                drop(seat);
+            });
+        }
+    }
+}
+
+/// Listens as soon as that is possible.
+async fn bind(place: &Place) -> Listener {
+    let mut is_known = false;
+    loop {
+        match Listener::bind(place) {
+            Ok(listener) => return listener,
+            Err(error) => {
+                if !is_known {
+                    warn!(address = %place, %error, "http.listen cannot be used, trying again");
+                }
+                is_known = true;
+                sleep(RETRY).await;
+            }
+        }
+    }
+}

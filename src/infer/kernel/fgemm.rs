@@ -1,0 +1,394 @@
+//! The matrix product of floats, with bias, residual and ReLU in its epilogue.
+//!
+//! Weights are packed as panels of [`LANES`] outputs; rows are read where they are. A row may consist of
+//! several stretches, so that the patches of a convolution need not be copied.
+
+use super::{
+    activate::{Activation, activate},
+    isa::{Isa, LANES, SimdOp},
+    simd_level::SimdLevel,
+};
+
+/// The weights of a layer, packed for one product.
+#[derive(Debug, Clone)]
+pub(crate) struct FloatWeights {
+    level: SimdLevel,
+    /// `[panel][input][16 outputs]`. The last panel overlaps the one before, so that no result is written
+    /// beyond the end of a row; if there are fewer than [`LANES`] outputs, it is padded with zeros.
+    panels: Vec<[f32; LANES]>,
+    /// One vector for each panel.
+    bias: Vec<[f32; LANES]>,
+    inputs: usize,
+    outputs: usize,
+}
+
+impl FloatWeights {
+    /// From `[output][input]` weights, and a bias for each output.
+    pub(crate) fn new(level: SimdLevel, weights: &[f32], bias: &[f32]) -> Self {
+        let outputs = bias.len();
+        let inputs = weights.len() / outputs;
+        let count = outputs.div_ceil(LANES);
+        let mut panels = vec![[0.0; LANES]; count * inputs];
+        let mut biases = vec![[0.0; LANES]; count];
+        for (panel, (vectors, to)) in panels.chunks_exact_mut(inputs).zip(&mut biases).enumerate() {
+            for lane in 0..LANES.min(outputs) {
+                let output = panel_start(panel, outputs) + lane;
+                to[lane] = bias[output];
+                for (vector, weight) in vectors.iter_mut().zip(&weights[output * inputs..]) {
+                    vector[lane] = *weight;
+                }
+            }
+        }
+        Self {
+            level,
+            panels,
+            bias: biases,
+            inputs,
+            outputs,
+        }
+    }
+
+    /// Values of a row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Values of a result.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.inputs * self.outputs
+    }
+}
+
+/// The first output of a panel.
+#[inline(always)]
+fn panel_start(panel: usize, outputs: usize) -> usize {
+    (panel * LANES).min(outputs.saturating_sub(LANES))
+}
+
+/// The rows that are multiplied: row `r` consists, for each of `starts`, of the `length` values from
+/// `start + r * step` on.
+#[derive(Clone, Copy)]
+pub(crate) struct FloatRows<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) step: usize,
+    pub(crate) starts: &'a [usize],
+    pub(crate) length: usize,
+}
+
+impl<'a> FloatRows<'a> {
+    /// Contiguous rows.
+    pub(crate) fn contiguous(values: &'a [f32], length: usize) -> Self {
+        Self {
+            values,
+            step: length,
+            starts: &[0],
+            length,
+        }
+    }
+}
+
+/// Writes `activation(weights * row + bias + residual)` for as many rows as `to` has room for. The residual
+/// has the shape of `to`.
+pub(crate) fn fgemm(
+    weights: &FloatWeights,
+    rows: FloatRows<'_>,
+    residual: Option<&[f32]>,
+    activation: Activation,
+    to: &mut [f32],
+) {
+    let count = to.len() / weights.outputs;
+    assert_eq!(to.len(), count * weights.outputs);
+    assert_eq!(rows.starts.len() * rows.length, weights.inputs);
+    assert!(residual.is_none_or(|residual| residual.len() == to.len()));
+    let last = rows.starts.iter().max().map_or(0, |start| start + rows.length);
+    if count == 0 {
+        return;
+    }
+    assert!(last + (count - 1) * rows.step <= rows.values.len());
+    weights.level.dispatch(Product {
+        weights,
+        rows,
+        count,
+        residual,
+        activation,
+        to,
+    });
+}
+
+/// The lengths of all slices follow from `count` and the weights, as [`fgemm`] has checked; the `unsafe`
+/// functions below rest on that.
+struct Product<'a> {
+    weights: &'a FloatWeights,
+    rows: FloatRows<'a>,
+    count: usize,
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+    to: &'a mut [f32],
+}
+
+impl SimdOp for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(mut self, isa: I) {
+        let panels = self.weights.bias.len();
+        // Tiles of nearly the same height, so that none is left with a single row.
+        let tiles = self.count.div_ceil(I::FLOAT_ROWS);
+        let (height, higher) = (self.count / tiles, self.count % tiles);
+        let mut panel = 0;
+        while panel < panels {
+            let width = match panels - panel {
+                // Two and two are faster than three and one.
+                4 if I::FLOAT_VECTORS == 3 => 2,
+                left => left.min(I::FLOAT_VECTORS),
+            };
+            let mut row = 0;
+            for tile in 0..tiles {
+                let height = height + usize::from(tile < higher);
+                // SAFETY: the heights add up to the rows, the widths to the panels.
+                unsafe { self.tile::<I>(isa, row, panel, height, width) };
+                row += height;
+            }
+            panel += width;
+        }
+        if !matches!(self.activation, Activation::Identity | Activation::Relu) {
+            activate(isa, self.activation, self.to);
+        }
+    }
+}
+
+impl Product<'_> {
+    /// # Safety
+    /// There are `height` rows and `width` panels from `row` and `panel` on.
+    #[inline(always)]
+    unsafe fn tile<I: Isa>(&mut self, isa: I, row: usize, panel: usize, height: usize, width: usize) {
+        // SAFETY: guaranteed by the caller, with `width` as a constant.
+        unsafe {
+            match width {
+                1 => self.tile_rows::<I, 1>(isa, row, panel, height),
+                2 if I::FLOAT_VECTORS > 1 => self.tile_rows::<I, 2>(isa, row, panel, height),
+                3 if I::FLOAT_VECTORS > 2 => self.tile_rows::<I, 3>(isa, row, panel, height),
+                _ => unreachable!("wider than the largest tile"),
+            }
+        }
+    }
+
+    /// # Safety
+    /// There are `height` rows and `WIDTH` panels from `row` and `panel` on.
+    #[inline(always)]
+    unsafe fn tile_rows<I: Isa, const WIDTH: usize>(
+        &mut self,
+        isa: I,
+        row: usize,
+        panel: usize,
+        height: usize,
+    ) {
+        // SAFETY: guaranteed by the caller, with `height` as a constant.
+        unsafe {
+            match height {
+                1 => self.tile_of::<I, 1, WIDTH>(isa, row, panel),
+                2 => self.tile_of::<I, 2, WIDTH>(isa, row, panel),
+                3 if I::FLOAT_ROWS > 2 => self.tile_of::<I, 3, WIDTH>(isa, row, panel),
+                4 if I::FLOAT_ROWS > 3 => self.tile_of::<I, 4, WIDTH>(isa, row, panel),
+                5 if I::FLOAT_ROWS > 4 => self.tile_of::<I, 5, WIDTH>(isa, row, panel),
+                6 if I::FLOAT_ROWS > 5 => self.tile_of::<I, 6, WIDTH>(isa, row, panel),
+                7 if I::FLOAT_ROWS > 6 => self.tile_of::<I, 7, WIDTH>(isa, row, panel),
+                8 if I::FLOAT_ROWS > 7 => self.tile_of::<I, 8, WIDTH>(isa, row, panel),
+                _ => unreachable!("higher than the largest tile"),
+            }
+        }
+    }
+
+    /// # Safety
+    /// There are `ROWS` rows and `WIDTH` panels from `row` and `panel` on.
+    #[inline(always)]
+    unsafe fn tile_of<I: Isa, const ROWS: usize, const WIDTH: usize>(
+        &mut self,
+        isa: I,
+        row: usize,
+        panel: usize,
+    ) {
+        let FloatRows {
+            values,
+            step,
+            starts,
+            length,
+        } = self.rows;
+        let mut bias = [isa.splat(0.0); WIDTH];
+        for (index, bias) in bias.iter_mut().enumerate() {
+            // SAFETY: guaranteed by the caller: there is this panel.
+            *bias = isa.load(unsafe { self.weights.bias.get_unchecked(panel + index) });
+        }
+        let mut acc = [bias; ROWS];
+        for (stretch, start) in starts.iter().enumerate() {
+            let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
+            for (index, to) in rows.iter_mut().enumerate() {
+                let at = start.wrapping_add((row + index).wrapping_mul(step));
+                // SAFETY: guaranteed by the caller: there is this row, all of which `fgemm` has checked.
+                *to = unsafe { values.get_unchecked(at..at.wrapping_add(length)) };
+            }
+            let mut panels: [&[[f32; LANES]]; WIDTH] = [&[]; WIDTH];
+            for (index, to) in panels.iter_mut().enumerate() {
+                let at = (panel + index).wrapping_mul(self.weights.inputs) + stretch * length;
+                // SAFETY: guaranteed by the caller: there is this panel, which has `inputs` vectors.
+                *to = unsafe { self.weights.panels.get_unchecked(at..at.wrapping_add(length)) };
+            }
+            // SAFETY: all rows and panels have `length` elements.
+            acc = unsafe { isa.float_tile::<ROWS, WIDTH>(acc, rows, panels) };
+        }
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.write::<I, ROWS, WIDTH>(isa, &acc, row, panel) };
+    }
+
+    /// # Safety
+    /// There are `ROWS` rows and `WIDTH` panels from `row` and `panel` on.
+    #[inline(always)]
+    unsafe fn write<I: Isa, const ROWS: usize, const WIDTH: usize>(
+        &mut self,
+        isa: I,
+        acc: &[[I::Floats; WIDTH]; ROWS],
+        row: usize,
+        panel: usize,
+    ) {
+        let outputs = self.weights.outputs;
+        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+        let relu = self.activation == Activation::Relu;
+        for (index, acc) in acc.iter().enumerate() {
+            let first = (row + index).wrapping_mul(outputs);
+            if outputs < LANES {
+                write_narrow(
+                    isa,
+                    acc[0],
+                    self.residual,
+                    relu,
+                    first,
+                    &mut self.to[..first + outputs],
+                );
+                continue;
+            }
+            for (width, mut values) in acc.iter().copied().enumerate() {
+                let at = first.wrapping_add(panel_start(panel + width, outputs));
+                // SAFETY: guaranteed by the caller: there is this row, and a panel ends within it.
+                unsafe {
+                    if let Some(residual) = self.residual {
+                        values = isa.mul_add(values, one, isa.load(&*residual.as_ptr().add(at).cast()));
+                    }
+                    if relu {
+                        // In this order, `max` passes a NaN on.
+                        values = isa.max(zero, values);
+                    }
+                    isa.store(values, &mut *self.to.as_mut_ptr().add(at).cast());
+                }
+            }
+        }
+    }
+}
+
+/// Writes a result of fewer values than a vector has to the end of `to`, which begins at `first`.
+#[inline(always)]
+fn write_narrow<I: Isa>(
+    isa: I,
+    values: I::Floats,
+    residual: Option<&[f32]>,
+    relu: bool,
+    first: usize,
+    to: &mut [f32],
+) {
+    let mut lanes = [0.0; LANES];
+    isa.store(values, &mut lanes);
+    for (index, (to, value)) in to[first..].iter_mut().zip(lanes).enumerate() {
+        let value = value + residual.map_or(0.0, |residual| residual[first + index]);
+        *to = if relu && value < 0.0 { 0.0 } else { value };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(count: usize, step: f32) -> Vec<f32> {
+        (0..count).map(|n| (n as f32 * step).sin()).collect()
+    }
+
+    /// The product in f64.
+    fn expected(rows: &FloatRows<'_>, weights: &[f32], bias: &[f32], count: usize) -> Vec<f64> {
+        let inputs = weights.len() / bias.len();
+        let mut results = Vec::new();
+        for row in 0..count {
+            let values: Vec<f32> = rows
+                .starts
+                .iter()
+                .flat_map(|start| &rows.values[start + row * rows.step..][..rows.length])
+                .copied()
+                .collect();
+            for (weights, bias) in weights.chunks_exact(inputs).zip(bias) {
+                let products = weights.iter().zip(&values);
+                let sum: f64 = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                results.push(sum + f64::from(*bias));
+            }
+        }
+        results
+    }
+
+    #[test]
+    fn the_result_is_that_of_the_formula_for_any_number_of_rows_and_outputs() {
+        for level in SimdLevel::all_supported() {
+            for outputs in [1, 7, 16, 17, 24, 32, 42, 48, 63, 64, 96] {
+                for (count, inputs) in [(1, 3), (5, 1), (8, 24), (13, 17), (64, 9)] {
+                    let (weights, bias) = (noise(outputs * inputs, 0.7), noise(outputs, 1.3));
+                    let values = noise(count * inputs, 0.37);
+                    let rows = FloatRows::contiguous(&values, inputs);
+                    let packed = FloatWeights::new(level, &weights, &bias);
+                    let residual = noise(count * outputs, 0.9);
+                    for with_residual in [false, true] {
+                        for activation in [Activation::Identity, Activation::Relu] {
+                            let mut results = vec![f32::NAN; count * outputs];
+                            let added = with_residual.then_some(&residual[..]);
+                            fgemm(&packed, rows, added, activation, &mut results);
+                            let sums = expected(&rows, &weights, &bias, count);
+                            for (index, (result, sum)) in results.iter().zip(sums).enumerate() {
+                                let mut sum = sum + added.map_or(0.0, |added| f64::from(added[index]));
+                                if activation == Activation::Relu {
+                                    sum = sum.max(0.0);
+                                }
+                                assert!(
+                                    (f64::from(*result) - sum).abs() < 1e-4,
+                                    "{level:?}, {count} rows, {outputs} outputs, {index}: {result}, not {sum}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_may_overlap_and_consist_of_several_stretches() {
+        let (weights, bias) = (noise(24 * 15, 0.7), noise(24, 1.3));
+        let values = noise(200, 0.37);
+        let rows = FloatRows {
+            values: &values,
+            step: 2,
+            starts: &[60, 0, 130],
+            length: 5,
+        };
+        let sums = expected(&rows, &weights, &bias, 11);
+        for level in SimdLevel::all_supported() {
+            let packed = FloatWeights::new(level, &weights, &bias);
+            let mut results = vec![f32::NAN; 11 * 24];
+            fgemm(&packed, rows, None, Activation::Identity, &mut results);
+            for (result, sum) in results.iter().zip(&sums) {
+                assert!(
+                    (f64::from(*result) - sum).abs() < 1e-4,
+                    "{level:?}: {result}, not {sum}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What is done to the bytes from the broker before the library parses them.
+//!
+//! - A message that is too large is cut, so that it ends neither the memory nor the connection. MQTT 5 lets a
+//!   client announce its limit (3.1.2.11.4), MQTT 3.1.1 does not. Whoever receives a message that was cut
+//!   finds a payload of nearly [`MAX_INCOMING`] bytes, which is no valid command.
+//! - A broker that speaks 3.1.1 alone answers MQTT 5's CONNECT in its own format, which the library would
+//!   wait in vain to be continued.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{login::MAX_INCOMING, version::Version};
+
+/// Most bytes of a fixed header: the type, and a length of up to four bytes (MQTT 5, section 2.1).
+const HEADER: usize = 5;
+
+/// What remains of a message that is too large.
+const CUT: usize = MAX_INCOMING - HEADER;
+
+/// A broker answered MQTT 5's CONNECT in the format of an earlier version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it does not speak MQTT 5")]
+pub struct EarlierVersion;
+
+#[derive(Debug)]
+enum State {
+    /// Within a fixed header; what has arrived of it.
+    Header(heapless::Vec<u8, HEADER>),
+    /// Within a packet: bytes to pass on, then bytes to drop.
+    Body { keep: usize, drop: usize },
+    /// Not MQTT: the library reports it.
+    Foreign,
+}
+
+/// Watches the packets in a stream of bytes.
+#[derive(Debug)]
+struct Filter {
+    /// The version that was asked for, until the first packet has arrived.
+    asked: Option<Version>,
+    state: State,
+}
+
+impl Filter {
+    fn new(version: Version) -> Self {
+        Self {
+            asked: Some(version),
+            state: State::Header(heapless::Vec::new()),
+        }
+    }
+
+    /// Passes `bytes` on to `out`.
+    fn filter(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EarlierVersion> {
+        while !bytes.is_empty() {
+            match &mut self.state {
+                State::Foreign => {
+                    out.extend_from_slice(bytes);
+                    return Ok(());
+                }
+                State::Body { keep, drop } => {
+                    let kept = bytes.len().min(*keep);
+                    out.extend_from_slice(&bytes[..kept]);
+                    let dropped = (bytes.len() - kept).min(*drop);
+                    *keep -= kept;
+                    *drop -= dropped;
+                    bytes = &bytes[kept + dropped..];
+                    if *keep == 0 && *drop == 0 {
+                        self.state = State::Header(heapless::Vec::new());
+                    }
+                }
+                State::Header(header) => {
+                    // There is room: a longer header is foreign.
+                    let _ = header.push(bytes[0]);
+                    bytes = &bytes[1..];
+                    let is_last = header.len() > 1 && header.last().is_some_and(|byte| byte & 0x80 == 0);
+                    if is_last {
+                        let header = header.clone();
+                        self.packet(&header, out)?;
+                    } else if header.is_full() {
+                        out.extend_from_slice(header);
+                        self.state = State::Foreign;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A packet with this fixed header begins.
+    fn packet(&mut self, header: &[u8], out: &mut Vec<u8>) -> Result<(), EarlierVersion> {
+        let digits = header[1..].iter().rev();
+        let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        let kind = header[0] >> 4;
+        let (connack, publish) = (2, 3);
+        // MQTT 5's has at least three bytes: flags, code, and the length of its properties.
+        if self.asked.take() == Some(Version::V5) && kind == connack && length == 2 {
+            return Err(EarlierVersion);
+        }
+        let is_too_large = kind == publish && header.len() + length > MAX_INCOMING;
+        if is_too_large {
+            out.push(header[0]);
+            push_length(CUT, out);
+        } else {
+            out.extend_from_slice(header);
+        }
+        let keep = if is_too_large { CUT } else { length };
+        self.state = if length == 0 {
+            State::Header(heapless::Vec::new())
+        } else {
+            State::Body {
+                keep,
+                drop: length - keep,
+            }
+        };
+        Ok(())
+    }
+}
+
+/// Appends a length as MQTT writes it: seven bits a byte, the lowest first (MQTT 5, section 1.5.5).
+fn push_length(mut length: usize, out: &mut Vec<u8>) {
+    loop {
+        let digit = (length & 0x7f) as u8;
+        length >>= 7;
+        if length == 0 {
+            return out.push(digit);
+        }
+        out.push(digit | 0x80);
+    }
+}
+
+/// A stream whose incoming bytes are filtered.
+pub struct Inbound<S> {
+    inner: S,
+    filter: Filter,
+    /// Filtered, and not read yet from this index on.
+    pending: Vec<u8>,
+    next: usize,
+}
+
+impl<S> Inbound<S> {
+    /// Filters what arrives after a CONNECT of `version`.
+    pub fn new(inner: S, version: Version) -> Self {
+        Self {
+            inner,
+            filter: Filter::new(version),
+            pending: Vec::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.next == this.pending.len() {
+            let mut bytes = [0; 4096];
+            let mut chunk = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut this.inner).poll_read(context, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            this.pending.clear();
+            this.next = 0;
+            this.filter
+                .filter(chunk.filled(), &mut this.pending)
+                .map_err(io::Error::other)?;
+        }
+        let ready = &this.pending[this.next..];
+        let taken = ready.len().min(buffer.remaining());
+        buffer.put_slice(&ready[..taken]);
+        this.next += taken;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Inbound<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ACCEPTED_311: [u8; 4] = [0x20, 2, 0, 0];
+
+    fn publish(length: usize) -> Vec<u8> {
+        let mut packet = vec![0x30];
+        push_length(length, &mut packet);
+        packet.extend([0, 1, b't']);
+        packet.resize(packet.len() + length - 3, b'x');
+        packet
+    }
+
+    /// What is passed on of `bytes`, which arrive in pieces of this size.
+    fn filtered(version: Version, bytes: &[u8], piece: usize) -> Result<Vec<u8>, EarlierVersion> {
+        let mut filter = Filter::new(version);
+        let mut out = Vec::new();
+        for piece in bytes.chunks(piece) {
+            filter.filter(piece, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    #[test]
+    fn the_answer_of_an_earlier_version_is_recognized() {
+        for piece in 1..=4 {
+            assert_eq!(
+                filtered(Version::V5, &[0x20, 2, 0, 1], piece),
+                Err(EarlierVersion)
+            );
+            assert_eq!(
+                filtered(Version::V311, &ACCEPTED_311, piece).unwrap(),
+                ACCEPTED_311
+            );
+        }
+        let accepted = [0x20, 3, 0, 0, 0, 0x20, 2, 0, 0];
+        assert_eq!(
+            filtered(Version::V5, &accepted, 9).unwrap(),
+            accepted,
+            "only the first packet"
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_is_cut() {
+        let [large, small] = [publish(5_000_000), publish(20)];
+        let stream = [&ACCEPTED_311[..], &large, &small].concat();
+        for piece in [1, 1000, stream.len()] {
+            let out = filtered(Version::V311, &stream, piece).unwrap();
+            let cut = publish(CUT);
+            assert!(out == [&ACCEPTED_311[..], &cut, &small].concat(), "{piece}");
+            assert!(cut.len() <= MAX_INCOMING);
+        }
+        let largest = publish(MAX_INCOMING - 4);
+        assert_eq!(largest.len(), MAX_INCOMING);
+        assert!(filtered(Version::V311, &largest, 4096).unwrap() == largest);
+    }
+
+    #[test]
+    fn what_is_not_mqtt_passes() {
+        let bytes = b"\x48\xff\xff\xff\xff\xff and more";
+        assert_eq!(filtered(Version::V5, bytes, 3).unwrap(), bytes);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(bytes: Vec<u8>, piece in 1_usize..40) {
+            let whole = filtered(Version::V5, &bytes, bytes.len().max(1));
+            prop_assert_eq!(filtered(Version::V5, &bytes, piece), whole);
+        }
+    }
+}

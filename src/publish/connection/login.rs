@@ -1,0 +1,28 @@
+//! What the daemon tells a broker about itself when it connects.
+
+/// The daemon's part of a connection, the same for both versions of MQTT.
+#[derive(Clone)]
+pub struct Login {
+    /// MQTT's client id.
+    pub client_id: String,
+    /// User name; empty: none.
+    pub username: String,
+    /// Password; only with a user name.
+    pub password: Option<Vec<u8>>,
+    /// Where the broker publishes `offline` if the connection breaks; `None`: nowhere.
+    pub will_topic: Option<String>,
+    /// User properties of the CONNECT packet, MQTT 5 only.
+    pub properties: Vec<(String, String)>,
+}
+
+/// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
+pub const KEEP_ALIVE_S: u16 = 30;
+
+/// Largest packet that this device takes, in bytes. The largest that it needs, a command, has a few kilobytes.
+pub const MAX_INCOMING: usize = 64 << 10;
+
+/// Most messages handed to the library and not yet sent.
+pub const CHANNEL: usize = 64;
+
+/// Most messages of QoS 1 to this device that it has not acknowledged yet.
+pub const RECEIVE_MAXIMUM: u16 = 16;

@@ -1,0 +1,16 @@
+//! One connection to a broker: opening it, and speaking MQTT 5 or 3.1.1 over it.
+//!
+//! [`stream`] opens a byte stream (TCP or a Unix socket, TLS, WebSocket). [`link`] speaks MQTT over it with
+//! the library for the wanted [`version`], and hides which of the two it is: what happens is an [`event`],
+//! and why it ended is a `DisconnectReason`.
+
+pub mod event;
+pub mod inbound;
+pub mod link;
+pub mod login;
+pub mod reasons;
+pub mod stream;
+pub mod tls;
+mod v311;
+mod v5;
+pub mod version;

@@ -1,0 +1,148 @@
+//! Turns settings into TLS: the trusted authorities, the client's certificate, the name and the protocol.
+
+use std::{path::Path, sync::Arc};
+
+use tokio_rustls::rustls::{
+    self, ClientConfig, RootCertStore, crypto,
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName,
+        pem::{self, PemObject},
+    },
+};
+
+use super::stream::Tls;
+use crate::{config, file, publish::error::PublishError, text};
+
+/// The largest file of certificates. Debian's bundle of all authorities has 220 KiB.
+const MAX_CERTIFICATES: u64 = 4 << 20;
+
+/// The largest file of a private key. One of RSA with 16384 bits has 13 KiB.
+const MAX_KEY: u64 = 64 << 10;
+
+/// TLS as configured; `None` without it.
+///
+/// # Errors
+/// [`PublishError`] of kind `Config` if a file cannot be used.
+pub fn tls(settings: &config::Mqtt) -> Result<Option<Tls>, PublishError> {
+    if !settings.tls {
+        return Ok(None);
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PublishError::config("TLS cannot be used").because(error))?
+        .with_root_certificates(authorities(&settings.ca_file)?);
+    let mut config = if settings.client_cert_file.as_os_str().is_empty() {
+        builder.with_no_client_auth()
+    } else {
+        let (certificate, key) = (&settings.client_cert_file, &settings.client_key_file);
+        builder
+            .with_client_auth_cert(client_certificate(certificate)?, client_key(key)?)
+            .map_err(|error| mismatch(certificate, key, error))?
+    };
+    if !settings.alpn.is_empty() {
+        config.alpn_protocols = vec![settings.alpn.clone().into_bytes()];
+    }
+    let server_name = match settings.server_name.as_str() {
+        "" => None,
+        name => Some(ServerName::try_from(name.to_owned()).map_err(|error| {
+            PublishError::config(format!("mqtt.server_name {name} cannot be in a certificate")).because(error)
+        })?),
+    };
+    Ok(Some(Tls {
+        config: Arc::new(config),
+        server_name,
+    }))
+}
+
+/// Reads the file of the setting `key`.
+pub fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
+    file::read(path, max).map_err(|error| {
+        PublishError::config(format!("{key} {} cannot be read", text::path(path))).because(error)
+    })
+}
+
+fn unusable(key: &str, path: &Path) -> PublishError {
+    PublishError::config(format!("{key} {} is unusable", text::path(path)))
+}
+
+/// The certificates of the file, or the system's without one.
+fn authorities(path: &Path) -> Result<RootCertStore, PublishError> {
+    let mut roots = RootCertStore::empty();
+    if path.as_os_str().is_empty() {
+        let found = rustls_native_certs::load_native_certs();
+        // One that rustls does not take is of no use, but does not spoil the others.
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            let error = PublishError::config(
+                "there are no certificate authorities on this system: install ca-certificates, or set mqtt.ca_file",
+            );
+            return Err(match found.errors.into_iter().next() {
+                Some(cause) => error.because(cause),
+                None => error,
+            });
+        }
+        return Ok(roots);
+    }
+    for certificate in certificates("mqtt.ca_file", path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| unusable("mqtt.ca_file", path).because(error))?;
+    }
+    Ok(roots)
+}
+
+/// All certificates of a PEM file; at least one.
+fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
+    let pem = read(key, path, MAX_CERTIFICATES)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.map_err(|error| unusable(key, path).because(error))?;
+    if found.is_empty() {
+        return Err(unusable(key, path)
+            .because("it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed"));
+    }
+    Ok(found)
+}
+
+fn client_certificate(path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
+    certificates("mqtt.client_cert_file", path)
+}
+
+/// A private key in PEM: PKCS#8, PKCS#1 (RSA) or SEC 1 (elliptic curves).
+fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, PublishError> {
+    let key = "mqtt.client_key_file";
+    let pem = read(key, path, MAX_KEY)?;
+    let is_encrypted = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
+        .into_iter()
+        .any(|mark| pem.windows(mark.len()).any(|found| found == mark));
+    if is_encrypted {
+        return Err(unusable(key, path).because(
+            "it is encrypted, and nobody is there to ask for its passphrase; store it without one \
+             (openssl pkey -in ENCRYPTED -out KEY), readable by the daemon alone",
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
+        let unusable = unusable(key, path);
+        match error {
+            pem::Error::NoItemsFound => unusable.because(
+                "it holds no private key; a PEM file with 'BEGIN PRIVATE KEY', 'BEGIN RSA PRIVATE KEY' or 'BEGIN EC \
+                 PRIVATE KEY' is needed",
+            ),
+            error => unusable.because(error),
+        }
+    })
+}
+
+/// The certificate and the key were read, but cannot be used together.
+fn mismatch(certificate: &Path, key: &Path, error: rustls::Error) -> PublishError {
+    let files = format!(
+        "mqtt.client_key_file {} and mqtt.client_cert_file {}",
+        text::path(key),
+        text::path(certificate)
+    );
+    match error {
+        rustls::Error::InconsistentKeys(_) => PublishError::config(format!(
+            "{files} do not belong together: the certificate is for another key"
+        )),
+        error => PublishError::config(format!("{files} cannot be used")).because(error),
+    }
+}

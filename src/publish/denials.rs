@@ -1,0 +1,69 @@
+//! Topics on which the broker does not take messages: each is worth one line when that begins, and one when
+//! it ends.
+
+/// Most topics that are remembered; there are about ten.
+const CAPACITY: usize = 16;
+
+/// The topics on which messages are denied.
+#[derive(Debug, Default)]
+pub struct Denials(heapless::Vec<String, CAPACITY>);
+
+impl Denials {
+    /// A message on `topic` was denied. Returns how to name the topic in the log if that is new.
+    pub fn denied(&mut self, topic: &str) -> Option<String> {
+        let name = name(topic);
+        if self.0.contains(&name) {
+            return None;
+        }
+        self.0.push(name.clone()).ok()?;
+        Some(name)
+    }
+
+    /// A message on `topic` was taken. Returns how to name the topic if such messages were denied before.
+    pub fn taken(&mut self, topic: &str) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let name = name(topic);
+        let index = self.0.iter().position(|denied| *denied == name)?;
+        Some(self.0.swap_remove(index))
+    }
+}
+
+/// The topics of all faces share one name.
+fn name(topic: &str) -> String {
+    match topic.rsplit_once('/') {
+        Some((above, last)) if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{above}/+")
+        }
+        _ => topic.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_topic_is_told_once_until_it_is_taken() {
+        let mut denials = Denials::default();
+        assert_eq!(denials.denied("a/lobby/state").unwrap(), "a/lobby/state");
+        assert_eq!(denials.denied("a/lobby/state"), None);
+        assert_eq!(denials.denied("a/lobby/face/7").unwrap(), "a/lobby/face/+");
+        assert_eq!(denials.denied("a/lobby/face/8"), None);
+        assert_eq!(denials.taken("a/lobby/scene"), None);
+        assert_eq!(denials.taken("a/lobby/state").unwrap(), "a/lobby/state");
+        assert!(denials.denied("a/lobby/state").is_some());
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        let mut denials = Denials::default();
+        for number in 0..100 {
+            denials.denied(&format!("topic{number}"));
+        }
+        assert!(denials.taken("topic15").is_some());
+        assert_eq!(denials.taken("topic16"), None);
+    }
+}

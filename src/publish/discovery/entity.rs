@@ -1,0 +1,92 @@
+//! One entity of the device.
+
+use serde_json::{Value, json};
+
+use crate::publish::{identity::Identity, topics::Topics};
+
+/// One entity of the device.
+pub struct Entity {
+    /// Part of its unique id; must never change.
+    pub key: &'static str,
+    /// Home Assistant's platform.
+    platform: &'static str,
+    /// Its name for people; `None` removes an entity that an earlier version or model may have had.
+    name: Option<&'static str>,
+    /// Everything else, as Home Assistant's documentation of the platform names it.
+    options: Value,
+}
+
+impl Entity {
+    /// An entity that is available while the daemon runs.
+    pub fn new(key: &'static str, platform: &'static str, name: &'static str, options: Value) -> Self {
+        Self {
+            key,
+            platform,
+            name: Some(name),
+            options,
+        }
+    }
+
+    /// An entity about what is seen, available only while the camera is ok.
+    pub fn seen(
+        key: &'static str,
+        platform: &'static str,
+        name: &'static str,
+        topics: &Topics,
+        mut options: Value,
+    ) -> Self {
+        // Replaces the device's list.
+        options["availability"] = json!([
+            daemon_availability(topics),
+            {
+                "topic": topics.camera,
+                "value_template": "{{ 'online' if value_json.status == 'ok' else 'offline' }}",
+            },
+        ]);
+        options["availability_mode"] = "all".into();
+        Self::new(key, platform, name, options)
+    }
+
+    /// A sensor about the daemon itself, fed by the topic `state`.
+    pub fn diagnostic(
+        key: &'static str,
+        platform: &'static str,
+        name: &'static str,
+        state: &str,
+        mut options: Value,
+    ) -> Self {
+        options["state_topic"] = state.into();
+        options["entity_category"] = "diagnostic".into();
+        Self::new(key, platform, name, options)
+    }
+
+    /// A sensor that this model does not have. Home Assistant removes it if it knows it.
+    pub fn removed_sensor(key: &'static str) -> Self {
+        Self {
+            key,
+            platform: "sensor",
+            name: None,
+            options: json!({}),
+        }
+    }
+
+    /// Its part of the message.
+    pub fn component(self, identity: &Identity) -> Value {
+        let mut component = self.options;
+        component["p"] = self.platform.into();
+        if let Some(name) = self.name {
+            component["name"] = name.into();
+            component["unique_id"] = format!("affectd_{}_{}", identity.device, self.key).into();
+        }
+        component
+    }
+}
+
+/// Whether the daemon runs. Home Assistant ignores words that it does not know; "stopped" must not look
+/// available.
+pub fn daemon_availability(topics: &Topics) -> Value {
+    json!({
+        "topic": topics.availability,
+        "value_template": "{{ 'online' if value == 'online' else 'offline' }}",
+    })
+}

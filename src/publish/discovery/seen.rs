@@ -1,0 +1,88 @@
+//! The entities about what is seen: expressions, and who is in view.
+
+use serde_json::json;
+
+use super::entity::Entity;
+use crate::{
+    model::VaOrigin,
+    publish::{identity::Identity, topics::Topics},
+    sense::face::Label,
+};
+
+/// What faces show, as far as the model knows it.
+pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> {
+    let category = if identity.categories.is_empty() {
+        Entity::removed_sensor("category")
+    } else {
+        let categories = identity.categories.iter().map(|category| category.name());
+        let others = [Label::None, Label::Uncertain, Label::Withheld].map(Label::name);
+        let options: Vec<&str> = categories.chain(others).collect();
+        let options = json!({
+            "device_class": "enum",
+            "options": options,
+            "value_template": "{{ value_json.category }}",
+            "icon": "mdi:emoticon-outline",
+        });
+        Entity::seen("category", "sensor", "Expression", topics, options)
+    };
+    let circumplex = [
+        (
+            "valence",
+            "Valence",
+            "valence",
+            &topics.state,
+            "mdi:emoticon-happy-outline",
+        ),
+        ("arousal", "Arousal", "arousal", &topics.state, "mdi:pulse"),
+        ("mood", "Mood", "valence", &topics.scene, "mdi:account-group"),
+    ];
+    let circumplex = circumplex.map(|(key, name, field, topic, icon)| {
+        if identity.va == VaOrigin::None {
+            return Entity::removed_sensor(key);
+        }
+        let options = json!({
+            "state_topic": topic,
+            "state_class": "measurement",
+            "suggested_display_precision": 2,
+            "value_template": format!("{{{{ value_json.{field} }}}}"),
+            "icon": icon,
+        });
+        Entity::seen(key, "sensor", name, topics, options)
+    });
+    [category].into_iter().chain(circumplex).collect()
+}
+
+/// Who is in view.
+pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
+    let faces = json!({
+        "state_class": "measurement",
+        "unit_of_measurement": "faces",
+        "value_template": "{{ value_json.faces }}",
+        "icon": "mdi:account-multiple",
+    });
+    let presence = json!({
+        "device_class": "occupancy",
+        // Home Assistant takes "None" for unknown.
+        "value_template":
+            "{% set faces = value_json.faces %}{{ 'None' if faces is none else ('ON' if faces > 0 else 'OFF') }}",
+    });
+    let attending = json!({
+        "state_topic": topics.scene,
+        "state_class": "measurement",
+        "unit_of_measurement": "faces",
+        "value_template": "{{ value_json.attending }}",
+        "icon": "mdi:eye",
+    });
+    let face = json!({
+        "state_topic": topics.event,
+        "event_types": ["appeared", "present", "left", "changed"],
+        "value_template": "{{ dict(value_json, event_type=value_json.event) | tojson }}",
+        "icon": "mdi:face-man",
+    });
+    [
+        Entity::seen("faces", "sensor", "Faces", topics, faces),
+        Entity::seen("presence", "binary_sensor", "Presence", topics, presence),
+        Entity::seen("attending", "sensor", "Attending", topics, attending),
+        Entity::seen("face", "event", "Face", topics, face),
+    ]
+}

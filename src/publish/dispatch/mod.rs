@@ -1,0 +1,350 @@
+//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed
+//! in, so that the same code serves the broker and standard output.
+
+mod dead_band;
+mod face_rate;
+mod faces;
+mod pace;
+mod render;
+mod results;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, civil::Date};
+
+use self::{
+    faces::Faces,
+    render::{Delivery, Renderer},
+    results::Results,
+};
+use super::{
+    discovery,
+    identity::Identity,
+    outbox::{Outbox, Snapshot},
+    payload::{CameraPayload, EventPayload, HealthPayload, Stamp, VisitsPayload, privacy_word},
+    shared::Now,
+    topics::Topics,
+    transport::{Backpressure, Message, Payload, Transport},
+};
+use crate::{capture::CameraStatus, config};
+
+/// Events older than this are dropped: after an outage nobody should act on what is long past.
+pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
+
+/// Discovery is published at most this often, however often Home Assistant announces a start.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The visits are published at most this often.
+const VISITS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Decides what is due and renders it into a reused buffer.
+#[derive(Debug)]
+pub struct Dispatcher {
+    identity: Identity,
+    /// Where messages go.
+    pub topics: Topics,
+    has_broker: bool,
+    /// Empty where the device is withdrawn from Home Assistant.
+    discovery: Vec<u8>,
+    due: Due,
+    /// What expires at the broker is published again after this long.
+    refresh: Duration,
+    last_discovery: Option<Duration>,
+    last_visits: Option<Duration>,
+    results: Results,
+    faces: Faces,
+    health_version: u64,
+    renderer: Renderer,
+}
+
+/// What a message is made from.
+#[derive(Debug, Clone, Copy)]
+struct Inputs<'a> {
+    identity: &'a Identity,
+    topics: &'a Topics,
+    newest: &'a Snapshot,
+    now: Now,
+}
+
+impl Inputs<'_> {
+    /// Stamps a message about the newest frame.
+    fn stamp(&self, seq: u64) -> Stamp {
+        let captured = self.newest.captured;
+        Stamp {
+            seq,
+            time: self.now.wall,
+            age: captured.map(|captured| self.now.monotonic.saturating_sub(captured)),
+        }
+    }
+}
+
+/// What must be published even if it has not changed, and the versions that were last published.
+#[derive(Debug, Default)]
+struct Due {
+    availability: bool,
+    discovery: bool,
+    /// The version and the date.
+    visits: Option<(u64, Date)>,
+    camera: Option<u64>,
+    privacy: Option<u64>,
+    privacy_command: Option<u64>,
+}
+
+impl Dispatcher {
+    /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the
+    /// record of the privacy command is published.
+    #[must_use]
+    pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
+        let discovery = if settings.discovery {
+            discovery::config(&identity, &topics).to_string().into_bytes()
+        } else {
+            Vec::new()
+        };
+        Self {
+            has_broker,
+            discovery,
+            identity,
+            topics,
+            due: Due::default(),
+            refresh: settings.refresh,
+            last_discovery: None,
+            last_visits: None,
+            results: Results::new(settings),
+            faces: Faces::new(settings.faces, settings.face_rate.interval()),
+            health_version: 0,
+            renderer: Renderer::new(),
+        }
+    }
+
+    /// The daemon's boot id.
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.identity.boot
+    }
+
+    /// A new connection: everything that is retained is due again, at once.
+    pub fn on_connect(&mut self) {
+        self.due = Due {
+            availability: true,
+            ..Due::default()
+        };
+        self.last_discovery = None;
+        self.last_visits = None;
+        self.republish_discovery();
+    }
+
+    /// Home Assistant has started: discovery and every state are due again.
+    pub fn republish_discovery(&mut self) {
+        self.due.discovery = self.has_broker;
+        self.results.force();
+        self.health_version = 0;
+        self.due.visits = None;
+        self.due.camera = None;
+        self.due.privacy = None;
+        self.due.privacy_command = None;
+    }
+
+    /// Sends everything that is due. Returns for how long nothing more will be due unless the outbox changes.
+    ///
+    /// # Errors
+    /// [`Backpressure`] if something that is due could not be sent.
+    pub fn send_due(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<Duration, Backpressure> {
+        self.send_states(&outbox.snapshot(), now, transport)?;
+        self.send_events(outbox, now, transport)?;
+        let newest = outbox.snapshot();
+        let inputs = Inputs {
+            identity: &self.identity,
+            topics: &self.topics,
+            newest: &newest,
+            now,
+        };
+        self.faces.send_due(inputs, &mut self.renderer, transport)?;
+        self.send_health(&newest, now, transport)?;
+        Ok(self.next_due(&newest, now).saturating_sub(now.monotonic))
+    }
+
+    /// The last messages of a clean exit: state and scene without a face, the camera disabled or why it cannot be
+    /// used, then `stopped`.
+    ///
+    /// # Errors
+    /// [`Backpressure`] if they could not be sent.
+    pub fn publish_offline(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        if outbox.snapshot().camera.value.status != CameraStatus::Unsupported {
+            outbox.camera(CameraStatus::Disabled, "stopped");
+        }
+        let newest = outbox.snapshot();
+        self.results.force();
+        self.send_results(&newest, now, transport)?;
+        self.send_camera(&newest, now, transport)?;
+        transport.send(Message::retained_word(&self.topics.availability, "stopped"))
+    }
+
+    /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
+    /// scene, visits, camera, the recorded command, privacy. The record comes first, so that a command that
+    /// was answered survives a restart.
+    fn send_states(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        if self.due.availability {
+            transport.send(Message::retained_word(&self.topics.availability, "online"))?;
+            self.due.availability = false;
+        }
+        if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
+            transport.send(Message {
+                topic: &self.topics.discovery,
+                payload: Payload::Json(&self.discovery),
+                retain: true,
+                acknowledged: true,
+            })?;
+            self.due.discovery = false;
+            self.last_discovery = Some(now.monotonic);
+        }
+        self.send_results(newest, now, transport)?;
+        if self.visits_due(newest, now) <= now.monotonic {
+            self.send_visits(newest, now, transport)?;
+        }
+        if self.due.camera != Some(newest.camera.version) {
+            self.send_camera(newest, now, transport)?;
+        }
+        let command = &newest.privacy_command;
+        if let Some(is_on) = command.value
+            && self.has_broker
+            && self.due.privacy_command != Some(command.version)
+        {
+            let word = privacy_word(is_on);
+            transport.send(Message::retained_word(&self.topics.privacy_command, word))?;
+            self.due.privacy_command = Some(command.version);
+        }
+        let privacy = &newest.privacy;
+        if self.due.privacy != Some(privacy.version) {
+            let word = privacy_word(privacy.value);
+            transport.send(Message::retained_word(&self.topics.privacy, word))?;
+            self.due.privacy = Some(privacy.version);
+        }
+        Ok(())
+    }
+
+    fn send_results(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let inputs = Inputs {
+            identity: &self.identity,
+            topics: &self.topics,
+            newest,
+            now,
+        };
+        self.results.send_due(inputs, &mut self.renderer, transport)
+    }
+
+    fn send_camera(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let camera = &newest.camera.value;
+        let payload = CameraPayload::new(&self.identity, camera.status, &camera.reason, now.wall);
+        self.renderer
+            .send(transport, &self.topics.camera, Delivery::STATE, &payload)?;
+        self.due.camera = Some(newest.camera.version);
+        Ok(())
+    }
+
+    fn send_visits(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let payload = VisitsPayload::new(&self.identity, &newest.visits.value, now.date, now.wall);
+        self.renderer
+            .send(transport, &self.topics.visits, Delivery::STATE, &payload)?;
+        self.due.visits = Some((newest.visits.version, now.date));
+        self.last_visits = Some(now.monotonic);
+        Ok(())
+    }
+
+    fn send_health(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let version = newest.health.version;
+        let Some(health) = newest
+            .health
+            .value
+            .as_ref()
+            .filter(|_| version != self.health_version)
+        else {
+            return Ok(());
+        };
+        let payload = HealthPayload::new(&self.identity, health, newest.events_dropped, now.wall);
+        self.renderer
+            .send(transport, &self.topics.health, Delivery::PERIODIC, &payload)?;
+        self.health_version = version;
+        Ok(())
+    }
+
+    fn send_events(
+        &mut self,
+        outbox: &Outbox,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
+        let oldest = now.monotonic.saturating_sub(EVENT_MAX_AGE);
+        while let Some(queued) = outbox.first_event(oldest) {
+            let age = now.monotonic.saturating_sub(queued.at);
+            let age = SignedDuration::try_from(age).unwrap_or_default();
+            let time = now.wall.checked_sub(age).unwrap_or(now.wall);
+            let event = EventPayload::new(&self.identity, &queued.event, queued.seq, time);
+            self.renderer
+                .send(transport, &self.topics.event, Delivery::EVENT, &event)?;
+            outbox.remove_event(queued.seq);
+        }
+        Ok(())
+    }
+
+    /// When the visits are due: they have changed, or it is another day; otherwise at the refresh, because they
+    /// expire at the broker.
+    fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        if self.due.visits == Some((newest.visits.version, now.date)) {
+            after(self.last_visits, self.refresh)
+        } else {
+            after(self.last_visits, VISITS_INTERVAL)
+        }
+    }
+
+    fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
+        let mut next = self.results.next_due(newest).min(self.faces.next_due(newest));
+        next = next.min(self.visits_due(newest, now));
+        if self.due.discovery {
+            next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
+        }
+        next
+    }
+}
+
+/// `interval` after `last`; at once without a last time.
+fn after(last: Option<Duration>, interval: Duration) -> Duration {
+    last.map_or(Duration::ZERO, |last| last.saturating_add(interval))
+}
+
+#[cfg(test)]
+mod tests;

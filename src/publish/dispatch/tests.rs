@@ -1,0 +1,574 @@
+#![allow(clippy::unwrap_used)]
+//! Tests of the parent module, over a transport that keeps what it is given.
+
+use super::*;
+use crate::{
+    privacy::Input,
+    publish::samples::{self, face, identity, privacy, report, settings},
+    sense::face::Event,
+};
+
+#[derive(Default)]
+struct Sent {
+    messages: Vec<(String, String, bool, bool)>,
+    room: Option<usize>,
+}
+
+impl Sent {
+    /// Last topic levels in order, and empties.
+    fn topics(&mut self) -> Vec<String> {
+        let topics = self
+            .messages
+            .iter()
+            .map(|message| message.0.rsplit('/').next().unwrap().to_owned());
+        let topics = topics.collect();
+        self.messages.clear();
+        topics
+    }
+}
+
+impl Transport for Sent {
+    fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
+        if self.room.is_some_and(|room| self.messages.len() >= room) {
+            return Err(Backpressure);
+        }
+        let payload = String::from_utf8(message.payload.bytes().to_vec()).unwrap();
+        self.messages.push((
+            message.topic.into(),
+            payload,
+            message.retain,
+            message.acknowledged,
+        ));
+        Ok(())
+    }
+}
+
+struct Fixture {
+    outbox: Outbox,
+    dispatcher: Dispatcher,
+    sent: Sent,
+    now: Now,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::with(&settings())
+    }
+
+    fn with(settings: &config::Mqtt) -> Self {
+        let topics = samples::topics();
+        let mut dispatcher = Dispatcher::new(settings, identity(), topics, true);
+        dispatcher.on_connect();
+        let fixture = Self {
+            outbox: Outbox::new(),
+            dispatcher,
+            sent: Sent::default(),
+            now: Now {
+                monotonic: Duration::from_secs(100),
+                wall: "2026-03-01T09:30:00Z".parse().unwrap(),
+                date: "2026-03-01".parse().unwrap(),
+            },
+        };
+        fixture.outbox.camera(CameraStatus::Ok, "");
+        fixture.outbox.privacy(&privacy(Input::Off, Input::Off));
+        fixture
+    }
+
+    /// Connected, with nothing due.
+    fn live() -> Self {
+        let mut fixture = Self::new();
+        fixture.due().unwrap();
+        fixture.sent.messages.clear();
+        fixture
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        self.now.monotonic += Duration::from_millis(milliseconds);
+        self.now.wall += Duration::from_millis(milliseconds);
+    }
+
+    fn due(&mut self) -> Result<Duration, Backpressure> {
+        self.dispatcher.send_due(&self.outbox, self.now, &mut self.sent)
+    }
+
+    fn faces(&mut self, tracks: &[u32]) {
+        let faces: Vec<_> = tracks.iter().map(|&track| face(track)).collect();
+        let mut report = report(&faces);
+        // The scene changes with the primary face.
+        report.scene.prediction.valence = tracks.first().map(|&track| track as f32 / 10.0);
+        self.outbox.report(&report, self.now.monotonic);
+    }
+
+    fn event(&mut self, track: u32) {
+        let mut report = report(&[]);
+        report
+            .events
+            .push(Event::Appeared {
+                track,
+                continues: None,
+            })
+            .unwrap();
+        self.outbox.report(&report, self.now.monotonic);
+    }
+}
+
+#[test]
+fn the_first_messages_have_the_contracts_order() {
+    let mut fixture = Fixture::new();
+    let wait = fixture.due().unwrap();
+    assert_eq!(wait, Duration::from_secs(30), "nothing before the refresh");
+    for (topic, _, retain, acknowledged) in &fixture.sent.messages {
+        assert!(retain & acknowledged, "{topic}");
+    }
+    assert_eq!(fixture.sent.messages[0].1, "online");
+    assert_eq!(
+        fixture.sent.topics(),
+        [
+            "availability",
+            "config",
+            "state",
+            "scene",
+            "visits",
+            "camera",
+            "commanded",
+            "privacy"
+        ]
+    );
+    fixture.due().unwrap();
+    assert!(fixture.sent.messages.is_empty(), "once is enough");
+}
+
+#[test]
+fn backpressure_loses_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.event(1);
+    let mut topics = Vec::new();
+    fixture.sent.room = Some(1);
+    while fixture.due().is_err() {
+        topics.extend(fixture.sent.topics());
+    }
+    topics.extend(fixture.sent.topics());
+    assert_eq!(
+        topics,
+        [
+            "availability",
+            "config",
+            "state",
+            "scene",
+            "visits",
+            "camera",
+            "commanded",
+            "privacy",
+            "event"
+        ]
+    );
+}
+
+#[test]
+fn the_rate_limit_is_per_topic() {
+    let mut fixture = Fixture::live();
+    let mut sent = Vec::new();
+    for frame in 0..300_u32 {
+        // 30 frames a second for ten seconds; who is primary changes each time.
+        fixture.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(33);
+    }
+    for topic in ["state", "scene", "1", "2"] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        assert!(
+            (40..=50).contains(&count),
+            "{topic}: {count} in 9.9 s at 5 a second"
+        );
+    }
+}
+
+/// Shows the primary face with this valence, and everybody in view with the same.
+fn valence(fixture: &mut Fixture, value: f32) {
+    let mut shown = face(1);
+    let prediction = &mut shown.smoothed.as_mut().unwrap().prediction;
+    prediction.valence = Some(value);
+    let prediction = *prediction;
+    let mut report = report(&[shown]);
+    report.scene.prediction = prediction;
+    fixture.outbox.report(&report, fixture.now.monotonic);
+    fixture.due().unwrap();
+}
+
+#[test]
+fn noise_within_the_dead_band_is_not_published() {
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    valence(&mut fixture, 0.5);
+    fixture.sent.messages.clear();
+    let values = |fixture: &mut Fixture| {
+        let messages = std::mem::take(&mut fixture.sent.messages);
+        let results = messages
+            .iter()
+            .filter(|message| message.0.ends_with("/state") || message.0.ends_with("/scene"));
+        let values: Vec<serde_json::Value> = results
+            .map(|message| serde_json::from_str::<serde_json::Value>(&message.1).unwrap()["valence"].clone())
+            .collect();
+        values
+    };
+    for step in 0..20_u8 {
+        fixture.pass(1000);
+        valence(&mut fixture, if step % 2 == 0 { 0.54 } else { 0.46 });
+        assert!(values(&mut fixture).is_empty(), "step {step}");
+    }
+    fixture.pass(30_000);
+    valence(&mut fixture, 0.54);
+    assert_eq!(
+        values(&mut fixture),
+        [0.5, 0.5],
+        "the refresh repeats what was published"
+    );
+    fixture.pass(1000);
+    valence(&mut fixture, 0.56);
+    assert_eq!(values(&mut fixture), [0.56, 0.56]);
+}
+
+#[test]
+fn another_face_is_no_noise() {
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture.pass(1000);
+    // The same expression on another track.
+    fixture.faces(&[2]);
+    fixture.due().unwrap();
+    assert!(fixture.sent.topics().contains(&"state".to_owned()));
+}
+
+#[test]
+fn state_scene_and_faces_have_rates_of_their_own() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        rate: samples::rate(2.0),
+        scene_rate: samples::rate(1.0),
+        face_rate: samples::rate(4.0),
+        ..settings()
+    });
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    let mut sent = Vec::new();
+    for frame in 0..300_u32 {
+        fixture.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(33);
+    }
+    for (topic, expected) in [("state", 17..=20), ("scene", 9..=10), ("1", 34..=40)] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        assert!(expected.contains(&count), "{topic}: {count} in 9.9 s");
+    }
+}
+
+#[test]
+fn a_quiet_state_is_only_refreshed() {
+    let mut fixture = Fixture::live();
+    let mut sent = Vec::new();
+    for _ in 0..600 {
+        fixture.faces(&[]);
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(100);
+    }
+    for topic in ["state", "scene"] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        // The first frame, and two refreshes.
+        assert!(
+            (2..=3).contains(&count),
+            "{topic}: {count} messages in a minute of nothing"
+        );
+    }
+    let visits = sent.iter().filter(|sent| *sent == "visits").count();
+    assert!(
+        (1..=2).contains(&visits),
+        "{visits} visits: they expire at the broker"
+    );
+}
+
+#[test]
+fn a_wait_ends_when_the_next_message_is_due() {
+    let mut fixture = Fixture::live();
+    fixture.pass(1000);
+    fixture.faces(&[1]);
+    // The visits were sent a second before the state.
+    assert_eq!(fixture.due(), Ok(Duration::from_secs(29)));
+    fixture.pass(50);
+    fixture.faces(&[2, 1]);
+    let wait = fixture.due().unwrap();
+    assert_eq!(wait, Duration::from_millis(150));
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "1", "2"]);
+    fixture.pass(150);
+    fixture.due().unwrap();
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "1"]);
+}
+
+#[test]
+fn losing_sight_is_published_at_once() {
+    for in_privacy in [true, false] {
+        let mut fixture = Fixture::live();
+        fixture.pass(1000);
+        fixture.faces(&[1]);
+        fixture.due().unwrap();
+        fixture.sent.messages.clear();
+        fixture.pass(1);
+        let topic = if in_privacy {
+            fixture.outbox.privacy(&privacy(Input::Off, Input::On));
+            "affectd/lobby/privacy"
+        } else {
+            fixture.outbox.camera(CameraStatus::Missing, "unplugged");
+            "affectd/lobby/camera"
+        };
+        fixture.due().unwrap();
+        let topics: Vec<&str> = fixture
+            .sent
+            .messages
+            .iter()
+            .map(|message| message.0.as_str())
+            .collect();
+        assert_eq!(topics, ["affectd/lobby/state", "affectd/lobby/scene", topic]);
+        for (topic, payload, ..) in &fixture.sent.messages[..2] {
+            let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
+            assert_eq!(payload["category"], "none", "{topic}");
+            for field in ["faces", "attending", "age"] {
+                assert_eq!(payload.get(field), Some(&serde_json::Value::Null), "{topic}");
+            }
+        }
+    }
+}
+
+#[test]
+fn late_events_are_dropped() {
+    let mut fixture = Fixture::live();
+    fixture.event(1);
+    fixture.pass(4000);
+    fixture.event(2);
+    fixture.pass(2000);
+    fixture.due().unwrap();
+    let event = fixture
+        .sent
+        .messages
+        .iter()
+        .find(|message| message.0.ends_with("event"))
+        .unwrap();
+    assert!(
+        event.1.contains(r#""track":2,"continues":null,"seq":1"#),
+        "{}",
+        event.1
+    );
+    assert!(event.1.contains("09:30:04.000Z"), "when it happened: {}", event.1);
+    assert!(!event.2, "never retained");
+    assert_eq!(fixture.outbox.snapshot().events_dropped, 1);
+}
+
+#[test]
+fn the_age_grows_when_nothing_new_comes() {
+    let mut fixture = Fixture::live();
+    let mut report = report(&[face(1)]);
+    report.captured = fixture.now.monotonic;
+    fixture.pass(500);
+    fixture.outbox.report(&report, fixture.now.monotonic);
+    fixture.due().unwrap();
+    fixture.pass(30_000);
+    fixture.due().unwrap();
+    let ages: Vec<bool> = ["\"age\":0.5", "\"age\":30.5"]
+        .iter()
+        .map(|age| {
+            fixture
+                .sent
+                .messages
+                .iter()
+                .any(|message| message.1.contains(age))
+        })
+        .collect();
+    assert_eq!(ages, [true, true], "{:?}", fixture.sent.messages);
+}
+
+#[test]
+fn home_assistant_is_answered_at_most_once_a_second() {
+    let mut fixture = Fixture::live();
+    let mut sent = Vec::new();
+    for _ in 0..100 {
+        fixture.dispatcher.republish_discovery();
+        fixture.due().unwrap();
+        sent.extend(fixture.sent.topics());
+        fixture.pass(30);
+    }
+    let discoveries = sent.iter().filter(|topic| *topic == "config").count();
+    assert!((2..=3).contains(&discoveries), "{discoveries} in three seconds");
+}
+
+#[test]
+fn the_last_messages_show_no_face() {
+    let mut fixture = Fixture::live();
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture
+        .dispatcher
+        .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
+        .unwrap();
+    let payloads: Vec<&str> = fixture
+        .sent
+        .messages
+        .iter()
+        .map(|message| message.1.as_str())
+        .collect();
+    assert!(payloads[0].contains(r#""category":"none""#) && payloads[0].contains(r#""faces":null"#));
+    assert!(payloads[1].starts_with(r#"{"faces":null,"#), "{}", payloads[1]);
+    assert!(payloads[2].contains(r#""status":"disabled","reason":"stopped""#));
+    assert_eq!(payloads[3..], ["stopped"]);
+}
+
+#[test]
+fn the_last_messages_keep_the_reason_why_the_camera_cannot_be_used() {
+    let mut fixture = Fixture::live();
+    fixture
+        .outbox
+        .camera(CameraStatus::Unsupported, "it gives raw Bayer data");
+    fixture
+        .dispatcher
+        .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
+        .unwrap();
+    let published = |text: &str| {
+        fixture
+            .sent
+            .messages
+            .iter()
+            .any(|message| message.1.contains(text))
+    };
+    assert!(published("it gives raw Bayer data") && published("stopped") && !published("disabled"));
+}
+
+#[test]
+fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
+    let mut fixture = Fixture::live();
+    fixture
+        .outbox
+        .privacy(&privacy(Input::Unreadable("refused".into()), Input::Off));
+    fixture.due().unwrap();
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "privacy"]);
+    fixture.outbox.privacy(&privacy(Input::On, Input::Off));
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[0];
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("affectd/lobby/privacy/commanded", "ON")
+    );
+    assert!(retain & acknowledged);
+    assert_eq!(fixture.sent.topics(), ["commanded", "privacy"]);
+}
+
+#[test]
+fn without_a_broker_nothing_is_kept_for_later() {
+    let topics = samples::topics();
+    let mut fixture = Fixture::new();
+    fixture.dispatcher = Dispatcher::new(&settings(), identity(), topics, false);
+    fixture.dispatcher.on_connect();
+    fixture.due().unwrap();
+    assert_eq!(
+        fixture.sent.topics(),
+        ["availability", "state", "scene", "visits", "camera", "privacy"]
+    );
+}
+
+#[test]
+fn visits_are_published_when_they_change_and_at_midnight() {
+    let mut fixture = Fixture::live();
+    let visit = |fixture: &mut Fixture, count| {
+        let mut report = report(&[]);
+        report.visits.day = Some("2026-03-01".parse().unwrap());
+        report.visits.today.visits = count;
+        report.visits.since_start.visits = count;
+        fixture.outbox.report(&report, fixture.now.monotonic);
+        fixture.due().unwrap();
+    };
+    let counts = |fixture: &mut Fixture| {
+        let visits = fixture.sent.messages.iter();
+        let visits = visits.filter(|message| message.0 == "affectd/lobby/visits");
+        let counts: Vec<(u64, u64)> = visits
+            .map(|message| {
+                assert!(message.2 & message.3, "retained and acknowledged");
+                let payload: serde_json::Value = serde_json::from_str(&message.1).unwrap();
+                let count = |period: &str| payload[period]["visits"].as_u64().unwrap();
+                (count("since_start"), count("today"))
+            })
+            .collect();
+        fixture.sent.messages.clear();
+        counts
+    };
+    fixture.pass(1000);
+    visit(&mut fixture, 1);
+    assert_eq!(counts(&mut fixture), [(1, 1)]);
+    for count in [2, 3] {
+        fixture.pass(400);
+        visit(&mut fixture, count);
+        assert_eq!(counts(&mut fixture), [], "at most once a second");
+    }
+    assert_eq!(fixture.due(), Ok(Duration::from_millis(200)));
+    fixture.pass(200);
+    visit(&mut fixture, 3);
+    visit(&mut fixture, 3);
+    assert_eq!(counts(&mut fixture), [(3, 3)]);
+    fixture.pass(1000);
+    fixture.now.date = "2026-03-02".parse().unwrap();
+    fixture.due().unwrap();
+    assert_eq!(counts(&mut fixture), [(3, 0)], "without a frame on the new day");
+}
+
+#[test]
+fn health_is_retained_and_sent_again_after_a_connection() {
+    let mut fixture = Fixture::live();
+    fixture.outbox.health(&crate::health::Health::default());
+    for _ in 0..2 {
+        fixture.due().unwrap();
+        let health = fixture.sent.messages.iter();
+        let retained: Vec<bool> = health
+            .filter(|message| message.0 == "affectd/lobby/health")
+            .map(|message| message.2)
+            .collect();
+        assert_eq!(retained, [true]);
+        fixture.sent.messages.clear();
+        fixture.due().unwrap();
+        assert!(fixture.sent.messages.is_empty(), "once is enough");
+        fixture.dispatcher.on_connect();
+    }
+}
+
+#[test]
+fn faces_can_be_left_out() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        faces: false,
+        ..settings()
+    });
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture.pass(1000);
+    fixture.faces(&[1, 2]);
+    assert_eq!(
+        fixture.due(),
+        Ok(Duration::from_secs(29)),
+        "no face is waited for"
+    );
+    assert_eq!(fixture.sent.topics(), ["state", "scene"]);
+}
+
+#[test]
+fn without_discovery_the_device_is_withdrawn() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        discovery: false,
+        ..settings()
+    });
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[1];
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("homeassistant/device/lobby/config", "")
+    );
+    assert!(retain & acknowledged);
+}

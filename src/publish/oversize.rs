@@ -1,0 +1,84 @@
+//! Recognizes a message that is larger than the broker permits by what the broker does.
+//!
+//! MQTT 3.1.1 has no way to say it, and some brokers do not say it in MQTT 5 either: they close the
+//! connection. So the largest message that was unacknowledged when the connection ended is suspected, and the
+//! second time in a row that it is the same one, it is left out.
+
+use std::time::Duration;
+
+/// A broker that does not take a message ends the connection within this time of accepting it.
+const EARLY: Duration = Duration::from_secs(10);
+
+/// A message of fewer bytes is not suspected: no broker has such a limit.
+const SMALL: usize = 512;
+
+/// Most messages that are left out.
+const CAPACITY: usize = 4;
+
+/// The suspected message, and those that are left out.
+#[derive(Debug, Default)]
+pub struct Oversize {
+    suspect: Option<String>,
+    left_out: heapless::Vec<String, CAPACITY>,
+}
+
+impl Oversize {
+    /// The broker has closed a connection this long after accepting it. `largest` is the largest unacknowledged
+    /// message, its topic and its bytes. Returns whether it is left out from now on.
+    pub fn closed(&mut self, after: Duration, largest: Option<(&str, usize)>) -> bool {
+        let suspect = largest
+            .filter(|(_, bytes)| after < EARLY && *bytes >= SMALL)
+            .map(|(topic, _)| topic.to_owned());
+        let again = suspect.is_some() && suspect == self.suspect;
+        self.suspect = suspect;
+        match &self.suspect {
+            Some(topic) if again => self.left_out.push(topic.clone()).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// The broker has answered a message of this topic.
+    pub fn survived(&mut self, topic: &str) {
+        if self.suspect.as_deref() == Some(topic) {
+            self.suspect = None;
+        }
+    }
+
+    /// Whether messages of this topic are left out.
+    pub fn contains(&self, topic: &str) -> bool {
+        self.left_out.iter().any(|left_out| left_out == topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(1);
+    const DISCOVERY: Option<(&str, usize)> = Some(("discovery", 9000));
+
+    #[test]
+    fn the_same_message_twice_in_a_row_is_left_out() {
+        let mut oversize = Oversize::default();
+        assert!(!oversize.closed(SOON, DISCOVERY));
+        assert!(!oversize.closed(SOON, Some(("state", 900))));
+        assert!(!oversize.closed(SOON, DISCOVERY));
+        assert!(!oversize.closed(SOON, None));
+        assert!(!oversize.closed(SOON, DISCOVERY));
+        assert!(!oversize.contains("discovery"));
+        assert!(oversize.closed(SOON, DISCOVERY));
+        assert!(oversize.contains("discovery") && !oversize.contains("state"));
+    }
+
+    #[test]
+    fn not_if_it_is_small_or_was_acknowledged_or_the_connection_lasted() {
+        let mut oversize = Oversize::default();
+        let small = Some(("availability", 100));
+        assert!(!oversize.closed(SOON, small) && !oversize.closed(SOON, small));
+        assert!(!oversize.closed(SOON, DISCOVERY));
+        oversize.survived("discovery");
+        assert!(!oversize.closed(SOON, DISCOVERY));
+        assert!(!oversize.closed(EARLY, DISCOVERY));
+        assert!(!oversize.closed(SOON, DISCOVERY));
+    }
+}

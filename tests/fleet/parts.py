@@ -1,0 +1,180 @@
+"""The parts of a load test: programs, the load generator, and what a subscriber sees."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE_S = 120.0
+# For servers, and for a fleet that is switched on.
+STARTING_S = 300.0
+
+
+def until(what: str, condition: Callable[[], bool], patience: float = PATIENCE_S) -> float:
+    """Wait for a condition; the seconds that it took."""
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > patience:
+            sys.exit(f"fleet: waited {patience:.0f} s in vain: {what}")
+        time.sleep(0.1)
+    return time.monotonic() - started
+
+
+def listens(port: int) -> bool:
+    """Whether a program listens on a port of this namespace."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def program(name: str) -> str:
+    """The path of a program; Debian installs servers where ordinary users do not look."""
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        sys.exit(f"fleet: {name} is not installed")
+    return path
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextlib.contextmanager
+def running(*command: object, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that is killed at the end. If the test ends too early, its last words are printed."""
+    with log.open("ab") as file:
+        process = subprocess.Popen([str(part) for part in command], stdout=file, stderr=file)
+    try:
+        yield process
+    except BaseException:
+        print(f"{log.name}: {log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
+        raise
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def mosquitto(port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A mosquitto for a fleet."""
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+        "max_queued_messages 0\npersistence false\n"
+    )
+    with running(program("mosquitto"), "-c", config, log=folder / "mosquitto.log") as process:
+        until("mosquitto listens", lambda: listens(port))
+        yield process
+
+
+class Fleet:
+    """The load generator, and what it printed last."""
+
+    def __init__(self, binary: Path, broker: str, devices: int, *settings: str) -> None:
+        self.devices = devices
+        self.last: dict[str, float] = {}
+        self.process = subprocess.Popen(
+            [binary, broker, str(devices), *settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self) -> None:
+        """Take in its lines."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.last = json.loads(line)
+
+    def wait_for_all(self) -> float:
+        """Wait until the broker has accepted every device."""
+        try:
+            return until("every device is accepted", self.is_accepted, STARTING_S)
+        except SystemExit:
+            print(f"fleet: {self.last}", file=sys.stderr)
+            raise
+
+    def is_accepted(self) -> bool:
+        """Whether the broker has accepted every device."""
+        return self.last.get("accepted") == self.devices
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Let the devices say goodbye."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        if self.process.wait(timeout=60) != 0:
+            sys.exit(f"fleet: the load generator ended with {self.process.returncode}")
+
+
+class Subscriber:
+    """Messages as mosquitto_sub receives them, each handed to `take` with its time, topic and length."""
+
+    def __init__(
+        self, port: int, topics: list[str], take: Callable[[float, str, int, int, str], None]
+    ) -> None:
+        self.take = take
+        filters = [part for topic in topics for part in ("-t", topic)]
+        command = ["mosquitto_sub", "-p", str(port), "-q", "1", "-F", "%U %q %l %t %p", *filters]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace")
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self) -> None:
+        """Take in messages until the subscriber ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            at, qos, length, topic, payload = line.rstrip("\n").split(" ", 4)
+            self.take(float(at), topic, int(qos), int(length), payload)
+
+    def __enter__(self) -> "Subscriber":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait()
+        self.thread.join()
+
+
+def retained_states(port: int, devices: int) -> dict[str, dict[str, Any]]:
+    """The retained state of each device as a new subscriber gets it from the node at `port`.
+
+    Asks for each topic by name: RabbitMQ sends no retained messages for filters with wildcards.
+    """
+    states: dict[str, dict[str, Any]] = {}
+    options = f"-p {port} -q 1 --retained-only -W 2".split()
+    topics = [f"affectd/device-{number:05}/state" for number in range(devices)]
+    # A packet holds a few hundred filters at most in some brokers.
+    for start in range(0, devices, 100):
+        filters = [part for topic in topics[start : start + 100] for part in ("-t", topic)]
+        # It ends with a timeout, which is no failure.
+        command = ["mosquitto_sub", *options, "-F", "%t %p", *filters]
+        ran = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        for line in ran.stdout.splitlines():
+            topic, _, payload = line.partition(" ")
+            states[topic.split("/")[1]] = json.loads(payload)
+    return states

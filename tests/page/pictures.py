@@ -1,0 +1,133 @@
+"""Write the screenshots of the documentation.
+
+AFFECTD=PROGRAM tests/page/pictures.py FOLDER
+
+The three for aiming are of made scenes: one public-domain portrait (tests/data/pictures) in front of a plain
+wall, too small, too dark, and right.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image, ImageEnhance
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from conftest import ARGUMENTS, CHROMIUM
+from daemon import ROOT, Broker, Console, Daemon
+
+PORTRAIT = ROOT / "tests/data/pictures/grace_hopper.jpg"
+SIZE = (640, 480)
+
+# Colours of a picture: outlines and panels need few, so that a file has some 40 KB.
+COLOURS = 96
+
+
+def scene(height: int, brightness: float) -> Image.Image:
+    """Put the portrait, `height` pixels high, in front of a wall."""
+    # Grain, as every camera adds: a flat wall would compress to nothing and look like none.
+    grain = random.Random(1)
+    wall = Image.new("L", SIZE)
+    wall.putdata(
+        [
+            150 + grain.randrange(-6, 7) + 30 * (index % SIZE[0]) // SIZE[0]
+            for index in range(SIZE[0] * SIZE[1])
+        ]
+    )
+    picture = Image.merge("RGB", [wall, wall, wall])
+    with Image.open(PORTRAIT) as portrait:
+        width = round(portrait.width * height / portrait.height)
+        person = portrait.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    picture.paste(person, ((SIZE[0] - width) // 2, SIZE[1] - height))
+    return ImageEnhance.Brightness(picture).enhance(brightness)
+
+
+SCENES = {
+    "aim-too-far": scene(72, 1.0),
+    "aim-too-dark": scene(400, 0.16),
+    "aim-right": scene(400, 1.0),
+}
+
+# What stands on the page when the scene was understood.
+TITLES = {"aim-too-far": "Too far away", "aim-too-dark": "Too dark", "aim-right": "Good"}
+
+
+def save(page: Page, path: Path, **options: object) -> None:
+    """Take a screenshot and reduce its colours."""
+    page.screenshot(path=path, **options)  # type: ignore[arg-type]
+    with Image.open(path) as shot:
+        small = shot.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} KB")  # noqa: T201
+
+
+def open_page(browser: Browser, address: str, scheme: str, width: int, height: int) -> Page:
+    """Open a page and wait until its figures are live."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    page.goto(address)
+    page.wait_for_selector("#status[data-state=live]")
+    return page
+
+
+def aiming(browser: Browser, program: Path, folder: Path) -> None:
+    """Show the three scenes as somebody sees them who aims with the picture."""
+    for name, picture in SCENES.items():
+        with tempfile.TemporaryDirectory() as place:
+            still = Path(place) / "scene.png"
+            picture.save(still)
+            daemon = Daemon(program, Path(place), pictures=still)
+            console = Console(daemon, "--preview")
+            page = open_page(browser, console.address(), "light", 1080, 800)
+            page.wait_for_function("document.getElementById('picture').naturalWidth > 0")
+            page.wait_for_function(
+                "(title) => document.getElementById('advice-title').textContent.startsWith(title)",
+                arg=TITLES[name],
+            )
+            page.wait_for_timeout(3000)
+            save(page, folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 1080, "height": 780})
+            page.context.close()
+            console.stop()
+            daemon.stop()
+
+
+def live_page(browser: Browser, program: Path, folder: Path) -> None:
+    """Show the whole page while the bundled clip is played, light and dark."""
+    with tempfile.TemporaryDirectory() as place:
+        broker = Broker(Path(place))
+        daemon = Daemon(program, Path(place), broker)
+        pages = {
+            "page-light": open_page(browser, daemon.url, "light", 1280, 960),
+            "page-dark": open_page(browser, daemon.url, "dark", 1280, 960),
+            "page-phone": open_page(browser, daemon.url, "dark", 390, 844),
+        }
+        # A minute, so that the band is full.
+        next(iter(pages.values())).wait_for_timeout(62_000)
+        for name, page in pages.items():
+            page.wait_for_selector("#faces > li .bars .fill", state="attached")
+            save(page, folder / f"{name}.png", full_page=name != "page-phone")
+        daemon.stop()
+        broker.stop()
+
+
+def main() -> None:
+    """Write every screenshot."""
+    program, folder = Path(os.environ["AFFECTD"]).resolve(), Path(sys.argv[1])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        aiming(browser, program, folder)
+        live_page(browser, program, folder)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

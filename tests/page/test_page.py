@@ -1,0 +1,198 @@
+"""The live page in a real browser, against a daemon that plays the bundled clip."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from conftest import Visitor
+    from daemon import Broker, Daemon
+
+PRIVACY = "affectd/kiosk-7/privacy"
+
+# Whatever is about people.
+SEEN = "#outlines .box, #outlines .landmark, #faces > li, #circumplex .point, #minute rect, #legend > li"
+
+
+def wait_for_a_face(page: Page) -> None:
+    """Wait for an outline and the card that belongs to it."""
+    page.wait_for_selector("#outlines .box", state="attached")
+    page.wait_for_selector("#faces > li .bars .fill", state="attached")
+
+
+def audit(page: Page) -> list[str]:
+    """Return the violations that axe-core finds."""
+    violations = Axe().run(page).response["violations"]
+    return [f"{found['id']}: {[node['target'] for node in found['nodes']]}" for found in violations]
+
+
+def test_the_page_follows_the_clip(visitor: Visitor, daemon: Daemon, broker: Broker) -> None:
+    """The outlines that are drawn are the boxes that are published, within 2 % of the frame."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    drawn: list[list[Any]] = page.evaluate(
+        """async () => {
+          const drawn = [];
+          for (let time = 0; time < 60; time += 1) {
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            const frame = document.getElementById("frame").getBoundingClientRect();
+            for (const box of document.querySelectorAll("#outlines .box")) {
+              const { x, y, width, height } = box.getBoundingClientRect();
+              const place = [(x - frame.x) / frame.width, (y - frame.y) / frame.height];
+              drawn.push([box.parentNode.dataset.key, ...place, width / frame.width, height / frame.height]);
+            }
+          }
+          return drawn;
+        }"""
+    )
+    published: dict[str, list[list[float]]] = {}
+    for _, topic, payload in broker.messages(r"affectd/kiosk-7/face/\d+"):
+        published.setdefault(topic.rpartition("/")[2], []).append(json.loads(payload)["box"])
+
+    def is_published(track: str, box: list[float]) -> bool:
+        boxes = published.get(track, [])
+        return any(all(abs(a - b) <= 0.02 for a, b in zip(box, other, strict=True)) for other in boxes)
+
+    assert len(drawn) > 20
+    assert len({track for track, *_ in drawn}) >= 2, "both portraits of the clip"
+    missing = [box for track, *box in drawn if not is_published(track, box)]
+    assert not missing, f"{len(missing)} of {len(drawn)}"
+    assert visitor.errors == []
+
+
+def test_nothing_is_asked_of_other_machines(visitor: Visitor, daemon: Daemon) -> None:
+    """Every request goes to the daemon."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    page.wait_for_timeout(2000)
+    assert visitor.addresses
+    assert all(address.startswith(daemon.url) for address in visitor.addresses), visitor.addresses
+    assert page.locator("#picture").is_hidden()
+    assert visitor.errors == []
+
+
+def test_every_figure_is_shown(visitor: Visitor, daemon: Daemon) -> None:
+    """The figures of the daemon stand on the page in words."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    view = daemon.view()
+    assert page.locator("#device").inner_text() == view["device"]
+    assert page.title() == "kiosk-7: affectd"
+    assert view["camera"]["reason"] in page.locator("#camera").inner_text()
+    assert "connected" in page.locator("#mqtt").inner_text()
+    rows = page.locator("#latency tbody tr").count()
+    assert rows == len(view["stages"])
+    for text in ("Width", "Model needs", "Distance, about", "Quality", "Valence", "Arousal"):
+        assert text in page.locator("#faces > li").first.inner_text()
+    assert page.locator("#gauge-light [role=meter]").get_attribute("aria-valuetext")
+    label = page.locator("#outlines").get_attribute("aria-label") or ""
+    assert "from the left" in label
+    untranslated = page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((element) => element.children.length === 0)
+          .map((element) => element.textContent).filter((text) => /^[a-z_]+(\\.[a-z_]+)+$/.test(text))"""
+    )
+    assert untranslated == []
+
+
+def test_the_page_comes_back_after_a_restart(visitor: Visitor, daemon: Daemon) -> None:
+    """The page says that the daemon is gone, removes what it showed, and connects again by itself."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    daemon.stop()
+    page.wait_for_selector("#status[data-state=gone]")
+    page.wait_for_selector("#advice[data-level=stop]")
+    assert page.locator(SEEN).count() == 0
+    assert page.locator("#privacy").is_disabled()
+    daemon.start()
+    page.wait_for_selector("#status[data-state=live]")
+    wait_for_a_face(page)
+    # Chromium writes a line for each connection that is refused; nothing else is allowed.
+    assert all("ERR_CONNECTION_REFUSED" in error or "ERR_INCOMPLETE" in error for error in visitor.errors)
+
+
+def test_privacy_blanks_the_page_within_a_second(visitor: Visitor, daemon: Daemon, broker: Broker) -> None:
+    """What was seen is gone one second after the daemon has said that privacy is on."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    page.evaluate(
+        """(seen) => {
+          const look = () => {
+            if (document.querySelector(seen)) requestAnimationFrame(look);
+            else window.blankAt = Date.now() / 1000;
+          };
+          look();
+        }""",
+        SEEN,
+    )
+    broker.publish(f"{PRIVACY}/set", "ON")
+    page.wait_for_function("window.blankAt")
+    said = next(moment for moment, _, word in reversed(list(broker.messages(PRIVACY))) if word == "ON")
+    assert page.evaluate("window.blankAt") - said < 1.0
+    page.wait_for_selector("#advice[data-level=stop]")
+    assert "Privacy is on" in page.locator("#advice-title").inner_text()
+    assert page.locator("#privacy").is_disabled(), "it can be taken back only where it was commanded"
+    assert audit(page) == []
+    broker.publish(f"{PRIVACY}/set", "OFF")
+    wait_for_a_face(page)
+    assert visitor.errors == []
+
+
+def test_the_privacy_button_works_with_the_keyboard(visitor: Visitor, daemon: Daemon, broker: Broker) -> None:
+    """Tab reaches the button; it commands privacy, also at the broker, and takes it back."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "privacy"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#privacy[aria-pressed=true]:enabled")
+    page.wait_for_function("(seen) => !document.querySelector(seen)", arg=SEEN)
+    assert broker.last(PRIVACY) == "ON"
+    assert page.evaluate("document.activeElement.id") == "privacy", "the focus stays"
+    page.keyboard.press("Enter")
+    wait_for_a_face(page)
+    assert broker.last(PRIVACY) == "OFF"
+    assert visitor.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), [(1280, 960), (390, 844), (320, 640)])
+def test_everybody_can_use_it(browser: Browser, daemon: Daemon, scheme: Any, width: int, height: int) -> None:
+    """No violation of accessibility, and nothing beside the screen, on a desk and on a phone."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    page.goto(daemon.url)
+    wait_for_a_face(page)
+    assert audit(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button:not([hidden])")]
+          .map((button) => button.getBoundingClientRect().height)
+          .filter((height) => height > 0 && height < 44).length"""
+    )
+    assert small == 0, "a finger needs 44 pixels"
+    context.close()
+
+
+def test_a_screen_reader_hears_only_what_matters(visitor: Visitor, daemon: Daemon) -> None:
+    """The only live region changes with the advice, not with every frame."""
+    page = visitor.open(daemon.url)
+    wait_for_a_face(page)
+    changes = page.evaluate(
+        """async () => {
+          let changes = 0;
+          const regions = document.querySelectorAll("[role=status], [aria-live]");
+          const observer = new MutationObserver((found) => { changes += found.length; });
+          const options = { childList: true, characterData: true, subtree: true };
+          for (const region of regions) observer.observe(region, options);
+          await new Promise((resolve) => setTimeout(resolve, 6000));
+          return changes / regions.length;
+        }"""
+    )
+    assert changes <= 3, "views arrive five times a second"
