@@ -44,6 +44,11 @@ test: install-build-packages install-test-packages ## formatting, lints, documen
 test-slow: install-build-packages install-test-packages deny ## tests that need minutes, and the licences of the dependencies
 	cargo test --release -- --ignored
 
+.PHONY: test-metrics
+test-metrics: build ## a real Prometheus scrapes the daemon: promtool's checks, alerts, every query of the dashboard
+	@$(call install,prometheus mosquitto python3)
+	tests/metrics/run.py $(AFFECTD)
+
 # rten is built separately (see tests/peers/Cargo.toml). The networks and the Python environment are kept.
 PEERS := $(CACHE)/peers
 PEERS_PYTHON := $(PEERS)/venv/bin/python

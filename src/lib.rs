@@ -25,3 +25,4 @@ pub mod publish;
 pub mod sense;
 pub mod shutdown;
 pub mod text;
+pub mod top;

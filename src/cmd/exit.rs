@@ -11,7 +11,7 @@ use crate::{
     error::{Exit, ExitClass, Unwritable},
     file::FileError,
     gpio::GpioError,
-    http::HttpError,
+    http::{ClientError, HttpError},
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},
@@ -57,6 +57,7 @@ exit! {
     DetectError => Input,
     OpenError => Input,
     InferError => Software,
+    ClientError => Software,
     CaptureError => Camera,
     Unwritable => Software,
 }

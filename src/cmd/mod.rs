@@ -10,6 +10,7 @@ pub mod latency;
 pub mod model;
 pub mod probe;
 pub mod run;
+pub mod top;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -73,6 +74,7 @@ enum Command {
     Analyze(analyze::Arguments),
     Bench(bench::Arguments),
     Latency(latency::Arguments),
+    Top(top::Arguments),
     Model(model::Arguments),
     Demo(demo::Arguments),
     Aim(aim::Arguments),
@@ -105,6 +107,7 @@ impl Cli {
             Command::Analyze(arguments) => arguments.run(&global, out),
             Command::Bench(arguments) => arguments.run(&global, out),
             Command::Latency(arguments) => arguments.run(&global, out),
+            Command::Top(arguments) => arguments.run(&global),
             Command::Model(arguments) => arguments.run(&global, out),
             Command::Demo(arguments) => arguments.run(&global),
             Command::Aim(arguments) => arguments.run(out),
@@ -230,6 +233,7 @@ Exit codes:
 Examples:
   affectd probe                                list the cameras and which would be chosen
   affectd check                                check that everything is ready
+  affectd check --running                      ask the running daemon whether it works
   affectd check --print --set mqtt.tls=true    print the settings that would be in force
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models

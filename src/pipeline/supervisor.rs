@@ -137,7 +137,8 @@ impl<'a> Supervisor<'a> {
             work_rate: rate,
             captured_fps: fps(self.governed.captured - last.captured),
             sensed_fps: fps(self.governed.sensed - last.sensed),
-            load,
+            // A long frame counts when it is finished.
+            load: load.min(1.0),
             drops: slot.dropped() + metrics.stale_frames(),
         });
         if rate.fraction == before.fraction {

@@ -16,6 +16,8 @@ mod daemon;
 mod demo;
 mod exit_codes;
 mod http;
+mod http_abuse;
+mod http_public;
 mod log;
 mod manual;
 mod model;

@@ -336,9 +336,7 @@ fn the_led_blinks_while_a_picture_is_sent_and_the_switch_ends_that() {
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
-    daemon
-        .preview
-        .open(daemon.clock.now() + Duration::from_secs(600));
+    daemon.preview.open(daemon.clock.now() + Duration::from_secs(600));
     thread::sleep(Duration::from_millis(600));
     assert!(daemon.is_lit(), "nobody asks for a picture");
 

@@ -1,6 +1,6 @@
 """Compare affectd's runtime with others on the same weights.
 
-    python tests/peers/bench.py --bin target/release --work FOLDER [--json] [small] [cage]
+    python tests/peers/bench.py --bin target/release --work FOLDER [--json] [NETWORK …]
 
 Every engine runs in a process of its own with one thread, and in another with two. They take turns in rounds of
 random order, so that other load affects all of them equally; a turn is about a tenth of a second, or one run.
@@ -28,6 +28,8 @@ from tqdm import tqdm
 
 import machine
 import networks
+
+NETWORKS = ("small", "cage", "blazeface", "centerface")
 
 TURN_NS = 100_000_000
 FORM_ROUNDS = 5
@@ -96,7 +98,7 @@ class Engine:
 def main():
     """Measure, and print one table for each network or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help="small or cage; both if none is named")
+    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"one of {', '.join(NETWORKS)}; all if none is named")
     parser.add_argument("--bin", type=Path, required=True, help="folder of peer-tract and peer-rten")
     parser.add_argument("--work", type=Path, required=True, help="folder for the networks' files, which are kept")
     parser.add_argument("--rounds", type=int, default=25)
@@ -104,9 +106,9 @@ def main():
     only_help = "run only ONNX Runtime f32 and engines with TEXT in their label"
     parser.add_argument("--only", default="", metavar="TEXT", help=only_help)
     args = parser.parse_args()
-    if unknown := set(args.networks) - {"small", "cage"}:
-        sys.exit(f"bench: the network is {unknown.pop()}; allowed are small and cage")
-    names = args.networks or ("small", "cage")
+    if unknown := set(args.networks) - set(NETWORKS):
+        sys.exit(f"bench: the network is {unknown.pop()}; allowed are {', '.join(NETWORKS)}")
+    names = args.networks or NETWORKS
     args.work.mkdir(parents=True, exist_ok=True)
     if args.json:
         results = [summary(*compare(getattr(networks, name)(args.work), args)) for name in names]
@@ -132,7 +134,7 @@ def compare(network, args):
         ("ONNX Runtime, static int8", ort, "static"),
         ("rten, dynamic int8", [rten, "rten"], "dynamic"),
     ):
-        if args.only not in label:
+        if args.only not in label or kind not in network.kinds:
             continue
         forms = {form: network.quantized(kind, form) for form in networks.FORMS[kind]}
         form = fastest(reference, [engine(form, program, path) for form, path in forms.items()], label)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import numpy_helper, shape_inference
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +46,8 @@ class Network:
     shipped: Path
     folder: Path
     faces: np.ndarray
+    # What ONNX Runtime's tools can quantize in it.
+    kinds: tuple = ("dynamic", "static")
 
     def path(self, form):
         """Return the path of a cached variant."""
@@ -72,7 +74,8 @@ class Network:
             quantize_dynamic(self.floats(), path, op_types_to_quantize=LINEAR, **options)
         elif not path.exists():
             options = dict(activation_type=QuantType.QUInt8) | options
-            quantize_static(self.floats(), path, Calibration(self.faces), **options)
+            (face,) = onnx.load(self.floats()).graph.input
+            quantize_static(self.floats(), path, Calibration(face.name, self.faces), **options)
         return path
 
 
@@ -101,13 +104,41 @@ def cage(folder):
     return Network("cage", shipped, folder, golden.inputs(4, 3, 224, **files.IMAGENET, seed=1))
 
 
+def blazeface(folder):
+    """The bundled detector of search regions."""
+    pictures = golden.inputs(4, 3, 128, mean=0.5, std=0.5, seed=1)
+    return Network("blazeface", ROOT / "models/blazeface.onnx", folder, pictures, kinds=("static",))
+
+
+def centerface(folder):
+    """The bundled full-frame detector, with the input size of its manifest."""
+    height, width = 256, 320
+    model = onnx.load(ROOT / "models/centerface.onnx")
+    for dim, length in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (height, width), strict=True):
+        dim.dim_value = length
+    # The sizes that are noted of results are those of the exported input.
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    path = folder / "centerface-320x256.onnx"
+    onnx.save(shape_inference.infer_shapes(model), path)
+    pictures = golden.inputs(4, 3, width, mean=0.0, std=1 / 255, seed=1)[:, :, :height]
+    return Network("centerface", path, folder, pictures, kinds=("static",))
+
+
 def dequantized(model):
-    """The same network with its weights as floats."""
+    """The same network with its weights as floats of 32 bits."""
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Cast" and node.input[0] in tensors]:
+        half = tensors[node.input[0]]
+        values = numpy_helper.to_array(half).astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+        graph.node.remove(node)
+        graph.initializer.remove(half)
     for node in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
-        values, scale, zero = (tensors[name] for name in node.input)
-        assert not numpy_helper.to_array(zero).any(), node.name
+        values, scale, *zeros = (tensors[name] for name in node.input)
+        assert not any(numpy_helper.to_array(zero).any() for zero in zeros), node.name
         (axis,) = (attribute.i for attribute in node.attribute if attribute.name == "axis")
         values, scale = numpy_helper.to_array(values), numpy_helper.to_array(scale)
         scale = np.expand_dims(scale, tuple(i for i in range(values.ndim) if i != axis))
@@ -122,8 +153,8 @@ def dequantized(model):
 class Calibration(CalibrationDataReader):
     """Passes calibration faces to ONNX Runtime."""
 
-    def __init__(self, faces):
-        self.left = iter([{"face": face[None]} for face in faces])
+    def __init__(self, name, faces):
+        self.left = iter([{name: face[None]} for face in faces])
 
     def get_next(self):
         """Return the next face, or None."""

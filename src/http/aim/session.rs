@@ -203,7 +203,11 @@ mod tests {
         assert_eq!(sessions.ended(first, 6 * SECOND), Some(End::Replaced));
         assert_eq!(sessions.time_left(6 * SECOND, token.expose()), None);
         sessions.end(first);
-        assert_eq!(sessions.ended(second, 6 * SECOND), None, "it is not the first one's to end");
+        assert_eq!(
+            sessions.ended(second, 6 * SECOND),
+            None,
+            "it is not the first one's to end"
+        );
         sessions.end(second);
         assert_eq!(sessions.ended(second, 6 * SECOND), Some(End::Console));
     }

@@ -24,6 +24,7 @@ mod peak;
 mod portable;
 mod qgemm;
 mod simd_level;
+mod weighted_bytes;
 mod weights;
 
 pub(crate) use activate::{Activation, activate};

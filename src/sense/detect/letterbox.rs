@@ -1,5 +1,7 @@
 //! Scales a part of a picture into a network's input without distorting it.
 
+use affectd_infer::SimdLevel;
+
 use crate::{
     picture::Picture,
     sense::{
@@ -71,12 +73,26 @@ struct FilterTaps {
 
 /// Resamples with a triangle filter as wide as one input pixel and at least one picture pixel: bilinear when
 /// enlarging, free of aliasing when shrinking. Buffers are kept from call to call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LetterboxResizer {
+    /// Of the sums over rows, which take most of the time.
+    level: SimdLevel,
     columns: Vec<FilterTaps>,
     rows: Vec<FilterTaps>,
     weights: Vec<f32>,
     row: Vec<f32>,
+}
+
+impl Default for LetterboxResizer {
+    fn default() -> Self {
+        Self {
+            level: SimdLevel::detect(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+            weights: Vec::new(),
+            row: Vec::new(),
+        }
+    }
 }
 
 impl LetterboxResizer {
@@ -119,8 +135,9 @@ impl LetterboxResizer {
         let right = used.map(|t| t.first + t.count).max().unwrap_or(0);
         let stride = picture.width() as usize * 3;
         self.row.clear();
-        self.row.reserve(across * 3);
-        self.row.resize((right - left) * 3, 0.0);
+        self.row.reserve(across * 3 + 1);
+        // One more, because pixels are read four values at a time.
+        self.row.resize((right - left) * 3 + 1, 0.0);
 
         for (y, vertical) in self.rows.iter().enumerate() {
             self.row.fill(0.0);
@@ -130,26 +147,28 @@ impl LetterboxResizer {
             {
                 let start = (vertical.first + source) * stride;
                 let pixels = &picture.rgb()[start + left * 3..start + right * 3];
-                for (sum, &byte) in self.row.iter_mut().zip(pixels) {
-                    *sum += f32::from(byte) * weight;
-                }
+                self.level.add_weighted_bytes(pixels, *weight, &mut self.row);
             }
             for (x, horizontal) in self.columns.iter().enumerate() {
-                let mut rgb = [0.0_f32; 3];
-                if horizontal.count > 0 {
-                    let start = (horizontal.first - left) * 3;
-                    let pixels = self.row[start..start + horizontal.count * 3].chunks_exact(3);
-                    let weights = &self.weights[horizontal.weights..][..horizontal.count];
-                    for (pixel, weight) in pixels.zip(weights) {
-                        for (sum, value) in rgb.iter_mut().zip(pixel) {
-                            *sum += value * weight;
-                        }
-                    }
-                }
-                input.put(tensor, y, x, rgb);
+                let weights = &self.weights[horizontal.weights..][..horizontal.count];
+                let start = horizontal.first.saturating_sub(left) * 3;
+                let pixels = &self.row[start.min(self.row.len())..];
+                input.put(tensor, y, x, weighted_sum(pixels, weights));
             }
         }
     }
+}
+
+/// The sum of adjacent pixels times their weights. Four values are read for a pixel, the fourth of which is
+/// the next pixel's: four are one vector, three are not.
+fn weighted_sum(pixels: &[f32], weights: &[f32]) -> [f32; 3] {
+    let mut sums = [0.0_f32; 4];
+    for (pixel, weight) in pixels.windows(4).step_by(3).zip(weights) {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += value * weight;
+        }
+    }
+    [sums[0], sums[1], sums[2]]
 }
 
 /// The taps of one axis: `size` input pixels over a picture of `pixels`, from `origin` on.

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
-/// A loaded network with one input and one output.
+/// A loaded network with one input.
 pub trait Engine {
     /// Number of elements of the input.
     fn input_len(&self) -> usize;
@@ -25,7 +25,8 @@ pub trait Engine {
         1
     }
 
-    /// Runs the network once on each face (all are identical) and returns the output of one.
+    /// Runs the network once on each face (all are identical) and returns the outputs of one, one after the
+    /// other.
     ///
     /// # Errors
     /// An error of the engine.

@@ -53,8 +53,17 @@ impl Engine for Rten {
 
     fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>> {
         let input = Value::from_shape(&self.shape, input.to_vec())?;
-        let output = self.model.run_one(input.into(), Some(self.options.clone()))?;
-        let (_, numbers) = output.into_shape_vec::<f32, 2>()?;
+        let inputs = vec![(self.model.input_ids()[0], input.into())];
+        let outputs = self
+            .model
+            .run(inputs, self.model.output_ids(), Some(self.options.clone()))?;
+        let mut numbers = Vec::new();
+        for output in outputs {
+            let Value::FloatTensor(tensor) = output else {
+                bail!("an output is no tensor of floats");
+            };
+            numbers.extend(tensor.into_data());
+        }
         Ok(numbers)
     }
 }

@@ -119,9 +119,10 @@ impl Engine for Affectd {
     }
 
     fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>> {
-        let output = self
-            .network
-            .run(|to| to.copy_from_slice(input), |outputs| outputs[0].data.to_vec())?;
+        let output = self.network.run(
+            |to| to.copy_from_slice(input),
+            |outputs| outputs.iter().flat_map(|output| output.data).copied().collect(),
+        )?;
         Ok(output)
     }
 }
@@ -151,7 +152,11 @@ impl Engine for Tract {
     fn run(&mut self, input: &[f32]) -> anyhow::Result<Vec<f32>> {
         let input = Tensor::from_shape(&self.shape, input)?;
         let outputs = self.state.run(tvec!(input.into_tvalue()))?;
-        Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
+        let mut numbers = Vec::new();
+        for output in &outputs {
+            numbers.extend_from_slice(output.try_as_plain_ram()?.as_slice::<f32>()?);
+        }
+        Ok(numbers)
     }
 }
 
