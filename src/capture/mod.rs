@@ -7,6 +7,7 @@ pub mod frame;
 pub mod jpeg;
 pub mod open;
 pub mod orientation;
+mod pause;
 pub mod pipe;
 pub mod slot;
 pub mod source;

@@ -1,5 +1,6 @@
 //! Turning pictures upright.
 
+use super::frame::MAX_REUSED_BYTES;
 use crate::{luma::LumaGrid, picture::Picture};
 
 /// Quarter turns clockwise, then an optional reflection. The eight orientations of EXIF.
@@ -131,6 +132,10 @@ impl Orientation {
 
     fn transpose(self, picture: &mut Picture, scratch: &mut Vec<u8>) {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
+        if picture.rgb().len() > MAX_REUSED_BYTES {
+            self.transpose_in_place(picture, width, height);
+            return;
+        }
         scratch.clear();
         scratch.extend_from_slice(picture.rgb());
         let (from, _) = scratch.as_chunks::<3>();
@@ -150,6 +155,42 @@ impl Orientation {
             for (x, pixel) in row.iter_mut().enumerate() {
                 let line = if is_downwards { x } else { height - 1 - x };
                 *pixel = from[line * width + column];
+            }
+        }
+    }
+
+    /// Does the same without a copy of the picture. Slower, because the pixels are far from each other.
+    fn transpose_in_place(self, picture: &mut Picture, width: usize, height: usize) {
+        let (pixels, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
+        transpose_in_place(pixels, width, height);
+        match (self.quarters, self.is_mirrored) {
+            (1, true) => {}
+            (1, false) => pixels.chunks_exact_mut(height).for_each(<[_]>::reverse),
+            (_, true) => pixels.reverse(),
+            (_, false) => {
+                pixels.chunks_exact_mut(height).for_each(<[_]>::reverse);
+                pixels.reverse();
+            }
+        }
+    }
+}
+
+/// Exchanges rows and columns of `height` rows of `width` pixels. A pixel's new place holds another pixel, which moves
+/// in turn, until the cycle is closed. Needs one bit for each pixel.
+fn transpose_in_place(pixels: &mut [[u8; 3]], width: usize, height: usize) {
+    let mut moved = vec![0_u64; pixels.len().div_ceil(64)];
+    for start in 0..pixels.len() {
+        if moved[start / 64] >> (start % 64) & 1 == 1 {
+            continue;
+        }
+        let mut pixel = pixels[start];
+        let mut at = start;
+        loop {
+            at = at % width * height + at / width;
+            std::mem::swap(&mut pixel, &mut pixels[at]);
+            moved[at / 64] |= 1 << (at % 64);
+            if at == start {
+                break;
             }
         }
     }
@@ -189,6 +230,20 @@ mod tests {
             orientation.apply(&mut turned, &mut Vec::new());
             assert_eq!(turned, picture(width, &upright), "orientation {exif}");
             assert_eq!(orientation.swaps_sides(), width == 2);
+        }
+    }
+
+    #[test]
+    fn large_pictures_are_turned_in_place_with_the_same_result() {
+        for (width, height) in [(1, 1), (1, 9), (7, 1), (4, 4), (3, 8), (12, 5)] {
+            let pixels: Vec<u8> = (0..width * height).map(|pixel| pixel as u8).collect();
+            for (degrees, is_mirrored) in [(90, false), (90, true), (270, false), (270, true)] {
+                let orientation = Orientation::new(degrees, is_mirrored);
+                let (mut copied, mut in_place) = (picture(width, &pixels), picture(width, &pixels));
+                orientation.transpose(&mut copied, &mut Vec::new());
+                orientation.transpose_in_place(&mut in_place, width as usize, height as usize);
+                assert_eq!(in_place, copied, "{width}x{height}, {degrees} {is_mirrored}");
+            }
         }
     }
 

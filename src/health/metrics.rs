@@ -19,6 +19,7 @@ pub struct Metrics {
     captured: AtomicU64,
     corrupt: AtomicU64,
     undecodable: AtomicU64,
+    stale: AtomicU64,
     sensed: AtomicU64,
     faces: AtomicU64,
     camera_open: AtomicBool,
@@ -59,6 +60,7 @@ impl Default for Metrics {
             captured: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
@@ -100,11 +102,17 @@ impl Metrics {
         self.sensed.load(Relaxed)
     }
 
-    /// Frames that the sensing thread has finished, including those that could not be decoded: restarting the
-    /// daemon does not help against a camera that sends nothing else.
+    /// Frames that were left out because they had waited for too long.
+    #[must_use]
+    pub fn stale_frames(&self) -> u64 {
+        self.stale.load(Relaxed)
+    }
+
+    /// Frames that the sensing thread has finished, including those that were too old or could not be decoded:
+    /// restarting the daemon does not help against a camera that sends nothing else.
     #[must_use]
     pub fn finished_frames(&self) -> u64 {
-        self.sensed_frames() + self.undecodable.load(Relaxed)
+        self.sensed_frames() + self.undecodable.load(Relaxed) + self.stale_frames()
     }
 
     /// Faces in all sensed frames together.
@@ -204,6 +212,10 @@ impl Metrics {
 
     pub(crate) fn count_undecodable(&self) {
         self.undecodable.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_stale(&self) {
+        self.stale.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn count_sensed(&self, faces: usize) {

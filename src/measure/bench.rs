@@ -147,7 +147,7 @@ fn measure(
     'playing: loop {
         for _ in 0..player.pictures() {
             *camera_clock += Duration::from_secs_f32(1.0 / CAMERA_RATE);
-            let frame = player.next()?;
+            let frame = player.next_frame()?;
             let frame_start = Instant::now();
             let checked = decoder.measure(frame, &mut luma)?;
             let is_needed = sensor.observe(&luma, *camera_clock);

@@ -92,7 +92,7 @@ impl Player {
     ///
     /// # Errors
     /// If a picture cannot be decoded.
-    pub fn next(&mut self) -> anyhow::Result<&Frame> {
+    pub fn next_frame(&mut self) -> anyhow::Result<&Frame> {
         let jpeg = &self.recording.0[self.played % self.recording.0.len()];
         let (width, height) = jpeg::size(jpeg).unwrap_or_default();
         self.frame.data.clear();

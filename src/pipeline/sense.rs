@@ -19,6 +19,9 @@ use crate::{
 /// How long to wait for a frame before looking at the privacy gate again.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// Younger frames are never too old: the machine may be busy.
+const MIN_STALE: Duration = Duration::from_secs(1);
+
 /// How often to see whether the camera is open.
 const OPEN_POLL: Duration = Duration::from_millis(10);
 
@@ -104,8 +107,7 @@ impl SenseLoop {
                 self.lose_all();
             }
             let now = self.context.clock.now();
-            // A camera may be slower than that.
-            let lost_after = self.sensor.lost_after().max(self.interval * 2);
+            let lost_after = self.lost_after();
             if self
                 .usable
                 .is_some_and(|usable| now.saturating_sub(usable) >= lost_after)
@@ -113,6 +115,11 @@ impl SenseLoop {
                 self.lose_all();
             }
         }
+    }
+
+    /// How long faces are kept without a usable frame. A camera may be slower than the setting says.
+    fn lost_after(&self) -> Duration {
+        self.sensor.lost_after().max(self.interval * 2)
     }
 
     /// Ends all tracks, because the camera shows nothing any more. While privacy is on nobody hears of it.
@@ -141,11 +148,18 @@ impl SenseLoop {
             return Ok(());
         };
         let frame = &buffers.frame;
+        let start = clock.now();
+        // Whoever it shows may have left since.
+        let age = start.saturating_sub(frame.captured);
+        if age >= self.lost_after().max(MIN_STALE) {
+            metrics.count_stale();
+            tracing::debug!(?age, "a frame has waited for too long");
+            return Ok(());
+        }
         self.sensor.set_rate_fraction(metrics.rate_fraction());
         if !self.sensor.accepts(frame.captured) {
             return Ok(());
         }
-        let start = clock.now();
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
         let Buffers {
             luma,

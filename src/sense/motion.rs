@@ -49,6 +49,9 @@ pub struct Viewer(u8);
 
 impl Viewer {
     /// The viewer of this number.
+    ///
+    /// # Panics
+    /// If `number` is 16 or more; in a constant that is an error of compilation.
     #[must_use]
     pub const fn new(number: u8) -> Self {
         assert!(number < 16, "a cell has 16 marks");

@@ -108,9 +108,12 @@ fn noise_is_no_change() {
     }
 }
 
+/// The factor of a row's brightness in a frame.
+type Lighting = fn(usize, usize) -> f32;
+
 #[test]
 fn exposure_steps_and_flicker_are_no_change() {
-    let lights: [(&str, fn(usize, usize) -> f32); 4] = [
+    let lights: [(&str, Lighting); 4] = [
         ("a step down", |frame, _| if frame < 20 { 1.0 } else { 0.55 }),
         ("a step up", |frame, _| if frame < 20 { 0.6 } else { 1.1 }),
         ("falling", |frame, _| 1.0 - frame as f32 / 150.0),

@@ -211,7 +211,7 @@ fn act(number: u32, face_px: f32) -> Act {
         y: 130.0 + 200.0 * part(5, 13),
         enters: 1.0 + part(3, 7),
         leaves: 6.0 + part(2, 5),
-        sways: number % 2 == 0,
+        sways: number.is_multiple_of(2),
         changes: 4.0 + part(4, 9),
     }
 }

@@ -185,8 +185,8 @@ fn mean(picture: &Picture, x: f32, y: f32, side: f32) -> [f32; 4] {
         let y = y + ((index / steps) as f32 + 0.5) * side / steps as f32;
         if x >= 0.0 && y >= 0.0 && x < width && y < height {
             let start = (y as usize * picture.width() as usize + x as usize) * 3;
-            for channel in 0..3 {
-                sum[channel] += f32::from(picture.rgb()[start + channel]);
+            for (sum, level) in sum.iter_mut().zip(&picture.rgb()[start..start + 3]) {
+                *sum += f32::from(*level);
             }
         }
     }
