@@ -135,6 +135,9 @@ test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python p
 	$(TOOLS_PYTHON) -m ruff check --config models/tools/pyproject.toml --extend-ignore S101,T20 $(SCRIPTS)
 	$(TOOLS_PYTHON) -m ruff format --config models/tools/pyproject.toml --check $(SCRIPTS)
 	for folder in $(SCRIPTS); do $(TOOLS_PYTHON) -m mypy --strict --ignore-missing-imports $$folder || exit 1; done
+	cd tests/homeassistant && $(TOOLS_PYTHON) -m ruff check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m ruff format --check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m mypy . ../../docs/examples/subscriber.py
 
 $(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
 	@$(call install,python3-venv)
@@ -347,6 +350,23 @@ $(BOARD): | install-foreign-packages
 	@$(call install,$(UML_ROOT_PACKAGES) kmod cpio)
 	$(SUDO) cross/binfmt.sh
 	$(SUDO) $(BOARD_RECIPE)/image.sh $@
+
+# --- Home Assistant ---
+
+HOME_RECIPE := tests/homeassistant
+HOME_ROOT := $(CACHE)/homeassistant-$(shell cat $(HOME_RECIPE)/root.sh $(HOME_RECIPE)/requirements.py $(HOME_RECIPE)/version | sha256sum | cut -c 1-12)
+
+.PHONY: test-homeassistant
+test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: entities, availability, privacy, statistics; ten minutes
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp check.py
+
+.PHONY: screenshot-homeassistant
+screenshot-homeassistant: build $(HOME_ROOT) ## take the picture of the device's page for the documentation
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) docs/images check.py --screenshot /run/out/home-assistant.png
+
+$(HOME_ROOT):
+	@$(call install,mmdebstrap)
+	$(SUDO) $(HOME_RECIPE)/root.sh $@
 
 # --- releases ---
 
