@@ -36,7 +36,7 @@ build: install-build-packages
 .PHONY: test
 test: install-build-packages install-test-packages ## formatting, lints, documentation, unit and end-to-end tests
 	cargo fmt --all --check
-	cargo clippy --all-targets --test uml --test arm64 -- -D warnings
+	cargo clippy --all-targets --test uml --test arm64 --test faults -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
 	cargo test --release
 
@@ -140,6 +140,21 @@ $(FLEET)/venv/requirements.txt: docs/examples/fleet/requirements.txt
 	mkdir -p $(FLEET) && python3 -m venv --clear $(FLEET)/venv
 	$(FLEET_PYTHON) -m pip install --quiet -r $<
 	cp $< $@
+# --- faults ---
+
+FAULT_PACKAGES := mosquitto-clients openssl iproute2 util-linux procps faketime python3
+
+.PHONY: test-faults
+test-faults: test-faults-local test-uml ## what happens when anything around the daemon fails, with real parts: a promise for each fault
+
+.PHONY: test-faults-local
+test-faults-local: install-build-packages install-test-packages ## the same without the emulated boards; as root in a network and a mount namespace
+	@$(call install,$(FAULT_PACKAGES))
+	cargo test --release --test faults \
+		--config "target.'cfg(unix)'.runner=[$(if $(SUDO),'sudo'$(comma)) 'tests/faults/run.sh']" \
+		-- $(if $(JSON),--json) $(FAULTS)
+
+comma := ,
 
 # --- models/tools ---
 

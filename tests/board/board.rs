@@ -233,6 +233,7 @@ impl Board {
             topic: format!("{BASE}/{topic}"),
             retained: true,
             text,
+            received: None,
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Message {
     /// Whether it was published with the retain flag.
     pub retained: bool,
     pub text: String,
+    /// When the subscriber received it; its clock is in UTC.
+    pub received: Option<jiff::Timestamp>,
 }
 
 impl Message {
@@ -83,5 +85,12 @@ fn message((index, line): (usize, &str)) -> Message {
         topic: text("topic"),
         retained: value["retain"] == 1,
         text: text("payload"),
+        received: time(&text("tst")),
     }
+}
+
+/// A time as mosquitto_sub writes it: `2026-11-26T12:00:00.000000Z+0000`.
+fn time(text: &str) -> Option<jiff::Timestamp> {
+    let (time, _) = text.split_once('Z')?;
+    format!("{time}Z").parse().ok()
 }

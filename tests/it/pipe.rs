@@ -327,11 +327,11 @@ fn a_frame_that_waited_during_a_pause_is_not_new() {
     let clock = Arc::new(Skewed::default());
     let (written, old, new) = (Gate::new(), Gate::new(), Gate::new());
     let script = format!(
-        "printf 00000000; {}; printf 111111112222; touch {}; {}; printf 2222; {}; printf 33333333; sleep 60",
+        "printf 00000000; {}; printf 111111112222; touch {}; {}; printf 2222; sleep 0.3; \
+         printf 33333333; sleep 60",
         old.wait(),
         written.path().display(),
         new.wait(),
-        "sleep 0.3",
     );
     let settings = settings(&["sh", "-c", &script], "grey");
     let mut source = opener(&settings, clock.clone()).unwrap().open(&quiet()).unwrap();
