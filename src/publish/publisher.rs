@@ -1,7 +1,7 @@
 //! The handle to publish with, and the thread behind it.
 
 use std::{
-    io,
+    fs::File,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -33,6 +33,7 @@ use crate::{
     config,
     health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
+    requests::Requests,
     sense::face::Report,
     shutdown::Shutdown,
 };
@@ -46,6 +47,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The publisher writes the commands that it receives, and observes the outcome.
     pub gate: PrivacyGate,
+    /// Where commands go that other threads carry out.
+    pub requests: Arc<Requests>,
     /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the
     /// reason.
     pub shutdown: Shutdown,
@@ -71,6 +74,7 @@ impl Publisher {
         let Environment {
             clock,
             gate,
+            requests,
             shutdown,
         } = environment;
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
@@ -97,7 +101,7 @@ impl Publisher {
         });
         let lifetimes = Lifetimes::new(&topics, settings.refresh);
         let broker = Broker::new(lifetimes, Arc::clone(&shared.link));
-        let dispatcher = Dispatcher::new(settings, identity, topics, route.is_some());
+        let dispatcher = Dispatcher::new(settings, identity, topics, requests, route.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);
@@ -105,9 +109,12 @@ impl Publisher {
             None => {
                 // Nobody can command anything.
                 gate.set_command(Input::Off);
+                // Not through the standard library's buffer, which keeps what it could not write.
+                let output = rustix::stdio::stdout().try_clone_to_owned();
+                let output = File::from(output.map_err(PublishError::start)?);
                 builder.spawn(move || {
                     let _guard = guard;
-                    runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
+                    runtime.block_on(stdout::run(&for_thread, dispatcher, output));
                     Ok(())
                 })
             }

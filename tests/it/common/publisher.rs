@@ -2,21 +2,18 @@
 
 use std::{
     io::{self, Write},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use affectd::{
     capture::CameraStatus,
-    clock::{Clock, SystemClock},
+    clock::Clock,
     config::Mqtt,
     health::Health,
     model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
+    requests::Requests,
     sense::{
         face::{
             Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
@@ -27,7 +24,10 @@ use affectd::{
     shutdown::Shutdown,
 };
 
-use super::broker::{Broker, until};
+use super::{
+    broker::{Broker, until},
+    clock::Skewed,
+};
 
 pub const AVAILABILITY: &str = "affectd/lobby/availability";
 pub const STATE: &str = "affectd/lobby/state";
@@ -39,35 +39,9 @@ pub const HEALTH: &str = "affectd/lobby/health";
 pub const PRIVACY: &str = "affectd/lobby/privacy";
 pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
+pub const COMMAND: &str = "affectd/lobby/command";
+pub const RESULT: &str = "affectd/lobby/result";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
-
-/// The system clock plus an offset that a test can advance.
-#[derive(Default)]
-pub struct Skewed {
-    system: SystemClock,
-    seconds: AtomicU64,
-}
-
-impl Skewed {
-    /// Advances it.
-    pub fn forward(&self, seconds: u64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Skewed {
-    fn now(&self) -> Duration {
-        self.system.now() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> jiff::Timestamp {
-        self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn local_date(&self) -> jiff::civil::Date {
-        self.system.local_date()
-    }
-}
 
 /// A publisher as the pipeline uses it, with a working camera and no switch.
 pub struct Daemon {
@@ -75,6 +49,8 @@ pub struct Daemon {
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
+    /// What was commanded.
+    pub requests: Arc<Requests>,
     /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
 }
@@ -94,9 +70,11 @@ impl Daemon {
         let gate = PrivacyGate::new().unwrap();
         gate.set_switch(Input::Off);
         let shutdown = Shutdown::new();
+        let requests = Arc::new(Requests::new(true, true));
         let environment = Environment {
             clock: Arc::clone(&clock) as _,
             gate: gate.clone(),
+            requests: Arc::clone(&requests),
             shutdown: shutdown.clone(),
         };
         let (publisher, thread) = Publisher::start(settings, identity, environment).unwrap();
@@ -106,6 +84,7 @@ impl Daemon {
             thread,
             clock,
             gate,
+            requests,
             shutdown,
         }
     }
