@@ -354,7 +354,7 @@ def soak():
         ["threads", *(str(result["threads"][end]) for end in ("first", "last"))],
         ["age of a state, median", *(f"{result['median_age_s'][end]:.3f} s" for end in ("first", "last"))],
     ]
-    head = ["", "after 1,000 frames", f"after {result['frames']:,} frames"]
+    head = ["", "after the first thousand frames", f"after {result['frames']:,} frames"]
     summary = (
         f"The run took {result['seconds'] / 60:.0f} minutes; {result['faces_appeared']:,} faces came and went, "
         f"{result['states']:,} states were published and {result['log_lines']} lines logged. Memory was never above "
@@ -391,7 +391,8 @@ def fleet_traffic():
 def fleet_load():
     """Processor time and memory, and the way back after the broker was killed."""
     result, measured = record("fleet")
-    part, devices = result["one_broker"], result["devices"]
+    part = result["one_broker"]
+    devices = part["devices"]
     broker = part["broker_cpu_share"]
     rows = [
         ["publishing, processor time of a device", percent(part["cpu_share_of_a_device"], 3) + " of a core"],
@@ -413,12 +414,13 @@ def fleet_cluster():
     part = result["cluster"]
     survivors, returned = part["retained_on_survivors"], part["retained_on_returned_node"]
     rows = [
-        ["devices on the killed node", f"{part['connections_of_killed_node']:,}"],
+        ["devices", f"{part['devices']:,}"],
+        ["of these on the killed node", f"{part['connections_of_killed_node']:,}"],
         ["back on another node", f"{part['reconnected']:,}"],
         ["until `online` again", f"median {part['back_s']['median']} s, last {part['back_s']['last']} s"],
         ["devices silent 30 s later", str(part["silent_after_limit"])],
-        ["retained states on both surviving nodes, stale", f"{survivors['found']:,}, {survivors['stale']}"],
-        ["retained states on the node that came back, stale", f"{returned['found']:,}, {returned['stale']}"],
+        ["retained states of 50 devices found on the surviving nodes; stale", f"{survivors['found']}; {survivors['stale']}"],
+        ["retained states of 50 devices found on the node that came back; stale", f"{returned['found']}; {returned['stale']}"],
     ]
     return table(["what", "measured"], rows) + "\n\n" + source(measured)
 
@@ -429,7 +431,7 @@ def fleet_consumers():
     part = result["consumers"]
     visits = part["rows_per_second"]
     rows = [
-        ["consumers in the group", str(part["consumers"])],
+        ["devices; consumers in the group", f"{part['devices']:,}; {part['consumers']}"],
         ["visits published; rows", f"{part['visits_published']:,}; {part['rows']:,}"],
         ["visits per second", f"{visits:.1f}"],
         ["processor time of the group", percent(part["cpu_share_of_the_group"]) + " of a core"],

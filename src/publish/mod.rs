@@ -11,7 +11,7 @@ mod backoff;
 mod broker;
 mod broker_probe;
 mod client;
-mod command;
+pub mod command;
 pub mod commands;
 mod connection;
 mod connection_log;

@@ -1,7 +1,7 @@
 //! Commands on `base/command`: each is parsed, limited, carried out or refused, and answered.
 
 mod limit;
-mod parse;
+pub mod parse;
 
 use std::{sync::Arc, time::Duration};
 
