@@ -44,6 +44,11 @@ test: install-build-packages install-test-packages ## formatting, lints, documen
 test-slow: install-build-packages install-test-packages deny ## tests that need minutes, and the licences of the dependencies
 	cargo test --release -- --ignored
 
+.PHONY: test-metrics
+test-metrics: build ## a real Prometheus scrapes the daemon: promtool's checks, alerts, every query of the dashboard
+	@$(call install,prometheus mosquitto python3)
+	tests/metrics/run.py $(AFFECTD)
+
 # rten is built separately (see tests/peers/Cargo.toml). The networks and the Python environment are kept.
 PEERS := $(CACHE)/peers
 PEERS_PYTHON := $(PEERS)/venv/bin/python
@@ -130,6 +135,9 @@ test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python p
 	$(TOOLS_PYTHON) -m ruff check --config models/tools/pyproject.toml --extend-ignore S101,T20 $(SCRIPTS)
 	$(TOOLS_PYTHON) -m ruff format --config models/tools/pyproject.toml --check $(SCRIPTS)
 	for folder in $(SCRIPTS); do $(TOOLS_PYTHON) -m mypy --strict --ignore-missing-imports $$folder || exit 1; done
+	cd tests/homeassistant && $(TOOLS_PYTHON) -m ruff check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m ruff format --check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m mypy . ../../docs/examples/subscriber.py
 
 $(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
 	@$(call install,python3-venv)
@@ -342,6 +350,23 @@ $(BOARD): | install-foreign-packages
 	@$(call install,$(UML_ROOT_PACKAGES) kmod cpio)
 	$(SUDO) cross/binfmt.sh
 	$(SUDO) $(BOARD_RECIPE)/image.sh $@
+
+# --- Home Assistant ---
+
+HOME_RECIPE := tests/homeassistant
+HOME_ROOT := $(CACHE)/homeassistant-$(shell cat $(HOME_RECIPE)/root.sh $(HOME_RECIPE)/requirements.py $(HOME_RECIPE)/version | sha256sum | cut -c 1-12)
+
+.PHONY: test-homeassistant
+test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: entities, availability, privacy, statistics; ten minutes
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp check.py
+
+.PHONY: screenshot-homeassistant
+screenshot-homeassistant: build $(HOME_ROOT) ## take the picture of the device's page for the documentation
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) docs/images check.py --screenshot /run/out/home-assistant.png
+
+$(HOME_ROOT):
+	@$(call install,mmdebstrap)
+	$(SUDO) $(HOME_RECIPE)/root.sh $@
 
 # --- releases ---
 

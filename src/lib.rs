@@ -22,6 +22,8 @@ pub mod pipeline;
 pub mod preview;
 pub mod privacy;
 pub mod publish;
+pub mod requests;
 pub mod sense;
 pub mod shutdown;
 pub mod text;
+pub mod top;

@@ -128,9 +128,7 @@ impl Preview {
     /// Who waits for a picture, if it is time for one.
     fn take_due(&self, now: Duration) -> Option<oneshot::Sender<Snapshot>> {
         let mut state = self.lock();
-        let is_due = state
-            .sent
-            .is_none_or(|sent| now.saturating_sub(sent) >= INTERVAL);
+        let is_due = state.sent.is_none_or(|sent| now.saturating_sub(sent) >= INTERVAL);
         if !is_due || !state.is_open(now) {
             return None;
         }

@@ -31,7 +31,10 @@ fn a_picture_is_made_only_for_somebody_who_waits() {
     preview.offer(SECOND, permit, red);
     assert_eq!(receiver.try_recv().unwrap().picture().rgb(), [200, 0, 0]);
     assert!(preview.is_sending(2 * SECOND));
-    assert!(!preview.is_sending(4 * SECOND), "nobody has asked for three seconds");
+    assert!(
+        !preview.is_sending(4 * SECOND),
+        "nobody has asked for three seconds"
+    );
 }
 
 #[test]
@@ -55,7 +58,9 @@ fn after_its_time_there_is_no_picture() {
     let (gate, preview) = open();
     assert!(preview.is_open(9 * SECOND));
     let mut receiver = preview.request(9 * SECOND).unwrap();
-    preview.offer(10 * SECOND, gate.permit().unwrap(), |_| panic!("its time is over"));
+    preview.offer(10 * SECOND, gate.permit().unwrap(), |_| {
+        panic!("its time is over")
+    });
     assert!(receiver.try_recv().is_err());
     assert!(!preview.is_open(10 * SECOND) && preview.request(10 * SECOND).is_none());
 }
@@ -66,9 +71,15 @@ fn privacy_closes_it_for_good() {
     let permit = gate.permit().unwrap();
     let mut receiver = preview.request(SECOND).unwrap();
     gate.set_command(Input::On);
-    assert_eq!(receiver.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
+    assert_eq!(
+        receiver.try_recv().unwrap_err(),
+        oneshot::error::TryRecvError::Closed
+    );
     gate.set_command(Input::Off);
-    assert!(preview.request(SECOND).is_none(), "only the console opens it again");
+    assert!(
+        preview.request(SECOND).is_none(),
+        "only the console opens it again"
+    );
 
     // A picture that was being made while the gate closed is not handed over.
     preview.open(10 * SECOND);

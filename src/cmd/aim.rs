@@ -49,7 +49,9 @@ impl Arguments {
             let socket = socket.display();
             format!("{socket}: the daemon cannot be reached; does it run, and is this command run as root?")
         })?;
-        let request = serde_json::to_string(&Request { preview: self.preview })?;
+        let request = serde_json::to_string(&Request {
+            preview: self.preview,
+        })?;
         writeln!(stream, "{request}")?;
         let mut lines = BufReader::new(stream);
         loop {
@@ -59,7 +61,11 @@ impl Arguments {
                 bail!("the daemon has ended");
             }
             match serde_json::from_str(&line).context("the daemon is of another version")? {
-                Message::Began { address, code, seconds } => {
+                Message::Began {
+                    address,
+                    code,
+                    seconds,
+                } => {
                     write!(out, "{}", instructions(address, &code, seconds, self.preview))?;
                 }
                 Message::Entered => writeln!(out, "The page was opened with the code.")?,
@@ -84,7 +90,10 @@ fn the_only(sockets: &[PathBuf]) -> anyhow::Result<PathBuf> {
         )),
         [socket] => Ok(socket.clone()),
         several => {
-            let names: Vec<_> = several.iter().map(|socket| socket.display().to_string()).collect();
+            let names: Vec<_> = several
+                .iter()
+                .map(|socket| socket.display().to_string())
+                .collect();
             Err(anyhow!(
                 "several daemons run on this board; choose one with --socket: {}",
                 names.join(", ")
@@ -137,7 +146,12 @@ mod tests {
     fn a_daemon_is_chosen_only_where_there_is_one() {
         let sockets = ["/run/affectd/control", "/run/affectd@door/control"].map(PathBuf::from);
         assert_eq!(the_only(&sockets[..1]).unwrap(), sockets[0]);
-        assert!(the_only(&[]).unwrap_err().to_string().contains("systemctl start affectd"));
+        assert!(
+            the_only(&[])
+                .unwrap_err()
+                .to_string()
+                .contains("systemctl start affectd")
+        );
         let several = the_only(&sockets).unwrap_err().to_string();
         assert!(several.contains("--socket") && several.contains("/run/affectd@door/control"));
     }

@@ -9,9 +9,10 @@ use super::Global;
 use crate::{
     capture::{self, Decoder, Frame},
     clock::SystemClock,
-    config::{Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
+    config::{self, Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
     error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
+    http::{self, Client, Part, Verdict},
     interrupt::Interrupt,
     model::Registry,
     picture::Picture,
@@ -33,6 +34,11 @@ pub struct Arguments {
     /// Prints the built-in configuration, which documents every setting, and checks nothing
     #[arg(long, conflicts_with = "print")]
     defaults: bool,
+
+    /// Asks the running daemon whether it makes progress and whether its results reach their subscribers, and
+    /// checks nothing else; needs http.listen
+    #[arg(long, conflicts_with_all = ["print", "defaults"])]
+    running: bool,
 }
 
 impl Arguments {
@@ -55,6 +61,10 @@ fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn W
     }
     let settings = &loaded.settings;
     let mut findings = Findings { out, failed: None };
+    if arguments.running {
+        running(&loaded.settings, &mut findings)?;
+        return findings.finish("the daemon does not work as it should");
+    }
     findings.add("configuration", Ok(configuration(&loaded)))?;
     findings.add("detector", detector(settings, &settings.detect.model))?;
     findings.add("follower", detector(settings, &settings.detect.follow_model))?;
@@ -62,10 +72,8 @@ fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn W
     findings.add("camera", camera(&settings.camera))?;
     findings.add("gpio", gpio(&settings.gpio))?;
     findings.add("broker", broker(settings))?;
-    match findings.failed {
-        None => Ok(()),
-        Some((exit, what)) => Err(Failure::new(exit, anyhow!("not ready: {what}"))),
-    }
+    findings.add("http", http(&settings.http))?;
+    findings.finish("not ready")
 }
 
 /// Writes the lines and records the failures.
@@ -76,6 +84,14 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
+    /// The failure of all checks together.
+    fn finish(self, what: &str) -> Result<(), Failure> {
+        match self.failed {
+            None => Ok(()),
+            Some((exit, names)) => Err(Failure::new(exit, anyhow!("{what}: {names}"))),
+        }
+    }
+
     fn add(&mut self, what: &str, found: Result<String, Failure>) -> Result<(), Failure> {
         let (word, text) = match found {
             Ok(text) => ("ok", text),
@@ -93,6 +109,34 @@ impl Findings<'_> {
         writeln!(self.out, "{what:<14} {word:<7} {text}").map_err(Unwritable)?;
         Ok(())
     }
+}
+
+/// Asks the running daemon.
+fn running(settings: &Settings, findings: &mut Findings<'_>) -> Result<(), Failure> {
+    let Some(client) = Client::open(&settings.http)? else {
+        let reason =
+            anyhow!("http.listen is empty; a running daemon can be asked only with an address there");
+        return Err(Failure::new(Exit::Config, reason));
+    };
+    findings.add("progress", verdict(&client, "/healthz"))?;
+    findings.add("results", verdict(&client, "/readyz"))
+}
+
+/// One answer of the running daemon; its first fault decides on the exit code.
+fn verdict(client: &Client, path: &str) -> Result<String, Failure> {
+    let answer = client.get(path)?;
+    let verdict: Verdict = serde_json::from_str(&answer.body)
+        .map_err(|_| Failure::new(Exit::Software, anyhow!("{path} answers {}", answer.status)))?;
+    let Some(first) = verdict.faults.first() else {
+        return Ok(path.to_owned());
+    };
+    let exit = match first.part {
+        Part::Pipeline => Exit::Software,
+        Part::Camera => Exit::Camera,
+        Part::Broker => Exit::Broker,
+    };
+    let reasons: Vec<_> = verdict.faults.iter().map(|fault| fault.reason.as_str()).collect();
+    Err(Failure::new(exit, anyhow!("{}", reasons.join("; "))))
 }
 
 fn configuration(loaded: &Loaded) -> String {
@@ -183,4 +227,13 @@ fn broker(settings: &Settings) -> Result<String, Failure> {
     let probe = publish::probe_broker(&settings.mqtt, &settings.device_id())?;
     let warning = publish::readable_by_others(&settings.mqtt);
     Ok(warning.map_or_else(|| probe.to_string(), |warning| format!("{probe}; {warning}")))
+}
+
+/// Reads the files of the HTTP server.
+fn http(settings: &config::Http) -> Result<String, Failure> {
+    let server = http::Server::open(settings, None)?;
+    Ok(server.map_or_else(
+        || "no server (http.listen is empty)".to_owned(),
+        |server| server.to_string(),
+    ))
 }

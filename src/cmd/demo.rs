@@ -63,6 +63,7 @@ fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), F
         gpio: None,
         preview: Preview::new(&gate),
         gate,
+        requests: Arc::default(),
         sink: screen.clone(),
         clock: clock.clone(),
         shutdown,

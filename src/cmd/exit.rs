@@ -7,7 +7,7 @@ use crate::{
     config::{ConfigError, NoModels},
     error::{Exit, ExitClass, Unwritable},
     gpio::GpioError,
-    http::HttpError,
+    http::{ClientError, HttpError},
     model::ModelError,
     publish::{PublishError, PublishErrorKind},
     sense::{detect::DetectError, engine::OpenError},
@@ -32,6 +32,7 @@ exit! {
     DetectError => Input,
     OpenError => Input,
     InferError => Software,
+    ClientError => Software,
     CaptureError => Camera,
     Unwritable => Software,
 }
@@ -49,7 +50,9 @@ impl ExitClass for PublishError {
     fn exit(&self) -> Exit {
         match self.kind {
             PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
+            PublishErrorKind::Refused | PublishErrorKind::Unreachable | PublishErrorKind::Denied => {
+                Exit::Broker
+            }
             PublishErrorKind::System => Exit::Software,
         }
     }

@@ -8,15 +8,16 @@ use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     clock::{Clock, SystemClock},
-    config::Settings,
+    config::{Line, Settings},
     error::{Exit, Failure},
     gpio,
-    health::Governor,
+    health::{Governor, Hardware},
     http::{self, Live, Server, aim},
     pipeline::{self, Deps, FanOut, Metrics, Sink},
     preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
+    requests::{self, Requests},
     shutdown::Shutdown,
 };
 
@@ -48,7 +49,11 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
     // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
     let (sensor, manifest) = open_sensor(settings)?;
-    let identity = Identity::of(settings.device_id(), &manifest)?;
+    let identity = Identity {
+        hardware: Hardware::read(),
+        page: settings.page_url(),
+        ..Identity::of(settings.device_id(), &manifest)?
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,
@@ -57,9 +62,12 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         "starting"
     );
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    let has_led = settings.gpio.led != Line::Unused;
+    let requests = Arc::new(Requests::new(has_led, requests::is_supervised()));
     let environment = Environment {
         clock: clock.clone(),
         gate: gate.clone(),
+        requests: requests.clone(),
         shutdown: shutdown.clone(),
     };
     let preview = Preview::new(&gate);
@@ -90,6 +98,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         gpio: gpio::open_gpio(&settings.gpio),
         preview,
         gate,
+        requests,
         sink: Arc::new(FanOut(sinks)),
         clock,
         shutdown,

@@ -173,14 +173,14 @@ fn http(http: &Http, found: &mut Vec<Conflict>) {
     );
     add(
         found,
-        is_public && is_empty(&http.certificate_file),
-        ["http.certificate_file", "http.listen"],
+        is_public && is_empty(&http.cert_file),
+        ["http.cert_file", "http.listen"],
         "a file, since other machines can reach http.listen and the token must not be read on the way",
     );
     add(
         found,
-        is_empty(&http.certificate_file) != is_empty(&http.key_file),
-        ["http.key_file", "http.certificate_file"],
-        "a file exactly if http.certificate_file is one",
+        is_empty(&http.cert_file) != is_empty(&http.key_file),
+        ["http.key_file", "http.cert_file"],
+        "a file exactly if http.cert_file is one",
     );
 }

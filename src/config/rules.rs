@@ -147,7 +147,7 @@ pub static RULES: &[Rule] = &[
     rule("mqtt.health_s", float(1.0, 3600.0, SECONDS)),
     rule("http.listen", string(Listen::is_valid, Listen::ALLOWED)),
     rule("http.token_file", FILE),
-    rule("http.certificate_file", FILE),
+    rule("http.cert_file", FILE),
     rule("http.key_file", FILE),
     rule(
         "gpio.chip",

@@ -277,7 +277,7 @@ pub struct Http {
     /// File that holds the token that requests must know; empty: none.
     pub token_file: PathBuf,
     /// PEM file of the server's certificate and those that lead to its authority; empty: no TLS.
-    pub certificate_file: PathBuf,
+    pub cert_file: PathBuf,
     /// PEM file of the certificate's private key; empty: no TLS.
     pub key_file: PathBuf,
 }

@@ -35,6 +35,9 @@ pub enum ThrottleReason {
 }
 
 impl ThrottleReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Undervoltage, Self::Throttled, Self::Hot, Self::Overload];
+
     /// Its name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {

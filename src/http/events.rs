@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    guard::refuse,
+    answer::{refuse, text},
     routes::{SharedSite, Site},
     view::View,
 };
@@ -72,13 +72,8 @@ fn views(watcher: Watcher) -> impl Stream<Item = Result<Event, Infallible>> {
         }
         watcher.next = Instant::now() + INTERVAL;
         watcher.changes.mark_unchanged();
-        let event = Event::default().data(json(&View::now(&watcher.site.shared)));
+        let event = Event::default().data(text(&View::now(&watcher.site.shared)));
         let event = if is_first { event.retry(RECONNECT) } else { event };
         Some((Ok(event), watcher))
     })
-}
-
-/// The JSON text of a value whose serialization cannot fail.
-pub fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -4,10 +4,15 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 
-use super::{connection::Peer, routes::SharedSite, token::Access};
+use super::{
+    answer::refuse,
+    connection::Peer,
+    routes::{SharedSite, Site},
+    token::Access,
+};
 
 /// Headers of every answer. The page loads only what this server sends, nobody may embed it, and nothing of it
 /// is kept.
@@ -49,7 +54,7 @@ pub async fn guard(State(site): SharedSite, request: Request, next: Next) -> Res
     response
 }
 
-fn refusal(site: &super::routes::Site, request: &Request) -> Option<Response> {
+fn refusal(site: &Site, request: &Request) -> Option<Response> {
     let headers = request.headers();
     // A proxy's form of the target names another host than the header may.
     if request.uri().authority().is_some() {
@@ -88,9 +93,4 @@ pub fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> 
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
-}
-
-/// An answer with a reason for a person.
-pub fn refuse(status: StatusCode, reason: &'static str) -> Response {
-    (status, format!("{reason}\n")).into_response()
 }

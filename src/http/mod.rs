@@ -5,13 +5,16 @@
 //! ([`hosts`]); from other machines they need a token and TLS ([`token`]).
 
 pub mod aim;
+mod answer;
+mod client;
 mod connection;
 mod error;
 mod events;
 mod guard;
-pub mod hosts;
+mod hosts;
 mod listener;
 mod live;
+mod metrics;
 mod page;
 mod privacy;
 mod probes;
@@ -20,13 +23,14 @@ mod server;
 mod shared;
 mod stalled;
 mod tls;
-pub mod token;
+mod token;
 pub mod view;
 
 pub use self::{
+    client::{Answer, Client, ClientError, Events},
     error::HttpError,
     live::{Frame, Live, Newest},
-    probes::Verdict,
+    probes::{Fault, Part, Verdict},
     server::{Server, ServerThread},
     shared::{Facts, Shared},
 };

@@ -6,13 +6,13 @@ use axum::{
     body::to_bytes,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use tokio::time::timeout;
 
 use super::{
-    events::json,
-    guard::{refuse, single},
+    answer::{json, refuse},
+    guard::single,
     routes::SharedSite,
     view::PrivacyView,
 };
@@ -53,7 +53,7 @@ pub async fn command(State(site): SharedSite, request: Request) -> Response {
     }
     let view = PrivacyView::new(gate);
     tracing::info!(on = view.on, "privacy commanded on the live page");
-    ([(header::CONTENT_TYPE, "application/json")], json(&view)).into_response()
+    json(StatusCode::OK, &view)
 }
 
 /// Whether a script of this server's own page sent the request (OWASP's CSRF prevention: a header that forms

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
-use super::{events::json, routes::SharedSite, shared::Shared};
+use super::{answer::json, routes::SharedSite, shared::Shared};
 use crate::{capture::CameraStatus, privacy::Input};
 
 /// A daemon that has work and finishes none for this long is stuck. systemd restarts it after twice as long.
@@ -20,15 +16,36 @@ const STUCK: Duration = Duration::from_secs(15);
 pub struct Verdict {
     /// Whether everything is as it should be.
     pub ok: bool,
-    /// What is not, for a person.
-    pub reasons: Vec<String>,
+    /// What is not.
+    pub faults: Vec<Fault>,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The part of the daemon.
+    pub part: Part,
+    /// What was found, for a person.
+    pub reason: String,
+}
+
+/// A part of the daemon that may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The threads that process frames.
+    Pipeline,
+    /// The camera.
+    Camera,
+    /// The connection to the broker.
+    Broker,
 }
 
 impl Verdict {
-    fn of(reasons: Vec<String>) -> Self {
+    fn of(faults: Vec<Fault>) -> Self {
         Self {
-            ok: reasons.is_empty(),
-            reasons,
+            ok: faults.is_empty(),
+            faults,
         }
     }
 
@@ -38,7 +55,7 @@ impl Verdict {
         } else {
             StatusCode::SERVICE_UNAVAILABLE
         };
-        (status, [(header::CONTENT_TYPE, "application/json")], json(self)).into_response()
+        json(status, self)
     }
 }
 
@@ -54,19 +71,26 @@ pub async fn readyz(State(site): SharedSite) -> Response {
 
 fn health(shared: &Shared) -> Verdict {
     let stuck = shared.metrics.stuck_for(shared.clock.now());
-    let reason = (stuck >= STUCK).then(|| format!("no frame was finished for {} s", stuck.as_secs()));
-    Verdict::of(reason.into_iter().collect())
+    let fault = (stuck >= STUCK).then(|| Fault {
+        part: Part::Pipeline,
+        reason: format!("no frame was finished for {} s", stuck.as_secs()),
+    });
+    Verdict::of(fault.into_iter().collect())
 }
 
 /// The camera must be ok, unless somebody asked for privacy; the broker must be connected, unless there is
 /// none.
 fn readiness(shared: &Shared) -> Verdict {
-    let mut reasons = Vec::new();
+    let mut faults = Vec::new();
+    let mut add = |part, reason| faults.push(Fault { part, reason });
     let newest = shared.live.newest();
     let privacy = shared.gate.privacy();
     let is_unwanted = privacy.command == Input::On || privacy.switch == Input::On;
     if newest.status != CameraStatus::Ok && !is_unwanted {
-        reasons.push(format!("camera {}: {}", newest.status.name(), newest.reason));
+        add(
+            Part::Camera,
+            format!("{}: {}", newest.status.name(), newest.reason),
+        );
     }
     let link = shared.broker.state();
     if !link.address.is_empty() && link.connected.is_none() {
@@ -75,7 +99,7 @@ fn readiness(shared: &Shared) -> Verdict {
         } else {
             &link.reason
         };
-        reasons.push(format!("broker {}: {why}", link.address));
+        add(Part::Broker, format!("{}: {why}", link.address));
     }
-    Verdict::of(reasons)
+    Verdict::of(faults)
 }

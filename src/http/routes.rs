@@ -13,11 +13,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use super::{
-    aim, events,
-    guard::{guard, refuse},
-    hosts::Hosts,
-    page, privacy, probes,
-    shared::Shared,
+    aim, answer::refuse, events, guard::guard, hosts::Hosts, metrics, page, privacy, probes, shared::Shared,
     token::Token,
 };
 
@@ -55,6 +51,7 @@ impl Site {
 /// Every path of the server that `http.listen` asks for.
 pub fn router(site: Arc<Site>) -> Router {
     paths()
+        .route("/metrics", get(metrics::metrics))
         .route("/aim", get(aim::no_code))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&site), guard))

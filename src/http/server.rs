@@ -1,7 +1,7 @@
 //! The thread of the server: listens, and serves a bounded number of connections.
 
 use std::{
-    future,
+    fmt, future,
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -124,6 +124,18 @@ impl Server {
         join!(page, console);
         // If neither could listen, the thread still ends only with the daemon.
         future::pending::<()>().await;
+    }
+}
+
+impl fmt::Display for Server {
+    /// Where it would serve the live page, and what protects that.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(page) = &self.page else {
+            return f.write_str("no server (http.listen is empty)");
+        };
+        let token = page.token.as_ref().map_or("", |_| ", with a token");
+        let tls = page.tls.as_ref().map_or("", |_| ", with TLS");
+        write!(f, "{}{token}{tls}", page.place)
     }
 }
 

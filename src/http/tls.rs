@@ -17,7 +17,7 @@ use crate::{config, file, text};
 /// The largest certificate or key file.
 const MAX_PEM: u64 = 256 << 10;
 
-const CERTIFICATE: &str = "http.certificate_file";
+const CERTIFICATE: &str = "http.cert_file";
 const KEY: &str = "http.key_file";
 
 /// A certificate and what accepts connections with it.
@@ -34,10 +34,10 @@ impl Tls {
     /// # Errors
     /// [`HttpError`] if a file cannot be used, or the key is not that of the certificate.
     pub fn read(settings: &config::Http) -> Result<Option<Self>, HttpError> {
-        if settings.certificate_file.as_os_str().is_empty() {
+        if settings.cert_file.as_os_str().is_empty() {
             return Ok(None);
         }
-        let chain = certificates(&settings.certificate_file)?;
+        let chain = certificates(&settings.cert_file)?;
         let key = PrivateKeyDer::from_pem_slice(&read(KEY, &settings.key_file)?).map_err(|_| {
             let reason =
                 "it holds no private key; a PEM file with 'BEGIN PRIVATE KEY', not encrypted, is needed";
@@ -46,7 +46,7 @@ impl Tls {
         let certificate = chain[0].clone();
         let unusable = |error: tokio_rustls::rustls::Error| {
             let reason = format!("it does not go with {KEY}: {error}");
-            content(CERTIFICATE, &settings.certificate_file, &reason)
+            content(CERTIFICATE, &settings.cert_file, &reason)
         };
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -93,6 +93,7 @@ fn measure(
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
+            requests: Arc::default(),
             shutdown: shutdown.clone(),
         };
         let publisher = Publisher::start(mqtt, identity, environment)?;
@@ -112,6 +113,7 @@ fn measure(
         gpio: gpio::open_gpio(&settings.gpio),
         preview: Preview::new(&gate),
         gate,
+        requests: Arc::default(),
         sink: sink.clone(),
         clock: clock.clone(),
         shutdown,

@@ -34,6 +34,7 @@ use crate::{
     interrupt::Cause,
     preview::Preview,
     privacy::{Input, PrivacyGate},
+    requests::Requests,
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -49,6 +50,8 @@ pub struct Deps {
     /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
     /// those, or the camera never looks.
     pub gate: PrivacyGate,
+    /// What is asked of the run from outside.
+    pub requests: Arc<Requests>,
     /// Takes the picture for aiming, while it is open.
     pub preview: Preview,
     /// Takes the results.
@@ -68,6 +71,7 @@ pub struct Deps {
 struct Context {
     slot: Arc<Slot>,
     gate: PrivacyGate,
+    requests: Arc<Requests>,
     preview: Preview,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
@@ -85,6 +89,7 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
+        requests: deps.requests,
         preview: deps.preview,
         sink: deps.sink,
         metrics: metrics.clone(),

@@ -116,10 +116,11 @@ fn luma(rgb: &[u8]) -> i32 {
     (77 * r + 150 * g + 29 * b) >> 8
 }
 
-/// Detail of a picture out of focus.
+/// Detail of a picture out of focus: two photographs of 512 pixels and the bundled clip have 0.017 to 0.020 after a
+/// Gaussian blur of 4 pixels, and 0.024 to 0.033 after one of 2 pixels. An empty wall has as little.
 pub const BLURRED: f32 = 0.02;
-/// Detail of a picture in focus.
-pub const SHARP: f32 = 0.2;
+/// Detail of a picture in focus: the same have 0.08 to 0.26 as they are, and 0.04 to 0.08 after a blur of 1 pixel.
+pub const SHARP: f32 = 0.1;
 
 #[cfg(test)]
 #[path = "frame_quality_tests.rs"]

@@ -33,7 +33,8 @@ fn light_is_the_mean_and_the_extremes_are_counted() {
 fn a_blurred_edge_is_less_sharp_whatever_the_exposure() {
     let edge = |blur: f32, contrast: f32| {
         measure(&picture(96, 48, |x, _| {
-            let place = (x % 16) as f32 - 8.0;
+            // Up and down again, so that the only edges are those that are blurred.
+            let place = ((x % 32) as f32 - 16.0).abs() - 8.0;
             let level = (place / blur).clamp(-1.0, 1.0);
             (128.0 + contrast * level) as u8
         }))
@@ -42,6 +43,32 @@ fn a_blurred_edge_is_less_sharp_whatever_the_exposure() {
     let (sharp, soft) = (edge(0.5, 100.0), edge(7.0, 100.0));
     assert!(sharp > 2.0 * soft, "{sharp} {soft}");
     assert!((edge(7.0, 50.0) - soft).abs() < 0.1);
+}
+
+/// A photograph of 512 x 512 pixels, out of focus by a Gaussian of this many pixels.
+fn photograph(name: &str, sigma: f32) -> Picture {
+    let path = format!("{}/tests/data/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let mut image = image::open(path).unwrap().to_rgb8();
+    if sigma > 0.0 {
+        image = image::imageops::blur(&image, sigma);
+    }
+    let mut picture = Picture::default();
+    picture
+        .reset(image.width(), image.height())
+        .copy_from_slice(&image);
+    picture
+}
+
+#[test]
+fn photographs_in_focus_are_told_from_those_out_of_focus() {
+    for name in ["astronaut.jpg", "grace_hopper.jpg"] {
+        let values = [0.0, 1.0, 2.0, 4.0].map(|sigma| measure(&photograph(name, sigma)).sharpness);
+        assert!(
+            values.is_sorted_by(|sharper, softer| sharper > softer),
+            "{name}: {values:?}"
+        );
+        assert!(values[0] > 0.8 && values[2] < 0.3, "{name}: {values:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use affectd::{
     publish::{Environment, Identity, Publisher, PublisherThread},
     sense::{
         face::{
-            Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
+            Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
+            TrackedFace,
         },
         geometry::Rect,
         scene::SceneSummary,

@@ -72,7 +72,12 @@ fn driver_modes() {
             let rates = (0..numbers.byte() % 4)
                 .map(|_| f32::from_bits(numbers.word()))
                 .collect();
-            modes.push(Mode { fourcc, width, height, rates });
+            modes.push(Mode {
+                fourcc,
+                width,
+                height,
+                rates,
+            });
         }
         if let Ok(selection) = select(&modes, &request) {
             assert!(modes.iter().any(|mode| {

@@ -26,7 +26,10 @@ fn onnx() {
         else {
             return;
         };
-        for mut network in [floats].into_iter().chain(load(shape, Arithmetic::IntegersOfFewChannels)) {
+        for mut network in [floats]
+            .into_iter()
+            .chain(load(shape, Arithmetic::IntegersOfFewChannels))
+        {
             let _ = network.run(
                 |input| input.fill(0.5),
                 |outputs| {

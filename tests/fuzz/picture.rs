@@ -1,11 +1,7 @@
 //! Frames and photographs.
 
 use affectd::{
-    capture::{
-        ColorEncoding, Decoder, Frame, Orientation, PixelFormat, jpeg,
-        jpeg::Coding,
-        read_picture,
-    },
+    capture::{ColorEncoding, Decoder, Frame, Orientation, PixelFormat, jpeg, jpeg::Coding, read_picture},
     picture::Picture,
 };
 

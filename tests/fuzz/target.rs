@@ -20,7 +20,9 @@ pub fn fuzz(target: &str, check: impl Fn(&[u8]) + RefUnwindSafe) {
 fn damaged(target: &str, check: &(impl Fn(&[u8]) + RefUnwindSafe)) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fuzz/__fuzz__/{target}/corpus"));
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let corpus: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+    let corpus: Vec<_> = files
+        .map(|file| fs::read(file.unwrap().path()).unwrap())
+        .collect();
     bolero::check!()
         .with_type::<(u8, Vec<(u16, u8)>, Option<u16>)>()
         .with_iterations(1000)

@@ -84,9 +84,16 @@ impl Console {
 
     /// Begins a session, and returns where its page is and what opens it.
     fn begin(&mut self, preview: bool) -> (SocketAddr, String) {
-        self.say(&format!("{}\n", serde_json::to_string(&Request { preview }).unwrap()));
+        self.say(&format!(
+            "{}\n",
+            serde_json::to_string(&Request { preview }).unwrap()
+        ));
         match self.hear() {
-            Some(Message::Began { address, code, seconds }) => {
+            Some(Message::Began {
+                address,
+                code,
+                seconds,
+            }) => {
                 assert!(address.ip().is_loopback());
                 assert_eq!(seconds, 600);
                 (address, code)
@@ -98,12 +105,21 @@ impl Console {
 
 /// What the page sends with a code.
 fn enter(address: SocketAddr, code: &str) -> Answer {
-    post(address, "/aim", code, &format!("Origin: http://{address}\r\nX-Affectd: 1\r\n"))
+    post(
+        address,
+        "/aim",
+        code,
+        &format!("Origin: http://{address}\r\nX-Affectd: 1\r\n"),
+    )
 }
 
 /// The cookie of an answer, as a line for the next request.
 fn cookie(answer: &Answer) -> String {
-    let line = answer.head.lines().find(|line| line.starts_with("set-cookie: ")).unwrap();
+    let line = answer
+        .head
+        .lines()
+        .find(|line| line.starts_with("set-cookie: "))
+        .unwrap();
     for part in ["httponly", "samesite=strict"] {
         assert!(line.contains(part), "{line}");
     }
@@ -118,9 +134,17 @@ fn the_code_opens_figures_and_the_picture_until_the_console_leaves() {
     let (address, code) = console.begin(true);
     for path in ["/events", "/aim/picture", "/healthz", "/readyz", "/nothing"] {
         assert_eq!(get(address, path, "").status, 403, "{path}");
-        assert_eq!(get(address, path, "Cookie: affectd-aim=0\r\n").status, 403, "{path}");
+        assert_eq!(
+            get(address, path, "Cookie: affectd-aim=0\r\n").status,
+            403,
+            "{path}"
+        );
     }
-    assert_eq!(get(address, "/page.js", "").status, 200, "the page itself shows nothing of the device");
+    assert_eq!(
+        get(address, "/page.js", "").status,
+        200,
+        "the page itself shows nothing of the device"
+    );
 
     let foreign = "Origin: http://elsewhere.example\r\nX-Affectd: 1\r\n";
     assert_eq!(post(address, "/aim", &code, foreign).status, 403);
@@ -144,7 +168,12 @@ fn the_code_opens_figures_and_the_picture_until_the_console_leaves() {
     board.daemon.signal("TERM");
     let (exit, log) = board.daemon.wait();
     assert_eq!(exit, Some(0));
-    for line in ["aiming began", "picture is being sent", "picture is no longer sent", "aiming ended"] {
+    for line in [
+        "aiming began",
+        "picture is being sent",
+        "picture is no longer sent",
+        "aiming ended",
+    ] {
         assert!(log.contains(line), "{line:?} is missing in\n{log}");
     }
     assert!(!log.contains(&code));
@@ -168,11 +197,19 @@ fn a_second_console_takes_over() {
     let cookie = cookie(&enter(address, &code));
     let mut second = Console::connect(&board.control());
     let (later, _) = second.begin(false);
-    until("the first page is closed", || get(address, "/events", &cookie).status != 200);
+    until("the first page is closed", || {
+        get(address, "/events", &cookie).status != 200
+    });
     assert_ne!(later, address);
     let mut last = first.hear();
-    while let Some(message) = last.as_ref().filter(|message| !matches!(message, Message::Ended { .. })) {
-        assert!(matches!(message, Message::Entered | Message::Sending | Message::NotSending));
+    while let Some(message) = last
+        .as_ref()
+        .filter(|message| !matches!(message, Message::Ended { .. }))
+    {
+        assert!(matches!(
+            message,
+            Message::Entered | Message::Sending | Message::NotSending
+        ));
         last = first.hear();
     }
     let reason = "another console began to aim".to_owned();
@@ -183,14 +220,24 @@ fn a_second_console_takes_over() {
 fn rubbish_on_the_control_socket_begins_nothing() {
     let board = Board::start();
     let long = format!("{}\n", "x".repeat(100_000));
-    for line in ["\n", "{}\n", "{\"preview\":1}\n", "{\"preview\":true,\"minutes\":60}\n", &long] {
+    for line in [
+        "\n",
+        "{}\n",
+        "{\"preview\":1}\n",
+        "{\"preview\":true,\"minutes\":60}\n",
+        &long,
+    ] {
         let mut console = Console::connect(&board.control());
         // The daemon may close while the line is written.
         let _ = console.lines.get_mut().write_all(line.as_bytes());
         assert_eq!(console.hear(), None, "{line:.40}");
     }
     let idle: Vec<Console> = (0..4).map(|_| Console::connect(&board.control())).collect();
-    assert_eq!(Console::connect(&board.control()).hear(), None, "there are too many");
+    assert_eq!(
+        Console::connect(&board.control()).hear(),
+        None,
+        "there are too many"
+    );
     drop(idle);
     until("there is room again", || {
         let mut console = Console::connect(&board.control());
@@ -205,5 +252,8 @@ fn without_a_daemon_the_command_says_so() {
     let run = output(&["aim", "--socket", &missing]);
     assert_eq!(run.status.code(), Some(69));
     let message = String::from_utf8_lossy(&run.stderr);
-    assert!(message.contains(&missing) && message.contains("does it run"), "{message}");
+    assert!(
+        message.contains(&missing) && message.contains("does it run"),
+        "{message}"
+    );
 }

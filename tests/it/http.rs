@@ -1,57 +1,9 @@
 //! The HTTP server of a running daemon, as a browser, a monitoring system and an intruder see it.
 
-use std::net::SocketAddr;
-
 use crate::common::{
-    daemon::{Daemon, data},
-    http::{Answer, Events, free_address, get, post, send},
-    models,
+    broker::until,
+    http::{Events, Served, get, post, send},
 };
-use tempfile::TempDir;
-
-/// A daemon without a broker that senses photographs, and the address of its server.
-pub struct Served {
-    pub address: SocketAddr,
-    pub daemon: Daemon,
-    _models: TempDir,
-}
-
-impl Served {
-    pub fn start(more: &[&str]) -> Self {
-        let (address, models) = (free_address(), models::folder());
-        let mut settings = vec![
-            "device=lobby".to_owned(),
-            format!("models={}", models.path().display()),
-            format!("expression.model={}", models::TINY),
-            "camera.source=files".to_owned(),
-            format!("camera.path={}", data("pictures/astronaut.jpg")),
-            "camera.repeat=true".to_owned(),
-            "camera.rate=5".to_owned(),
-            format!("http.listen={address}"),
-        ];
-        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
-        let mut arguments = vec!["run"];
-        for setting in &settings {
-            arguments.extend(["--set", setting]);
-        }
-        let daemon = Daemon::start(&arguments);
-        // The models take a while to load.
-        crate::common::broker::until("the server answers", || {
-            std::net::TcpStream::connect(address).is_ok()
-        });
-        Self {
-            address,
-            daemon,
-            _models: models,
-        }
-    }
-
-    /// What the live page sends when its button is pressed.
-    pub fn press(&self, word: &str) -> Answer {
-        let lines = format!("Origin: http://{}\r\nX-Affectd: 1\r\n", self.address);
-        post(self.address, "/privacy", word, &lines)
-    }
-}
 
 fn has_a_face(view: &serde_json::Value) -> bool {
     view["frame"]["faces"]
@@ -133,9 +85,9 @@ fn programs_learn_whether_the_daemon_works() {
         "camera.command=[\"sh\", \"-c\", \"exit 3\"]",
     ]);
     let mut answer = get(blind.address, "/readyz", "");
-    crate::common::broker::until("the program has ended", || {
+    until("the program has ended", || {
         answer = get(blind.address, "/readyz", "");
-        answer.body.contains("exit")
+        answer.body.contains("ended")
     });
     assert_eq!(
         (answer.status, answer.json()["ok"].as_bool()),

@@ -201,6 +201,7 @@ fn play_behind(
         gpio: None,
         preview: Preview::new(gate),
         gate: gate.clone(),
+        requests: Arc::default(),
         sink: notes.clone(),
         clock,
         shutdown: shutdown.clone(),

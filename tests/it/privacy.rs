@@ -123,6 +123,7 @@ impl Run {
             gpio: None,
             preview: Preview::new(gate),
             gate: gate.clone(),
+            requests: Arc::default(),
             sink: sink.clone(),
             clock,
             shutdown: shutdown.clone(),

@@ -24,6 +24,7 @@ use affectd::{
     preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
+    requests::Requests,
     shutdown::Shutdown,
 };
 use serde_json::Value;
@@ -155,9 +156,11 @@ impl Daemon {
         );
         let shutdown = Shutdown::new();
         let gate = PrivacyGate::new().unwrap();
+        let requests = Arc::new(Requests::new(true, false));
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
+            requests: requests.clone(),
             shutdown: shutdown.clone(),
         };
         let preview = Preview::new(&gate);
@@ -172,6 +175,7 @@ impl Daemon {
             }),
             preview: preview.clone(),
             gate,
+            requests,
             sink: Arc::new(publisher),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
@@ -311,6 +315,29 @@ fn without_a_readable_switch_the_daemon_starts_private_and_stays_alive() {
 }
 
 #[test]
+fn the_led_blinks_to_identify_the_device() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(false));
+    daemon.senses(&watcher);
+    watcher.publish(
+        "affectd/lobby/command",
+        r#"{"id": 1, "command": "identify"}"#,
+        false,
+    );
+    watcher.wait_for(
+        "affectd/lobby/result",
+        r#"{"id":1,"command":"identify","ok":true"#,
+    );
+    for _ in 0..3 {
+        until("the LED is off", || !daemon.is_lit());
+        assert!(daemon.is_camera_open());
+        until("the LED is on", || daemon.is_lit());
+    }
+    daemon.stop();
+}
+
+#[test]
 fn an_led_failure_is_not_fatal() {
     let broker = Broker::start();
     let watcher = broker.watch();
@@ -336,9 +363,7 @@ fn the_led_blinks_while_a_picture_is_sent_and_the_switch_ends_that() {
     let watcher = broker.watch();
     let daemon = Daemon::start(&broker, Ok(false));
     daemon.senses(&watcher);
-    daemon
-        .preview
-        .open(daemon.clock.now() + Duration::from_secs(600));
+    daemon.preview.open(daemon.clock.now() + Duration::from_secs(600));
     thread::sleep(Duration::from_millis(600));
     assert!(daemon.is_lit(), "nobody asks for a picture");
 

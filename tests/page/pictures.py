@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import ARGUMENTS, CHROMIUM
-from daemon import ROOT, Broker, Console, Daemon
+from daemon import ROOT, Broker, Console, Daemon, until
 
 PORTRAIT = ROOT / "tests/data/pictures/grace_hopper.jpg"
 SIZE = (640, 480)
@@ -88,11 +88,8 @@ def aiming(browser: Browser, program: Path, folder: Path) -> None:
             daemon = Daemon(program, Path(place), pictures=still)
             console = Console(daemon, "--preview")
             page = open_page(browser, console.address(), "light", 1080, 800)
-            page.wait_for_function("document.getElementById('picture').naturalWidth > 0")
-            page.wait_for_function(
-                "(title) => document.getElementById('advice-title').textContent.startsWith(title)",
-                arg=TITLES[name],
-            )
+            until("the picture", lambda page=page: page.evaluate("picture.naturalWidth > 0"))  # type: ignore[misc]
+            page.get_by_role("heading", name=TITLES[name]).wait_for()
             page.wait_for_timeout(3000)
             save(page, folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 1080, "height": 780})
             page.context.close()

@@ -41,6 +41,7 @@ complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures the age of results, from the camera to a subscriber'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Verifies models and measures their accuracy'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Runs the bundled clip through the whole pipeline'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "aim" -d 'Opens the live page of the running daemon for ten minutes, to aim the camera'
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l set -d 'Overrides one setting; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
@@ -135,3 +136,13 @@ info\t'Also changes of state'
 debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l socket -d 'The daemon\'s control socket [default: /run/affectd/control, or the only one of /run/affectd@*/control]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l preview -d 'Shows the camera\'s picture too: twice a second, at most 480 pixels wide'
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -291,8 +291,14 @@ mod tests {
 
     #[test]
     fn a_code_of_any_bytes_reaches_no_terminal() {
-        let error = camera(0, &[b"\x1b[2J", b"A\nB\xff"]).select(&REQUEST).unwrap_err();
-        assert!(error.reason.ends_with("only \\u{1b}[2J, A\\nB\u{fffd}"), "{}", error.reason);
+        let error = camera(0, &[b"\x1b[2J", b"A\nB\xff"])
+            .select(&REQUEST)
+            .unwrap_err();
+        assert!(
+            error.reason.ends_with("only \\u{1b}[2J, A\\nB\u{fffd}"),
+            "{}",
+            error.reason
+        );
     }
 
     #[test]

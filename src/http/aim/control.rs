@@ -103,7 +103,11 @@ impl Console {
             Ok(begun) => begun,
             Err(reason) => return self.say(&Message::Ended { reason }).await,
         };
-        info!(picture = request.preview, minutes = LENGTH.as_secs() / 60, "aiming began");
+        info!(
+            picture = request.preview,
+            minutes = LENGTH.as_secs() / 60,
+            "aiming began"
+        );
         let result = self.follow(begun).await;
         let end = self.aim.end(begun);
         info!(reason = in_words(end), "aiming ended");

@@ -20,13 +20,7 @@ use self::{
     secret::{Code, Token},
     session::{End, Refusal, Sessions},
 };
-use super::{
-    hosts::Hosts,
-    listener::Listener,
-    routes::Site,
-    server,
-    shared::Shared,
-};
+use super::{hosts::Hosts, listener::Listener, routes::Site, server, shared::Shared};
 use crate::{config::Place, preview::Preview};
 
 /// The session and the page that is open for it.
@@ -48,11 +42,21 @@ impl Aim {
     #[must_use]
     pub fn new(shared: Arc<Shared>, preview: Preview) -> Self {
         let state = Mutex::default();
-        Self { state, shared, preview }
+        Self {
+            state,
+            shared,
+            preview,
+        }
     }
 
     /// Begins a session and serves its page on `listener` at `place`; the one before ends. Returns its number.
-    fn begin(self: &Arc<Self>, secrets: (Code, Token), preview: bool, listener: TcpListener, place: &Place) -> u64 {
+    fn begin(
+        self: &Arc<Self>,
+        secrets: (Code, Token),
+        preview: bool,
+        listener: TcpListener,
+        place: &Place,
+    ) -> u64 {
         let site = Site::new(Arc::clone(&self.shared), None, Hosts::new(place, None));
         let router = routes::router(Arc::new(site), Arc::clone(self));
         let server = tokio::spawn(server::accept(Listener::Tcp(listener), router, None));

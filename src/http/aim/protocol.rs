@@ -83,7 +83,13 @@ mod tests {
     fn every_daemon_of_a_board_is_found() {
         let run = tempfile::tempdir().unwrap();
         assert!(sockets(run.path()).is_empty());
-        for name in ["affectd@door", "affectd", "affectd-old", "other", "affectd@stopped"] {
+        for name in [
+            "affectd@door",
+            "affectd",
+            "affectd-old",
+            "other",
+            "affectd@stopped",
+        ] {
             fs::create_dir(run.path().join(name)).unwrap();
             if name != "affectd@stopped" {
                 fs::write(run.path().join(name).join("control"), "").unwrap();

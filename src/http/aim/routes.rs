@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use super::{Aim, jpeg, session::Refusal};
 use crate::http::{
-    events::json,
-    guard::{guard, refuse},
+    answer::{json, refuse},
+    guard::guard,
     page,
     privacy::is_from_the_page,
     routes::{self, Site},
@@ -150,7 +150,7 @@ impl Aim {
 }
 
 fn answer(view: &impl Serialize) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], json(view)).into_response()
+    json(StatusCode::OK, view)
 }
 
 /// The token in the browser's cookie; empty without one.

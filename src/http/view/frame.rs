@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{FaceView, rounded};
 use crate::{
     http::{live::Frame, shared::Shared},
-    sense::frame_quality::FrameQuality,
+    sense::{
+        crop_quality::{CropQuality, Flaw},
+        frame_quality::FrameQuality,
+    },
 };
 
 /// The newest frame: its size, its light, and the faces in it. There is no picture.
@@ -40,7 +43,8 @@ pub struct FrameQualityView {
     pub bright: f32,
     /// 0 without detail, 1 with the detail of a focused lens; depends on the scene.
     pub sharpness: f32,
-    /// What is wrong: `dark`, `bright`, `backlit` (faces much darker than what is behind them), `blurred`.
+    /// What is wrong: `dark`, `bright`, `backlit` (a face is much darker than what is behind it), `blurred`
+    /// (every face is: the lens is out of focus).
     pub hints: Vec<String>,
 }
 
@@ -50,13 +54,11 @@ const DARK: f32 = 0.15;
 const BRIGHT: f32 = 0.3;
 /// A face with less than this part of the frame's mean brightness is lit from behind.
 const BACKLIT: f32 = 0.5;
-/// Sharpness below this is out of focus.
-const BLURRED: f32 = 0.2;
 
 impl FrameView {
     pub(super) fn new(frame: &Frame, seq: u64, now: Duration, shared: &Shared) -> Self {
         let face = |face| FaceView::new(face, frame.size, shared);
-        let light_of_faces = frame.faces.iter().filter_map(|face| Some(face.crop?.light));
+        let crops = || frame.faces.iter().filter_map(|face| face.crop);
         Self {
             width: frame.size.0,
             height: frame.size.1,
@@ -65,7 +67,7 @@ impl FrameView {
             quality: frame
                 .quality
                 .as_ref()
-                .map(|quality| FrameQualityView::new(quality, light_of_faces.reduce(f32::min))),
+                .map(|quality| FrameQualityView::new(quality, crops)),
             withheld: frame.withheld,
             faces: frame.faces.iter().map(face).collect(),
         }
@@ -73,14 +75,16 @@ impl FrameView {
 }
 
 impl FrameQualityView {
-    /// `darkest_face` is the mean brightness of the darkest face.
-    fn new(quality: &FrameQuality, darkest_face: Option<f32>) -> Self {
-        let is_backlit = darkest_face.is_some_and(|face| face < quality.light * BACKLIT);
+    /// Sharpness depends on the scene, so that only faces tell whether a frame is out of focus.
+    fn new<C: Iterator<Item = CropQuality>>(quality: &FrameQuality, crops: impl Fn() -> C) -> Self {
+        let is_backlit = crops().any(|crop| crop.light < quality.light * BACKLIT);
+        let is_blurred = |crop: CropQuality| crop.flaws().any(|flaw| flaw == Flaw::Blurred);
+        let are_blurred = crops().next().is_some() && crops().all(is_blurred);
         let hints = [
             (quality.light < DARK, "dark"),
             (quality.bright > BRIGHT, "bright"),
             (is_backlit, "backlit"),
-            (quality.sharpness < BLURRED, "blurred"),
+            (are_blurred, "blurred"),
         ];
         Self {
             light: rounded(quality.light),
@@ -108,16 +112,33 @@ mod tests {
             bright: 0.0,
             sharpness: 0.6,
         };
-        let hints = |quality: FrameQuality, face| FrameQualityView::new(&quality, face).hints.join(" ");
-        assert_eq!(hints(good, Some(0.4)), "");
-        assert_eq!(hints(good, Some(0.2)), "backlit");
-        assert_eq!(hints(FrameQuality { light: 0.1, ..good }, None), "dark");
-        assert_eq!(hints(FrameQuality { bright: 0.4, ..good }, None), "bright");
-        let blurred = FrameQuality {
-            sharpness: 0.1,
-            light: 0.1,
-            ..good
+        let hints = |quality: FrameQuality, crops: &[CropQuality]| {
+            FrameQualityView::new(&quality, || crops.iter().copied())
+                .hints
+                .join(" ")
         };
-        assert_eq!(hints(blurred, Some(0.01)), "dark backlit blurred");
+        let face = CropQuality::PERFECT;
+        let blurred = CropQuality {
+            sharpness: 0.1,
+            ..face
+        };
+        let shaded = CropQuality { light: 0.2, ..face };
+        assert_eq!(hints(good, &[face]), "");
+        assert_eq!(hints(good, &[face, shaded]), "backlit");
+        assert_eq!(hints(FrameQuality { light: 0.1, ..good }, &[]), "dark");
+        assert_eq!(hints(FrameQuality { bright: 0.4, ..good }, &[]), "bright");
+        assert_eq!(hints(good, &[blurred]), "blurred");
+        assert_eq!(hints(good, &[face, blurred]), "", "the lens is in focus");
+        // An empty wall has no detail either.
+        assert_eq!(
+            hints(
+                FrameQuality {
+                    sharpness: 0.0,
+                    ..good
+                },
+                &[]
+            ),
+            ""
+        );
     }
 }

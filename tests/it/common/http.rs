@@ -7,6 +7,13 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    broker::until,
+    daemon::{Daemon, data},
+    models,
+};
 
 /// Generous, because a shared machine may be slow; a passing test never waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,6 +102,14 @@ impl Events {
         }
     }
 
+    /// With which status the events would begin.
+    pub fn status(address: SocketAddr) -> u16 {
+        let mut line = String::new();
+        let read = Self::follow(address).lines.read_line(&mut line);
+        assert!(read.is_ok(), "{read:?}");
+        Answer::parse(line.as_bytes()).status
+    }
+
     /// The next event.
     pub fn next(&mut self) -> Value {
         let mut line = String::new();
@@ -120,5 +135,55 @@ impl Events {
             }
             assert!(start.elapsed() < PATIENCE, "waited in vain: {what}; last {event}");
         }
+    }
+}
+
+/// A daemon without a broker that senses photographs, and the address of its server.
+pub struct Served {
+    pub address: SocketAddr,
+    pub daemon: Daemon,
+    _models: TempDir,
+}
+
+impl Served {
+    pub fn start(more: &[&str]) -> Self {
+        let (address, models) = (free_address(), models::folder());
+        let mut settings = vec![
+            "device=lobby".to_owned(),
+            format!("models={}", models.path().display()),
+            format!("expression.model={}", models::TINY),
+            "camera.source=files".to_owned(),
+            format!("camera.path={}", data("pictures/astronaut.jpg")),
+            "camera.repeat=true".to_owned(),
+            "camera.rate=5".to_owned(),
+            format!("http.listen={address}"),
+        ];
+        settings.extend(more.iter().map(|setting| (*setting).to_owned()));
+        let mut arguments = vec!["run"];
+        for setting in &settings {
+            arguments.extend(["--set", setting]);
+        }
+        let daemon = Daemon::start(&arguments);
+        // The models take a while to load.
+        until("the server answers", || TcpStream::connect(address).is_ok());
+        Self {
+            address,
+            daemon,
+            _models: models,
+        }
+    }
+
+    /// Resident memory once every buffer of sensing has been used.
+    pub fn settled(&self) -> u64 {
+        Events::follow(self.address).wait("frames with a face", |view| {
+            view["frame"]["seq"].as_u64() >= Some(20) && view["frame"]["faces"][0]["quality"].is_object()
+        });
+        self.daemon.resident()
+    }
+
+    /// What the live page sends when its button is pressed.
+    pub fn press(&self, word: &str) -> Answer {
+        let lines = format!("Origin: http://{}\r\nX-Affectd: 1\r\n", self.address);
+        post(self.address, "/privacy", word, &lines)
     }
 }

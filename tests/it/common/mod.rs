@@ -6,5 +6,7 @@ pub mod http;
 pub mod models;
 pub mod proxy;
 pub mod publisher;
+pub mod schemas;
 pub mod sensor;
+mod validate;
 pub mod watcher;

@@ -17,6 +17,7 @@ use affectd::{
     model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
+    requests::Requests,
     sense::{
         face::{
             Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
@@ -39,6 +40,8 @@ pub const HEALTH: &str = "affectd/lobby/health";
 pub const PRIVACY: &str = "affectd/lobby/privacy";
 pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
+pub const COMMAND: &str = "affectd/lobby/command";
+pub const RESULT: &str = "affectd/lobby/result";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
 
 /// The system clock plus an offset that a test can advance.
@@ -75,6 +78,8 @@ pub struct Daemon {
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
+    /// What was commanded.
+    pub requests: Arc<Requests>,
     /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
 }
@@ -94,9 +99,11 @@ impl Daemon {
         let gate = PrivacyGate::new().unwrap();
         gate.set_switch(Input::Off);
         let shutdown = Shutdown::new();
+        let requests = Arc::new(Requests::new(true, true));
         let environment = Environment {
             clock: Arc::clone(&clock) as _,
             gate: gate.clone(),
+            requests: Arc::clone(&requests),
             shutdown: shutdown.clone(),
         };
         let (publisher, thread) = Publisher::start(settings, identity, environment).unwrap();
@@ -106,6 +113,7 @@ impl Daemon {
             thread,
             clock,
             gate,
+            requests,
             shutdown,
         }
     }

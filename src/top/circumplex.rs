@@ -1,0 +1,32 @@
+//! Valence and arousal of the primary face, with where they were before.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Color,
+    symbols::Marker,
+    widgets::{
+        Block,
+        canvas::{Canvas, Circle, Line, Points},
+    },
+};
+
+/// Draws the points, the newest of which stands out.
+pub(super) fn render(frame: &mut Frame<'_>, area: Rect, trail: impl Iterator<Item = (f64, f64)>) {
+    let trail: Vec<(f64, f64)> = trail.collect();
+    let canvas = Canvas::default()
+        .block(Block::bordered().title("valence →, arousal ↑"))
+        .marker(Marker::Braille)
+        .x_bounds([-1.0, 1.0])
+        .y_bounds([-1.0, 1.0])
+        .paint(|context| {
+            context.draw(&Circle::new(0.0, 0.0, 1.0, Color::DarkGray));
+            context.draw(&Line::new(-1.0, 0.0, 1.0, 0.0, Color::DarkGray));
+            context.draw(&Line::new(0.0, -1.0, 0.0, 1.0, Color::DarkGray));
+            context.draw(&Points::new(&trail, Color::Gray));
+            if let Some((x, y)) = trail.last() {
+                context.print(*x, *y, "●");
+            }
+        });
+    frame.render_widget(canvas, area);
+}
