@@ -1,12 +1,13 @@
 //! The clock, injected so that a test can replay a day in a second.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use rustix::time::{ClockId, clock_gettime};
 
 /// The source of time of every part of the daemon.
 pub trait Clock: Send + Sync {
-    /// Monotonic time since an arbitrary, fixed start.
+    /// Monotonic time since an arbitrary, fixed start. Includes the time for which the machine was suspended.
     fn now(&self) -> Duration;
     /// Wall-clock time, for payloads and logs only, because it may jump.
     fn wall(&self) -> Timestamp;
@@ -17,7 +18,8 @@ pub trait Clock: Send + Sync {
 /// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    /// On the kernel's clock.
+    start: Duration,
     time_zone: TimeZone,
 }
 
@@ -26,7 +28,7 @@ impl SystemClock {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start: since_boot(),
             time_zone: TimeZone::system(),
         }
     }
@@ -40,7 +42,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
     }
 
     fn wall(&self) -> Timestamp {
@@ -50,4 +52,12 @@ impl Clock for SystemClock {
     fn local_date(&self) -> Date {
         self.time_zone.to_datetime(self.wall()).date()
     }
+}
+
+/// Time since the machine booted. `Instant` stops while the machine is suspended, and what was seen before would
+/// count as new afterwards.
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
 }

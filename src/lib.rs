@@ -15,6 +15,7 @@ pub mod http;
 pub mod interrupt;
 pub mod json;
 pub mod logging;
+pub mod luma;
 pub mod measure;
 pub mod model;
 pub mod picture;

@@ -80,7 +80,8 @@ fn push_safe(c: char, safe: &mut String) {
 /// `text` without credentials: user and password of every URL (`rtsp://***@host/`), also where the password holds
 /// characters that a URL would have to escape, and the values of parameters that are named like secrets.
 /// In doubt more is removed than needed.
-fn redacted(text: &str) -> String {
+#[must_use]
+pub fn redacted(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {

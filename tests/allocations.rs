@@ -15,6 +15,7 @@ use affectd::{
     capture::{Decoder, Frame, PixelFormat, Recv, Slot},
     config::{self, Smoothing},
     health::{Stage, StageTimes},
+    luma::LumaGrid,
     model::Registry,
     picture::Picture,
     sense::{
@@ -24,6 +25,7 @@ use affectd::{
         engine::{NetworkClassifier, NetworkDetector},
         face::{Detection, Events, Landmarks, MAX_FACES, Prediction, Probabilities, TrackedFace},
         geometry::{Point, Rect},
+        motion::{ChangeMap, Viewer},
         scene::SceneSummary,
         smooth::Smoother,
         track::{Track, Tracker},
@@ -59,6 +61,15 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const SIZE: (u32, u32) = (640, 480);
+
+const VIEWER: Viewer = Viewer::new(0);
+
+const WHOLE: Rect = Rect {
+    x: 0.0,
+    y: 0.0,
+    width: 640.0,
+    height: 480.0,
+};
 
 /// The formats that are decoded by this crate; JPEG decoding allocates inside its library.
 const LAYOUTS: [PixelFormat; 6] = [
@@ -113,6 +124,8 @@ struct Line {
     written: Frame,
     read: Frame,
     decoder: Decoder,
+    luma: LumaGrid,
+    changes: ChangeMap,
     picture: Picture,
     tracker: Tracker,
     smoothers: [Smoother; 3],
@@ -137,7 +150,10 @@ impl Line {
             .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
         assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
-        self.decoder.decode(&self.read, &mut self.picture).unwrap();
+        let checked = self.decoder.measure(&self.read, &mut self.luma).unwrap();
+        self.changes.update(&self.luma);
+        self.changes.look(VIEWER, &WHOLE);
+        self.decoder.decode_checked(&checked, &mut self.picture).unwrap();
 
         // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
@@ -236,6 +252,8 @@ fn allocates_nothing_elsewhere() {
         written: Frame::default(),
         read: Frame::default(),
         decoder: Decoder::new(),
+        luma: LumaGrid::default(),
+        changes: ChangeMap::new(&[VIEWER]),
         picture: Picture::default(),
         tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
         smoothers: [Smoother::new(&smoothing(), 0.1); 3],

@@ -21,12 +21,17 @@ use std::{
 
 use affectd::{
     capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     config::{Camera, SourceKind},
     interrupt::{Cause, Interrupt},
     picture::Picture,
 };
 use v4l::{v4l_sys as sys, v4l2::vidioc};
+
+#[path = "it/common/clock.rs"]
+mod clock;
+
+use clock::Skewed;
 
 const NODE: &str = "/dev/fake-camera";
 const BUFFER: usize = 1 << 16;
@@ -422,6 +427,34 @@ fn the_newest_frame_cut_at_its_length() {
         assert_eq!(*at.get_or_insert(frame.data.as_ptr()), frame.data.as_ptr());
         assert_eq!(self::camera().queued.len(), 4);
     }
+}
+
+/// Its driver has filled a buffer before the machine was suspended: the driver's clock does not show that.
+#[test]
+fn a_frame_that_waited_during_a_pause_is_not_new() {
+    let _turn = plug(|_| {});
+    let clock = Arc::new(Skewed::default());
+    let mut camera = opener(&settings(Duration::from_millis(300)), clock.clone())
+        .unwrap()
+        .open(&Interrupt::new().unwrap())
+        .unwrap();
+    let mut frame = Frame::default();
+    shoot(&[1; 10], 0);
+    next(&mut camera, &mut frame).unwrap();
+    let paused = clock.now();
+    shoot(&[2; 10], 0);
+    clock.forward(60);
+    next(&mut camera, &mut frame).unwrap();
+    assert_eq!(frame.data, [2; 10]);
+    assert!(
+        frame.captured < paused + Duration::from_secs(60),
+        "{:?} after {paused:?}",
+        frame.captured
+    );
+    shoot(&[3; 10], 0);
+    let before = clock.now();
+    next(&mut camera, &mut frame).unwrap();
+    assert!(frame.captured + Duration::from_secs(1) > before);
 }
 
 #[test]

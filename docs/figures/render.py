@@ -316,6 +316,21 @@ def peers():
     return table(head, rows) + "\n\n" + source(measured)
 
 
+def line():
+    """The whole line of affectd beside Python scripts."""
+    result, measured = record("line")
+    head = ["scene", "affectd, ms a frame", "frames a core-second", "frames decoded", "MB", "same networks", "MB", "plain script", "MB"]
+    rows = []
+    for scene in result["scenes"]:
+        own, *others = scene["programs"]
+        row = [scene["scene"], milliseconds(own["ms"]["median"]), f"{own['frames_per_core_second']:.0f}",
+               percent(own["decoded"], 0), f"{own['peak_mb']:.0f}"]
+        for other in others:
+            row += ["{median:.1f} ({q1:.1f}-{q3:.1f})".format(**other["ratio"]), f"{other['peak_mb']:.0f}"]
+        rows.append(row)
+    return table(head, rows) + "\n\n" + source(measured)
+
+
 def fuzz():
     """What each fuzz target reached."""
     result, measured = record("fuzz")
@@ -430,7 +445,8 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, traffic, models, expression, confusion, degraded, bench, memory, instructions, peers, fuzz, soak, fleet_traffic,
+        state, traffic, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
+        fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )
 }

@@ -1,6 +1,7 @@
 //! Turning pictures upright.
 
-use crate::picture::Picture;
+use super::frame::MAX_REUSED_BYTES;
+use crate::{luma::LumaGrid, picture::Picture};
 
 /// Quarter turns clockwise, then an optional reflection. The eight orientations of EXIF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +91,33 @@ impl Orientation {
             return;
         }
         let (pixels, _) = picture.rgb_mut().as_chunks_mut::<3>();
+        self.reverse(pixels, width);
+    }
+
+    /// Turns a luma grid as [`Orientation::apply`] turns its picture. Where the picture's size is not a
+    /// multiple of the cells', the cells of the result are off by less than one cell. `scratch` is a buffer
+    /// that is reused from grid to grid.
+    pub fn apply_to_luma(self, grid: &mut LumaGrid, scratch: &mut Vec<i16>) {
+        let columns = grid.columns();
+        if columns == 0 {
+            if self.swaps_sides() {
+                grid.reset_unknown(grid.height(), grid.width());
+            }
+            return;
+        }
+        if !self.swaps_sides() {
+            self.reverse(grid.cells_mut(), columns);
+            return;
+        }
+        scratch.clear();
+        scratch.extend_from_slice(grid.cells());
+        let rows = scratch.len() / columns;
+        let cells = grid.reset(grid.height(), grid.width());
+        self.transpose_into(scratch, (columns, rows), cells);
+    }
+
+    /// Exchanges rows and columns of `width` pixels as far as the sides stay as they are.
+    fn reverse<T>(self, pixels: &mut [T], width: usize) {
         // A half turn reverses the pixels; with a reflection it reverses the rows.
         match (self.quarters, self.is_mirrored) {
             (0, true) => pixels.chunks_exact_mut(width).for_each(<[_]>::reverse),
@@ -104,10 +132,19 @@ impl Orientation {
 
     fn transpose(self, picture: &mut Picture, scratch: &mut Vec<u8>) {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
+        if picture.rgb().len() > MAX_REUSED_BYTES {
+            self.transpose_in_place(picture, width, height);
+            return;
+        }
         scratch.clear();
         scratch.extend_from_slice(picture.rgb());
         let (from, _) = scratch.as_chunks::<3>();
         let (to, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
+        self.transpose_into(from, (width, height), to);
+    }
+
+    /// Writes `from`, of the given width and height, to `to`, with the sides exchanged.
+    fn transpose_into<T: Copy>(self, from: &[T], (width, height): (usize, usize), to: &mut [T]) {
         // Row y of the result is column y of the source, from its last row up for a turn to the right.
         let (to_left, is_downwards) = match (self.quarters, self.is_mirrored) {
             (1, is_mirrored) => (false, is_mirrored),
@@ -118,6 +155,42 @@ impl Orientation {
             for (x, pixel) in row.iter_mut().enumerate() {
                 let line = if is_downwards { x } else { height - 1 - x };
                 *pixel = from[line * width + column];
+            }
+        }
+    }
+
+    /// Does the same without a copy of the picture. Slower, because the pixels are far from each other.
+    fn transpose_in_place(self, picture: &mut Picture, width: usize, height: usize) {
+        let (pixels, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
+        transpose_in_place(pixels, width, height);
+        match (self.quarters, self.is_mirrored) {
+            (1, true) => {}
+            (1, false) => pixels.chunks_exact_mut(height).for_each(<[_]>::reverse),
+            (_, true) => pixels.reverse(),
+            (_, false) => {
+                pixels.chunks_exact_mut(height).for_each(<[_]>::reverse);
+                pixels.reverse();
+            }
+        }
+    }
+}
+
+/// Exchanges rows and columns of `height` rows of `width` pixels. A pixel's new place holds another pixel, which moves
+/// in turn, until the cycle is closed. Needs one bit for each pixel.
+fn transpose_in_place(pixels: &mut [[u8; 3]], width: usize, height: usize) {
+    let mut moved = vec![0_u64; pixels.len().div_ceil(64)];
+    for start in 0..pixels.len() {
+        if moved[start / 64] >> (start % 64) & 1 == 1 {
+            continue;
+        }
+        let mut pixel = pixels[start];
+        let mut at = start;
+        loop {
+            at = at % width * height + at / width;
+            std::mem::swap(&mut pixel, &mut pixels[at]);
+            moved[at / 64] |= 1 << (at % 64);
+            if at == start {
+                break;
             }
         }
     }
@@ -161,6 +234,20 @@ mod tests {
     }
 
     #[test]
+    fn large_pictures_are_turned_in_place_with_the_same_result() {
+        for (width, height) in [(1, 1), (1, 9), (7, 1), (4, 4), (3, 8), (12, 5)] {
+            let pixels: Vec<u8> = (0..width * height).map(|pixel| pixel as u8).collect();
+            for (degrees, is_mirrored) in [(90, false), (90, true), (270, false), (270, true)] {
+                let orientation = Orientation::new(degrees, is_mirrored);
+                let (mut copied, mut in_place) = (picture(width, &pixels), picture(width, &pixels));
+                orientation.transpose(&mut copied, &mut Vec::new());
+                orientation.transpose_in_place(&mut in_place, width as usize, height as usize);
+                assert_eq!(in_place, copied, "{width}x{height}, {degrees} {is_mirrored}");
+            }
+        }
+    }
+
+    #[test]
     fn degrees_turn_clockwise_before_the_reflection() {
         for (degrees, is_mirrored, width, turned) in [
             (90, false, 2, [4, 1, 5, 2, 6, 3]),
@@ -172,6 +259,32 @@ mod tests {
             let mut picture_ = picture(3, &[1, 2, 3, 4, 5, 6]);
             Orientation::new(degrees, is_mirrored).apply(&mut picture_, &mut Vec::new());
             assert_eq!(picture_, picture(width, &turned), "{degrees} {is_mirrored}");
+        }
+    }
+
+    #[test]
+    fn a_luma_grid_turns_as_its_picture_does() {
+        for degrees in [0, 90, 180, 270] {
+            for is_mirrored in [false, true] {
+                let orientation = Orientation::new(degrees, is_mirrored);
+                let mut turned = picture(3, &[1, 2, 3, 4, 5, 6]);
+                orientation.apply(&mut turned, &mut Vec::new());
+                let mut grid = LumaGrid::default();
+                grid.reset(24, 16).copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+                orientation.apply_to_luma(&mut grid, &mut Vec::new());
+                let expected: Vec<i16> = turned.rgb().chunks(3).map(|pixel| pixel[0].into()).collect();
+                assert_eq!(grid.cells(), expected, "{degrees} {is_mirrored}");
+                assert_eq!(
+                    (grid.width(), grid.height()),
+                    (turned.width() * 8, turned.height() * 8)
+                );
+                grid.reset_unknown(24, 16);
+                orientation.apply_to_luma(&mut grid, &mut Vec::new());
+                assert_eq!(
+                    (grid.width(), grid.height()),
+                    (turned.width() * 8, turned.height() * 8)
+                );
+            }
         }
     }
 

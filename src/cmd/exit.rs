@@ -1,11 +1,15 @@
 //! Which exit code an error ends the process with.
 
+use std::{error::Error, io};
+
 use affectd_infer::InferError;
+use rustix::io::Errno;
 
 use crate::{
     capture::CaptureError,
     config::{ConfigError, NoModels},
     error::{Exit, ExitClass, Unwritable},
+    file::FileError,
     gpio::GpioError,
     http::{ClientError, HttpError},
     model::ModelError,
@@ -18,10 +22,31 @@ macro_rules! exit {
     ($($error:ty => $exit:ident),* $(,)?) => {
         $(impl ExitClass for $error {
             fn exit(&self) -> Exit {
-                Exit::$exit
+                if is_shortage(self) { Exit::Software } else { Exit::$exit }
             }
         })*
     };
+}
+
+/// Whether the system lacked file descriptors or memory. That may pass, and systemd does not restart the unit after the
+/// codes for a wrong file.
+fn is_shortage(error: &(dyn Error + 'static)) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = match error.downcast_ref() {
+            Some(FileError::Io(io)) => Some(io),
+            _ => error.downcast_ref::<io::Error>(),
+        };
+        if io
+            .and_then(io::Error::raw_os_error)
+            .is_some_and(|code| shortages.contains(&code))
+        {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 exit! {
@@ -55,5 +80,32 @@ impl ExitClass for PublishError {
             }
             PublishErrorKind::System => Exit::Software,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn unreadable(errno: Errno) -> ModelError {
+        ModelError::Read {
+            path: PathBuf::from("model.onnx"),
+            source: FileError::Io(errno.into()),
+        }
+    }
+
+    #[test]
+    fn a_shortage_is_not_the_fault_of_the_file() {
+        assert_eq!(unreadable(Errno::NOENT).exit(), Exit::Input);
+        for shortage in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert_eq!(unreadable(shortage).exit(), Exit::Software, "{shortage}");
+        }
+        let unlisted = ModelError::List {
+            path: PathBuf::new(),
+            source: Errno::MFILE.into(),
+        };
+        assert_eq!(unlisted.exit(), Exit::Software);
     }
 }

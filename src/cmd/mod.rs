@@ -16,7 +16,7 @@ pub mod top;
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 use crate::{
     config::{self, Loaded, Override, Settings, Sources},
@@ -124,8 +124,15 @@ fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     Ok(engine::open(settings, &registry)?)
 }
 
-/// A core dump would hold camera pictures and the broker's password.
+/// A core dump would hold camera pictures and the broker's password, one of a camera program pictures as well.
 fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps of camera programs cannot be forbidden");
+    }
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "core dumps cannot be forbidden");
     }

@@ -42,7 +42,7 @@ impl Settings {
         let Place::Tcp(address) = place else {
             return None;
         };
-        let has_tls = !self.http.certificate_file.as_os_str().is_empty();
+        let has_tls = !self.http.cert_file.as_os_str().is_empty();
         let scheme = if has_tls { "https" } else { "http" };
         if address.ip().is_unspecified() {
             let host = DeviceId::from_host_name(&host_name());
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(url("[2001:db8::7]:8417").unwrap(), "http://[2001:db8::7]:8417/");
         let everywhere = url("0.0.0.0:8417").unwrap();
         assert!(everywhere.ends_with(".local:8417/"), "{everywhere}");
-        settings.http.certificate_file = "/etc/affectd/page.pem".into();
+        settings.http.cert_file = "/etc/affectd/page.pem".into();
         assert!(settings.page_url().unwrap().starts_with("https://"));
     }
 }

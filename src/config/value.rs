@@ -5,7 +5,7 @@ use std::fmt;
 use toml::de::DeValue;
 
 use super::constraint::Constraint;
-use crate::text::quoted;
+use crate::text::{quoted, redacted};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,15 +69,18 @@ impl Value {
         }
     }
 
-    /// The value as TOML.
+    /// The value as TOML, without credentials: what is printed is often shown to others.
     #[must_use]
     pub fn to_toml(&self) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => format!("{number:?}"),
-            Self::String(text) => toml::Value::from(text.as_str()).to_string(),
-            Self::List(items) => toml::Value::from(items.clone()).to_string(),
+            Self::String(text) => toml::Value::from(redacted(text)).to_string(),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| redacted(item)).collect();
+                toml::Value::from(items).to_string()
+            }
             Self::Other(words) => (*words).to_owned(),
         }
     }
@@ -107,5 +110,19 @@ impl From<Value> for config::ValueKind {
             Value::List(items) => items.into(),
             Value::Other(_) => Self::Nil,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_printed() {
+        let command = ["ffmpeg", "-i", "rtsp://admin:gartenzwerg@192.0.2.7/stream"].map(str::to_owned);
+        assert_eq!(
+            Value::List(command.to_vec()).to_toml(),
+            r#"["ffmpeg", "-i", "rtsp://***@192.0.2.7/stream"]"#
+        );
     }
 }

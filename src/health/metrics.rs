@@ -19,10 +19,12 @@ pub struct Metrics {
     captured: AtomicU64,
     corrupt: AtomicU64,
     undecodable: AtomicU64,
+    stale: AtomicU64,
     sensed: AtomicU64,
     faces: AtomicU64,
     camera_open: AtomicBool,
     delivering: AtomicBool,
+    loading: AtomicBool,
     /// Nanoseconds that the sensing thread was busy for.
     busy: AtomicU64,
     /// The fraction of the full rate at which to sense, as the bits of an `f32`.
@@ -58,10 +60,12 @@ impl Default for Metrics {
             captured: AtomicU64::new(0),
             corrupt: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
             delivering: AtomicBool::new(false),
+            loading: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
             switch_answered: AtomicU64::new(0),
@@ -98,11 +102,17 @@ impl Metrics {
         self.sensed.load(Relaxed)
     }
 
-    /// Frames that the sensing thread has finished, including those that could not be decoded: restarting the
-    /// daemon does not help against a camera that sends nothing else.
+    /// Frames that were left out because they had waited for too long.
+    #[must_use]
+    pub fn stale_frames(&self) -> u64 {
+        self.stale.load(Relaxed)
+    }
+
+    /// Frames that the sensing thread has finished, including those that were too old or could not be decoded:
+    /// restarting the daemon does not help against a camera that sends nothing else.
     #[must_use]
     pub fn finished_frames(&self) -> u64 {
-        self.sensed_frames() + self.undecodable.load(Relaxed)
+        self.sensed_frames() + self.undecodable.load(Relaxed) + self.stale_frames()
     }
 
     /// Faces in all sensed frames together.
@@ -116,6 +126,13 @@ impl Metrics {
     #[must_use]
     pub fn is_delivering(&self) -> bool {
         self.delivering.load(Relaxed)
+    }
+
+    /// Whether no frame is to be expected from the sensing thread: the camera delivers none, or the networks are
+    /// being loaded, which takes seconds on a small board.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.is_delivering() || self.loading.load(Relaxed)
     }
 
     /// Whether the camera is open and may be looking.
@@ -149,7 +166,7 @@ impl Metrics {
 
     /// Notes whether frames are being finished. Called by the supervising thread as long as it runs itself.
     pub(crate) fn note_progress(&self, now: Duration) {
-        lock(&self.progress).note(now, self.finished_frames(), !self.is_delivering());
+        lock(&self.progress).note(now, self.finished_frames(), self.is_idle());
     }
 
     pub(crate) fn set_reading(&self, reading: Reading) {
@@ -180,6 +197,10 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn set_loading(&self, is_loading: bool) {
+        self.loading.store(is_loading, Relaxed);
+    }
+
     pub(crate) fn count_captured(&self) {
         self.captured.fetch_add(1, Relaxed);
         self.delivering.store(true, Relaxed);
@@ -191,6 +212,10 @@ impl Metrics {
 
     pub(crate) fn count_undecodable(&self) {
         self.undecodable.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_stale(&self) {
+        self.stale.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn count_sensed(&self, faces: usize) {

@@ -9,7 +9,8 @@ use super::{Board, Stage, Summary, WorkRate};
 pub struct Health {
     /// Frames sensed per second over the last interval.
     pub fps: f32,
-    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited for too
+    /// long.
     pub drops: u64,
     /// Latency of each stage over the last minutes, in the order of [`Stage::ALL`]; stages that did not run
     /// are missing.

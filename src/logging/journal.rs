@@ -40,8 +40,13 @@ impl Journal {
 
     fn at(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
+        // A journal that does not read must not delay the start.
+        socket.set_nonblocking(true)?;
         // The journal ignores an empty datagram.
-        socket.send_to(&[], path)?;
+        match socket.send_to(&[], path) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => socket.set_nonblocking(false)?,
+        }
         Ok(Self {
             socket,
             path: path.to_owned(),
@@ -159,6 +164,17 @@ mod tests {
         assert_eq!((&*fields["CODE_FILE"], &*fields["CODE_LINE"]), ("camera.rs", "7"));
         assert_eq!(fields["AFFECTD_REASON"], "no such device\nnor will there be");
         assert_eq!(fields["AFFECTD_CAMERA_PATH"], "/dev/video0");
+    }
+
+    #[test]
+    fn a_journal_that_does_not_read_is_connected_to_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _receiver = UnixDatagram::bind(&path).unwrap();
+        let filler = UnixDatagram::unbound().unwrap();
+        filler.set_nonblocking(true).unwrap();
+        while filler.send_to(b"filler", &path).is_ok() {}
+        Journal::at(&path).unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     gpio,
     health::{Board, Governor, Health, Machine, Stage, Summary},
     model::Manifest,
-    pipeline::{self, Deps, Metrics, Sink},
+    pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, LatencySamples, LatencySubscriber, Publisher, probe_broker},
@@ -109,7 +109,7 @@ fn measure(
     let begun = clock.now();
     let deps = Deps {
         opener,
-        sensor,
+        sensor: SensorSource::Loaded(Box::new(sensor)),
         gpio: gpio::open_gpio(&settings.gpio),
         preview: Preview::new(&gate),
         gate,

@@ -93,9 +93,9 @@ impl<'a> Supervisor<'a> {
         self.watchdog.ready();
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
-            let is_idle = !metrics.is_delivering();
             metrics.note_progress(now);
-            self.watchdog.feed(now, metrics.finished_frames(), is_idle);
+            self.watchdog
+                .feed(now, metrics.finished_frames(), metrics.is_idle());
             if self.has_switch {
                 self.check_switch(now);
             }
@@ -151,7 +151,7 @@ impl<'a> Supervisor<'a> {
             sensed_fps: fps(self.governed.sensed - last.sensed),
             // A long frame counts when it is finished.
             load: load.min(1.0),
-            drops: slot.dropped(),
+            drops: slot.dropped() + metrics.stale_frames(),
         });
         if rate.fraction == before.fraction {
             return;
@@ -178,7 +178,8 @@ impl<'a> Supervisor<'a> {
         self.reported = Reported { at: now, sensed };
         self.next_report = self.health_interval;
         let work_rate = self.governor.work_rate();
-        let health = metrics.health(fps, slot.dropped(), &self.board, work_rate, now);
+        let drops = slot.dropped() + metrics.stale_frames();
+        let health = metrics.health(fps, drops, &self.board, work_rate, now);
         sink.health(&health);
     }
 }

@@ -192,13 +192,13 @@ impl Janitor<'_> {
             };
             match event {
                 Event::Subscribed(_) => is_subscribed = true,
-                Event::Message(message) if message.retain && !message.payload.is_empty() => {
-                    if kept.len() < MAX_TOPICS {
-                        kept.push(Retained {
-                            topic: String::from_utf8_lossy(&message.topic).into_owned(),
-                            payload: message.payload,
-                        });
-                    }
+                Event::Message(message)
+                    if message.retain && !message.payload.is_empty() && kept.len() < MAX_TOPICS =>
+                {
+                    kept.push(Retained {
+                        topic: String::from_utf8_lossy(&message.topic).into_owned(),
+                        payload: message.payload,
+                    });
                 }
                 _ => {}
             }

@@ -164,17 +164,28 @@ impl Outbox {
         }
     }
 
-    /// Takes a report made at `now`. Ignored while privacy is on or the camera is not ok, so that a frame
-    /// that was still being processed cannot bring back what was just overwritten.
+    /// Takes a report made at `now`. Ignored while privacy is on. While the camera is not ok only the end of visits
+    /// is taken, so that a frame that was still being processed cannot bring back what was just overwritten.
     pub fn report(&self, report: &Report, now: Duration) {
         let mut state = self.lock();
-        if !state.newest.is_sensing() {
+        if state.newest.privacy.value {
             return;
         }
+        let is_sensing = state.newest.is_sensing();
         for &event in &report.events {
-            state.push(event, now);
+            if is_sensing || matches!(event, Event::Left { .. }) {
+                state.push(event, now);
+            }
         }
         let newest = &mut state.newest;
+        if newest.visits.value != report.visits {
+            newest.visits.set(report.visits);
+        }
+        if !is_sensing {
+            drop(state);
+            self.wake.notify_one();
+            return;
+        }
         let mut faces = report.faces.clone();
         for face in &mut faces {
             if face.raw.is_none() {
@@ -183,9 +194,6 @@ impl Outbox {
             }
         }
         newest.scene = Some(report.scene);
-        if newest.visits.value != report.visits {
-            newest.visits.set(report.visits);
-        }
         newest.withheld = report.withheld;
         newest.frame_version += 1;
         newest.faces = faces;

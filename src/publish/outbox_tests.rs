@@ -1,7 +1,10 @@
 //! Tests of the parent module.
 
 use super::*;
-use crate::publish::samples::{face, privacy, report};
+use crate::{
+    publish::samples::{face, privacy, report},
+    sense::visit::Visit,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,37 @@ fn visits_outlast_the_camera() {
     outbox.camera(CameraStatus::Missing, "unplugged");
     let visits = outbox.snapshot().visits.value;
     assert_eq!(visits.since_start.visits, 3);
+}
+
+/// The faces of a camera that was unplugged have left; those of a frame in work have not appeared.
+#[test]
+fn visits_end_after_the_camera_is_lost() {
+    let outbox = outbox();
+    outbox.camera(CameraStatus::Missing, "unplugged");
+    report_event(&outbox);
+    assert_eq!(outbox.first_event(Duration::ZERO), None);
+    let left = Event::Left {
+        track: 1,
+        visit: Visit::default(),
+    };
+    let mut report = report(&[face(1)]);
+    report.visits.since_start.visits = 1;
+    let _ = report.events.push(left);
+    outbox.report(&report, SECOND);
+    let first = outbox.first_event(Duration::ZERO);
+    assert_eq!(first.map(|queued| queued.event), Some(left));
+    let newest = outbox.snapshot();
+    assert_eq!(
+        (newest.visits.value.since_start.visits, newest.faces.len()),
+        (1, 0)
+    );
+    outbox.privacy(&privacy(Input::On, Input::Off));
+    outbox.report(&report, SECOND);
+    assert_eq!(
+        outbox.first_event(Duration::ZERO),
+        None,
+        "not while privacy is on"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The handle to publish with, and the thread behind it.
 
 use std::{
-    io,
+    fs::File,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -109,9 +109,12 @@ impl Publisher {
             None => {
                 // Nobody can command anything.
                 gate.set_command(Input::Off);
+                // Not through the standard library's buffer, which keeps what it could not write.
+                let output = rustix::stdio::stdout().try_clone_to_owned();
+                let output = File::from(output.map_err(PublishError::start)?);
                 builder.spawn(move || {
                     let _guard = guard;
-                    runtime.block_on(stdout::run(&for_thread, dispatcher, io::stdout()));
+                    runtime.block_on(stdout::run(&for_thread, dispatcher, output));
                     Ok(())
                 })
             }

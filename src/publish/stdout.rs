@@ -1,8 +1,11 @@
 //! Without a broker: the same messages as JSON lines, `{"topic": …, "payload": …}`.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, ErrorKind, Write},
+    time::Duration,
+};
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     dispatch::Dispatcher,
@@ -11,61 +14,111 @@ use super::{
 };
 use crate::health::BrokerLink;
 
-/// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon.
+/// Pause between two attempts to write to an output that refuses.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon. An
+/// output that refuses for a while, such as a file on a full disk, gets the newest values when it accepts again.
 pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write) {
-    let mut lines = Lines {
-        output: Some(output),
-        line: Vec::with_capacity(4096),
-        link: &shared.link,
-    };
+    let mut lines = Lines::new(output, &shared.link);
     dispatcher.on_connect();
     while !shared.outbox.is_stopping() {
-        // Lines never push back: what cannot be written is dropped.
-        let Ok(wait) = dispatcher.send_due(&shared.outbox, shared.now(), &mut lines) else {
-            return;
-        };
-        lines.flush();
+        let wait = dispatcher
+            .send_due(&shared.outbox, shared.now(), &mut lines)
+            .unwrap_or(RETRY);
         tokio::select! {
             () = shared.outbox.wake.notified() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
+    // If the output still refuses there is nothing to be done.
     let _ = dispatcher.publish_offline(&shared.outbox, shared.now(), &mut lines);
-    lines.flush();
 }
 
 struct Lines<'a, W> {
-    /// `None` once the reader is gone.
+    /// Unbuffered; `None` once the reader is gone.
     output: Option<W>,
+    /// The line that is being written.
     line: Vec<u8>,
+    /// How much of it was written.
+    written: usize,
+    /// The output refused the last write.
+    is_refused: bool,
     link: &'a BrokerLink,
 }
 
-impl<W: Write> Lines<'_, W> {
-    fn flush(&mut self) {
-        if let Some(output) = &mut self.output {
-            let result = output.flush();
-            self.check(result);
+impl<'a, W: Write> Lines<'a, W> {
+    fn new(output: W, link: &'a BrokerLink) -> Self {
+        Self {
+            output: Some(output),
+            line: Vec::with_capacity(4096),
+            written: 0,
+            is_refused: false,
+            link,
         }
     }
 
-    fn check(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            warn!("standard output is closed, nothing more is written there: {error}");
-            self.output = None;
+    /// Writes the rest of the line, as far as the output accepts it.
+    fn write(&mut self) {
+        while self.written < self.line.len()
+            && let Some(output) = &mut self.output
+        {
+            let error = match output.write(&self.line[self.written..]) {
+                Ok(0) => ErrorKind::WriteZero.into(),
+                Ok(count) => {
+                    self.written += count;
+                    self.accepted();
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            if error.kind() == ErrorKind::BrokenPipe {
+                warn!("standard output is closed, nothing more is written there: {error}");
+                self.output = None;
+            } else {
+                self.refused(&error);
+                return;
+            }
         }
+    }
+
+    fn refused(&mut self, error: &io::Error) {
+        if !self.is_refused {
+            warn!("standard output cannot be written, trying again: {error}");
+        }
+        self.is_refused = true;
+    }
+
+    fn accepted(&mut self) {
+        if self.is_refused {
+            info!("standard output can be written again");
+        }
+        self.is_refused = false;
     }
 }
 
 impl<W: Write> Transport for Lines<'_, W> {
     fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure> {
-        let Some(output) = &mut self.output else {
+        self.write();
+        if self.output.is_none() {
             return Ok(());
-        };
+        }
+        if self.written < self.line.len() {
+            return Err(Backpressure);
+        }
         self.line.clear();
-        let result = line(&mut self.line, message).and_then(|()| output.write_all(&self.line));
+        self.written = 0;
+        // Writing to memory cannot fail.
+        let _ = line(&mut self.line, message);
+        self.write();
+        if self.output.is_some() && self.written == 0 {
+            // A newer one may take its place.
+            self.line.clear();
+            return Err(Backpressure);
+        }
         self.link.count_message();
-        self.check(result);
+        // The rest is written before the next message.
         Ok(())
     }
 }
@@ -98,11 +151,8 @@ mod tests {
 
     #[test]
     fn lines_are_json() {
-        let mut lines = Lines {
-            output: Some(Vec::new()),
-            line: Vec::new(),
-            link: &BrokerLink::default(),
-        };
+        let link = BrokerLink::default();
+        let mut lines = Lines::new(Vec::new(), &link);
         lines.send(message(Payload::Word("ON"))).unwrap();
         lines.send(message(Payload::Json(b"{\"faces\":1}"))).unwrap();
         assert_eq!(
@@ -112,28 +162,77 @@ mod tests {
         );
     }
 
+    /// Accepts a number of bytes in all, then fails.
+    struct Limited {
+        bytes: Vec<u8>,
+        room: usize,
+        error: ErrorKind,
+        attempts: usize,
+    }
+
+    impl Limited {
+        fn new(room: usize, error: ErrorKind) -> Self {
+            Self {
+                bytes: Vec::new(),
+                room,
+                error,
+                attempts: 0,
+            }
+        }
+    }
+
+    impl Write for &mut Limited {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.attempts += 1;
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(self.error.into());
+            }
+            self.room -= count;
+            self.bytes.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_reader_that_goes_is_no_error() {
-        struct Closed(usize);
-        impl Write for &mut Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                self.0 += 1;
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut closed = Closed(0);
-        let mut lines = Lines {
-            output: Some(&mut closed),
-            line: Vec::new(),
-            link: &BrokerLink::default(),
-        };
+        let mut closed = Limited::new(0, ErrorKind::BrokenPipe);
+        let link = BrokerLink::default();
+        let mut lines = Lines::new(&mut closed, &link);
         for _ in 0..10 {
             assert_eq!(lines.send(message(Payload::Word("ON"))), Ok(()));
-            lines.flush();
         }
-        assert_eq!(closed.0, 1, "written to once, then left alone");
+        assert_eq!(closed.attempts, 1, "written to once, then left alone");
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_out_and_no_line_is_torn() {
+        for error in [
+            ErrorKind::StorageFull,
+            ErrorKind::QuotaExceeded,
+            ErrorKind::WouldBlock,
+        ] {
+            let mut disk = Limited::new(10, error);
+            let link = BrokerLink::default();
+            let mut lines = Lines::new(&mut disk, &link);
+            assert_eq!(lines.send(message(Payload::Word("first"))), Ok(()));
+            assert_eq!(lines.send(message(Payload::Word("second"))), Err(Backpressure));
+            lines.output.as_mut().unwrap().room = 1000;
+            assert_eq!(lines.send(message(Payload::Word("third"))), Ok(()));
+            lines.output.as_mut().unwrap().room = 0;
+            assert_eq!(lines.send(message(Payload::Word("fourth"))), Err(Backpressure));
+            lines.output.as_mut().unwrap().room = 1000;
+            assert_eq!(lines.send(message(Payload::Word("fifth"))), Ok(()));
+            let text = String::from_utf8(disk.bytes).unwrap();
+            let payloads: Vec<_> = text
+                .lines()
+                .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["payload"].clone())
+                .collect();
+            assert_eq!(payloads, ["first", "third", "fifth"]);
+        }
     }
 }

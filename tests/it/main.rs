@@ -29,6 +29,7 @@ mod mqtt_limits;
 mod mqtt_privacy;
 mod mqtt_routes;
 mod mqtt_versions;
+mod need;
 mod pipe;
 mod pipeline;
 mod privacy;

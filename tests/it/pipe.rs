@@ -5,6 +5,7 @@ use std::{
     io::Write,
     os::fd::AsRawFd,
     path::{Path, PathBuf},
+    process::Stdio,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -12,13 +13,15 @@ use std::{
 
 use affectd::{
     capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::{Camera, SourceKind},
     interrupt::{Cause, Interrupt},
     picture::Picture,
 };
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use tempfile::TempDir;
+
+use crate::common::{clock::Skewed, daemon, models};
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
 fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
@@ -318,6 +321,47 @@ fn the_newest_frame_of_those_that_wait() {
     assert_eq!((frame.data.as_slice(), frame.sequence), (&b"99999999"[..], 0));
 }
 
+/// The process is paused for a minute while a frame waits in the pipe, and then one whose beginning does.
+#[test]
+fn a_frame_that_waited_during_a_pause_is_not_new() {
+    let clock = Arc::new(Skewed::default());
+    let (written, old, new) = (Gate::new(), Gate::new(), Gate::new());
+    let script = format!(
+        "printf 00000000; {}; printf 111111112222; touch {}; {}; printf 2222; {}; printf 33333333; sleep 60",
+        old.wait(),
+        written.path().display(),
+        new.wait(),
+        "sleep 0.3",
+    );
+    let settings = settings(&["sh", "-c", &script], "grey");
+    let mut source = opener(&settings, clock.clone()).unwrap().open(&quiet()).unwrap();
+    assert_eq!(next(&mut source).unwrap().data, b"00000000");
+    let paused = clock.now();
+    old.open();
+    written.wait_here();
+    clock.forward(60);
+    let minute = Duration::from_secs(60);
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"11111111");
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
+    new.open();
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"22222222");
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
+    let before = clock.now();
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"33333333");
+    assert!(frame.captured >= before, "{:?} before {before:?}", frame.captured);
+}
+
 #[test]
 fn a_flood_neither_hangs_nor_grows() {
     let mut source = pipe("grey", "exec cat /dev/zero").open(&quiet()).unwrap();
@@ -535,6 +579,39 @@ fn what_a_program_leaves_behind_ends() {
     assert_gone(&word);
 }
 
+/// The whole process is killed: what the camera program started ends too, even if it neither writes nor obeys SIGTERM.
+#[test]
+fn what_a_program_started_ends_when_the_daemon_is_killed() {
+    let word = format!("90{}", std::process::id());
+    let script = format!("trap '' TERM; sleep {word} & sleep {word} & wait");
+    let models = models::folder();
+    let command = serde_json::json!(["sh", "-c", script]);
+    let mut daemon = daemon::affectd(&[
+        "run",
+        "--set",
+        &format!("models={}", models.path().display()),
+        "--set",
+        &format!("expression.model={}", models::TINY),
+        "--set",
+        "camera.source=pipe",
+        "--set",
+        &format!("camera.command={command}"),
+    ])
+    .stdout(Stdio::null())
+    .stderr(Stdio::null())
+    .spawn()
+    .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The daemon's own command line holds the word, as do the shell's and the two it starts.
+    while processes(&word).len() < 4 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(processes(&word).len(), 4);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_gone(&word);
+}
+
 /// The thread that opened the source is gone without closing it, as if the daemon had been killed.
 #[test]
 fn a_program_ends_with_the_thread_that_started_it() {
@@ -557,7 +634,12 @@ fn standard_input() {
     // SAFETY: nothing else in this program reads standard input.
     assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
     drop(reader);
-    let mut opener = command("grey", &["-"], Duration::from_millis(300));
+    let clock = Arc::new(Skewed::default());
+    let settings = Camera {
+        timeout: Duration::from_millis(300),
+        ..settings(&["-"], "grey")
+    };
+    let mut opener = opener(&settings, clock.clone()).unwrap();
     assert_eq!(
         opener.open(&quiet()).err().map(|error| error.kind),
         Some(CaptureKind::Stalled)
@@ -569,8 +651,12 @@ fn standard_input() {
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
     drop(source);
     writer.write_all(b"2222333").unwrap();
+    // Closed for a minute, during which this came.
+    clock.forward(60);
     let mut source = opener.open(&quiet()).unwrap();
-    assert_eq!(next(&mut source).unwrap().data, b"22222222");
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"22222222");
+    assert!(clock.now() - frame.captured >= Duration::from_secs(60));
     drop(writer);
     let error = next(&mut source).unwrap_err();
     assert_eq!(error.kind, CaptureKind::Ended);

@@ -1,6 +1,6 @@
 //! The pipeline with scripted cameras: every change must reach the sink, and no thread may hang.
 
-use crate::common::sensor;
+use crate::common::{clock::Skewed, sensor};
 use std::{
     collections::VecDeque,
     sync::{
@@ -13,13 +13,13 @@ use std::{
 
 use affectd::{
     capture::{CameraStatus, CaptureError, CaptureKind, Frame, Opener, Source, Stream},
-    clock::{Clock, SystemClock},
+    clock::Clock,
     config,
     error::{Exit, Failure},
     health::{Governor, Health},
     interrupt::Interrupt,
     measure::clip,
-    pipeline::{self, Deps, Metrics, Sink},
+    pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::face::{Event, Report},
@@ -40,6 +40,9 @@ enum Act {
         frames: usize,
         spoiled: usize,
     },
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, that were
+    /// captured a minute ago, and ends.
+    Delay { from: usize, frames: usize },
     /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
     Deliver {
         from: usize,
@@ -62,6 +65,13 @@ impl Opener for Script {
             Some(Act::Scramble { frames }) => {
                 Ok(self.play(vec![b"no picture".to_vec(); frames], CaptureKind::Ended))
             }
+            Some(Act::Delay { from, frames }) => {
+                let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
+                Ok(Box::new(Playing {
+                    age: Duration::from_secs(60),
+                    ..self.playing(pictures.collect(), CaptureKind::Ended)
+                }))
+            }
             Some(Act::Spoil {
                 from,
                 frames,
@@ -81,6 +91,10 @@ impl Opener for Script {
 
 impl Script {
     fn play(&self, pictures: Vec<Vec<u8>>, then: CaptureKind) -> Box<dyn Source> {
+        Box::new(self.playing(pictures, then))
+    }
+
+    fn playing(&self, pictures: Vec<Vec<u8>>, then: CaptureKind) -> Playing {
         let (width, height) = clip::SIZE;
         let stream = Stream {
             name: "script".into(),
@@ -89,18 +103,21 @@ impl Script {
             height,
             rate: None,
         };
-        Box::new(Playing {
+        Playing {
             pictures: pictures.into_iter(),
+            age: Duration::ZERO,
             then,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             stream,
-        })
+        }
     }
 }
 
 struct Playing {
     pictures: std::vec::IntoIter<Vec<u8>>,
+    /// Of each frame when it is delivered.
+    age: Duration,
     then: CaptureKind,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -126,7 +143,7 @@ impl Source for Playing {
         let Some(picture) = self.pictures.next() else {
             return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
         };
-        *frame = clip::frame(&picture, 0, self.clock.now());
+        *frame = clip::frame(&picture, 0, self.clock.now().saturating_sub(self.age));
         Ok(())
     }
 
@@ -189,7 +206,10 @@ fn play_behind(
     notes: &Arc<Notes>,
     shutdown: &Shutdown,
 ) -> (Result<(), Failure>, Arc<Metrics>) {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clock = Arc::new(Skewed::default());
+    // So that a frame can be an hour old.
+    clock.forward(3600);
+    let clock: Arc<dyn Clock> = clock;
     let metrics = Arc::new(Metrics::new());
     let deps = Deps {
         opener: Box::new(Script {
@@ -197,7 +217,7 @@ fn play_behind(
             clock: clock.clone(),
             metrics: metrics.clone(),
         }),
-        sensor: sensor::sensor().0,
+        sensor: SensorSource::Loaded(Box::new(sensor::sensor().0)),
         gpio: None,
         preview: Preview::new(gate),
         gate: gate.clone(),
@@ -330,6 +350,18 @@ fn a_camera_that_opens_without_frames_is_never_ok() {
     let (result, _) = play(&acts, &notes, &Shutdown::new());
     result.unwrap();
     assert_eq!(*notes.cameras.lock().unwrap(), [CameraStatus::Stalled]);
+}
+
+#[test]
+fn frames_that_have_waited_for_a_minute_are_not_sensed() {
+    let notes = Arc::new(Notes::default());
+    let delayed = Act::Delay { from: 30, frames: 8 };
+    let (result, metrics) = play(&[delayed], &notes, &Shutdown::new());
+    result.unwrap();
+    assert_eq!((metrics.sensed_frames(), metrics.stale_frames()), (0, 8));
+    assert_eq!(metrics.finished_frames(), 8, "the watchdog would starve");
+    assert_eq!(notes.faces.load(Relaxed), 0);
+    assert_eq!(*notes.cameras.lock().unwrap(), []);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use affectd::{
     interrupt::Interrupt,
     measure::clip,
     model::VaOrigin,
-    pipeline::{self, Deps, Metrics},
+    pipeline::{self, Deps, Metrics, SensorSource},
     preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
@@ -167,7 +167,7 @@ impl Daemon {
         let (publisher, publishing) = Publisher::start(&broker.settings(), identity, environment).unwrap();
         let deps = Deps {
             opener: Box::new(opener),
-            sensor,
+            sensor: SensorSource::Loaded(Box::new(sensor)),
             gpio: Some(GpioConfigured {
                 io: Box::new(Wired(lines.clone())),
                 has_led: true,

@@ -11,6 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{
+    guard::Guard,
     last_line::{LastLine, MAX_LINE},
     poll,
 };
@@ -35,6 +36,8 @@ pub(super) struct Child {
     last_line: LastLine,
     /// Its exit status was collected: its process number may belong to another program now.
     reaped: bool,
+    /// `None` where it could not be started, and once the group was killed.
+    guard: Option<Guard>,
 }
 
 impl Child {
@@ -58,6 +61,9 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut process = affectd_sys::child::spawn(&mut command).map_err(failed)?;
+        let guard = Guard::start(Pid::from_child(&process))
+            .inspect_err(|error| tracing::debug!(%error, "what the camera program starts is not guarded"))
+            .ok();
         let (output, messages) = (process.stdout.take(), process.stderr.take());
         let Some(output) = output else {
             return Err(failed(io::Error::other("it has no standard output")));
@@ -69,6 +75,7 @@ impl Child {
             messages,
             last_line: LastLine::default(),
             reaped: false,
+            guard,
         })
     }
 
@@ -141,6 +148,7 @@ impl Child {
     /// Kills what is left of the group and collects the exit status of the program.
     fn reap(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::KILL);
+        self.guard = None;
         let status = self.process.wait().ok();
         self.reaped = true;
         status

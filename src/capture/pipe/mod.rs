@@ -1,9 +1,11 @@
 //! Frames from a program's standard output, or from our own standard input.
 
 mod child;
+mod guard;
 mod last_line;
 mod poll;
 mod reader;
+mod waited;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,7 +21,7 @@ use super::{
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
 use child::Child;
 pub use last_line::LastLine;
-use reader::{Input, Reader};
+use reader::{Input, Kept, Reader};
 
 /// Starts the program of the settings.
 pub struct PipeOpener {
@@ -27,7 +29,7 @@ pub struct PipeOpener {
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
     /// Standard input cannot be read from its start again: a part of a frame is kept for the next source.
-    stdin: Arc<Mutex<Option<StreamBuffer>>>,
+    stdin: Arc<Mutex<Option<Kept>>>,
 }
 
 impl PipeOpener {
@@ -62,18 +64,20 @@ impl Opener for PipeOpener {
     /// Starts the program and waits for its first frame, which determines the size.
     fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let splitter = splitter(&self.settings)?;
-        let (input, buffer) = match self.settings.command.as_slice() {
+        let (input, kept) = match self.settings.command.as_slice() {
             [program, arguments @ ..] if program != "-" => {
                 let child = Child::start(program, arguments)?;
-                (Input::Child(child), StreamBuffer::new(splitter))
+                (Input::Child(child), None)
             }
             _ => {
                 let kept = self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let input = Input::Stdin(Arc::clone(&self.stdin));
-                (input, kept.unwrap_or_else(|| StreamBuffer::new(splitter)))
+                (Input::Stdin(Arc::clone(&self.stdin)), kept)
             }
         };
-        let mut reader = Reader::new(input, buffer);
+        let mut reader = match kept {
+            None => Reader::new(input, StreamBuffer::new(splitter), &self.clock),
+            Some(kept) => Reader::resume(input, kept, &self.clock),
+        };
         reader
             .wait(self.timeouts.start, interrupt)
             .map_err(|error| match error.kind {
@@ -87,7 +91,6 @@ impl Opener for PipeOpener {
         Ok(Box::new(PipeSource {
             reader,
             timeout: self.timeouts.frame,
-            clock: Arc::clone(&self.clock),
             stream,
             sequence: 0,
         }))
@@ -98,7 +101,6 @@ impl Opener for PipeOpener {
 struct PipeSource {
     reader: Reader,
     timeout: Duration,
-    clock: Arc<dyn Clock>,
     stream: Stream,
     sequence: u64,
 }
@@ -108,7 +110,6 @@ impl Source for PipeSource {
         self.reader.wait(self.timeout, interrupt)?;
         self.reader.take(frame);
         frame.sequence = self.sequence;
-        frame.captured = self.clock.now();
         self.sequence += 1;
         Ok(())
     }

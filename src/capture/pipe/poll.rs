@@ -16,7 +16,7 @@ pub(super) struct Ready {
     pub(super) interrupt: bool,
 }
 
-/// Waits until a descriptor can be read, at most for `timeout`. A signal ends the wait early.
+/// Waits until a descriptor can be read, at most for `timeout`; longer if a signal comes.
 pub(super) fn wait(
     output: BorrowedFd<'_>,
     messages: Option<BorrowedFd<'_>>,
@@ -30,11 +30,7 @@ pub(super) fn wait(
         watch(messages.unwrap_or(interrupt)),
     ];
     let timeout = Timespec::try_from(timeout).ok();
-    match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) => {}
-        Err(Errno::INTR) => return Ok(Ready::default()),
-        Err(error) => return Err(error.into()),
-    }
+    retry_on_intr(|| poll(&mut fds, timeout.as_ref()))?;
     let ready = |fd: &PollFd<'_>| !fd.revents().is_empty();
     if fds[0].revents().contains(PollFlags::NVAL) {
         return Err(Errno::BADF.into());

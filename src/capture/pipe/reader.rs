@@ -4,17 +4,19 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use super::{child::Child, poll};
+use super::{child::Child, poll, waited::Waited};
 use crate::{
     capture::{
         frame::Frame,
         jpeg,
+        pause::{LONGEST_WAIT, PauseDetector},
         source::{CaptureError, CaptureKind, Stream},
         split::{Progress, Splitter, StreamBuffer},
     },
+    clock::Clock,
     interrupt::Interrupt,
 };
 
@@ -22,7 +24,15 @@ use crate::{
 pub(super) enum Input {
     Child(Child),
     /// Our standard input, and where the buffer is kept when the source is closed.
-    Stdin(Arc<Mutex<Option<StreamBuffer>>>),
+    Stdin(Arc<Mutex<Option<Kept>>>),
+}
+
+/// A part of a frame from standard input, for the next source.
+#[derive(Debug)]
+pub(super) struct Kept {
+    buffer: StreamBuffer,
+    /// When the source was closed. Whatever comes then waits in the pipe.
+    closed: Duration,
 }
 
 impl Input {
@@ -53,15 +63,32 @@ pub(super) struct Reader {
     name: String,
     input: Input,
     buffer: StreamBuffer,
+    clock: Arc<dyn Clock>,
+    pauses: PauseDetector,
+    waited: Waited,
+    /// Since when the newest frame may have waited; `None` if it is new.
+    newest_waited: Option<Duration>,
 }
 
 impl Reader {
-    pub(super) fn new(input: Input, buffer: StreamBuffer) -> Self {
+    pub(super) fn new(input: Input, buffer: StreamBuffer, clock: &Arc<dyn Clock>) -> Self {
         Self {
             name: input.name(),
             input,
             buffer,
+            clock: Arc::clone(clock),
+            pauses: PauseDetector::new(Arc::clone(clock)),
+            waited: Waited::default(),
+            newest_waited: None,
         }
+    }
+
+    /// Goes on where the last source was closed.
+    pub(super) fn resume(input: Input, kept: Kept, clock: &Arc<dyn Clock>) -> Self {
+        let capacity = pipe_capacity(input.output());
+        let mut reader = Self::new(input, kept.buffer, clock);
+        reader.waited.paused(kept.closed, capacity);
+        reader
     }
 
     /// Describes the stream; called once a frame is there.
@@ -83,22 +110,24 @@ impl Reader {
         })
     }
 
-    /// Moves the newest frame into `frame`; called after [`Reader::wait`].
+    /// Moves the newest frame into `frame`; called after [`Reader::wait`]. Counts as captured now or, if it may
+    /// have waited in the pipe while this process was not running, when that began.
     pub(super) fn take(&mut self, frame: &mut Frame) {
         self.buffer.take(frame);
+        frame.captured = self.newest_waited.take().unwrap_or_else(|| self.clock.now());
     }
 
     /// Waits at most for `timeout` until the buffer holds a frame, and reads on until it holds the newest:
     /// what was waiting in the pipe when the call began has been read when it returns.
     pub(super) fn wait(&mut self, timeout: Duration, interrupt: &Interrupt) -> Result<(), CaptureError> {
-        let deadline = Instant::now() + timeout;
+        let mut deadline = self.clock.now() + timeout;
         // A program that writes faster than we read never leaves the pipe empty; one pipe full is enough.
         let mut unread = pipe_capacity(self.input.output());
         let mut damage = None;
         let mut count = 0_usize;
         loop {
             damage = self.parse()?.or(damage);
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_sub(self.clock.now());
             if self.buffer.has_frame() && unread == 0 {
                 return Ok(());
             }
@@ -107,10 +136,19 @@ impl Reader {
             }
             // What is there already is delivered at once: only what waits behind it is read.
             let only_look = self.buffer.has_frame() || damage.is_some();
-            let left = if only_look { Duration::ZERO } else { left };
+            let left = if only_look {
+                Duration::ZERO
+            } else {
+                left.min(LONGEST_WAIT)
+            };
             let (output, messages) = (self.input.output(), self.input.messages());
             let ready =
                 poll::wait(output, messages, interrupt.as_fd(), left).map_err(|error| self.failed(error))?;
+            if let Some(since) = self.pauses.check() {
+                self.waited.paused(since, pipe_capacity(self.input.output()));
+                // Neither this process nor, on a suspended machine, the program could do anything.
+                deadline = self.clock.now() + timeout;
+            }
             if ready.interrupt {
                 return Err(CaptureError::interrupted());
             }
@@ -120,6 +158,7 @@ impl Reader {
                 child.read_messages();
             }
             if ready.output {
+                self.waited.reading(self.buffer.pending());
                 let output = self.input.output();
                 let read = self.buffer.fill(|room| poll::read(output, room));
                 match read.map_err(|error| self.failed(error))? {
@@ -128,13 +167,17 @@ impl Reader {
                     bytes => {
                         count += bytes;
                         unread = unread.saturating_sub(bytes);
+                        self.waited.read(bytes);
                     }
                 }
-            } else if !ready.messages && only_look {
-                if self.buffer.has_frame() {
+            } else {
+                self.waited.emptied(self.buffer.pending());
+                if self.buffer.has_frame() && !ready.messages {
                     return Ok(());
                 }
-                return Err(self.no_frame(damage, timeout, count));
+                if only_look && !ready.messages {
+                    return Err(self.no_frame(damage, timeout, count));
+                }
             }
         }
     }
@@ -144,9 +187,12 @@ impl Reader {
         let mut damage = None;
         loop {
             match self.buffer.step() {
-                Ok(Progress::Frame) => {}
+                Ok(Progress::Frame) => self.newest_waited = self.waited.frame_ended(),
                 Ok(Progress::More) => return Ok(damage),
-                Ok(Progress::Damaged(why)) => damage = Some(why),
+                Ok(Progress::Damaged(why)) => {
+                    self.waited.frame_ended();
+                    damage = Some(why);
+                }
                 Err(why) => {
                     let reason = format!("{}: {why}", self.name);
                     return Err(CaptureError::new(CaptureKind::Unsupported, reason));
@@ -197,7 +243,10 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if let Input::Stdin(kept) = &self.input {
             let buffer = std::mem::replace(&mut self.buffer, StreamBuffer::new(Splitter::Detect));
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(buffer);
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
+                buffer,
+                closed: self.clock.now(),
+            });
         }
     }
 }

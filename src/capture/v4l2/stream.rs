@@ -1,12 +1,6 @@
 //! A running camera, and always its newest frame.
 
-use std::{
-    io,
-    os::fd::AsFd,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use affectd_sys::v4l2::{Buffer, MmapStream, Wake};
 use rustix::time::{ClockId, clock_gettime};
@@ -19,6 +13,7 @@ use crate::{
     capture::{
         frame::Frame,
         open::Timeouts,
+        pause::{LONGEST_WAIT, PauseDetector},
         source::{CaptureError, CaptureKind, Source, Stream},
     },
     clock::Clock,
@@ -39,6 +34,7 @@ pub(super) struct V4l2Source {
     timeout: Duration,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
+    pauses: PauseDetector,
     sequence: u64,
     /// The driver's own count, which wraps.
     driver_sequence: Option<u32>,
@@ -66,6 +62,7 @@ impl V4l2Source {
             stream,
             timeout: timeouts.start,
             timeouts,
+            pauses: PauseDetector::new(Arc::clone(&clock)),
             clock,
             sequence: 0,
             driver_sequence: None,
@@ -141,17 +138,25 @@ impl V4l2Source {
 
 impl Source for V4l2Source {
     fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
-        let deadline = Instant::now() + self.timeout;
+        let mut deadline = self.clock.now() + self.timeout;
         let mut damaged = 0;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_sub(self.clock.now());
             let wake = self
                 .buffers
-                .wait(interrupt.as_fd(), left)
+                .wait(interrupt.as_fd(), left.min(LONGEST_WAIT))
                 .map_err(|error| failure(&self.path, "cannot be polled", error))?;
+            let paused = self.pauses.check();
+            if paused.is_some() {
+                // A frame could not be taken meanwhile, or not even be captured.
+                deadline = self.clock.now() + self.timeout;
+            }
             match wake {
                 Wake::Interrupted => return Err(CaptureError::interrupted()),
                 Wake::Ready | Wake::Failed if self.newest(frame, &mut damaged)? => {
+                    // The driver filled its buffers when the pause began. Its own times do not show that the machine
+                    // was suspended.
+                    frame.captured = frame.captured.min(paused.unwrap_or(frame.captured));
                     self.timeout = self.timeouts.frame;
                     return Ok(());
                 }
@@ -167,7 +172,7 @@ impl Source for V4l2Source {
                 }
                 Wake::Ready | Wake::Timeout => {}
             }
-            if Instant::now() >= deadline {
+            if self.clock.now() >= deadline {
                 return Err(self.stalled(damaged));
             }
         }

@@ -1,6 +1,7 @@
-//! Shared fixtures: a broker, the daemon as a process, test models, a sensor.
+//! Shared fixtures: a broker, the daemon as a process, test models, a sensor, made recordings.
 
 pub mod broker;
+pub mod clock;
 pub mod daemon;
 pub mod http;
 pub mod models;
@@ -8,5 +9,6 @@ pub mod proxy;
 pub mod publisher;
 pub mod schemas;
 pub mod sensor;
+pub mod stage;
 mod validate;
 pub mod watcher;

@@ -2,16 +2,12 @@
 
 use std::{
     io::{self, Write},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use affectd::{
     capture::CameraStatus,
-    clock::{Clock, SystemClock},
+    clock::Clock,
     config::Mqtt,
     health::Health,
     model::VaOrigin,
@@ -28,7 +24,10 @@ use affectd::{
     shutdown::Shutdown,
 };
 
-use super::broker::{Broker, until};
+use super::{
+    broker::{Broker, until},
+    clock::Skewed,
+};
 
 pub const AVAILABILITY: &str = "affectd/lobby/availability";
 pub const STATE: &str = "affectd/lobby/state";
@@ -43,34 +42,6 @@ pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
 pub const COMMAND: &str = "affectd/lobby/command";
 pub const RESULT: &str = "affectd/lobby/result";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
-
-/// The system clock plus an offset that a test can advance.
-#[derive(Default)]
-pub struct Skewed {
-    system: SystemClock,
-    seconds: AtomicU64,
-}
-
-impl Skewed {
-    /// Advances it.
-    pub fn forward(&self, seconds: u64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Skewed {
-    fn now(&self) -> Duration {
-        self.system.now() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> jiff::Timestamp {
-        self.system.wall() + Duration::from_secs(self.seconds.load(Ordering::SeqCst))
-    }
-
-    fn local_date(&self) -> jiff::civil::Date {
-        self.system.local_date()
-    }
-}
 
 /// A publisher as the pipeline uses it, with a working camera and no switch.
 pub struct Daemon {

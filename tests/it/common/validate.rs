@@ -40,7 +40,7 @@ fn check(value: &Value, schema: &Value, root: &Value, evaluated: &mut Vec<String
             let unknown = object.keys().find(|name| !evaluated.contains(name))?;
             Some(format!("unevaluatedProperties: found {unknown:?}"))
         }
-        (None, _) | (Some(Value::Bool(false)), _) => None,
+        (None | Some(Value::Bool(false)), _) => None,
         (Some(rule), _) => panic!("unevaluatedProperties {rule} is not known here"),
     }
 }

@@ -75,7 +75,7 @@ impl Watcher {
                 };
                 match event {
                     Event::Incoming(Packet::ConnAck(_)) => {
-                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap()
+                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap();
                     }
                     Event::Incoming(Packet::SubAck(_)) => ready.send(Ok(())).unwrap_or_default(),
                     Event::Incoming(Packet::Publish(message)) => {

@@ -1,0 +1,128 @@
+//! Which frames of a pipe waited in it during a pause of this process.
+
+use std::time::Duration;
+
+/// Follows the bytes that were in the pipe when a pause ended, and the frame that they end within.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// No byte that is still to be read was in the pipe during a pause.
+    #[default]
+    Nothing,
+    /// This number of bytes may have been.
+    Bytes { since: Duration, unread: usize },
+    /// They were read, but the frame that began with them has not ended.
+    Beginning { since: Duration },
+}
+
+impl Waited {
+    /// A pause began at `since` and has ended. The pipe holds at most `capacity` bytes.
+    pub(super) fn paused(&mut self, since: Duration, capacity: usize) {
+        *self = Self::Bytes {
+            since,
+            unread: capacity,
+        };
+    }
+
+    /// The next bytes are about to be read; `pending` bytes of a frame were read before.
+    pub(super) fn reading(&mut self, pending: usize) {
+        if let Self::Bytes { since, unread: 0 } = *self {
+            *self = if pending > 0 {
+                Self::Beginning { since }
+            } else {
+                Self::Nothing
+            };
+        }
+    }
+
+    /// Bytes were read.
+    pub(super) fn read(&mut self, bytes: usize) {
+        if let Self::Bytes { unread, .. } = self {
+            *unread = unread.saturating_sub(bytes);
+        }
+    }
+
+    /// The pipe is empty; `pending` bytes of a frame were read before.
+    pub(super) fn emptied(&mut self, pending: usize) {
+        self.read(usize::MAX);
+        self.reading(pending);
+    }
+
+    /// A frame has ended: returns since when it may have waited, if it may.
+    pub(super) fn frame_ended(&mut self) -> Option<Duration> {
+        match *self {
+            Self::Nothing => None,
+            Self::Bytes { since, .. } => Some(since),
+            Self::Beginning { since } => {
+                *self = Self::Nothing;
+                Some(since)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SINCE: Duration = Duration::from_secs(5);
+
+    fn paused(capacity: usize) -> Waited {
+        let mut waited = Waited::default();
+        waited.paused(SINCE, capacity);
+        waited
+    }
+
+    #[test]
+    fn frames_are_new_unless_there_was_a_pause() {
+        let mut waited = Waited::default();
+        waited.reading(0);
+        waited.read(100);
+        assert_eq!(waited.frame_ended(), None);
+    }
+
+    #[test]
+    fn every_frame_that_was_in_the_pipe_waited() {
+        let mut waited = paused(100);
+        waited.reading(0);
+        waited.read(100);
+        // Several frames in the bytes of one read.
+        assert_eq!(
+            (waited.frame_ended(), waited.frame_ended()),
+            (Some(SINCE), Some(SINCE))
+        );
+        waited.reading(0);
+        waited.read(50);
+        assert_eq!(waited.frame_ended(), None);
+    }
+
+    #[test]
+    fn a_frame_whose_beginning_was_in_the_pipe_waited_too() {
+        let mut waited = paused(1000);
+        waited.reading(0);
+        waited.read(100);
+        waited.emptied(100);
+        waited.reading(100);
+        waited.read(30);
+        assert_eq!((waited.frame_ended(), waited.frame_ended()), (Some(SINCE), None));
+    }
+
+    #[test]
+    fn an_empty_pipe_between_two_frames_holds_nothing_old() {
+        let mut waited = paused(1000);
+        waited.emptied(0);
+        assert_eq!(waited.frame_ended(), None);
+    }
+
+    #[test]
+    fn a_program_that_never_leaves_the_pipe_empty_is_not_old_for_ever() {
+        let mut waited = paused(100);
+        for _ in 0..2 {
+            waited.reading(7);
+            waited.read(60);
+            assert_eq!(waited.frame_ended(), Some(SINCE));
+        }
+        waited.reading(7);
+        waited.read(60);
+        assert_eq!((waited.frame_ended(), waited.frame_ended()), (Some(SINCE), None));
+    }
+}
