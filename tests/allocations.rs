@@ -1,4 +1,4 @@
-//! In steady state capture, tracking and smoothing must not touch the heap: a daemon that runs for years must
+//! In steady state a frame must not touch the heap, the networks included: a daemon that runs for years must
 //! not fragment its memory frame by frame. The only test in this program, since the counter sees every
 //! thread.
 
@@ -6,6 +6,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -15,9 +16,13 @@ use affectd::{
     config::{self, Smoothing},
     health::{Stage, StageTimes},
     luma::LumaGrid,
+    model::Registry,
     picture::Picture,
     sense::{
+        alignment::AlignedCrop,
         attention::{Attention, HeadPose},
+        detect::{Detections, Detector as _},
+        engine::{NetworkClassifier, NetworkDetector},
         face::{Detection, Events, Landmarks, MAX_FACES, Prediction, Probabilities, TrackedFace},
         geometry::{Point, Rect},
         motion::{ChangeMap, Viewer},
@@ -75,6 +80,43 @@ const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Rgb3,
     PixelFormat::Bgr3,
 ];
+
+/// The bundled networks, with what cuts their inputs out of a picture and decodes their outputs.
+struct Networks {
+    detectors: [NetworkDetector; 2],
+    classifier: NetworkClassifier,
+    picture: Picture,
+    found: Detections,
+}
+
+impl Networks {
+    fn open() -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+        let registry = Registry::open(Path::new(folder)).unwrap();
+        let detector = |name| NetworkDetector::open(&registry.find(name).unwrap(), 0.4).unwrap();
+        let mut picture = Picture::default();
+        for (index, byte) in picture.reset(SIZE.0, SIZE.1).iter_mut().enumerate() {
+            *byte = (index * index / 7) as u8;
+        }
+        Self {
+            detectors: [detector("centerface"), detector("blazeface")],
+            classifier: NetworkClassifier::open(&registry.find("maxvit-ferplus-64").unwrap()).unwrap(),
+            picture,
+            found: Detections::new(),
+        }
+    }
+
+    fn frame(&mut self, number: u32) {
+        let face = face(number as f32 * 40.0);
+        for detector in &mut self.detectors {
+            detector
+                .detect(&self.picture, &face.rect, &mut self.found)
+                .unwrap();
+        }
+        let crop = AlignedCrop::fit(&face.landmarks).unwrap();
+        self.classifier.classify(&self.picture, &crop).unwrap();
+    }
+}
 
 /// All stages of a frame except the networks.
 struct Line {
@@ -181,6 +223,26 @@ fn smoothing() -> Smoothing {
 
 #[test]
 fn nothing_is_allocated_for_a_frame() {
+    allocates_nothing_in_networks();
+    allocates_nothing_elsewhere();
+}
+
+fn allocates_nothing_in_networks() {
+    let mut networks = Networks::open();
+    // Buffers reach their final size.
+    networks.frame(0);
+    let before = ALLOCATIONS.load(Relaxed);
+    for number in 0..10 {
+        networks.frame(number);
+    }
+    assert_eq!(
+        ALLOCATIONS.load(Relaxed) - before,
+        0,
+        "heap allocations in 10 runs of each network"
+    );
+}
+
+fn allocates_nothing_elsewhere() {
     let publish = config::Publish {
         min_faces: 1,
         min_quality: 0.1,
