@@ -73,6 +73,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         requests: requests.clone(),
         shutdown: shutdown.clone(),
     };
+    let sensor = sensor_source(settings)?;
     let preview = Preview::new(&gate);
     let metrics = Arc::new(Metrics::new());
     let (publisher, thread) = Publisher::start(&settings.mqtt, identity.clone(), environment)?;
@@ -97,7 +98,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     };
     let deps = Deps {
         opener,
-        sensor: sensor_source(settings)?,
+        sensor,
         gpio: gpio::open_gpio(&settings.gpio),
         preview,
         gate,

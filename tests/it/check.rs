@@ -47,7 +47,8 @@ fn everything_is_ready() {
             "expression ok",
             "camera ok",
             "gpio ok",
-            "broker ok"
+            "broker ok",
+            "http ok"
         ],
         "{output:?}"
     );
@@ -83,7 +84,8 @@ fn all_failures_are_reported_and_the_first_sets_the_exit_code() {
             "expression ok",
             "camera FAILED",
             "gpio FAILED",
-            "broker FAILED"
+            "broker FAILED",
+            "http ok"
         ],
         "{output:?}"
     );
