@@ -122,25 +122,6 @@ def state():
     return "```json\n{\n" + ",\n".join(lines) + "\n}\n```\n\n" + source(measured)
 
 
-def traffic():
-    """What is recorded and sent about the bundled clip."""
-    result, measured = record("traffic")
-    old, new = result["version_0_1"], result["defaults"]
-    def row(words, key):
-        return [words, f"{old[key]:,}", f"{new[key]:,}", percent(new[key] / old[key], 0)]
-
-    rows = [
-        row("rows in Home Assistant's recorder, per hour", "all_rows_per_hour"),
-        row("messages per second", "messages_per_second"),
-        row("MB per day", "megabytes_per_day"),
-        row("longest time between two state messages, s", "longest_silence_s"),
-    ]
-    for name in ("Valence", "Arousal", "Mood", "Expression", "Faces", "Attending", "Presence", "Face"):
-        before, after = (run["rows_per_hour"][name] for run in (old, new))
-        rows.append([f"rows of {name}", f"{before:,}", f"{after:,}", percent(after / before, 0) if before else "-"])
-    return table(["", "version 0.1", "now", "share"], rows) + "\n\n" + source(measured)
-
-
 def models():
     """The bundled models."""
     purposes = {"centerface": "full-frame detection", "blazeface": "detection in search regions"}
@@ -447,7 +428,7 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, traffic, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
+        state, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
         fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )

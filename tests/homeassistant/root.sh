@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes a Debian root with Home Assistant core from its package, a broker and a browser. Eight minutes, once. Needs root.
+# Makes a Debian root with Home Assistant core from its package, a broker and a browser. Minutes, once. Needs root.
 # usage: root.sh OUT
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
