@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     publish::samples::{face, privacy, report},
-    sense::visits::Visit,
+    sense::visit::Visit,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
