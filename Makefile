@@ -66,6 +66,26 @@ $(PEERS)/requirements.txt: models/tools/requirements.txt
 	$(PEERS_PYTHON) -m pip install -r $<
 	cp $< $@
 
+# The whole line beside Python scripts. The recordings are made once. YUNET=FILE: the plain script's detector.
+LINE := $(CACHE)/line
+LINE_PYTHON := $(LINE)/venv/bin/python
+LINE_SCENES := empty still one two four eight
+LINE_RECORDINGS := $(LINE)/recordings-$(shell cat tests/line/scenes.py | sha256sum | cut -c 1-12)
+
+.PHONY: bench-line
+bench-line: build $(LINE)/requirements.txt $(LINE_RECORDINGS) ## compare the whole line with Python scripts that run the same networks; SCENES="empty one"
+	$(LINE_PYTHON) tests/line/bench.py --affectd $(AFFECTD) --models models --recordings $(LINE_RECORDINGS) \
+		$(if $(YUNET),--yunet $(YUNET)) --rounds $(or $(ROUNDS),9) $(if $(JSON),--json) $(SCENES)
+
+$(LINE)/requirements.txt: tests/line/requirements.txt
+	@$(call install,python3-venv)
+	mkdir -p $(LINE) && python3 -m venv $(LINE)/venv
+	$(LINE_PYTHON) -m pip install --quiet -r $<
+	cp $< $@
+
+$(LINE_RECORDINGS): $(LINE)/requirements.txt
+	rm -rf $@.new && $(LINE_PYTHON) tests/line/scenes.py $@.new && mv $@.new $@
+
 # Built together with the daemon, so that the features of shared dependencies are the same and tract is not compiled twice.
 # The filters are the modules of affectd-infer; they match no test of the daemon.
 INFER_TESTS := kernel:: network:: onnx_weights:: panics:: passes::
@@ -102,11 +122,12 @@ FLEET_ROOT := $(FLEET)/rabbitmq
 FLEET_PYTHON := $(FLEET)/venv/bin/python
 
 .PHONY: test-fleet
-test-fleet: install-build-packages $(FLEET_ROOT) $(FLEET)/venv/requirements.txt ## a fleet on one broker, on a cluster that loses a node, and with consumers: DEVICES=1000
+test-fleet: install-build-packages $(FLEET_ROOT) $(FLEET)/venv/requirements.txt ## a fleet on one broker, on a cluster that loses a node, and with consumers: DEVICES=1000 CLUSTER_DEVICES=1000
 	@$(call install,mosquitto mosquitto-clients haproxy postgresql iproute2 util-linux python3)
 	@cargo test --release --no-run --test fleet --message-format=json-render-diagnostics > $(FLEET)/build.json
 	@$(SUDO) unshare --net --pid --fork --kill-child --mount-proc tests/fleet/run.py --build $(FLEET)/build.json \
-		--rabbitmq $(FLEET_ROOT) --python $(FLEET_PYTHON) --devices $(or $(DEVICES),1000) $(if $(JSON),--json)
+		--rabbitmq $(FLEET_ROOT) --python $(FLEET_PYTHON) --devices $(or $(DEVICES),1000) \
+		$(if $(CLUSTER_DEVICES),--cluster-devices $(CLUSTER_DEVICES)) $(if $(JSON),--json)
 
 $(FLEET_ROOT):
 	@$(call install,mmdebstrap)
@@ -150,6 +171,9 @@ test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python p
 	$(TOOLS_PYTHON) -m ruff check --config models/tools/pyproject.toml --extend-ignore S101,T20 $(SCRIPTS)
 	$(TOOLS_PYTHON) -m ruff format --config models/tools/pyproject.toml --check $(SCRIPTS)
 	for folder in $(SCRIPTS); do $(TOOLS_PYTHON) -m mypy --strict --ignore-missing-imports $$folder || exit 1; done
+	cd tests/homeassistant && $(TOOLS_PYTHON) -m ruff check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m ruff format --check . ../../docs/examples/subscriber.py && \
+		$(TOOLS_PYTHON) -m mypy . ../../docs/examples/subscriber.py
 
 $(CACHE)/python/requirements.txt: models/tools/requirements-core.txt models/tools/requirements-test.txt
 	@$(call install,python3-venv)
@@ -310,6 +334,15 @@ count-arm64: install-build-packages install-cross-packages ## count the instruct
 		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) $(if $(JSON),--json) \
 		$(or $(MODELS),models/maxvit-ferplus-64.onnx)
 
+# Instructions of one second of video, through the whole line.
+.PHONY: count-line
+count-line: cross-arm64 $(LINE_RECORDINGS) ## count the instructions of one second of video on emulated processors; CPU=cortex-a72
+	@$(call install,qemu-user gcc python3-pip)
+	cross/count/peers.sh $(COUNT)
+	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
+	cross/count/line.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --affectd $(AFFECTD_ARM64) --models models \
+		$(addprefix --cpu ,$(CPU)) $(if $(JSON),--json) $(LINE_SCENES:%=$(LINE_RECORDINGS)/%.mjpeg)
+
 # The tests of the inference crate, with the kernels that each processor selects. The root must be as recent as the cross
 # compiler's C library.
 .PHONY: test-arm64-kernels
@@ -362,6 +395,23 @@ $(BOARD): | install-foreign-packages
 	@$(call install,$(UML_ROOT_PACKAGES) kmod cpio)
 	$(SUDO) cross/binfmt.sh
 	$(SUDO) $(BOARD_RECIPE)/image.sh $@
+
+# --- Home Assistant ---
+
+HOME_RECIPE := tests/homeassistant
+HOME_ROOT := $(CACHE)/homeassistant-$(shell cat $(HOME_RECIPE)/root.sh $(HOME_RECIPE)/requirements.py $(HOME_RECIPE)/version | sha256sum | cut -c 1-12)
+
+.PHONY: test-homeassistant
+test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: entities, availability, privacy, statistics; ten minutes
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp check.py
+
+.PHONY: screenshot-homeassistant
+screenshot-homeassistant: build $(HOME_ROOT) ## take the picture of the device's page for the documentation
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) docs/images check.py --screenshot /run/out/home-assistant.png
+
+$(HOME_ROOT):
+	@$(call install,mmdebstrap)
+	$(SUDO) $(HOME_RECIPE)/root.sh $@
 
 # --- releases ---
 

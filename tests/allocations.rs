@@ -1,4 +1,4 @@
-//! In steady state capture, tracking and smoothing must not touch the heap: a daemon that runs for years must
+//! In steady state a frame must not touch the heap, the networks included: a daemon that runs for years must
 //! not fragment its memory frame by frame. The only test in this program, since the counter sees every
 //! thread.
 
@@ -6,6 +6,7 @@
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -14,11 +15,17 @@ use affectd::{
     capture::{Decoder, Frame, PixelFormat, Recv, Slot},
     config::{self, Smoothing},
     health::{Stage, StageTimes},
+    luma::LumaGrid,
+    model::Registry,
     picture::Picture,
     sense::{
+        alignment::AlignedCrop,
         attention::{Attention, HeadPose},
+        detect::{Detections, Detector as _},
+        engine::{NetworkClassifier, NetworkDetector},
         face::{Detection, Events, Landmarks, MAX_FACES, Prediction, Probabilities, TrackedFace},
         geometry::{Point, Rect},
+        motion::{ChangeMap, Viewer},
         scene::SceneSummary,
         smooth::Smoother,
         track::{Track, Tracker},
@@ -55,6 +62,15 @@ static ALLOCATOR: Counting = Counting;
 
 const SIZE: (u32, u32) = (640, 480);
 
+const VIEWER: Viewer = Viewer::new(0);
+
+const WHOLE: Rect = Rect {
+    x: 0.0,
+    y: 0.0,
+    width: 640.0,
+    height: 480.0,
+};
+
 /// The formats that are decoded by this crate; JPEG decoding allocates inside its library.
 const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Yuyv,
@@ -65,12 +81,51 @@ const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Bgr3,
 ];
 
+/// The bundled networks, with what cuts their inputs out of a picture and decodes their outputs.
+struct Networks {
+    detectors: [NetworkDetector; 2],
+    classifier: NetworkClassifier,
+    picture: Picture,
+    found: Detections,
+}
+
+impl Networks {
+    fn open() -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+        let registry = Registry::open(Path::new(folder)).unwrap();
+        let detector = |name| NetworkDetector::open(&registry.find(name).unwrap(), 0.4).unwrap();
+        let mut picture = Picture::default();
+        for (index, byte) in picture.reset(SIZE.0, SIZE.1).iter_mut().enumerate() {
+            *byte = (index * index / 7) as u8;
+        }
+        Self {
+            detectors: [detector("centerface"), detector("blazeface")],
+            classifier: NetworkClassifier::open(&registry.find("maxvit-ferplus-64").unwrap()).unwrap(),
+            picture,
+            found: Detections::new(),
+        }
+    }
+
+    fn frame(&mut self, number: u32) {
+        let face = face(number as f32 * 40.0);
+        for detector in &mut self.detectors {
+            detector
+                .detect(&self.picture, &face.rect, &mut self.found)
+                .unwrap();
+        }
+        let crop = AlignedCrop::fit(&face.landmarks).unwrap();
+        self.classifier.classify(&self.picture, &crop).unwrap();
+    }
+}
+
 /// All stages of a frame except the networks.
 struct Line {
     slot: Slot,
     written: Frame,
     read: Frame,
     decoder: Decoder,
+    luma: LumaGrid,
+    changes: ChangeMap,
     picture: Picture,
     tracker: Tracker,
     smoothers: [Smoother; 3],
@@ -95,7 +150,10 @@ impl Line {
             .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
         assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
-        self.decoder.decode(&self.read, &mut self.picture).unwrap();
+        let checked = self.decoder.measure(&self.read, &mut self.luma).unwrap();
+        self.changes.update(&self.luma);
+        self.changes.look(VIEWER, &WHOLE);
+        self.decoder.decode_checked(&checked, &mut self.picture).unwrap();
 
         // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
@@ -165,6 +223,26 @@ fn smoothing() -> Smoothing {
 
 #[test]
 fn nothing_is_allocated_for_a_frame() {
+    allocates_nothing_in_networks();
+    allocates_nothing_elsewhere();
+}
+
+fn allocates_nothing_in_networks() {
+    let mut networks = Networks::open();
+    // Buffers reach their final size.
+    networks.frame(0);
+    let before = ALLOCATIONS.load(Relaxed);
+    for number in 0..10 {
+        networks.frame(number);
+    }
+    assert_eq!(
+        ALLOCATIONS.load(Relaxed) - before,
+        0,
+        "heap allocations in 10 runs of each network"
+    );
+}
+
+fn allocates_nothing_elsewhere() {
     let publish = config::Publish {
         min_faces: 1,
         min_quality: 0.1,
@@ -174,6 +252,8 @@ fn nothing_is_allocated_for_a_frame() {
         written: Frame::default(),
         read: Frame::default(),
         decoder: Decoder::new(),
+        luma: LumaGrid::default(),
+        changes: ChangeMap::new(&[VIEWER]),
         picture: Picture::default(),
         tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
         smoothers: [Smoother::new(&smoothing(), 0.1); 3],

@@ -122,6 +122,25 @@ def state():
     return "```json\n{\n" + ",\n".join(lines) + "\n}\n```\n\n" + source(measured)
 
 
+def traffic():
+    """What is recorded and sent about the bundled clip."""
+    result, measured = record("traffic")
+    old, new = result["version_0_1"], result["defaults"]
+    def row(words, key):
+        return [words, f"{old[key]:,}", f"{new[key]:,}", percent(new[key] / old[key], 0)]
+
+    rows = [
+        row("rows in Home Assistant's recorder, per hour", "all_rows_per_hour"),
+        row("messages per second", "messages_per_second"),
+        row("MB per day", "megabytes_per_day"),
+        row("longest time between two state messages, s", "longest_silence_s"),
+    ]
+    for name in ("Valence", "Arousal", "Mood", "Expression", "Faces", "Attending", "Presence", "Face"):
+        before, after = (run["rows_per_hour"][name] for run in (old, new))
+        rows.append([f"rows of {name}", f"{before:,}", f"{after:,}", percent(after / before, 0) if before else "-"])
+    return table(["", "version 0.1", "now", "share"], rows) + "\n\n" + source(measured)
+
+
 def models():
     """The bundled models."""
     purposes = {"centerface": "full-frame detection", "blazeface": "detection in search regions"}
@@ -297,6 +316,21 @@ def peers():
     return table(head, rows) + "\n\n" + source(measured)
 
 
+def line():
+    """The whole line of affectd beside Python scripts."""
+    result, measured = record("line")
+    head = ["scene", "affectd, ms a frame", "frames a core-second", "frames decoded", "MB", "same networks", "MB", "plain script", "MB"]
+    rows = []
+    for scene in result["scenes"]:
+        own, *others = scene["programs"]
+        row = [scene["scene"], milliseconds(own["ms"]["median"]), f"{own['frames_per_core_second']:.0f}",
+               percent(own["decoded"], 0), f"{own['peak_mb']:.0f}"]
+        for other in others:
+            row += ["{median:.1f} ({q1:.1f}-{q3:.1f})".format(**other["ratio"]), f"{other['peak_mb']:.0f}"]
+        rows.append(row)
+    return table(head, rows) + "\n\n" + source(measured)
+
+
 def fuzz():
     """What each fuzz target reached."""
     result, measured = record("fuzz")
@@ -320,7 +354,7 @@ def soak():
         ["threads", *(str(result["threads"][end]) for end in ("first", "last"))],
         ["age of a state, median", *(f"{result['median_age_s'][end]:.3f} s" for end in ("first", "last"))],
     ]
-    head = ["", "after 1,000 frames", f"after {result['frames']:,} frames"]
+    head = ["", "after the first thousand frames", f"after {result['frames']:,} frames"]
     summary = (
         f"The run took {result['seconds'] / 60:.0f} minutes; {result['faces_appeared']:,} faces came and went, "
         f"{result['states']:,} states were published and {result['log_lines']} lines logged. Memory was never above "
@@ -357,7 +391,8 @@ def fleet_traffic():
 def fleet_load():
     """Processor time and memory, and the way back after the broker was killed."""
     result, measured = record("fleet")
-    part, devices = result["one_broker"], result["devices"]
+    part = result["one_broker"]
+    devices = part["devices"]
     broker = part["broker_cpu_share"]
     rows = [
         ["publishing, processor time of a device", percent(part["cpu_share_of_a_device"], 3) + " of a core"],
@@ -379,12 +414,13 @@ def fleet_cluster():
     part = result["cluster"]
     survivors, returned = part["retained_on_survivors"], part["retained_on_returned_node"]
     rows = [
-        ["devices on the killed node", f"{part['connections_of_killed_node']:,}"],
+        ["devices", f"{part['devices']:,}"],
+        ["of these on the killed node", f"{part['connections_of_killed_node']:,}"],
         ["back on another node", f"{part['reconnected']:,}"],
         ["until `online` again", f"median {part['back_s']['median']} s, last {part['back_s']['last']} s"],
         ["devices silent 30 s later", str(part["silent_after_limit"])],
-        ["retained states on both surviving nodes, stale", f"{survivors['found']:,}, {survivors['stale']}"],
-        ["retained states on the node that came back, stale", f"{returned['found']:,}, {returned['stale']}"],
+        ["retained states of 50 devices found on the surviving nodes; stale", f"{survivors['found']}; {survivors['stale']}"],
+        ["retained states of 50 devices found on the node that came back; stale", f"{returned['found']}; {returned['stale']}"],
     ]
     return table(["what", "measured"], rows) + "\n\n" + source(measured)
 
@@ -395,7 +431,7 @@ def fleet_consumers():
     part = result["consumers"]
     visits = part["rows_per_second"]
     rows = [
-        ["consumers in the group", str(part["consumers"])],
+        ["devices; consumers in the group", f"{part['devices']:,}; {part['consumers']}"],
         ["visits published; rows", f"{part['visits_published']:,}; {part['rows']:,}"],
         ["visits per second", f"{visits:.1f}"],
         ["processor time of the group", percent(part["cpu_share_of_the_group"]) + " of a core"],
@@ -411,7 +447,8 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, models, expression, confusion, degraded, bench, memory, instructions, peers, fuzz, soak, fleet_traffic,
+        state, traffic, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
+        fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )
 }

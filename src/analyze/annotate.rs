@@ -37,7 +37,8 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
     canvas.image
 }
 
-/// One line for the category and one for valence and arousal, each only if the model has it.
+/// One line for the category and one for valence and arousal, each only if the model has it, and one if they are not
+/// to be relied on.
 fn labels(face: &Face) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(probabilities) = face.prediction.probabilities {
@@ -50,6 +51,9 @@ fn labels(face: &Face) -> Vec<String> {
         .collect();
     if !values.is_empty() {
         lines.push(values.join(" "));
+    }
+    if face.poor {
+        lines.push("poor crop".to_owned());
     }
     lines
 }
@@ -171,6 +175,7 @@ mod tests {
                 arousal: Some(-0.5),
             },
             quality: 1.0,
+            poor: false,
         }
     }
 
@@ -178,6 +183,8 @@ mod tests {
     fn the_label_shows_category_valence_and_arousal() {
         let face = face(Rect::default());
         assert_eq!(labels(&face), ["happiness 86%", "v +0.25 a -0.50"]);
+        let poor = Face { poor: true, ..face };
+        assert_eq!(labels(&poor)[2], "poor crop");
     }
 
     #[test]

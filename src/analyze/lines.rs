@@ -33,6 +33,8 @@ struct FaceLine<'a> {
     r#box: [Rounded; 4],
     score: Rounded,
     quality: Rounded,
+    /// The crop is too poor for its expression to be relied on.
+    poor: bool,
     /// The most probable category; `null` for a model without categories.
     category: Option<&'static str>,
     probabilities: Option<Distribution<'a, 4>>,
@@ -68,6 +70,7 @@ pub(super) fn write_lines(
             detection,
             prediction,
             quality,
+            poor,
         },
     ) in faces.iter().enumerate()
     {
@@ -77,6 +80,7 @@ pub(super) fn write_lines(
             r#box: [rect.x, rect.y, rect.width, rect.height].map(Decimals),
             score: Decimals(detection.score),
             quality: Decimals(*quality),
+            poor: *poor,
             category: prediction.probabilities.map(|p| p.argmax().0.name()),
             probabilities: prediction.probabilities.map(|probabilities| Distribution {
                 categories,
@@ -122,6 +126,7 @@ mod tests {
                 arousal: None,
             },
             quality: 0.123_456,
+            poor: false,
         }
     }
 
@@ -142,7 +147,7 @@ mod tests {
         assert_eq!(
             lines(&[face()]),
             "{\"file\":\"a.jpg\",\"faces\":1,\"face\":1,\"box\":[1.25,-2.0,30.0,40.0],\"score\":0.9,\
-             \"quality\":0.1235,\"category\":\"happiness\",\"probabilities\":{\"happiness\":0.75,\"anger\":0.25},\
+             \"quality\":0.1235,\"poor\":false,\"category\":\"happiness\",\"probabilities\":{\"happiness\":0.75,\"anger\":0.25},\
              \"valence\":0.5,\"arousal\":null}\n"
         );
         assert_eq!(lines(&[face(), face()]).lines().count(), 2);

@@ -108,6 +108,7 @@ struct Analyzer {
     /// The categories of the expression model, in its order.
     categories: Vec<Category>,
     min_face_px: f32,
+    min_quality: f32,
 }
 
 /// One face and its expression.
@@ -116,6 +117,8 @@ struct Face {
     prediction: Prediction,
     /// Quality of the crop, 0 to 1.
     quality: f32,
+    /// Whether that is below `publish.min_quality`: to the daemon such a face is uncertain.
+    poor: bool,
 }
 
 impl Analyzer {
@@ -129,6 +132,7 @@ impl Analyzer {
             detector: NetworkDetector::open(&detector, settings.detect.min_score)?,
             classifier: NetworkClassifier::open(&expression)?,
             min_face_px: settings.detect.min_face_px,
+            min_quality: settings.publish.min_quality,
         })
     }
 
@@ -154,6 +158,7 @@ impl Analyzer {
                 detection,
                 prediction: classification.prediction,
                 quality: classification.quality.value(),
+                poor: classification.quality.value() < self.min_quality,
             });
         }
         faces.sort_by(|a, b| b.detection.rect.area().total_cmp(&a.detection.rect.area()));

@@ -1,7 +1,7 @@
 //! Turning pictures upright.
 
 use super::frame::MAX_REUSED_BYTES;
-use crate::picture::Picture;
+use crate::{luma::LumaGrid, picture::Picture};
 
 /// Quarter turns clockwise, then an optional reflection. The eight orientations of EXIF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,6 +91,33 @@ impl Orientation {
             return;
         }
         let (pixels, _) = picture.rgb_mut().as_chunks_mut::<3>();
+        self.reverse(pixels, width);
+    }
+
+    /// Turns a luma grid as [`Orientation::apply`] turns its picture. Where the picture's size is not a
+    /// multiple of the cells', the cells of the result are off by less than one cell. `scratch` is a buffer
+    /// that is reused from grid to grid.
+    pub fn apply_to_luma(self, grid: &mut LumaGrid, scratch: &mut Vec<i16>) {
+        let columns = grid.columns();
+        if columns == 0 {
+            if self.swaps_sides() {
+                grid.reset_unknown(grid.height(), grid.width());
+            }
+            return;
+        }
+        if !self.swaps_sides() {
+            self.reverse(grid.cells_mut(), columns);
+            return;
+        }
+        scratch.clear();
+        scratch.extend_from_slice(grid.cells());
+        let rows = scratch.len() / columns;
+        let cells = grid.reset(grid.height(), grid.width());
+        self.transpose_into(scratch, (columns, rows), cells);
+    }
+
+    /// Exchanges rows and columns of `width` pixels as far as the sides stay as they are.
+    fn reverse<T>(self, pixels: &mut [T], width: usize) {
         // A half turn reverses the pixels; with a reflection it reverses the rows.
         match (self.quarters, self.is_mirrored) {
             (0, true) => pixels.chunks_exact_mut(width).for_each(<[_]>::reverse),
@@ -113,6 +140,11 @@ impl Orientation {
         scratch.extend_from_slice(picture.rgb());
         let (from, _) = scratch.as_chunks::<3>();
         let (to, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
+        self.transpose_into(from, (width, height), to);
+    }
+
+    /// Writes `from`, of the given width and height, to `to`, with the sides exchanged.
+    fn transpose_into<T: Copy>(self, from: &[T], (width, height): (usize, usize), to: &mut [T]) {
         // Row y of the result is column y of the source, from its last row up for a turn to the right.
         let (to_left, is_downwards) = match (self.quarters, self.is_mirrored) {
             (1, is_mirrored) => (false, is_mirrored),
@@ -227,6 +259,32 @@ mod tests {
             let mut picture_ = picture(3, &[1, 2, 3, 4, 5, 6]);
             Orientation::new(degrees, is_mirrored).apply(&mut picture_, &mut Vec::new());
             assert_eq!(picture_, picture(width, &turned), "{degrees} {is_mirrored}");
+        }
+    }
+
+    #[test]
+    fn a_luma_grid_turns_as_its_picture_does() {
+        for degrees in [0, 90, 180, 270] {
+            for is_mirrored in [false, true] {
+                let orientation = Orientation::new(degrees, is_mirrored);
+                let mut turned = picture(3, &[1, 2, 3, 4, 5, 6]);
+                orientation.apply(&mut turned, &mut Vec::new());
+                let mut grid = LumaGrid::default();
+                grid.reset(24, 16).copy_from_slice(&[1, 2, 3, 4, 5, 6]);
+                orientation.apply_to_luma(&mut grid, &mut Vec::new());
+                let expected: Vec<i16> = turned.rgb().chunks(3).map(|pixel| pixel[0].into()).collect();
+                assert_eq!(grid.cells(), expected, "{degrees} {is_mirrored}");
+                assert_eq!(
+                    (grid.width(), grid.height()),
+                    (turned.width() * 8, turned.height() * 8)
+                );
+                grid.reset_unknown(24, 16);
+                orientation.apply_to_luma(&mut grid, &mut Vec::new());
+                assert_eq!(
+                    (grid.width(), grid.height()),
+                    (turned.width() * 8, turned.height() * 8)
+                );
+            }
         }
     }
 

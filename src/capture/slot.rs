@@ -102,6 +102,12 @@ impl Slot {
         self.changed.notify_all();
     }
 
+    /// Whether no frame will follow.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Frames that were replaced before they were taken.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -17,7 +17,7 @@ use crate::{
     error::{Exit, Failure},
     health::{Board, Governor, Health, Stage},
     measure::{clip::ClipOpener, table},
-    pipeline::{self, Deps, Metrics, Sink},
+    pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
     sense::{
@@ -59,10 +59,11 @@ fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), F
     ));
     let deps = Deps {
         opener: Box::new(ClipOpener::new(clock.clone())),
-        sensor,
+        sensor: SensorSource::Loaded(Box::new(sensor)),
         gpio: None,
         preview: Preview::new(&gate),
         gate,
+        requests: Arc::default(),
         sink: screen.clone(),
         clock: clock.clone(),
         shutdown,

@@ -75,7 +75,9 @@ impl ExitClass for PublishError {
     fn exit(&self) -> Exit {
         match self.kind {
             PublishErrorKind::Config => Exit::Config,
-            PublishErrorKind::Refused | PublishErrorKind::Unreachable => Exit::Broker,
+            PublishErrorKind::Refused | PublishErrorKind::Unreachable | PublishErrorKind::Denied => {
+                Exit::Broker
+            }
             PublishErrorKind::System => Exit::Software,
         }
     }

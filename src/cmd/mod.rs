@@ -6,6 +6,7 @@ pub mod bench;
 pub mod check;
 pub mod demo;
 mod exit;
+pub mod forget;
 pub mod latency;
 pub mod model;
 pub mod probe;
@@ -74,6 +75,7 @@ enum Command {
     Analyze(analyze::Arguments),
     Bench(bench::Arguments),
     Latency(latency::Arguments),
+    Forget(forget::Arguments),
     Top(top::Arguments),
     Model(model::Arguments),
     Demo(demo::Arguments),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Analyze(arguments) => arguments.run(&global, out),
             Command::Bench(arguments) => arguments.run(&global, out),
             Command::Latency(arguments) => arguments.run(&global, out),
+            Command::Forget(arguments) => arguments.run(&global, out),
             Command::Top(arguments) => arguments.run(&global),
             Command::Model(arguments) => arguments.run(&global, out),
             Command::Demo(arguments) => arguments.run(&global),
@@ -224,8 +227,8 @@ Exit codes:
    0  success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   66  a model or an input file is missing, corrupt or of the wrong kind
-  69  the broker refused the credentials, or, with check, cannot be reached; with aim: the daemon
-      cannot be reached
+  69  the broker refused the credentials, or, with check and forget, cannot be reached; with aim:
+      the daemon cannot be reached
   70  an internal failure of affectd
   74  the camera cannot be used
   78  configuration error; all errors are listed
@@ -237,6 +240,7 @@ Examples:
   affectd check --print --set mqtt.tls=true    print the settings that would be in force
   affectd check --defaults > affectd.toml      write a configuration file to start from
   affectd model verify                         verify and time the models
+  affectd forget lobby                         remove a retired board from the broker
 ";
 
 #[cfg(test)]

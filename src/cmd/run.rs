@@ -8,15 +8,18 @@ use super::{Global, open_sensor, stop_on_signals};
 use crate::{
     capture,
     clock::{Clock, SystemClock},
-    config::Settings,
+    config::{Line, Settings, SourceKind},
     error::{Exit, Failure},
     gpio,
-    health::Governor,
+    health::{Governor, Hardware},
     http::{self, Live, Server, aim},
-    pipeline::{self, Deps, FanOut, Metrics, Sink},
+    model::Registry,
+    pipeline::{self, Deps, FanOut, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
+    requests::{self, Requests},
+    sense::engine,
     shutdown::Shutdown,
 };
 
@@ -46,9 +49,14 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
-    // Loading takes seconds on a slow board, so whatever can be refused without the models comes first.
-    let (sensor, manifest) = open_sensor(settings)?;
-    let identity = Identity::of(settings.device_id(), &manifest)?;
+    // Loading takes seconds on a slow board, so whatever can be refused without the networks comes first.
+    let registry = Registry::open(&settings.models_dir()?)?;
+    let manifest = engine::manifest(settings, &registry)?;
+    let identity = Identity {
+        hardware: Hardware::read(),
+        page: settings.page_url(),
+        ..Identity::of(settings.device_id(), &manifest)?
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         device = %identity.device,
@@ -57,9 +65,12 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
         "starting"
     );
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
+    let has_led = settings.gpio.led != Line::Unused;
+    let requests = Arc::new(Requests::new(has_led, requests::is_supervised()));
     let environment = Environment {
         clock: clock.clone(),
         gate: gate.clone(),
+        requests: requests.clone(),
         shutdown: shutdown.clone(),
     };
     let preview = Preview::new(&gate);
@@ -86,10 +97,11 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     };
     let deps = Deps {
         opener,
-        sensor,
+        sensor: sensor_source(settings)?,
         gpio: gpio::open_gpio(&settings.gpio),
         preview,
         gate,
+        requests,
         sink: Arc::new(FanOut(sinks)),
         clock,
         shutdown,
@@ -102,4 +114,17 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     }
     // Whatever ended the run, tell subscribers.
     result.and(thread.stop().map_err(Failure::from))
+}
+
+/// A camera may refuse, and a broker may command privacy, so that the networks are loaded after both were asked.
+/// Files cannot, and a recording is sensed from its first frame on.
+fn sensor_source(settings: &Settings) -> Result<SensorSource, Failure> {
+    if settings.camera.source == SourceKind::Files {
+        return Ok(SensorSource::Loaded(Box::new(open_sensor(settings)?.0)));
+    }
+    let later = settings.clone();
+    Ok(SensorSource::OnceOpen {
+        lost_after: settings.detect.lost,
+        load: Box::new(move || Ok(open_sensor(&later)?.0)),
+    })
 }

@@ -104,6 +104,9 @@ pub struct Detect {
     /// Time between two searches of the whole frame.
     #[serde(rename = "interval_s", deserialize_with = "seconds")]
     pub interval: Duration,
+    /// Time between two searches of the whole frame while nothing changes in it; at least `interval` counts.
+    #[serde(rename = "still_interval_s", deserialize_with = "seconds")]
+    pub still_interval: Duration,
     /// Detections below this score are ignored, 0 to 1.
     pub min_score: f32,
     /// Faces whose box is narrower are ignored, in pixels of the frame.
@@ -121,6 +124,8 @@ pub struct Expression {
     pub model: ModelName,
     /// Most classifications of one face per second.
     pub rate: f32,
+    /// Classify the mirror image of each face too, if the model's manifest asks for it.
+    pub mirror: bool,
     /// Number of inference threads, one face or mirrored face each; 0: one fewer than there are cores, at
     /// most 4.
     pub threads: usize,

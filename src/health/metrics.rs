@@ -24,6 +24,7 @@ pub struct Metrics {
     faces: AtomicU64,
     camera_open: AtomicBool,
     delivering: AtomicBool,
+    loading: AtomicBool,
     /// Nanoseconds that the sensing thread was busy for.
     busy: AtomicU64,
     /// The fraction of the full rate at which to sense, as the bits of an `f32`.
@@ -64,6 +65,7 @@ impl Default for Metrics {
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
             delivering: AtomicBool::new(false),
+            loading: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             rate_fraction: AtomicU32::new(WorkRate::FULL.fraction.to_bits()),
             switch_answered: AtomicU64::new(0),
@@ -126,6 +128,13 @@ impl Metrics {
         self.delivering.load(Relaxed)
     }
 
+    /// Whether no frame is to be expected from the sensing thread: the camera delivers none, or the networks are
+    /// being loaded, which takes seconds on a small board.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.is_delivering() || self.loading.load(Relaxed)
+    }
+
     /// Whether the camera is open and may be looking.
     #[must_use]
     pub fn is_camera_open(&self) -> bool {
@@ -157,7 +166,7 @@ impl Metrics {
 
     /// Notes whether frames are being finished. Called by the supervising thread as long as it runs itself.
     pub(crate) fn note_progress(&self, now: Duration) {
-        lock(&self.progress).note(now, self.finished_frames(), !self.is_delivering());
+        lock(&self.progress).note(now, self.finished_frames(), self.is_idle());
     }
 
     pub(crate) fn set_reading(&self, reading: Reading) {
@@ -186,6 +195,10 @@ impl Metrics {
             work_rate,
             uptime: now,
         }
+    }
+
+    pub(crate) fn set_loading(&self, is_loading: bool) {
+        self.loading.store(is_loading, Relaxed);
     }
 
     pub(crate) fn count_captured(&self) {

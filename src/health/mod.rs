@@ -3,6 +3,7 @@
 pub mod board;
 mod broker_link;
 pub mod governor;
+pub mod hardware;
 pub mod machine;
 mod metrics;
 mod progress;
@@ -14,6 +15,7 @@ pub mod watchdog;
 pub use board::Board;
 pub use broker_link::{BrokerLink, LinkState};
 pub use governor::{Governor, ThrottleReason, WorkRate};
+pub use hardware::Hardware;
 pub use machine::{Machine, clock_mhz};
 pub use metrics::{Metrics, Reading};
 pub use snapshot::{Health, StageLatency};

@@ -1,6 +1,6 @@
 //! The cost of each processing stage on this machine.
 //!
-//! The bundled clip is decoded and sensed in one thread as fast as possible, while the clock that the frames
+//! A recording is decoded and sensed in one thread as fast as possible, while the clock that the frames
 //! carry advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`,
 //! but nothing waits.
 
@@ -13,8 +13,7 @@ use serde_json::json;
 
 use super::{
     budgets::{Comparison, Metric, NoBudget},
-    clip,
-    player::Player,
+    player::{Player, Recording},
     sustained::{Sample, SustainedPerformance, Timeline},
     table,
 };
@@ -24,26 +23,48 @@ use crate::{
     error::{Exit, Failure, Unwritable},
     health::{Board, Machine, Stage, StageTimes, Summary},
     logging::progress,
+    luma::LumaGrid,
     picture::Picture,
     sense::{FrameTime, Sensor},
 };
 use jiff::civil::Date;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Frames per second of the clock that the frames carry, that of a common camera.
 const CAMERA_RATE: f32 = 15.0;
 
 /// The formats that cameras deliver most often, cheapest decoding first.
-const FORMATS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
+pub const FORMATS: [PixelFormat; 2] = [PixelFormat::Yuyv, PixelFormat::Mjpeg];
 
 /// The stages that run a network.
 const NETWORKS: [Stage; 3] = [Stage::Detect, Stage::Follow, Stage::Classify];
 
+/// What to measure.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the camera shows.
+    pub recording: Recording,
+    /// The formats that it delivers.
+    pub formats: Vec<PixelFormat>,
+    /// How long to measure each format.
+    pub time: Duration,
+    /// Instead of `time`: exactly this many frames, and nothing before them.
+    pub frames: Option<u64>,
+}
+
 /// The measurement of one format.
 struct Run {
     format: PixelFormat,
+    /// Width and height of the last picture.
+    size: (u32, u32),
     frames: u64,
     /// Time spent decoding and sensing, without making the frames.
     busy: Duration,
+    /// Processor time of the whole process meanwhile, with making the frames.
+    cpu: Duration,
+    /// Faces in all frames together, and frames whose picture was needed.
+    faces: u64,
+    pictures: u64,
     /// The part of it that the networks took.
     networks: Duration,
     stages: Vec<(Stage, Summary)>,
@@ -61,7 +82,7 @@ impl Run {
     }
 }
 
-/// Measures each format for `seconds`, compares the results with the board's budget, and writes text or one
+/// Measures each format as planned, compares the results with the board's budget, and writes text or one
 /// JSON object to `out`.
 ///
 /// # Errors
@@ -69,18 +90,23 @@ impl Run {
 pub fn bench(
     settings: &Settings,
     mut sensor: Sensor,
-    seconds: f32,
+    plan: &Plan,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
     let mut runs = Vec::new();
     let mut camera_clock = Duration::ZERO;
-    for format in FORMATS {
-        // The first pass fills caches and buffers.
-        measure(&mut sensor, format, Duration::ZERO, &mut camera_clock).map_err(software)?;
-        let time = Duration::from_secs_f32(seconds);
-        runs.push(measure(&mut sensor, format, time, &mut camera_clock).map_err(software)?);
+    for &format in &plan.formats {
+        let mut measure = |time, frames| {
+            let player = Player::new(format, plan.recording.clone());
+            measure(&mut sensor, player, time, frames, &mut camera_clock).map_err(software)
+        };
+        if plan.frames.is_none() {
+            // The first pass fills caches and buffers.
+            measure(Duration::ZERO, None)?;
+        }
+        runs.push(measure(plan.time, plan.frames)?);
     }
     let machine = Machine::read();
     let board = Board::read();
@@ -95,39 +121,46 @@ pub fn bench(
     Ok(())
 }
 
-/// Plays the clip repeatedly for `time`, and at least until every network has run or the clip was played
-/// once: on an emulated processor a frame may take seconds. Advances `camera_clock` by one frame period per
-/// frame.
+/// Plays the recording repeatedly for `time`, and at least until every network has run or it was played once: on an
+/// emulated processor a frame may take seconds. With `frames`, plays exactly as many. Advances `camera_clock` by
+/// one frame period per frame.
 fn measure(
     sensor: &mut Sensor,
-    format: PixelFormat,
+    mut player: Player,
     time: Duration,
+    frames: Option<u64>,
     camera_clock: &mut Duration,
 ) -> anyhow::Result<Run> {
-    let mut player = Player::new(format);
     let mut decoder = Decoder::default();
+    let mut luma = LumaGrid::default();
     let mut picture = Picture::default();
     let mut times = StageTimes::new(Duration::MAX);
     let bar = progress(time.as_millis() as u64, "{prefix} {wide_bar} {eta}");
-    bar.set_prefix(format.to_string());
+    bar.set_prefix(player.format().to_string());
     let networks_before = sensor.network_time();
     let start = Instant::now();
+    let cpu_before = processor_time();
+    let (mut faces, mut pictures) = (0, 0);
     let mut busy = Duration::ZERO;
     let mut timeline = Timeline::start();
     let mut count = 0_u64;
     'playing: loop {
         for _ in 0..player.pictures() {
             *camera_clock += Duration::from_secs_f32(1.0 / CAMERA_RATE);
-            let frame = player.next()?;
+            let frame = player.next_frame()?;
             let frame_start = Instant::now();
-            decoder.decode(frame, &mut picture)?;
+            let checked = decoder.measure(frame, &mut luma)?;
+            let is_needed = sensor.observe(&luma, *camera_clock);
+            if is_needed {
+                decoder.decode_checked(&checked, &mut picture)?;
+            }
             times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
             let mut last = Instant::now();
             let frame_time = FrameTime {
                 captured: *camera_clock,
                 date: Date::ZERO,
             };
-            sensor.sense(&picture, frame_time, &mut |stage| {
+            let report = sensor.sense(is_needed.then_some(&picture), frame_time, &mut |stage| {
                 let now = Instant::now();
                 times.record(Duration::ZERO, stage, now - last);
                 last = now;
@@ -136,11 +169,16 @@ fn measure(
             times.record(Duration::ZERO, Stage::Total, took);
             busy += took;
             count += 1;
+            faces += report.faces.len() as u64;
+            pictures += u64::from(is_needed);
+            if frames.is_some_and(|frames| count >= frames) {
+                break 'playing;
+            }
             let complete = count >= player.pictures() as u64
                 || NETWORKS
                     .iter()
                     .all(|stage| times.summary(Duration::ZERO, *stage).is_some());
-            if complete && start.elapsed() >= time {
+            if frames.is_none() && complete && start.elapsed() >= time {
                 break 'playing;
             }
         }
@@ -154,13 +192,24 @@ fn measure(
         .filter_map(|stage| Some((stage, times.summary(Duration::ZERO, stage)?)))
         .collect();
     Ok(Run {
-        format,
+        format: player.format(),
+        size: (luma.width(), luma.height()),
         frames: count,
         busy,
+        cpu: processor_time().saturating_sub(cpu_before),
+        faces,
+        pictures,
         networks: sensor.network_time() - networks_before,
         stages,
         timeline: timeline.into_samples(),
     })
+}
+
+/// Processor time of all threads of this process so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    // Never negative, so that both parts fit.
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// What has a budget: for each metric the worse of the runs.
@@ -211,13 +260,15 @@ fn write_text(
     for run in runs {
         writeln!(
             out,
-            "{} {}x{}: {} frames, {:.1} frames/s in one thread, {:.1} % of the time outside the networks",
+            "{} {}x{}: {} frames, {:.1} frames/s in one thread, {:.1} % of the time outside the networks, {:.0} % of \
+             the frames decoded",
             run.format,
-            clip::SIZE.0,
-            clip::SIZE.1,
+            run.size.0,
+            run.size.1,
             run.frames,
             run.frames_per_second(),
-            run.outside_networks() * 100.0
+            run.outside_networks() * 100.0,
+            run.pictures as f64 / run.frames as f64 * 100.0
         )?;
         table::stages(out, &run.stages)?;
         if let Some(sustained) = SustainedPerformance::of(&run.timeline) {
@@ -250,9 +301,12 @@ fn write_json(
         .map(|run| {
             json!({
                 "format": run.format.to_string(),
-                "width": clip::SIZE.0,
-                "height": clip::SIZE.1,
+                "width": run.size.0,
+                "height": run.size.1,
                 "frames": run.frames,
+                "pictures": run.pictures,
+                "faces": run.faces as f64 / run.frames as f64,
+                "cpu_seconds": run.cpu.as_secs_f64(),
                 "seconds": run.busy.as_secs_f64(),
                 "fps": run.frames_per_second(),
                 "outside_networks": run.outside_networks(),

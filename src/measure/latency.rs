@@ -22,7 +22,7 @@ use crate::{
     gpio,
     health::{Board, Governor, Health, Machine, Stage, Summary},
     model::Manifest,
-    pipeline::{self, Deps, Metrics, Sink},
+    pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, LatencySamples, LatencySubscriber, Publisher, probe_broker},
@@ -93,6 +93,7 @@ fn measure(
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
+            requests: Arc::default(),
             shutdown: shutdown.clone(),
         };
         let publisher = Publisher::start(mqtt, identity, environment)?;
@@ -108,10 +109,11 @@ fn measure(
     let begun = clock.now();
     let deps = Deps {
         opener,
-        sensor,
+        sensor: SensorSource::Loaded(Box::new(sensor)),
         gpio: gpio::open_gpio(&settings.gpio),
         preview: Preview::new(&gate),
         gate,
+        requests: Arc::default(),
         sink: sink.clone(),
         clock: clock.clone(),
         shutdown,

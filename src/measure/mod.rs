@@ -5,7 +5,7 @@ pub mod budgets;
 pub mod clip;
 pub mod evaluation;
 pub mod latency;
-mod player;
+pub mod player;
 pub mod profile;
 mod sustained;
 pub mod table;

@@ -1,17 +1,64 @@
-//! The bundled clip, repeated without end as the frames of a camera with a given pixel format.
+//! A recording, repeated without end as the frames of a camera with a given pixel format.
 
-use std::time::Duration;
+use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
 
 use super::clip;
 use crate::{
-    capture::{Decoder, Frame, PixelFormat},
+    capture::{
+        Decoder, Frame, PixelFormat, jpeg,
+        split::{Split, Splitter},
+    },
+    file,
     picture::Picture,
 };
+
+/// Largest recording that is read, in bytes.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The JPEG pictures of a recording.
+#[derive(Debug, Clone)]
+pub struct Recording(Arc<[Cow<'static, [u8]>]>);
+
+impl Recording {
+    /// The bundled clip.
+    #[must_use]
+    pub fn bundled() -> Self {
+        Self(clip::pictures().map(Cow::Borrowed).collect())
+    }
+
+    /// Reads a file of concatenated JPEG pictures.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or holds no whole JPEG picture.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let data = file::read(path, MAX_BYTES).with_context(|| path.display().to_string())?;
+        let mut pictures = Vec::new();
+        let (mut splitter, mut rest) = (Splitter::Detect, &data[..]);
+        while !rest.is_empty() {
+            match splitter.find(rest).map_err(anyhow::Error::msg)? {
+                Split::Frame { body, end } => {
+                    pictures.push(Cow::Owned(rest[body].to_vec()));
+                    rest = &rest[end..];
+                }
+                Split::Skip(count) | Split::Damaged(count, _) => rest = &rest[count..],
+                Split::More => break,
+            }
+        }
+        anyhow::ensure!(
+            !pictures.is_empty(),
+            "{}: found no JPEG picture; allowed: concatenated JPEG pictures",
+            path.display()
+        );
+        Ok(Self(pictures.into()))
+    }
+}
 
 /// Makes one frame at a time, because all frames at once would dominate the memory that `bench` reports.
 pub struct Player {
     format: PixelFormat,
-    pictures: Vec<&'static [u8]>,
+    recording: Recording,
     played: usize,
     decoder: Decoder,
     picture: Picture,
@@ -20,10 +67,10 @@ pub struct Player {
 
 impl Player {
     /// A camera that delivers [`PixelFormat::Yuyv`], or MJPEG for any other `format`.
-    pub fn new(format: PixelFormat) -> Self {
+    pub fn new(format: PixelFormat, recording: Recording) -> Self {
         Self {
             format,
-            pictures: clip::pictures().collect(),
+            recording,
             played: 0,
             decoder: Decoder::default(),
             picture: Picture::default(),
@@ -31,18 +78,28 @@ impl Player {
         }
     }
 
-    /// Number of pictures in one pass of the clip.
+    /// What the camera delivers.
+    pub fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// Number of pictures in one pass of the recording.
     pub fn pictures(&self) -> usize {
-        self.pictures.len()
+        self.recording.0.len()
     }
 
     /// The next frame.
     ///
     /// # Errors
     /// If a picture cannot be decoded.
-    pub fn next(&mut self) -> anyhow::Result<&Frame> {
-        let jpeg = self.pictures[self.played % self.pictures.len()];
-        self.frame = clip::frame(jpeg, self.played as u64, Duration::ZERO);
+    pub fn next_frame(&mut self) -> anyhow::Result<&Frame> {
+        let jpeg = &self.recording.0[self.played % self.recording.0.len()];
+        let (width, height) = jpeg::size(jpeg).unwrap_or_default();
+        self.frame.data.clear();
+        self.frame.data.extend_from_slice(jpeg);
+        self.frame.format = PixelFormat::Mjpeg;
+        (self.frame.width, self.frame.height, self.frame.stride) = (width, height, 0);
+        (self.frame.sequence, self.frame.captured) = (self.played as u64, Duration::ZERO);
         self.played += 1;
         if self.format == PixelFormat::Yuyv {
             self.decoder.decode(&self.frame, &mut self.picture)?;

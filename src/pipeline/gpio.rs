@@ -18,6 +18,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long a blinking LED is lit, and how long it is dark.
 const BLINK: Duration = Duration::from_millis(250);
 
+/// How long the LED flashes to identify the device.
+const IDENTIFY: Duration = Duration::from_secs(10);
+
+/// Length of a flash, and of the pause between the two flashes of each second: not to be taken for the blinking.
+const FLASH: Duration = Duration::from_millis(100);
+
 pub(super) struct GpioLoop {
     io: Box<dyn PrivacyIo>,
     context: Context,
@@ -25,6 +31,8 @@ pub(super) struct GpioLoop {
     stop: Shutdown,
     switch: Option<Switch>,
     led: Option<Led>,
+    /// When the device was last asked to identify itself, while the LED blinks.
+    identify: Option<Duration>,
 }
 
 struct Switch {
@@ -61,6 +69,7 @@ impl GpioLoop {
                 failed: false,
                 due: Duration::ZERO,
             }),
+            identify: None,
         }
     }
 
@@ -73,11 +82,30 @@ impl GpioLoop {
                 self.read_switch(now);
             }
             let lit = self.context.metrics.is_camera_open() && self.is_blink_on(now);
-            self.set_led(now, !stopped && lit);
+            let flashes = self.flashes(now);
+            self.set_led(now, !stopped && (lit != flashes));
             if stopped {
                 return;
             }
         }
+    }
+
+    /// Whether the LED shows the opposite for a moment: the device was asked to identify itself. Two flashes a
+    /// second.
+    fn flashes(&mut self, now: Duration) -> bool {
+        if self.context.requests.take_identify() {
+            self.identify = Some(now);
+        }
+        let Some(elapsed) = self.identify.map(|since| now.saturating_sub(since)) else {
+            return false;
+        };
+        if elapsed >= IDENTIFY {
+            self.identify = None;
+            return false;
+        }
+        // The blinking tells more: that a picture is sent.
+        let part = elapsed.as_millis() % 1000 / FLASH.as_millis();
+        [0, 2].contains(&part) && !self.context.preview.is_sending(now)
     }
 
     /// Whether the LED may be lit: while a picture is sent for aiming, it blinks.

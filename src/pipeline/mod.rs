@@ -19,7 +19,6 @@ use self::{
     camera::CameraLoop,
     camera_state::CameraState,
     gpio::GpioLoop,
-    sense::SenseLoop,
     supervisor::Supervisor,
     threads::{Worker, join, join_within_limit, spawn},
 };
@@ -34,6 +33,7 @@ use crate::{
     interrupt::Cause,
     preview::Preview,
     privacy::{Input, PrivacyGate},
+    requests::Requests,
     sense::Sensor,
     shutdown::Shutdown,
 };
@@ -43,12 +43,14 @@ pub struct Deps {
     /// Opens the camera.
     pub opener: Box<dyn Opener>,
     /// Finds and follows faces and classifies their expressions.
-    pub sensor: Sensor,
+    pub sensor: SensorSource,
     /// The LED and the privacy switch of the device, where there are any.
     pub gpio: Option<GpioConfigured>,
     /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
     /// those, or the camera never looks.
     pub gate: PrivacyGate,
+    /// What is asked of the run from outside.
+    pub requests: Arc<Requests>,
     /// Takes the picture for aiming, while it is open.
     pub preview: Preview,
     /// Takes the results.
@@ -63,11 +65,35 @@ pub struct Deps {
     pub health_interval: Duration,
 }
 
+/// Where the sensor comes from.
+pub enum SensorSource {
+    /// Its networks are loaded.
+    Loaded(Box<Sensor>),
+    /// They are loaded once the camera is open: a daemon that must not or cannot use its camera does not load
+    /// them.
+    OnceOpen {
+        /// How long an unseen face is kept, as the sensor will say.
+        lost_after: Duration,
+        /// Loads them; called in the sensing thread.
+        load: Box<dyn FnOnce() -> Result<Sensor, Failure> + Send>,
+    },
+}
+
+impl SensorSource {
+    fn lost_after(&self) -> Duration {
+        match self {
+            Self::Loaded(sensor) => sensor.lost_after(),
+            Self::OnceOpen { lost_after, .. } => *lost_after,
+        }
+    }
+}
+
 /// What the threads share.
 #[derive(Clone)]
 struct Context {
     slot: Arc<Slot>,
     gate: PrivacyGate,
+    requests: Arc<Requests>,
     preview: Preview,
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
@@ -85,6 +111,7 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     let context = Context {
         slot: Arc::new(Slot::new()),
         gate: deps.gate,
+        requests: deps.requests,
         preview: deps.preview,
         sink: deps.sink,
         metrics: metrics.clone(),
@@ -111,8 +138,8 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     };
     let camera = CameraLoop::new(deps.opener, context.clone());
     let capture = spawn("capture", move || camera.run())?;
-    let sense = SenseLoop::new(deps.sensor, context.clone());
-    let sensing = spawn("sense", move || sense.run())?;
+    let (sensor, sensing_context) = (deps.sensor, context.clone());
+    let sensing = spawn("sense", move || sense::run(sensor, sensing_context))?;
 
     let has_ended = || {
         let gpio = gpio.as_ref().is_some_and(Worker::is_finished);

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::Context;
+use super::{Context, SensorSource};
 use crate::{
     capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
     health::Stage,
+    luma::LumaGrid,
     picture::Picture,
     preview::LONGEST_SIDE,
     sense::{
@@ -21,7 +22,38 @@ const WAIT: Duration = Duration::from_millis(100);
 /// Younger frames are never too old: the machine may be busy.
 const MIN_STALE: Duration = Duration::from_secs(1);
 
-pub(super) struct SenseLoop {
+/// How often to see whether the camera is open.
+const OPEN_POLL: Duration = Duration::from_millis(10);
+
+/// Loads the networks, if they are not yet, and senses until the slot is closed.
+///
+/// # Errors
+/// When a network cannot be loaded or fails on a frame: that is a fault of the model or of the program, not of
+/// the frame.
+pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure> {
+    let sensor = match sensor {
+        SensorSource::Loaded(sensor) => *sensor,
+        SensorSource::OnceOpen { load, .. } => {
+            let metrics = &context.metrics;
+            while !metrics.is_camera_open() && metrics.captured_frames() == 0 {
+                if context.slot.is_closed() || context.shutdown.wait(OPEN_POLL) {
+                    return Ok(());
+                }
+            }
+            let begun = context.clock.now();
+            metrics.set_loading(true);
+            let loaded = load();
+            metrics.set_loading(false);
+            let sensor = loaded?;
+            let seconds = context.clock.now().saturating_sub(begun).as_secs_f32();
+            tracing::info!(seconds, "the networks are loaded");
+            sensor
+        }
+    };
+    SenseLoop::new(sensor, context).run()
+}
+
+struct SenseLoop {
     sensor: Sensor,
     context: Context,
     /// When the last usable frame was finished; `None` if all faces are known to be lost.
@@ -34,12 +66,13 @@ pub(super) struct SenseLoop {
 #[derive(Default)]
 struct Buffers {
     frame: Frame,
+    luma: LumaGrid,
     picture: Picture,
     decoder: Decoder,
 }
 
 impl SenseLoop {
-    pub fn new(sensor: Sensor, context: Context) -> Self {
+    fn new(sensor: Sensor, context: Context) -> Self {
         Self {
             sensor,
             context,
@@ -52,7 +85,7 @@ impl SenseLoop {
     ///
     /// # Errors
     /// When a network fails on a frame: that is a fault of the model or of the program, not of the frame.
-    pub fn run(mut self) -> Result<(), Failure> {
+    fn run(mut self) -> Result<(), Failure> {
         let mut buffers = Buffers::default();
         loop {
             match self.context.slot.take(&mut buffers.frame, WAIT) {
@@ -68,6 +101,7 @@ impl SenseLoop {
             }
             if self.context.gate.permit().is_none() {
                 buffers.frame.clear();
+                buffers.luma.clear();
                 buffers.picture.clear();
                 buffers.decoder.clear();
                 self.lose_all();
@@ -127,18 +161,37 @@ impl SenseLoop {
             return Ok(());
         }
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
-        if let Err(error) = buffers.decoder.decode(frame, &mut buffers.picture) {
-            metrics.count_undecodable();
-            camera.unusable(clock.now(), &error);
-            return Ok(());
-        }
+        let Buffers {
+            luma,
+            picture,
+            decoder,
+            ..
+        } = buffers;
+        let decoded = decoder.measure(frame, luma).and_then(|checked| {
+            // Whoever aims wants to see every frame.
+            let is_needed = self.sensor.observe(luma, frame.captured) || self.context.preview.is_open(start);
+            if is_needed {
+                decoder.decode_checked(&checked, picture)?;
+            }
+            Ok(is_needed.then_some(&*picture))
+        });
+        let picture = match decoded {
+            Ok(picture) => picture,
+            Err(error) => {
+                metrics.count_undecodable();
+                camera.unusable(clock.now(), &error);
+                return Ok(());
+            }
+        };
         let mut last = clock.now();
         if let Some(usable) = self.usable.replace(last) {
             self.interval = last.saturating_sub(usable);
         }
-        self.context
-            .preview
-            .offer(last, permit, |small| shrink(&buffers.picture, small));
+        if let Some(picture) = picture {
+            self.context
+                .preview
+                .offer(last, permit, |small| shrink(picture, small));
+        }
         // First the status: reports are ignored while the camera is not ok.
         camera.usable(last, permit);
         metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
@@ -148,7 +201,7 @@ impl SenseLoop {
         };
         let report = self
             .sensor
-            .sense(&buffers.picture, time, &mut |stage| {
+            .sense(picture, time, &mut |stage| {
                 let now = clock.now();
                 metrics.record_stage(start, stage, now.saturating_sub(last));
                 last = now;

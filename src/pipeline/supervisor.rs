@@ -15,6 +15,9 @@ const SUPERVISE: Duration = Duration::from_millis(100);
 /// How often to read the board and to decide on the work rate.
 const GOVERN: Duration = Duration::from_secs(1);
 
+/// When the first health report is made: subscribers should not wait for a whole interval after a start.
+const FIRST_REPORT: Duration = Duration::from_secs(2);
+
 /// A privacy switch whose driver has not answered for this long cannot be relied on. A busy board with one
 /// core was seen to keep the reading thread waiting for more than a second.
 const SWITCH_SILENCE: Duration = Duration::from_secs(4);
@@ -27,6 +30,8 @@ pub(super) struct Supervisor<'a> {
     has_switch: bool,
     switch_is_silent: bool,
     health_interval: Duration,
+    /// Time from the last report to the next one.
+    next_report: Duration,
     governed: Governed,
     reported: Reported,
 }
@@ -65,6 +70,7 @@ impl<'a> Supervisor<'a> {
             has_switch,
             switch_is_silent: false,
             health_interval,
+            next_report: health_interval.min(FIRST_REPORT),
             governed: Governed {
                 at: now,
                 busy: Duration::ZERO,
@@ -80,23 +86,29 @@ impl<'a> Supervisor<'a> {
         let Context {
             metrics,
             clock,
+            requests,
             shutdown,
             ..
         } = self.context;
         self.watchdog.ready();
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
-            let is_idle = !metrics.is_delivering();
             metrics.note_progress(now);
-            self.watchdog.feed(now, metrics.finished_frames(), is_idle);
+            self.watchdog
+                .feed(now, metrics.finished_frames(), metrics.is_idle());
             if self.has_switch {
                 self.check_switch(now);
             }
             if now.saturating_sub(self.governed.at) >= GOVERN {
                 self.govern(now);
             }
-            if now.saturating_sub(self.reported.at) >= self.health_interval {
+            let is_due = now.saturating_sub(self.reported.at) >= self.next_report;
+            if requests.take_health() || is_due {
                 self.report(now);
+            }
+            if requests.take_restart() {
+                tracing::info!("stopping, to be started again");
+                shutdown.raise();
             }
         }
         self.watchdog.stopping();
@@ -161,9 +173,10 @@ impl<'a> Supervisor<'a> {
             slot, sink, metrics, ..
         } = self.context;
         let sensed = metrics.sensed_frames();
-        let elapsed = now.saturating_sub(self.reported.at).as_secs_f32();
+        let elapsed = now.saturating_sub(self.reported.at).as_secs_f32().max(0.1);
         let fps = (sensed - self.reported.sensed) as f32 / elapsed;
         self.reported = Reported { at: now, sensed };
+        self.next_report = self.health_interval;
         let work_rate = self.governor.work_rate();
         let drops = slot.dropped() + metrics.stale_frames();
         let health = metrics.health(fps, drops, &self.board, work_rate, now);

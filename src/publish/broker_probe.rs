@@ -259,7 +259,7 @@ fn refused(topics: &[(&str, bool)], answers: &[Answer]) -> Result<Option<String>
 }
 
 /// Says how far the connection got, what happened there, and what to check.
-fn explain(reason: &DisconnectReason, destination: &Destination) -> PublishError {
+pub(super) fn explain(reason: &DisconnectReason, destination: &Destination) -> PublishError {
     if let Some(refusal) = reason.refused_credentials() {
         return destination.refuses(refusal);
     }

@@ -11,6 +11,8 @@ pub enum PublishErrorKind {
     Refused,
     /// The broker cannot be reached now; only a check ends with it.
     Unreachable,
+    /// The broker does not permit what was asked for, or the device is in use.
+    Denied,
     /// The publishing thread could not be started, or it panicked.
     System,
 }

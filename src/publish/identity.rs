@@ -4,6 +4,7 @@ use super::random::random;
 use crate::{
     category::Category,
     config::DeviceId,
+    health::Hardware,
     model::{Manifest, ModelError, VaOrigin},
 };
 
@@ -24,6 +25,10 @@ pub struct Identity {
     pub categories: Vec<Category>,
     /// Where the model's valence and arousal come from, if it has them.
     pub va: VaOrigin,
+    /// The board; nothing is known of it unless it is set.
+    pub hardware: Hardware,
+    /// The address of the live page for other machines; `None` without one unless it is set.
+    pub page: Option<String>,
 }
 
 impl Identity {
@@ -55,6 +60,8 @@ impl Identity {
             boot: format!("{:016x}", random()),
             categories: categories.to_vec(),
             va,
+            hardware: Hardware::default(),
+            page: None,
         }
     }
 }

@@ -14,7 +14,7 @@ const MESSAGES: usize = 16;
 
 /// Bytes that may be under way: at first, at least, and at most. Less than the smallest still lets one message
 /// through at a time.
-const INITIAL: usize = 16 << 10;
+const INITIAL: usize = 4 << 10;
 const SMALLEST: usize = 1 << 10;
 const LARGEST: usize = 64 << 10;
 
@@ -151,15 +151,15 @@ mod tests {
     #[test]
     fn what_is_not_acknowledged_counts_until_something_later_is() {
         let mut in_flight = InFlight::new(None);
-        assert!(!in_flight.needs_acknowledgement(5000));
-        in_flight.sent(5000);
-        assert!(in_flight.needs_acknowledgement(5000));
+        assert!(!in_flight.needs_acknowledgement(1500));
+        in_flight.sent(1500);
+        assert!(in_flight.needs_acknowledgement(1500));
         assert!(in_flight.has_room(100_000), "or nothing would ever make room");
-        in_flight.sent_acknowledged("t", 10_000, ms(0));
-        assert!(!in_flight.needs_acknowledgement(5000), "its answer will do");
+        in_flight.sent_acknowledged("t", 2000, ms(0));
+        assert!(!in_flight.needs_acknowledgement(1500), "its answer will do");
         assert_eq!(in_flight.largest().unwrap().topic, "t");
-        assert!(!in_flight.has_room(5000));
-        assert_eq!(in_flight.answered(ms(400)).unwrap().bytes, 10_000);
+        assert!(!in_flight.has_room(1500));
+        assert_eq!(in_flight.answered(ms(400)).unwrap().bytes, 2000);
         assert!(in_flight.is_empty() && in_flight.has_room(10_000));
         assert_eq!(in_flight.answered(ms(400)), None, "nothing was asked");
     }

@@ -11,6 +11,7 @@ mod backoff;
 mod broker;
 mod broker_probe;
 mod client;
+pub mod command;
 pub mod commands;
 mod connection;
 mod connection_log;
@@ -21,6 +22,7 @@ mod discovery;
 mod dispatch;
 mod echoes;
 mod error;
+mod forget;
 mod identity;
 mod in_flight;
 mod latency_probe;
@@ -48,6 +50,7 @@ pub use self::{
     broker_probe::{BrokerProbe, probe_broker},
     destination::readable_by_others,
     error::{PublishError, PublishErrorKind},
+    forget::forget,
     identity::Identity,
     latency_probe::{LatencySamples, LatencySubscriber},
     publisher::{Environment, Publisher, PublisherThread},

@@ -33,6 +33,7 @@ use crate::{
     config,
     health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
+    requests::Requests,
     sense::face::Report,
     shutdown::Shutdown,
 };
@@ -46,6 +47,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The publisher writes the commands that it receives, and observes the outcome.
     pub gate: PrivacyGate,
+    /// Where commands go that other threads carry out.
+    pub requests: Arc<Requests>,
     /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the
     /// reason.
     pub shutdown: Shutdown,
@@ -71,6 +74,7 @@ impl Publisher {
         let Environment {
             clock,
             gate,
+            requests,
             shutdown,
         } = environment;
         let topics = Topics::new(&settings.base, &identity.device, &settings.discovery_prefix);
@@ -97,7 +101,7 @@ impl Publisher {
         });
         let lifetimes = Lifetimes::new(&topics, settings.refresh);
         let broker = Broker::new(lifetimes, Arc::clone(&shared.link));
-        let dispatcher = Dispatcher::new(settings, identity, topics, route.is_some());
+        let dispatcher = Dispatcher::new(settings, identity, topics, requests, route.is_some());
         let (guard, ended) = end_guard(shutdown);
         let builder = thread::Builder::new().name("publish".into());
         let for_thread = Arc::clone(&shared);

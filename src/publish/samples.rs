@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{identity::Identity, topics::Topics};
 use crate::{
     config::MqttVersion,
+    health::Hardware,
     model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
@@ -24,6 +25,8 @@ pub fn identity() -> Identity {
         boot: "00c0ffee00c0ffee".into(),
         categories: Category::ALL.to_vec(),
         va: VaOrigin::Projected,
+        hardware: Hardware::default(),
+        page: None,
     }
 }
 

@@ -245,6 +245,7 @@ impl<'a> Session<'a> {
             (&*topics.privacy_set, true),
             (&*topics.privacy_command, true),
             (&*topics.home_assistant, false),
+            (&*topics.command, true),
         ];
         let listens = self.version == Version::V311 && !self.has_listened;
         if listens {
@@ -343,6 +344,10 @@ impl<'a> Session<'a> {
                 "the broker does not let this device subscribe to {topic}: it does not see Home Assistant start"
             );
         }
+        if refused(3) {
+            let topic = &topics.command;
+            warn!("the broker does not let this device subscribe to {topic}: commands do not reach it");
+        }
         let privacy = [(0, &topics.privacy_set), (1, &topics.privacy_command)];
         match privacy.into_iter().find(|(index, _)| refused(*index)) {
             None => self.phase = Phase::Subscribed,
@@ -378,6 +383,9 @@ impl<'a> Session<'a> {
             if is_question && matches!(self.phase, Phase::Asking(_)) {
                 self.phase = Phase::Live;
             }
+        } else if message.topic == topics.command.as_bytes() {
+            let now = self.shared.clock.now();
+            self.dispatcher.command(&message.payload, message.retain, now);
         } else if message.topic == topics.home_assistant.as_bytes()
             && commands::home_assistant_has_started(&message.payload, message.retain)
         {

@@ -25,10 +25,15 @@ pub struct Topics {
     pub privacy_set: String,
     /// `base/privacy/commanded`, retained: `ON` or `OFF`, the last command, kept for the next start.
     pub privacy_command: String,
+    /// `base/command`, subscribed: a command as JSON.
+    pub command: String,
+    /// `base/result`, never retained: [`super::payload::ResultPayload`].
+    pub result: String,
     /// `<discovery_prefix>/device/<device>/config`, retained: Home Assistant's device discovery.
     pub discovery: String,
     /// `<discovery_prefix>/status`, subscribed: Home Assistant publishes `online` when it has started.
     pub home_assistant: String,
+    base: String,
     face: String,
 }
 
@@ -48,10 +53,19 @@ impl Topics {
             privacy: format!("{base}/privacy"),
             privacy_set: format!("{base}/privacy/set"),
             privacy_command: format!("{base}/privacy/commanded"),
+            command: format!("{base}/command"),
+            result: format!("{base}/result"),
             discovery: format!("{discovery_prefix}/device/{device}/config"),
             home_assistant: format!("{discovery_prefix}/status"),
             face: format!("{base}/face/"),
+            base,
         }
+    }
+
+    /// The filter for every topic below `base`.
+    #[must_use]
+    pub fn everything(&self) -> String {
+        format!("{}/#", self.base)
     }
 
     /// Writes `base/face/<track>` into `topic`, reusing its buffer.

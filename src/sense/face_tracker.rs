@@ -1,5 +1,5 @@
-//! Finds and tracks faces: searches the picture at intervals and when a face got out of sight, and looks at
-//! the surroundings of each tracked face in every frame.
+//! Finds and tracks faces: searches the picture where something changed and when a face got out of sight, and
+//! looks at the surroundings of each tracked face when they changed. Either is also done after a bounded time.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -7,18 +7,33 @@ use std::time::Duration;
 use super::{
     detect::{Detections, Detector},
     face::{Detection, MAX_FACES},
+    follow::Looks,
     geometry::Rect,
-    search::{SearchRegion, SearchSchedule},
+    motion::{ChangeMap, Viewer},
+    schedule::{Demand, SearchSchedule},
+    search::SearchRegion,
     track::{MAX_OBSERVATIONS, Track, Tracker},
 };
-use crate::{config::Detect, health::Stage, picture::Picture};
+use crate::{config::Detect, health::Stage, luma::LumaGrid, picture::Picture};
 
 /// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this
 /// scale, and larger ones at any (models/detectors.md).
 const SURROUNDINGS_SCALE: f32 = 2.5;
-/// A face that no search found for this many intervals has left. A distant face is searched for in every
-/// fourth interval, so it gets two chances.
-const UNCONFIRMED_INTERVALS: u32 = 8;
+/// A face that no search found for this many intervals after the first that should have has left: five
+/// searches of the whole, or two of the quarter that a distant face is searched for in.
+const UNCONFIRMED_INTERVALS: u32 = 5;
+
+/// A search must find a face that changes once in this many intervals.
+const CONFIRM_INTERVALS: u32 = 3;
+
+/// A face whose detection scores less is searched for at once.
+const CERTAIN_SCORE: f32 = 0.75;
+
+/// Side of the square, in sides of the face's box, whose changes are a face's own.
+const OWN_SCALE: f32 = 1.5;
+
+/// The viewers of the luma grid: the search regions, then the tracks.
+const FIRST_TRACK: u8 = SearchRegion::COUNT as u8;
 
 /// A confirmed face in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,8 +42,10 @@ pub struct FollowedFace {
     pub track: u32,
     /// Where it is, or where it was seen last.
     pub detection: Detection,
-    /// Whether it was seen in this frame; otherwise a crop would show something else.
+    /// Whether it is in sight in this frame; otherwise a crop would show something else.
     pub seen: bool,
+    /// Whether a detector saw it in this frame, so that its landmarks are those of this frame's picture.
+    pub is_fresh: bool,
 }
 
 /// Finds and tracks faces with two detectors and state of fixed capacity.
@@ -37,10 +54,19 @@ pub struct FaceTracker {
     follow: Box<dyn Detector>,
     tracker: Tracker,
     schedule: SearchSchedule,
+    changes: ChangeMap,
+    looks: Looks,
     min_face_px: f32,
+    interval: Duration,
+    /// Width and height of the picture.
+    size: (u32, u32),
     updated: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
+    /// Whether the following detector has seen a face without a track since the last search of the whole.
+    has_stranger: bool,
+    /// The tracks that the following detector saw in this frame.
+    fresh: heapless::Vec<u32, MAX_FACES>,
 }
 
 impl FaceTracker {
@@ -48,15 +74,22 @@ impl FaceTracker {
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
         let interval = settings.interval;
+        let tracks: [Viewer; MAX_FACES] = std::array::from_fn(|slot| Viewer::new(FIRST_TRACK + slot as u8));
         Self {
             search,
             follow,
             tracker: Tracker::new(settings.lost, interval * UNCONFIRMED_INTERVALS),
-            schedule: SearchSchedule::new(interval),
+            schedule: SearchSchedule::new(interval, settings.still_interval),
+            changes: ChangeMap::new(&tracks),
+            looks: Looks::default(),
             min_face_px: settings.min_face_px,
+            interval,
+            size: (0, 0),
             updated: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
+            has_stranger: false,
+            fresh: heapless::Vec::new(),
         }
     }
 
@@ -72,48 +105,64 @@ impl FaceTracker {
         self.tracker.lost_after()
     }
 
-    /// Drops all tracks.
+    /// Drops all tracks and what is known of the picture.
     pub fn clear(&mut self) {
         self.tracker.clear();
+        self.looks.clear();
+        self.changes.clear();
     }
 
-    /// Sets the time between two searches of the whole picture.
+    /// Sets the time between two searches of the whole picture at the full rate.
     pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
         self.schedule.set_interval(interval);
         self.tracker
             .set_unconfirmed_after(interval * UNCONFIRMED_INTERVALS);
     }
 
-    /// Processes the frame captured at `now`. `done` is called as each stage of the work ends.
+    /// Takes the luma of the frame captured at `now`. Returns whether the frame's picture is needed.
+    pub fn observe(&mut self, luma: &LumaGrid, now: Duration) -> bool {
+        self.changes.update(luma);
+        self.size = (luma.width(), luma.height());
+        let tracks = self.tracker.tracks();
+        tracks.iter().any(|track| self.is_look_due(track, now)) || {
+            let demand = self.demand(now, false);
+            self.schedule.is_due(now, &demand, self.quarters_help())
+        }
+    }
+
+    /// Processes the frame captured at `now`, after [`FaceTracker::observe`]; `picture` may be left out where
+    /// it is not needed. `done` is called as each stage of the work ends.
     ///
     /// # Errors
     /// [`InferError`] if a network fails; the tracks are then unchanged.
     pub fn update(
         &mut self,
-        picture: &Picture,
+        picture: Option<&Picture>,
         now: Duration,
         done: &mut dyn FnMut(Stage),
     ) -> Result<(), InferError> {
         self.seen.clear();
+        self.fresh.clear();
+        let Some(picture) = picture else {
+            self.keep_tracks(now);
+            self.tracker.update(&[], 0, now);
+            self.updated = now;
+            return Ok(());
+        };
+        let is_following = self
+            .tracker
+            .tracks()
+            .iter()
+            .any(|track| self.is_look_due(track, now));
         let out_of_sight = self.follow_tracks(picture, now)?;
-        if !self.tracker.tracks().is_empty() {
+        if is_following {
             done(Stage::Follow);
         }
-        // What the following detector saw comes first, which keeps positions steady; a search only adds new
-        // faces.
-        let starting = self.seen.len();
-        let quarters = SearchRegion::quarters_help(picture, self.search.as_ref());
-        if let Some(region) = self.schedule.next(now, out_of_sight, quarters) {
-            region.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
-            self.tracker.confirm(&self.found, now);
-            let mut index = 0;
-            self.seen.retain(|face| {
-                index += 1;
-                index <= starting || face.rect.width >= self.min_face_px
-            });
-            done(Stage::Detect);
-        }
+        self.keep_tracks(now);
+        let starting = self.search(picture, now, out_of_sight, done)?;
         self.tracker.update(&self.seen, starting, now);
+        self.looks.update(self.tracker.tracks(), now);
         self.updated = now;
         Ok(())
     }
@@ -125,32 +174,166 @@ impl FaceTracker {
             track: track.id,
             detection: track.detection,
             seen: track.seen == self.updated,
+            is_fresh: track.looked() == self.updated,
         };
         self.tracker.faces().iter().map(followed).collect()
     }
 
-    /// Looks for each track in its surroundings; true if one was seen in the last frame and not in this one.
+    fn quarters_help(&self) -> bool {
+        SearchRegion::quarters_help(self.size, self.search.as_ref())
+    }
+
+    fn viewer(&self, track: &Track) -> Viewer {
+        self.looks.viewer(track.id, FIRST_TRACK)
+    }
+
+    fn has_changed(&self, track: &Track) -> bool {
+        let own = around(&track.detection.rect, OWN_SCALE);
+        self.changes.has_changed(self.viewer(track), &own)
+    }
+
+    fn is_look_due(&self, track: &Track, now: Duration) -> bool {
+        !self.changes.is_known() || self.looks.is_due(track, now, self.has_changed(track))
+    }
+
+    /// Notes that the tracks which nobody looked at are where they were.
+    fn keep_tracks(&mut self, now: Duration) {
+        let looks = &self.looks;
+        for track in self.tracker.tracks_mut() {
+            if looks.rests(track.id, now) {
+                track.keep(now);
+            }
+        }
+    }
+
+    /// What asks for a search at `now`: changes that no face in sight explains, and faces to be found again. The
+    /// following detector sees other faces of similar size in the surroundings of one, so that these need no search
+    /// of the whole; smaller faces are left to the quarters.
+    fn demand(&self, now: Duration, expedite: bool) -> Demand {
+        let (width, height) = self.size;
+        let mut demand = Demand {
+            expedite,
+            ..Demand::default()
+        };
+        let tracks = self.tracker.tracks();
+        for region in SearchRegion::ALL {
+            let scale = match region {
+                SearchRegion::Whole => SURROUNDINGS_SCALE,
+                SearchRegion::Quarter(_) => OWN_SCALE,
+            };
+            let explained: heapless::Vec<Rect, MAX_FACES> = tracks
+                .iter()
+                .filter(|track| self.looks.is_in_sight(track.id))
+                .map(|track| around(&track.expected(now), scale))
+                .collect();
+            let is_changed =
+                self.changes
+                    .has_changed_outside(viewer_of(region), &region.rect(width, height), &explained);
+            let has_unconfirmed = tracks.iter().any(|track| {
+                let is_covered = region.covers(&track.detection.rect, self.size, self.search.as_ref());
+                is_covered && self.needs_confirming(track, now)
+            });
+            let has_stranger = region == SearchRegion::Whole && self.has_stranger;
+            demand.regions[region.index()] = is_changed || has_unconfirmed || has_stranger;
+        }
+        demand
+    }
+
+    /// Whether a search should find this track again.
+    fn needs_confirming(&self, track: &Track, now: Duration) -> bool {
+        let since = now.saturating_sub(track.searched());
+        track.is_doubtful()
+            || !self.looks.is_in_sight(track.id)
+            || (self.looks.has_changed(track.id)
+                && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE))
+    }
+
+    /// Looks for each track that is due in its surroundings; true if one was in sight before and is not any
+    /// more.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         let mut out_of_sight = false;
-        for track in self.tracker.tracks() {
-            self.follow
-                .detect(picture, &surroundings(&track.expected(now)), &mut self.found)?;
-            // Other faces in the surroundings have tracks of their own, or are left to the next search.
-            let matching = self.found.iter().filter(|face| track.matches(face, now));
-            let mut in_sight = false;
-            for face in matching {
-                in_sight = true;
-                merge(&mut self.seen, face);
+        let tracks: heapless::Vec<Track, MAX_FACES> = self.tracker.tracks().iter().copied().collect();
+        for track in &tracks {
+            if !self.is_look_due(track, now) {
+                continue;
             }
-            out_of_sight |= track.seen == self.updated && !in_sight;
+            let is_changed = self.has_changed(track);
+            let surroundings = around(&track.expected(now), SURROUNDINGS_SCALE);
+            self.follow.detect(picture, &surroundings, &mut self.found)?;
+            let mut seen = None;
+            let mut strangers = false;
+            for face in &self.found {
+                if track.matches(face, now) {
+                    seen = Some(*face);
+                    merge(&mut self.seen, face);
+                } else {
+                    // Other faces have tracks of their own, or are left to a search.
+                    strangers |= !tracks.iter().any(|other| other.matches(face, now));
+                }
+            }
+            out_of_sight |= self.looks.is_in_sight(track.id) && seen.is_none();
+            self.looks.record(track.id, now, seen.is_some(), is_changed);
+            self.has_stranger |= strangers;
+            if let Some(face) = seen {
+                let _ = self.fresh.push(track.id); // at most one for each track
+                let viewer = self.viewer(track);
+                self.changes.look_closely(viewer, &around(&face.rect, OWN_SCALE));
+            }
         }
         Ok(out_of_sight)
     }
+
+    /// Searches a region if that is due, and adds what is found to what was seen. Returns from which index on
+    /// detections may start tracks.
+    fn search(
+        &mut self,
+        picture: &Picture,
+        now: Duration,
+        out_of_sight: bool,
+        done: &mut dyn FnMut(Stage),
+    ) -> Result<usize, InferError> {
+        // What the following detector saw comes first, which keeps positions steady; a search only adds new
+        // faces.
+        let starting = self.seen.len();
+        let demand = self.demand(now, out_of_sight);
+        let Some(region) = self.schedule.next(now, &demand, self.quarters_help()) else {
+            return Ok(starting);
+        };
+        // Faces that nobody looked at in this frame are not new either.
+        for track in self.tracker.tracks() {
+            if track.seen == now && !self.fresh.contains(&track.id) {
+                merge(&mut self.seen, &track.expected_detection(now));
+            }
+        }
+        let known = self.seen.len();
+        region.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
+        let (size, search) = (self.size, self.search.as_ref());
+        self.tracker
+            .confirm(&self.found, now, |face| region.covers(face, size, search));
+        for track in self.tracker.tracks() {
+            if track.searched() == now {
+                self.looks.confirm(track.id);
+            }
+        }
+        self.changes.look(viewer_of(region), &region.rect(size.0, size.1));
+        self.has_stranger &= region != SearchRegion::Whole;
+        let mut index = 0;
+        self.seen.retain(|face| {
+            index += 1;
+            index <= starting || (index > known && face.rect.width >= self.min_face_px)
+        });
+        done(Stage::Detect);
+        Ok(starting)
+    }
 }
 
-/// The square around a face in which it is looked for.
-fn surroundings(face: &Rect) -> Rect {
-    let side = SURROUNDINGS_SCALE * face.width.max(face.height);
+fn viewer_of(region: SearchRegion) -> Viewer {
+    Viewer::new(region.index() as u8)
+}
+
+/// The square around the middle of a box, `scale` times as large as its longer side.
+fn around(face: &Rect, scale: f32) -> Rect {
+    let side = scale * face.width.max(face.height);
     let centre = face.centre();
     Rect {
         x: centre.x - side / 2.0,

@@ -4,6 +4,8 @@
 //! and read no clock. [`engine`] loads the networks and runs them in threads.
 
 pub mod alignment;
+pub mod answer;
+pub mod appearance;
 pub mod attention;
 pub mod classify;
 pub mod crop;
@@ -13,13 +15,16 @@ pub mod distance;
 pub mod engine;
 pub mod face;
 pub mod face_tracker;
+pub mod follow;
 pub mod frame_quality;
 pub mod geometry;
 pub mod input;
+pub mod motion;
 mod outputs;
 pub mod rate;
 pub mod resample;
 pub mod scene;
+pub mod schedule;
 pub mod search;
 mod sensor;
 pub mod smooth;

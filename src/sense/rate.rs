@@ -36,6 +36,11 @@ impl RateLimiter {
         self.due = if next > now { next } else { now + self.interval };
     }
 
+    /// Makes the work due one interval after `now`.
+    pub fn restart(&mut self, now: Duration) {
+        self.due = now + self.interval;
+    }
+
     /// When the work is due next, if that is after `now`.
     #[must_use]
     pub fn next_due(&self, now: Duration) -> Option<Duration> {

@@ -1,11 +1,9 @@
-//! Which region of the picture is searched when.
+//! The regions of the picture that are searched.
 //!
 //! A network of 320 pixels sees a picture of 640 at half its size and misses faces narrower than 30 pixels; a
 //! network of 640 pixels costs four times as much per search. So the whole picture is searched with the small
 //! network, and between two such searches one of its overlapping quarters, in turn: near faces are found
 //! within the interval, distant ones within four of them (models/detectors.md has the figures).
-
-use std::time::Duration;
 
 use affectd_infer::InferError;
 
@@ -21,8 +19,9 @@ use crate::picture::Picture;
 const QUARTER: f32 = 0.55;
 /// A box that comes nearer than this to a quarter's edge, in pixels of the picture, is cut by it.
 const CUT_MARGIN: f32 = 2.0;
-/// A face that got out of sight causes an expedited search, at most this many times per interval.
-const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
+/// A search of the whole picture finds a face as good as always from this width on, in pixels of the network's
+/// input: 30 pixels of a picture of 640 in a network of 320 (models/detectors.md).
+const RESOLVED: f32 = 15.0;
 
 /// A region of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +33,11 @@ pub enum SearchRegion {
 }
 
 impl SearchRegion {
-    /// All regions.
-    const ALL: [Self; 5] = [
+    /// How many regions there are.
+    pub const COUNT: usize = 5;
+
+    /// All regions, the whole first.
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Whole,
         Self::Quarter(0),
         Self::Quarter(1),
@@ -43,15 +45,41 @@ impl SearchRegion {
         Self::Quarter(3),
     ];
 
-    /// Whether quarters resolve more than the whole does: only where the network shrinks the picture.
+    /// Whether quarters resolve more than the whole of a picture of this width and height does: only where the
+    /// network shrinks the picture.
     #[must_use]
-    pub fn quarters_help(picture: &Picture, detector: &dyn Detector) -> bool {
-        let (width, height) = detector.input_size();
-        picture.width() as usize > width || picture.height() as usize > height
+    pub fn quarters_help((width, height): (u32, u32), detector: &dyn Detector) -> bool {
+        let (input_width, input_height) = detector.input_size();
+        width as usize > input_width || height as usize > input_height
     }
 
-    fn rect(self, picture: &Picture) -> Rect {
-        let (width, height) = (picture.width() as f32, picture.height() as f32);
+    /// Whether a search of this region should find a face with the box `face`. Quarters are for those that
+    /// are too small for a search of the whole.
+    #[must_use]
+    pub fn covers(self, face: &Rect, picture: (u32, u32), detector: &dyn Detector) -> bool {
+        let rect = self.rect(picture.0, picture.1);
+        let (width, height) = detector.input_size();
+        let scale = (width as f32 / rect.width).min(height as f32 / rect.height);
+        let centre = face.centre();
+        let is_inside = (rect.x..=rect.x + rect.width).contains(&centre.x)
+            && (rect.y..=rect.y + rect.height).contains(&centre.y);
+        let is_resolved = self != Self::Whole || face.width * scale >= RESOLVED;
+        is_inside && !is_cut(face, &rect, picture) && is_resolved
+    }
+
+    /// The position in [`SearchRegion::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Whole => 0,
+            Self::Quarter(corner) => 1 + usize::from(corner),
+        }
+    }
+
+    /// Where it lies in a picture of this size, in pixels.
+    #[must_use]
+    pub fn rect(self, width: u32, height: u32) -> Rect {
+        let (width, height) = (width as f32, height as f32);
         match self {
             Self::Whole => Rect {
                 x: 0.0,
@@ -80,23 +108,24 @@ impl SearchRegion {
         found: &mut Detections,
         faces: &mut heapless::Vec<Detection, N>,
     ) -> Result<(), InferError> {
-        let rect = self.rect(picture);
+        let rect = self.rect(picture.width(), picture.height());
         detector.detect(picture, &rect, found)?;
-        for face in found.iter().filter(|face| !is_cut(&face.rect, &rect, picture)) {
+        let size = (picture.width(), picture.height());
+        for face in found.iter().filter(|face| !is_cut(&face.rect, &rect, size)) {
             add(faces, face);
         }
         Ok(())
     }
 }
 
-/// Whether an edge of `region` that lies inside the picture runs through or along `face`.
-fn is_cut(face: &Rect, region: &Rect, picture: &Picture) -> bool {
+/// Whether an edge of `region` that lies inside the picture (of this width and height) runs through or along `face`.
+fn is_cut(face: &Rect, region: &Rect, picture: (u32, u32)) -> bool {
     let cuts = |from: f32, size: f32, first: f32, length: f32, end: u32| {
         (first > 0.0 && from < first + CUT_MARGIN)
             || (first + length < end as f32 - CUT_MARGIN && from + size > first + length - CUT_MARGIN)
     };
-    cuts(face.x, face.width, region.x, region.width, picture.width())
-        || cuts(face.y, face.height, region.y, region.height, picture.height())
+    cuts(face.x, face.width, region.x, region.width, picture.0)
+        || cuts(face.y, face.height, region.y, region.height, picture.1)
 }
 
 /// Adds a detection, unless its face is in the list already or the list is full.
@@ -112,7 +141,7 @@ fn add<const N: usize>(faces: &mut heapless::Vec<Detection, N>, face: &Detection
 /// [`InferError`] if the network fails.
 pub fn all_faces(detector: &mut dyn Detector, picture: &Picture) -> Result<Detections, InferError> {
     let (mut found, mut faces) = (Detections::new(), Detections::new());
-    let regions = if SearchRegion::quarters_help(picture, detector) {
+    let regions = if SearchRegion::quarters_help((picture.width(), picture.height()), detector) {
         &SearchRegion::ALL[..]
     } else {
         &SearchRegion::ALL[..1]
@@ -123,138 +152,15 @@ pub fn all_faces(detector: &mut dyn Detector, picture: &Picture) -> Result<Detec
     Ok(faces)
 }
 
-/// When to search, and which region.
-#[derive(Debug)]
-pub struct SearchSchedule {
-    interval: Duration,
-    /// When the next region is to be searched; `None` before the first.
-    due: Option<Duration>,
-    /// When the last region was searched.
-    last: Duration,
-    /// Counts the scheduled searches.
-    turn: u8,
-}
-
-impl SearchSchedule {
-    /// The whole picture every `interval`, and a quarter in between.
-    #[must_use]
-    pub fn new(interval: Duration) -> Self {
-        Self {
-            interval,
-            due: None,
-            last: Duration::ZERO,
-            turn: 0,
-        }
-    }
-
-    /// Sets the time between two searches of the whole picture.
-    pub fn set_interval(&mut self, interval: Duration) {
-        self.interval = interval;
-    }
-
-    /// The region to search at `now`, if any. With `expedite` (a face got out of sight) the whole picture may
-    /// be searched early; without `quarters` only the whole picture is searched.
-    pub fn next(&mut self, now: Duration, expedite: bool, quarters: bool) -> Option<SearchRegion> {
-        let due = self.due.unwrap_or(now);
-        if now < due {
-            if !expedite || now.saturating_sub(self.last) < self.interval / EXPEDITED_SEARCH_DIVISOR {
-                return None;
-            }
-            self.last = now;
-            return Some(SearchRegion::Whole);
-        }
-        let step = if quarters {
-            self.interval / 2
-        } else {
-            self.interval
-        };
-        // On time: no drift caused by the frames' times. Late: missed searches are not made up for.
-        self.due = Some(if now < due + step { due + step } else { now + step });
-        self.last = now;
-        if !quarters {
-            return Some(SearchRegion::Whole);
-        }
-        let turn = self.turn;
-        self.turn = (turn + 1) % 8;
-        Some(if turn.is_multiple_of(2) {
-            SearchRegion::Whole
-        } else {
-            SearchRegion::Quarter(turn / 2)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn schedule(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, SearchRegion)> {
-        let mut schedule = SearchSchedule::new(Duration::from_millis(500));
-        let frames = (0..rate * seconds).map(|frame| Duration::from_secs(frame.into()) / rate);
-        frames
-            .filter_map(|now| schedule.next(now, false, quarters).map(|region| (now, region)))
-            .collect()
-    }
-
-    #[test]
-    fn at_any_rate_the_whole_picture_comes_every_interval_and_each_quarter_every_fourth() {
-        for rate in [7, 10, 15, 30] {
-            let searches = schedule(rate, 20, true);
-            let count = |region: SearchRegion| searches.iter().filter(|(_, r)| *r == region).count();
-            assert!(
-                (39..=41).contains(&count(SearchRegion::Whole)),
-                "at {rate}: {}",
-                count(SearchRegion::Whole)
-            );
-            for corner in 0..4 {
-                assert!(
-                    (9..=11).contains(&count(SearchRegion::Quarter(corner))),
-                    "at {rate}"
-                );
-            }
-            assert!(searches.windows(2).all(|pair| pair[0].0 != pair[1].0));
-        }
-    }
-
-    #[test]
-    fn a_slow_camera_still_gets_every_region() {
-        let searches = schedule(1, 16, true);
-        assert_eq!(searches.len(), 16);
-        assert_eq!(
-            searches
-                .iter()
-                .filter(|(_, region)| *region == SearchRegion::Whole)
-                .count(),
-            8
-        );
-    }
-
-    #[test]
-    fn without_quarters_only_the_whole_is_searched() {
-        let searches = schedule(20, 10, false);
-        assert_eq!(searches.len(), 20);
-        assert!(searches.iter().all(|(_, region)| *region == SearchRegion::Whole));
-    }
-
-    #[test]
-    fn after_a_pause_it_does_not_make_up_for_lost_searches() {
-        let mut schedule = SearchSchedule::new(Duration::from_millis(500));
-        schedule.next(Duration::ZERO, false, true);
-        let after = (0..10).filter(|ms| {
-            schedule
-                .next(Duration::from_millis(60_000 + ms), false, true)
-                .is_some()
-        });
-        assert_eq!(after.count(), 1);
-    }
-
     #[test]
     fn quarters_overlap_and_cover_the_picture() {
-        let mut picture = Picture::default();
-        picture.reset(640, 480);
         let quarters: Vec<Rect> = (0..4)
-            .map(|corner| SearchRegion::Quarter(corner).rect(&picture))
+            .map(|corner| SearchRegion::Quarter(corner).rect(640, 480))
             .collect();
         assert_eq!((quarters[0].x, quarters[0].y), (0.0, 0.0));
         assert!((quarters[3].x + quarters[3].width - 640.0).abs() < 1e-3);
@@ -274,7 +180,7 @@ mod tests {
                             && face.y >= quarter.y
                             && face.x + face.width <= quarter.x + quarter.width
                             && face.y + face.height <= quarter.y + quarter.height;
-                        inside && !is_cut(&face, quarter, &picture)
+                        inside && !is_cut(&face, quarter, (640, 480))
                     }),
                     "{face:?}"
                 );
@@ -284,28 +190,26 @@ mod tests {
 
     #[test]
     fn only_cuts_within_the_picture_cut_a_face() {
-        let mut picture = Picture::default();
-        picture.reset(640, 480);
-        let region = SearchRegion::Quarter(0).rect(&picture);
+        let region = SearchRegion::Quarter(0).rect(640, 480);
         let face = |x: f32, y: f32| Rect {
             x,
             y,
             width: 50.0,
             height: 50.0,
         };
-        assert!(!is_cut(&face(-10.0, -10.0), &region, &picture));
-        assert!(!is_cut(&face(200.0, 100.0), &region, &picture));
-        assert!(is_cut(&face(310.0, 100.0), &region, &picture));
-        assert!(is_cut(&face(100.0, 220.0), &region, &picture));
+        assert!(!is_cut(&face(-10.0, -10.0), &region, (640, 480)));
+        assert!(!is_cut(&face(200.0, 100.0), &region, (640, 480)));
+        assert!(is_cut(&face(310.0, 100.0), &region, (640, 480)));
+        assert!(is_cut(&face(100.0, 220.0), &region, (640, 480)));
         assert!(!is_cut(
             &face(620.0, 450.0),
-            &SearchRegion::Quarter(3).rect(&picture),
-            &picture
+            &SearchRegion::Quarter(3).rect(640, 480),
+            (640, 480)
         ));
         assert!(!is_cut(
             &face(620.0, -5.0),
-            &SearchRegion::Whole.rect(&picture),
-            &picture
+            &SearchRegion::Whole.rect(640, 480),
+            (640, 480)
         ));
     }
 }

@@ -8,6 +8,8 @@ use jiff::civil::Date;
 
 use super::{
     alignment::AlignedCrop,
+    answer::LastAnswer,
+    appearance::Appearance,
     attention::{Attention, HeadPose},
     classify::{Classification, Classifications, Classifier},
     crop_quality::CropQuality,
@@ -22,6 +24,7 @@ use super::{
 use crate::{
     config::{self, Settings, Smoothing},
     health::Stage,
+    luma::LumaGrid,
     picture::Picture,
 };
 
@@ -40,8 +43,12 @@ pub struct Sensor {
     frames: RateLimiter,
     /// Limits measurements of a whole picture's light and sharpness.
     qualities: RateLimiter,
+    /// When they are measured even if nothing else needs the picture.
+    stale_quality: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
+    /// Whether the luma of this frame is known, so that answers may be repeated.
+    is_luma_known: bool,
     scene: SceneSummary,
     visits: Visits,
     report: Report,
@@ -64,6 +71,8 @@ struct TrackState {
     attention: Attention,
     raw: Option<Prediction>,
     quality: Option<CropQuality>,
+    /// What the network said last.
+    answer: Option<LastAnswer>,
     /// Limits its classifications.
     classifications: RateLimiter,
     label: Label,
@@ -96,8 +105,13 @@ impl Intervals {
     }
 }
 
+/// For each face of a frame what enters its means.
+type FrameClassifications = [Option<Classification>; MAX_FACES];
 /// Light changes slowly, and a technician who turns a lens wants to see the effect.
 const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Sharpness can change without any other change of the picture.
+const MAX_QUALITY_AGE: Duration = Duration::from_secs(2);
 
 /// The changes of labels in one frame.
 type Changes = heapless::Vec<Event, MAX_FACES>;
@@ -107,7 +121,9 @@ type Changes = heapless::Vec<Event, MAX_FACES>;
 struct DueFace {
     /// Index into the frame's faces.
     index: usize,
+    track: u32,
     crop: AlignedCrop,
+    appearance: Appearance,
 }
 
 impl Sensor {
@@ -128,8 +144,10 @@ impl Sensor {
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
             qualities: RateLimiter::new(QUALITY_INTERVAL),
+            stale_quality: RateLimiter::new(MAX_QUALITY_AGE),
             tracks: heapless::Vec::new(),
             results: Classifications::new(),
+            is_luma_known: false,
             scene: SceneSummary::new(&settings.smoothing, &settings.publish),
             visits: Visits::new(&settings.visit),
             report: Report::default(),
@@ -167,14 +185,24 @@ impl Sensor {
         accepted
     }
 
-    /// Senses the picture of a frame. `done` is called as each stage of the
-    /// work ends, so that the caller can time them.
+    /// Takes the luma of a frame that was captured at `captured`. Returns whether its picture is needed: where
+    /// nothing has changed and no work is due, it is not.
+    #[must_use = "tells whether to decode the frame"]
+    pub fn observe(&mut self, luma: &LumaGrid, captured: Duration) -> bool {
+        self.is_luma_known = !luma.cells().is_empty();
+        self.report.size = (luma.width(), luma.height());
+        let is_needed = self.face_tracker.observe(luma, captured);
+        is_needed || self.stale_quality.is_due(captured)
+    }
+
+    /// Senses a frame after [`Sensor::observe`], from its picture where that is needed. `done` is called as each
+    /// stage of the work ends, so that the caller can time them.
     ///
     /// # Errors
     /// [`InferError`] if a network fails.
     pub fn sense(
         &mut self,
-        picture: &Picture,
+        picture: Option<&Picture>,
         time: FrameTime,
         done: &mut dyn FnMut(Stage),
     ) -> Result<&Report, InferError> {
@@ -184,12 +212,17 @@ impl Sensor {
         self.update_tracks(&faces);
         done(Stage::Track);
 
-        let due = self.due_faces(&faces, captured);
-        let classifications = self.classify_due(picture, &due, done)?;
+        let mut classifications = self.repeat_answers(&faces, captured);
+        if let Some(picture) = picture {
+            let due = self.due_faces(&faces, picture, captured, &mut classifications);
+            self.classify_due(picture, &due, captured, &mut classifications, done)?;
+        }
 
-        self.report.size = (picture.width(), picture.height());
-        if self.qualities.is_due(captured) {
+        if let Some(picture) = picture
+            && self.qualities.is_due(captured)
+        {
             self.qualities.record(captured);
+            self.stale_quality.restart(captured);
             self.report.quality = FrameQuality::measure(picture);
         }
         self.report.captured = captured;
@@ -241,6 +274,7 @@ impl Sensor {
                     attention: Attention::new(&self.attention),
                     raw: None,
                     quality: None,
+                    answer: None,
                     classifications: RateLimiter::new(interval),
                     label: Label::Uncertain,
                 });
@@ -248,42 +282,86 @@ impl Sensor {
         }
     }
 
-    /// The faces seen in this frame whose classification is due. Landmarks that span no face are skipped: the
-    /// next frame's may be better.
-    fn due_faces(&self, faces: &[FollowedFace], captured: Duration) -> heapless::Vec<DueFace, MAX_FACES> {
-        let is_due = |face: &FollowedFace| {
-            let state = self.tracks.iter().find(|state| state.track == face.track);
-            face.seen && state.is_some_and(|state| state.classifications.is_due(captured))
-        };
-        faces
-            .iter()
-            .enumerate()
-            .filter(|(_, face)| is_due(face))
-            .filter_map(|(index, face)| {
-                let crop = AlignedCrop::fit(&face.detection.landmarks)?;
-                Some(DueFace { index, crop })
-            })
-            .collect()
+    /// The last answers for the faces in sight that are due and were not looked at in this frame: where they are
+    /// nothing has changed.
+    fn repeat_answers(&self, faces: &[FollowedFace], captured: Duration) -> FrameClassifications {
+        let mut classifications = [None; MAX_FACES];
+        for (face, classification) in faces.iter().zip(&mut classifications) {
+            if let Some(state) = self.due_state(face, captured)
+                && !face.is_fresh
+                && let Some(answer) = &state.answer
+            {
+                *classification = Some(*answer.classification());
+            }
+        }
+        classifications
     }
 
-    /// Classifies the faces in batches; the result has an entry for each face of the frame.
+    /// The state of a face in sight whose classification is due.
+    fn due_state(&self, face: &FollowedFace, captured: Duration) -> Option<&TrackState> {
+        let state = self.tracks.iter().find(|state| state.track == face.track)?;
+        (face.seen && state.classifications.is_due(captured)).then_some(state)
+    }
+
+    /// The faces that were looked at in this frame and must be classified. Where the last answer still holds, it
+    /// is repeated. Landmarks that span no face are skipped: the next frame's may be better.
+    fn due_faces(
+        &self,
+        faces: &[FollowedFace],
+        picture: &Picture,
+        captured: Duration,
+        classifications: &mut FrameClassifications,
+    ) -> heapless::Vec<DueFace, MAX_FACES> {
+        let mut due = heapless::Vec::new();
+        for (index, face) in faces.iter().enumerate().filter(|(_, face)| face.is_fresh) {
+            let Some(state) = self.due_state(face, captured) else {
+                continue;
+            };
+            let Some(crop) = AlignedCrop::fit(&face.detection.landmarks) else {
+                continue;
+            };
+            let appearance = Appearance::of(picture, &crop);
+            match &state.answer {
+                Some(answer) if self.is_luma_known && answer.holds(&appearance, captured) => {
+                    classifications[index] = Some(*answer.classification());
+                }
+                _ => {
+                    // There is room: one for each face.
+                    let _ = due.push(DueFace {
+                        index,
+                        track: face.track,
+                        crop,
+                        appearance,
+                    });
+                }
+            }
+        }
+        due
+    }
+
+    /// Classifies the faces in batches, and enters the results at their places.
     fn classify_due(
         &mut self,
         picture: &Picture,
         due: &[DueFace],
+        captured: Duration,
+        classifications: &mut FrameClassifications,
         done: &mut dyn FnMut(Stage),
-    ) -> Result<[Option<Classification>; MAX_FACES], InferError> {
-        let mut classifications = [None; MAX_FACES];
+    ) -> Result<(), InferError> {
         for batch in due.chunks(self.classifier.batch_size()) {
             let crops: heapless::Vec<AlignedCrop, MAX_FACES> = batch.iter().map(|face| face.crop).collect();
             self.classifier
                 .classify_batch(picture, &crops, &mut self.results)?;
             for (face, result) in batch.iter().zip(&self.results) {
                 classifications[face.index] = Some(*result);
+                if let Some(state) = self.tracks.iter_mut().find(|state| state.track == face.track) {
+                    let answer = LastAnswer::new(result, &face.appearance, captured, state.answer.as_ref());
+                    state.answer = Some(answer);
+                }
             }
             done(Stage::Classify);
         }
-        Ok(classifications)
+        Ok(())
     }
 
     /// Updates the tracks' states with what was classified, reports every face, and returns the labels'
@@ -291,7 +369,7 @@ impl Sensor {
     fn apply(
         &mut self,
         faces: &[FollowedFace],
-        classifications: &[Option<Classification>; MAX_FACES],
+        classifications: &FrameClassifications,
         captured: Duration,
     ) -> Changes {
         let mut changes = Changes::new();

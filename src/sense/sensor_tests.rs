@@ -107,6 +107,7 @@ struct Bench {
     world: Fake,
     sensor: Sensor,
     picture: Picture,
+    luma: LumaGrid,
     frame: u32,
 }
 
@@ -125,10 +126,14 @@ impl Bench {
         let sensor = Sensor::new(&settings, tracker, Box::new(world.clone()));
         let mut picture = Picture::default();
         picture.reset(640, 480);
+        // So that every frame is sensed at the full rate.
+        let mut luma = LumaGrid::default();
+        luma.reset_unknown(640, 480);
         Self {
             world,
             sensor,
             picture,
+            luma,
             frame: 0,
         }
     }
@@ -147,9 +152,10 @@ impl Bench {
                 captured: Duration::from_millis(100) * self.frame,
                 date: date(2026, 3, 1),
             };
+            let is_needed = self.sensor.observe(&self.luma, time.captured);
             last = self
                 .sensor
-                .sense(&self.picture, time, &mut |_| {})
+                .sense(is_needed.then_some(&self.picture), time, &mut |_| {})
                 .unwrap()
                 .clone();
             events.extend(last.events.iter().copied());

@@ -39,10 +39,14 @@ pub struct Track {
     pub id: u32,
     /// Where it was seen last, low-pass filtered.
     pub detection: Detection,
-    /// When it was seen last.
+    /// When it was in sight last.
     pub seen: Duration,
+    /// When a detector saw it last.
+    looked: Duration,
     /// When a search of the picture found it last.
     searched: Duration,
+    /// The first search since then that should have found it and did not.
+    missed: Option<Duration>,
     /// Detections so far; saturates.
     hits: u32,
     confirmed: bool,
@@ -56,7 +60,7 @@ impl Track {
     /// Where it should be at `now`.
     #[must_use]
     pub fn expected(&self, now: Duration) -> Rect {
-        let ahead = now.saturating_sub(self.seen).as_secs_f32().min(HORIZON_S);
+        let ahead = now.saturating_sub(self.looked).as_secs_f32().min(HORIZON_S);
         let Rect { width, height, .. } = self.detection.rect;
         Rect {
             x: self.centre.x + self.velocity.x * ahead - width / 2.0,
@@ -72,12 +76,58 @@ impl Track {
         affinity(&self.expected(now), &detection.rect).is_some()
     }
 
+    /// Speed in widths of the face per second.
+    #[must_use]
+    pub fn speed(&self) -> f32 {
+        self.velocity.x.hypot(self.velocity.y) / self.detection.rect.width.max(1.0)
+    }
+
+    /// Whether it has been seen as often or as well as a face must be.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Notes that it is in sight at `now` although nobody looked: nothing changed where it is.
+    pub fn keep(&mut self, now: Duration) {
+        self.seen = now;
+    }
+
+    /// When a detector saw it last.
+    #[must_use]
+    pub fn looked(&self) -> Duration {
+        self.looked
+    }
+
+    /// What a detector should see at `now`.
+    #[must_use]
+    pub fn expected_detection(&self, now: Duration) -> Detection {
+        Detection {
+            rect: self.expected(now),
+            ..self.detection
+        }
+    }
+
+    /// When a search of the picture found it last.
+    #[must_use]
+    pub fn searched(&self) -> Duration {
+        self.searched
+    }
+
+    /// Whether the last search that should have found it did not.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.missed.is_some()
+    }
+
     fn start(id: u32, detection: &Detection, now: Duration) -> Self {
         Self {
             id,
             detection: *detection,
             seen: now,
+            looked: now,
             searched: now,
+            missed: None,
             hits: 1,
             confirmed: false,
             centre: detection.rect.centre(),
@@ -86,7 +136,7 @@ impl Track {
     }
 
     fn see(&mut self, detection: &Detection, now: Duration) {
-        let dt = now.saturating_sub(self.seen).as_secs_f32();
+        let dt = now.saturating_sub(self.looked).as_secs_f32();
         let centre = detection.rect.centre();
         if dt > HORIZON_S {
             // Too long ago to estimate a velocity from, or to be filtered with.
@@ -98,14 +148,14 @@ impl Track {
                 y: (centre.y - self.centre.y) / dt,
             };
             self.velocity = self.velocity.lerp(newest, 1.0 - (-dt / VELOCITY_TAU_S).exp());
-            let speed = self.velocity.x.hypot(self.velocity.y) / detection.rect.width.max(1.0);
-            let cut_off = REST_HZ + HZ_PER_SPEED * speed;
+            let cut_off = REST_HZ + HZ_PER_SPEED * self.speed();
             let gain = 1.0 - (-dt * std::f32::consts::TAU * cut_off).exp();
             self.detection = self.detection.lerp(detection, gain);
         }
         self.detection.score = detection.score;
         self.centre = centre;
         self.seen = now;
+        self.looked = now;
         self.hits = self.hits.saturating_add(1);
     }
 }
@@ -126,8 +176,8 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A face not seen for `lost_after` has left; so has one that no search confirmed for
-    /// `unconfirmed_after`.
+    /// A face not seen for `lost_after` has left; so has one that no search has found for
+    /// `unconfirmed_after` after the first that should have.
     #[must_use]
     pub fn new(lost_after: Duration, unconfirmed_after: Duration) -> Self {
         Self {
@@ -153,7 +203,7 @@ impl Tracker {
         self.challenger = None;
     }
 
-    /// Sets how long a track is kept without a search that confirms it.
+    /// Sets how long a track is kept after a search that should have found it.
     pub fn set_unconfirmed_after(&mut self, unconfirmed_after: Duration) {
         self.unconfirmed_after = unconfirmed_after;
     }
@@ -183,14 +233,23 @@ impl Tracker {
         faces
     }
 
-    /// Marks the tracks that a search of the picture at `now` found. The detector that follows a face looks
-    /// only at its surroundings, and may stay on a face-like patch of background after the person has left.
-    pub fn confirm(&mut self, found: &[Detection], now: Duration) {
+    /// Notes which tracks a search of the picture at `now` found, and which it `covers` and missed. The
+    /// detector that follows a face looks only at its surroundings, and may stay on a face-like patch of
+    /// background after the person has left.
+    pub fn confirm(&mut self, found: &[Detection], now: Duration, covers: impl Fn(&Rect) -> bool) {
         for track in &mut self.tracks {
             if found.iter().any(|detection| track.matches(detection, now)) {
                 track.searched = now;
+                track.missed = None;
+            } else if covers(&track.detection.rect) {
+                track.missed.get_or_insert(now);
             }
         }
+    }
+
+    /// All tracks, to note which are in sight.
+    pub fn tracks_mut(&mut self) -> &mut [Track] {
+        &mut self.tracks
     }
 
     /// Updates the tracks with the detections of one frame. Those from index `starting` on may start new
@@ -264,8 +323,10 @@ impl Tracker {
     fn remove_lost(&mut self, now: Duration) {
         let (lost_after, unconfirmed_after) = (self.lost_after, self.unconfirmed_after);
         self.tracks.retain(|track| {
-            now.saturating_sub(track.seen) < lost_after
-                && now.saturating_sub(track.searched) < unconfirmed_after
+            let is_unconfirmed = track
+                .missed
+                .is_some_and(|missed| now.saturating_sub(missed) >= unconfirmed_after);
+            now.saturating_sub(track.seen) < lost_after && !is_unconfirmed
         });
     }
 

@@ -86,16 +86,17 @@ fn detections_of_followers_continue_tracks_but_start_none() {
 }
 
 #[test]
-fn a_face_that_no_search_confirms_has_left() {
+fn a_face_that_searches_miss_has_left() {
     let seen = [face(100.0, 100.0, 50.0)];
-    for (confirms, stays) in [(true, true), (false, false)] {
+    // Found by each search, missed by searches that should have found it, and by some that need not.
+    for (found, covers, stays) in [(&seen[..], true, true), (&[], true, false), (&[], false, true)] {
         let mut bench = Bench::new();
-        bench.tracker.unconfirmed_after = seconds(3.0);
+        bench.tracker.unconfirmed_after = seconds(2.5);
         bench.at(0.0, &seen);
         for frame in 1..40 {
             let now = seconds(frame as f32 * 0.1);
-            if confirms && frame % 10 == 0 {
-                bench.tracker.confirm(&seen, now);
+            if frame % 10 == 0 {
+                bench.tracker.confirm(found, now, |_| covers);
             }
             bench.tracker.update(&seen, seen.len(), now);
         }

@@ -26,7 +26,7 @@ pub(super) fn faces(view: &View) -> Table<'_> {
     let widths = [
         Constraint::Min(12),
         Constraint::Length(16),
-        Constraint::Length(14),
+        Constraint::Length(16),
         Constraint::Length(12),
         Constraint::Length(8),
         Constraint::Length(12),

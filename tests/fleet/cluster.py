@@ -131,7 +131,7 @@ def connections(number: int) -> int:
 
 
 def retained(live: dict[str, tuple[float, int]], nodes: list[int], devices: int) -> dict[str, int]:
-    """Retained states on these nodes, and those that are older than what their device published before."""
+    """Retained states of some devices on these nodes, and how many are older than the device's newest."""
     found = stale = 0
     for number in nodes:
         newest = {device: seq for device, (_, seq) in live.items()}

@@ -10,6 +10,7 @@ use affectd::{
     model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
+    requests::Requests,
     sense::{
         face::{
             Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
@@ -60,6 +61,7 @@ impl Device {
         let environment = Environment {
             clock: Arc::clone(&clock) as _,
             gate: gate.clone(),
+            requests: Arc::new(Requests::new(false, true)),
             shutdown: Shutdown::new(),
         };
         let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).unwrap();

@@ -29,7 +29,7 @@ use affectd::{
 use device::Device;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Time between two frames of a device. More than the default `mqtt.rate` of two states a second.
+/// Time between two frames of a device: more frames than any default rate lets states through.
 const FRAME: Duration = Duration::from_millis(250);
 
 fn main() {

@@ -35,18 +35,21 @@ def main() -> None:
     parser.add_argument("--rabbitmq", type=Path, required=True)
     parser.add_argument("--python", type=Path, required=True)
     parser.add_argument("--devices", type=int, default=1000)
+    parser.add_argument("--cluster-devices", type=int, help="on the cluster; the same number by default")
     parser.add_argument("--part", choices=PARTS, action="append", help="all by default")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
     args.fleet = load_generator(args.build)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    result: dict[str, object] = {"devices": args.devices}
+    devices = args.devices
+    result: dict[str, object] = {}
     for name in args.part or PARTS:
         print(f"== {name}", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
             # PostgreSQL runs as another user.
             Path(folder).chmod(0o755)
-            result[name] = PARTS[name](args, Path(folder))
+            args.devices = args.cluster_devices or devices if name == "cluster" else devices
+            result[name] = {"devices": args.devices, **PARTS[name](args, Path(folder))}
         print(json.dumps(result[name], indent=1), file=sys.stderr)
     if args.json:
         print(json.dumps(result))

@@ -1,6 +1,9 @@
 //! What a broker sends.
 
-use affectd::publish::commands;
+use affectd::{
+    publish::{command::parse::parse, commands},
+    text,
+};
 use bytes::BytesMut;
 
 use crate::target::fuzz;
@@ -48,6 +51,9 @@ fn messages() {
             }
             let has_started = commands::home_assistant_has_started(bytes, retain);
             assert!(!has_started || !retain);
+        }
+        if let Err(refusal) = parse(bytes) {
+            assert!(!refusal.message.contains(text::is_unsafe), "{}", refusal.message);
         }
     });
 }

@@ -41,7 +41,7 @@ def main() -> None:
     write("config__budgets", {"one": BUDGETS})
     write("broker__packets_v4", packets(properties=False))
     write("broker__packets_v5", packets(properties=True))
-    write("broker__messages", {"on": b"ON", "off": b"OFF", "online": b"online"})
+    write("broker__messages", COMMANDS)
     write("camera__driver_modes", driver_modes())
     write("camera__program_messages", {"ffmpeg": MESSAGES})
     write("labels__csv", labels())
@@ -184,6 +184,14 @@ def labels() -> dict[str, bytes]:
         "votes.csv": f"path,category,{header}\na.png,neutral,9,0,0,0,0,0,0,1,0,0\n".encode(),
     }
 
+
+COMMANDS = {
+    "on": b"ON",
+    "off": b"OFF",
+    "online": b"online",
+    "identify": b'{"id": "7", "command": "identify"}',
+    "rate": b'{"id": 8, "command": "rate", "value": 0.5}',
+}
 
 MESSAGES = (
     b"[rtsp @ 0x55] method DESCRIBE failed: 401 Unauthorized\r\n"

@@ -28,7 +28,7 @@ TIMED_OUT = 70
 TIMEOUT_S = 20
 # Decoding the largest photograph that is allowed takes 740 MB.
 MEMORY_MB = 2048
-# Of an input, in bytes: the largest files of the corpora have 14 KB.
+# Of an input, in bytes: the largest files of the corpora have 14 KB. The same as in target.rs.
 MAX_LENGTH = 16384
 # libtest runs a test on a thread of its own; networks are loaded on one with a stack of this size.
 STACK_BYTES = 8 << 20

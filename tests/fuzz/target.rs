@@ -4,6 +4,9 @@ use std::panic::RefUnwindSafe;
 #[cfg(not(fuzzing_libfuzzer))]
 use std::{fs, path::Path};
 
+/// The longest input, bytes; bolero's default would cut off the networks of the corpus. The same as in run.py.
+const MAX_LENGTH: usize = 16_384;
+
 /// Runs `check` on the corpus of `target` (`__fuzz__/TARGET/corpus`; findings that were mended are in
 /// `__fuzz__/TARGET/crashes`), on damaged copies of it and on random bytes. Guided by coverage, libFuzzer decides
 /// what to run, and this function does not return.
@@ -12,6 +15,7 @@ pub fn fuzz(target: &str, check: impl Fn(&[u8]) + RefUnwindSafe) {
     damaged(target, &check);
     bolero::check!(name = target)
         .with_iterations(2000)
+        .with_max_len(MAX_LENGTH)
         .for_each(|bytes: &[u8]| check(bytes));
 }
 

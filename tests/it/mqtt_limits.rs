@@ -7,7 +7,7 @@ use affectd::{
 
 use crate::common::{
     broker::{Broker, until},
-    publisher::{AVAILABILITY, DISCOVERY, Daemon, STATE, logged, showing},
+    publisher::{AVAILABILITY, DISCOVERY, Daemon, PRIVACY_SET, STATE, health, logged, showing},
 };
 
 /// The daemon at a broker with this limit works, but is not announced.
@@ -79,8 +79,11 @@ fn with_3_1_1_such_topics_are_found_by_reading_them_back() {
     let words = "the broker does not take what this device publishes on affectd/lobby/state, affectd/lobby/visits, \
                  affectd/lobby/camera: it acknowledges it, but does not pass it on";
     assert_eq!(logged(words), 0);
+    // A command that has arrived shows that everything before it has, too.
+    broker.watch().publish(PRIVACY_SET, "ON", false);
+    until("the command has arrived", || daemon.is_private());
     daemon.clock.forward(25);
-    daemon.report(Category::Anger, &[]);
+    daemon.publisher.health(&health());
     until("the topics are named", || logged(words) == 1);
     until("it reads no longer", || {
         broker.log().contains("Received UNSUBSCRIBE from affectd-lobby")

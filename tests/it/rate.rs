@@ -3,7 +3,9 @@
 use crate::common::sensor;
 use std::time::Duration;
 
-use affectd::{capture::Decoder, health::Stage, measure::clip, picture::Picture, sense::FrameTime};
+use affectd::{
+    capture::Decoder, health::Stage, luma::LumaGrid, measure::clip, picture::Picture, sense::FrameTime,
+};
 
 #[test]
 fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
@@ -11,7 +13,8 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
     fn work(rate_fraction: f32) -> [usize; 3] {
         let mut sensor = sensor::sensor().0;
         sensor.set_rate_fraction(rate_fraction);
-        let (mut decoder, mut picture) = (Decoder::default(), Picture::default());
+        let (mut decoder, mut luma, mut picture) =
+            (Decoder::default(), LumaGrid::default(), Picture::default());
         let (mut frames, mut searches, mut classifications) = (0, 0, 0);
         for (number, bytes) in (0..).zip(clip::pictures()) {
             let captured = Duration::from_millis(100 * number);
@@ -31,7 +34,12 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
                 Stage::Classify => classifications += 1,
                 _ => {}
             };
-            sensor.sense(&picture, time, &mut count).unwrap();
+            // Unknown, so that everything is done at the full rate.
+            luma.reset_unknown(640, 480);
+            let is_needed = sensor.observe(&luma, captured);
+            sensor
+                .sense(is_needed.then_some(&picture), time, &mut count)
+                .unwrap();
         }
         [frames, searches, classifications]
     }

@@ -20,10 +20,11 @@ use affectd::{
     interrupt::Interrupt,
     measure::clip,
     model::VaOrigin,
-    pipeline::{self, Deps, Metrics},
+    pipeline::{self, Deps, Metrics, SensorSource},
     preview::Preview,
     privacy::PrivacyGate,
     publish::{Environment, Identity, Publisher},
+    requests::Requests,
     shutdown::Shutdown,
 };
 use serde_json::Value;
@@ -155,16 +156,18 @@ impl Daemon {
         );
         let shutdown = Shutdown::new();
         let gate = PrivacyGate::new().unwrap();
+        let requests = Arc::new(Requests::new(true, false));
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
+            requests: requests.clone(),
             shutdown: shutdown.clone(),
         };
         let preview = Preview::new(&gate);
         let (publisher, publishing) = Publisher::start(&broker.settings(), identity, environment).unwrap();
         let deps = Deps {
             opener: Box::new(opener),
-            sensor,
+            sensor: SensorSource::Loaded(Box::new(sensor)),
             gpio: Some(GpioConfigured {
                 io: Box::new(Wired(lines.clone())),
                 has_led: true,
@@ -172,6 +175,7 @@ impl Daemon {
             }),
             preview: preview.clone(),
             gate,
+            requests,
             sink: Arc::new(publisher),
             clock: clock.clone(),
             shutdown: shutdown.clone(),
@@ -307,6 +311,29 @@ fn without_a_readable_switch_the_daemon_starts_private_and_stays_alive() {
 
     daemon.set_switch(Ok(false));
     daemon.senses(&broker.watch());
+    daemon.stop();
+}
+
+#[test]
+fn the_led_blinks_to_identify_the_device() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    let daemon = Daemon::start(&broker, Ok(false));
+    daemon.senses(&watcher);
+    watcher.publish(
+        "affectd/lobby/command",
+        r#"{"id": 1, "command": "identify"}"#,
+        false,
+    );
+    watcher.wait_for(
+        "affectd/lobby/result",
+        r#"{"id":1,"command":"identify","ok":true"#,
+    );
+    for _ in 0..3 {
+        until("the LED is off", || !daemon.is_lit());
+        assert!(daemon.is_camera_open());
+        until("the LED is on", || daemon.is_lit());
+    }
     daemon.stop();
 }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from daemon import Broker, Daemon
+from daemon import Broker, Daemon, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,15 @@ def daemon(program: Path, broker: Broker, tmp_path_factory: pytest.TempPathFacto
     daemon = Daemon(program, tmp_path_factory.mktemp("daemon"), broker)
     yield daemon
     daemon.stop()
+
+
+@pytest.fixture(autouse=True)
+def privacy_off(daemon: Daemon, broker: Broker) -> Iterator[None]:
+    """Leave privacy off to the next test, also after a failure."""
+    yield
+    if daemon.view()["privacy"]["on"]:
+        broker.publish("affectd/kiosk-7/privacy/set", "OFF")
+        until("privacy is off", lambda: not daemon.view()["privacy"]["on"])
 
 
 class Visitor:

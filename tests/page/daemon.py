@@ -127,7 +127,12 @@ class Daemon:
             "http.listen": f"127.0.0.1:{self.port}",
         }
         if self.broker:
-            settings |= {"mqtt.host": "127.0.0.1", "mqtt.port": self.broker.port, "mqtt.rate": "60"}
+            settings |= {
+                "mqtt.host": "127.0.0.1",
+                "mqtt.port": self.broker.port,
+                "mqtt.faces": "true",
+                "mqtt.face_rate": "60",
+            }
         words = [f"{key}={value}" for key, value in settings.items()]
         command = [
             str(self.program),

@@ -18,13 +18,13 @@ from PIL import Image, ImageEnhance
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import ARGUMENTS, CHROMIUM
-from daemon import ROOT, Broker, Console, Daemon
+from daemon import ROOT, Broker, Console, Daemon, until
 
 PORTRAIT = ROOT / "tests/data/pictures/grace_hopper.jpg"
 SIZE = (640, 480)
 
-# Colours of a picture: outlines and panels need few, so that a file has some 40 KB.
-COLOURS = 96
+# Colours of a picture, which with an optimized palette has some 100 KB.
+COLOURS = 255
 
 
 def scene(height: int, brightness: float) -> Image.Image:
@@ -42,7 +42,7 @@ def scene(height: int, brightness: float) -> Image.Image:
     with Image.open(PORTRAIT) as portrait:
         width = round(portrait.width * height / portrait.height)
         person = portrait.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    picture.paste(person, ((SIZE[0] - width) // 2, SIZE[1] - height))
+    picture.paste(person, ((SIZE[0] - width) // 2, min(SIZE[1] - height, 200)))
     return ImageEnhance.Brightness(picture).enhance(brightness)
 
 
@@ -87,14 +87,11 @@ def aiming(browser: Browser, program: Path, folder: Path) -> None:
             picture.save(still)
             daemon = Daemon(program, Path(place), pictures=still)
             console = Console(daemon, "--preview")
-            page = open_page(browser, console.address(), "light", 1080, 800)
-            page.wait_for_function("document.getElementById('picture').naturalWidth > 0")
-            page.wait_for_function(
-                "(title) => document.getElementById('advice-title').textContent.startsWith(title)",
-                arg=TITLES[name],
-            )
+            page = open_page(browser, console.address(), "light", 1080, 840)
+            until("the picture", lambda page=page: page.evaluate("picture.naturalWidth > 0"))  # type: ignore[misc]
+            page.get_by_role("heading", name=TITLES[name]).wait_for()
             page.wait_for_timeout(3000)
-            save(page, folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 1080, "height": 780})
+            save(page, folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 1080, "height": 840})
             page.context.close()
             console.stop()
             daemon.stop()

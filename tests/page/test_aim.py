@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon import Console, until
-from test_page import PRIVACY, SEEN, audit, wait_for_a_face
+from test_page import PRIVACY, SEEN, audit, wait, wait_for_a_face
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,14 +52,13 @@ def test_the_code_opens_the_page_with_the_picture(visitor: Visitor, daemon: Daem
     """The picture is shown, 480 pixels wide, and the log says when it began and ended."""
     page = visitor.open(console.address())
     wait_for_a_face(page)
-    page.wait_for_function(SHOWN)
-    assert page.evaluate("[picture.naturalWidth, picture.naturalHeight]") == [480, 360]
+    wait(page, "() => picture.naturalWidth === 480 && picture.naturalHeight === 360 && !picture.hidden")
     assert "#code" not in page.url
     assert "being sent" in page.locator("#aim").inner_text()
     until("the console hears of it", lambda: "picture is being sent" in console.text())
     assert audit(page) == []
     page.reload()
-    page.wait_for_function(SHOWN)
+    wait(page, SHOWN)
     assert visitor.errors == []
 
     console.stop()
@@ -83,7 +82,7 @@ def test_without_the_code_there_is_nothing(visitor: Visitor, console: Console) -
 
     page.fill("#code-input", "0000-0000")
     page.click("#code button")
-    page.wait_for_function("document.getElementById('code-error').textContent")
+    wait(page, "document.getElementById('code-error').textContent")
     shows_nothing(page)
     page.wait_for_timeout(1100)
     page.fill("#code-input", console.code().lower())
@@ -114,7 +113,7 @@ def test_a_code_of_an_ended_session_shows_nothing(visitor: Visitor, daemon: Daem
 def test_privacy_ends_the_picture_for_good(visitor: Visitor, broker: Broker, console: Console) -> None:
     """Only the console can begin again; the page goes on with outlines."""
     page = visitor.open(console.address())
-    page.wait_for_function(SHOWN)
+    wait(page, SHOWN)
     broker.publish(f"{PRIVACY}/set", "ON")
     page.wait_for_selector("#picture", state="hidden")
     page.wait_for_selector("#advice[data-level=stop]")

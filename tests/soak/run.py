@@ -32,7 +32,8 @@ CAMERA = [
 ]
 FIRST = 1000
 MAX_GROWTH_KB = 1000
-# The median age of a state must not grow by more than this.
+# The age below which a tenth of the states is must not grow by more than this. A delay that builds up raises
+# every age; other work on the machine raises the median.
 MAX_DRIFT_S = 0.05
 # States at either end whose ages are compared.
 STATES = 200
@@ -170,13 +171,17 @@ def summary(first: Sample, last: Sample, peak: int, messages: Messages, log: str
             "first": round(statistics.median(messages.ages[:STATES]), 3),
             "last": round(statistics.median(messages.ages[-STATES:]), 3),
         },
+        "low_age_s": {
+            "first": round(statistics.quantiles(messages.ages[:STATES], n=10)[0], 3),
+            "last": round(statistics.quantiles(messages.ages[-STATES:], n=10)[0], 3),
+        },
         "max_age_s": max(messages.ages),
     }
 
 
 def faults_of(first: Sample, last: Sample, result: dict[str, object], code: int) -> list[str]:
     """What was promised and is not so."""
-    ages = result["median_age_s"]
+    ages = result["low_age_s"]
     assert isinstance(ages, dict)
     checks = {
         f"memory grew from {first.rss_kb} to {last.rss_kb} kB": last.rss_kb - first.rss_kb > MAX_GROWTH_KB,

@@ -39,8 +39,11 @@ complete -c affectd -n "__fish_affectd_needs_command" -f -a "probe" -d 'Lists th
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "analyze" -d 'Analyzes the faces in photographs'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures the cost of each processing stage on this machine'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures the age of results, from the camera to a subscriber'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "forget" -d 'Removes what the broker keeps of a device'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "top" -d 'Shows in the terminal what the running daemon sees'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Verifies models and measures their accuracy'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Runs the bundled clip through the whole pipeline'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "aim" -d 'Opens the live page of the running daemon for ten minutes, to aim the camera'
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l set -d 'Overrides one setting; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand run" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
@@ -58,6 +61,7 @@ debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand check" -l print -d 'Prints the settings in force as TOML, each with its origin, and checks nothing else'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -l defaults -d 'Prints the built-in configuration, which documents every setting, and checks nothing'
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l running -d 'Asks the running daemon whether it makes progress and whether its results reach their subscribers, and checks nothing else; needs http.listen'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l set -d 'Overrides one setting; can be repeated' -r
@@ -79,6 +83,9 @@ trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -l force -d 'Lets --annotate overwrite existing files, but never the pictures themselves'
 complete -c affectd -n "__fish_affectd_using_subcommand analyze" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l seconds -d 'Measures each format for this many seconds' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l frames -d 'Measures exactly this many frames of each format instead, without a first pass that fills the caches' -r
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l recording -d 'Plays this file of concatenated JPEG pictures instead of the bundled clip' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand bench" -l format -d 'Measures only this pixel format, YUYV or MJPG' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l threads -d 'Number of inference threads, as in expression.threads' -r
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand bench" -l set -d 'Overrides one setting; can be repeated' -r
@@ -100,6 +107,23 @@ debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -l json -d 'Prints one JSON object'
 complete -c affectd -n "__fish_affectd_using_subcommand latency" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -l force -d 'Also if the broker says that the device is online'
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c affectd -n "__fish_affectd_using_subcommand top" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand top" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand top" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l set -d 'Overrides one setting; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand model; and not __fish_seen_subcommand_from verify eval" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
@@ -135,3 +159,13 @@ info\t'Also changes of state'
 debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l socket -d 'The daemon\'s control socket [default: /run/affectd/control, or the only one of /run/affectd@*/control]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l set -d 'Overrides one setting; can be repeated' -r
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
+warn\t'Also problems'
+info\t'Also changes of state'
+debug\t'Also decisions'
+trace\t'Everything, including the libraries'"
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l preview -d 'Shows the camera\'s picture too: twice a second, at most 480 pixels wide'
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -71,7 +71,7 @@ def subscriber(args: argparse.Namespace, arrived: queue.Queue[mqtt.MQTTMessage])
 
     client.on_connect = connected
     client.on_message = lambda _client, _data, message: arrived.put(message)
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = SESSION_S
     client.connect(args.host, args.port, clean_start=False, properties=properties)
     return client

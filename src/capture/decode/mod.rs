@@ -1,14 +1,15 @@
 //! Decodes frames to the RGB pictures that sensing works on.
 
+mod luma;
 mod yuv;
 
 use super::{
     color::Range,
     frame::{Frame, MAX_SIDE, PixelFormat},
-    jpeg::{self, Coding},
+    jpeg::{self, Coding, JpegError},
     source::{CaptureError, CaptureKind},
 };
-use crate::picture::Picture;
+use crate::{luma::LumaGrid, picture::Picture};
 use yuv::Factors;
 
 /// Converts frames of every [`PixelFormat`] to RGB. It keeps scratch buffers, so that in steady state the
@@ -17,6 +18,15 @@ use yuv::Factors;
 pub struct Decoder {
     jpeg: jpeg::Decoder,
     turned: Vec<u8>,
+    turned_cells: Vec<i16>,
+}
+
+/// A frame whose bytes are known to be there, and which can be decoded.
+#[derive(Debug)]
+pub struct CheckedFrame<'a> {
+    frame: &'a Frame,
+    /// Only of a JPEG picture.
+    complete: Option<jpeg::Complete>,
 }
 
 impl Decoder {
@@ -36,13 +46,54 @@ impl Decoder {
         if frame.format == PixelFormat::Mjpeg {
             self.jpeg
                 .decode(&frame.data, Coding::Sequential, picture)
-                .map_err(|error| {
-                    let reason = format!("a MJPG frame of {} bytes cannot be decoded", frame.data.len());
-                    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
-                })?;
+                .map_err(|error| undecodable(frame, error))?;
         } else {
             check(frame)?;
             convert(frame, picture);
+        }
+        frame.orientation.apply(picture, &mut self.turned);
+        Ok(())
+    }
+
+    /// Checks a frame and measures its luma, turned like the picture, for a fraction of the cost of decoding
+    /// it.
+    ///
+    /// # Errors
+    /// As [`Decoder::decode`]; the content of `luma` is then unspecified.
+    pub fn measure<'a>(
+        &mut self,
+        frame: &'a Frame,
+        luma: &mut LumaGrid,
+    ) -> Result<CheckedFrame<'a>, CaptureError> {
+        let complete = if frame.format == PixelFormat::Mjpeg {
+            let complete = jpeg::measure(&frame.data, Coding::Sequential, luma)
+                .map_err(|error| undecodable(frame, error))?;
+            Some(complete)
+        } else {
+            check(frame)?;
+            luma::measure(frame, luma);
+            None
+        };
+        frame.orientation.apply_to_luma(luma, &mut self.turned_cells);
+        Ok(CheckedFrame { frame, complete })
+    }
+
+    /// As [`Decoder::decode`], of a frame that was checked already.
+    ///
+    /// # Errors
+    /// [`CaptureKind::Corrupt`] if a JPEG picture is complete and cannot be decoded all the same.
+    pub fn decode_checked(
+        &mut self,
+        checked: &CheckedFrame<'_>,
+        picture: &mut Picture,
+    ) -> Result<(), CaptureError> {
+        let CheckedFrame { frame, complete } = checked;
+        match complete {
+            Some(complete) => self
+                .jpeg
+                .decode_complete(&frame.data, complete, picture)
+                .map_err(|error| undecodable(frame, error))?,
+            None => convert(frame, picture),
         }
         frame.orientation.apply(picture, &mut self.turned);
         Ok(())
@@ -52,7 +103,13 @@ impl Decoder {
     pub fn clear(&mut self) {
         self.jpeg.clear();
         crate::picture::wipe(&mut self.turned);
+        self.turned_cells.fill(0);
     }
+}
+
+fn undecodable(frame: &Frame, error: JpegError) -> CaptureError {
+    let reason = format!("a MJPG frame of {} bytes cannot be decoded", frame.data.len());
+    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 
 /// Whether an uncompressed frame has the bytes that its description requires.

@@ -1,14 +1,15 @@
-//! Where a JPEG picture ends, and whether it is complete.
+//! Where a JPEG picture ends, whether it is complete, and its luma in coarse cells.
 
 use std::ops::Range;
 
 use super::{
     error::JpegError,
     header::{self, FrameHeader, ScanHeader},
+    luma::BlockMeans,
     scan::{self, Coefficients, Tables},
     standard_tables::STANDARD_TABLES,
 };
-use crate::capture::frame::MAX_SIDE;
+use crate::{capture::frame::MAX_SIDE, luma::LumaGrid};
 
 /// Which codings are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Coding {
 
 /// A complete picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Complete {
+pub struct Complete {
     pub(super) width: u32,
     pub(super) height: u32,
     /// Where the first scan begins if the picture defines no Huffman tables.
@@ -33,14 +34,24 @@ pub(super) struct Complete {
     pub(super) exif: Option<Range<usize>>,
 }
 
-/// Checks that every block of the picture at the start of `data` is there.
-pub(super) fn check(data: &[u8], coding: Coding) -> Result<Complete, JpegError> {
+/// Checks that every block of the picture at the start of `data` is there, and measures its luma on the way
+/// if a grid is given: the DC coefficient of a block is its mean.
+pub(super) fn check(
+    data: &[u8],
+    coding: Coding,
+    mut luma: Option<&mut LumaGrid>,
+) -> Result<Complete, JpegError> {
     let mut walk = Walk::new(data)?;
     loop {
         match walk.next()? {
-            Segment::Frame => walk.allow(coding)?,
+            Segment::Frame => {
+                walk.allow(coding)?;
+                if let (Some(frame), Some(grid)) = (&walk.frame, luma.as_deref_mut()) {
+                    grid.reset_unknown(frame.width, frame.height);
+                }
+            }
             Segment::Scan(scan) => {
-                let after = walk.skip_scan(&scan)?;
+                let after = walk.skip_scan(&scan, luma.as_deref_mut())?;
                 if walk.is_complete(false) {
                     return walk.complete(after);
                 }
@@ -91,6 +102,8 @@ struct Walk<'a> {
     has_tables: bool,
     first_scan: Option<usize>,
     restart_interval: u16,
+    /// By destination: the quantization step of the DC coefficient.
+    dc_steps: [u16; 4],
     exif: Option<Range<usize>>,
     /// By component: bits of the coefficients that have their final precision.
     finished: [u64; 4],
@@ -115,6 +128,7 @@ impl<'a> Walk<'a> {
             has_tables: false,
             first_scan: None,
             restart_interval: 0,
+            dc_steps: [0; 4],
             exif: None,
             finished: [0; 4],
             coefficients: Vec::new(),
@@ -163,6 +177,7 @@ impl<'a> Walk<'a> {
                 header::define_tables(content, &mut self.tables, start)?;
                 self.has_tables = true;
             }
+            0xDB => header::define_dc_steps(content, &mut self.dc_steps, start)?,
             0xC3 | 0xC5..=0xCF => return Err(JpegError::Coding(marker)),
             0xDA => {
                 let frame = self.frame.as_ref().ok_or(JpegError::NoFrameHeader)?;
@@ -209,8 +224,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Skips the data of `scan`, which begin at `at`. Returns where the marker after them begins.
-    fn skip_scan(&mut self, scan: &ScanHeader) -> Result<usize, JpegError> {
+    /// Skips the data of `scan`, which begin at `at`, and writes the luma to the grid if they hold it. Returns
+    /// where the marker after them begins.
+    fn skip_scan(&mut self, scan: &ScanHeader, luma: Option<&mut LumaGrid>) -> Result<usize, JpegError> {
         if !self.has_tables {
             header::define_tables(&STANDARD_TABLES[4..], &mut self.tables, self.at)?;
         }
@@ -222,10 +238,12 @@ impl<'a> Walk<'a> {
             let coefficients = (!0_u64 << scan.first) & (!0_u64 >> (63 - scan.last));
             (after, if scan.low == 0 { coefficients } else { 0 })
         } else {
-            (
-                scan::skip_sequential(data, at, frame, scan, tables, interval)?,
-                !0,
-            )
+            let means = luma.and_then(|grid| BlockMeans::new(frame, scan, &self.dc_steps, grid));
+            let after = match means {
+                Some(mut means) => scan::skip_sequential(data, at, frame, scan, tables, interval, &mut means),
+                None => scan::skip_sequential(data, at, frame, scan, tables, interval, &mut ()),
+            };
+            (after?, !0)
         };
         for part in scan.parts() {
             self.finished[part.component] |= coefficients;

@@ -10,6 +10,8 @@ pub(super) struct Component {
     pub(super) h: u8,
     /// Vertical sampling factor, 1 to 4.
     pub(super) v: u8,
+    /// Destination of its quantization table.
+    pub(super) quantization: u8,
 }
 
 /// SOF0, SOF1 or SOF2.
@@ -30,12 +32,18 @@ impl FrameHeader {
         let count = usize::from(head[5]);
         let (parts, _) = parts.as_chunks::<3>();
         let mut components = heapless::Vec::new();
-        for &[id, sampling, _] in parts.get(..count).ok_or_else(invalid)? {
+        for &[id, sampling, quantization] in parts.get(..count).ok_or_else(invalid)? {
             let (h, v) = (sampling >> 4, sampling & 15);
             if !(1..=4).contains(&h) || !(1..=4).contains(&v) {
                 return Err(invalid());
             }
-            components.push(Component { id, h, v }).map_err(|_| invalid())?;
+            let component = Component {
+                id,
+                h,
+                v,
+                quantization,
+            };
+            components.push(component).map_err(|_| invalid())?;
         }
         if components.is_empty() {
             return Err(invalid());
@@ -49,7 +57,7 @@ impl FrameHeader {
     }
 
     /// The largest sampling factors.
-    fn sampling(&self) -> (u32, u32) {
+    pub(super) fn sampling(&self) -> (u32, u32) {
         let largest = |factor: fn(&Component) -> u8| self.components.iter().map(factor).max().unwrap_or(1);
         (largest(|c| c.h).into(), largest(|c| c.v).into())
     }
@@ -75,13 +83,12 @@ impl FrameHeader {
         )
     }
 
-    /// MCUs of `scan`.
-    pub(super) fn mcus_of(&self, scan: &ScanHeader) -> usize {
-        let (across, down) = match scan.parts() {
+    /// MCUs of `scan`, across and down.
+    pub(super) fn mcus_of(&self, scan: &ScanHeader) -> (usize, usize) {
+        match scan.parts() {
             [part] => self.blocks_of(&self.components[part.component]),
             _ => self.mcus(),
-        };
-        across * down
+        }
     }
 }
 
@@ -147,6 +154,26 @@ impl ScanHeader {
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
+}
+
+/// DQT: notes the step of the DC coefficient of each table in the segment at byte `at`.
+pub(super) fn define_dc_steps(mut content: &[u8], steps: &mut [u16; 4], at: usize) -> Result<(), JpegError> {
+    let invalid = || JpegError::Segment(at);
+    while let Some((&precision_and_destination, rest)) = content.split_first() {
+        let is_wide = precision_and_destination >> 4 != 0;
+        let length = if is_wide { 128 } else { 64 };
+        let (table, rest) = rest.split_at_checked(length).ok_or_else(invalid)?;
+        let step = steps
+            .get_mut(usize::from(precision_and_destination & 15))
+            .ok_or_else(invalid)?;
+        *step = if is_wide {
+            u16::from_be_bytes([table[0], table[1]])
+        } else {
+            table[0].into()
+        };
+        content = rest;
+    }
+    Ok(())
 }
 
 /// DHT: adds the tables of the segment at byte `at`.

@@ -1,6 +1,6 @@
 //! Huffman tables and the bits of entropy-coded data (ITU-T T.81, annexes C and F).
 //!
-//! Only lengths matter here: symbols are skipped, no coefficient is computed. The inner loops use wrapping
+//! Mostly lengths matter here: symbols are skipped, and of the coefficients only DC is computed. The inner loops use wrapping
 //! arithmetic, because overflow checks cost a third of the time; no operand can overflow.
 
 /// Bits that one look-up resolves.
@@ -13,6 +13,8 @@ pub(super) struct Table {
     /// the upper byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for
     /// a longer or undefined code.
     skip: [u16; 1 << LOOKAHEAD],
+    /// By the next [`LOOKAHEAD`] bits: the symbol, where `skip` is not 0.
+    found: [u8; 1 << LOOKAHEAD],
     /// By length: the first code that is longer, left-aligned in 16 bits.
     limit: [u32; 17],
     /// By length: index of the symbol of code 0.
@@ -29,6 +31,7 @@ impl Table {
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
             skip: [0; 1 << LOOKAHEAD],
+            found: [0; 1 << LOOKAHEAD],
             limit: [0; 17],
             offset: [0; 17],
             symbols: [0; 256],
@@ -43,6 +46,7 @@ impl Table {
                     let first = (code << (LOOKAHEAD - length)) as usize;
                     let entries = table.skip.get_mut(first..first + (1 << (LOOKAHEAD - length)))?;
                     entries.fill(entry(length, symbol));
+                    table.found[first..first + (1 << (LOOKAHEAD - length))].fill(symbol);
                 }
                 code += 1;
                 index += 1;
@@ -222,6 +226,42 @@ impl<'a> Bits<'a> {
     #[inline]
     pub(super) fn skip_block(&mut self, dc: &Table, ac: &Table) -> Result<(), Stop> {
         self.skip(dc)?;
+        self.skip_ac(ac)
+    }
+
+    /// As [`Bits::skip_block`]; returns the difference of the DC coefficient from the block before (F.2.2.1).
+    #[inline]
+    pub(super) fn skip_block_after_dc(&mut self, dc: &Table, ac: &Table) -> Result<i32, Stop> {
+        self.refill();
+        let next = (self.buffer >> (64 - LOOKAHEAD)) as usize;
+        let (length, size) = if dc.skip[next] == 0 {
+            dc.find(self.buffer).ok_or_else(|| self.undefined())?
+        } else {
+            let size = u32::from(dc.found[next] & 15);
+            (u32::from(dc.skip[next] & 0xFF).wrapping_sub(size), dc.found[next])
+        };
+        let size = u32::from(size & 15);
+        self.consume(length);
+        // At most 15 bits, of which the first is the sign: 0 for negative values, which are stored less one.
+        let bits = (self.buffer >> 32) as u32;
+        self.consume(size);
+        let difference = if size == 0 {
+            0
+        } else {
+            let value = (bits >> 32_u32.wrapping_sub(size)) as i32;
+            let is_negative = bits >> 31 == 0;
+            if is_negative {
+                value.wrapping_sub((1 << size) - 1)
+            } else {
+                value
+            }
+        };
+        self.skip_ac(ac)?;
+        Ok(difference)
+    }
+
+    #[inline(always)]
+    fn skip_ac(&mut self, ac: &Table) -> Result<(), Stop> {
         let mut k = 1_u16;
         while k < 64 {
             k = k.wrapping_add(self.skip(ac)?);

@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod header;
 mod huffman;
+mod luma;
 mod scan;
 mod standard_tables;
 #[cfg(test)]
@@ -18,10 +19,10 @@ mod tests;
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
 
-use crate::{capture::frame::MAX_SIDE, picture::Picture};
+use crate::{capture::frame::MAX_SIDE, luma::LumaGrid, picture::Picture};
 use standard_tables::STANDARD_TABLES;
 
-pub use check::Coding;
+pub use check::{Coding, Complete};
 pub use error::JpegError;
 
 /// Decodes JPEG pictures.
@@ -44,7 +45,22 @@ impl Decoder {
         coding: Coding,
         picture: &mut Picture,
     ) -> Result<Option<&'a [u8]>, JpegError> {
-        let complete = check::check(data, coding)?;
+        let complete = check::check(data, coding, None)?;
+        self.decode_complete(data, &complete, picture)?;
+        Ok(complete.exif.map(|range| &data[range]))
+    }
+
+    /// Decodes the picture at the start of `data` that [`measure`] found complete.
+    ///
+    /// # Errors
+    /// [`JpegError::Decode`] if the decoder refuses it all the same. The content of `picture` is then
+    /// unspecified.
+    pub fn decode_complete(
+        &mut self,
+        data: &[u8],
+        complete: &Complete,
+        picture: &mut Picture,
+    ) -> Result<(), JpegError> {
         let whole = &data[..complete.end];
         let bytes = match complete.needs_tables_at {
             None if data[complete.end..].starts_with(&EOI) => &data[..complete.end + EOI.len()],
@@ -76,7 +92,7 @@ impl Decoder {
         decoder
             .decode_into(picture.reset(complete.width, complete.height))
             .map_err(JpegError::Decode)?;
-        Ok(complete.exif.map(|range| &data[range]))
+        Ok(())
     }
 
     /// Overwrites what is kept of the last picture.
@@ -86,6 +102,15 @@ impl Decoder {
 }
 
 const EOI: [u8; 2] = [0xFF, 0xD9];
+
+/// Checks that the picture at the start of `data` is complete, and measures its luma without decoding it. The
+/// grid is empty where the coding does not show the luma of each block.
+///
+/// # Errors
+/// [`JpegError`] if it is not a complete picture in a coding that is accepted.
+pub fn measure(data: &[u8], coding: Coding, luma: &mut LumaGrid) -> Result<Complete, JpegError> {
+    check::check(data, coding, Some(luma))
+}
 
 /// Width and height of the picture at the start of `data`, if its header is there.
 #[must_use]

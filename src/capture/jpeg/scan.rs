@@ -93,36 +93,83 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// Takes the DC coefficients of the first component's blocks while a sequential scan is skipped.
+pub(super) trait DcSink {
+    /// Whether coefficients are wanted at all; reading them costs a little more than skipping them.
+    const WANTED: bool;
+
+    /// Takes the coefficient, not yet multiplied by its quantization step, of the block in `column` and `row`,
+    /// counted in blocks of the component. Blocks may lie outside the picture.
+    fn put(&mut self, column: usize, row: usize, coefficient: i32);
+}
+
+/// Nobody wants them.
+impl DcSink for () {
+    const WANTED: bool = false;
+
+    fn put(&mut self, _: usize, _: usize, _: i32) {}
+}
+
+/// A block of an MCU.
+struct Block<'a> {
+    dc: &'a Table,
+    ac: &'a Table,
+    /// Where it lies in the MCU, column and row, if it is one of the first component.
+    place: Option<(usize, usize)>,
+}
+
 /// Skips a sequential scan whose data begin at byte `at`. Returns where the marker after it begins.
-pub(super) fn skip_sequential(
+pub(super) fn skip_sequential<S: DcSink>(
     data: &[u8],
     at: usize,
     frame: &FrameHeader,
     scan: &ScanHeader,
     tables: &Tables,
     interval: u16,
+    sink: &mut S,
 ) -> Result<usize, JpegError> {
-    // Of each block in an MCU, in order.
-    let mut blocks: heapless::Vec<(&Table, &Table), { 4 * 16 }> = heapless::Vec::new();
+    // In order.
+    let mut blocks: heapless::Vec<Block<'_>, { 4 * 16 }> = heapless::Vec::new();
+    let mut size = (1, 1);
     for part in scan.parts() {
-        let pair = (tables.dc(part.dc)?, tables.ac(part.ac)?);
+        let (dc, ac) = (tables.dc(part.dc)?, tables.ac(part.ac)?);
         let component = &frame.components[part.component];
-        let count = match scan.parts().len() {
-            1 => 1,
-            _ => usize::from(component.h) * usize::from(component.v),
+        let (across, down) = match scan.parts().len() {
+            1 => (1, 1),
+            _ => (usize::from(component.h), usize::from(component.v)),
         };
+        let is_first = part.component == 0;
+        if is_first {
+            size = (across, down);
+        }
         // A sampling factor is at most 4, so that all fit.
-        blocks.extend(std::iter::repeat_n(pair, count));
+        blocks.extend((0..across * down).map(|index| Block {
+            dc,
+            ac,
+            place: (S::WANTED && is_first).then_some((index % across, index / across)),
+        }));
     }
-    let mcus = frame.mcus_of(scan);
-    let mut progress = Progress::new(data, at, interval, mcus * blocks.len());
-    for _ in 0..mcus {
-        progress.begin_mcu()?;
-        for (dc, ac) in &blocks {
-            if let Err(stop) = progress.bits.skip_block(dc, ac) {
-                return Err(progress.stopped(stop));
+    let (across, down) = frame.mcus_of(scan);
+    let mut progress = Progress::new(data, at, interval, across * down * blocks.len());
+    let mut coefficient = 0_i32;
+    for row in 0..down {
+        for column in 0..across {
+            if progress.begin_mcu()? {
+                coefficient = 0;
             }
-            progress.blocks = progress.blocks.wrapping_add(1);
+            for Block { dc, ac, place } in &blocks {
+                let skipped = match place {
+                    None => progress.bits.skip_block(dc, ac),
+                    Some((x, y)) => progress.bits.skip_block_after_dc(dc, ac).map(|difference| {
+                        coefficient = coefficient.wrapping_add(difference);
+                        sink.put(column * size.0 + x, row * size.1 + y, coefficient);
+                    }),
+                };
+                if let Err(stop) = skipped {
+                    return Err(progress.stopped(stop));
+                }
+                progress.blocks = progress.blocks.wrapping_add(1);
+            }
         }
     }
     Ok(progress.bits.skip_to_marker())
@@ -192,7 +239,8 @@ fn skip_dc(
         // A scan has at most four parts.
         let _ = counts.push((count, table));
     }
-    let mcus = frame.mcus_of(scan);
+    let (across, down) = frame.mcus_of(scan);
+    let mcus = across * down;
     let expected = mcus * counts.iter().map(|(count, _)| count).sum::<usize>();
     let mut progress = Progress::new(data, at, interval, expected);
     for _ in 0..mcus {

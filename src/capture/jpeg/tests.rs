@@ -205,3 +205,80 @@ fn a_camera_may_not_send_progressive_pictures() {
         .unwrap_err();
     assert!(matches!(error, JpegError::Progressive), "{error}");
 }
+
+/// The mean luma of the pixels of each cell, from the decoded picture.
+fn means(picture: &Picture, cell: usize) -> Vec<f32> {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let mean = |column: usize, row: usize| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        for y in row * cell..height.min((row + 1) * cell) {
+            for x in column * cell..width.min((column + 1) * cell) {
+                let pixel = &picture.rgb()[(y * width + x) * 3..][..3];
+                sum +=
+                    0.299 * f32::from(pixel[0]) + 0.587 * f32::from(pixel[1]) + 0.114 * f32::from(pixel[2]);
+                count += 1.0;
+            }
+        }
+        sum / count
+    };
+    (0..height.div_ceil(cell))
+        .flat_map(|row| (0..width.div_ceil(cell)).map(move |column| (column, row)))
+        .map(|(column, row)| mean(column, row))
+        .collect()
+}
+
+#[test]
+fn the_luma_grid_is_that_of_the_decoded_picture() {
+    for (name, data) in [("sequential", SEQUENTIAL), ("restarts", RESTARTS), ("grey", GREY)] {
+        let mut grid = LumaGrid::default();
+        let complete = measure(data, Coding::Sequential, &mut grid).unwrap();
+        assert_eq!((complete.width, complete.height), (61, 45));
+        assert_eq!(
+            (grid.width(), grid.height(), grid.columns()),
+            (61, 45, 8),
+            "{name}"
+        );
+        let means = means(&decode(data).unwrap(), 8);
+        for (index, (&cell, mean)) in grid.cells().iter().zip(&means).enumerate() {
+            // The blocks at the right and lower edge reach beyond the picture.
+            let is_inside = index % 8 < 7 && index / 8 < 5;
+            let difference = (f32::from(cell) / 8.0 - mean).abs();
+            assert!(
+                !is_inside || difference < 6.0,
+                "{name}: cell {index} is off by {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_cells_of_a_large_picture_are_means_of_blocks() {
+    let mut data = Vec::new();
+    let pixel = |index: usize| (((index % 1320) as f32 / 40.0).sin() * 100.0 + 128.0) as u8;
+    let pixels: Vec<u8> = (0..1320 * 48).map(pixel).collect();
+    JpegEncoder::new_with_quality(&mut data, 90)
+        .encode(&pixels, 1320, 48, ExtendedColorType::L8)
+        .unwrap();
+    let mut grid = LumaGrid::default();
+    measure(&data, Coding::Sequential, &mut grid).unwrap();
+    assert_eq!(
+        (grid.cell(), grid.columns(), grid.cells().len()),
+        (16, 83, 83 * 3)
+    );
+    let means = means(&decode(&data).unwrap(), 16);
+    for (index, (&cell, mean)) in grid.cells().iter().zip(&means).enumerate() {
+        let difference = (f32::from(cell) / 8.0 - mean).abs();
+        assert!(
+            index % 83 == 82 || difference < 2.0,
+            "cell {index} is off by {difference}"
+        );
+    }
+}
+
+#[test]
+fn a_coding_that_does_not_show_the_luma_of_blocks_has_an_empty_grid() {
+    let mut grid = LumaGrid::default();
+    measure(PROGRESSIVE, Coding::Any, &mut grid).unwrap();
+    assert_eq!((grid.width(), grid.cells().len()), (61, 0));
+    assert!(measure(PROGRESSIVE, Coding::Sequential, &mut grid).is_err());
+}

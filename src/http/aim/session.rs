@@ -185,11 +185,10 @@ mod tests {
             let now = SECOND * (2 * attempt + 2);
             assert_eq!(sessions.ended(number, now), None);
             assert_eq!(sessions.redeem(now, "0000-0000").unwrap_err(), Refusal::Invalid);
-            assert_eq!(
-                sessions.redeem(now + SECOND / 2, &code).unwrap_err(),
-                Refusal::TooSoon,
-                "even with the right code"
-            );
+            if attempt + 1 < MOST_TRIES {
+                let refusal = sessions.redeem(now + SECOND / 2, &code).unwrap_err();
+                assert_eq!(refusal, Refusal::TooSoon, "even with the right code");
+            }
         }
         assert_eq!(sessions.ended(number, 60 * SECOND), Some(End::Tries));
         assert_eq!(sessions.redeem(60 * SECOND, &code).unwrap_err(), Refusal::Invalid);

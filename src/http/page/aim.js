@@ -14,16 +14,19 @@ export class Aim {
     Object.assign(this, { onAsked, onOpened });
     /** What the code opened: `{preview, until}`; `null` without a code. */
     this.opened = null;
+    this.isShowing = false;
     this.pictureTimer = null;
     const picture = byId("picture");
     picture.alt = text("view.picture");
     picture.addEventListener("load", () => {
       picture.hidden = false;
+      this.nextPictureLater();
     });
     // There is no picture now, or none any more.
     picture.addEventListener("error", () => {
       picture.hidden = true;
       this.isClosed();
+      this.nextPictureLater();
     });
     byId("code").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -72,17 +75,23 @@ export class Aim {
   show(view) {
     const wanted = this.opened?.preview && !view.privacy.on && view.camera.status === "ok";
     if (!wanted) this.hidePicture();
-    else if (this.pictureTimer === null) {
-      this.pictureTimer = setInterval(nextPicture, PICTURE_PAUSE);
+    else if (!this.isShowing) {
+      this.isShowing = true;
+      this.nextPictureLater();
     }
   }
 
   /** Shows no picture. */
   hidePicture() {
-    clearInterval(this.pictureTimer);
-    this.pictureTimer = null;
+    clearTimeout(this.pictureTimer);
+    this.isShowing = false;
     byId("picture").hidden = true;
     byId("picture").removeAttribute("src");
+  }
+
+  /** The next request begins only after the last one has ended, so that a slow link shows pictures too. */
+  nextPictureLater() {
+    if (this.isShowing) this.pictureTimer = setTimeout(nextPicture, PICTURE_PAUSE);
   }
 
   /** Counts the time down. */

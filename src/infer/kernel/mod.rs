@@ -15,6 +15,7 @@ mod exp;
 mod fgemm;
 mod gemm_tile;
 mod isa;
+mod layer_norm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "aarch64")]
@@ -31,9 +32,8 @@ pub(crate) use activate::{Activation, activate};
 pub(crate) use exp::exp;
 pub(crate) use fgemm::{FloatRows, FloatWeights, fgemm};
 pub(crate) use isa::{Isa, LANES, ROUND_TO_INT, SimdOp, first_lanes};
-pub(crate) use pack::{
-    ActivationView, LayerNorm, Layout, Operand, PackedActivations, Prologue, inverse_scale, normalize, pack,
-};
+pub(crate) use layer_norm::{LayerNorm, normalize};
+pub(crate) use pack::{ActivationView, Layout, Operand, PackedActivations, Prologue, inverse_scale, pack};
 pub use peak::Peak;
 pub(crate) use qgemm::{Epilogue, qgemm};
 pub use simd_level::SimdLevel;

@@ -1,9 +1,11 @@
-//! The entities about the daemon and its board, and the counters of visits.
+//! The entities about the daemon and its board, its controls, and the counters of visits.
 
 use serde_json::json;
 
 use super::entity::Entity;
-use crate::{capture::CameraStatus, publish::topics::Topics};
+use crate::{
+    capture::CameraStatus, config::MessageRate, health::Hardware, publish::topics::Topics, requests::Requests,
+};
 
 /// How many people came today. These counters hold while nobody looks.
 pub fn visit_entities(topics: &Topics) -> [Entity; 3] {
@@ -33,27 +35,15 @@ pub fn visit_entities(topics: &Topics) -> [Entity; 3] {
     ]
 }
 
-/// The daemon and its board.
-pub fn device_entities(topics: &Topics) -> [Entity; 6] {
+/// The daemon itself.
+pub fn daemon_entities(topics: &Topics) -> [Entity; 5] {
     let camera = json!({
         "device_class": "enum",
         "options": CameraStatus::ALL.map(CameraStatus::name),
         "value_template": "{{ value_json.status }}",
         "json_attributes_topic": topics.camera,
         "json_attributes_template": "{{ {'reason': value_json.reason} | tojson }}",
-    });
-    let fps = json!({
-        "state_class": "measurement",
-        "suggested_display_precision": 1,
-        "unit_of_measurement": "fps",
-        "value_template": "{{ value_json.fps }}",
-    });
-    let temperature = json!({
-        "device_class": "temperature",
-        "state_class": "measurement",
-        "suggested_display_precision": 0,
-        "unit_of_measurement": "°C",
-        "value_template": "{{ value_json.temperature }}",
+        "icon": "mdi:camera",
     });
     let shed = json!({
         "state_class": "measurement",
@@ -63,12 +53,67 @@ pub fn device_entities(topics: &Topics) -> [Entity; 6] {
         "json_attributes_template": "{{ {'reason': value_json.shed_reason} | tojson }}",
         "icon": "mdi:speedometer-slow",
     });
-    let undervoltage = json!({
-        "device_class": "problem",
-        // Home Assistant takes "None" for unknown.
-        "value_template":
-            "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
+    let fps = json!({
+        "state_class": "measurement",
+        "suggested_display_precision": 1,
+        "unit_of_measurement": "fps",
+        "value_template": "{{ value_json.fps }}",
+        "icon": "mdi:filmstrip",
     });
+    let memory = json!({
+        "device_class": "data_size",
+        "state_class": "measurement",
+        "unit_of_measurement": "B",
+        "suggested_unit_of_measurement": "MiB",
+        "suggested_display_precision": 0,
+        "value_template": "{{ value_json.rss }}",
+    });
+    let uptime = json!({
+        "device_class": "duration",
+        "unit_of_measurement": "s",
+        "value_template": "{{ value_json.uptime }}",
+    });
+    let health = &topics.health;
+    [
+        Entity::diagnostic("camera", "sensor", "Camera", &topics.camera, camera),
+        Entity::diagnostic("shed", "sensor", "Load shed", health, shed),
+        Entity::rare_diagnostic("fps", "sensor", "Frame rate", health, fps),
+        Entity::rare_diagnostic("memory", "sensor", "Memory", health, memory),
+        Entity::rare_diagnostic("uptime", "sensor", "Uptime", health, uptime),
+    ]
+}
+
+/// The sensors that the board has.
+pub fn board_entities(hardware: &Hardware, topics: &Topics) -> [Entity; 2] {
+    let health = &topics.health;
+    let temperature = if hardware.has_thermometer {
+        let options = json!({
+            "device_class": "temperature",
+            "state_class": "measurement",
+            "suggested_display_precision": 0,
+            "unit_of_measurement": "°C",
+            "value_template": "{{ value_json.temperature }}",
+        });
+        Entity::diagnostic("temperature", "sensor", "Temperature", health, options)
+    } else {
+        Entity::removed("temperature", "sensor")
+    };
+    let undervoltage = if hardware.detects_undervoltage {
+        let options = json!({
+            "device_class": "problem",
+            // Home Assistant takes "None" for unknown.
+            "value_template":
+                "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
+        });
+        Entity::diagnostic("undervoltage", "binary_sensor", "Undervoltage", health, options)
+    } else {
+        Entity::removed("undervoltage", "binary_sensor")
+    };
+    [temperature, undervoltage]
+}
+
+/// What can be commanded.
+pub fn controls(requests: &Requests, topics: &Topics) -> [Entity; 4] {
     let privacy = json!({
         "state_topic": topics.privacy,
         "command_topic": topics.privacy_set,
@@ -78,19 +123,29 @@ pub fn device_entities(topics: &Topics) -> [Entity; 6] {
         "retain": true,
         "icon": "mdi:eye-off-outline",
     });
-    let health = &topics.health;
+    let rate = json!({
+        "state_topic": topics.health,
+        "value_template": "{{ value_json.rate }}",
+        "command_template": r#"{"command": "rate", "value": {{ value }}}"#,
+        "min": MessageRate::MIN,
+        "max": MessageRate::MAX,
+        "step": 0.1,
+        "mode": "box",
+        "unit_of_measurement": "1/s",
+        "icon": "mdi:timer-outline",
+    });
+    let button = |is_there: bool, key, name, class: &str| {
+        if !is_there {
+            return Entity::removed(key, "button");
+        }
+        let payload = format!(r#"{{"command": "{key}"}}"#);
+        let options = json!({ "device_class": class, "payload_press": payload });
+        Entity::control(key, "button", name, topics, options)
+    };
     [
-        Entity::diagnostic("camera", "sensor", "Camera", &topics.camera, camera),
-        Entity::diagnostic("fps", "sensor", "Frame rate", health, fps),
-        Entity::diagnostic("temperature", "sensor", "Temperature", health, temperature),
-        Entity::diagnostic("shed", "sensor", "Load shed", health, shed),
-        Entity::diagnostic(
-            "undervoltage",
-            "binary_sensor",
-            "Undervoltage",
-            health,
-            undervoltage,
-        ),
         Entity::new("privacy", "switch", "Privacy", privacy),
+        Entity::control("rate", "number", "Rate", topics, rate),
+        button(requests.is_supervised, "restart", "Restart", "restart"),
+        button(requests.has_led, "identify", "Identify", "identify"),
     ]
 }

@@ -10,7 +10,7 @@ pub struct Entity {
     pub key: &'static str,
     /// Home Assistant's platform.
     platform: &'static str,
-    /// Its name for people; `None` removes an entity that an earlier version or model may have had.
+    /// Its name for people; `None` for a trigger, and for an entity that is removed.
     name: Option<&'static str>,
     /// Everything else, as Home Assistant's documentation of the platform names it.
     options: Value,
@@ -60,11 +60,47 @@ impl Entity {
         Self::new(key, platform, name, options)
     }
 
-    /// A sensor that this model does not have. Home Assistant removes it if it knows it.
-    pub fn removed_sensor(key: &'static str) -> Self {
+    /// The same, for what is rarely of interest: Home Assistant knows it, but a person must enable it.
+    pub fn rare_diagnostic(
+        key: &'static str,
+        platform: &'static str,
+        name: &'static str,
+        state: &str,
+        mut options: Value,
+    ) -> Self {
+        options["enabled_by_default"] = false.into();
+        Self::diagnostic(key, platform, name, state, options)
+    }
+
+    /// Something to change or to set off, among the device's configuration.
+    pub fn control(
+        key: &'static str,
+        platform: &'static str,
+        name: &'static str,
+        topics: &Topics,
+        mut options: Value,
+    ) -> Self {
+        options["command_topic"] = topics.command.clone().into();
+        options["entity_category"] = "config".into();
+        Self::new(key, platform, name, options)
+    }
+
+    /// A trigger for automations: it has neither a name nor a state.
+    pub fn trigger(key: &'static str, options: Value) -> Self {
         Self {
             key,
-            platform: "sensor",
+            platform: "device_automation",
+            name: None,
+            options,
+        }
+    }
+
+    /// An entity that this board or model does not have. Home Assistant removes it if it knows it from another
+    /// model, board or version.
+    pub fn removed(key: &'static str, platform: &'static str) -> Self {
+        Self {
+            key,
+            platform,
             name: None,
             options: json!({}),
         }

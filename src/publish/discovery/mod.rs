@@ -13,37 +13,62 @@ mod seen;
 use serde_json::{Map, Value, json};
 
 use self::{
-    daemon::{device_entities, visit_entities},
+    daemon::{board_entities, controls, daemon_entities, visit_entities},
     entity::daemon_availability,
-    seen::{expression_entities, scene_entities},
+    seen::{expression_entities, scene_entities, triggers},
 };
 use super::{identity::Identity, topics::Topics};
+use crate::requests::Requests;
 
-/// The message for `topics.discovery`.
+/// The message for `topics.discovery`, with the controls that `requests` can carry out.
 #[must_use]
-pub fn config(identity: &Identity, topics: &Topics) -> Value {
-    let device = &identity.device;
+pub fn config(identity: &Identity, topics: &Topics, requests: &Requests) -> Value {
     let components: Map<String, Value> = expression_entities(identity, topics)
         .into_iter()
         .chain(scene_entities(topics))
         .chain(visit_entities(topics))
-        .chain(device_entities(topics))
+        .chain(triggers(topics))
+        .chain(daemon_entities(topics))
+        .chain(board_entities(&identity.hardware, topics))
+        .chain(controls(requests, topics))
         .map(|entity| (entity.key.to_owned(), entity.component(identity)))
         .collect();
     json!({
-        "dev": {
-            "ids": [format!("affectd_{device}")],
-            "name": format!("affectd {device}"),
-            "mf": "affectd",
-            "mdl": identity.model,
-            "sw": identity.version,
-        },
+        "dev": device(identity),
         "o": { "name": "affectd", "sw": identity.version },
         "availability": [daemon_availability(topics)],
         "state_topic": topics.state,
         "qos": 1,
         "cmps": components,
     })
+}
+
+/// The device: the board by its own name and the network, or the network alone where the board has no name.
+fn device(identity: &Identity) -> Value {
+    let name = &identity.device;
+    let mut device = json!({
+        "ids": [format!("affectd_{name}")],
+        "name": format!("affectd {name}"),
+        "mf": "affectd",
+        "mdl": identity.model,
+        "sw": identity.version,
+    });
+    let hardware = &identity.hardware;
+    if let Some(model) = &hardware.model {
+        device["mdl"] = model.as_str().into();
+        device["mdl_id"] = identity.model.as_str().into();
+    }
+    if let Some(serial) = &hardware.serial {
+        device["sn"] = serial.as_str().into();
+    }
+    if let Some(mac) = &hardware.mac {
+        // Ties the device to what other integrations know of the same board.
+        device["cns"] = json!([["mac", mac]]);
+    }
+    if let Some(page) = &identity.page {
+        device["cu"] = page.as_str().into();
+    }
+    device
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
 /// What faces show, as far as the model knows it.
 pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> {
     let category = if identity.categories.is_empty() {
-        Entity::removed_sensor("category")
+        Entity::removed("category", "sensor")
     } else {
         let categories = identity.categories.iter().map(|category| category.name());
         let others = [Label::None, Label::Uncertain, Label::Withheld].map(Label::name);
@@ -38,7 +38,7 @@ pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> 
     ];
     let circumplex = circumplex.map(|(key, name, field, topic, icon)| {
         if identity.va == VaOrigin::None {
-            return Entity::removed_sensor(key);
+            return Entity::removed(key, "sensor");
         }
         let options = json!({
             "state_topic": topic,
@@ -55,6 +55,7 @@ pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> 
 /// Who is in view.
 pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
     let faces = json!({
+        "state_topic": topics.scene,
         "state_class": "measurement",
         "unit_of_measurement": "faces",
         "value_template": "{{ value_json.faces }}",
@@ -85,4 +86,24 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
         Entity::seen("attending", "sensor", "Attending", topics, attending),
         Entity::seen("face", "event", "Face", topics, face),
     ]
+}
+
+/// The events as triggers of the device, which automations offer without the event entity.
+pub fn triggers(topics: &Topics) -> [Entity; 3] {
+    [
+        ("trigger_appeared", "appeared"),
+        ("trigger_present", "present"),
+        ("trigger_left", "left"),
+    ]
+    .map(|(key, event)| {
+        let options = json!({
+            "automation_type": "trigger",
+            "topic": topics.event,
+            "value_template": "{{ value_json.event }}",
+            "payload": event,
+            "type": event,
+            "subtype": "face",
+        });
+        Entity::trigger(key, options)
+    })
 }

@@ -2,7 +2,7 @@
 //! Tests of the parent module.
 
 use super::*;
-use crate::{model::VaOrigin, publish::samples::identity, sense::face::Category};
+use crate::{health::Hardware, model::VaOrigin, publish::samples::identity, sense::face::Category};
 
 fn discovery(categories: &[Category], va: VaOrigin) -> Value {
     let identity = Identity {
@@ -10,7 +10,31 @@ fn discovery(categories: &[Category], va: VaOrigin) -> Value {
         va,
         ..identity()
     };
-    config(&identity, &crate::publish::samples::topics())
+    config(
+        &identity,
+        &crate::publish::samples::topics(),
+        &Requests::new(true, true),
+    )
+}
+
+/// The discovery of a board that has every sensor.
+fn raspberry_pi() -> Value {
+    let identity = Identity {
+        hardware: Hardware {
+            model: Some("Raspberry Pi 5 Model B Rev 1.0".into()),
+            serial: Some("10000000abcdef01".into()),
+            mac: Some("d8:3a:dd:01:02:03".into()),
+            has_thermometer: true,
+            detects_undervoltage: true,
+        },
+        page: Some("http://lobby.local:8417/".into()),
+        ..identity()
+    };
+    config(
+        &identity,
+        &crate::publish::samples::topics(),
+        &Requests::new(false, false),
+    )
 }
 
 #[test]
@@ -20,7 +44,16 @@ fn every_entity_has_what_home_assistant_requires() {
     assert_eq!(config["o"]["name"], "affectd");
     assert_eq!(config["state_topic"], "affectd/lobby/state");
     let components = config["cmps"].as_object().unwrap();
-    let names: Vec<&str> = components.keys().map(String::as_str).collect();
+    let removed = json!({ "p": "sensor" });
+    let mut names = Vec::new();
+    for (key, component) in components {
+        assert!(component["p"].is_string(), "{key}");
+        if component["p"] == "device_automation" || component.as_object().unwrap().len() == 1 {
+            continue;
+        }
+        assert_eq!(component["unique_id"], format!("affectd_lobby_{key}"));
+        names.push(key.as_str());
+    }
     assert_eq!(
         names,
         [
@@ -31,22 +64,22 @@ fn every_entity_has_what_home_assistant_requires() {
             "face",
             "faces",
             "fps",
+            "identify",
             "mean_visit",
+            "memory",
             "mood",
             "presence",
             "privacy",
+            "rate",
+            "restart",
             "shed",
             "smiles_today",
-            "temperature",
-            "undervoltage",
+            "uptime",
             "valence",
             "visits_today",
         ]
     );
-    for (key, component) in components {
-        assert!(component["p"].is_string(), "{key}");
-        assert_eq!(component["unique_id"], format!("affectd_lobby_{key}"));
-    }
+    assert_eq!(components["temperature"], removed);
     assert!(!config.to_string().contains("expire_after"));
     let options = components["category"]["options"].as_array().unwrap();
     assert_eq!(options[8..], ["none", "uncertain", "withheld"]);
@@ -121,6 +154,7 @@ fn scene_and_visits_feed_their_sensors() {
     let components = &discovery(&Category::ALL, VaOrigin::Projected)["cmps"];
     for (key, topic, template, state_class, unit) in [
         ("mood", "scene", "valence", "measurement", None),
+        ("faces", "scene", "faces", "measurement", Some("faces")),
         ("attending", "scene", "attending", "measurement", Some("faces")),
         (
             "visits_today",
@@ -166,4 +200,96 @@ fn what_a_model_does_not_have_is_removed() {
     let components = &discovery(&[], VaOrigin::Annotated)["cmps"];
     assert_eq!(components["category"], removed);
     assert_eq!(components["mood"]["name"], "Mood");
+}
+
+#[test]
+fn the_device_is_the_board() {
+    let config = raspberry_pi();
+    assert_eq!(
+        config["dev"],
+        json!({
+            "ids": ["affectd_lobby"],
+            "name": "affectd lobby",
+            "mf": "affectd",
+            "mdl": "Raspberry Pi 5 Model B Rev 1.0",
+            "mdl_id": "small",
+            "sn": "10000000abcdef01",
+            "cns": [["mac", "d8:3a:dd:01:02:03"]],
+            "sw": "1.2.3",
+            "cu": "http://lobby.local:8417/",
+        })
+    );
+    let unknown = &discovery(&Category::ALL, VaOrigin::Projected)["dev"];
+    assert_eq!(unknown["mdl"], "small");
+    for key in ["mdl_id", "sn", "cns", "cu"] {
+        assert!(unknown[key].is_null(), "{key}");
+    }
+}
+
+#[test]
+fn what_a_board_does_not_have_is_removed() {
+    let (pi, other) = (raspberry_pi(), discovery(&Category::ALL, VaOrigin::Projected));
+    let name = |config: &Value, key: &str| config["cmps"][key]["name"].as_str().map(str::to_owned);
+    for (key, platform) in [("temperature", "sensor"), ("undervoltage", "binary_sensor")] {
+        assert!(name(&pi, key).is_some(), "{key}");
+        assert_eq!(other["cmps"][key], json!({ "p": platform }));
+    }
+    for key in ["restart", "identify"] {
+        assert!(name(&other, key).is_some(), "{key}");
+        assert_eq!(pi["cmps"][key], json!({ "p": "button" }), "{key}");
+    }
+}
+
+#[test]
+fn controls_send_commands_that_the_daemon_reads() {
+    let components = &discovery(&Category::ALL, VaOrigin::Projected)["cmps"];
+    for key in ["rate", "restart", "identify"] {
+        let component = &components[key];
+        assert_eq!(component["command_topic"], "affectd/lobby/command", "{key}");
+        assert_eq!(component["entity_category"], "config", "{key}");
+        let template = component["payload_press"]
+            .as_str()
+            .or(component["command_template"].as_str())
+            .unwrap();
+        let command = template.replace("{{ value }}", "2.5");
+        let command: Value = serde_json::from_str(&command).unwrap();
+        assert_eq!(command["command"], key);
+    }
+    let rate = &components["rate"];
+    assert_eq!((&rate["min"], &rate["max"]), (&json!(0.1), &json!(60.0)));
+}
+
+#[test]
+fn rare_diagnostics_are_disabled_and_the_others_are_not() {
+    let config = raspberry_pi();
+    let disabled: Vec<&String> = config["cmps"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, component)| component["enabled_by_default"] == false)
+        .map(|(key, component)| {
+            assert_eq!(component["entity_category"], "diagnostic", "{key}");
+            key
+        })
+        .collect();
+    assert_eq!(disabled, ["fps", "memory", "uptime"]);
+}
+
+#[test]
+fn events_are_triggers_of_the_device() {
+    let components = &discovery(&Category::ALL, VaOrigin::Projected)["cmps"];
+    for event in ["appeared", "present", "left"] {
+        assert_eq!(
+            components[format!("trigger_{event}")],
+            json!({
+                "p": "device_automation",
+                "automation_type": "trigger",
+                "topic": "affectd/lobby/event",
+                "value_template": "{{ value_json.event }}",
+                "payload": event,
+                "type": event,
+                "subtype": "face",
+            })
+        );
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Inputs,
     face_rate::FaceRate,
+    inputs::Inputs,
     render::{Delivery, Renderer},
 };
 use crate::publish::{

@@ -4,29 +4,36 @@
 mod dead_band;
 mod face_rate;
 mod faces;
+mod inputs;
 mod pace;
 mod render;
 mod results;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, civil::Date};
 
 use self::{
     faces::Faces,
+    inputs::Inputs,
     render::{Delivery, Renderer},
     results::Results,
 };
 use super::{
+    command::{Answer, Commands},
     discovery,
     identity::Identity,
     outbox::{Outbox, Snapshot},
-    payload::{CameraPayload, EventPayload, HealthPayload, Stamp, VisitsPayload, privacy_word},
+    payload::{CameraPayload, EventPayload, HealthPayload, ResultPayload, VisitsPayload, privacy_word},
     shared::Now,
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
 };
-use crate::{capture::CameraStatus, config};
+use crate::{
+    capture::CameraStatus,
+    config::{self, MessageRate},
+    requests::Requests,
+};
 
 /// Events older than this are dropped: after an outage nobody should act on what is long past.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
@@ -36,6 +43,9 @@ const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The visits are published at most this often.
 const VISITS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most answers that wait to be published; there are no more commands in a second.
+const MAX_ANSWERS: usize = 8;
 
 /// Decides what is due and renders it into a reused buffer.
 #[derive(Debug)]
@@ -51,31 +61,13 @@ pub struct Dispatcher {
     refresh: Duration,
     last_discovery: Option<Duration>,
     last_visits: Option<Duration>,
+    rate: MessageRate,
     results: Results,
     faces: Faces,
     health_version: u64,
+    commands: Commands,
+    answers: heapless::Deque<Answer, MAX_ANSWERS>,
     renderer: Renderer,
-}
-
-/// What a message is made from.
-#[derive(Debug, Clone, Copy)]
-struct Inputs<'a> {
-    identity: &'a Identity,
-    topics: &'a Topics,
-    newest: &'a Snapshot,
-    now: Now,
-}
-
-impl Inputs<'_> {
-    /// Stamps a message about the newest frame.
-    fn stamp(&self, seq: u64) -> Stamp {
-        let captured = self.newest.captured;
-        Stamp {
-            seq,
-            time: self.now.wall,
-            age: captured.map(|captured| self.now.monotonic.saturating_sub(captured)),
-        }
-    }
 }
 
 /// What must be published even if it has not changed, and the versions that were last published.
@@ -94,9 +86,16 @@ impl Dispatcher {
     /// Nothing is due before the first [`Self::on_connect`]. Without a broker neither discovery nor the
     /// record of the privacy command is published.
     #[must_use]
-    pub fn new(settings: &config::Mqtt, identity: Identity, topics: Topics, has_broker: bool) -> Self {
+    pub fn new(
+        settings: &config::Mqtt,
+        identity: Identity,
+        topics: Topics,
+        requests: Arc<Requests>,
+        has_broker: bool,
+    ) -> Self {
         let discovery = if settings.discovery {
-            discovery::config(&identity, &topics).to_string().into_bytes()
+            let config = discovery::config(&identity, &topics, &requests);
+            config.to_string().into_bytes()
         } else {
             Vec::new()
         };
@@ -109,9 +108,12 @@ impl Dispatcher {
             refresh: settings.refresh,
             last_discovery: None,
             last_visits: None,
+            rate: settings.rate,
             results: Results::new(settings),
             faces: Faces::new(settings.faces, settings.face_rate.interval()),
             health_version: 0,
+            commands: Commands::new(requests),
+            answers: heapless::Deque::new(),
             renderer: Renderer::new(),
         }
     }
@@ -144,6 +146,24 @@ impl Dispatcher {
         self.due.privacy_command = None;
     }
 
+    /// A command has arrived at `now`: it is carried out or refused, and an answer becomes due.
+    pub fn command(&mut self, payload: &[u8], retained: bool, now: Duration) {
+        let Some(outcome) = self.commands.take(payload, retained, now) else {
+            return;
+        };
+        if let Some(rate) = outcome.rate {
+            self.rate = rate;
+            self.results.set_rate(rate);
+            // The health says which rate is in force.
+            self.health_version = 0;
+        }
+        if self.answers.is_full() {
+            self.answers.pop_front();
+        }
+        // There is room now.
+        let _ = self.answers.push_back(outcome.answer);
+    }
+
     /// Sends everything that is due. Returns for how long nothing more will be due unless the outbox changes.
     ///
     /// # Errors
@@ -155,6 +175,7 @@ impl Dispatcher {
         transport: &mut impl Transport,
     ) -> Result<Duration, Backpressure> {
         self.send_states(&outbox.snapshot(), now, transport)?;
+        self.send_answers(now, transport)?;
         self.send_events(outbox, now, transport)?;
         let newest = outbox.snapshot();
         let inputs = Inputs {
@@ -183,6 +204,7 @@ impl Dispatcher {
             outbox.camera(CameraStatus::Disabled, "stopped");
         }
         let newest = outbox.snapshot();
+        self.send_answers(now, transport)?;
         self.results.force();
         self.send_results(&newest, now, transport)?;
         self.send_camera(&newest, now, transport)?;
@@ -295,7 +317,7 @@ impl Dispatcher {
         else {
             return Ok(());
         };
-        let payload = HealthPayload::new(&self.identity, health, newest.events_dropped, now.wall);
+        let payload = HealthPayload::new(&self.identity, health, self.rate, newest.events_dropped, now.wall);
         self.renderer
             .send(transport, &self.topics.health, Delivery::PERIODIC, &payload)?;
         self.health_version = version;
@@ -317,6 +339,16 @@ impl Dispatcher {
             self.renderer
                 .send(transport, &self.topics.event, Delivery::EVENT, &event)?;
             outbox.remove_event(queued.seq);
+        }
+        Ok(())
+    }
+
+    fn send_answers(&mut self, now: Now, transport: &mut impl Transport) -> Result<(), Backpressure> {
+        while let Some(answer) = self.answers.front() {
+            let payload = ResultPayload::new(&self.identity, answer, now.wall);
+            self.renderer
+                .send(transport, &self.topics.result, Delivery::EVENT, &payload)?;
+            self.answers.pop_front();
         }
         Ok(())
     }

@@ -29,6 +29,11 @@ impl Pace {
         }
     }
 
+    /// At most one message per `interval` from now on.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval.min(self.refresh);
+    }
+
     /// Makes a message due at once.
     pub fn force(&mut self) {
         self.forced = true;

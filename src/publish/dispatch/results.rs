@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    Inputs,
     dead_band::steady,
+    inputs::Inputs,
     pace::Pace,
     render::{Delivery, Renderer},
 };
 use crate::{
-    config,
+    config::{self, MessageRate},
     publish::{
         outbox::Snapshot,
         payload::{ScenePayload, StateFaces, StatePayload},
@@ -64,6 +64,11 @@ impl Results {
             state: Topic::new(settings.rate.interval(), settings.refresh),
             scene: Topic::new(settings.scene_rate.interval(), settings.refresh),
         }
+    }
+
+    /// Publishes at most so many state messages from now on.
+    pub fn set_rate(&mut self, rate: MessageRate) {
+        self.state.pace.set_interval(rate.interval());
     }
 
     /// Makes both due at once.

@@ -8,12 +8,14 @@ use crate::{capture::CameraStatus, publish::identity::Identity};
 
 /// `base/camera`: whether frames arrive, and if not, why.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CameraPayload<'a> {
     /// `ok`, `stalled`, `missing`, `unsupported` or `disabled`.
+    #[cfg_attr(test, schemars(with = "super::schema::Status"))]
     status: &'static str,
     /// For a person: what was found and, if there is one, the remedy. May be empty.
     reason: &'a str,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When the message was made.
     time: Moment,

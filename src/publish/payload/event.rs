@@ -15,8 +15,10 @@ use crate::{
 
 /// `base/event`: what just happened. Never retained, and dropped rather than delivered late.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventPayload<'a> {
     /// `appeared`, `present`, `left` or `changed`.
+    #[cfg_attr(test, schemars(with = "super::schema::EventName"))]
     event: &'static str,
     /// The track it happened to.
     track: u32,
@@ -25,7 +27,7 @@ pub struct EventPayload<'a> {
     /// Counts all events since the daemon's start, including those that were dropped: a gap means lost
     /// events.
     seq: u64,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When it happened.
     time: Moment,
@@ -33,6 +35,7 @@ pub struct EventPayload<'a> {
 
 /// The fields that depend on the event.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum Details<'a> {
     Appeared {
@@ -46,14 +49,17 @@ enum Details<'a> {
     Left(VisitPayload<'a>),
     Changed {
         /// The category before.
+        #[cfg_attr(test, schemars(with = "super::schema::Label"))]
         from: &'static str,
         /// The category now.
+        #[cfg_attr(test, schemars(with = "super::schema::Label"))]
         to: &'static str,
     },
 }
 
 /// A visit that has ended.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct VisitPayload<'a> {
     /// From the first to the last sight of the face, in seconds.
     seconds: Seconds,
@@ -62,6 +68,7 @@ struct VisitPayload<'a> {
     /// How long the face smiled, in seconds.
     smiled_s: Seconds,
     /// The share of each category in the time that the face was tracked, 0 to 1.
+    #[cfg_attr(test, schemars(with = "super::schema::ByCategory"))]
     shares: Shares<'a>,
     /// `null` where the model gives none, or the face was never classified.
     valence: Option<SpreadPayload>,
@@ -105,9 +112,14 @@ impl Serialize for Shares<'_> {
 
 /// Mean over time and extremes of a value.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct SpreadPayload {
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     mean: Axis,
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     min: Axis,
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     max: Axis,
 }
 

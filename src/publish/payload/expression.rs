@@ -10,31 +10,40 @@ use crate::{
 
 /// The network's newest output before smoothing.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct RawPayload<'a> {
-    /// As in [`Expression`].
+    /// Before smoothing.
     probabilities: Option<Distribution<'a>>,
-    /// As in [`Expression`].
+    /// Before smoothing.
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     valence: Option<Axis>,
-    /// As in [`Expression`].
+    /// Before smoothing.
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     arousal: Option<Axis>,
 }
 
 /// The expression of one face: the fields that the state and the face message share.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Expression<'a> {
     /// The smoothed category: a category's name, `none` (no face, no camera or privacy), `uncertain` (a face,
     /// but no category stands out, it has not been classified yet, or the model has no categories) or
     /// `withheld` (single faces are withheld, see `publish.min_faces`).
+    #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     category: &'static str,
     /// The most probable category of the newest single frame, or `none`, `uncertain` or `withheld`
     /// as above.
+    #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     raw_category: &'static str,
     /// Smoothed probability of each category the model knows, 0 to 1, sum 1; `null` without a face or without
     /// categories.
     probabilities: Option<Distribution<'a>>,
     /// Smoothed, -1 (unpleasant) to 1 (pleasant).
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     valence: Option<Axis>,
     /// Smoothed, -1 (calm) to 1 (excited).
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     arousal: Option<Axis>,
     /// Whether the face looks towards the camera, an estimate; `null` without a face.
     attending: Option<bool>,

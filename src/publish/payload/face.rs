@@ -17,6 +17,7 @@ use crate::{
 
 /// `base/face/<track>`: one followed face.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FacePayload<'a> {
     #[serde(flatten)]
     expression: Expression<'a>,
@@ -26,10 +27,11 @@ pub struct FacePayload<'a> {
     /// beyond 0 to 1.
     r#box: [Decimals<3>; 4],
     /// Quality of the crop, 0 to 1: lower for small, blurred or turned faces.
+    #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
     quality: Share,
     /// Counts the face messages of all tracks since the daemon's start.
     seq: u64,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When the message was made.
     time: Moment,

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::value::{Moment, Reading, Share};
 use crate::{
+    config::MessageRate,
     health::{Health, StageLatency, Summary, ThrottleReason},
     json::Decimals,
     publish::identity::Identity,
@@ -14,6 +15,7 @@ use crate::{
 
 /// `base/health`, retained: the daemon's condition, every `mqtt.health_s` seconds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HealthPayload<'a> {
     /// Frames sensed per second over the last health interval.
     fps: Reading,
@@ -21,6 +23,7 @@ pub struct HealthPayload<'a> {
     drops: u64,
     /// By the stage's name.
     #[serde(serialize_with = "by_stage")]
+    #[cfg_attr(test, schemars(with = "super::schema::ByStage"))]
     latency: &'a [StageLatency],
     /// The board's hottest sensor in degrees Celsius; `null` without one.
     temperature: Option<Reading>,
@@ -29,25 +32,35 @@ pub struct HealthPayload<'a> {
     /// Whether the supply voltage is too low; `null` if the board does not say.
     undervoltage: Option<bool>,
     /// The fraction of the work that is shed, 0 to 1.
+    #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
     shed: Share,
     /// Why: `hot`, `throttled`, `undervoltage` or `overload`; `null` at the full rate.
+    #[cfg_attr(test, schemars(with = "Option<super::schema::ShedReason>"))]
     shed_reason: Option<&'static str>,
     /// Resident memory in bytes.
     rss: u64,
     /// Seconds since the daemon's start.
     uptime: u64,
+    /// Most state messages per second at present.
+    rate: Decimals<3>,
     /// Events dropped since the start, because too many came at once or the broker was away.
     events_dropped: u64,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When the message was made.
     time: Moment,
 }
 
 impl<'a> HealthPayload<'a> {
-    /// `health` as of `time`.
+    /// `health` as of `time`, with at most `rate` state messages per second.
     #[must_use]
-    pub fn new(identity: &'a Identity, health: &'a Health, events_dropped: u64, time: Timestamp) -> Self {
+    pub fn new(
+        identity: &'a Identity,
+        health: &'a Health,
+        rate: MessageRate,
+        events_dropped: u64,
+        time: Timestamp,
+    ) -> Self {
         let Health { board, work_rate, .. } = health;
         Self {
             fps: Decimals(health.fps),
@@ -60,6 +73,7 @@ impl<'a> HealthPayload<'a> {
             shed_reason: work_rate.throttle_reason.map(ThrottleReason::name),
             rss: board.rss_bytes.unwrap_or(0),
             uptime: health.uptime.as_secs(),
+            rate: Decimals(rate.per_second() as f32),
             events_dropped,
             boot: &identity.boot,
             time: Moment(time),
@@ -69,7 +83,9 @@ impl<'a> HealthPayload<'a> {
 
 /// Percentiles in milliseconds: 50, 95 and 99 % of all runs took at most this.
 #[derive(Serialize)]
-struct LatencyPayload {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
+pub(super) struct LatencyPayload {
     p50: Decimals<2>,
     p95: Decimals<2>,
     p99: Decimals<2>,

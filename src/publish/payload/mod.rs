@@ -8,7 +8,10 @@ mod event;
 mod expression;
 mod face;
 mod health;
+mod result;
 mod scene;
+#[cfg(test)]
+mod schema;
 mod state;
 mod value;
 mod visits;
@@ -18,6 +21,7 @@ pub use self::{
     event::EventPayload,
     face::FacePayload,
     health::HealthPayload,
+    result::ResultPayload,
     scene::ScenePayload,
     state::{StateFaces, StatePayload},
     value::Stamp,

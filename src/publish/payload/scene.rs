@@ -13,6 +13,7 @@ use crate::{
 
 /// `base/scene`: everybody in view.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScenePayload<'a> {
     /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
     /// or while they are withheld.
@@ -23,20 +24,23 @@ pub struct ScenePayload<'a> {
     smiling: Option<usize>,
     /// The dominant category: a category's name, `none` (no face, no camera or privacy), `uncertain` (faces,
     /// but no category stands out) or `withheld` (fewer faces than `publish.min_faces`).
+    #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     category: &'static str,
     /// Mean probability of each category the model knows; `null` where no face has been classified.
     probabilities: Option<Distribution<'a>>,
     /// Mean valence, -1 (unpleasant) to 1 (pleasant).
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     valence: Option<Axis>,
     /// Mean arousal, -1 (calm) to 1 (excited).
+    #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     arousal: Option<Axis>,
     /// Counts the scene messages since the daemon's start.
     seq: u64,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When the message was made.
     time: Moment,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     age: Option<Seconds>,
     /// The next scene message comes within this many seconds.
     refresh: Seconds,

@@ -27,6 +27,7 @@ pub enum StateFaces<'a> {
 
 /// `base/state`: the primary face.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatePayload<'a> {
     #[serde(flatten)]
     expression: Expression<'a>,

@@ -12,7 +12,7 @@ use crate::{
     json::Decimals,
     publish::{
         identity::Identity,
-        samples::{face, identity},
+        samples::{face, identity, rate},
     },
     sense::{
         face::{Category, Event, Label, Prediction, TrackedFace},
@@ -306,9 +306,9 @@ fn camera_and_health() {
         uptime: Duration::from_millis(3_600_900),
     };
     assert_eq!(
-        json(HealthPayload::new(&identity, &health, 2, time)),
+        json(HealthPayload::new(&identity, &health, rate(0.5), 2, time)),
         format!(
-            r#"{{"fps":15.0,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"events_dropped":2,{TAIL}}}"#
+            r#"{{"fps":15.0,"drops":3,"latency":{{"detect":{{"p50":9.0,"p95":12.0,"p99":20.0}}}},"temperature":61.5,"throttled":null,"undervoltage":false,"shed":0.3,"shed_reason":"hot","rss":90000000,"uptime":3600,"rate":0.5,"events_dropped":2,{TAIL}}}"#
         )
     );
 }

@@ -44,6 +44,8 @@ impl Serialize for Moment {
 
 /// The model that made a result.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 pub(super) struct ModelPayload<'a> {
     /// Its manifest's name.
     name: &'a str,
@@ -51,6 +53,7 @@ pub(super) struct ModelPayload<'a> {
     sha256: &'a str,
     /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations),
     /// `projected` (on a projection of the categories) or `none` (it has neither).
+    #[cfg_attr(test, schemars(with = "super::schema::Va"))]
     va: &'static str,
 }
 

@@ -12,6 +12,7 @@ use crate::{
 
 /// `base/visits`: the visits that have ended.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VisitsPayload<'a> {
     /// Since the daemon's start.
     since_start: CountersPayload,
@@ -19,8 +20,9 @@ pub struct VisitsPayload<'a> {
     today: CountersPayload,
     /// The local date that `today` is about, e.g. `2026-03-01`.
     #[serde(serialize_with = "as_text")]
+    #[cfg_attr(test, schemars(with = "super::schema::Day"))]
     day: Date,
-    /// As in [`super::StatePayload`].
+    /// As in the state.
     boot: &'a str,
     /// When the message was made.
     time: Moment,
@@ -28,6 +30,8 @@ pub struct VisitsPayload<'a> {
 
 /// The visits of one period.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 struct CountersPayload {
     /// All of them.
     visits: u64,

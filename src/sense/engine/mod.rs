@@ -14,7 +14,7 @@ pub use detector::NetworkDetector;
 use super::{detect::DetectError, face::MAX_FACES, face_tracker::FaceTracker, sensor::Sensor};
 use crate::{
     config::Settings,
-    model::{Manifest, ModelError, Registry},
+    model::{Kind, Manifest, ModelError, Registry},
 };
 
 /// Why sensing cannot begin.
@@ -26,6 +26,18 @@ pub enum OpenError {
     /// The expression model is unusable.
     #[error(transparent)]
     Model(#[from] ModelError),
+}
+
+/// Reads the manifests of the models that `settings` names, without loading the networks; returns that of the
+/// expression model.
+///
+/// # Errors
+/// [`ModelError`] if a manifest is missing or damaged.
+pub fn manifest(settings: &Settings, registry: &Registry) -> Result<Manifest, ModelError> {
+    for detector in [&settings.detect.model, &settings.detect.follow_model] {
+        registry.find(detector)?;
+    }
+    registry.find(&settings.expression.model)
 }
 
 /// Opens the detectors and the expression model that `settings` names; returns the sensor and the manifest of
@@ -47,7 +59,11 @@ pub fn open(settings: &Settings, registry: &Registry) -> Result<(Sensor, Manifes
         detector(&settings.detect.follow_model)?,
     );
     let manifest = registry.find(&settings.expression.model)?;
-    let classifier = NetworkClassifier::open(&manifest)?
+    let mut classified = manifest.clone();
+    if let Kind::Expression(contract) = &mut classified.kind {
+        contract.crop.mirror &= settings.expression.mirror;
+    }
+    let classifier = NetworkClassifier::open(&classified)?
         .with_threads(threads(settings.expression.threads))
         .map_err(ModelError::from)?;
     Ok((Sensor::new(settings, tracker, Box::new(classifier)), manifest))

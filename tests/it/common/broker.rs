@@ -68,6 +68,22 @@ impl Broker {
         })
     }
 
+    /// Starts a broker with the access rules of the package's examples, in which [`Self::watch`] may do anything.
+    pub fn with_example_access() -> Self {
+        Self::with(|folder| {
+            let path = |name: &str| folder.join(name).display().to_string();
+            for user in ["lobby", "homeassistant", "technician"] {
+                add_user(&folder.join("users"), user, false);
+            }
+            let example = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/examples/mosquitto.acl");
+            let rules = fs::read_to_string(example).unwrap();
+            let rules = format!("{rules}\nuser {USER}\ntopic readwrite #\n");
+            fs::write(folder.join("rules"), rules).unwrap();
+            let (users, rules) = (path("users"), path("rules"));
+            format!("allow_anonymous false\npassword_file {users}\nacl_file {rules}\n")
+        })
+    }
+
     /// Starts a broker for everybody, without TLS.
     pub fn without_tls() -> Self {
         Self::with_plain_lines("")
@@ -136,14 +152,7 @@ impl Broker {
         certificates(folder.path(), "other-");
         fs::write(path("password"), format!("{PASSWORD}\n")).unwrap();
         fs::write(path("wrong-password"), "wrong horse\n").unwrap();
-        let made = Command::new(program("mosquitto_passwd"))
-            .args(["-b", "-c"])
-            .arg(path("users"))
-            .args([USER, PASSWORD])
-            .stderr(Stdio::null())
-            .status()
-            .expect("mosquitto_passwd is needed (Debian package mosquitto)");
-        assert!(made.success());
+        add_user(&path("users"), USER, true);
         Self {
             port: 0,
             address: "127.0.0.1",
@@ -258,7 +267,12 @@ impl Broker {
 
     /// Subscribes to all messages from now on.
     pub fn watch(&self) -> Watcher {
-        Watcher::new(self)
+        self.watch_as(USER)
+    }
+
+    /// The same as another user, who has the same password.
+    pub fn watch_as(&self, user: &str) -> Watcher {
+        Watcher::new(self, user)
     }
 
     /// Returns the retained messages that a new subscriber receives: topic and payload, sorted.
@@ -346,6 +360,18 @@ fn free_port() -> u16 {
 fn program(name: &str) -> PathBuf {
     let system = Path::new("/usr/sbin").join(name);
     if system.exists() { system } else { name.into() }
+}
+
+/// Adds a user with the common password to the broker's file of users, which is made anew if `create` is set.
+fn add_user(file: &Path, user: &str, create: bool) {
+    let made = Command::new(program("mosquitto_passwd"))
+        .args(if create { &["-b", "-c"][..] } else { &["-b"] })
+        .arg(file)
+        .args([user, PASSWORD])
+        .stderr(Stdio::null())
+        .status()
+        .expect("mosquitto_passwd is needed (Debian package mosquitto)");
+    assert!(made.success());
 }
 
 fn certificates(folder: &Path, prefix: &str) {

@@ -1,4 +1,4 @@
-//! Shared fixtures: a broker, the daemon as a process, test models, a sensor.
+//! Shared fixtures: a broker, the daemon as a process, test models, a sensor, made recordings.
 
 pub mod broker;
 pub mod clock;
@@ -7,5 +7,8 @@ pub mod http;
 pub mod models;
 pub mod proxy;
 pub mod publisher;
+pub mod schemas;
 pub mod sensor;
+pub mod stage;
+mod validate;
 pub mod watcher;

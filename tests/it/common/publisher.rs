@@ -2,21 +2,18 @@
 
 use std::{
     io::{self, Write},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use affectd::{
     capture::CameraStatus,
-    clock::{Clock, SystemClock},
+    clock::Clock,
     config::Mqtt,
     health::Health,
     model::VaOrigin,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, Publisher, PublisherThread},
+    requests::Requests,
     sense::{
         face::{
             Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
@@ -42,6 +39,8 @@ pub const HEALTH: &str = "affectd/lobby/health";
 pub const PRIVACY: &str = "affectd/lobby/privacy";
 pub const PRIVACY_SET: &str = "affectd/lobby/privacy/set";
 pub const PRIVACY_COMMANDED: &str = "affectd/lobby/privacy/commanded";
+pub const COMMAND: &str = "affectd/lobby/command";
+pub const RESULT: &str = "affectd/lobby/result";
 pub const DISCOVERY: &str = "homeassistant/device/lobby/config";
 
 /// A publisher as the pipeline uses it, with a working camera and no switch.
@@ -50,6 +49,8 @@ pub struct Daemon {
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
+    /// What was commanded.
+    pub requests: Arc<Requests>,
     /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
 }
@@ -69,9 +70,11 @@ impl Daemon {
         let gate = PrivacyGate::new().unwrap();
         gate.set_switch(Input::Off);
         let shutdown = Shutdown::new();
+        let requests = Arc::new(Requests::new(true, true));
         let environment = Environment {
             clock: Arc::clone(&clock) as _,
             gate: gate.clone(),
+            requests: Arc::clone(&requests),
             shutdown: shutdown.clone(),
         };
         let (publisher, thread) = Publisher::start(settings, identity, environment).unwrap();
@@ -81,6 +84,7 @@ impl Daemon {
             thread,
             clock,
             gate,
+            requests,
             shutdown,
         }
     }

@@ -9,7 +9,10 @@ use std::{
 
 use rumqttc::{Client, Event, MqttOptions, Packet, PublishOptions, QoS, Transport};
 
-use super::broker::{Broker, PASSWORD, PATIENCE, USER};
+use super::{
+    broker::{Broker, PASSWORD, PATIENCE},
+    schemas,
+};
 
 /// A message as a subscriber received it.
 #[derive(Clone)]
@@ -42,13 +45,13 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Subscribes to all messages from now on.
-    pub fn new(broker: &Broker) -> Self {
+    /// Subscribes as `user` to all messages from now on.
+    pub fn new(broker: &Broker, user: &str) -> Self {
         let id = format!("watcher-{:?}-{:?}", thread::current().id(), Instant::now());
         let host = if broker.tls { "localhost" } else { broker.address };
         let mut options = MqttOptions::new(id, (host, broker.port));
         options
-            .set_credentials(USER, PASSWORD)
+            .set_credentials(user, PASSWORD)
             .set_max_packet_size(8 << 20, 8 << 20);
         if broker.tls {
             let authority = fs::read(broker.path("ca.pem")).unwrap();
@@ -72,7 +75,7 @@ impl Watcher {
                 };
                 match event {
                     Event::Incoming(Packet::ConnAck(_)) => {
-                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap()
+                        subscriber.subscribe("#", QoS::AtLeastOnce).unwrap();
                     }
                     Event::Incoming(Packet::SubAck(_)) => ready.send(Ok(())).unwrap_or_default(),
                     Event::Incoming(Packet::Publish(message)) => {
@@ -99,8 +102,10 @@ impl Watcher {
     }
 
     pub fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) {
+        let payload = payload.into();
+        schemas::except(topic, &payload);
         let options = PublishOptions::at_least_once().retain(retain);
-        self.client.publish(topic, payload.into(), options).unwrap();
+        self.client.publish(topic, payload, options).unwrap();
     }
 
     pub fn messages(&self) -> Vec<Seen> {
@@ -137,7 +142,17 @@ impl Watcher {
 }
 
 impl Drop for Watcher {
+    /// Checks all that was seen, and disconnects.
     fn drop(&mut self) {
+        let messages = self.messages();
+        let fault = messages
+            .iter()
+            .find_map(|message| schemas::fault(&message.topic, &message.payload));
+        if let Some(fault) = fault
+            && !thread::panicking()
+        {
+            panic!("not as its schema says: {fault}");
+        }
         let _ = self.client.try_disconnect();
     }
 }

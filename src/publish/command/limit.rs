@@ -1,0 +1,60 @@
+//! Limits how many commands are taken.
+
+use std::time::Duration;
+
+/// Commands that are taken per second.
+pub const PER_SECOND: u32 = 5;
+
+/// Whether one more command is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Allowed,
+    /// It is the first of this second that is not.
+    FirstRefused,
+    /// Nor was the one before.
+    Refused,
+}
+
+/// Counts the commands of the present second.
+#[derive(Debug, Default)]
+pub struct Limit {
+    since: Duration,
+    count: u32,
+}
+
+impl Limit {
+    /// One more command arrives at `now`.
+    pub fn update(&mut self, now: Duration) -> Verdict {
+        if now.saturating_sub(self.since) >= Duration::from_secs(1) {
+            self.since = now;
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        match self.count {
+            1..=PER_SECOND => Verdict::Allowed,
+            count if count == PER_SECOND + 1 => Verdict::FirstRefused,
+            _ => Verdict::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_a_second_are_allowed_and_one_refusal_is_worth_a_word() {
+        let mut limit = Limit::default();
+        for second in [10, 11, 60] {
+            let verdicts: Vec<Verdict> = (0..8)
+                .map(|step| limit.update(Duration::from_secs(second) + Duration::from_millis(step * 100)))
+                .collect();
+            assert_eq!(verdicts[..5], [Verdict::Allowed; 5]);
+            assert_eq!(
+                verdicts[5..],
+                [Verdict::FirstRefused, Verdict::Refused, Verdict::Refused]
+            );
+        }
+    }
+}

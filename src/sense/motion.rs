@@ -1,0 +1,297 @@
+//! Where the picture changed, so that nobody looks where nothing happens.
+//!
+//! Each cell of the luma grid is compared with a reference, its luma when it last changed. Cells that differ
+//! are marked for every viewer: the search regions and the tracks. A viewer that has looked at a region takes
+//! its marks away. As the reference stays until a cell has changed, slow changes add up and are not missed.
+//!
+//! What must not count as a change:
+//! - **Exposure steps and flicker.** Both multiply the luma, flicker of mains light by bands of rows
+//!   (rolling shutter). So each row of cells is compared up to a factor, the median of its cells' ratios.
+//! - **Noise.** The threshold rises with the mean difference of the quieter rows, and a cell must have a
+//!   neighbour that differs too, or differ by twice the threshold.
+//!
+//! A row of which more than half changes by the same factor would be mistaken for a change of light, so what
+//! relies on the marks must also be done now and then without them.
+
+use super::geometry::Rect;
+use crate::luma::{LumaGrid, MAX_CELLS, PARTS};
+
+/// Least difference that counts, in levels.
+const MIN_DIFFERENCE: i32 = 4;
+
+/// Greatest threshold, in levels: in more noise than this some cells change in every frame.
+const MAX_DIFFERENCE: i32 = 12;
+
+/// The threshold in mean absolute differences of an unchanged row: five standard deviations of normal noise.
+const NOISE_FACTOR: i32 = 6;
+
+/// Fraction bits of a row's factor.
+const FACTOR_BITS: u32 = 10;
+
+/// A factor of 1.
+const UNITY: i32 = 1 << FACTOR_BITS;
+
+/// Factors between which a row's light may have changed; beyond them something else has happened.
+const FACTORS: std::ops::RangeInclusive<i32> = UNITY / 4..=UNITY * 4;
+
+/// The references of a row are multiplied by a factor that differs from 1 by more than this.
+const REBASE: i32 = UNITY / 64;
+
+/// Cells darker than this have no meaningful ratio, in levels.
+const DARK: i16 = 8;
+
+/// Fewest cells from which a row's factor is estimated.
+const MIN_RATIOS: usize = 8;
+
+/// One who looks at parts of the picture; at most 16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer(u8);
+
+impl Viewer {
+    /// The viewer of this number.
+    ///
+    /// # Panics
+    /// If `number` is 16 or more; in a constant that is an error of compilation.
+    #[must_use]
+    pub const fn new(number: u8) -> Self {
+        assert!(number < 16, "a cell has 16 marks");
+        Self(number)
+    }
+
+    const fn mark(self) -> u16 {
+        1 << self.0
+    }
+}
+
+/// How much a cell differs from its reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Difference {
+    None,
+    /// Half the threshold: counts for tracks, whose faces change by little.
+    Slight,
+    /// The threshold.
+    Clear,
+    /// Twice the threshold.
+    Strong,
+}
+
+/// The marks of every cell. Allocates only when the picture's size changes.
+#[derive(Debug, Default)]
+pub struct ChangeMap {
+    cell: u32,
+    columns: usize,
+    reference: Vec<i16>,
+    current: Vec<i16>,
+    marks: Vec<u16>,
+    differences: Vec<Difference>,
+    /// Mean absolute difference of the quieter rows, in parts of a level.
+    noise: i32,
+    /// Viewers that slight differences count for.
+    sensitive: u16,
+}
+
+impl ChangeMap {
+    /// A map of which nothing is known. `sensitive` viewers also notice half the difference.
+    #[must_use]
+    pub fn new(sensitive: &[Viewer]) -> Self {
+        Self {
+            sensitive: sensitive.iter().fold(0, |marks, viewer| marks | viewer.mark()),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the luma of the next frame.
+    pub fn update(&mut self, grid: &LumaGrid) {
+        let cells = grid.cells();
+        self.current.clear();
+        self.current.extend_from_slice(cells);
+        if (self.columns, self.cell, self.reference.len()) != (grid.columns(), grid.cell(), cells.len()) {
+            (self.columns, self.cell) = (grid.columns(), grid.cell());
+            self.reference.clear();
+            self.reference.extend_from_slice(cells);
+            self.marks.clear();
+            self.marks.resize(cells.len(), u16::MAX);
+            self.differences.clear();
+            self.differences.resize(cells.len(), Difference::None);
+            self.noise = 0;
+            return;
+        }
+        if self.columns > 0 {
+            self.compare();
+            self.mark_changed();
+        }
+    }
+
+    /// Forgets everything, so that nothing of the picture is left and everything counts as changed.
+    pub fn clear(&mut self) {
+        for cells in [&mut self.reference, &mut self.current] {
+            cells.fill(0);
+            std::hint::black_box(cells.as_mut_slice());
+            cells.clear();
+        }
+        self.columns = 0;
+    }
+
+    /// Whether the luma is known. If it is not, everything counts as changed.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.columns > 0
+    }
+
+    /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `viewer` looked at it.
+    #[must_use]
+    pub fn has_changed(&self, viewer: Viewer, rect: &Rect) -> bool {
+        self.has_changed_outside(viewer, rect, &[])
+    }
+
+    /// As [`ChangeMap::has_changed`], for the cells whose centres lie in none of `explained`.
+    #[must_use]
+    pub fn has_changed_outside(&self, viewer: Viewer, rect: &Rect, explained: &[Rect]) -> bool {
+        if !self.is_known() {
+            return true;
+        }
+        let (mark, columns, cell) = (viewer.mark(), self.columns, self.cell as f32);
+        let is_explained = |index: usize| {
+            let x = ((index % columns) as f32 + 0.5) * cell;
+            let y = ((index / columns) as f32 + 0.5) * cell;
+            explained.iter().any(|hole| {
+                (hole.x..hole.x + hole.width).contains(&x) && (hole.y..hole.y + hole.height).contains(&y)
+            })
+        };
+        self.rows(rect)
+            .flatten()
+            .any(|index| self.marks[index] & mark != 0 && !is_explained(index))
+    }
+
+    /// `viewer` has looked at the cells that touch `rect`.
+    pub fn look(&mut self, viewer: Viewer, rect: &Rect) {
+        for row in self.rows(rect) {
+            self.marks[row]
+                .iter_mut()
+                .for_each(|marks| *marks &= !viewer.mark());
+        }
+    }
+
+    /// As [`ChangeMap::look`], for a track: what its cells show now becomes their reference, so that slight
+    /// differences are counted from here.
+    pub fn look_closely(&mut self, viewer: Viewer, rect: &Rect) {
+        self.look(viewer, rect);
+        for row in self.rows(rect) {
+            self.reference[row.clone()].copy_from_slice(&self.current[row]);
+        }
+    }
+
+    /// The cells that touch `rect`, as a range of indices for each row.
+    fn rows(&self, rect: &Rect) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+        let columns = self.columns;
+        let (cell, count) = (self.cell.max(1) as f32, self.marks.len());
+        let rows = count.checked_div(columns).unwrap_or(0);
+        let span = |from: f32, size: f32, cells: usize| {
+            // Casts saturate; a rectangle outside the picture touches no cell.
+            let first = ((from / cell).floor().max(0.0) as usize).min(cells);
+            let end = (((from + size) / cell).ceil().max(0.0) as usize).min(cells);
+            first..end.max(first)
+        };
+        let across = span(rect.x, rect.width, columns);
+        span(rect.y, rect.height, rows)
+            .map(move |row| row * columns + across.start..row * columns + across.end)
+    }
+
+    /// Compares every cell with its reference.
+    fn compare(&mut self) {
+        let parts = i32::from(PARTS);
+        let threshold = (self.noise * NOISE_FACTOR).clamp(MIN_DIFFERENCE * parts, MAX_DIFFERENCE * parts);
+        let mut means: heapless::Vec<i32, MAX_CELLS> = heapless::Vec::new();
+        let rows = self
+            .reference
+            .chunks_exact_mut(self.columns)
+            .zip(self.current.chunks_exact(self.columns))
+            .zip(self.differences.chunks_exact_mut(self.columns));
+        for ((reference, current), differences) in rows {
+            let factor = factor(reference, current);
+            if (factor - UNITY).abs() > REBASE {
+                for cell in reference.iter_mut() {
+                    *cell = ((i32::from(*cell) * factor + UNITY / 2) >> FACTOR_BITS) as i16;
+                }
+            }
+            // A change of light is not the same everywhere in a row: the more it changes, the less is certain.
+            let uncertainty = (factor - UNITY).abs() / 8;
+            let mut sum = 0_i32;
+            for ((&before, &now), difference) in reference.iter().zip(current).zip(differences) {
+                let by = (i32::from(now) - i32::from(before)).abs();
+                sum = sum.wrapping_add(by.min(threshold));
+                let allowed = threshold + ((i32::from(before) * uncertainty) >> FACTOR_BITS);
+                *difference = if by < allowed / 2 {
+                    Difference::None
+                } else if by < allowed {
+                    Difference::Slight
+                } else if by < 2 * allowed {
+                    Difference::Clear
+                } else {
+                    Difference::Strong
+                };
+            }
+            // There is room for every row.
+            let _ = means.push(sum / self.columns as i32);
+        }
+        let quarter = means.len() / 4;
+        if !means.is_empty() {
+            self.noise = *means.select_nth_unstable(quarter).1;
+        }
+    }
+
+    /// Marks the cells that differ and have a neighbour that differs as much.
+    fn mark_changed(&mut self) {
+        let columns = self.columns;
+        let count = self.differences.len();
+        for index in 0..count {
+            let difference = self.differences[index];
+            if difference == Difference::None {
+                continue;
+            }
+            let column = index % columns;
+            let neighbours = [
+                (column > 0).then(|| index - 1),
+                (column + 1 < columns).then(|| index + 1),
+                index.checked_sub(columns),
+                (index + columns < count).then(|| index + columns),
+            ];
+            let largest = neighbours
+                .into_iter()
+                .flatten()
+                .map(|neighbour| self.differences[neighbour])
+                .max()
+                .unwrap_or(Difference::None);
+            if difference == Difference::Strong || difference.min(largest) >= Difference::Clear {
+                self.marks[index] = u16::MAX;
+                self.reference[index] = self.current[index];
+            } else if largest >= Difference::Slight {
+                self.marks[index] |= self.sensitive;
+            }
+        }
+    }
+}
+
+/// The factor by which the light of a row changed: the median ratio of its cells, 1 where that is unclear.
+fn factor(reference: &[i16], current: &[i16]) -> i32 {
+    let mut ratios: heapless::Vec<u16, MAX_CELLS> = heapless::Vec::new();
+    let dark = DARK * PARTS;
+    for (&before, &now) in reference.iter().zip(current) {
+        if before >= dark {
+            // At most 2040 << 10 over 64.
+            let ratio = (i32::from(now) << FACTOR_BITS) / i32::from(before);
+            // There is room for every cell.
+            let _ = ratios.push(ratio.min(i32::from(u16::MAX)) as u16);
+        }
+    }
+    if ratios.len() < MIN_RATIOS {
+        return UNITY;
+    }
+    let middle = ratios.len() / 2;
+    let factor = i32::from(*ratios.select_nth_unstable(middle).1);
+    if FACTORS.contains(&factor) { factor } else { UNITY }
+}
+
+#[cfg(test)]
+#[path = "motion_tests.rs"]
+mod tests;

@@ -1,0 +1,235 @@
+//! Made frames: a textured wall with noise, light that changes, and things that move.
+
+use super::*;
+
+const VIEWER: Viewer = Viewer::new(0);
+const TRACK: Viewer = Viewer::new(5);
+
+/// A camera's frames of 640x480 pixels as luma grids.
+struct Camera {
+    map: ChangeMap,
+    grid: LumaGrid,
+    random: u32,
+    /// Standard deviation of a cell's noise, in levels.
+    noise: f32,
+}
+
+impl Camera {
+    fn new(noise: f32) -> Self {
+        Self {
+            map: ChangeMap::new(&[TRACK]),
+            grid: LumaGrid::default(),
+            random: 1,
+            noise,
+        }
+    }
+
+    /// About normal, standard deviation 1: the sum of twelve uniform numbers.
+    fn normal(&mut self) -> f32 {
+        let mut sum = -6.0;
+        for _ in 0..12 {
+            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            sum += (self.random >> 8) as f32 / 16_777_216.0;
+        }
+        sum
+    }
+
+    /// Shows the wall with `light` at each row of cells and `thing` in front, which gives the luma of a cell
+    /// where it is.
+    fn show(&mut self, light: impl Fn(usize) -> f32, thing: impl Fn(usize, usize) -> Option<f32>) {
+        self.grid.reset(640, 480);
+        for index in 0..4800 {
+            let (column, row) = (index % 80, index / 80);
+            let wall = 110.0 + 40.0 * (column as f32 / 5.0).sin() + 30.0 * (row as f32 / 9.0).cos();
+            let luma = thing(column, row).unwrap_or(wall) * light(row) + self.noise * self.normal();
+            self.grid.cells_mut()[index] = (luma.clamp(0.0, 255.0) * f32::from(PARTS)) as i16;
+        }
+        self.map.update(&self.grid);
+    }
+
+    fn show_wall(&mut self) {
+        self.show(|_| 1.0, |_, _| None);
+    }
+
+    fn has_changed(&self, rect: &Rect) -> bool {
+        self.map.has_changed(VIEWER, rect)
+    }
+
+    /// Looks at everything; returns whether anything had changed.
+    fn look(&mut self) -> bool {
+        let changed = self.has_changed(&WHOLE);
+        self.map.look(VIEWER, &WHOLE);
+        changed
+    }
+}
+
+const WHOLE: Rect = Rect {
+    x: 0.0,
+    y: 0.0,
+    width: 640.0,
+    height: 480.0,
+};
+
+fn square(x: f32, y: f32, side: f32) -> Rect {
+    Rect {
+        x,
+        y,
+        width: side,
+        height: side,
+    }
+}
+
+#[test]
+fn the_first_frame_has_changed_everywhere_and_for_everybody() {
+    let mut camera = Camera::new(0.0);
+    camera.show_wall();
+    assert!(camera.has_changed(&square(0.0, 0.0, 4.0)) && camera.map.has_changed(TRACK, &WHOLE));
+    assert!(camera.look());
+    camera.show_wall();
+    assert!(!camera.has_changed(&WHOLE), "for the one who looked");
+    assert!(camera.map.has_changed(TRACK, &WHOLE), "not for others");
+    assert!(
+        !camera.has_changed(&square(-90.0, 900.0, 50.0)),
+        "outside the picture"
+    );
+}
+
+#[test]
+fn noise_is_no_change() {
+    for noise in [0.1, 0.5, 1.0, 2.0] {
+        let mut camera = Camera::new(noise);
+        let mut changes = 0;
+        for frame in 0..300 {
+            camera.show_wall();
+            // The first frames teach how much noise there is.
+            changes += usize::from(camera.look() && frame > 10);
+        }
+        assert!(changes <= 1, "{changes} of 290 frames at {noise}");
+    }
+}
+
+/// The factor of a row's brightness in a frame.
+type Lighting = fn(usize, usize) -> f32;
+
+#[test]
+fn exposure_steps_and_flicker_are_no_change() {
+    let lights: [(&str, Lighting); 4] = [
+        ("a step down", |frame, _| if frame < 20 { 1.0 } else { 0.55 }),
+        ("a step up", |frame, _| if frame < 20 { 0.6 } else { 1.1 }),
+        ("falling", |frame, _| 1.0 - frame as f32 / 150.0),
+        ("rolling bands", |frame, row| {
+            1.0 + 0.12 * (frame as f32 * 2.1 + row as f32 / 8.0).sin()
+        }),
+    ];
+    for (name, light) in lights {
+        let mut camera = Camera::new(0.4);
+        let mut changes = Vec::new();
+        for frame in 0..80 {
+            camera.show(|row| light(frame, row), |_, _| None);
+            if camera.look() && frame > 10 {
+                changes.push(frame);
+            }
+        }
+        assert!(changes.len() <= 2, "{name}: {changes:?}");
+    }
+}
+
+#[test]
+fn what_comes_in_is_a_change_where_it_is_in_any_light() {
+    for light in [1.0_f32, 0.45] {
+        let mut camera = Camera::new(0.6);
+        for _ in 0..20 {
+            camera.show_wall();
+            camera.look();
+        }
+        // A face of 16 pixels, 20 levels darker than the wall, while the light changes.
+        let wall = |column: usize, row: usize| {
+            110.0 + 40.0 * (column as f32 / 5.0).sin() + 30.0 * (row as f32 / 9.0).cos()
+        };
+        let thing = |column, row| {
+            let is_there = (40..42).contains(&column) && (30..32).contains(&row);
+            is_there.then(|| wall(column, row) - 20.0)
+        };
+        // In the frame of a step of the light, less is certain.
+        camera.show(|_| light, thing);
+        camera.show(|_| light, thing);
+        assert!(camera.has_changed(&square(310.0, 230.0, 40.0)), "at {light}");
+        assert!(!camera.has_changed(&square(100.0, 100.0, 60.0)), "at {light}");
+    }
+}
+
+#[test]
+fn what_changes_slowly_is_noticed_once_it_has_changed() {
+    let mut camera = Camera::new(0.3);
+    for _ in 0..20 {
+        camera.show_wall();
+        camera.look();
+    }
+    let noticed = (0..400).find(|frame| {
+        let by = *frame as f32 / 20.0;
+        camera.show(
+            |_| 1.0,
+            |column, row| ((40..44).contains(&column) && (30..34).contains(&row)).then_some(100.0 + by),
+        );
+        camera.look() && *frame > 0
+    });
+    // 100 differs from the wall at once; after that it is 4 levels in 80 frames.
+    assert!(noticed.is_some_and(|frame| frame < 100), "{noticed:?}");
+}
+
+#[test]
+fn a_track_notices_half_as_much() {
+    let mut camera = Camera::new(0.1);
+    for _ in 0..20 {
+        camera.show_wall();
+        camera.look();
+        camera.map.look_closely(TRACK, &WHOLE);
+    }
+    let mouth = |by: f32| {
+        move |column: usize, row: usize| {
+            let wall = 110.0 + 40.0 * (column as f32 / 5.0).sin() + 30.0 * (row as f32 / 9.0).cos();
+            ((40..42).contains(&column) && row == 30).then_some(wall + by)
+        }
+    };
+    camera.show(|_| 1.0, mouth(3.0));
+    let near = square(310.0, 230.0, 40.0);
+    assert!(camera.map.has_changed(TRACK, &near) && !camera.has_changed(&near));
+    // A track that has looked counts from what it saw.
+    camera.map.look_closely(TRACK, &near);
+    camera.show(|_| 1.0, mouth(3.5));
+    assert!(!camera.map.has_changed(TRACK, &near));
+}
+
+#[test]
+fn another_size_and_an_unknown_luma_have_changed_everywhere() {
+    let mut camera = Camera::new(0.0);
+    camera.show_wall();
+    camera.look();
+    camera.show_wall();
+    assert!(!camera.has_changed(&WHOLE));
+    camera.grid.reset_unknown(640, 480);
+    camera.map.update(&camera.grid);
+    assert!(!camera.map.is_known() && camera.has_changed(&WHOLE));
+    camera.map.look(VIEWER, &WHOLE);
+    assert!(camera.has_changed(&WHOLE));
+    camera.show_wall();
+    assert!(camera.map.is_known() && camera.look());
+    camera.map.clear();
+    assert!(!camera.map.is_known() && camera.has_changed(&WHOLE));
+}
+
+#[test]
+fn what_is_explained_is_left_out() {
+    let mut camera = Camera::new(0.0);
+    camera.show_wall();
+    camera.look();
+    camera.show(
+        |_| 1.0,
+        |column, row| ((40..44).contains(&column) && (30..34).contains(&row)).then_some(200.0),
+    );
+    let around = square(310.0, 230.0, 60.0);
+    assert!(camera.has_changed(&WHOLE));
+    assert!(!camera.map.has_changed_outside(VIEWER, &WHOLE, &[around]));
+    let half = square(310.0, 230.0, 30.0);
+    assert!(camera.map.has_changed_outside(VIEWER, &WHOLE, &[half]));
+}
