@@ -10,8 +10,10 @@ use super::{
     appearance::Appearance,
     classify::Classification,
     face::{Category, Prediction},
-    follow::NEW,
 };
+
+/// A new face is classified at the full rate for this long: its means begin with few predictions.
+const NEW: Duration = Duration::from_millis(500);
 
 /// An answer holds for no longer than this.
 const MAX_AGE: Duration = Duration::from_millis(900);

@@ -44,8 +44,6 @@ pub struct FollowedFace {
     pub detection: Detection,
     /// Whether it is in sight in this frame; otherwise a crop would show something else.
     pub seen: bool,
-    /// Whether a detector saw it in this frame, so that its landmarks are those of this frame's picture.
-    pub is_fresh: bool,
 }
 
 /// Finds and tracks faces with two detectors and state of fixed capacity.
@@ -65,8 +63,6 @@ pub struct FaceTracker {
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
     /// Whether the following detector has seen a face without a track since the last search of the whole.
     has_stranger: bool,
-    /// The tracks that the following detector saw in this frame.
-    fresh: heapless::Vec<u32, MAX_FACES>,
 }
 
 impl FaceTracker {
@@ -89,7 +85,6 @@ impl FaceTracker {
             found: Detections::new(),
             seen: heapless::Vec::new(),
             has_stranger: false,
-            fresh: heapless::Vec::new(),
         }
     }
 
@@ -124,8 +119,7 @@ impl FaceTracker {
     pub fn observe(&mut self, luma: &LumaGrid, now: Duration) -> bool {
         self.changes.update(luma);
         self.size = (luma.width(), luma.height());
-        let tracks = self.tracker.tracks();
-        tracks.iter().any(|track| self.is_look_due(track, now)) || {
+        !self.tracker.tracks().is_empty() || {
             let demand = self.demand(now, false);
             self.schedule.is_due(now, &demand, self.quarters_help())
         }
@@ -143,23 +137,16 @@ impl FaceTracker {
         done: &mut dyn FnMut(Stage),
     ) -> Result<(), InferError> {
         self.seen.clear();
-        self.fresh.clear();
         let Some(picture) = picture else {
-            self.keep_tracks(now);
             self.tracker.update(&[], 0, now);
             self.updated = now;
             return Ok(());
         };
-        let is_following = self
-            .tracker
-            .tracks()
-            .iter()
-            .any(|track| self.is_look_due(track, now));
+        let is_following = !self.tracker.tracks().is_empty();
         let out_of_sight = self.follow_tracks(picture, now)?;
         if is_following {
             done(Stage::Follow);
         }
-        self.keep_tracks(now);
         let starting = self.search(picture, now, out_of_sight, done)?;
         self.tracker.update(&self.seen, starting, now);
         self.looks.update(self.tracker.tracks(), now);
@@ -174,7 +161,6 @@ impl FaceTracker {
             track: track.id,
             detection: track.detection,
             seen: track.seen == self.updated,
-            is_fresh: track.looked() == self.updated,
         };
         self.tracker.faces().iter().map(followed).collect()
     }
@@ -190,20 +176,6 @@ impl FaceTracker {
     fn has_changed(&self, track: &Track) -> bool {
         let own = around(&track.detection.rect, OWN_SCALE);
         self.changes.has_changed(self.viewer(track), &own)
-    }
-
-    fn is_look_due(&self, track: &Track, now: Duration) -> bool {
-        !self.changes.is_known() || self.looks.is_due(track, now, self.has_changed(track))
-    }
-
-    /// Notes that the tracks which nobody looked at are where they were.
-    fn keep_tracks(&mut self, now: Duration) {
-        let looks = &self.looks;
-        for track in self.tracker.tracks_mut() {
-            if looks.rests(track.id, now) {
-                track.keep(now);
-            }
-        }
     }
 
     /// What asks for a search at `now`: changes that no face in sight explains, and faces to be found again. The
@@ -248,15 +220,12 @@ impl FaceTracker {
                 && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE))
     }
 
-    /// Looks for each track that is due in its surroundings; true if one was in sight before and is not any
+    /// Looks for each track in its surroundings; true if one was in sight before and is not any
     /// more.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         let mut out_of_sight = false;
         let tracks: heapless::Vec<Track, MAX_FACES> = self.tracker.tracks().iter().copied().collect();
         for track in &tracks {
-            if !self.is_look_due(track, now) {
-                continue;
-            }
             let is_changed = self.has_changed(track);
             let surroundings = around(&track.expected(now), SURROUNDINGS_SCALE);
             self.follow.detect(picture, &surroundings, &mut self.found)?;
@@ -275,7 +244,6 @@ impl FaceTracker {
             self.looks.record(track.id, now, seen.is_some(), is_changed);
             self.has_stranger |= strangers;
             if let Some(face) = seen {
-                let _ = self.fresh.push(track.id); // at most one for each track
                 let viewer = self.viewer(track);
                 self.changes.look_closely(viewer, &around(&face.rect, OWN_SCALE));
             }
@@ -299,13 +267,6 @@ impl FaceTracker {
         let Some(region) = self.schedule.next(now, &demand, self.quarters_help()) else {
             return Ok(starting);
         };
-        // Faces that nobody looked at in this frame are not new either.
-        for track in self.tracker.tracks() {
-            if track.seen == now && !self.fresh.contains(&track.id) {
-                merge(&mut self.seen, &track.expected_detection(now));
-            }
-        }
-        let known = self.seen.len();
         region.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
         let (size, search) = (self.size, self.search.as_ref());
         self.tracker
@@ -320,7 +281,7 @@ impl FaceTracker {
         let mut index = 0;
         self.seen.retain(|face| {
             index += 1;
-            index <= starting || (index > known && face.rect.width >= self.min_face_px)
+            index <= starting || face.rect.width >= self.min_face_px
         });
         done(Stage::Detect);
         Ok(starting)

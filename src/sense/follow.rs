@@ -1,21 +1,9 @@
-//! When to look at a tracked face: in every frame while something is uncertain, otherwise when its
-//! surroundings changed, as often as its speed requires, and after a bounded time in any case.
+//! What the looks at the tracked faces have shown: which are in sight, and which have changed since a search found
+//! them. The following detector looks at every track in every frame.
 
 use std::time::Duration;
 
 use super::{face::MAX_FACES, motion::Viewer, track::Track};
-
-/// A face that moves is looked at again once it may have moved by this fraction of its width.
-const MAX_SHIFT: f32 = 0.05;
-
-/// Longest time between two looks at a face whose surroundings change.
-const CHANGING: Duration = Duration::from_millis(200);
-
-/// Longest time between two looks at a face whose surroundings do not change.
-pub const STILL: Duration = Duration::from_millis(1000);
-
-/// A new face is looked at in every frame for this long: its means begin with few predictions.
-pub const NEW: Duration = Duration::from_millis(500);
 
 /// The tracks of one frame and the looks at them.
 #[derive(Debug, Default)]
@@ -29,8 +17,6 @@ struct Look {
     track: u32,
     /// Number of its viewer among those of tracks.
     slot: u8,
-    /// When the track began.
-    since: Duration,
     /// When it was looked at last.
     at: Duration,
     /// Whether the last look saw it.
@@ -47,7 +33,7 @@ impl Looks {
         for look in &mut self.looks {
             let is_seen = tracks
                 .iter()
-                .any(|track| track.id == look.track && track.looked() == now);
+                .any(|track| track.id == look.track && track.seen == now);
             if is_seen || look.at == now {
                 (look.at, look.in_sight) = (now, is_seen);
             }
@@ -60,7 +46,6 @@ impl Looks {
                 let _ = self.looks.push(Look {
                     track: track.id,
                     slot,
-                    since: now,
                     at: now,
                     in_sight: true,
                     has_changed: true,
@@ -79,31 +64,6 @@ impl Looks {
     #[must_use]
     pub fn is_in_sight(&self, track: u32) -> bool {
         self.find(track).is_some_and(|look| look.in_sight)
-    }
-
-    /// Whether the track is in sight and nobody looked at it at `now`.
-    #[must_use]
-    pub fn rests(&self, track: u32, now: Duration) -> bool {
-        self.find(track)
-            .is_some_and(|look| look.in_sight && look.at != now)
-    }
-
-    /// Whether to look at a track at `now`; `is_changed` tells whether its surroundings changed since the last
-    /// look.
-    #[must_use]
-    pub fn is_due(&self, track: &Track, now: Duration, is_changed: bool) -> bool {
-        let Some(look) = self.find(track.id) else {
-            return true;
-        };
-        let since = now.saturating_sub(look.at);
-        let is_certain = look.in_sight && track.is_confirmed() && now.saturating_sub(look.since) >= NEW;
-        if !is_certain {
-            return true;
-        }
-        if !is_changed {
-            return since >= STILL;
-        }
-        since.as_secs_f32() * track.speed() >= MAX_SHIFT || since >= CHANGING
     }
 
     /// Records a look at `now`: whether it saw the track, and whether a change was its reason.
@@ -148,95 +108,6 @@ mod tests {
     };
 
     const FRAME: Duration = Duration::from_millis(66);
-
-    /// A face of 100 pixels that moves by `step` pixels a frame, the track of which is confirmed.
-    struct Scene {
-        tracker: Tracker,
-        looks: Looks,
-        step: f32,
-        frame: u32,
-        count: u32,
-    }
-
-    impl Scene {
-        fn new(step: f32) -> Self {
-            Self {
-                tracker: Tracker::new(Duration::from_secs(1), Duration::from_secs(2)),
-                looks: Looks::default(),
-                step,
-                frame: 0,
-                count: 0,
-            }
-        }
-
-        /// Plays this many frames; looks that are due see the face unless it `is_gone`. Returns how many looks
-        /// there were.
-        fn play(&mut self, frames: u32, is_changed: bool, is_gone: bool) -> u32 {
-            let before = self.count;
-            for _ in 0..frames {
-                self.frame += 1;
-                let now = FRAME * self.frame;
-                let face = Detection {
-                    rect: Rect {
-                        x: self.step * self.frame as f32,
-                        y: 100.0,
-                        width: 100.0,
-                        height: 100.0,
-                    },
-                    score: 0.9,
-                    ..Detection::default()
-                };
-                let tracks = self.tracker.tracks();
-                let is_due = tracks
-                    .iter()
-                    .any(|track| self.looks.is_due(track, now, is_changed));
-                let ids: Vec<u32> = tracks.iter().map(|track| track.id).collect();
-                if tracks.is_empty() || is_due {
-                    self.count += 1;
-                    for id in ids {
-                        self.looks.record(id, now, !is_gone, is_changed);
-                    }
-                    let seen = [face];
-                    self.tracker.update(if is_gone { &[] } else { &seen }, 0, now);
-                } else {
-                    for track in self.tracker.tracks_mut() {
-                        track.keep(now);
-                    }
-                    self.tracker.update(&[], 0, now);
-                }
-                self.looks.update(self.tracker.tracks(), now);
-            }
-            self.count - before
-        }
-    }
-
-    #[test]
-    fn a_new_face_is_looked_at_in_every_frame_and_a_still_one_once_a_second() {
-        let mut scene = Scene::new(0.0);
-        assert_eq!(scene.play(8, false, false), 8);
-        assert!((9..=12).contains(&scene.play(150, false, false)));
-    }
-
-    #[test]
-    fn a_face_that_changes_is_looked_at_as_often_as_its_speed_requires() {
-        for (step, looks) in [(0.0, 36..=52), (2.0, 36..=80), (4.0, 70..=120), (10.0, 150..=150)] {
-            let mut scene = Scene::new(step);
-            scene.play(8, true, false);
-            let count = scene.play(150, true, false);
-            assert!(looks.contains(&count), "{count} looks at {step} pixels a frame");
-        }
-    }
-
-    #[test]
-    fn a_face_out_of_sight_is_looked_for_in_every_frame() {
-        let mut scene = Scene::new(0.0);
-        scene.play(30, false, false);
-        scene.play(1, true, true);
-        while scene.looks.is_in_sight(scene.tracker.tracks()[0].id) {
-            scene.play(1, true, true);
-        }
-        assert_eq!(scene.play(5, false, true), 5);
-    }
 
     #[test]
     fn tracks_have_viewers_of_their_own_as_long_as_they_last() {

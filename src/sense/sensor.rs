@@ -212,7 +212,7 @@ impl Sensor {
         self.update_tracks(&faces);
         done(Stage::Track);
 
-        let mut classifications = self.repeat_answers(&faces, captured);
+        let mut classifications = [None; MAX_FACES];
         if let Some(picture) = picture {
             let due = self.due_faces(&faces, picture, captured, &mut classifications);
             self.classify_due(picture, &due, captured, &mut classifications, done)?;
@@ -282,28 +282,13 @@ impl Sensor {
         }
     }
 
-    /// The last answers for the faces in sight that are due and were not looked at in this frame: where they are
-    /// nothing has changed.
-    fn repeat_answers(&self, faces: &[FollowedFace], captured: Duration) -> FrameClassifications {
-        let mut classifications = [None; MAX_FACES];
-        for (face, classification) in faces.iter().zip(&mut classifications) {
-            if let Some(state) = self.due_state(face, captured)
-                && !face.is_fresh
-                && let Some(answer) = &state.answer
-            {
-                *classification = Some(*answer.classification());
-            }
-        }
-        classifications
-    }
-
     /// The state of a face in sight whose classification is due.
     fn due_state(&self, face: &FollowedFace, captured: Duration) -> Option<&TrackState> {
         let state = self.tracks.iter().find(|state| state.track == face.track)?;
         (face.seen && state.classifications.is_due(captured)).then_some(state)
     }
 
-    /// The faces that were looked at in this frame and must be classified. Where the last answer still holds, it
+    /// The faces in sight that must be classified. Where the last answer still holds, it
     /// is repeated. Landmarks that span no face are skipped: the next frame's may be better.
     fn due_faces(
         &self,
@@ -313,7 +298,7 @@ impl Sensor {
         classifications: &mut FrameClassifications,
     ) -> heapless::Vec<DueFace, MAX_FACES> {
         let mut due = heapless::Vec::new();
-        for (index, face) in faces.iter().enumerate().filter(|(_, face)| face.is_fresh) {
+        for (index, face) in faces.iter().enumerate() {
             let Some(state) = self.due_state(face, captured) else {
                 continue;
             };

@@ -41,8 +41,6 @@ pub struct Track {
     pub detection: Detection,
     /// When it was in sight last.
     pub seen: Duration,
-    /// When a detector saw it last.
-    looked: Duration,
     /// When a search of the picture found it last.
     searched: Duration,
     /// The first search since then that should have found it and did not.
@@ -60,7 +58,7 @@ impl Track {
     /// Where it should be at `now`.
     #[must_use]
     pub fn expected(&self, now: Duration) -> Rect {
-        let ahead = now.saturating_sub(self.looked).as_secs_f32().min(HORIZON_S);
+        let ahead = now.saturating_sub(self.seen).as_secs_f32().min(HORIZON_S);
         let Rect { width, height, .. } = self.detection.rect;
         Rect {
             x: self.centre.x + self.velocity.x * ahead - width / 2.0,
@@ -88,26 +86,6 @@ impl Track {
         self.confirmed
     }
 
-    /// Notes that it is in sight at `now` although nobody looked: nothing changed where it is.
-    pub fn keep(&mut self, now: Duration) {
-        self.seen = now;
-    }
-
-    /// When a detector saw it last.
-    #[must_use]
-    pub fn looked(&self) -> Duration {
-        self.looked
-    }
-
-    /// What a detector should see at `now`.
-    #[must_use]
-    pub fn expected_detection(&self, now: Duration) -> Detection {
-        Detection {
-            rect: self.expected(now),
-            ..self.detection
-        }
-    }
-
     /// When a search of the picture found it last.
     #[must_use]
     pub fn searched(&self) -> Duration {
@@ -125,7 +103,6 @@ impl Track {
             id,
             detection: *detection,
             seen: now,
-            looked: now,
             searched: now,
             missed: None,
             hits: 1,
@@ -136,7 +113,7 @@ impl Track {
     }
 
     fn see(&mut self, detection: &Detection, now: Duration) {
-        let dt = now.saturating_sub(self.looked).as_secs_f32();
+        let dt = now.saturating_sub(self.seen).as_secs_f32();
         let centre = detection.rect.centre();
         if dt > HORIZON_S {
             // Too long ago to estimate a velocity from, or to be filtered with.
@@ -155,7 +132,6 @@ impl Track {
         self.detection.score = detection.score;
         self.centre = centre;
         self.seen = now;
-        self.looked = now;
         self.hits = self.hits.saturating_add(1);
     }
 }
@@ -245,11 +221,6 @@ impl Tracker {
                 track.missed.get_or_insert(now);
             }
         }
-    }
-
-    /// All tracks, to note which are in sight.
-    pub fn tracks_mut(&mut self) -> &mut [Track] {
-        &mut self.tracks
     }
 
     /// Updates the tracks with the detections of one frame. Those from index `starting` on may start new
