@@ -29,7 +29,7 @@ pub struct Arguments {
     #[arg(long)]
     preview: bool,
 
-    /// The daemon's control socket [default: /run/affectd/control, or the only one of /run/affectd@*/control]
+    /// The daemon's control socket (default: /run/affectd/control, or the only one of /run/affectd@*/control)
     #[arg(long, value_name = "FILE")]
     socket: Option<PathBuf>,
 }

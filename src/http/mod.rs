@@ -2,7 +2,7 @@
 //!
 //! It has a thread of its own, on which nothing happens while nobody asks. There is no picture: the page shows
 //! what was measured. Requests are bounded in size, time and number, and must name this server
-//! ([`hosts`]); from other machines they need a token and TLS ([`token`]).
+//! (`hosts`); from other machines they need a token and TLS (`token`).
 
 pub mod aim;
 mod answer;

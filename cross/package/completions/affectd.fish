@@ -159,7 +159,7 @@ info\t'Also changes of state'
 debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c affectd -n "__fish_affectd_using_subcommand aim" -l socket -d 'The daemon\'s control socket [default: /run/affectd/control, or the only one of /run/affectd@*/control]' -r -F
+complete -c affectd -n "__fish_affectd_using_subcommand aim" -l socket -d 'The daemon\'s control socket (default: /run/affectd/control, or the only one of /run/affectd@*/control)' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand aim" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand aim" -l set -d 'Overrides one setting; can be repeated' -r
 complete -c affectd -n "__fish_affectd_using_subcommand aim" -l log-level -d 'Least severe messages to log [default: AFFECTD_LOG, or info]' -r -f -a "error\t'Failures that end the process'
