@@ -19,10 +19,10 @@ const NEW: Duration = Duration::from_millis(500);
 const MAX_AGE: Duration = Duration::from_millis(900);
 
 /// An answer does not hold for a face that differs by more than this (see [`Appearance::difference`]).
-const MAX_DIFFERENCE: f32 = 0.12;
+const MAX_DIFFERENCE: f32 = 0.06;
 
 /// Nor for one whose difference times the seconds since exceeds this.
-const MAX_INTEGRAL: f32 = 0.03;
+const MAX_INTEGRAL: f32 = 0.015;
 
 /// An answer that differs from the one before by more than this, in any probability or in half of valence or
 /// arousal, is followed by another at the full rate.

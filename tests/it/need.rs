@@ -40,6 +40,7 @@ impl Observer {
         let mut settings = stage::settings();
         settings.expression.threads = 1;
         settings.visit.gap_s = 0.1;
+        settings.detect.still_interval = Duration::from_secs(10);
         let (sensor, _) = engine::open(&settings, &stage::registry()).unwrap();
         Self {
             sensor,
@@ -230,7 +231,7 @@ fn a_person_is_seen_as_at_the_full_rate() {
 
 /// 36 near and 18 distant faces over still, moving and flickering backgrounds in three lights.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "not reached yet, see decision 26; takes minutes"]
 fn nothing_is_lost_by_looking_where_something_happens() {
     let near = (0..36).map(|number| act(number, [30.0, 36.0, 50.0, 70.0, 110.0][number as usize % 5]));
     let distant = (36..54).map(|number| act(number, [16.0, 20.0, 25.0][number as usize % 3]));
