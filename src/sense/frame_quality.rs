@@ -110,7 +110,7 @@ impl Sums {
     }
 }
 
-/// Luma of a pixel, 0 to 255, with the weights of ITU-R BT.601 in 256ths.
+/// Luma of a pixel, 0 to 255, with the weights of ITU-R BT.601 in fractions of 256.
 fn luma(rgb: &[u8]) -> i32 {
     let [r, g, b] = [0, 1, 2].map(|channel| i32::from(rgb[channel]));
     (77 * r + 150 * g + 29 * b) >> 8
