@@ -195,11 +195,10 @@ fn a_second_console_takes_over() {
     let mut first = Console::connect(&board.control());
     let (address, code) = first.begin(true);
     let cookie = cookie(&enter(address, &code));
+    assert_eq!(get(address, "/", &cookie).status, 200);
     let mut second = Console::connect(&board.control());
     let (later, _) = second.begin(false);
-    until("the first page is closed", || {
-        get(address, "/events", &cookie).status != 200
-    });
+    until("the first page is closed", || TcpStream::connect(address).is_err());
     assert_ne!(later, address);
     let mut last = first.hear();
     while let Some(message) = last

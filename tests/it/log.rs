@@ -35,6 +35,7 @@ impl Printing {
             "camera.source=pipe".to_owned(),
             "camera.format=mjpeg".to_owned(),
             format!("camera.command={command}"),
+            "mqtt.refresh_s=1".to_owned(),
         ];
         let mut arguments = vec!["run"];
         for setting in &settings {
@@ -120,7 +121,7 @@ fn alternating_good_and_bad_frames_log_few_lines() {
     let rubbish = r"\377\330rubbish\377\331";
     let script = format!("while :; do cat {portrait}; printf '{rubbish}'; sleep 0.02; done");
     let mut daemon = Printing::start(&script, Stdio::from(OwnedFd::from(writer)));
-    daemon.states(40);
+    daemon.states(10);
     let (status, _) = daemon.stop("TERM");
     assert_eq!(status.code(), Some(0));
     let log = log.join().unwrap();
