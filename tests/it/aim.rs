@@ -198,7 +198,9 @@ fn a_second_console_takes_over() {
     assert_eq!(get(address, "/", &cookie).status, 200);
     let mut second = Console::connect(&board.control());
     let (later, _) = second.begin(false);
-    until("the first page is closed", || TcpStream::connect(address).is_err());
+    until("the first page is closed", || {
+        TcpStream::connect(address).is_err()
+    });
     assert_ne!(later, address);
     let mut last = first.hear();
     while let Some(message) = last
