@@ -26,7 +26,7 @@ device = "/dev/camera"
 format = "auto"
 [mqtt]
 host = "127.0.0.1"
-refresh_s = 2
+refresh_s = 20
 health_s = 2
 "#;
 
