@@ -1,5 +1,5 @@
-//! Finds and tracks faces: searches the picture where something changed and when a face got out of sight, and
-//! looks at the surroundings of each tracked face when they changed. Either is also done after a bounded time.
+//! Finds and tracks faces: searches the picture where something changed, when a face got out of sight, and after a
+//! bounded time in any case; looks at the surroundings of each tracked face in every frame.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -220,8 +220,7 @@ impl FaceTracker {
                 && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE))
     }
 
-    /// Looks for each track in its surroundings; true if one was in sight before and is not any
-    /// more.
+    /// Looks for each track in its surroundings; true if one was in sight before and is not any more.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         let mut out_of_sight = false;
         let tracks: heapless::Vec<Track, MAX_FACES> = self.tracker.tracks().iter().copied().collect();

@@ -21,7 +21,7 @@ struct Look {
     at: Duration,
     /// Whether the last look saw it.
     in_sight: bool,
-    /// Whether it was looked at because of a change since a search found it.
+    /// Whether its surroundings have changed since a search found it.
     has_changed: bool,
 }
 
@@ -66,7 +66,7 @@ impl Looks {
         self.find(track).is_some_and(|look| look.in_sight)
     }
 
-    /// Records a look at `now`: whether it saw the track, and whether a change was its reason.
+    /// Records a look at `now`: whether it saw the track, and whether the track's surroundings had changed.
     pub fn record(&mut self, track: u32, now: Duration, in_sight: bool, is_changed: bool) {
         if let Some(look) = self.looks.iter_mut().find(|look| look.track == track) {
             look.at = now;

@@ -288,8 +288,8 @@ impl Sensor {
         (face.seen && state.classifications.is_due(captured)).then_some(state)
     }
 
-    /// The faces in sight that must be classified. Where the last answer still holds, it
-    /// is repeated. Landmarks that span no face are skipped: the next frame's may be better.
+    /// The faces in sight that must be classified. Where the last answer still holds, it is repeated. Landmarks
+    /// that span no face are skipped: the next frame's may be better.
     fn due_faces(
         &self,
         faces: &[FollowedFace],
