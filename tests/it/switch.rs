@@ -367,14 +367,21 @@ fn the_led_blinks_while_a_picture_is_sent_and_the_switch_ends_that() {
     thread::sleep(Duration::from_millis(600));
     assert!(daemon.is_lit(), "nobody asks for a picture");
 
-    for lit in [false, true, false, true] {
-        until("the LED blinks", || {
-            let receiver = daemon.preview.request(daemon.clock.now()).unwrap();
-            let snapshot = receiver.blocking_recv().unwrap();
-            assert!(snapshot.picture().rgb().iter().any(|value| *value > 0));
-            daemon.is_lit() == lit
+    // Pictures come half a second apart, a period of the blinking: the LED is watched beside them.
+    let watched = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !watched.load(SeqCst) {
+                let receiver = daemon.preview.request(daemon.clock.now()).unwrap();
+                let snapshot = receiver.blocking_recv().unwrap();
+                assert!(snapshot.picture().rgb().iter().any(|value| *value > 0));
+            }
         });
-    }
+        for lit in [false, true, false, true] {
+            until("the LED blinks", || daemon.is_lit() == lit);
+        }
+        watched.store(true, SeqCst);
+    });
     assert!(daemon.is_camera_open());
 
     daemon.set_switch(Ok(true));
