@@ -109,18 +109,29 @@ impl Board {
     /// Binds the camera's driver, connects its input to the output that plays the subject, and links its
     /// path.
     pub fn plug_in(&mut self) {
-        self.run(
+        self.bind(picture::SIZE.0, picture::SIZE.1);
+        self.show(&self.subject.clone());
+        self.run("ln -sfn video0 /dev/camera");
+    }
+
+    /// Like [`Self::plug_in`], with frames of another size than the subject's, so that it is not shown.
+    pub fn plug_in_with_size(&mut self, width: u32, height: u32) {
+        self.bind(width, height);
+        self.run("ln -sfn video0 /dev/camera");
+    }
+
+    /// Binds the driver and sets the size of its frames.
+    fn bind(&mut self, width: u32, height: u32) {
+        self.run(&format!(
             "test -e /sys/bus/platform/drivers/vivid/vivid.0 || echo vivid.0 > /sys/bus/platform/drivers/vivid/bind
             udevadm settle
-            for node in 0 1; do v4l2-ctl -d $node --set-dv-bt-timings cvt,width=640,height=480,fps=36 > /dev/null; done
-            v4l2-ctl -d 0 --set-fmt-video width=640,height=480,pixelformat=YUYV
-            v4l2-ctl -d 1 --set-fmt-video-out width=640,height=480,pixelformat=YUYV
+            for node in 0 1; do v4l2-ctl -d $node --set-dv-bt-timings cvt,width={width},height={height},fps=36 > /dev/null; done
+            v4l2-ctl -d 0 --set-fmt-video width={width},height={height},pixelformat=YUYV
+            v4l2-ctl -d 1 --set-fmt-video-out width={width},height={height},pixelformat=YUYV
             v4l2-ctl -d 0 --set-ctrl osd_text_mode=2
             # Linux 6.12 and later, and earlier versions.
             v4l2-ctl -d 0 --set-ctrl hdmi_000_0_is_connected_to=2 2> /dev/null || v4l2-ctl -d 0 --set-ctrl loop_video=1",
-        );
-        self.show(&self.subject.clone());
-        self.run("ln -sfn video0 /dev/camera");
+        ));
     }
 
     /// Unbinds the camera's driver, even while the camera is streaming.

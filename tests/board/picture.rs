@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use image::{Rgb, RgbImage, imageops};
 
 /// Size of the camera's frames in pixels.
-const SIZE: (u32, u32) = (640, 480);
+pub const SIZE: (u32, u32) = (640, 480);
 
 /// Size of a YUYV frame in bytes.
 pub const BYTES: u32 = 2 * SIZE.0 * SIZE.1;

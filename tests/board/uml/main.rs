@@ -22,6 +22,7 @@ mod suite;
 mod scenarios {
     pub mod broker;
     pub mod camera;
+    pub mod driver;
     pub mod package;
     pub mod power;
     pub mod privacy;
@@ -35,7 +36,7 @@ mod shell;
 use std::{env, path::Path, process::ExitCode};
 
 use machine::Parts;
-use scenarios::{broker, camera, package, power, privacy, service};
+use scenarios::{broker, camera, driver, package, power, privacy, service};
 use suite::{Scenario, Suite, run_suites};
 use tempfile::TempDir;
 
@@ -48,6 +49,13 @@ const ENVIRONMENT: &[Scenario] = &[
         camera::unplugged_and_plugged_in,
     ),
     ("a camera without frames is reported as stalled", camera::stalled),
+    (
+        "damaged frames among good ones are dropped",
+        driver::damaged_frames,
+    ),
+    ("an error that ends the stream", driver::stream_error),
+    ("a driver that refuses to start streaming", driver::start_refused),
+    ("a camera that returns with another size", driver::other_size),
     ("the broker is away for a minute", broker::away),
     ("another program uses the camera", camera::taken),
     ("the privacy switch is turned on and off", privacy::switched),
