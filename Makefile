@@ -372,7 +372,7 @@ test-board: test-uml test-board-arm64 test-arm64 test-deb-arm64 ## test the pack
 .PHONY: test-uml
 test-uml: deb-host $(UML_KERNEL) $(UML_ROOT) ## test boards with camera, switch, systemd and broker in User-Mode Linux: a scenario for each field failure
 	@$(call install,e2fsprogs util-linux systemd)
-	cargo test --release --test uml -- $(UML_KERNEL) $(UML_ROOT) $(DEB_HOST)
+	cargo test --release --test uml -- $(if $(JSON),--json) $(UML_KERNEL) $(UML_ROOT) $(DEB_HOST)
 
 $(UML_KERNEL):
 	@$(call install,$(UML_KERNEL_PACKAGES))
@@ -390,7 +390,7 @@ BOARD := $(CACHE)/board-arm64-$(shell find $(BOARD_RECIPE)/image.sh $(BOARD_RECI
 .PHONY: test-board-arm64
 test-board-arm64: deb $(BOARD) ## test the arm64 package on an emulated board: Debian's kernel and systemd on a Cortex-A72
 	@$(call install,qemu-system-arm util-linux)
-	cargo test --release --test arm64 -- $(BOARD) $(DEB_ARM64)
+	cargo test --release --test arm64 -- $(if $(JSON),--json) $(BOARD) $(DEB_ARM64)
 
 $(BOARD): | install-foreign-packages
 	@$(call install,$(UML_ROOT_PACKAGES) kmod cpio)

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs/figures"
 DOCUMENTS = [
+    "docs/faults.md",
     "docs/fleet.md",
     "docs/mqtt.md",
     "docs/models.md",
@@ -312,6 +313,30 @@ def line():
     return table(head, rows) + "\n\n" + source(measured)
 
 
+def faults():
+    """Every fault that is caused with the program alone, and what was measured."""
+    result, measured = record("faults")
+    rows = [
+        [
+            str(scenario["number"]), scenario["group"], scenario["fault"], scenario["promise"],
+            scenario["measured"].replace("|", "\\|").replace("\n", " "), scenario["verdict"],
+        ]
+        for scenario in result["scenarios"]
+    ]
+    head = ["#", "group", "fault", "promise", "measured", "verdict"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+def board_faults():
+    """Every scenario of the emulated boards; a run that fails is not recorded."""
+    result, measured = record("board-faults")
+    rows = [
+        [scenario["board"], str(scenario["number"]), scenario["scenario"], f"{scenario['seconds']:.0f} s"]
+        for scenario in result["scenarios"]
+    ]
+    return table(["board", "#", "scenario", "it took"], rows) + "\n\n" + source(measured)
+
+
 def fuzz():
     """What each fuzz target reached."""
     result, measured = record("fuzz")
@@ -428,8 +453,8 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
-        fleet_traffic,
+        state, models, expression, confusion, degraded, bench, memory, instructions, peers, line, faults,
+        board_faults, fuzz, soak, fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )
 }

@@ -9,6 +9,8 @@ use std::{
     time::Instant,
 };
 
+use serde_json::{Value, json};
+
 use crate::{board::Board, machine::Parts};
 
 /// Title and function of a scenario.
@@ -23,11 +25,12 @@ pub struct Suite {
     pub scenarios: &'static [Scenario],
 }
 
-/// Runs suites in parallel. When one fails, the others still run to their end.
+/// Runs suites in parallel. When one fails, the others still run to their end. With `json` the passed scenarios are
+/// printed in the end.
 ///
 /// The first scenario of each suite installs `package`.
-pub fn run_suites(suites: Vec<Suite>, package: &Path) -> ExitCode {
-    let failed = thread::scope(|scope| {
+pub fn run_suites(suites: Vec<Suite>, package: &Path, json: bool) -> ExitCode {
+    let results: Vec<Option<Vec<Value>>> = thread::scope(|scope| {
         let start = |suite: Suite| {
             // A panic message contains the thread's name.
             thread::Builder::new()
@@ -36,19 +39,25 @@ pub fn run_suites(suites: Vec<Suite>, package: &Path) -> ExitCode {
                 .unwrap()
         };
         let boards: Vec<_> = suites.into_iter().map(start).collect();
-        let results = boards.into_iter().map(|board| board.join().unwrap_or(false));
-        results.filter(|passed| !passed).count()
+        boards
+            .into_iter()
+            .map(|board| board.join().unwrap_or(None))
+            .collect()
     });
-    if failed == 0 {
+    if json {
+        let passed: Vec<Value> = results.iter().flatten().flatten().cloned().collect();
+        println!("{}", json!({ "scenarios": passed }));
+    }
+    if results.iter().all(Option::is_some) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Runs scenarios until one fails, since later ones depend on the state it should leave. Returns whether all
+/// Runs scenarios until one fails, since later ones depend on the state it should leave. Returns them if all
 /// passed.
-fn run_suite(suite: Suite, package: &Path) -> bool {
+fn run_suite(suite: Suite, package: &Path) -> Option<Vec<Value>> {
     let started = Instant::now();
     let Suite {
         name,
@@ -63,12 +72,13 @@ fn run_suite(suite: Suite, package: &Path) -> bool {
     let booted = panic::catch_unwind(AssertUnwindSafe(|| Board::new(name, parts, package)));
     let Ok(mut board) = booted else {
         println!("FAILED {name}: the board did not boot\n{}", console());
-        return false;
+        return None;
     };
     board.report(&format!(
         "the board booted, {:.1} s",
         started.elapsed().as_secs_f32()
     ));
+    let mut passed = Vec::new();
     for (number, (what, scenario)) in (1..).zip(scenarios) {
         let begin = Instant::now();
         let result = panic::catch_unwind(AssertUnwindSafe(|| scenario(&mut board)));
@@ -76,8 +86,11 @@ fn run_suite(suite: Suite, package: &Path) -> bool {
         if result.is_err() {
             println!("FAILED {name} {number:2}  {what}, {seconds:.1} s\n{}", console());
             println!("{}", board.describe());
-            return false;
+            return None;
         }
+        passed.push(
+            json!({ "board": name, "number": number, "scenario": what, "seconds": f64::from(seconds) }),
+        );
         println!("ok {name} {number:2}  {what}, {seconds:.1} s");
     }
     board.report(&format!(
@@ -85,5 +98,5 @@ fn run_suite(suite: Suite, package: &Path) -> bool {
         scenarios.len(),
         started.elapsed().as_secs_f32()
     ));
-    true
+    Some(passed)
 }

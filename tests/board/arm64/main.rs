@@ -50,7 +50,10 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (options, arguments): (Vec<String>, Vec<String>) = env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let json = options.iter().any(|option| option == "--json");
     let [image, package] = &arguments[..] else {
         eprintln!("usage: arm64 IMAGE PACKAGE; `make test-board-arm64` builds both");
         return ExitCode::from(64);
@@ -62,5 +65,5 @@ fn main() -> ExitCode {
         parts,
         scenarios: SCENARIOS,
     };
-    run_suites(vec![suite], Path::new(package))
+    run_suites(vec![suite], Path::new(package), json)
 }

@@ -87,7 +87,10 @@ const SERVICE: &[Scenario] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (options, arguments): (Vec<String>, Vec<String>) = env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let json = options.iter().any(|option| option == "--json");
     let [kernel, root, package] = &arguments[..] else {
         eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` builds all three");
         return ExitCode::from(64);
@@ -104,5 +107,5 @@ fn main() -> ExitCode {
         ),
         scenarios,
     });
-    run_suites(suites.collect(), Path::new(package))
+    run_suites(suites.collect(), Path::new(package), json)
 }
