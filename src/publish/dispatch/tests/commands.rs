@@ -1,0 +1,93 @@
+//! Answers to commands.
+
+use super::*;
+
+#[test]
+fn an_unknown_command_is_not_recorded_and_a_known_one_before_it_is_answered() {
+    let mut fixture = Fixture::live();
+    fixture
+        .outbox
+        .privacy(&privacy(Input::Unreadable("refused".into()), Input::Off));
+    fixture.due().unwrap();
+    assert_eq!(fixture.sent.topics(), ["state", "scene", "privacy"]);
+    fixture.outbox.privacy(&privacy(Input::On, Input::Off));
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[0];
+    assert_eq!(
+        (topic.as_str(), payload.as_str()),
+        ("affectd/lobby/privacy/commanded", "ON")
+    );
+    assert!(retain & acknowledged);
+    assert_eq!(fixture.sent.topics(), ["commanded", "privacy"]);
+}
+
+#[test]
+fn a_command_is_answered_and_its_rate_is_in_force() {
+    let mut fixture = Fixture::live();
+    fixture.outbox.health(&crate::health::Health::default());
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    let now = fixture.now.monotonic;
+    let payload = br#"{"id": 7, "command": "rate", "value": 0.5}"#;
+    fixture.dispatcher.command(payload, false, now);
+    fixture.due().unwrap();
+    let (topic, payload, retain, acknowledged) = &fixture.sent.messages[0];
+    assert_eq!(topic, "affectd/lobby/result");
+    let start = r#"{"id":7,"command":"rate","ok":true,"error":null,"boot":"#;
+    assert!(payload.starts_with(start), "{payload}");
+    assert!(!retain & acknowledged);
+    let (topic, payload, ..) = &fixture.sent.messages[1];
+    assert_eq!(topic, "affectd/lobby/health");
+    assert!(payload.contains(r#""rate":0.5"#), "{payload}");
+    fixture.sent.messages.clear();
+    fixture.pass(5000);
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    fixture.pass(1900);
+    fixture.faces(&[2]);
+    assert!(fixture.due().unwrap() <= Duration::from_millis(100));
+    let states = |fixture: &mut Fixture| {
+        let topics = fixture.sent.topics();
+        topics.iter().filter(|topic| *topic == "state").count()
+    };
+    assert_eq!(states(&mut fixture), 1, "one every two seconds");
+    fixture.pass(100);
+    fixture.due().unwrap();
+    assert_eq!(states(&mut fixture), 1);
+}
+
+#[test]
+fn the_answer_to_restart_comes_before_the_end() {
+    let mut fixture = Fixture::live();
+    let now = fixture.now.monotonic;
+    fixture
+        .dispatcher
+        .command(br#"{"command": "restart"}"#, false, now);
+    assert!(fixture.requests.take_restart());
+    fixture
+        .dispatcher
+        .publish_offline(&fixture.outbox, fixture.now, &mut fixture.sent)
+        .unwrap();
+    let topics = fixture.sent.topics();
+    assert_eq!(topics, ["result", "state", "scene", "camera", "availability"]);
+}
+
+#[test]
+fn answers_that_cannot_be_sent_are_bounded() {
+    let mut fixture = Fixture::live();
+    fixture.sent.room = Some(0);
+    for second in 0..100 {
+        let now = Duration::from_secs(1000 + second);
+        let payload = format!(r#"{{"id": {second}, "command": "health"}}"#);
+        fixture.dispatcher.command(payload.as_bytes(), false, now);
+    }
+    fixture.sent.room = None;
+    fixture.due().unwrap();
+    let answers = fixture.sent.messages.iter();
+    let answers: Vec<&String> = answers
+        .filter(|message| message.0.ends_with("/result"))
+        .map(|message| &message.1)
+        .collect();
+    assert_eq!(answers.len(), MAX_ANSWERS);
+    assert!(answers[7].contains(r#""id":99,"#), "the newest stay");
+}

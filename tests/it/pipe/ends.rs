@@ -1,0 +1,141 @@
+//! Nothing that a program has started is left when its source is dropped or the daemon ends.
+
+use super::*;
+
+/// Numbers of the processes whose command line holds `word`.
+fn processes(word: &str) -> Vec<String> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            line.windows(word.len()).any(|part| part == word.as_bytes())
+        })
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| *name != std::process::id().to_string())
+        .collect()
+}
+
+/// Every process whose command line holds `word` has ended or is about to: SIGKILL takes a moment.
+fn assert_gone(word: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !processes(word).is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(processes(word), Vec::<String>::new());
+}
+
+#[test]
+fn dropping_the_source_ends_the_program_and_what_it_started() {
+    let word = format!("86{}", std::process::id());
+    // One that ignores being asked.
+    let script = format!("trap '' TERM; sleep {word} & printf 11111111; sleep {word}");
+    let source = pipe("grey", &script).open(&quiet()).unwrap();
+    assert!(!processes(&word).is_empty());
+    let start = Instant::now();
+    drop(source);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_gone(&word);
+    // And leaves no zombie: every child has been waited for.
+    let children = format!("/proc/self/task/{}/children", std::process::id());
+    if Path::new(&children).exists() {
+        for child in fs::read_to_string(children).unwrap().split_whitespace() {
+            let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            assert!(!state.contains(") Z "), "{state}");
+        }
+    }
+}
+
+/// The processes of a script, whose group is ended by the interrupt while they are silent.
+#[test]
+fn raising_the_interrupt_ends_a_silent_program() {
+    let word = format!("87{}", std::process::id());
+    let interrupt = quiet();
+    let wait = |script: &str| {
+        let mut opener = command("grey", &["sh", "-c", script], Duration::from_secs(3600));
+        let interrupt = interrupt.clone();
+        thread::spawn(move || {
+            let mut source = opener.open(&interrupt)?;
+            source.next(&mut Frame::default(), &interrupt)?;
+            source.next(&mut Frame::default(), &interrupt)
+        })
+    };
+    // Before its first frame, and after it; a shell that waits for a child.
+    for script in [
+        format!("sleep {word}; true"),
+        format!("printf 11111111; sleep {word}; true"),
+        format!("trap '' TERM; sleep {word}; true"),
+    ] {
+        let waiting = wait(&script);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while processes(&word).len() < 2 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        interrupt.raise(Cause::Shutdown);
+        let error = waiting.join().unwrap().unwrap_err();
+        assert_eq!(error.kind, CaptureKind::Interrupted);
+        assert_gone(&word);
+        interrupt.clear(Cause::Shutdown);
+    }
+}
+
+/// A camera program that starts another and exits: the other one ends with the source, too.
+#[test]
+fn what_a_program_leaves_behind_ends() {
+    let word = format!("88{}", std::process::id());
+    let mut source = pipe("grey", &format!("sleep {word} >/dev/null & printf 11111111"))
+        .open(&quiet())
+        .unwrap();
+    next(&mut source).unwrap();
+    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Missing);
+    drop(source);
+    assert_gone(&word);
+}
+
+/// The whole process is killed: what the camera program started ends too, even if it neither writes nor obeys SIGTERM.
+#[test]
+fn what_a_program_started_ends_when_the_daemon_is_killed() {
+    let word = format!("90{}", std::process::id());
+    let script = format!("trap '' TERM; sleep {word} & sleep {word} & wait");
+    let models = models::folder();
+    let command = serde_json::json!(["sh", "-c", script]);
+    let mut daemon = daemon::affectd(&[
+        "run",
+        "--set",
+        &format!("models={}", models.path().display()),
+        "--set",
+        &format!("expression.model={}", models::TINY),
+        "--set",
+        "camera.source=pipe",
+        "--set",
+        &format!("camera.command={command}"),
+    ])
+    .stdout(Stdio::null())
+    .stderr(Stdio::null())
+    .spawn()
+    .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // The daemon's own command line holds the word, as do the shell's and the two it starts.
+    while processes(&word).len() < 4 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(processes(&word).len(), 4);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_gone(&word);
+}
+
+/// The thread that opened the source is gone without closing it, as if the daemon had been killed.
+#[test]
+fn a_program_ends_with_the_thread_that_started_it() {
+    let word = format!("89{}", std::process::id());
+    let arguments = ["sleep".to_string(), word.clone()];
+    let source = thread::spawn(move || {
+        let script = format!("printf 11111111; exec {} {}", arguments[0], arguments[1]);
+        pipe("grey", &script).open(&quiet()).unwrap()
+    })
+    .join()
+    .unwrap();
+    assert_gone(&word);
+    drop(source);
+}

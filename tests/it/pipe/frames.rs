@@ -1,0 +1,289 @@
+//! What a program writes becomes frames.
+
+use super::*;
+
+fn jpeg(value: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    JpegEncoder::new(&mut out)
+        .encode(&[value; 32 * 16 * 3], 32, 16, ExtendedColorType::Rgb8)
+        .unwrap();
+    out
+}
+
+#[test]
+fn raw_frames_one_by_one() {
+    let gate = Gate::new();
+    let script = format!("printf 11111111; {}; printf 22222222", gate.wait());
+    let mut source = pipe("grey", &script).open(&quiet()).unwrap();
+    let stream = source.stream();
+    assert_eq!(
+        (stream.format, stream.width, stream.height),
+        (PixelFormat::Grey, 4, 2)
+    );
+    assert_eq!(stream.name, "`sh`");
+    let frame = next(&mut source).unwrap();
+    assert_eq!(
+        (frame.data.as_slice(), frame.stride, frame.sequence),
+        (&b"11111111"[..], 4, 0)
+    );
+    gate.open();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.data.as_slice(), frame.sequence), (&b"22222222"[..], 1));
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(
+        (error.kind, error.reason.as_str()),
+        (CaptureKind::Missing, "`sh` ended")
+    );
+}
+
+#[test]
+fn y4m_says_its_own_size() {
+    let script = "printf 'YUV4MPEG2 W6 H2 F15:1 Cmono\\nFRAME\\n123456123456'; sleep 5";
+    for format in ["y4m", "auto"] {
+        let mut source = pipe(format, script).open(&quiet()).unwrap();
+        let stream = source.stream();
+        assert_eq!((stream.width, stream.height, stream.rate), (6, 2, Some(15.0)));
+        assert_eq!(next(&mut source).unwrap().data, b"123456123456");
+    }
+    let error = refusal(pipe("y4m", "printf 'YUV4MPEG2 W6 H2 C444\\nFRAME\\n'; sleep 5"));
+    assert_eq!(error.kind, CaptureKind::Unsupported);
+    assert!(
+        error.reason.contains("C444") && error.reason.contains("-pix_fmt yuv420p"),
+        "{}",
+        error.reason
+    );
+    let error = refusal(pipe("auto", "echo usage: frames to standard output; sleep 5"));
+    assert_eq!(error.kind, CaptureKind::Unsupported);
+    assert!(error.reason.contains("camera.format"), "{}", error.reason);
+}
+
+#[test]
+fn mjpeg_comes_through_and_damage_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let (dark, light) = (jpeg(20), jpeg(220));
+    let (first, second) = (file("first", &dark), file("second", &light));
+    // Within its header, which the splitter notices, and within its data, which the decoder does.
+    let cut_off = file("cut-off", &dark[..dark.len() / 2]);
+    let cut_data = file("cut-data", &dark[..dark.len() - 6]);
+    let gate = Gate::new();
+    let script = format!(
+        "cat {first}; {}; cat {cut_off} {cut_data}; sleep 0.3; cat {cut_data} {second}; printf xx; sleep 5",
+        gate.wait()
+    );
+    let mut source = pipe("mjpeg", &script).open(&quiet()).unwrap();
+    assert_eq!((source.stream().width, source.stream().height), (32, 16));
+    let mut picture = Picture::default();
+    let mut values = Vec::new();
+    let mut corrupt = 0;
+    while values.len() < 2 {
+        let decoded = next(&mut source).and_then(|frame| {
+            assert_eq!((frame.width, frame.height, frame.stride), (32, 16, 0));
+            Decoder::new().decode(&frame, &mut picture)
+        });
+        match decoded {
+            Ok(()) => {
+                values.push(picture.rgb()[0]);
+                gate.open();
+            }
+            Err(error) => {
+                assert_eq!(error.kind, CaptureKind::Corrupt, "{}", error.reason);
+                assert!(error.message().contains("cut off"), "{}", error.message());
+                corrupt += 1;
+            }
+        }
+    }
+    assert!(values[0] < 30 && values[1] > 210, "{values:?}");
+    // None if the whole picture came before anyone looked, else one for each damaged one.
+    assert!(corrupt <= 3);
+}
+
+/// As a camera writes them that sends no EOI: each picture ends where the next begins, the last with the
+/// stream.
+#[test]
+fn pictures_without_an_end_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("unended");
+    let unended: Vec<Vec<u8>> = [20, 120, 220]
+        .map(|value| {
+            let mut jpeg = jpeg(value);
+            jpeg.truncate(jpeg.len() - 2);
+            jpeg
+        })
+        .to_vec();
+    fs::write(&path, unended.concat()).unwrap();
+    let mut source = pipe("mjpeg", &format!("exec cat {}", path.display()))
+        .open(&quiet())
+        .unwrap();
+    let mut picture = Picture::default();
+    let mut values = Vec::new();
+    let ended = loop {
+        match next(&mut source) {
+            Ok(frame) => {
+                Decoder::new().decode(&frame, &mut picture).unwrap();
+                values.push(picture.rgb()[0]);
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        (ended.kind, ended.reason.as_str()),
+        (CaptureKind::Missing, "`sh` ended")
+    );
+    assert!(values.last().is_some_and(|value| *value > 210), "{values:?}");
+}
+
+#[test]
+fn rows_may_be_padded() {
+    let settings = Camera {
+        stride: 6,
+        ..settings(&["sh", "-c", "printf 1234--5678--abcd--efgh--; sleep 5"], "grey")
+    };
+    let mut source = opener(&settings, Arc::new(SystemClock::new()))
+        .unwrap()
+        .open(&quiet())
+        .unwrap();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.stride, frame.data.as_slice()), (6, &b"abcd--efgh--"[..]));
+    let mut picture = Picture::default();
+    Decoder::new().decode(&frame, &mut picture).unwrap();
+    let values: Vec<u8> = picture.rgb().iter().step_by(3).copied().collect();
+    assert_eq!(values, b"abcdefgh");
+    let error = opener(
+        &Camera {
+            stride: 3,
+            ..settings
+        },
+        Arc::new(SystemClock::new()),
+    )
+    .err();
+    assert!(error.is_some_and(|error| error.reason.contains("camera.stride is 3 bytes")));
+}
+
+#[test]
+fn the_newest_frame_of_those_that_wait() {
+    let gate = Gate::new();
+    let script = format!(
+        "printf 00000000; for i in 1 2 3 4 5 6 7 8 9; do printf $i$i$i$i$i$i$i$i; done; touch {}; sleep 10",
+        gate.path().display()
+    );
+    let mut source = pipe("grey", &script).open(&quiet()).unwrap();
+    gate.wait_here();
+    let frame = next(&mut source).unwrap();
+    assert_eq!((frame.data.as_slice(), frame.sequence), (&b"99999999"[..], 0));
+}
+
+/// The process is paused for a minute while a frame waits in the pipe, and then one whose beginning does.
+#[test]
+fn a_frame_that_waited_during_a_pause_is_not_new() {
+    let clock = Arc::new(Skewed::default());
+    let (written, old, new) = (Gate::new(), Gate::new(), Gate::new());
+    let script = format!(
+        "printf 00000000; {}; printf 111111112222; touch {}; {}; printf 2222; sleep 0.3; \
+         printf 33333333; sleep 60",
+        old.wait(),
+        written.path().display(),
+        new.wait(),
+    );
+    let settings = settings(&["sh", "-c", &script], "grey");
+    let mut source = opener(&settings, clock.clone()).unwrap().open(&quiet()).unwrap();
+    assert_eq!(next(&mut source).unwrap().data, b"00000000");
+    let paused = clock.now();
+    old.open();
+    written.wait_here();
+    clock.forward(60);
+    let minute = Duration::from_secs(60);
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"11111111");
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
+    new.open();
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"22222222");
+    assert!(
+        frame.captured < paused + minute,
+        "{:?} after {paused:?}",
+        frame.captured
+    );
+    let before = clock.now();
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"33333333");
+    assert!(frame.captured >= before, "{:?} before {before:?}", frame.captured);
+}
+
+#[test]
+fn a_flood_neither_hangs_nor_grows() {
+    let mut source = pipe("grey", "exec cat /dev/zero").open(&quiet()).unwrap();
+    let start = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(next(&mut source).unwrap().data, [0; 8]);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60));
+    // No frame in the flood: it ends with the timeout.
+    let error = refusal(command(
+        "mjpeg",
+        &["cat", "/dev/zero"],
+        Duration::from_millis(300),
+    ));
+    assert_eq!(error.kind, CaptureKind::Stalled);
+    // A frame that never ends is given up at the limit.
+    let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
+    let error = refusal(command(
+        "mjpeg",
+        &["sh", "-c", script],
+        Duration::from_millis(30000),
+    ));
+    assert_eq!(error.kind, CaptureKind::Corrupt);
+    assert!(
+        error.reason.contains("at most 67108864 are allowed"),
+        "{}",
+        error.reason
+    );
+}
+
+/// Standard input cannot be started again: after a stall the next source goes on within the frame.
+#[test]
+fn standard_input() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // SAFETY: nothing else in this program reads standard input.
+    assert_eq!(unsafe { libc::dup2(reader.as_raw_fd(), 0) }, 0);
+    drop(reader);
+    let clock = Arc::new(Skewed::default());
+    let settings = Camera {
+        timeout: Duration::from_millis(300),
+        ..settings(&["-"], "grey")
+    };
+    let mut opener = opener(&settings, clock.clone()).unwrap();
+    assert_eq!(
+        opener.open(&quiet()).err().map(|error| error.kind),
+        Some(CaptureKind::Stalled)
+    );
+    writer.write_all(b"111111112222").unwrap();
+    let mut source = opener.open(&quiet()).unwrap();
+    assert_eq!(source.stream().name, "standard input");
+    assert_eq!(next(&mut source).unwrap().data, b"11111111");
+    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
+    drop(source);
+    writer.write_all(b"2222333").unwrap();
+    // Closed for a minute, during which this came.
+    clock.forward(60);
+    let mut source = opener.open(&quiet()).unwrap();
+    let frame = next(&mut source).unwrap();
+    assert_eq!(frame.data, b"22222222");
+    assert!(clock.now() - frame.captured >= Duration::from_secs(60));
+    drop(writer);
+    let error = next(&mut source).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Ended);
+    assert!(
+        error.reason.contains("within a frame, 3 bytes"),
+        "{}",
+        error.reason
+    );
+}
