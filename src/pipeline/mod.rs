@@ -102,6 +102,14 @@ struct Context {
     shutdown: Shutdown,
 }
 
+impl Context {
+    /// Asks all threads to end, and interrupts those that wait for the camera.
+    fn stop(&self) {
+        self.shutdown.raise();
+        self.gate.interrupt().raise(Cause::Shutdown);
+    }
+}
+
 /// Runs until shutdown, the end of a finite source, or a permanent failure.
 ///
 /// # Errors
@@ -147,13 +155,14 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     };
     Supervisor::new(&context, deps.governor, has_switch, deps.health_interval).watch(has_ended);
 
-    let capture_ended = capture.is_finished();
-    context.shutdown.raise();
-    context.gate.interrupt().raise(Cause::Shutdown);
-    let sensed = if capture_ended {
-        // A finite source ends by closing the slot; its last frame is still to be sensed.
-        join(sensing)
+    let sensed = if capture.is_finished() {
+        // A finite source ends by closing the slot; its last frame is still to be sensed. Only then is it a shutdown,
+        // which visits outlast without an event.
+        let sensed = join(sensing);
+        context.stop();
+        sensed
     } else {
+        context.stop();
         context.slot.close();
         // On a slow board a frame in work takes longer than systemd lets a stop take.
         join_within_limit(sensing, "a frame in work")

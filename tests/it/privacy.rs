@@ -275,9 +275,12 @@ fn closing_ends_a_wait_for_a_frame() {
         Arc::default(),
         Arc::new(next),
     );
-    until("the camera waits", || waiting.load(SeqCst));
-    run.gate.set_command(Input::On);
     let cameras = || run.sink.cameras.lock().unwrap().clone();
+    // The camera is `ok` once its frame is decoded, which another thread does.
+    until("the camera waits, and its frame was used", || {
+        waiting.load(SeqCst) && !cameras().is_empty()
+    });
+    run.gate.set_command(Input::On);
     until("the camera is closed", || {
         cameras()
             .last()

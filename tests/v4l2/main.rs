@@ -9,13 +9,7 @@
     reason = "one contract for all: arguments are valid for the function of the C library that is replaced"
 )]
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use affectd::{
     capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
