@@ -139,10 +139,10 @@ impl Playing {
 impl Source for Playing {
     fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
-        self.wait_for_sensing();
         let Some(picture) = self.pictures.next() else {
             return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
         };
+        self.wait_for_sensing();
         *frame = clip::frame(&picture, 0, self.clock.now().saturating_sub(self.age));
         Ok(())
     }
@@ -158,6 +158,8 @@ struct Notes {
     events: Mutex<Vec<Event>>,
     faces: AtomicUsize,
     health: AtomicUsize,
+    /// How long the sensing thread is held up by each report.
+    pause: Duration,
 }
 
 impl Notes {
@@ -177,6 +179,7 @@ impl Sink for Notes {
     fn report(&self, report: &Report) {
         self.faces.fetch_add(report.faces.len(), Relaxed);
         self.events.lock().unwrap().extend(report.events.iter().copied());
+        thread::sleep(self.pause);
     }
 
     fn camera(&self, status: CameraStatus, _reason: &str) {
@@ -268,6 +271,22 @@ fn a_camera_that_disconnects_is_reopened_without_a_restart() {
     );
     assert!(matches!(notes.events.lock().unwrap()[0], Event::Appeared { .. }));
     assert!(notes.health.load(Relaxed) > 0);
+}
+
+#[test]
+fn visits_end_with_a_source_that_ends_while_its_last_frame_is_sensed() {
+    let notes = Arc::new(Notes {
+        pause: Duration::from_millis(500),
+        ..Notes::default()
+    });
+    let acts = [Act::Deliver {
+        from: 30,
+        frames: 4,
+        then: CaptureKind::Ended,
+    }];
+    play(&acts, &notes, &Shutdown::new()).0.unwrap();
+    let events = notes.events.lock().unwrap();
+    assert!(matches!(events.last(), Some(Event::Left { .. })), "{events:?}");
 }
 
 #[test]
