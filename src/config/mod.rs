@@ -3,6 +3,7 @@
 
 mod conflicts;
 mod constraint;
+mod deserialize;
 mod diagnostic;
 mod document;
 mod environment;

@@ -2,9 +2,10 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 
 use super::{
+    deserialize::{one_or_more, optional_device, seconds},
     listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
     rate::MessageRate,
@@ -373,33 +374,4 @@ pub struct Health {
     /// Time between two steps.
     #[serde(rename = "dwell_s", deserialize_with = "seconds")]
     pub dwell: Duration,
-}
-
-/// Seconds as a duration.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-/// A text or a list of texts; an empty text is an empty list.
-fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMore {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(text) if text.is_empty() => Vec::new(),
-        OneOrMore::One(text) => vec![text],
-        OneOrMore::More(texts) => texts,
-    })
-}
-
-/// A device's name; an empty one is none.
-fn optional_device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceId>, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    if name.is_empty() {
-        return Ok(None);
-    }
-    name.try_into().map(Some).map_err(D::Error::custom)
 }

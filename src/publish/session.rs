@@ -24,6 +24,7 @@ use super::{
     disconnect::DisconnectReason,
     dispatch::Dispatcher,
     echoes::Echoes,
+    phase::Phase,
     privacy_commands::PrivacyCommands,
     shared::Shared,
     transport::{Message, Payload, Transport},
@@ -41,24 +42,6 @@ pub enum End {
     Stopped,
     /// The connection broke or could not be made.
     Disconnected(DisconnectReason),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// No ConnAck yet.
-    Connecting,
-    /// The subscriptions are to be sent.
-    Accepted,
-    /// They wait for acknowledgement.
-    Subscribing,
-    /// The question for the past is to be sent.
-    Subscribed,
-    /// It waits for its echo, until this time at the latest.
-    Asking(Duration),
-    /// Commands arrive; whatever is due is sent.
-    Live,
-    /// `stopped` was sent; leave at this time at the latest.
-    Leaving(Duration),
 }
 
 /// The connection, and what is remembered from one to the next.

@@ -19,6 +19,7 @@ pub mod follow;
 pub mod frame_quality;
 pub mod geometry;
 pub mod input;
+mod intervals;
 pub mod motion;
 mod outputs;
 pub mod rate;
@@ -29,6 +30,7 @@ pub mod search;
 mod sensor;
 pub mod smooth;
 pub mod track;
+mod track_state;
 pub mod visit;
 pub mod visits;
 

@@ -12,13 +12,14 @@ use super::{
     appearance::Appearance,
     attention::{Attention, HeadPose},
     classify::{Classification, Classifications, Classifier},
-    crop_quality::CropQuality,
-    face::{Event, Label, MAX_FACES, Prediction, Report, TrackedFace},
+    face::{Event, Label, MAX_FACES, Report, TrackedFace},
     face_tracker::{FaceTracker, FollowedFace},
     frame_quality::FrameQuality,
+    intervals::Intervals,
     rate::RateLimiter,
     scene::SceneSummary,
     smooth::Smoother,
+    track_state::TrackState,
     visits::Visits,
 };
 use crate::{
@@ -63,50 +64,9 @@ pub struct FrameTime {
     pub date: Date,
 }
 
-/// The state of a track apart from its position.
-struct TrackState {
-    track: u32,
-    smoother: Smoother,
-    pose: Option<HeadPose>,
-    attention: Attention,
-    raw: Option<Prediction>,
-    quality: Option<CropQuality>,
-    /// What the network said last.
-    answer: Option<LastAnswer>,
-    /// Limits its classifications.
-    classifications: RateLimiter,
-    label: Label,
-}
-
-/// Mean intervals between two pieces of work.
-#[derive(Debug, Clone, Copy)]
-struct Intervals {
-    /// Frames.
-    frame: Duration,
-    /// Searches of the whole picture.
-    search: Duration,
-    /// Classifications of one face.
-    classify: Duration,
-}
-
-impl Intervals {
-    /// At the fraction `rate_fraction` of the rate. Predictions further apart than the smoothing's gap would
-    /// each reset the means, so that is the limit.
-    fn at(&self, rate_fraction: f32, smoothing: &Smoothing) -> Self {
-        Self {
-            frame: self.frame.div_f32(rate_fraction),
-            search: self.search.div_f32(rate_fraction),
-            classify: self
-                .classify
-                .div_f32(rate_fraction)
-                .min(smoothing.gap.mul_f32(0.9))
-                .max(self.classify),
-        }
-    }
-}
-
 /// For each face of a frame what enters its means.
 type FrameClassifications = [Option<Classification>; MAX_FACES];
+
 /// Light changes slowly, and a technician who turns a lens wants to see the effect.
 const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -414,25 +374,6 @@ impl Sensor {
             report.faces.clear();
             report.events.clear();
         }
-    }
-}
-
-impl TrackState {
-    /// Smooths a new classification; returns an event if the label changed.
-    fn update(&mut self, captured: Duration, classification: &Classification) -> Option<Event> {
-        self.raw = Some(classification.prediction);
-        self.quality = Some(classification.quality);
-        let smoothed = self.smoother.update(
-            captured,
-            &classification.prediction,
-            classification.quality.value(),
-        );
-        let from = std::mem::replace(&mut self.label, smoothed.label);
-        (from != smoothed.label).then_some(Event::Changed {
-            track: self.track,
-            from,
-            to: smoothed.label,
-        })
     }
 }
 

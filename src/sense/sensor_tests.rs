@@ -11,7 +11,7 @@ use crate::{
     sense::{
         crop_quality::CropQuality,
         detect::{Detections, Detector},
-        face::{Category, Detection, Landmarks, Probabilities},
+        face::{Category, Detection, Landmarks, Prediction, Probabilities},
         geometry::{Point, Rect},
     },
 };

@@ -1,0 +1,54 @@
+//! What is known of a tracked face apart from its position.
+
+use std::time::Duration;
+
+use super::{
+    answer::LastAnswer,
+    attention::{Attention, HeadPose},
+    classify::Classification,
+    crop_quality::CropQuality,
+    face::{Event, Label, Prediction},
+    rate::RateLimiter,
+    smooth::Smoother,
+};
+
+/// The state of a track apart from its position.
+pub struct TrackState {
+    /// Number of the track.
+    pub track: u32,
+    /// Means over time.
+    pub smoother: Smoother,
+    /// The head's estimated pose, if the landmarks show one.
+    pub pose: Option<HeadPose>,
+    /// Whether the face looks towards the camera, with hysteresis.
+    pub attention: Attention,
+    /// The last classification as the network gave it.
+    pub raw: Option<Prediction>,
+    /// Quality of the last crop.
+    pub quality: Option<CropQuality>,
+    /// What the network said last.
+    pub answer: Option<LastAnswer>,
+    /// Limits its classifications.
+    pub classifications: RateLimiter,
+    /// The label that was reported last.
+    pub label: Label,
+}
+
+impl TrackState {
+    /// Smooths a new classification; returns an event if the label changed.
+    pub fn update(&mut self, captured: Duration, classification: &Classification) -> Option<Event> {
+        self.raw = Some(classification.prediction);
+        self.quality = Some(classification.quality);
+        let smoothed = self.smoother.update(
+            captured,
+            &classification.prediction,
+            classification.quality.value(),
+        );
+        let from = std::mem::replace(&mut self.label, smoothed.label);
+        (from != smoothed.label).then_some(Event::Changed {
+            track: self.track,
+            from,
+            to: smoothed.label,
+        })
+    }
+}
