@@ -117,7 +117,11 @@ impl Board {
     /// Like [`Self::plug_in`], with frames of another size than the subject's, so that it is not shown.
     pub fn plug_in_with_size(&mut self, width: u32, height: u32) {
         self.bind(width, height);
-        self.run("ln -sfn video0 /dev/camera");
+        // Without a scaler the driver gives this size, whatever the daemon asks for.
+        self.run(
+            "for part in cropping composing scaler; do v4l2-ctl -d 0 --set-ctrl enable_capture_$part=0; done
+            ln -sfn video0 /dev/camera",
+        );
     }
 
     /// Binds the driver and sets the size of its frames.
