@@ -56,8 +56,8 @@ PEERS_PYTHON := $(PEERS)/venv/bin/python
 
 .PHONY: bench-peers
 bench-peers: install-build-packages $(PEERS)/requirements.txt ## compare affectd's runtime with ONNX Runtime, rten and tract; downloads PyTorch
-	cargo build --release -p peers --features rten
-	cargo build --release -p peers --features tract
+	cargo build --release --config profile.release.opt-level=3 -p peers --features rten
+	cargo build --release --config profile.release.opt-level=3 -p peers --features tract
 	$(PEERS_PYTHON) tests/peers/bench.py --bin $(CARGO_TARGET_DIR)/release --work $(PEERS) $(if $(JSON),--json)
 
 # The copy records what is installed.
@@ -330,7 +330,7 @@ count-arm64: install-build-packages install-cross-packages ## count the instruct
 	cross/count/peers.sh $(COUNT)
 	cc -shared -fPIC -O2 -Wall -Wextra -o $(COUNT)/instructions.so cross/count/instructions.c
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
-		--config cross/config.toml --target $(ARM64) --package peers --features tract --bin peer-tract
+		--config cross/config.toml --config profile.release.opt-level=3 --target $(ARM64) --package peers --features tract --bin peer-tract
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
 		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) $(if $(JSON),--json) \
 		$(or $(MODELS),models/maxvit-ferplus-64.onnx)
