@@ -151,7 +151,8 @@ fn state(view: &View) -> Vec<Line<'_>> {
 fn counts(scene: &crate::http::view::SceneView) -> String {
     match (scene.faces, scene.attending, scene.smiling) {
         (Some(faces), Some(attending), Some(smiling)) => {
-            format!("{faces} faces, {attending} attending, {smiling} smiling")
+            let noun = if faces == 1 { "face" } else { "faces" };
+            format!("{faces} {noun}, {attending} attending, {smiling} smiling")
         }
         _ => String::new(),
     }

@@ -41,7 +41,8 @@ const COLUMNS: [Column; 10] = [
     }),
     Column::extra("yaw, pitch", 10, |face| {
         face.pose.map_or("-".to_owned(), |pose| {
-            format!("{:+.0} {:+.0}", pose.yaw, pose.pitch)
+            // Without the sign of zero.
+            format!("{:+.0} {:+.0}", pose.yaw.round() + 0.0, pose.pitch.round() + 0.0)
         })
     }),
     Column::extra("attending", 9, |face| {
