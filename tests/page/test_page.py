@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from daemon import until
+from daemon import PATIENCE, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -193,7 +193,7 @@ def test_everybody_can_use_it(browser: Browser, daemon: Daemon, scheme: Any, wid
     """No violation of accessibility, and nothing beside the screen, on a desk and on a phone."""
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(1000 * PATIENCE)
     page.goto(daemon.url)
     wait_for_a_face(page)
     assert audit(page) == []
