@@ -90,6 +90,8 @@ def test_without_the_code_there_is_nothing(visitor: Visitor, console: Console) -
 
     page.context.clear_cookies()
     page.goto("about:blank")
+    # One try a second is accepted.
+    page.wait_for_timeout(1100)
     page.goto(console.address())
     shows_nothing(page)
     assert "not valid" in page.locator("#code-error").inner_text()
