@@ -50,6 +50,11 @@ test-metrics: build ## a real Prometheus scrapes the daemon: promtool's checks, 
 	@$(call install,prometheus mosquitto python3)
 	tests/metrics/run.py $(AFFECTD)
 
+.PHONY: bench-http
+bench-http: build ## measure what the HTTP server costs, and what abuse of it takes from sensing: ROUNDS=5
+	@$(call install,python3)
+	@tests/http/bench.py $(AFFECTD) --rounds $(or $(ROUNDS),5) $(if $(JSON),--json)
+
 # rten is built separately (see tests/peers/Cargo.toml). The networks and the Python environment are kept.
 PEERS := $(CACHE)/peers
 PEERS_PYTHON := $(PEERS)/venv/bin/python
@@ -163,7 +168,7 @@ TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
 # Programs for the terminal, which print.
-SCRIPTS := tests/fuzz tests/soak tests/fleet docs/examples/fleet
+SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http docs/examples/fleet
 
 .PHONY: test-python
 test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch

@@ -19,6 +19,7 @@ FIGURES = ROOT / "docs/figures"
 DOCUMENTS = [
     "docs/faults.md",
     "docs/fleet.md",
+    "docs/http.md",
     "docs/mqtt.md",
     "docs/models.md",
     "docs/performance.md",
@@ -369,6 +370,43 @@ def soak():
     return "\n\n".join([table(head, rows), summary, source(measured)])
 
 
+LOADS = {
+    "malformed": "malformed requests, one after the other",
+    "slow": "8 readers that do not read, 16 senders of one byte at a time",
+    "connections": "200 idle connections, opened again whenever they are closed",
+    "pages": "8 pages",
+}
+
+
+def http_cost():
+    """Memory and processor time of the HTTP server."""
+    result, measured = record("http")
+    memory, processor = result["memory_mb"], result["processor"]
+    largest = max(load["rss_mb"] for load in result["rates"].values())
+    rows = [
+        ["resident memory without the server", f"{memory['without']:.1f} MB"],
+        ["resident memory while it listens", f"{memory['listening']:.1f} MB"],
+        ["the largest during the loads below", f"{largest:.1f} MB"],
+        ["its thread, while nobody asks", f"{processor['nobody_percent']:.2f} % of a core"],
+        ["its thread, for one page", f"{processor['page_percent']:.2f} % of a core"],
+        ["one scrape of the metrics", f"{processor['scrape_ms']:.2f} ms"],
+        ["one malformed request, with its connection", f"{processor['malformed_us'] / 1e3:.2f} ms"],
+    ]
+    return "\n\n".join([table(["", "measured"], rows), source(measured)])
+
+
+def http_load():
+    """The rate of sensing under load, compared with quiet."""
+    result, _ = record("http")
+    rows = []
+    for name, words in LOADS.items():
+        load = result["rates"][name]
+        if name == "malformed":
+            words = f"{load['requests']:,} {words}"
+        rows.append([words, f"{load['quiet_fps']:.0f}", f"{load['fps']:.0f}", percent(load["ratio"])])
+    return table(["load", "frames a second before", "during", "ratio"], rows)
+
+
 # What is extrapolated to.
 LARGE_FLEET = 100_000
 TOPICS = ["state", "scene", "face", "event", "visits", "health"]
@@ -454,7 +492,7 @@ BLOCKS = {
     function.__name__: function
     for function in (
         state, models, expression, confusion, degraded, bench, memory, instructions, peers, line, faults,
-        board_faults, fuzz, soak, fleet_traffic,
+        board_faults, fuzz, soak, http_cost, http_load, fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )
 }

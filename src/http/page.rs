@@ -58,8 +58,15 @@ mod tests {
 
     #[test]
     fn the_page_is_small_and_has_nothing_of_others() {
-        let bytes: usize = FILES.iter().map(|(_, _, content)| content.len()).sum();
-        assert!(bytes < 60_000, "{bytes} bytes");
+        let bytes = |is_counted: fn(&str) -> bool| -> usize {
+            let counted = FILES.iter().filter(|(path, ..)| is_counted(path));
+            counted.map(|(_, _, content)| content.len()).sum()
+        };
+        // A browser loads the texts of one language.
+        let page = bytes(|path| !path.starts_with("/texts/"));
+        let texts = bytes(|path| path == "/texts/en.json");
+        assert!(page < 60_000, "{page} bytes");
+        assert!(texts < 12_000, "{texts} bytes");
         for (path, _, content) in FILES {
             assert!(
                 !content.contains("https:") && !content.contains("//cdn"),

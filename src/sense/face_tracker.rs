@@ -1,5 +1,5 @@
 //! Finds and tracks faces: searches the picture where something changed, when a face got out of sight, and after a
-//! bounded time in any case; looks at the surroundings of each tracked face in every frame.
+//! bounded time in any case; follows each tracked face in every frame.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::{
     detect::{Detections, Detector},
     face::{Detection, MAX_FACES},
-    follow::Looks,
+    follow::FollowStates,
     geometry::Rect,
-    motion::{ChangeMap, Viewer},
+    motion::{ChangeFlag, ChangeMap},
     schedule::{Demand, SearchSchedule},
     search::SearchRegion,
     track::{MAX_OBSERVATIONS, Track, Tracker},
@@ -32,7 +32,7 @@ const CERTAIN_SCORE: f32 = 0.75;
 /// Side of the square, in sides of the face's box, whose changes are a face's own.
 const OWN_SCALE: f32 = 1.5;
 
-/// The viewers of the luma grid: the search regions, then the tracks.
+/// The change flags: those of the search regions, then those of the tracks.
 const FIRST_TRACK: u8 = SearchRegion::COUNT as u8;
 
 /// A confirmed face in one frame.
@@ -53,7 +53,7 @@ pub struct FaceTracker {
     tracker: Tracker,
     schedule: SearchSchedule,
     changes: ChangeMap,
-    looks: Looks,
+    states: FollowStates,
     min_face_px: f32,
     interval: Duration,
     /// Width and height of the picture.
@@ -62,7 +62,7 @@ pub struct FaceTracker {
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
     /// Whether the following detector has seen a face without a track since the last search of the whole.
-    has_stranger: bool,
+    has_untracked_face: bool,
 }
 
 impl FaceTracker {
@@ -70,21 +70,22 @@ impl FaceTracker {
     #[must_use]
     pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
         let interval = settings.interval;
-        let tracks: [Viewer; MAX_FACES] = std::array::from_fn(|slot| Viewer::new(FIRST_TRACK + slot as u8));
+        let tracks: [ChangeFlag; MAX_FACES] =
+            std::array::from_fn(|slot| ChangeFlag::new(FIRST_TRACK + slot as u8));
         Self {
             search,
             follow,
             tracker: Tracker::new(settings.lost, interval * UNCONFIRMED_INTERVALS),
             schedule: SearchSchedule::new(interval, settings.still_interval),
             changes: ChangeMap::new(&tracks),
-            looks: Looks::default(),
+            states: FollowStates::default(),
             min_face_px: settings.min_face_px,
             interval,
             size: (0, 0),
             updated: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
-            has_stranger: false,
+            has_untracked_face: false,
         }
     }
 
@@ -103,7 +104,7 @@ impl FaceTracker {
     /// Drops all tracks and what is known of the picture.
     pub fn clear(&mut self) {
         self.tracker.clear();
-        self.looks.clear();
+        self.states.clear();
         self.changes.clear();
     }
 
@@ -149,7 +150,7 @@ impl FaceTracker {
         }
         let starting = self.search(picture, now, out_of_sight, done)?;
         self.tracker.update(&self.seen, starting, now);
-        self.looks.update(self.tracker.tracks(), now);
+        self.states.update(self.tracker.tracks(), now);
         self.updated = now;
         Ok(())
     }
@@ -169,13 +170,13 @@ impl FaceTracker {
         SearchRegion::quarters_help(self.size, self.search.as_ref())
     }
 
-    fn viewer(&self, track: &Track) -> Viewer {
-        self.looks.viewer(track.id, FIRST_TRACK)
+    fn change_flag(&self, track: &Track) -> ChangeFlag {
+        self.states.change_flag(track.id, FIRST_TRACK)
     }
 
     fn has_changed(&self, track: &Track) -> bool {
         let own = around(&track.detection.rect, OWN_SCALE);
-        self.changes.has_changed(self.viewer(track), &own)
+        self.changes.has_changed(self.change_flag(track), &own)
     }
 
     /// What asks for a search at `now`: changes that no face in sight explains, and faces to be found again. The
@@ -195,18 +196,18 @@ impl FaceTracker {
             };
             let explained: heapless::Vec<Rect, MAX_FACES> = tracks
                 .iter()
-                .filter(|track| self.looks.is_in_sight(track.id))
+                .filter(|track| self.states.is_seen(track.id))
                 .map(|track| around(&track.expected(now), scale))
                 .collect();
             let is_changed =
                 self.changes
-                    .has_changed_outside(viewer_of(region), &region.rect(width, height), &explained);
+                    .has_changed_outside(flag_of(region), &region.rect(width, height), &explained);
             let has_unconfirmed = tracks.iter().any(|track| {
                 let is_covered = region.covers(&track.detection.rect, self.size, self.search.as_ref());
                 is_covered && self.needs_confirming(track, now)
             });
-            let has_stranger = region == SearchRegion::Whole && self.has_stranger;
-            demand.regions[region.index()] = is_changed || has_unconfirmed || has_stranger;
+            let has_untracked_face = region == SearchRegion::Whole && self.has_untracked_face;
+            demand.regions[region.index()] = is_changed || has_unconfirmed || has_untracked_face;
         }
         demand
     }
@@ -215,8 +216,8 @@ impl FaceTracker {
     fn needs_confirming(&self, track: &Track, now: Duration) -> bool {
         let since = now.saturating_sub(track.searched());
         track.is_doubtful()
-            || !self.looks.is_in_sight(track.id)
-            || (self.looks.has_changed(track.id)
+            || !self.states.is_seen(track.id)
+            || (self.states.has_changed(track.id)
                 && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE))
     }
 
@@ -229,22 +230,22 @@ impl FaceTracker {
             let surroundings = around(&track.expected(now), SURROUNDINGS_SCALE);
             self.follow.detect(picture, &surroundings, &mut self.found)?;
             let mut seen = None;
-            let mut strangers = false;
+            let mut is_untracked_seen = false;
             for face in &self.found {
                 if track.matches(face, now) {
                     seen = Some(*face);
                     merge(&mut self.seen, face);
                 } else {
                     // Other faces have tracks of their own, or are left to a search.
-                    strangers |= !tracks.iter().any(|other| other.matches(face, now));
+                    is_untracked_seen |= !tracks.iter().any(|other| other.matches(face, now));
                 }
             }
-            out_of_sight |= self.looks.is_in_sight(track.id) && seen.is_none();
-            self.looks.record(track.id, now, seen.is_some(), is_changed);
-            self.has_stranger |= strangers;
+            out_of_sight |= self.states.is_seen(track.id) && seen.is_none();
+            self.states.record(track.id, now, seen.is_some(), is_changed);
+            self.has_untracked_face |= is_untracked_seen;
             if let Some(face) = seen {
-                let viewer = self.viewer(track);
-                self.changes.look_closely(viewer, &around(&face.rect, OWN_SCALE));
+                let flag = self.change_flag(track);
+                self.changes.rebase(flag, &around(&face.rect, OWN_SCALE));
             }
         }
         Ok(out_of_sight)
@@ -272,11 +273,12 @@ impl FaceTracker {
             .confirm(&self.found, now, |face| region.covers(face, size, search));
         for track in self.tracker.tracks() {
             if track.searched() == now {
-                self.looks.confirm(track.id);
+                self.states.confirm(track.id);
             }
         }
-        self.changes.look(viewer_of(region), &region.rect(size.0, size.1));
-        self.has_stranger &= region != SearchRegion::Whole;
+        self.changes
+            .mark_unchanged(flag_of(region), &region.rect(size.0, size.1));
+        self.has_untracked_face &= region != SearchRegion::Whole;
         let mut index = 0;
         self.seen.retain(|face| {
             index += 1;
@@ -287,8 +289,8 @@ impl FaceTracker {
     }
 }
 
-fn viewer_of(region: SearchRegion) -> Viewer {
-    Viewer::new(region.index() as u8)
+fn flag_of(region: SearchRegion) -> ChangeFlag {
+    ChangeFlag::new(region.index() as u8)
 }
 
 /// The square around the middle of a box, `scale` times as large as its longer side.

@@ -12,7 +12,7 @@ use crate::sense::face::Landmarks;
 struct World {
     faces: Mutex<Vec<Detection>>,
     searches: AtomicU32,
-    looks: AtomicU32,
+    follows: AtomicU32,
 }
 
 impl World {
@@ -51,7 +51,7 @@ impl Detector for Fake {
 
     fn detect(&mut self, _: &Picture, region: &Rect, found: &mut Detections) -> Result<(), InferError> {
         let count = if self.follows {
-            &self.world.looks
+            &self.world.follows
         } else {
             &self.world.searches
         };
@@ -155,7 +155,7 @@ fn an_empty_room_is_searched_at_the_interval_only() {
     }
     assert_eq!(bench.searches, 10);
     assert_eq!(bench.world.searches.load(Ordering::Relaxed), 10);
-    assert_eq!(bench.world.looks.load(Ordering::Relaxed), 0);
+    assert_eq!(bench.world.follows.load(Ordering::Relaxed), 0);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Where the picture changed, so that nobody looks where nothing happens.
+//! Where the picture changed, so that the networks do not run where nothing happens.
 //!
-//! Each cell of the luma grid is compared with a reference, its luma when it last changed. Cells that differ
-//! are marked for every viewer: the search regions and the tracks. A viewer that has looked at a region takes
-//! its marks away. As the reference stays until a cell has changed, slow changes add up and are not missed.
+//! Each cell of the luma grid is compared with a reference, its luma when it last changed. A cell that differs gets
+//! every change flag: one for each search region and one for each track. Searching the region, or following the
+//! track, clears its flag. As the reference stays until a cell has changed, slow changes add up and are not missed.
 //!
 //! What must not count as a change:
 //! - **Exposure steps and flicker.** Both multiply the luma, flicker of mains light by bands of rows
@@ -11,7 +11,7 @@
 //!   neighbour that differs too, or differ by twice the threshold.
 //!
 //! A row of which more than half changes by the same factor would be mistaken for a change of light, so what
-//! relies on the marks must also be done now and then without them.
+//! relies on the flags must also be done now and then without them.
 
 use super::geometry::Rect;
 use crate::luma::{LumaGrid, MAX_CELLS, PARTS};
@@ -43,22 +43,22 @@ const DARK: i16 = 8;
 /// Fewest cells from which a row's factor is estimated.
 const MIN_RATIOS: usize = 8;
 
-/// One who looks at parts of the picture; at most 16.
+/// Which of the at most 16 flags of every cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Viewer(u8);
+pub struct ChangeFlag(u8);
 
-impl Viewer {
-    /// The viewer of this number.
+impl ChangeFlag {
+    /// The flag of this number.
     ///
     /// # Panics
     /// If `number` is 16 or more; in a constant that is an error of compilation.
     #[must_use]
     pub const fn new(number: u8) -> Self {
-        assert!(number < 16, "a cell has 16 marks");
+        assert!(number < 16, "a cell has 16 flags");
         Self(number)
     }
 
-    const fn mark(self) -> u16 {
+    const fn bit(self) -> u16 {
         1 << self.0
     }
 }
@@ -75,27 +75,27 @@ enum Difference {
     Strong,
 }
 
-/// The marks of every cell. Allocates only when the picture's size changes.
+/// The change flags of every cell. Allocates only when the picture's size changes.
 #[derive(Debug, Default)]
 pub struct ChangeMap {
     cell: u32,
     columns: usize,
     reference: Vec<i16>,
     current: Vec<i16>,
-    marks: Vec<u16>,
+    flags: Vec<u16>,
     differences: Vec<Difference>,
     /// Mean absolute difference of the quieter rows, in parts of a level.
     noise: i32,
-    /// Viewers that slight differences count for.
+    /// The flags that a slight difference sets too.
     sensitive: u16,
 }
 
 impl ChangeMap {
-    /// A map of which nothing is known. `sensitive` viewers also notice half the difference.
+    /// A map of which nothing is known. Half the difference sets the `sensitive` flags.
     #[must_use]
-    pub fn new(sensitive: &[Viewer]) -> Self {
+    pub fn new(sensitive: &[ChangeFlag]) -> Self {
         Self {
-            sensitive: sensitive.iter().fold(0, |marks, viewer| marks | viewer.mark()),
+            sensitive: sensitive.iter().fold(0, |flags, flag| flags | flag.bit()),
             ..Self::default()
         }
     }
@@ -109,8 +109,8 @@ impl ChangeMap {
             (self.columns, self.cell) = (grid.columns(), grid.cell());
             self.reference.clear();
             self.reference.extend_from_slice(cells);
-            self.marks.clear();
-            self.marks.resize(cells.len(), u16::MAX);
+            self.flags.clear();
+            self.flags.resize(cells.len(), u16::MAX);
             self.differences.clear();
             self.differences.resize(cells.len(), Difference::None);
             self.noise = 0;
@@ -118,7 +118,7 @@ impl ChangeMap {
         }
         if self.columns > 0 {
             self.compare();
-            self.mark_changed();
+            self.set_flags();
         }
     }
 
@@ -138,19 +138,19 @@ impl ChangeMap {
         self.columns > 0
     }
 
-    /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `viewer` looked at it.
+    /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `flag` was cleared there.
     #[must_use]
-    pub fn has_changed(&self, viewer: Viewer, rect: &Rect) -> bool {
-        self.has_changed_outside(viewer, rect, &[])
+    pub fn has_changed(&self, flag: ChangeFlag, rect: &Rect) -> bool {
+        self.has_changed_outside(flag, rect, &[])
     }
 
     /// As [`ChangeMap::has_changed`], for the cells whose centres lie in none of `explained`.
     #[must_use]
-    pub fn has_changed_outside(&self, viewer: Viewer, rect: &Rect, explained: &[Rect]) -> bool {
+    pub fn has_changed_outside(&self, flag: ChangeFlag, rect: &Rect, explained: &[Rect]) -> bool {
         if !self.is_known() {
             return true;
         }
-        let (mark, columns, cell) = (viewer.mark(), self.columns, self.cell as f32);
+        let (bit, columns, cell) = (flag.bit(), self.columns, self.cell as f32);
         let is_explained = |index: usize| {
             let x = ((index % columns) as f32 + 0.5) * cell;
             let y = ((index / columns) as f32 + 0.5) * cell;
@@ -160,22 +160,20 @@ impl ChangeMap {
         };
         self.rows(rect)
             .flatten()
-            .any(|index| self.marks[index] & mark != 0 && !is_explained(index))
+            .any(|index| self.flags[index] & bit != 0 && !is_explained(index))
     }
 
-    /// `viewer` has looked at the cells that touch `rect`.
-    pub fn look(&mut self, viewer: Viewer, rect: &Rect) {
+    /// Clears `flag` in the cells that touch `rect`.
+    pub fn mark_unchanged(&mut self, flag: ChangeFlag, rect: &Rect) {
         for row in self.rows(rect) {
-            self.marks[row]
-                .iter_mut()
-                .for_each(|marks| *marks &= !viewer.mark());
+            self.flags[row].iter_mut().for_each(|flags| *flags &= !flag.bit());
         }
     }
 
-    /// As [`ChangeMap::look`], for a track: what its cells show now becomes their reference, so that slight
-    /// differences are counted from here.
-    pub fn look_closely(&mut self, viewer: Viewer, rect: &Rect) {
-        self.look(viewer, rect);
+    /// As [`ChangeMap::mark_unchanged`], for a track: what its cells show now becomes their reference, so that
+    /// slight differences are counted from here.
+    pub fn rebase(&mut self, flag: ChangeFlag, rect: &Rect) {
+        self.mark_unchanged(flag, rect);
         for row in self.rows(rect) {
             self.reference[row.clone()].copy_from_slice(&self.current[row]);
         }
@@ -184,7 +182,7 @@ impl ChangeMap {
     /// The cells that touch `rect`, as a range of indices for each row.
     fn rows(&self, rect: &Rect) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
         let columns = self.columns;
-        let (cell, count) = (self.cell.max(1) as f32, self.marks.len());
+        let (cell, count) = (self.cell.max(1) as f32, self.flags.len());
         let rows = count.checked_div(columns).unwrap_or(0);
         let span = |from: f32, size: f32, cells: usize| {
             // Casts saturate; a rectangle outside the picture touches no cell.
@@ -240,8 +238,8 @@ impl ChangeMap {
         }
     }
 
-    /// Marks the cells that differ and have a neighbour that differs as much.
-    fn mark_changed(&mut self) {
+    /// Sets the flags of the cells that differ and have a neighbour that differs as much.
+    fn set_flags(&mut self) {
         let columns = self.columns;
         let count = self.differences.len();
         for index in 0..count {
@@ -263,10 +261,10 @@ impl ChangeMap {
                 .max()
                 .unwrap_or(Difference::None);
             if difference == Difference::Strong || difference.min(largest) >= Difference::Clear {
-                self.marks[index] = u16::MAX;
+                self.flags[index] = u16::MAX;
                 self.reference[index] = self.current[index];
             } else if largest >= Difference::Slight {
-                self.marks[index] |= self.sensitive;
+                self.flags[index] |= self.sensitive;
             }
         }
     }

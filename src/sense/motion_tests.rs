@@ -2,8 +2,8 @@
 
 use super::*;
 
-const VIEWER: Viewer = Viewer::new(0);
-const TRACK: Viewer = Viewer::new(5);
+const REGION: ChangeFlag = ChangeFlag::new(0);
+const TRACK: ChangeFlag = ChangeFlag::new(5);
 
 /// A camera's frames of 640x480 pixels as luma grids.
 struct Camera {
@@ -52,13 +52,13 @@ impl Camera {
     }
 
     fn has_changed(&self, rect: &Rect) -> bool {
-        self.map.has_changed(VIEWER, rect)
+        self.map.has_changed(REGION, rect)
     }
 
-    /// Looks at everything; returns whether anything had changed.
-    fn look(&mut self) -> bool {
+    /// Clears the flag everywhere; returns whether anything had changed.
+    fn search(&mut self) -> bool {
         let changed = self.has_changed(&WHOLE);
-        self.map.look(VIEWER, &WHOLE);
+        self.map.mark_unchanged(REGION, &WHOLE);
         changed
     }
 }
@@ -80,14 +80,14 @@ fn square(x: f32, y: f32, side: f32) -> Rect {
 }
 
 #[test]
-fn the_first_frame_has_changed_everywhere_and_for_everybody() {
+fn the_first_frame_sets_every_flag_everywhere() {
     let mut camera = Camera::new(0.0);
     camera.show_wall();
     assert!(camera.has_changed(&square(0.0, 0.0, 4.0)) && camera.map.has_changed(TRACK, &WHOLE));
-    assert!(camera.look());
+    assert!(camera.search());
     camera.show_wall();
-    assert!(!camera.has_changed(&WHOLE), "for the one who looked");
-    assert!(camera.map.has_changed(TRACK, &WHOLE), "not for others");
+    assert!(!camera.has_changed(&WHOLE), "for the region that was searched");
+    assert!(camera.map.has_changed(TRACK, &WHOLE), "not for the track");
     assert!(
         !camera.has_changed(&square(-90.0, 900.0, 50.0)),
         "outside the picture"
@@ -102,7 +102,7 @@ fn noise_is_no_change() {
         for frame in 0..300 {
             camera.show_wall();
             // The first frames teach how much noise there is.
-            changes += usize::from(camera.look() && frame > 10);
+            changes += usize::from(camera.search() && frame > 10);
         }
         assert!(changes <= 1, "{changes} of 290 frames at {noise}");
     }
@@ -126,7 +126,7 @@ fn exposure_steps_and_flicker_are_no_change() {
         let mut changes = Vec::new();
         for frame in 0..80 {
             camera.show(|row| light(frame, row), |_, _| None);
-            if camera.look() && frame > 10 {
+            if camera.search() && frame > 10 {
                 changes.push(frame);
             }
         }
@@ -140,7 +140,7 @@ fn what_comes_in_is_a_change_where_it_is_in_any_light() {
         let mut camera = Camera::new(0.6);
         for _ in 0..20 {
             camera.show_wall();
-            camera.look();
+            camera.search();
         }
         // A face of 16 pixels, 20 levels darker than the wall, while the light changes.
         let wall = |column: usize, row: usize| {
@@ -163,7 +163,7 @@ fn what_changes_slowly_is_noticed_once_it_has_changed() {
     let mut camera = Camera::new(0.3);
     for _ in 0..20 {
         camera.show_wall();
-        camera.look();
+        camera.search();
     }
     let noticed = (0..400).find(|frame| {
         let by = *frame as f32 / 20.0;
@@ -171,7 +171,7 @@ fn what_changes_slowly_is_noticed_once_it_has_changed() {
             |_| 1.0,
             |column, row| ((40..44).contains(&column) && (30..34).contains(&row)).then_some(100.0 + by),
         );
-        camera.look() && *frame > 0
+        camera.search() && *frame > 0
     });
     // 100 differs from the wall at once; after that it is 4 levels in 80 frames.
     assert!(noticed.is_some_and(|frame| frame < 100), "{noticed:?}");
@@ -182,8 +182,8 @@ fn a_track_notices_half_as_much() {
     let mut camera = Camera::new(0.1);
     for _ in 0..20 {
         camera.show_wall();
-        camera.look();
-        camera.map.look_closely(TRACK, &WHOLE);
+        camera.search();
+        camera.map.rebase(TRACK, &WHOLE);
     }
     let mouth = |by: f32| {
         move |column: usize, row: usize| {
@@ -194,8 +194,8 @@ fn a_track_notices_half_as_much() {
     camera.show(|_| 1.0, mouth(3.0));
     let near = square(310.0, 230.0, 40.0);
     assert!(camera.map.has_changed(TRACK, &near) && !camera.has_changed(&near));
-    // A track that has looked counts from what it saw.
-    camera.map.look_closely(TRACK, &near);
+    // A track that was followed counts from what it showed.
+    camera.map.rebase(TRACK, &near);
     camera.show(|_| 1.0, mouth(3.5));
     assert!(!camera.map.has_changed(TRACK, &near));
 }
@@ -204,16 +204,16 @@ fn a_track_notices_half_as_much() {
 fn another_size_and_an_unknown_luma_have_changed_everywhere() {
     let mut camera = Camera::new(0.0);
     camera.show_wall();
-    camera.look();
+    camera.search();
     camera.show_wall();
     assert!(!camera.has_changed(&WHOLE));
     camera.grid.reset_unknown(640, 480);
     camera.map.update(&camera.grid);
     assert!(!camera.map.is_known() && camera.has_changed(&WHOLE));
-    camera.map.look(VIEWER, &WHOLE);
+    camera.map.mark_unchanged(REGION, &WHOLE);
     assert!(camera.has_changed(&WHOLE));
     camera.show_wall();
-    assert!(camera.map.is_known() && camera.look());
+    assert!(camera.map.is_known() && camera.search());
     camera.map.clear();
     assert!(!camera.map.is_known() && camera.has_changed(&WHOLE));
 }
@@ -222,14 +222,14 @@ fn another_size_and_an_unknown_luma_have_changed_everywhere() {
 fn what_is_explained_is_left_out() {
     let mut camera = Camera::new(0.0);
     camera.show_wall();
-    camera.look();
+    camera.search();
     camera.show(
         |_| 1.0,
         |column, row| ((40..44).contains(&column) && (30..34).contains(&row)).then_some(200.0),
     );
     let around = square(310.0, 230.0, 60.0);
     assert!(camera.has_changed(&WHOLE));
-    assert!(!camera.map.has_changed_outside(VIEWER, &WHOLE, &[around]));
+    assert!(!camera.map.has_changed_outside(REGION, &WHOLE, &[around]));
     let half = square(310.0, 230.0, 30.0);
-    assert!(camera.map.has_changed_outside(VIEWER, &WHOLE, &[half]));
+    assert!(camera.map.has_changed_outside(REGION, &WHOLE, &[half]));
 }

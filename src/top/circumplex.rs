@@ -14,11 +14,15 @@ use ratatui::{
 /// Draws the points, the newest of which stands out.
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, trail: impl Iterator<Item = (f64, f64)>) {
     let trail: Vec<(f64, f64)> = trail.collect();
+    // Without the border. A cell is twice as high as wide, and the circle shall be round.
+    let [columns, rows] = [area.width, area.height].map(|cells| f64::from(cells.saturating_sub(2).max(1)));
+    let across = (columns / (2.0 * rows)).max(1.0);
+    let up = (2.0 * rows / columns).max(1.0);
     let canvas = Canvas::default()
         .block(Block::bordered().title("valence →, arousal ↑"))
         .marker(Marker::Braille)
-        .x_bounds([-1.0, 1.0])
-        .y_bounds([-1.0, 1.0])
+        .x_bounds([-across, across])
+        .y_bounds([-up, up])
         .paint(|context| {
             context.draw(&Circle::new(0.0, 0.0, 1.0, Color::DarkGray));
             context.draw(&Line::new(-1.0, 0.0, 1.0, 0.0, Color::DarkGray));

@@ -11,6 +11,15 @@ use ratatui::{
 use super::{Screen, circumplex, tables};
 use crate::http::view::View;
 
+/// From this width on every column has room.
+const WIDE: u16 = 112;
+
+/// Columns of the stages: with or without the 99th percentile.
+const STAGES: [u16; 2] = [34, 26];
+
+/// Columns of the state that must remain beside the circumplex.
+const STATE: u16 = 30;
+
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen) {
     let [top, middle, bottom] =
@@ -34,15 +43,19 @@ fn figures(frame: &mut Frame<'_>, area: Rect, view: &View, screen: &Screen) {
     let faces = view.frame.as_ref().map_or(0, |frame| frame.faces.len());
     let rows = u16::try_from(faces.max(1)).unwrap_or(u16::MAX).saturating_add(3);
     let [above, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
-    frame.render_widget(tables::faces(view), above);
+    let is_wide = area.width >= WIDE;
+    frame.render_widget(tables::faces(view, is_wide), above);
+    let stages = STAGES[usize::from(!is_wide)];
+    // A cell is about twice as high as wide: the circle is as large as rows and the other columns permit.
+    let circle = (2 * below.height).min(area.width.saturating_sub(stages + STATE));
     let [left, middle, right] = Layout::horizontal([
-        Constraint::Percentage(30),
-        Constraint::Percentage(30),
-        Constraint::Percentage(40),
+        Constraint::Length(circle),
+        Constraint::Length(stages),
+        Constraint::Fill(1),
     ])
     .areas(below);
     circumplex::render(frame, left, screen.trail.iter().copied());
-    frame.render_widget(tables::stages(view), middle);
+    frame.render_widget(tables::stages(view, is_wide), middle);
     frame.render_widget(
         Paragraph::new(state(view))
             .wrap(Wrap { trim: true })
@@ -74,7 +87,7 @@ fn state(view: &View) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut add = |name: &'static str, style: Style, text: String| {
         lines.push(Line::from(vec![
-            Span::raw(format!("{name:<12}")),
+            Span::raw(format!("{name:<9}")),
             Span::styled(text, style),
         ]));
     };
@@ -138,7 +151,8 @@ fn state(view: &View) -> Vec<Line<'_>> {
 fn counts(scene: &crate::http::view::SceneView) -> String {
     match (scene.faces, scene.attending, scene.smiling) {
         (Some(faces), Some(attending), Some(smiling)) => {
-            format!("{faces} faces, {attending} attending, {smiling} smiling")
+            let noun = if faces == 1 { "face" } else { "faces" };
+            format!("{faces} {noun}, {attending} attending, {smiling} smiling")
         }
         _ => String::new(),
     }

@@ -40,7 +40,7 @@ fn face() -> serde_json::Value {
     json!({
         "track": 3, "seen": true, "box": [10.0, 20.0, 80.0, 90.0],
         "landmarks": [[30.0, 50.0], [70.0, 50.0], [50.0, 70.0], [50.0, 90.0]],
-        "width": 80.0, "min_width": 14.0, "full_width": 61.0, "distance": 1.24,
+        "width": 80.0, "min_width": 14.0, "full_width": 61.0, "needed_width": 31.0, "distance": 1.24,
         "pose": {"yaw": -12.4, "pitch": 3.1}, "attending": true,
         "quality": {
             "value": 0.31, "size": 1.0, "sharpness": 0.4, "frontal": 0.9, "presence": 0.86, "light": 0.4,
@@ -69,11 +69,13 @@ fn everything_that_matters_is_on_the_screen() {
         "up 1:02:05",
         "faces in 640 x 480 pixels",
         "3 happiness",
-        "████████ 0.82",
+        "████████ ",
+        "0.82",
         "+0.50 -0.25",
-        "80 of 61",
-        "1.2",
-        "-12 +3 *",
+        "80 (31) px",
+        "1.2 m",
+        "-12 +3",
+        "yes",
         "0.31",
         "blurred, cut_off",
         "detect",
@@ -89,6 +91,29 @@ fn everything_that_matters_is_on_the_screen() {
         "52 MB",
         "30 %: hot",
         "q: quit",
+        "●",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn what_fits_in_a_small_terminal_is_readable() {
+    let mut screen = Screen::default();
+    screen.take(Message::View(view(json!([face()]))));
+    let text = drawn(&screen, 80, 24);
+    for part in [
+        "3 happiness",
+        "0.82",
+        "+0.50 -0.25",
+        "80 (31) px",
+        "1.2 m",
+        "0.31",
+        "blurred, cut",
+        "detect      12.2    20.0",
+        "camera   ok 14.9/s",
+        "connection refused",
+        "62 °C",
         "●",
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");

@@ -79,6 +79,11 @@ impl Board {
         );
     }
 
+    /// Writes a file into /host.
+    pub fn write(&self, name: &str, content: &str) {
+        fs::write(self.parts.host().join(name), content).unwrap();
+    }
+
     /// Builds an upgrade of the installed package in /host.
     pub fn build_upgrade(&self) {
         let host = self.parts.host();
@@ -195,6 +200,15 @@ impl Board {
         let level = u8::from(lit);
         let script = format!("grep -qx {level} {GPIO_CHIP}/sim_gpio1/value");
         self.until(&format!("the LED's level is {level}"), &script);
+    }
+
+    /// Reads the LED's level for two seconds, and returns how often it changed.
+    pub fn led_changes(&mut self) -> usize {
+        let levels = self.run(&format!(
+            "for reading in $(seq 40); do cat {GPIO_CHIP}/sim_gpio1/value; sleep 0.05; done"
+        ));
+        let levels: Vec<&str> = levels.lines().collect();
+        levels.windows(2).filter(|pair| pair[0] != pair[1]).count()
     }
 
     // --- the subscriber ---

@@ -71,12 +71,12 @@ impl Console {
         }
     }
 
-    fn say(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         self.lines.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
     /// The next message; `None` when the daemon has closed the connection.
-    fn hear(&mut self) -> Option<Message> {
+    fn receive(&mut self) -> Option<Message> {
         let mut line = String::new();
         let length = self.lines.read_line(&mut line).unwrap_or(0);
         (length > 0).then(|| serde_json::from_str(&line).unwrap())
@@ -84,11 +84,11 @@ impl Console {
 
     /// Begins a session, and returns where its page is and what opens it.
     fn begin(&mut self, preview: bool) -> (SocketAddr, String) {
-        self.say(&format!(
+        self.send(&format!(
             "{}\n",
             serde_json::to_string(&Request { preview }).unwrap()
         ));
-        match self.hear() {
+        match self.receive() {
             Some(Message::Began {
                 address,
                 code,
@@ -152,13 +152,13 @@ fn the_code_opens_figures_and_the_picture_until_the_console_leaves() {
     assert_eq!(opened.status, 200);
     assert_eq!(opened.json()["preview"], true);
     let cookie = cookie(&opened);
-    assert_eq!(console.hear(), Some(Message::Entered));
+    assert_eq!(console.receive(), Some(Message::Entered));
     until("a picture", || {
         let picture = get(address, "/aim/picture", &cookie);
         assert!(matches!(picture.status, 200 | 204), "{}", picture.head);
         picture.status == 200 && picture.head.contains("content-type: image/jpeg")
     });
-    assert_eq!(console.hear(), Some(Message::Sending));
+    assert_eq!(console.receive(), Some(Message::Sending));
     assert_eq!(get(address, "/readyz", &cookie).status, 200);
 
     std::thread::sleep(Duration::from_millis(1100));
@@ -202,7 +202,7 @@ fn a_second_console_takes_over() {
         TcpStream::connect(address).is_err()
     });
     assert_ne!(later, address);
-    let mut last = first.hear();
+    let mut last = first.receive();
     while let Some(message) = last
         .as_ref()
         .filter(|message| !matches!(message, Message::Ended { .. }))
@@ -211,7 +211,7 @@ fn a_second_console_takes_over() {
             message,
             Message::Entered | Message::Sending | Message::NotSending
         ));
-        last = first.hear();
+        last = first.receive();
     }
     let reason = "another console began to aim".to_owned();
     assert_eq!(last, Some(Message::Ended { reason }));
@@ -231,19 +231,19 @@ fn rubbish_on_the_control_socket_begins_nothing() {
         let mut console = Console::connect(&board.control());
         // The daemon may close while the line is written.
         let _ = console.lines.get_mut().write_all(line.as_bytes());
-        assert_eq!(console.hear(), None, "{line:.40}");
+        assert_eq!(console.receive(), None, "{line:.40}");
     }
     let idle: Vec<Console> = (0..4).map(|_| Console::connect(&board.control())).collect();
     assert_eq!(
-        Console::connect(&board.control()).hear(),
+        Console::connect(&board.control()).receive(),
         None,
         "there are too many"
     );
     drop(idle);
     until("there is room again", || {
         let mut console = Console::connect(&board.control());
-        console.say("{\"preview\":false}\n");
-        matches!(console.hear(), Some(Message::Began { .. }))
+        console.send("{\"preview\":false}\n");
+        matches!(console.receive(), Some(Message::Began { .. }))
     });
 }
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "src/measure/clip/two-portraits.mjpeg"
 
 # Generous, because a shared machine may be slow; a passing test never waits this long.
-PATIENCE = 90.0
+PATIENCE = 240.0
 
 
 def until(what: str, condition: Callable[[], object]) -> None:

@@ -18,7 +18,7 @@ from PIL import Image, ImageEnhance
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from conftest import ARGUMENTS, CHROMIUM
-from daemon import ROOT, Broker, Console, Daemon, until
+from daemon import PATIENCE, ROOT, Broker, Console, Daemon, until
 
 PORTRAIT = ROOT / "tests/data/pictures/grace_hopper.jpg"
 SIZE = (640, 480)
@@ -73,7 +73,7 @@ def open_page(browser: Browser, address: str, scheme: str, width: int, height: i
         reduced_motion="reduce",
     )
     page = context.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(1000 * PATIENCE)
     page.goto(address)
     page.wait_for_selector("#status[data-state=live]")
     return page

@@ -89,9 +89,9 @@ struct Console {
     aim: Arc<Aim>,
 }
 
-/// What the console was told last.
+/// What the console was sent last.
 #[derive(Default)]
-struct Told {
+struct Reported {
     entered: bool,
     sending: bool,
 }
@@ -101,7 +101,7 @@ impl Console {
         let request = self.read_request().await?;
         let begun = match self.begin(&request).await {
             Ok(begun) => begun,
-            Err(reason) => return self.say(&Message::Ended { reason }).await,
+            Err(reason) => return self.send(&Message::Ended { reason }).await,
         };
         info!(
             picture = request.preview,
@@ -113,7 +113,7 @@ impl Console {
         info!(reason = in_words(end), "aiming ended");
         result?;
         let reason = in_words(end).to_owned();
-        self.say(&Message::Ended { reason }).await
+        self.send(&Message::Ended { reason }).await
     }
 
     async fn read_request(&mut self) -> io::Result<Request> {
@@ -145,57 +145,57 @@ impl Console {
             seconds: LENGTH.as_secs(),
         };
         let number = aim.begin((code, token), request.preview, listener, &Place::Tcp(address));
-        if let Err(error) = self.say(&message).await {
+        if let Err(error) = self.send(&message).await {
             self.aim.end(number);
             return Err(error.to_string());
         }
         Ok(number)
     }
 
-    /// Tells the console what happens, until the session ends or the console has gone.
+    /// Reports to the console what happens, until the session ends or the console has gone.
     async fn follow(&mut self, number: u64) -> io::Result<()> {
-        let mut told = Told::default();
+        let mut reported = Reported::default();
         let mut ignored = [0; 64];
         loop {
             tokio::select! {
                 read = self.reader.read(&mut ignored) => {
                     if read? == 0 {
-                        return self.tell(&mut told, false, false).await;
+                        return self.report(&mut reported, false, false).await;
                     }
                 }
                 () = sleep(TICK) => {}
             }
             let now = self.aim.shared.clock.now();
             if self.aim.ended(number).is_some() {
-                return self.tell(&mut told, false, false).await;
+                return self.report(&mut reported, false, false).await;
             }
             let entered = self.aim.is_entered(number);
             let sending = self.aim.preview.is_sending(now);
-            self.tell(&mut told, entered, sending).await?;
+            self.report(&mut reported, entered, sending).await?;
         }
     }
 
-    /// Tells and logs what has changed.
-    async fn tell(&mut self, told: &mut Told, entered: bool, sending: bool) -> io::Result<()> {
-        if entered && !told.entered {
-            told.entered = true;
+    /// Sends and logs what has changed.
+    async fn report(&mut self, reported: &mut Reported, entered: bool, sending: bool) -> io::Result<()> {
+        if entered && !reported.entered {
+            reported.entered = true;
             info!("the page for aiming was opened with the code");
-            self.say(&Message::Entered).await?;
+            self.send(&Message::Entered).await?;
         }
-        if sending != told.sending {
-            told.sending = sending;
+        if sending != reported.sending {
+            reported.sending = sending;
             if sending {
                 info!("the camera's picture is being sent");
-                self.say(&Message::Sending).await?;
+                self.send(&Message::Sending).await?;
             } else {
                 info!("the camera's picture is no longer sent");
-                self.say(&Message::NotSending).await?;
+                self.send(&Message::NotSending).await?;
             }
         }
         Ok(())
     }
 
-    async fn say(&mut self, message: &Message) -> io::Result<()> {
+    async fn send(&mut self, message: &Message) -> io::Result<()> {
         let mut line = serde_json::to_string(message)?;
         line.push('\n');
         timeout(LINE, self.writer.write_all(line.as_bytes())).await?

@@ -12,7 +12,9 @@ export function advise(view) {
     return advice("stop", "camera", { status, reason: view.camera.reason });
   }
   if (view.frame === null) return advice("none", "waiting");
-  const faces = view.frame.faces.filter((face) => face.quality !== null);
+  // A face that is leaving is not to be aimed at.
+  const seen = view.frame.faces.filter((face) => face.seen);
+  const faces = (seen.length > 0 ? seen : view.frame.faces).filter((face) => face.quality !== null);
   const hints = view.frame.quality?.hints ?? [];
   // Where faces are good, a dark wall or a plain one does not matter.
   if (!faces.some((face) => face.quality.reasons.length === 0)) {

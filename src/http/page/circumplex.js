@@ -1,6 +1,6 @@
 // Valence and arousal of each face, with the trail of the last seconds.
 import { byId, keep, setAttributes, setText, svg } from "./dom.js";
-import { list, signed, text } from "./texts.js";
+import { signed, text } from "./texts.js";
 
 /** How long a trail is, in milliseconds. */
 const TRAIL = 8000;
@@ -15,14 +15,14 @@ const trails = new Map();
 
 /** Draws the axes, which stay. */
 export function drawAxes() {
-  const label = (x, y, key) => svg("text", { class: "pole", x, y }, text(key));
+  const label = (x, y, anchor, key) => svg("text", { class: "pole", x, y, "text-anchor": anchor }, text(key));
   byId("circumplex").append(
     svg("circle", { class: "ring", r: RADIUS }),
     svg("path", { class: "axis", d: `M${-RADIUS} 0H${RADIUS}M0 ${-RADIUS}V${RADIUS}` }),
-    label(RADIUS + 32, 4, "circumplex.pleasant"),
-    label(-RADIUS - 33, 4, "circumplex.unpleasant"),
-    label(0, -RADIUS - 7, "circumplex.excited"),
-    label(0, RADIUS + 14, "circumplex.calm"),
+    label(RADIUS + 6, 4, "start", "circumplex.pleasant"),
+    label(-RADIUS - 6, 4, "end", "circumplex.unpleasant"),
+    label(0, -RADIUS - 7, "middle", "circumplex.excited"),
+    label(0, RADIUS + 14, "middle", "circumplex.calm"),
     svg("g"),
   );
 }

@@ -11,7 +11,7 @@ export function showFaces(view) {
 /** Removes every card. */
 export function clearFaces() {
   byId("faces").replaceChildren();
-  setText(byId("scene"), "");
+  setText(byId("scene"), text("view.blank"));
 }
 
 /** The figures of a card, in order. */
@@ -19,24 +19,27 @@ const FACTS = {
   width: (face) => text("unit.px", { value: number(face.width) }),
   minimum: (face) => face.needed_width && text("unit.px", { value: number(face.needed_width) }),
   distance: (face) => face.distance && text("unit.m", { value: number(face.distance, 1) }),
-  quality: (face) => number(face.quality?.value, 2),
   yaw: (face) => face.pose && `${signed(face.pose.yaw, 0)}°`,
   pitch: (face) => face.pose && `${signed(face.pose.pitch, 0)}°`,
+  attending: (face) => text(face.attending ? "face.yes" : "face.no"),
   valence: (face) => signed(face.valence),
   arousal: (face) => signed(face.arousal),
-  attending: (face) => text(face.attending ? "face.yes" : "face.no"),
+  quality: (face) => number(face.quality?.value, 2),
 };
 
+/** The parts of the quality, and the reason for which each of them may be poor. */
+const PARTS = { size: "small", sharpness: "blurred", frontal: "turned", light: "dark", presence: "cut_off" };
+
 function makeCard() {
-  const facts = Object.keys(FACTS).map((name) =>
-    html("div", {}, html("dt", {}, text(`face.${name}`)), html("dd", { class: name })),
-  );
+  const figures = (names) =>
+    names.map((name) => html("div", {}, html("dt", {}, text(`face.${name}`)), html("dd", { class: name })));
   return html(
     "li",
     { class: "face" },
     html("h3", {}, document.createTextNode(""), html("span")),
     html("p", { class: "reasons" }),
-    html("dl", { class: "facts" }, ...facts),
+    html("dl", { class: "facts" }, ...figures(Object.keys(FACTS))),
+    html("dl", { class: "facts parts" }, ...figures(Object.keys(PARTS))),
     html("div", { class: "bars" }),
   );
 }
@@ -51,6 +54,11 @@ function fillCard(card, face) {
   const isGood = face.seen && face.quality?.reasons.length === 0;
   setAttributes(part("reasons"), { "data-level": isGood ? "good" : "change" });
   for (const [name, figure] of Object.entries(FACTS)) setText(part(name), figure(face) ?? "–");
+  for (const [name, reason] of Object.entries(PARTS)) {
+    const isPoor = face.quality?.reasons.includes(reason);
+    setText(part(name), number(face.quality?.[name], 2));
+    setAttributes(part(name), { "data-level": isPoor ? "change" : null });
+  }
   fillBars(part("bars"), face.probabilities);
 }
 
@@ -63,21 +71,15 @@ function qualityInWords(face) {
 
 /** A bar for each category; the highest ones first would jump, so the model's order stays. */
 function fillBars(bars, probabilities) {
-  const cells = probabilities.flatMap(({ category, probability: value }) => [
-    { key: `${category} name`, category, value },
-    { key: `${category} bar`, category, value },
-    { key: `${category} value`, category, value },
-  ]);
-  keep(bars, cells, (cell) => cell.key, makeCell, (element, { category, value, key }) => {
-    if (key.endsWith("name")) setText(element, text(`category.${category}`));
-    else if (key.endsWith("value")) setText(element, percent(value));
-    else setVariable(element.firstChild, "--share", `${(value * 100).toFixed(1)}%`);
+  keep(bars, probabilities, (share) => share.category, makeBar, (row, { probability }) => {
+    setVariable(row, "--share", `${(probability * 100).toFixed(1)}%`);
+    setText(row.lastChild, percent(probability));
   });
 }
 
-function makeCell({ key, category }) {
-  if (!key.endsWith("bar")) return html("span", key.endsWith("value") ? { class: "value" } : {});
-  return html("span", { class: "track" }, html("span", { class: "fill", "data-category": category }));
+function makeBar({ category }) {
+  const track = html("span", { class: "track" }, html("span", { class: "fill", "data-category": category }));
+  return html("div", {}, html("span", {}, text(`category.${category}`)), track, html("span"));
 }
 
 function sceneInWords(scene) {

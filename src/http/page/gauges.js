@@ -1,4 +1,4 @@
-// Light and sharpness of the frame: a scale with the good zone, a needle, and a hint in words.
+// Light and sharpness of the frame: a scale, a needle, and a hint in words.
 import { byId, html, setAttributes, setText, setVariable } from "./dom.js";
 import { number, text } from "./texts.js";
 

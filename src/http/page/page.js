@@ -18,7 +18,8 @@ const OLD = 2500;
 /** Figures older than this are removed. */
 const GONE = 8000;
 
-/** How long an advice must hold before a screen reader hears it. */
+/** How long an advice must hold before it is shown, and before a screen reader hears it: faces move. */
+const HELD = 600;
 const STEADY = 2500;
 
 /** Milliseconds of a clock that nobody sets. */
@@ -27,7 +28,8 @@ const now = () => performance.now();
 const state = {
   /** When the last view came; `null` before the first one and after everything was removed. */
   viewed: null,
-  advice: { key: "", since: 0, announced: "" },
+  /** Titles: what was found last and since when, what is shown, and what was announced. */
+  advice: { found: "", since: 0, shown: "", isUrgent: true, announced: "" },
 };
 
 await loadTexts();
@@ -120,14 +122,18 @@ function status(name, words) {
   setText(byId("status"), words);
 }
 
-/** Shows an advice at once, and lets a screen reader hear its title when it has held for a while. */
+/** Shows an advice that holds, at once where nothing can be seen. */
 function showAdvice(found) {
+  const told = state.advice;
+  if (found.title !== told.found) Object.assign(told, { found: found.title, since: now() });
+  const isUrgent = found.level === "stop" || found.level === "none";
+  const held = now() - told.since;
+  if (found.title !== told.shown && held < HELD && !isUrgent && !told.isUrgent) return;
+  Object.assign(told, { shown: found.title, isUrgent });
   setAttributes(byId("advice"), { "data-level": found.level });
   setText(byId("advice-title"), found.title);
   setText(byId("advice-text"), found.text);
-  const told = state.advice;
-  if (found.title !== told.key) Object.assign(told, { key: found.title, since: now() });
-  else if (found.title !== told.announced && now() - told.since >= STEADY) {
+  if (found.title !== told.announced && held >= STEADY) {
     told.announced = found.title;
     setText(byId("announcer"), `${found.title}. ${found.text}`);
   }

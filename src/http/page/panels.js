@@ -44,7 +44,7 @@ function showMqtt({ state, address, connected_s: seconds, messages, reason }) {
   const kinds = { off: "", connected: "ok", disconnected: "warn" };
   describe(byId("mqtt"), [
     [text("mqtt.state"), text(`mqtt.state.${state}`), kinds[state]],
-    [text("mqtt.address"), address || null],
+    [text("mqtt.address"), address || null, "text"],
     [text("mqtt.connected"), seconds === null ? null : duration(seconds)],
     [text("mqtt.messages"), number(messages)],
     [text("mqtt.reason"), reason || null, "text"],
@@ -89,8 +89,6 @@ function showLatency(stages) {
     const [, bar, ...cells] = row.children;
     const share = total > 0 ? Math.min(1, stage.p95 / total) : 0;
     setVariable(bar.firstChild.firstChild, "--share", `${(share * 100).toFixed(1)}%`);
-    ["p50", "p95", "p99"].forEach((name, index) =>
-      setText(cells[index], text("unit.ms", { value: number(stage[name], 1) })),
-    );
+    ["p50", "p95", "p99"].forEach((name, index) => setText(cells[index], number(stage[name], 1)));
   });
 }

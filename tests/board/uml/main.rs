@@ -20,9 +20,11 @@ mod picture;
 mod suite;
 #[path = "../scenarios"]
 mod scenarios {
+    pub mod aim;
     pub mod broker;
     pub mod camera;
     pub mod driver;
+    pub mod http;
     pub mod package;
     pub mod power;
     pub mod privacy;
@@ -36,7 +38,7 @@ mod shell;
 use std::{env, path::Path, process::ExitCode};
 
 use machine::Parts;
-use scenarios::{broker, camera, driver, package, power, privacy, service};
+use scenarios::{aim, broker, camera, driver, http, package, power, privacy, service};
 use suite::{Scenario, Suite, run_suites};
 use tempfile::TempDir;
 
@@ -58,6 +60,10 @@ const ENVIRONMENT: &[Scenario] = &[
     ("a camera that returns with another size", driver::other_size),
     ("the broker is away for a minute", broker::away),
     ("another program uses the camera", camera::taken),
+    (
+        "the camera is aimed from the console; privacy ends the picture",
+        aim::aimed,
+    ),
     ("the privacy switch is turned on and off", privacy::switched),
     ("the privacy switch cannot be read", privacy::unreadable),
 ];
@@ -82,6 +88,14 @@ const SERVICE: &[Scenario] = &[
     ("the daemon is killed and restarted", service::killed),
     ("the daemon is stopped and started", service::stopped),
     ("the broker's password is a credential", package::credential),
+    (
+        "the live page is served on a Unix socket",
+        http::served_on_a_socket,
+    ),
+    (
+        "the live page is served to other machines, with credentials",
+        http::served_to_other_machines,
+    ),
     ("the package is upgraded while the daemon runs", package::upgraded),
     ("the power is cut; the next boot has a read-only root", power::cut),
 ];

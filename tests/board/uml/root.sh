@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 
 mmdebstrap --quiet --variant=minbase --architectures="$architecture" \
-	--include=systemd,systemd-sysv,udev,dbus,kmod,iproute2,mosquitto,mosquitto-clients,v4l-utils,gpiod \
+	--include=systemd,systemd-sysv,udev,dbus,kmod,iproute2,mosquitto,mosquitto-clients,v4l-utils,gpiod,curl \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 	bookworm "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 cp -r --no-preserve=ownership "$here/root/." "$root"
