@@ -168,7 +168,7 @@ TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
 # Programs for the terminal, which print.
-SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http docs/examples/fleet
+SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http tests/nodered docs/examples/fleet
 
 .PHONY: test-python
 test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch
@@ -422,6 +422,21 @@ $(HOME_ROOT):
 # --- releases ---
 
 VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+# --- Node-RED ---
+
+NODE_RED_VERSION := 4.1.15
+NODE_RED := $(CACHE)/node-red-$(NODE_RED_VERSION)
+
+.PHONY: test-node-red
+test-node-red: build install-test-packages $(NODE_RED) ## run the example flow in a real Node-RED
+	tests/nodered/run.py $(NODE_RED) $(AFFECTD)
+
+$(NODE_RED):
+	@command -v npm > /dev/null || { $(call install,nodejs npm); }
+	rm -rf $@.new && mkdir -p $@.new
+	cd $@.new && npm install --silent --no-fund --no-audit node-red@$(NODE_RED_VERSION)
+	mv $@.new $@
 
 .PHONY: release
 release: $(CYCLONEDX) ## build both packages, an SBOM and checksums, and tag the version

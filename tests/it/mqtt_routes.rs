@@ -1,9 +1,9 @@
-//! The ways to a broker: client certificates, Unix sockets, WebSocket, several brokers, slow links.
+//! The ways to a broker: client certificates, ALPN, Unix sockets, WebSocket, several brokers, slow links.
 
 use std::{
-    fs,
-    path::Path,
-    process::Command,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -160,6 +160,87 @@ fn another_name_in_the_certificate() {
         line.contains("subjectAltName for mqtt.server_name, elsewhere"),
         "{line}"
     );
+}
+
+/// A TLS endpoint of openssl with the broker's certificate, which offers one protocol (ALPN). It speaks no MQTT.
+struct TlsServer {
+    process: Child,
+    output: PathBuf,
+    port: u16,
+}
+
+impl TlsServer {
+    fn start(broker: &Broker, protocol: &str) -> Self {
+        let output = broker.path(&format!("{}.output", protocol.replace('/', "-")));
+        let process = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-alpn", protocol])
+            .arg("-cert")
+            .arg(broker.path("server.pem"))
+            .arg("-key")
+            .arg(broker.path("server.key"))
+            // It ends with its input.
+            .stdin(Stdio::piped())
+            .stdout(File::create(&output).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is needed");
+        let mut server = Self {
+            process,
+            output,
+            port: 0,
+        };
+        until("openssl listens", || {
+            let port = server
+                .line("ACCEPT 127.0.0.1:")
+                .and_then(|port| port.parse().ok());
+            port.inspect(|port| server.port = *port).is_some()
+        });
+        server
+    }
+
+    /// What follows `start` in the first complete line that starts so.
+    fn line(&self, start: &str) -> Option<String> {
+        let output = String::from_utf8_lossy(&fs::read(&self.output).unwrap()).into_owned();
+        let line = output
+            .split_inclusive('\n')
+            .find(|line| line.starts_with(start))?;
+        Some(line.strip_suffix('\n')?[start.len()..].trim().to_owned())
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn the_protocol_is_negotiated_in_the_tls_handshake() {
+    let broker = Broker::start();
+    let server = TlsServer::start(&broker, "x-amzn-mqtt-ca");
+    let settings = Mqtt {
+        port: server.port,
+        alpn: "x-amzn-mqtt-ca".into(),
+        ..broker.settings()
+    };
+    let daemon = Daemon::start(&settings);
+    until("a protocol is selected", || {
+        server.line("ALPN protocols selected:").as_deref() == Some("x-amzn-mqtt-ca")
+    });
+    drop(server);
+    daemon.stop();
+
+    let other = TlsServer::start(&broker, "http/1.1");
+    let line = check(&Mqtt {
+        port: other.port,
+        ..settings
+    });
+    assert!(
+        line.contains("it does not offer the protocol of mqtt.alpn"),
+        "{line}"
+    );
+    assert_eq!(other.line("ALPN protocols selected:"), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod event;
 pub mod inbound;
+mod library;
 pub mod link;
 pub mod login;
 pub mod reasons;

@@ -1,12 +1,13 @@
 //! MQTT 3.1.1 by rumqttc.
 
 use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, EventLoop, LastWill, MqttOptions, Outgoing, Packet,
-    PublishOptions, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
+    ConnectReturnCode, ConnectionError, LastWill, Outgoing, Packet, PublishOptions, QoS, StateError,
+    SubscribeReasonCode,
 };
 
 use super::{
     event::{Event, Limits, Received},
+    library::library,
     link::Handover,
     login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING},
     reasons::{NOT_AUTHORIZED, Refusal},
@@ -16,73 +17,24 @@ use crate::publish::{
     transport::{Backpressure, Message},
 };
 
-/// Hands packets to the library.
-pub struct Requests(AsyncClient);
-
-/// Drives the connection.
-pub struct Events(EventLoop);
+library!(rumqttc);
 
 /// The largest packet that is sent, in bytes; discovery, the largest, has 7 KB.
 const MAX_OUTGOING: usize = 256 << 10;
 
 /// Logs in over `stream`.
 pub fn log_in(login: &Login, stream: Handover) -> (Requests, Events) {
-    // The address is of no use: the stream is open.
-    let mut options = MqttOptions::new(&login.client_id, ("", 0));
-    options
-        .set_keep_alive(KEEP_ALIVE_S)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
-    options.set_socket_connector(move |_, _| {
-        let stream = stream.take();
-        async { stream }
-    });
-    match &login.password {
-        Some(password) => {
-            options.set_credentials(&login.username, password.clone());
-        }
-        None if !login.username.is_empty() => {
-            options.set_username(&login.username);
-        }
-        None => {}
-    }
+    let mut options = options(login, stream);
+    options.set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
     if let Some(topic) = &login.will_topic {
         options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true));
     }
-    let (client, events) = AsyncClient::builder(options).capacity(CHANNEL).build();
-    (Requests(client), Events(events))
-}
-
-fn qos(acknowledged: bool) -> QoS {
-    if acknowledged {
-        QoS::AtLeastOnce
-    } else {
-        QoS::AtMostOnce
-    }
+    client(options)
 }
 
 impl Requests {
     pub fn publish(&self, message: Message<'_>, acknowledged: bool) -> Result<(), Backpressure> {
-        let options = PublishOptions::new(qos(acknowledged)).retain(message.retain);
-        self.0
-            .try_publish(message.topic, message.payload.bytes(), options)
-            .map_err(|_| Backpressure)
-    }
-
-    pub fn subscribe(&self, topics: &[(&str, bool)]) -> Result<(), Backpressure> {
-        let filters: Vec<_> = topics
-            .iter()
-            .map(|(topic, acknowledged)| SubscribeFilter::new((*topic).to_owned(), qos(*acknowledged)))
-            .collect();
-        self.0.try_subscribe_many(filters).map_err(|_| Backpressure)
-    }
-
-    pub fn unsubscribe(&self, topics: &[&str]) -> Result<(), Backpressure> {
-        let topics = topics.iter().map(|topic| (*topic).to_owned());
-        self.0.try_unsubscribe_many(topics).map_err(|_| Backpressure)
-    }
-
-    pub fn disconnect(&self) {
-        let _ = self.0.try_disconnect_now();
+        self.send(message, PublishOptions::new(qos(acknowledged)))
     }
 }
 
@@ -106,11 +58,7 @@ impl Events {
                     .collect(),
             ),
             Packet::PubAck(_) => Event::Acknowledged(Ok(())),
-            Packet::Publish(message) => Event::Message(Received {
-                topic: message.topic.to_vec(),
-                payload: message.payload.to_vec(),
-                retain: message.retain,
-            }),
+            Packet::Publish(message) => received(&message),
             _ => Event::Alive,
         })
     }

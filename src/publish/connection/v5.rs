@@ -1,13 +1,13 @@
 //! MQTT 5 by rumqttc.
 
 use rumqttc_v5::{
-    AsyncClient, ConnectProperties, ConnectionError, DisconnectReasonCode, Error, EventLoop, MqttOptions,
-    Outgoing, Packet, PublishOptions, PublishProperties, QoS, StateError, SubscribeFilter,
-    mqttbytes::v5::LastWill,
+    ConnectProperties, ConnectionError, DisconnectReasonCode, Error, Outgoing, Packet, PublishOptions,
+    PublishProperties, QoS, StateError, mqttbytes::v5::LastWill,
 };
 
 use super::{
     event::{Event, Limits, Received},
+    library::library,
     link::Handover,
     login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING, RECEIVE_MAXIMUM},
     reasons,
@@ -20,6 +20,8 @@ use crate::{
     text,
 };
 
+library!(rumqttc_v5);
+
 /// Content type of JSON, and of a bare word.
 const JSON: &str = "application/json";
 const WORD: &str = "text/plain";
@@ -27,50 +29,20 @@ const WORD: &str = "text/plain";
 /// Longest text that a broker gives as a reason, in characters.
 const MAX_TEXT: usize = 120;
 
-/// Hands packets to the library.
-pub struct Requests(AsyncClient);
-
-/// Drives the connection.
-pub struct Events(EventLoop);
-
 /// Logs in over `stream`.
 pub fn log_in(login: &Login, stream: Handover) -> (Requests, Events) {
-    // The address is of no use: the stream is open.
-    let mut options = MqttOptions::new(&login.client_id, ("", 0));
     let mut properties = ConnectProperties::new();
     properties.receive_maximum = Some(RECEIVE_MAXIMUM);
     properties.user_properties.clone_from(&login.properties);
+    let mut options = options(login, stream);
     options
-        .set_keep_alive(KEEP_ALIVE_S)
         .set_connect_properties(properties)
         .set_max_packet_size(Some(MAX_INCOMING as u32))
         .set_outgoing_inflight_upper_limit(CHANNEL as u16);
-    options.set_socket_connector(move |_, _| {
-        let stream = stream.take();
-        async { stream }
-    });
-    match &login.password {
-        Some(password) => {
-            options.set_credentials(&login.username, password.clone());
-        }
-        None if !login.username.is_empty() => {
-            options.set_username(&login.username);
-        }
-        None => {}
-    }
     if let Some(topic) = &login.will_topic {
         options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true, None));
     }
-    let (client, events) = AsyncClient::builder(options).capacity(CHANNEL).build();
-    (Requests(client), Events(events))
-}
-
-fn qos(acknowledged: bool) -> QoS {
-    if acknowledged {
-        QoS::AtLeastOnce
-    } else {
-        QoS::AtMostOnce
-    }
+    client(options)
 }
 
 impl Requests {
@@ -89,29 +61,10 @@ impl Requests {
             content_type: Some(content_type.to_owned()),
             ..PublishProperties::default()
         };
-        let options = PublishOptions::new(qos(acknowledged))
-            .retain(message.retain)
-            .properties(properties);
-        self.0
-            .try_publish(message.topic, message.payload.bytes().to_vec(), options)
-            .map_err(|_| Backpressure)
-    }
-
-    pub fn subscribe(&self, topics: &[(&str, bool)]) -> Result<(), Backpressure> {
-        let filters: Vec<_> = topics
-            .iter()
-            .map(|(topic, acknowledged)| SubscribeFilter::new((*topic).to_owned(), qos(*acknowledged)))
-            .collect();
-        self.0.try_subscribe_many(filters).map_err(|_| Backpressure)
-    }
-
-    pub fn unsubscribe(&self, topics: &[&str]) -> Result<(), Backpressure> {
-        let topics = topics.iter().map(|topic| (*topic).to_owned());
-        self.0.try_unsubscribe_many(topics).map_err(|_| Backpressure)
-    }
-
-    pub fn disconnect(&self) {
-        let _ = self.0.try_disconnect_now();
+        self.send(
+            message,
+            PublishOptions::new(qos(acknowledged)).properties(properties),
+        )
     }
 }
 
@@ -135,11 +88,7 @@ impl Events {
                 Event::Subscribed(ack.return_codes.into_iter().map(reasons::subscribe).collect())
             }
             Packet::PubAck(ack) => Event::Acknowledged(reasons::publish(ack.reason)),
-            Packet::Publish(message) => Event::Message(Received {
-                topic: message.topic.to_vec(),
-                payload: message.payload.to_vec(),
-                retain: message.retain,
-            }),
+            Packet::Publish(message) => received(&message),
             _ => Event::Alive,
         })
     }

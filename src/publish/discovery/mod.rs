@@ -35,12 +35,21 @@ pub fn config(identity: &Identity, topics: &Topics, requests: &Requests) -> Valu
         .collect();
     json!({
         "dev": device(identity),
-        "o": { "name": "affectd", "sw": identity.version },
+        "o": origin(&identity.version, env!("CARGO_PKG_HOMEPAGE")),
         "availability": [daemon_availability(topics)],
         "state_topic": topics.state,
         "qos": 1,
         "cmps": components,
     })
+}
+
+/// The program, with its public address where the package names one (`homepage` in Cargo.toml).
+fn origin(version: &str, homepage: &str) -> Value {
+    let mut origin = json!({ "name": "affectd", "sw": version });
+    if !homepage.is_empty() {
+        origin["url"] = homepage.into();
+    }
+    origin
 }
 
 /// The device: the board by its own name and the network, or the network alone where the board has no name.

@@ -96,6 +96,15 @@ fn every_entity_has_what_home_assistant_requires() {
 }
 
 #[test]
+fn the_origin_has_an_address_if_the_package_names_one() {
+    assert_eq!(origin("1.2.3", ""), json!({ "name": "affectd", "sw": "1.2.3" }));
+    assert_eq!(
+        origin("1.2.3", "https://affectd.example/"),
+        json!({ "name": "affectd", "sw": "1.2.3", "url": "https://affectd.example/" })
+    );
+}
+
+#[test]
 fn what_is_seen_is_available_only_while_the_camera_is_ok() {
     let config = discovery(&Category::ALL, VaOrigin::Projected);
     let daemon = json!({
