@@ -403,8 +403,10 @@ def http_load():
         load = result["rates"][name]
         if name == "malformed":
             words = f"{load['requests']:,} {words}"
-        rows.append([words, f"{load['quiet_fps']:.0f}", f"{load['fps']:.0f}", percent(load["ratio"])])
-    return table(["load", "frames a second before", "during", "ratio"], rows)
+        rates = [f"{load['quiet_fps']:.0f}", f"{load['fps']:.0f}"]
+        rows.append([words, *rates, percent(load["ratio"]), percent(load["cost_ratio"])])
+    head = ["load", "frames a second before", "during", "ratio", "processor time of a frame, ratio"]
+    return table(head, rows)
 
 
 # What is extrapolated to.
