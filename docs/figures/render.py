@@ -386,7 +386,7 @@ def http_cost():
     rows = [
         ["resident memory without the server", f"{memory['without']:.1f} MB"],
         ["resident memory while it listens", f"{memory['listening']:.1f} MB"],
-        ["the largest during the loads below", f"{largest:.1f} MB"],
+        ["the largest during the loads above", f"{largest:.1f} MB"],
         ["its thread, while nobody asks", f"{processor['nobody_percent']:.2f} % of a core"],
         ["its thread, for one page", f"{processor['page_percent']:.2f} % of a core"],
         ["one scrape of the metrics", f"{processor['scrape_ms']:.2f} ms"],
