@@ -386,7 +386,7 @@ def http_cost():
     rows = [
         ["resident memory without the server", f"{memory['without']:.1f} MB"],
         ["resident memory while it listens", f"{memory['listening']:.1f} MB"],
-        ["the largest during the loads below", f"{largest:.1f} MB"],
+        ["the largest during the loads above", f"{largest:.1f} MB"],
         ["its thread, while nobody asks", f"{processor['nobody_percent']:.2f} % of a core"],
         ["its thread, for one page", f"{processor['page_percent']:.2f} % of a core"],
         ["one scrape of the metrics", f"{processor['scrape_ms']:.2f} ms"],
@@ -403,8 +403,10 @@ def http_load():
         load = result["rates"][name]
         if name == "malformed":
             words = f"{load['requests']:,} {words}"
-        rows.append([words, f"{load['quiet_fps']:.0f}", f"{load['fps']:.0f}", percent(load["ratio"])])
-    return table(["load", "frames a second before", "during", "ratio"], rows)
+        rates = [f"{load['quiet_fps']:.0f}", f"{load['fps']:.0f}"]
+        rows.append([words, *rates, percent(load["ratio"]), percent(load["cost_ratio"])])
+    head = ["load", "frames a second before", "during", "ratio", "processor time of a frame, ratio"]
+    return table(head, rows)
 
 
 # What is extrapolated to.

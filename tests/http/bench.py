@@ -5,7 +5,8 @@
 
 A daemon without a broker senses one face as fast as it can on a core of its own; its HTTP thread and
 everybody who asks share another core, as on a board with several. Each kind of load alternates with quiet,
-and the rates of frames that were sensed are compared within the run. Needs two cores.
+and the rates of frames that were sensed, and the processor time that each of them took, are compared within
+the run. The rates need a machine that does nothing else. Needs two cores.
 """
 
 import argparse
@@ -84,17 +85,22 @@ class Daemon:
             os.sched_setaffinity(thread, {asking if name == "http" else sensing})
         os.sched_setaffinity(0, {asking})
 
-    def rate(self, seconds: float) -> float:
-        """Frames sensed a second over the next seconds, the first of which has begun before."""
+    def rate(self, seconds: float) -> tuple[float, float]:
+        """Frames sensed a second over the next seconds, and processor time of sensing for each of them."""
+        # A second has begun before.
         before = len(self.rates) + 1
-        time.sleep(seconds + 1)
-        return statistics.mean(self.rates[before:])
+        until("a second begins", lambda: len(self.rates) >= before)
+        spent = self.seconds_of(lambda name: name != "http")
+        time.sleep(seconds)
+        spent = self.seconds_of(lambda name: name != "http") - spent
+        rate = statistics.mean(self.rates[before:])
+        return rate, spent / (rate * seconds)
 
-    def http_seconds(self) -> float:
-        """Processor time of the HTTP thread so far."""
-        thread = next(number for number, name in self.threads() if name == "http")
-        schedstat = Path(f"/proc/{self.process.pid}/task/{thread}/schedstat").read_text()
-        return int(schedstat.split()[0]) / 1e9
+    def seconds_of(self, is_counted: Callable[[str], bool]) -> float:
+        """Processor time of these threads so far."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        threads = [number for number, name in self.threads() if is_counted(name)]
+        return sum(int((tasks / f"{number}/schedstat").read_text().split()[0]) for number in threads) / 1e9
 
     def rss_mb(self) -> float:
         """Resident memory in megabytes."""
@@ -179,9 +185,9 @@ def processor_time(daemon: Daemon) -> dict[str, float]:
     """Processor time of the HTTP thread: nobody asks, one page, a scrape, a malformed request."""
 
     def spent(work: Callable[[], object]) -> float:
-        before = daemon.http_seconds()
+        before = daemon.seconds_of(lambda name: name == "http")
         work()
-        return daemon.http_seconds() - before
+        return daemon.seconds_of(lambda name: name == "http") - before
 
     nobody = spent(lambda: time.sleep(IDLE_S))
     with reading(daemon, 1):
@@ -199,7 +205,7 @@ def processor_time(daemon: Daemon) -> dict[str, float]:
 def compare(
     daemon: Daemon, load: Callable[[Daemon, threading.Event], object], rounds: int, seconds: float
 ) -> dict[str, float]:
-    """The rate of sensing with and without a load; the median of the rounds."""
+    """The rate and the cost of sensing with and without a load; the medians of the rounds."""
     pairs = []
     requests = 0
     largest = 0.0
@@ -215,9 +221,10 @@ def compare(
         thread.join()
         requests += sum(count for count in counted if isinstance(count, int))
     return {
-        "quiet_fps": statistics.median(quiet for quiet, _ in pairs),
-        "fps": statistics.median(loaded for _, loaded in pairs),
-        "ratio": statistics.median(loaded / quiet for quiet, loaded in pairs),
+        "quiet_fps": statistics.median(quiet for (quiet, _), _ in pairs),
+        "fps": statistics.median(loaded for _, (loaded, _) in pairs),
+        "ratio": statistics.median(loaded / quiet for (quiet, _), (loaded, _) in pairs),
+        "cost_ratio": statistics.median(loaded / quiet for (_, quiet), (_, loaded) in pairs),
         "requests": requests,
         "rss_mb": largest,
     }
