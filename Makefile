@@ -408,8 +408,8 @@ HOME_RECIPE := tests/homeassistant
 HOME_ROOT := $(CACHE)/homeassistant-$(shell cat $(HOME_RECIPE)/root.sh $(HOME_RECIPE)/requirements.py $(HOME_RECIPE)/version | sha256sum | cut -c 1-12)
 
 .PHONY: test-homeassistant
-test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: entities, availability, privacy, statistics; minutes
-	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp check.py
+test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: entities, availability, privacy, statistics; a quarter of an hour
+	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp check.py $(CHECKS)
 
 .PHONY: screenshot-homeassistant
 screenshot-homeassistant: build $(HOME_ROOT) ## take the picture of the device's page for the documentation

@@ -3,15 +3,22 @@
 import asyncio
 import base64
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from parts import HomeAssistant, until
+from parts import PATIENCE, CheckError, HomeAssistant, until
 
 PORT = 9222
-SIZE = (1280, 1100)
+# Whether the page has its last card; Home Assistant's elements hide their contents from one another.
+DRAWN = """(function shows(node) {
+    const parts = [...node.querySelectorAll("*")];
+    return node.textContent.includes("Mean visit")
+        || parts.some(part => part.shadowRoot && shows(part.shadowRoot));
+})(document.body)"""
+SIZE = (1280, 1500)
 
 
 async def screenshot(home: HomeAssistant, file: Path) -> None:
@@ -25,13 +32,20 @@ async def screenshot(home: HomeAssistant, file: Path) -> None:
         page = await Page.open(home.session)
         tokens = {**home.tokens, "hassUrl": home.URL, "clientId": home.CLIENT, "expires": 1 << 52}
         # The storage belongs to the page's origin, so a page of that origin must be open.
-        await page.go(f"{home.URL}/manifest.json")
+        await page.call("Page.navigate", url=f"{home.URL}/manifest.json")
+        await page.until(f"location.origin == '{home.URL}'")
         await page.evaluate(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
-        await page.go(f"{home.URL}/config/devices/device/{device['id']}")
-        # The page draws itself piece by piece and has no mark at its end.
-        await asyncio.sleep(20)
-        picture = await page.call("Page.captureScreenshot", format="png")
-        file.write_bytes(base64.b64decode(picture["data"]))
+        await page.call("Page.navigate", url=f"{home.URL}/config/devices/device/{device['id']}")
+        try:
+            await page.until(DRAWN)
+            # Icons and the logbook follow, without a mark at their end.
+            await asyncio.sleep(5)
+            await until("a happy face", lambda: home.state("sensor.affectd_lobby_expression") == "happiness")
+            await asyncio.sleep(1)
+        finally:
+            # Where the page is not drawn, the picture shows why.
+            picture = await page.call("Page.captureScreenshot", format="png")
+            file.write_bytes(base64.b64decode(picture["data"]))
     finally:
         process.kill()
         await process.wait()
@@ -70,11 +84,15 @@ class Page:
                 result: dict[str, Any] = message.get("result", {})
                 return result
 
-    async def go(self, url: str) -> None:
-        """Open another address."""
-        await self.call("Page.navigate", url=url)
-        await asyncio.sleep(2)
+    async def evaluate(self, script: str) -> Any:
+        """Run a script in the page, and return its value; None if it fails."""
+        answer = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        return answer.get("result", {}).get("value")
 
-    async def evaluate(self, script: str) -> None:
-        """Run a script in the page."""
-        await self.call("Runtime.evaluate", expression=script)
+    async def until(self, script: str) -> None:
+        """Wait until a script returns true."""
+        begin = time.monotonic()
+        while await self.evaluate(script) is not True:
+            if time.monotonic() - begin > PATIENCE:
+                raise CheckError(f"waited in vain for {PATIENCE:.0f} s in the browser: {script}")
+            await asyncio.sleep(0.5)
