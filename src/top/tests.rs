@@ -63,7 +63,7 @@ fn drawn(screen: &Screen, width: u16, height: u16) -> String {
 fn everything_that_matters_is_on_the_screen() {
     let mut screen = Screen::default();
     screen.take(Message::View(view(json!([face()]))));
-    let text = drawn(&screen, 120, 30);
+    let text = drawn(&screen, 160, 30);
     for part in [
         "lobby",
         "up 1:02:05",
