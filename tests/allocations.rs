@@ -25,7 +25,7 @@ use affectd::{
         engine::{NetworkClassifier, NetworkDetector},
         face::{Detection, Events, Landmarks, MAX_FACES, Prediction, Probabilities, TrackedFace},
         geometry::{Point, Rect},
-        motion::{ChangeMap, Viewer},
+        motion::{ChangeFlag, ChangeMap},
         scene::SceneSummary,
         smooth::Smoother,
         track::{Track, Tracker},
@@ -62,7 +62,7 @@ static ALLOCATOR: Counting = Counting;
 
 const SIZE: (u32, u32) = (640, 480);
 
-const VIEWER: Viewer = Viewer::new(0);
+const REGION: ChangeFlag = ChangeFlag::new(0);
 
 const WHOLE: Rect = Rect {
     x: 0.0,
@@ -152,7 +152,7 @@ impl Line {
         assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
         let checked = self.decoder.measure(&self.read, &mut self.luma).unwrap();
         self.changes.update(&self.luma);
-        self.changes.look(VIEWER, &WHOLE);
+        self.changes.mark_unchanged(REGION, &WHOLE);
         self.decoder.decode_checked(&checked, &mut self.picture).unwrap();
 
         // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
@@ -253,7 +253,7 @@ fn allocates_nothing_elsewhere() {
         read: Frame::default(),
         decoder: Decoder::new(),
         luma: LumaGrid::default(),
-        changes: ChangeMap::new(&[VIEWER]),
+        changes: ChangeMap::new(&[REGION]),
         picture: Picture::default(),
         tracker: Tracker::new(Duration::from_secs(1), Duration::from_millis(500)),
         smoothers: [Smoother::new(&smoothing(), 0.1); 3],

@@ -45,9 +45,9 @@ fn figures(frame: &mut Frame<'_>, area: Rect, view: &View, screen: &Screen) {
     let [above, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
     let is_wide = area.width >= WIDE;
     frame.render_widget(tables::faces(view, is_wide), above);
-    let [stages, state] = [STAGES, STATE].map(|columns| columns[usize::from(!is_wide)]);
+    let [stages, rest] = [STAGES, STATE].map(|columns| columns[usize::from(!is_wide)]);
     // A cell is about twice as high as wide: the circle is as large as rows and the other columns permit.
-    let circle = (2 * below.height).min(area.width.saturating_sub(stages + state));
+    let circle = (2 * below.height).min(area.width.saturating_sub(stages + rest));
     let [left, middle, right] = Layout::horizontal([
         Constraint::Length(circle),
         Constraint::Length(stages),
