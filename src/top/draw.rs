@@ -14,11 +14,11 @@ use crate::http::view::View;
 /// From this width on every column has room.
 const WIDE: u16 = 112;
 
-/// Columns of the stages: with or without the 99th percentile.
+/// Columns of the stages on a wide and on a narrow terminal: with or without the 99th percentile.
 const STAGES: [u16; 2] = [34, 26];
 
 /// Columns of the state that must remain beside the circumplex.
-const STATE: u16 = 30;
+const STATE: [u16; 2] = [48, 30];
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen) {
@@ -45,9 +45,9 @@ fn figures(frame: &mut Frame<'_>, area: Rect, view: &View, screen: &Screen) {
     let [above, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
     let is_wide = area.width >= WIDE;
     frame.render_widget(tables::faces(view, is_wide), above);
-    let stages = STAGES[usize::from(!is_wide)];
+    let [stages, rest] = [STAGES, STATE].map(|columns| columns[usize::from(!is_wide)]);
     // A cell is about twice as high as wide: the circle is as large as rows and the other columns permit.
-    let circle = (2 * below.height).min(area.width.saturating_sub(stages + STATE));
+    let circle = (2 * below.height).min(area.width.saturating_sub(stages + rest));
     let [left, middle, right] = Layout::horizontal([
         Constraint::Length(circle),
         Constraint::Length(stages),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "src/measure/clip/two-portraits.mjpeg"
+# As the page shows it: relative to the folder in which the daemon runs.
+CLIP = Path("src/measure/clip/two-portraits.mjpeg")
 
 # Generous, because a shared machine may be slow; a passing test never waits this long.
 PATIENCE = 240.0
@@ -141,7 +142,9 @@ class Daemon:
         ]
         environment = {**os.environ, "RUNTIME_DIRECTORY": str(self.folder)}
         self.log = (self.folder / "log").open("a+")
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=self.log)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=self.log
+        )
         until("the page is served", lambda: answers(self.port) or self.process.poll() is not None)
 
     def stop(self) -> None:
