@@ -415,13 +415,13 @@ test-homeassistant: build $(HOME_ROOT) ## test beside a real Home Assistant: ent
 screenshot-homeassistant: build $(HOME_ROOT) ## take the picture of the device's page for the documentation
 	$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) docs/images check.py --screenshot /run/out/home-assistant.png
 
+.PHONY: bench-homeassistant
+bench-homeassistant: build $(HOME_ROOT) ## count the recorder's rows and the broker's bytes, with the defaults and without thrift: MINUTES=10
+	@$(SUDO) $(HOME_RECIPE)/run.sh $(HOME_ROOT) $(AFFECTD) /tmp traffic.py --minutes $(or $(MINUTES),10) $(if $(JSON),--json)
+
 $(HOME_ROOT):
 	@$(call install,mmdebstrap)
 	$(SUDO) $(HOME_RECIPE)/root.sh $@
-
-# --- releases ---
-
-VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 # --- Node-RED ---
 
@@ -437,6 +437,10 @@ $(NODE_RED):
 	rm -rf $@.new && mkdir -p $@.new
 	cd $@.new && npm install --silent --no-fund --no-audit node-red@$(NODE_RED_VERSION)
 	mv $@.new $@
+
+# --- releases ---
+
+VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 .PHONY: release
 release: $(CYCLONEDX) ## build both packages, an SBOM and checksums, and tag the version

@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A broker does not say when it has sent all that it keeps: this long a silence ends the list.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long Home Assistant gets to remove the device's entities. As long as it has them, it tries to read the
+/// empty messages that clear their states, and logs warnings.
+const WITHDRAWAL: Duration = Duration::from_secs(3);
+
 /// Most retained topics of one device. There are about ten.
 const MAX_TOPICS: usize = 1000;
 
@@ -129,7 +133,8 @@ impl Janitor<'_> {
     ) -> Result<Vec<String>, PublishError> {
         let address = &destination.address;
         let denied = |reason| PublishError::new(PublishErrorKind::Denied, reason);
-        let kept = self.retained(destination, requests, events).await?;
+        let mut kept = self.retained(destination, requests, events).await?;
+        kept.sort_by_key(|message| message.topic != self.topics.discovery);
         let is_online = kept
             .iter()
             .any(|message| message.topic == self.topics.availability && message.payload == b"online");
@@ -152,6 +157,12 @@ impl Janitor<'_> {
                 self.next(destination, events, Instant::now() + PATIENCE).await?,
                 Event::Acknowledged(_)
             ) {}
+            if message.topic == self.topics.discovery {
+                let end = Instant::now() + WITHDRAWAL;
+                while let Ok(event) = timeout_at(end, events.next()).await {
+                    event.map_err(|reason| explain(&reason, destination))?;
+                }
+            }
         }
         // MQTT 3.1.1 acknowledges what it does not permit as well.
         let left = self.retained(destination, requests, events).await?;

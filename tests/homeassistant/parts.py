@@ -290,8 +290,8 @@ automation:
         """Return how many rows the recorder has of each entity of the device."""
         database = sqlite3.connect(f"file:{self.FOLDER}/home-assistant_v2.db?mode=ro", uri=True)
         query = (
-            "select entity_id, count(*) from states join states_meta using (metadata_id) "
-            "where entity_id like '%.affectd_lobby%' group by entity_id"
+            "select states_meta.entity_id, count(*) from states join states_meta using (metadata_id) "
+            "where states_meta.entity_id like '%.affectd_lobby%' group by states_meta.entity_id"
         )
         with database:
             return dict(database.execute(query).fetchall())
@@ -299,6 +299,6 @@ automation:
     def complaints(self) -> list[str]:
         """Return the warnings and errors of its log that are about the device or its messages."""
         severe = re.compile(r"^\S+ \S+ (WARNING|ERROR|CRITICAL)")
-        about = re.compile(r"affectd|mqtt|recorder|sensor\.recorder|statistics", re.IGNORECASE)
+        about = re.compile(r"affectd|mqtt|recorder|statistics|helpers\.template", re.IGNORECASE)
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if severe.match(line) and about.search(line)]

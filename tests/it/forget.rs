@@ -53,6 +53,15 @@ fn every_retained_topic_of_the_device_is_removed_and_no_other() {
     for topic in [AVAILABILITY, STATE, DISCOVERY, PRIVACY_SET] {
         assert!(text(&forgotten.stdout).contains(&format!("removed {topic}\n")));
     }
+    let messages = watcher.messages();
+    let cleared = messages
+        .iter()
+        .find(|message| message.payload.is_empty() && message.topic != "test/mark");
+    assert_eq!(
+        cleared.unwrap().topic,
+        DISCOVERY,
+        "Home Assistant must not see empty states"
+    );
     let left: Vec<String> = broker.retained().into_iter().map(|(topic, _)| topic).collect();
     assert_eq!(
         left,
