@@ -208,6 +208,44 @@ def degraded():
     return table(["face", "accuracy", "macro F1", "calibration error", "VA RMSE"], rows) + "\n\n" + source(measured)
 
 
+CONDITIONS = {
+    "as-it-is": "unchanged",
+    "light-50": "half the light, noise",
+    "light-25": "a quarter of the light, noise",
+    "light-10": "a tenth of the light, noise",
+    "light-160": "overexposed by 60 %",
+    "contrast-40": "40 % of the contrast",
+    "side-light-left": "light from one side, 20 % at the other",
+    "skin-lighter": "skin lighter (exponent 0.6)",
+    "skin-darker": "skin darker (exponent 1.6)",
+    "skin-much-darker": "skin much darker (exponent 2.5)",
+    "yaw-20": "turned by 20°",
+    "yaw-40": "turned by 40°",
+    "glasses": "glasses",
+    "sunglasses": "sunglasses",
+    "mask": "mask over nose and mouth",
+}
+# Recalls that suffer first.
+SHOWN = ["neutral", "happiness", "sadness", "anger", "fear"]
+
+
+def conditions():
+    """Accuracy in imitated light, with other skin, turned, and partly covered."""
+    rows = []
+    for name, words in CONDITIONS.items():
+        result, measured = record(f"conditions/{name}")
+        recalls = {category["category"]: category["recall"] for category in result["categories"]}
+        rows.append([
+            words,
+            percent(result["accuracy"]),
+            f"{result['macro_f1']:.2f}",
+            f"{result['ece']:.3f}",
+            *(f"{recalls[category]:.2f}" for category in SHOWN),
+        ])
+    head = [f"{result['n']:,} faces", "accuracy", "macro F1", "calibration error", *(f"recall of {name}" for name in SHOWN)]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
 def bench():
     """Latency of the stages."""
     result, measured = record("bench")
@@ -428,7 +466,7 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, models, expression, confusion, degraded, bench, memory, instructions, peers, line, fuzz, soak,
+        state, models, expression, confusion, degraded, conditions, bench, memory, instructions, peers, line, fuzz, soak,
         fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
     )
