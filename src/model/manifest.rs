@@ -160,7 +160,10 @@ pub enum Precision {
 pub enum VaOrigin {
     /// Trained on pictures that people annotated with valence and arousal.
     Annotated,
-    /// Trained on a projection of the categories: nothing that the categories do not tell.
+    /// A map of the categories that was fitted to people's ratings of faces: nothing that the categories do not
+    /// tell.
+    Fitted,
+    /// Trained on a projection of the categories on their published means: nothing that the categories do not tell.
     Projected,
     /// The model has neither.
     None,
@@ -172,6 +175,7 @@ impl VaOrigin {
     pub fn name(self) -> &'static str {
         match self {
             Self::Annotated => "annotated",
+            Self::Fitted => "fitted",
             Self::Projected => "projected",
             Self::None => "none",
         }

@@ -243,7 +243,10 @@ fn va_origin(top: &mut Table<'_>, task: Task) -> Result<VaOrigin, Diagnostic> {
         }
         return Ok(VaOrigin::None);
     }
-    top.choice("va", &[choice(VaOrigin::Annotated), choice(VaOrigin::Projected)])
+    top.choice(
+        "va",
+        &[VaOrigin::Annotated, VaOrigin::Fitted, VaOrigin::Projected].map(choice),
+    )
 }
 
 fn valence_arousal(

@@ -89,6 +89,22 @@ fn a_whole_manifest() {
 }
 
 #[test]
+fn the_origin_of_valence_and_arousal_is_one_of_three() {
+    for (name, origin) in [
+        ("annotated", VaOrigin::Annotated),
+        ("fitted", VaOrigin::Fitted),
+        ("projected", VaOrigin::Projected),
+    ] {
+        let manifest = parse(&WHOLE.replacen("\"projected\"", &format!("\"{name}\""), 1)).unwrap();
+        let found = manifest.expression().unwrap().va_origin();
+        assert_eq!((found, found.name()), (origin, name));
+    }
+    let (_, key, found, allowed) = refusal("va = \"projected\"", "va = \"guessed\"");
+    assert_eq!((key.as_str(), found.as_str()), ("va", "\"guessed\""));
+    assert_eq!(allowed, "\"annotated\", \"fitted\", \"projected\"");
+}
+
+#[test]
 fn refusals_name_line_key_found_and_allowed() {
     let (line, key, found, allowed) = refusal("width = 64", "width = 6400");
     assert_eq!((line, key.as_str(), found.as_str()), (14, "input.width", "6400"));

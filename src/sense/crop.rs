@@ -45,21 +45,28 @@ impl Cropper {
     pub fn face(&mut self, picture: &Picture, square: &AlignedCrop, tensor: &mut [f32]) -> CropQuality {
         let region = presented(square, self.crop);
         let presence = self.write(picture, &region, tensor);
-        let pixels = self.input.width().max(self.input.height()) as f32;
         let side_px = square.side * (1.0 + self.crop.margin);
+        self.quality(side_px, 1.0 - ramp(square.residual, FRONTAL, TURNED), presence)
+    }
+
+    /// Writes a whole picture, stretched to the input's size, and returns its quality as [`Self::face`] does. It
+    /// counts as frontal and complete, because there are no landmarks to tell.
+    pub fn whole(&mut self, picture: &Picture, tensor: &mut [f32]) -> CropQuality {
+        self.write(picture, &Region::whole(picture), tensor);
+        self.quality(picture.width().min(picture.height()) as f32, 1.0, 1.0)
+    }
+
+    /// The quality of the crop that was written last, from so many pixels of the picture a side.
+    fn quality(&self, side_px: f32, frontal: f32, presence: f32) -> CropQuality {
+        let pixels = self.input.width().max(self.input.height()) as f32;
         CropQuality {
             side_px,
             size: (side_px / pixels).min(1.0),
             sharpness: ramp(sharpness(&self.luma, self.input.width()) * pixels, BLURRED, SHARP),
-            frontal: 1.0 - ramp(square.residual, FRONTAL, TURNED),
+            frontal,
             presence,
             light: self.luma.iter().sum::<f32>() / self.luma.len() as f32 / 255.0,
         }
-    }
-
-    /// Writes a whole picture, stretched to the input's size.
-    pub fn whole(&mut self, picture: &Picture, tensor: &mut [f32]) {
-        self.write(picture, &Region::whole(picture), tensor);
     }
 
     /// Turns the written crop into its mirror image.

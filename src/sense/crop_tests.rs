@@ -228,6 +228,23 @@ fn a_whole_picture_of_the_inputs_size_is_copied() {
 }
 
 #[test]
+fn a_whole_picture_has_the_quality_of_its_size_and_detail() {
+    let mut numbers = vec![0.0; SIDE * SIDE];
+    let mut quality = |side: u32, wavelength: f32| {
+        let scale = std::f32::consts::TAU / (wavelength * side as f32);
+        let stripes = picture(side, side, |x, _| [0.5 + 0.4 * (scale * x).sin(); 3]);
+        grey().whole(&stripes, &mut numbers)
+    };
+    let side = SIDE as u32;
+    let sharp = quality(side, 0.15);
+    assert_eq!((sharp.side_px, sharp.size), (SIDE as f32, 1.0));
+    assert_eq!((sharp.frontal, sharp.presence), (1.0, 1.0));
+    assert!((sharp.light - 0.5).abs() < 0.02, "{sharp:?}");
+    assert_eq!(quality(side / 2, 0.15).size, 0.5);
+    assert!(quality(side, 1.5).sharpness < 0.5 * sharp.sharpness);
+}
+
+#[test]
 fn channels_and_layouts() {
     let pose = pose(60.0, 50.0, 70.0, 0.3);
     let picture = picture(120, 100, |x, y| pattern(pose.find(x, y)));

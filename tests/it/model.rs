@@ -56,7 +56,7 @@ fn pictures(folder: &Path, name: &str) -> Vec<(String, Category, f32, f32)> {
             image.save(folder.join(&file)).unwrap();
             let mut picture = Picture::default();
             picture.reset(20, 24).copy_from_slice(&image);
-            let prediction = classifier.classify_whole(&picture).unwrap();
+            let prediction = classifier.classify_whole(&picture).unwrap().prediction;
             let category = prediction
                 .probabilities
                 .map_or(Category::Neutral, |probabilities| probabilities.argmax().0);

@@ -31,6 +31,7 @@ fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
         .unwrap()
         .classify_whole(&picture)
         .unwrap()
+        .prediction
 }
 
 /// The network's ten outputs for a uniform colour, normalised as in EmotiEffLib.

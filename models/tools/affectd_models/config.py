@@ -56,6 +56,8 @@ class TrainTable(TypedDict):
     ema: float
     va_weight: float
     balance: NotRequired[float]
+    consistency: NotRequired[float]
+    frozen: NotRequired[int]
     validate_every: int
 
 
@@ -89,6 +91,7 @@ class Config(TypedDict):
     name: str
     version: NotRequired[str]
     provenance: NotRequired[str]
+    va: NotRequired[str]
     seed: int
     model: ModelTable
     data: DataTable
@@ -98,6 +101,9 @@ class Config(TypedDict):
 
 
 OPTIMIZERS = ("muon", "adamw")
+
+# Where valence and arousal come from, as the manifest says it.
+VA = ("projected", "fitted")
 
 TABLES: dict[str, type] = {
     "model": ModelTable,
@@ -127,6 +133,8 @@ def check(table: Mapping[str, Any], source: Path) -> None:
         if not isinstance(table[name], dict):
             raise InvalidInput(f"{source}: {name} is {table[name]!r}; a table is expected")
         check_keys(table[name], kind, f"{source}: [{name}]")
+    if (va := table.get("va", VA[0])) not in VA:
+        raise InvalidInput(f"{source}: va is {va!r}; allowed are {', '.join(VA)}")
     check_family(table["model"], f"{source}: [model]")
     train = table["train"]
     optimizer = train.get("optimizer", "muon")

@@ -67,7 +67,7 @@ pub struct ModelView {
     pub name: String,
     /// The first twelve digits of its file's SHA-256.
     pub sha256: String,
-    /// Where valence and arousal come from: `annotated`, `projected` or `none`.
+    /// Where valence and arousal come from: `annotated`, `fitted`, `projected` or `none`.
     pub va: String,
     /// The categories that it knows; empty for a model of valence and arousal alone.
     pub categories: Vec<Category>,

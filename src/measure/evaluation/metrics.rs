@@ -181,7 +181,7 @@ pub(super) mod tests {
             sample::{Agreement, Truth},
             votes::Votes,
         },
-        sense::face::Prediction,
+        sense::{classify::Classification, crop_quality::CropQuality, face::Prediction},
     };
 
     /// A sample that is labelled and predicted as these categories.
@@ -203,7 +203,15 @@ pub(super) mod tests {
             valence_arousal: None,
             agreement,
         };
-        Sample::new(truth, &prediction, 2.0)
+        Sample::new(truth, &perfect(prediction), 2.0)
+    }
+
+    /// The prediction for a picture of the best quality.
+    fn perfect(prediction: Prediction) -> Classification {
+        Classification {
+            prediction,
+            quality: CropQuality::PERFECT,
+        }
     }
 
     fn near(found: Option<f64>, expected: f64) {
@@ -283,7 +291,7 @@ pub(super) mod tests {
                 valence: Some(predicted.0),
                 arousal: Some(predicted.1),
             };
-            Sample::new(truth, &prediction, 1.0)
+            Sample::new(truth, &perfect(prediction), 1.0)
         });
         let metrics = Metrics::of(&samples);
         // Squared errors of valence 0.01, 0.01, 0; of arousal none.

@@ -3,6 +3,7 @@
 pub mod labels;
 mod metrics;
 mod moments;
+mod quality;
 mod random;
 mod report;
 mod resampling;
@@ -67,8 +68,8 @@ fn classify(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Ve
     for row in &rows {
         let at = || format!("{}:{}", csv.display(), row.line);
         load(&row.path, &mut picture).with_context(at)?;
-        let prediction = classifier.classify_whole(&picture).with_context(at)?;
-        samples.push(Sample::new(row.truth, &prediction, temperature));
+        let classification = classifier.classify_whole(&picture).with_context(at)?;
+        samples.push(Sample::new(row.truth, &classification, temperature));
         bar.inc(1);
     }
     bar.finish_and_clear();

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     metrics::Metrics,
     moments::{BivariateMoments, Ellipse},
+    quality::{self, QualityBin},
     resampling::{Ceiling, Interval, Intervals},
     sample::Sample,
 };
@@ -31,6 +32,8 @@ pub(super) struct Report {
     /// What annotators would reach.
     ceiling: Option<Ceiling>,
     intervals: Intervals,
+    /// One entry for each fifth of the range of quality that a classified picture has.
+    by_quality: Vec<QualityBin>,
     /// One entry for each category that occurs as a label.
     categories: Vec<CategoryReport>,
     #[serde(skip)]
@@ -78,6 +81,7 @@ impl Report {
             n_majority: metrics.n_majority,
             ceiling: Ceiling::of(samples),
             intervals,
+            by_quality: quality::bins(samples),
             categories,
             confusion: metrics.confusion,
         }
@@ -116,7 +120,23 @@ impl Report {
         if self.accuracy.is_none() {
             return Ok(());
         }
+        self.write_quality(out)?;
         self.write_confusion(out)
+    }
+
+    fn write_quality(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "\nquality          pictures  accuracy  mean probability  calibration error"
+        )?;
+        for bin in &self.by_quality {
+            writeln!(
+                out,
+                "{:.1} to {:.1}{:>18}{:>10.4}{:>18.4}{:>19.4}",
+                bin.from, bin.to, bin.n, bin.accuracy, bin.confidence, bin.ece
+            )?;
+        }
+        Ok(())
     }
 
     fn write_confusion(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -236,6 +256,7 @@ mod tests {
             "more than half agree (1)        1.0000 (1.0000 to 1.0000)",
             "valence CCC                     not measurable",
             "ceiling, from votes drawn again 1.0000",
+            "0.8 to 1.0                 1    1.0000            0.9000             0.1000",
             "happiness   1.0000 (1.0000 to 1.0000)     1.0000 (1.0000 to 1.0000)",
         ] {
             assert!(
@@ -245,6 +266,7 @@ mod tests {
         }
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["ceiling"]["accuracy"], 1.0);
+        assert_eq!(json["by_quality"][0]["n"], 1);
         assert_eq!(
             json["intervals"]["metrics"]["accuracy"],
             serde_json::json!([1.0, 1.0])

@@ -3,7 +3,7 @@
 use super::votes::Votes;
 use crate::{
     category::{Category, Probabilities},
-    sense::face::Prediction,
+    sense::classify::Classification,
 };
 
 /// The labels of a picture.
@@ -53,6 +53,8 @@ pub(super) struct Sample {
     pub(super) classified: Option<Classified>,
     /// Predicted valence and arousal; `None` for a model that lacks either.
     pub(super) valence_arousal: Option<(f32, f32)>,
+    /// Quality of the picture, 0 to 1.
+    pub(super) quality: f32,
 }
 
 /// The predicted category.
@@ -67,8 +69,9 @@ pub(super) struct Classified {
 }
 
 impl Sample {
-    /// `temperature` is the one that `prediction` was made with.
-    pub(super) fn new(truth: Truth, prediction: &Prediction, temperature: f32) -> Self {
+    /// `temperature` is the one that the prediction was made with.
+    pub(super) fn new(truth: Truth, classification: &Classification, temperature: f32) -> Self {
+        let prediction = &classification.prediction;
         Self {
             truth,
             classified: prediction.probabilities.map(|probabilities| {
@@ -80,6 +83,7 @@ impl Sample {
                 }
             }),
             valence_arousal: prediction.valence.zip(prediction.arousal),
+            quality: classification.quality.value(),
         }
     }
 }

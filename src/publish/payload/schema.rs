@@ -47,7 +47,7 @@ words! {
     Status: CameraStatus::ALL.map(CameraStatus::name),
     EventName: ["appeared", "present", "left", "changed"],
     CommandName: COMMANDS,
-    Va: [VaOrigin::Annotated, VaOrigin::Projected, VaOrigin::None].map(VaOrigin::name),
+    Va: [VaOrigin::Annotated, VaOrigin::Fitted, VaOrigin::Projected, VaOrigin::None].map(VaOrigin::name),
     ShedReason: [
         ThrottleReason::Undervoltage,
         ThrottleReason::Throttled,

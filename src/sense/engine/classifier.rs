@@ -73,8 +73,10 @@ impl NetworkClassifier {
     ///
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
-    pub fn classify_whole(&mut self, picture: &Picture) -> Result<Prediction, InferError> {
-        self.predict(|cropper, tensor| cropper.whole(picture, tensor))
+    pub fn classify_whole(&mut self, picture: &Picture) -> Result<Classification, InferError> {
+        let mut quality = CropQuality::PERFECT;
+        let prediction = self.predict(|cropper, tensor| quality = cropper.whole(picture, tensor))?;
+        Ok(Classification { prediction, quality })
     }
 
     /// Runs the network, in the calling thread, on the input that `fill` writes and, where the manifest asks

@@ -110,9 +110,9 @@ fn the_mirror_image_counts_as_much_as_the_face() {
         }
     }
     let mut both = open(1);
-    let prediction = both.classify_whole(&picture).unwrap();
-    let opposite = both.classify_whole(&mirrored).unwrap();
-    let alone = [&picture, &mirrored].map(|picture| plain.classify_whole(picture).unwrap());
+    let prediction = both.classify_whole(&picture).unwrap().prediction;
+    let opposite = both.classify_whole(&mirrored).unwrap().prediction;
+    let alone = [&picture, &mirrored].map(|picture| plain.classify_whole(picture).unwrap().prediction);
     let near = |a: Option<f32>, b: f32| (a.unwrap() - b).abs() < 1e-4;
     assert!(!near(alone[0].valence, alone[1].valence.unwrap()), "{alone:?}");
     let mean = alone[0].valence.unwrap() / 2.0 + alone[1].valence.unwrap() / 2.0;

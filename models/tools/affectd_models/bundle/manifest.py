@@ -34,7 +34,7 @@ licence = "MIT"
 provenance = {provenance}
 task = "combined"
 precision = "int8-weights"
-va = "projected"
+va = {va}
 
 [file]
 path = {file}
@@ -70,9 +70,13 @@ runtime = "ONNX Runtime {runtime}"
 accuracy = {accuracy:.4f}
 macro_f1 = {macro_f1:.4f}
 ece = {ece:.4f}
+{va_figures}n = {n}
+"""
+
+# Measured on the projection of the votes, so they say nothing about a fitted model.
+VA_FIGURES = """\
 va_rmse = {va_rmse:.4f}
 va_ccc = {va_ccc:.4f}
-n = {n}
 """
 
 
@@ -102,7 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def text(config: Config, model: Path, vectors: Path, figures: Mapping[str, float], temperature: float) -> str:
     """The manifest of the ONNX file `model` with the golden vectors `vectors`."""
+    va = config.get("va", configuration.VA[0])
     return TEMPLATE.format(
+        va=quoted(va),
+        va_figures=VA_FIGURES.format(**figures) if va == "projected" else "",
         name=quoted(config["name"]),
         version=quoted(config["version"]),
         provenance=quoted(config["provenance"]),

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from affectd_models.errors import InvalidInput
-from affectd_models.faces import ferplus, images
+from affectd_models.faces import conditions, ferplus, images
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--faces", type=int, help="number of faces, spread evenly over the split; default: all"
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=(*CHANGES, MIXED), metavar="CHANGE", help="default: all")
     args = parser.parse_args(argv)
     if args.faces is not None and args.faces < 1:
         parser.error(f"--faces is {args.faces}; at least 1 is expected")
@@ -38,9 +39,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     faces = ferplus.load(args.data, args.split)
     if args.faces:
         faces = faces.take(np.linspace(0, len(faces) - 1, args.faces).astype(int))
-    for name, change in tqdm(CHANGES.items()):
-        changed = [change(Image.fromarray(face)) for face in faces.images]
+    for name in tqdm(args.only or CHANGES):
+        changed = [change_of(name, place)(Image.fromarray(face)) for place, face in enumerate(faces.images)]
         images.write(args.out / name, args.split, changed, faces)
+
+
+def change_of(name: str, place: int) -> Change:
+    """The change of this name; MIXED has another one for each face, in turn."""
+    return list(CHANGES.values())[place % len(CHANGES)] if name == MIXED else CHANGES[name]
 
 
 def unchanged(face: Image.Image) -> Image.Image:
@@ -84,4 +90,22 @@ CHANGES: dict[str, Change] = {
     **{f"blur-{sigma}": partial(blurred, sigma=sigma) for sigma in (1, 2)},
     **{f"pixels-{side}": partial(reduced, side=side) for side in (24, 16)},
     **{f"roll-{degrees}": partial(rolled, degrees=degrees) for degrees in (-20, -10, 10, 20)},
+    **{f"yaw-{degrees}": partial(conditions.turned, degrees=degrees) for degrees in (-40, -20, 20, 40)},
+    **{f"pitch-{degrees}": partial(conditions.turned, degrees=degrees, axis=0) for degrees in (-20, 20)},
+    "light-50": partial(conditions.exposed, factor=0.5, noise=3),
+    "light-25": partial(conditions.exposed, factor=0.25, noise=3),
+    "light-10": partial(conditions.exposed, factor=0.1, noise=3),
+    "light-160": partial(conditions.exposed, factor=1.6),
+    "contrast-40": partial(conditions.flat, contrast=0.4),
+    "side-light-left": partial(conditions.side_light, darkest=0.2, from_left=True),
+    "side-light-right": partial(conditions.side_light, darkest=0.2, from_left=False),
+    "skin-lighter": partial(conditions.relit_skin, exponent=0.6),
+    "skin-darker": partial(conditions.relit_skin, exponent=1.6),
+    "skin-much-darker": partial(conditions.relit_skin, exponent=2.5),
+    "glasses": partial(conditions.with_glasses, tint=0.1),
+    "sunglasses": partial(conditions.with_glasses, tint=0.9),
+    "mask": partial(conditions.with_mask, brightness=0.75),
 }
+
+# Every face with one of the changes, in turn: pictures of all qualities.
+MIXED = "mixed"

@@ -12,9 +12,11 @@ ratings. Nothing else in the file changes, so that the categories and the cost s
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +27,7 @@ from affectd_models import config as configuration
 from affectd_models.bundle import golden, quantize
 from affectd_models.config import Config
 from affectd_models.errors import InvalidInput
-from affectd_models.faces import ferplus
+from affectd_models.faces import ferplus, ratings
 from affectd_models.measure import metrics, va_map
 from affectd_models.training import inference
 
@@ -40,21 +42,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--ratings", type=Path, required=True, help="CSV: row in the split, valence, arousal")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ridge", type=float, default=0.03, help="weight of the prior, AffectNet's means")
+    parser.add_argument(
+        "--ridge", type=float, default=va_map.PRIOR.ridge, help="weight of the prior, AffectNet's means"
+    )
+    parser.add_argument(
+        "--bounds",
+        type=float,
+        nargs=2,
+        default=va_map.PRIOR.bounds,
+        metavar=("VALENCE", "AROUSAL"),
+        help="largest distance of any category from AffectNet's means",
+    )
     parser.add_argument("--faces", type=int, default=4000, help="training faces to fit the last layer on")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args(argv)
-    if args.ridge <= 0 or args.faces < 1:
-        parser.error("--ridge and --faces must be positive")
+    if args.ridge <= 0 or args.faces < 1 or min(args.bounds) <= 0:
+        parser.error("--ridge, --bounds and --faces must be positive")
+    prior = va_map.Prior(args.ridge, tuple(args.bounds))
 
     config = configuration.load(args.config)
     train, held = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
-    images, ratings = rated_faces(args.data, args.ratings)
+    images, rated = rated_faces(args.data, args.ratings)
     predict = predictor(args.model, config)
     temperature = metrics.fit_temperature(predict(held.images)[:, :CLASSES], held.label)
     outputs = predict(images)
     probability = metrics.softmax(outputs[:, :CLASSES].astype(np.float64) / temperature)
-    scores = va_map.cross_validated(probability, ratings, args.ridge)
-    table = va_map.fit(probability, ratings, args.ridge)
+    scores = va_map.cross_validated(probability, rated, prior)
+    table = va_map.fit(probability, rated, prior)
 
     network = onnx.load(args.model)
     logits, features = with_features(network, config, train.images[:: max(1, len(train) // args.faces)])
@@ -64,20 +78,44 @@ def main(argv: Sequence[str] | None = None) -> None:
     onnx.checker.check_model(network, full_check=True)
     onnx.save(network, args.out)
 
-    concordance = {
-        "before": concordances(outputs, ratings),
-        "map, cross-validated": scores.mean(0),
-        "standard deviation over repeats": scores.std(0),
-        "after, on the faces of the fit": concordances(predictor(args.out, config)(images), ratings),
+    result = {
+        "rated_faces": len(images),
+        "temperature": temperature,
+        "ridge": prior.ridge,
+        "bounds": prior.bounds,
+        "ccc": {
+            "before": concordances(outputs, rated).tolist(),
+            "cross_validated": scores.mean(0).tolist(),
+            "cross_validated_deviation": scores.std(0).tolist(),
+            "after": concordances(predictor(args.out, config)(images), rated).tolist(),
+        },
+        "map": dict(zip(ferplus.CATEGORIES, table.tolist(), strict=True)),
+        "explained": explained.tolist(),
     }
-    lines = [f"{len(images)} rated faces, temperature {temperature:.3f}", ""]
+    sys.stdout.write((json.dumps(result) if args.json else text(result)) + "\n")
+
+
+CONCORDANCES = {
+    "before": "before",
+    "cross_validated": "map, cross-validated",
+    "cross_validated_deviation": "standard deviation over repeats",
+    "after": "after, on the faces of the fit",
+}
+
+
+def text(result: Mapping[str, Any]) -> str:
+    """The result for people."""
+    lines = [f"{result['rated_faces']} rated faces, temperature {result['temperature']:.3f}", ""]
     lines += ["| CCC | valence | arousal |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {values[0]:.3f} | {values[1]:.3f} |" for name, values in concordance.items()]
+    lines += [
+        "| {} | {:.3f} | {:.3f} |".format(words, *result["ccc"][key]) for key, words in CONCORDANCES.items()
+    ]
     lines += ["", "| category | valence | arousal |", "| --- | --- | --- |"]
-    pairs = zip(ferplus.CATEGORIES, table, strict=True)
-    lines += [f"| {name} | {valence:.2f} | {arousal:.2f} |" for name, (valence, arousal) in pairs]
-    lines += ["", f"the last layer explains {explained[0]:.3f} and {explained[1]:.3f} of the map's variance"]
-    sys.stdout.write("\n".join(lines) + "\n")
+    lines += ["| {} | {:.2f} | {:.2f} |".format(name, *values) for name, values in result["map"].items()]
+    valence, arousal = result["explained"]
+    return "\n".join(
+        [*lines, "", f"the last layer explains {valence:.3f} and {arousal:.3f} of the map's variance"]
+    )
 
 
 def predictor(path: Path, config: Config) -> inference.Predict:
@@ -87,22 +125,19 @@ def predictor(path: Path, config: Config) -> inference.Predict:
 
 
 def concordances(
-    outputs: Float32[np.ndarray, "n 10"], ratings: Float[np.ndarray, "n 2"]
+    outputs: Float32[np.ndarray, "n 10"], rated: Float[np.ndarray, "n 2"]
 ) -> Float[np.ndarray, " 2"]:
     """The concordance of valence and of arousal with the ratings."""
     va = outputs[:, CLASSES:].clip(-1, 1)
-    return np.array([metrics.ccc(va[:, axis], ratings[:, axis]) for axis in range(2)])
+    return np.array([metrics.ccc(va[:, axis], rated[:, axis]) for axis in range(2)])
 
 
 def rated_faces(folder: Path, path: Path) -> tuple[UInt8[np.ndarray, "n 48 48"], Float[np.ndarray, "n 2"]]:
     """The usable rated faces of the validation split, and their ratings."""
-    ratings = va_map.read_ratings(path)
     usable = ferplus.usable_rows(folder, "valid")
-    images = ferplus.read_sheets(folder, "valid", len(usable))
-    if ratings.row.max() >= len(usable):
-        raise InvalidInput(f"{path}: row {ratings.row.max()}; the split has {len(usable)} faces")
-    kept = usable[ratings.row]
-    return images[ratings.row[kept]], ratings.va[kept]
+    va = ratings.read(path, len(usable)).of(usable).astype(np.float64)
+    rated = ~np.isnan(va[:, 0])
+    return ferplus.load(folder, "valid").images[rated], va[rated]
 
 
 def last_product(network: onnx.ModelProto) -> onnx.NodeProto:

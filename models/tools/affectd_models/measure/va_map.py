@@ -2,63 +2,88 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from affectd_models.errors import InvalidInput
 from affectd_models.faces.ferplus import CLASS_VA
 from affectd_models.measure import metrics
 
 FOLDS = 10
 REPEATS = 20
 
-
-class Ratings(NamedTuple):
-    """Rated faces: their places in a split, and valence and arousal in -1..1."""
-
-    row: Int[np.ndarray, " n"]
-    va: Float[np.ndarray, "n 2"]
+# Largest factor by which ratings are stretched about their mean, and rounds to find it.
+STRETCH = 2.0
+STRETCH_ROUNDS = 10
+DESCENT_ROUNDS = 1000
 
 
-def read_ratings(path: Path) -> Ratings:
-    """The ratings in a CSV file with the columns row (counting unusable faces too), valence and arousal."""
-    with path.open(newline="") as file:
-        table = list(csv.DictReader(file))
-    try:
-        row = np.array([int(entry["row"]) for entry in table])
-        va = np.array([[float(entry["valence"]), float(entry["arousal"])] for entry in table])
-    except (KeyError, ValueError) as error:
-        raise InvalidInput(f"{path}: row, valence and arousal are expected in each line ({error})") from error
-    if len(row) < FOLDS or len(set(row.tolist())) < len(row) or abs(va).max() > 1:
-        raise InvalidInput(f"{path}: {FOLDS} or more different faces, rated in -1..1, are expected")
-    return Ratings(row, va)
+class Prior(NamedTuple):
+    """How far the map of a fit may be from AffectNet's class means."""
+
+    # Weight of the distance from the means in the ridge regression.
+    ridge: float
+    # Largest distance from them of any category, in valence and in arousal.
+    bounds: tuple[float, float]
+
+
+# Arousal needs more room: with AffectNet's means, it does not agree with the ratings at all. With this much,
+# no category that AffectNet calls excited becomes calm.
+PRIOR = Prior(0.1, (0.2, 0.5))
 
 
 def fit(
-    probability: Float[np.ndarray, "n 8"], ratings: Float[np.ndarray, "n 2"], ridge: float
+    probability: Float[np.ndarray, "n 8"], ratings: Float[np.ndarray, "n 2"], prior: Prior = PRIOR
 ) -> Float[np.ndarray, "8 2"]:
-    """Valence and arousal of each category, by ridge regression towards AffectNet's class means.
+    """Valence and arousal of each category: ridge regression towards AffectNet's class means, within bounds.
 
-    A regression's predictions vary less than the ratings, which lowers the concordance. The map is scaled
-    such that both have the same mean and standard deviation.
+    Few of the rated faces show some of the categories, and raters differ: without the bounds, a handful of
+    ratings would decide what such a category means. A regression's predictions vary less than the ratings,
+    which lowers the concordance: the ratings are stretched about their mean until the predictions vary as
+    much, at most by STRETCH.
     """
-    prior = CLASS_VA.astype(np.float64)
-    strength = ridge * len(probability) * probability.var(0).mean()
-    gram = probability.T @ probability + strength * np.eye(probability.shape[1])
-    fitted = prior + np.linalg.solve(gram, probability.T @ (ratings - probability @ prior))
-    predicted = probability @ fitted
-    # Probabilities add up to one, so an offset of the predictions is one of every category.
-    scaled: Float[np.ndarray, "8 2"] = (fitted - predicted.mean(0)) * (ratings.std(0) / predicted.std(0))
-    scaled += ratings.mean(0)
-    return scaled
+    return np.stack([fit_axis(probability, ratings, axis, prior) for axis in range(2)], 1)
+
+
+def fit_axis(
+    probability: Float[np.ndarray, "n 8"], ratings: Float[np.ndarray, "n 2"], axis: int, prior: Prior
+) -> Float[np.ndarray, " 8"]:
+    """`fit` for valence (0) or arousal (1)."""
+    means, values = CLASS_VA[:, axis].astype(np.float64), ratings[:, axis]
+    bound = prior.bounds[axis]
+    low, high = np.maximum(means - bound, -1), np.minimum(means + bound, 1)
+    strength = prior.ridge * len(probability) * probability.var(0).mean()
+    gram = probability.T @ probability + strength * np.eye(len(means))
+    stretch, fitted = 1.0, means
+    for _ in range(STRETCH_ROUNDS):
+        stretched = values.mean() + stretch * (values - values.mean())
+        fitted = bounded(gram, probability.T @ stretched + strength * means, low, high, fitted)
+        spread = (probability @ fitted).std()
+        stretch = min(STRETCH, stretch * values.std() / max(spread, 1e-6))
+    return fitted
+
+
+def bounded(
+    gram: Float[np.ndarray, "k k"],
+    right: Float[np.ndarray, " k"],
+    low: Float[np.ndarray, " k"],
+    high: Float[np.ndarray, " k"],
+    start: Float[np.ndarray, " k"],
+) -> Float[np.ndarray, " k"]:
+    """The minimum of x'Gx/2 - x'r between the bounds, by coordinate descent, as G is positive definite."""
+    x = start.clip(low, high)
+    for _ in range(DESCENT_ROUNDS):
+        before = x.copy()
+        for i in range(len(x)):
+            x[i] = min(max(x[i] + (right[i] - gram[i] @ x) / gram[i, i], low[i]), high[i])
+        if abs(x - before).max() < 1e-9:
+            break
+    return x
 
 
 def cross_validated(
-    probability: Float[np.ndarray, "n 8"], ratings: Float[np.ndarray, "n 2"], ridge: float
+    probability: Float[np.ndarray, "n 8"], ratings: Float[np.ndarray, "n 2"], prior: Prior = PRIOR
 ) -> Float[np.ndarray, "repeats 2"]:
     """The concordance of valence and of arousal in each of REPEATS cross-validations with FOLDS folds."""
     scores = []
@@ -68,7 +93,7 @@ def cross_validated(
         for fold in range(FOLDS):
             test = order[fold::FOLDS]
             train = np.setdiff1d(order, test)
-            predicted[test] = probability[test] @ fit(probability[train], ratings[train], ridge)
+            predicted[test] = probability[test] @ fit(probability[train], ratings[train], prior)
         clipped = predicted.clip(-1, 1)
         scores.append([metrics.ccc(clipped[:, axis], ratings[:, axis]) for axis in range(2)])
     return np.array(scores)

@@ -60,6 +60,7 @@ def test_wrong_configurations_are_refused(tmp_path):
         ("channels = [48, 96, 192]", "channels = 48", r"\[model\]: channels is 48; list is expected"),
         ("seed = 9", 'seed = "9"', "seed is '9'; int is expected"),
         ("seed = 9", "seed =", "Invalid value"),
+        ('va = "fitted"', 'va = "guessed"', "va is 'guessed'; allowed are projected, fitted"),
     ):
         assert before in good
         path.write_text(good.replace(before, after))
