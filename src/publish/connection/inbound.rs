@@ -1,8 +1,11 @@
 //! What is done to the bytes from the broker before the library parses them.
 //!
-//! - A message that is too large is cut, so that it ends neither the memory nor the connection. MQTT 5 lets a
-//!   client announce its limit (3.1.2.11.4), MQTT 3.1.1 does not. Whoever receives a message that was cut
-//!   finds a payload of nearly [`MAX_INCOMING`] bytes, which is no valid command.
+//! - A message that is too large is cut, so that it ends neither the memory nor the connection. Whoever receives
+//!   one finds a payload of nearly [`MAX_INCOMING`] bytes, which is no valid command. If the properties of a
+//!   message of MQTT 5 are too large, they are left out, and the payload is replaced by [`TOO_LARGE`].
+//!   MQTT 5 lets a client announce its limit (3.1.2.11.4), but this one does not: mosquitto 2.0 counts messages
+//!   above it as unacknowledged for ever, and after as many as are allowed it delivers no command any more.
+//! - Any other packet that is too large ends the connection.
 //! - A broker that speaks 3.1.1 alone answers MQTT 5's CONNECT in its own format, which the library would
 //!   wait in vain to be continued.
 
@@ -22,15 +25,40 @@ const HEADER: usize = 5;
 /// What remains of a message that is too large.
 const CUT: usize = MAX_INCOMING - HEADER;
 
+/// The payload of a message whose properties were too large: no valid command.
+const TOO_LARGE: &[u8] = b"too large";
+
+/// Most bytes of a message's topic, packet identifier and length of properties. No topic that is subscribed to is
+/// nearly as long.
+const PREFIX: usize = 4096;
+
 /// A broker answered MQTT 5's CONNECT in the format of an earlier version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it does not speak MQTT 5")]
 pub struct EarlierVersion;
 
+/// Why the bytes cannot be handed to the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// See [`EarlierVersion`].
+    #[error(transparent)]
+    Version(#[from] EarlierVersion),
+    /// A packet other than a message has this many bytes.
+    #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
+    TooLarge(usize),
+}
+
 #[derive(Debug)]
 enum State {
     /// Within a fixed header; what has arrived of it.
     Header(heapless::Vec<u8, HEADER>),
+    /// Within the beginning of a message of MQTT 5 that is too large; its first byte, what has arrived of topic,
+    /// packet identifier and length of properties, and how many bytes the packet still has.
+    Beginning {
+        first: u8,
+        prefix: Box<heapless::Vec<u8, PREFIX>>,
+        left: usize,
+    },
     /// Within a packet: bytes to pass on, then bytes to drop.
     Body { keep: usize, drop: usize },
     /// Not MQTT: the library reports it.
@@ -42,6 +70,7 @@ enum State {
 struct Filter {
     /// The version that was asked for, until the first packet has arrived.
     asked: Option<Version>,
+    version: Version,
     state: State,
 }
 
@@ -49,17 +78,30 @@ impl Filter {
     fn new(version: Version) -> Self {
         Self {
             asked: Some(version),
+            version,
             state: State::Header(heapless::Vec::new()),
         }
     }
 
     /// Passes `bytes` on to `out`.
-    fn filter(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EarlierVersion> {
+    fn filter(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Rejected> {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Foreign => {
                     out.extend_from_slice(bytes);
                     return Ok(());
+                }
+                State::Beginning { first, prefix, left } => {
+                    let (first, byte) = (*first, bytes[0]);
+                    bytes = &bytes[1..];
+                    *left -= 1;
+                    if prefix.push(byte).is_err() || *left == 0 {
+                        return Err(Rejected::TooLarge(MAX_INCOMING + prefix.len()));
+                    }
+                    let left = *left;
+                    if let Some(beginning) = Beginning::parse(first, prefix) {
+                        self.state = begin_cut(first, prefix, &beginning, left, out);
+                    }
                 }
                 State::Body { keep, drop } => {
                     let kept = bytes.len().min(*keep);
@@ -91,16 +133,27 @@ impl Filter {
     }
 
     /// A packet with this fixed header begins.
-    fn packet(&mut self, header: &[u8], out: &mut Vec<u8>) -> Result<(), EarlierVersion> {
+    fn packet(&mut self, header: &[u8], out: &mut Vec<u8>) -> Result<(), Rejected> {
         let digits = header[1..].iter().rev();
         let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
         let kind = header[0] >> 4;
         let (connack, publish) = (2, 3);
         // MQTT 5's has at least three bytes: flags, code, and the length of its properties.
         if self.asked.take() == Some(Version::V5) && kind == connack && length == 2 {
-            return Err(EarlierVersion);
+            return Err(EarlierVersion.into());
         }
-        let is_too_large = kind == publish && header.len() + length > MAX_INCOMING;
+        let is_too_large = header.len() + length > MAX_INCOMING;
+        if is_too_large && kind != publish {
+            return Err(Rejected::TooLarge(header.len() + length));
+        }
+        if is_too_large && self.version == Version::V5 {
+            self.state = State::Beginning {
+                first: header[0],
+                prefix: Box::default(),
+                left: length,
+            };
+            return Ok(());
+        }
         if is_too_large {
             out.push(header[0]);
             push_length(CUT, out);
@@ -118,6 +171,49 @@ impl Filter {
         };
         Ok(())
     }
+}
+
+/// The beginning of a message of MQTT 5 (3.3.2): topic, packet identifier unless QoS is 0, length of the properties.
+struct Beginning {
+    /// Bytes before the length of the properties.
+    before: usize,
+    /// Length of the properties.
+    properties: usize,
+}
+
+impl Beginning {
+    /// `None` until all of it has arrived.
+    fn parse(first: u8, bytes: &[u8]) -> Option<Self> {
+        let topic = usize::from(u16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]));
+        let has_identifier = first & 0b110 != 0;
+        let before = 2 + topic + if has_identifier { 2 } else { 0 };
+        let digits = bytes.get(before..)?;
+        let is_whole = digits.last().is_some_and(|byte| byte & 0x80 == 0);
+        let properties = digits.iter().rev();
+        let properties = properties.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        // A length has at most four digits (1.5.5); the library reports more.
+        (is_whole || digits.len() == 4).then_some(Self { before, properties })
+    }
+}
+
+/// Passes on the beginning of a message that is too large, of which `left` bytes have not arrived yet.
+fn begin_cut(first: u8, prefix: &[u8], beginning: &Beginning, left: usize, out: &mut Vec<u8>) -> State {
+    out.push(first);
+    if prefix.len() + beginning.properties < CUT {
+        push_length(CUT, out);
+        out.extend_from_slice(prefix);
+        let keep = CUT - prefix.len();
+        return State::Body {
+            keep,
+            drop: left - keep,
+        };
+    }
+    push_length(beginning.before + 1 + TOO_LARGE.len(), out);
+    out.extend_from_slice(&prefix[..beginning.before]);
+    // No properties.
+    out.push(0);
+    out.extend_from_slice(TOO_LARGE);
+    State::Body { keep: 0, drop: left }
 }
 
 /// Appends a length as MQTT writes it: seven bits a byte, the lowest first (MQTT 5, section 1.5.5).
@@ -171,7 +267,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
             this.next = 0;
             this.filter
                 .filter(chunk.filled(), &mut this.pending)
-                .map_err(io::Error::other)?;
+                .map_err(|rejected| match rejected {
+                    Rejected::Version(version) => io::Error::other(version),
+                    Rejected::TooLarge(_) => io::Error::other(rejected),
+                })?;
         }
         let ready = &this.pending[this.next..];
         let taken = ready.len().min(buffer.remaining());
@@ -213,7 +312,7 @@ mod tests {
     }
 
     /// What is passed on of `bytes`, which arrive in pieces of this size.
-    fn filtered(version: Version, bytes: &[u8], piece: usize) -> Result<Vec<u8>, EarlierVersion> {
+    fn filtered(version: Version, bytes: &[u8], piece: usize) -> Result<Vec<u8>, Rejected> {
         let mut filter = Filter::new(version);
         let mut out = Vec::new();
         for piece in bytes.chunks(piece) {
@@ -227,7 +326,7 @@ mod tests {
         for piece in 1..=4 {
             assert_eq!(
                 filtered(Version::V5, &[0x20, 2, 0, 1], piece),
-                Err(EarlierVersion)
+                Err(EarlierVersion.into())
             );
             assert_eq!(
                 filtered(Version::V311, &ACCEPTED_311, piece).unwrap(),
@@ -255,6 +354,47 @@ mod tests {
         let largest = publish(MAX_INCOMING - 4);
         assert_eq!(largest.len(), MAX_INCOMING);
         assert!(filtered(Version::V311, &largest, 4096).unwrap() == largest);
+    }
+
+    /// A message of MQTT 5 with QoS 1 on the topic `t`.
+    fn publish_v5(properties: usize, payload: usize) -> Vec<u8> {
+        let mut body = vec![0, 1, b't', 0, 7];
+        push_length(properties, &mut body);
+        body.resize(body.len() + properties, b'p');
+        body.resize(body.len() + payload, b'x');
+        let mut packet = vec![0x32];
+        push_length(body.len(), &mut packet);
+        packet.extend(body);
+        packet
+    }
+
+    #[test]
+    fn a_large_message_of_mqtt_5_keeps_small_properties_only() {
+        let accepted = [0x20, 3, 0, 0, 0];
+        let small = publish_v5(3, 20);
+        for piece in [1, 1000, 1 << 20] {
+            let stream = [&accepted[..], &publish_v5(300, 200_000), &small].concat();
+            let out = filtered(Version::V5, &stream, piece).unwrap();
+            // Topic, identifier, two digits of the length, 300 bytes of properties.
+            let cut = publish_v5(300, CUT - 307);
+            assert!(out == [&accepted[..], &cut, &small].concat(), "{piece}");
+
+            let stream = [&accepted[..], &publish_v5(100_000, 20), &small].concat();
+            let out = filtered(Version::V5, &stream, piece).unwrap();
+            let mut replaced = vec![0x32, 6 + 9, 0, 1, b't', 0, 7, 0];
+            replaced.extend(TOO_LARGE);
+            assert!(out == [&accepted[..], &replaced, &small].concat(), "{piece}");
+        }
+    }
+
+    #[test]
+    fn any_other_packet_that_is_too_large_is_rejected() {
+        let mut packet = vec![0x90];
+        push_length(70_000, &mut packet);
+        for version in [Version::V5, Version::V311] {
+            let found = filtered(version, &packet, 1);
+            assert_eq!(found, Err(Rejected::TooLarge(70_004)));
+        }
     }
 
     #[test]

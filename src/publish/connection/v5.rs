@@ -9,7 +9,7 @@ use super::{
     event::{Event, Limits, Received},
     library::library,
     link::Handover,
-    login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING, RECEIVE_MAXIMUM},
+    login::{CHANNEL, KEEP_ALIVE_S, Login, RECEIVE_MAXIMUM},
     reasons,
 };
 use crate::{
@@ -37,7 +37,8 @@ pub fn log_in(login: &Login, stream: Handover) -> (Requests, Events) {
     let mut options = options(login, stream);
     options
         .set_connect_properties(properties)
-        .set_max_packet_size(Some(MAX_INCOMING as u32))
+        // The filter of incoming bytes has a limit, which must not be announced: see `inbound`.
+        .set_unlimited_incoming_packet_size()
         .set_outgoing_inflight_upper_limit(CHANNEL as u16);
     if let Some(topic) = &login.will_topic {
         options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true, None));
