@@ -25,7 +25,8 @@ class Ratings(NamedTuple):
         """The ratings of the usable faces of the split; NaN for those that were not rated."""
         va = np.full((len(usable), 2), np.nan, np.float32)
         va[self.row] = self.va
-        return va[usable]
+        rated: Float32[np.ndarray, "usable 2"] = va[usable]
+        return rated
 
 
 def read(path: Path, faces: int) -> Ratings:
