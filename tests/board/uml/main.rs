@@ -12,7 +12,9 @@
 #[path = "../board.rs"]
 mod board;
 mod machine;
+// The tests of faults also read when a message came.
 #[path = "../messages.rs"]
+#[allow(dead_code)]
 mod messages;
 #[path = "../picture.rs"]
 mod picture;
