@@ -9,7 +9,7 @@ use std::{
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 
 use super::{
-    connection::{inbound::EarlierVersion, login::KEEP_ALIVE_S, reasons::Refusal},
+    connection::{inbound::Rejected, login::KEEP_ALIVE_S, reasons::Refusal},
     destination::Destination,
 };
 
@@ -68,7 +68,7 @@ impl DisconnectReason {
         if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::Tls(error.clone());
         }
-        if inner.is_some_and(|inner| inner.is::<EarlierVersion>()) {
+        if inner.and_then(|inner| inner.downcast_ref()) == Some(&Rejected::EarlierVersion) {
             return Self::WrongVersion;
         }
         Self::Closed(Some(error))

@@ -1,7 +1,7 @@
 //! Runs suites of scenarios: suites in parallel, the scenarios of each one in order.
 
 use std::{
-    fs,
+    env, fs,
     panic::{self, AssertUnwindSafe},
     path::Path,
     process::ExitCode,
@@ -23,6 +23,15 @@ pub struct Suite {
     pub parts: Parts,
     /// In the order in which they run.
     pub scenarios: &'static [Scenario],
+}
+
+/// The arguments of the test program that are no options, and whether `--json` is among the options.
+pub fn arguments() -> (Vec<String>, bool) {
+    let (options, arguments): (Vec<String>, Vec<String>) = env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let json = options.iter().any(|option| option == "--json");
+    (arguments, json)
 }
 
 /// Runs suites in parallel. When one fails, the others still run to their end. With `json` the passed scenarios are

@@ -32,18 +32,13 @@ const TOO_LARGE: &[u8] = b"too large";
 /// nearly as long.
 const PREFIX: usize = 4096;
 
-/// A broker answered MQTT 5's CONNECT in the format of an earlier version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it does not speak MQTT 5")]
-pub struct EarlierVersion;
-
 /// Why the bytes cannot be handed to the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
-    /// See [`EarlierVersion`].
-    #[error(transparent)]
-    Version(#[from] EarlierVersion),
-    /// A packet other than a message has this many bytes.
+    /// The broker answered MQTT 5's CONNECT in the format of an earlier version.
+    #[error("it does not speak MQTT 5")]
+    EarlierVersion,
+    /// A packet that cannot be cut has this many bytes.
     #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
     TooLarge(usize),
 }
@@ -68,17 +63,18 @@ enum State {
 /// Watches the packets in a stream of bytes.
 #[derive(Debug)]
 struct Filter {
-    /// The version that was asked for, until the first packet has arrived.
-    asked: Option<Version>,
+    /// The version that was asked for.
     version: Version,
+    /// Whether a packet has begun before.
+    has_begun: bool,
     state: State,
 }
 
 impl Filter {
     fn new(version: Version) -> Self {
         Self {
-            asked: Some(version),
             version,
+            has_begun: false,
             state: State::Header(heapless::Vec::new()),
         }
     }
@@ -96,7 +92,7 @@ impl Filter {
                     bytes = &bytes[1..];
                     *left -= 1;
                     if prefix.push(byte).is_err() || *left == 0 {
-                        return Err(Rejected::TooLarge(MAX_INCOMING + prefix.len()));
+                        return Err(Rejected::TooLarge(prefix.len() + *left));
                     }
                     let left = *left;
                     if let Some(beginning) = Beginning::parse(first, prefix) {
@@ -134,13 +130,13 @@ impl Filter {
 
     /// A packet with this fixed header begins.
     fn packet(&mut self, header: &[u8], out: &mut Vec<u8>) -> Result<(), Rejected> {
-        let digits = header[1..].iter().rev();
-        let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+        let length = length_of(&header[1..]);
         let kind = header[0] >> 4;
         let (connack, publish) = (2, 3);
         // MQTT 5's has at least three bytes: flags, code, and the length of its properties.
-        if self.asked.take() == Some(Version::V5) && kind == connack && length == 2 {
-            return Err(EarlierVersion.into());
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if is_first && self.version == Version::V5 && kind == connack && length == 2 {
+            return Err(Rejected::EarlierVersion);
         }
         let is_too_large = header.len() + length > MAX_INCOMING;
         if is_too_large && kind != publish {
@@ -189,10 +185,11 @@ impl Beginning {
         let before = 2 + topic + if has_identifier { 2 } else { 0 };
         let digits = bytes.get(before..)?;
         let is_whole = digits.last().is_some_and(|byte| byte & 0x80 == 0);
-        let properties = digits.iter().rev();
-        let properties = properties.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
         // A length has at most four digits (1.5.5); the library reports more.
-        (is_whole || digits.len() == 4).then_some(Self { before, properties })
+        (is_whole || digits.len() == 4).then_some(Self {
+            before,
+            properties: length_of(digits),
+        })
     }
 }
 
@@ -214,6 +211,12 @@ fn begin_cut(first: u8, prefix: &[u8], beginning: &Beginning, left: usize, out: 
     out.push(0);
     out.extend_from_slice(TOO_LARGE);
     State::Body { keep: 0, drop: left }
+}
+
+/// The length that these digits state; see [`push_length`].
+fn length_of(digits: &[u8]) -> usize {
+    let digits = digits.iter().rev();
+    digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f))
 }
 
 /// Appends a length as MQTT writes it: seven bits a byte, the lowest first (MQTT 5, section 1.5.5).
@@ -267,10 +270,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
             this.next = 0;
             this.filter
                 .filter(chunk.filled(), &mut this.pending)
-                .map_err(|rejected| match rejected {
-                    Rejected::Version(version) => io::Error::other(version),
-                    Rejected::TooLarge(_) => io::Error::other(rejected),
-                })?;
+                .map_err(io::Error::other)?;
         }
         let ready = &this.pending[this.next..];
         let taken = ready.len().min(buffer.remaining());
@@ -326,7 +326,7 @@ mod tests {
         for piece in 1..=4 {
             assert_eq!(
                 filtered(Version::V5, &[0x20, 2, 0, 1], piece),
-                Err(EarlierVersion.into())
+                Err(Rejected::EarlierVersion)
             );
             assert_eq!(
                 filtered(Version::V311, &ACCEPTED_311, piece).unwrap(),

@@ -29,7 +29,7 @@ mod process;
 #[path = "../shell.rs"]
 mod shell;
 
-use std::{env, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use machine::Parts;
 use scenarios::{camera, package, service};
@@ -50,10 +50,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 fn main() -> ExitCode {
-    let (options, arguments): (Vec<String>, Vec<String>) = env::args()
-        .skip(1)
-        .partition(|argument| argument.starts_with("--"));
-    let json = options.iter().any(|option| option == "--json");
+    let (arguments, json) = suite::arguments();
     let [image, package] = &arguments[..] else {
         eprintln!("usage: arm64 IMAGE PACKAGE; `make test-board-arm64` builds both");
         return ExitCode::from(64);

@@ -37,7 +37,7 @@ mod process;
 #[path = "../shell.rs"]
 mod shell;
 
-use std::{env, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use machine::Parts;
 use scenarios::{aim, broker, camera, driver, http, package, power, privacy, service};
@@ -103,10 +103,7 @@ const SERVICE: &[Scenario] = &[
 ];
 
 fn main() -> ExitCode {
-    let (options, arguments): (Vec<String>, Vec<String>) = env::args()
-        .skip(1)
-        .partition(|argument| argument.starts_with("--"));
-    let json = options.iter().any(|option| option == "--json");
+    let (arguments, json) = suite::arguments();
     let [kernel, root, package] = &arguments[..] else {
         eprintln!("usage: uml KERNEL ROOT PACKAGE; `make test-uml` builds all three");
         return ExitCode::from(64);
