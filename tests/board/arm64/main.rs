@@ -9,7 +9,9 @@
 #[allow(dead_code)]
 mod board;
 mod machine;
+// The tests of faults also read when a message came.
 #[path = "../messages.rs"]
+#[allow(dead_code)]
 mod messages;
 #[path = "../picture.rs"]
 mod picture;

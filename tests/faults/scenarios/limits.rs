@@ -253,7 +253,7 @@ fn full_disk(lab: &Lab) -> Outcome {
     fs::remove_file(&filler).unwrap();
     let seconds = until("the newest state", || {
         let text = read();
-        let last = text.lines().filter(|line| line.contains("/state")).next_back();
+        let last = text.lines().rfind(|line| line.contains("/state"));
         text.lines().count() > full && last.is_some_and(|line| line.contains("\"none\""))
     });
     daemon.stop("TERM");
