@@ -1,0 +1,45 @@
+"""What the tables have in common: reading measurements, and Markdown."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+FIGURES = ROOT / "docs/figures"
+
+
+def record(name):
+    """One measurement: what the command printed, and where it comes from."""
+    path = FIGURES / f"{name}.json"
+    try:
+        content = json.loads(path.read_text())
+        return content["result"], content["measured"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{path}: {error!r}")
+
+
+def manifests():
+    """Every manifest by its name."""
+    found = {path.stem: tomllib.loads(path.read_text()) for path in sorted((ROOT / "models").glob("*.toml"))}
+    return {name: manifest for name, manifest in found.items() if "kind" in manifest}
+
+
+def table(head, rows):
+    """A Markdown table of texts."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def source(measured):
+    """A sentence that says where figures come from."""
+    return (
+        f"*`{measured['command']}`, commit {measured['commit']}, {measured['date']}; {measured['machine']}.*"
+    )
+
+
+def percent(share, digits=1):
+    """A share as a percentage."""
+    return f"{100 * share:.{digits}f} %"

@@ -1,0 +1,180 @@
+"""Tables of the models and their cards."""
+
+from tables.common import ROOT, manifests, percent, record, source, table
+
+CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+
+
+def stale_manifest():
+    """A line for each figure of the default model's manifest that is not the recorded one, also printed."""
+    result, _ = record("expression/as-it-is")
+    manifest = manifests()["maxvit-ferplus-64"]["measured"]
+    faults = [
+        f"models/maxvit-ferplus-64.toml: {key} = {manifest.get(key)}; measured: {round(result[key], 4)}"
+        for key in ("accuracy", "macro_f1", "ece", "n")
+        if manifest.get(key) != round(result[key], 4)
+    ]
+    print(*faults, sep="\n", end="\n" if faults else "")
+    return faults
+
+
+def models():
+    """The bundled models."""
+    purposes = {"centerface": "full-frame detection", "blazeface": "detection in search regions"}
+    rows = []
+    for name, manifest in manifests().items():
+        size = (ROOT / "models" / manifest["file"]["path"]).stat().st_size
+        purpose = "expression" if manifest["kind"] == "expression" else purposes.get(name, "detection")
+        shape = f"{manifest['input']['width']}x{manifest['input']['height']} {manifest['input']['colour']}"
+        licence = manifest["licence"].split(";")[0]
+        rows.append([name, manifest["version"], purpose, shape, f"{size / 1e6:.1f} MB", licence])
+    return table(["model", "version", "purpose", "input", "size", "licence"], rows)
+
+
+def expression():
+    """Accuracy of the default expression model."""
+    result, measured = record("expression/as-it-is")
+    intervals = result["intervals"]
+
+    def shares(key):
+        low, high = intervals["metrics"][key]
+        return [percent(result[key]), f"{percent(low)} to {percent(high)}"]
+
+    def numbers(key):
+        low, high = intervals["metrics"][key]
+        return [f"{result[key]:.3f}", f"{low:.3f} to {high:.3f}"]
+
+    ceiling = result["ceiling"]
+    rows = [
+        ["accuracy", *shares("accuracy")],
+        [
+            f"accuracy, {result['n_majority']:,} faces where more than half agree",
+            *shares("accuracy_majority"),
+        ],
+        ["accuracy, any label with the most votes counts", *shares("accuracy_any_tied")],
+        [f"ceiling: ten votes drawn anew, {ceiling['rounds']} draws", percent(ceiling["accuracy"]), ""],
+        ["macro F1", *numbers("macro_f1")],
+        ["expected calibration error (15 bins)", *numbers("ece")],
+        ["the same without the manifest's temperature", *numbers("ece_unscaled")],
+    ]
+    head = [f"FER+ validation, 8 categories, {result['n']:,} faces", "", f"{intervals['level']:.0%} interval"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+def confusion():
+    """Labelled by predicted category."""
+    result, measured = record("expression/as-it-is")
+    rows = []
+    for category in result["categories"]:
+        counts = [str(count) for count in category["predicted"]]
+        measures = [f"{category[measure]:.2f}" for measure in ("recall", "precision")]
+        rows.append([category["category"], *counts, *measures])
+    return table(["", *CATEGORIES, "recall", "precision"], rows) + "\n\n" + source(measured)
+
+
+DEGRADED = {
+    "as-it-is": "unchanged",
+    "crop-10-tighter": "crop 10 % tighter",
+    "margin-10": "margin of 10 %",
+    "margin-20": "margin of 20 %",
+    "margin-30": "margin of 30 %",
+    "margin-40": "margin of 40 %",
+    "blur-1": "blur, sigma 1 pixel of 48",
+    "blur-2": "blur, sigma 2 pixels of 48",
+    "pixels-24": "resolution of 24 pixels",
+    "pixels-16": "resolution of 16 pixels",
+    "roll--20": "roll of -20°",
+    "roll--10": "roll of -10°",
+    "roll-10": "roll of 10°",
+    "roll-20": "roll of 20°",
+}
+
+
+def degraded():
+    """Accuracy of the default expression model on faces as cameras deliver them."""
+    rows = []
+    for name, words in DEGRADED.items():
+        result, measured = record(f"expression/{name}")
+        rows.append(
+            [
+                words,
+                percent(result["accuracy"]),
+                f"{result['macro_f1']:.3f}",
+                f"{result['ece']:.3f}",
+            ]
+        )
+    return table(["face", "accuracy", "macro F1", "calibration error"], rows) + "\n\n" + source(measured)
+
+
+CONCORDANCES = {
+    "before": "the projection of 0.2.1",
+    "cross_validated": "the map, ten-fold cross-validated",
+    "after": "this file, on the faces that the map was fitted to",
+    "after_without_mirror": "the same without the mirror image",
+}
+
+
+def concordance():
+    """How far valence and arousal agree with people's ratings."""
+    result, measured = record("ratings")
+    rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in CONCORDANCES.items()]
+    head = [f"CCC with the ratings of {result['rated_faces']} faces", "valence", "arousal"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+def va_map():
+    """What each category means in valence and arousal."""
+    result, measured = record("ratings")
+    rows = [[name, *(f"{value:+.2f}" for value in values)] for name, values in result["map"].items()]
+    return table(["category", "valence", "arousal"], rows) + "\n\n" + source(measured)
+
+
+CONDITIONS = {
+    "as-it-is": "unchanged",
+    "light-50": "half the light, noise",
+    "light-25": "a quarter of the light, noise",
+    "light-10": "a tenth of the light, noise",
+    "light-160": "overexposed by 60 %",
+    "contrast-40": "40 % of the contrast",
+    "side-light-left": "light from one side, 20 % at the other",
+    "skin-lighter": "skin lighter (exponent 0.6)",
+    "skin-darker": "skin darker (exponent 1.6)",
+    "skin-much-darker": "skin much darker (exponent 2.5)",
+    "yaw-20": "turned by 20°",
+    "yaw-40": "turned by 40°",
+    "glasses": "glasses",
+    "sunglasses": "sunglasses",
+    "mask": "mask over nose and mouth",
+}
+
+
+# Recalls that suffer first.
+SHOWN = ["neutral", "happiness", "sadness", "anger", "fear"]
+
+
+def conditions():
+    """Accuracy in imitated light, with other skin, turned, and partly covered."""
+    rows = []
+    for name, words in CONDITIONS.items():
+        result, measured = record(f"conditions/{name}")
+        recalls = {category["category"]: category["recall"] for category in result["categories"]}
+        rows.append(
+            [
+                words,
+                percent(result["accuracy"]),
+                f"{result['macro_f1']:.2f}",
+                f"{result['ece']:.3f}",
+                *(f"{recalls[category]:.2f}" for category in SHOWN),
+            ]
+        )
+    head = [
+        f"{result['n']:,} faces",
+        "accuracy",
+        "macro F1",
+        "calibration error",
+        *(f"recall of {name}" for name in SHOWN),
+    ]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+TABLES = [models, expression, confusion, degraded, concordance, va_map, conditions]
