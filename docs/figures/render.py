@@ -11,12 +11,13 @@ import difflib
 import re
 import sys
 
-from tables import fleet, http, models, mqtt, performance, robustness
+from tables import fleet, homeassistant, http, models, mqtt, performance, robustness
 from tables.common import ROOT
 
 DOCUMENTS = [
     "docs/faults.md",
     "docs/fleet.md",
+    "docs/home-assistant.md",
     "docs/http.md",
     "docs/mqtt.md",
     "docs/models.md",
@@ -27,7 +28,7 @@ DOCUMENTS = [
 ]
 BLOCK = re.compile(r"<!-- figures: (\w+) -->\n(.*?)<!-- /figures -->\n", re.DOTALL)
 
-TABLES = [table for module in (fleet, http, models, mqtt, performance, robustness) for table in module.TABLES]
+TABLES = [table for module in (fleet, homeassistant, http, models, mqtt, performance, robustness) for table in module.TABLES]
 BLOCKS = {table.__name__: table for table in TABLES}
 
 

@@ -4,29 +4,36 @@ use std::time::Duration;
 
 use super::topics::Topics;
 
+/// An unchanged message about visits is published again after this long, or after `mqtt.refresh_s` if that is
+/// longer.
+pub const VISITS_REFRESH: Duration = Duration::from_secs(60);
+
 /// The messages that expire: what is seen, unless it is published again. A device that the broker has lost
 /// without noticing leaves no stale result behind.
 #[derive(Debug)]
 pub struct Lifetimes {
-    topics: [String; 3],
-    seconds: u32,
+    /// The topics, and after how many seconds their messages expire.
+    topics: [(String, u32); 3],
 }
 
 impl Lifetimes {
     /// State, scene and visits expire when they have missed three times their refresh.
     pub fn new(topics: &Topics, refresh: Duration) -> Self {
+        let refreshes = [
+            (&topics.state, refresh),
+            (&topics.scene, refresh),
+            (&topics.visits, refresh.max(VISITS_REFRESH)),
+        ];
         Self {
-            topics: [&topics.state, &topics.scene, &topics.visits].map(String::clone),
-            seconds: (3.0 * refresh.as_secs_f64()).ceil() as u32,
+            topics: refreshes
+                .map(|(topic, refresh)| (topic.clone(), (3.0 * refresh.as_secs_f64()).ceil() as u32)),
         }
     }
 
     /// After how many seconds a message of `topic` expires; `None`: never.
     pub fn of(&self, topic: &str) -> Option<u32> {
-        self.topics
-            .iter()
-            .any(|expiring| expiring == topic)
-            .then_some(self.seconds)
+        let expiring = self.topics.iter().find(|(expiring, _)| expiring == topic);
+        expiring.map(|(_, seconds)| *seconds)
     }
 }
 
@@ -41,6 +48,9 @@ mod tests {
         let lifetimes = Lifetimes::new(&topics, Duration::from_millis(1500));
         assert_eq!(lifetimes.of(&topics.state), Some(5));
         assert_eq!(lifetimes.of(&topics.scene), Some(5));
+        assert_eq!(lifetimes.of(&topics.visits), Some(180));
+        let lifetimes = Lifetimes::new(&topics, Duration::from_secs(300));
+        assert_eq!(lifetimes.of(&topics.visits), Some(900));
         assert_eq!(lifetimes.of(&topics.privacy), None);
         assert_eq!(lifetimes.of(&topics.discovery), None);
     }

@@ -74,10 +74,13 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
         "value_template": "{{ value_json.attending }}",
         "icon": "mdi:eye",
     });
+    // What the recorder keeps: who stayed, and who left. Every passer-by appears, which is a trigger; Expression
+    // records the changes of category. Home Assistant ignores an event whose payload is empty.
     let face = json!({
         "state_topic": topics.event,
-        "event_types": ["appeared", "present", "left", "changed"],
-        "value_template": "{{ dict(value_json, event_type=value_json.event) | tojson }}",
+        "event_types": ["present", "left"],
+        "value_template":
+            "{% if value_json.event in ['present', 'left'] %}{{ dict(value_json, event_type=value_json.event) | tojson }}{% endif %}",
         "icon": "mdi:face-man",
     });
     [

@@ -152,10 +152,7 @@ fn presence_and_face_can_trigger_automations() {
     );
     assert_eq!(face["p"], "event");
     assert_eq!(face["state_topic"], "affectd/lobby/event");
-    assert_eq!(
-        face["event_types"],
-        json!(["appeared", "present", "left", "changed"])
-    );
+    assert_eq!(face["event_types"], json!(["present", "left"]));
 }
 
 #[test]

@@ -8,23 +8,25 @@ mod inputs;
 mod pace;
 mod render;
 mod results;
+mod visits;
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, civil::Date};
+use jiff::SignedDuration;
 
 use self::{
     faces::Faces,
     inputs::Inputs,
     render::{Delivery, Renderer},
     results::Results,
+    visits::Visits,
 };
 use super::{
     command::{Answer, Commands},
     discovery,
     identity::Identity,
     outbox::{Outbox, Snapshot},
-    payload::{CameraPayload, EventPayload, HealthPayload, ResultPayload, VisitsPayload, privacy_word},
+    payload::{CameraPayload, EventPayload, HealthPayload, ResultPayload, privacy_word},
     shared::Now,
     topics::Topics,
     transport::{Backpressure, Message, Payload, Transport},
@@ -41,9 +43,6 @@ pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 /// Discovery is published at most this often, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The visits are published at most this often.
-const VISITS_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Most answers that wait to be published; there are no more commands in a second.
 const MAX_ANSWERS: usize = 8;
 
@@ -57,12 +56,10 @@ pub struct Dispatcher {
     /// Empty where the device is withdrawn from Home Assistant.
     discovery: Vec<u8>,
     due: Due,
-    /// What expires at the broker is published again after this long.
-    refresh: Duration,
     last_discovery: Option<Duration>,
-    last_visits: Option<Duration>,
     rate: MessageRate,
     results: Results,
+    visits: Visits,
     faces: Faces,
     health_version: u64,
     commands: Commands,
@@ -75,8 +72,6 @@ pub struct Dispatcher {
 struct Due {
     availability: bool,
     discovery: bool,
-    /// The version and the date.
-    visits: Option<(u64, Date)>,
     camera: Option<u64>,
     privacy: Option<u64>,
     privacy_command: Option<u64>,
@@ -105,11 +100,10 @@ impl Dispatcher {
             identity,
             topics,
             due: Due::default(),
-            refresh: settings.refresh,
             last_discovery: None,
-            last_visits: None,
             rate: settings.rate,
             results: Results::new(settings),
+            visits: Visits::new(settings.refresh),
             faces: Faces::new(settings.faces, settings.face_rate.interval()),
             health_version: 0,
             commands: Commands::new(requests),
@@ -131,7 +125,7 @@ impl Dispatcher {
             ..Due::default()
         };
         self.last_discovery = None;
-        self.last_visits = None;
+        self.visits.force();
         self.republish_discovery();
     }
 
@@ -140,7 +134,6 @@ impl Dispatcher {
         self.due.discovery = self.has_broker;
         self.results.force();
         self.health_version = 0;
-        self.due.visits = None;
         self.due.camera = None;
         self.due.privacy = None;
         self.due.privacy_command = None;
@@ -235,9 +228,6 @@ impl Dispatcher {
             self.last_discovery = Some(now.monotonic);
         }
         self.send_results(newest, now, transport)?;
-        if self.visits_due(newest, now) <= now.monotonic {
-            self.send_visits(newest, now, transport)?;
-        }
         if self.due.camera != Some(newest.camera.version) {
             self.send_camera(newest, now, transport)?;
         }
@@ -271,7 +261,8 @@ impl Dispatcher {
             newest,
             now,
         };
-        self.results.send_due(inputs, &mut self.renderer, transport)
+        self.results.send_due(inputs, &mut self.renderer, transport)?;
+        self.visits.send_due(inputs, &mut self.renderer, transport)
     }
 
     fn send_camera(
@@ -285,20 +276,6 @@ impl Dispatcher {
         self.renderer
             .send(transport, &self.topics.camera, Delivery::STATE, &payload)?;
         self.due.camera = Some(newest.camera.version);
-        Ok(())
-    }
-
-    fn send_visits(
-        &mut self,
-        newest: &Snapshot,
-        now: Now,
-        transport: &mut impl Transport,
-    ) -> Result<(), Backpressure> {
-        let payload = VisitsPayload::new(&self.identity, &newest.visits.value, now.date, now.wall);
-        self.renderer
-            .send(transport, &self.topics.visits, Delivery::STATE, &payload)?;
-        self.due.visits = Some((newest.visits.version, now.date));
-        self.last_visits = Some(now.monotonic);
         Ok(())
     }
 
@@ -353,19 +330,9 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// When the visits are due: they have changed, or it is another day; otherwise at the refresh, because they
-    /// expire at the broker.
-    fn visits_due(&self, newest: &Snapshot, now: Now) -> Duration {
-        if self.due.visits == Some((newest.visits.version, now.date)) {
-            after(self.last_visits, self.refresh)
-        } else {
-            after(self.last_visits, VISITS_INTERVAL)
-        }
-    }
-
     fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
         let mut next = self.results.next_due(newest).min(self.faces.next_due(newest));
-        next = next.min(self.visits_due(newest, now));
+        next = next.min(self.visits.due(newest, now));
         if self.due.discovery {
             next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
         }

@@ -2,7 +2,17 @@
 
 use std::time::Duration;
 
-/// Paces one topic: at most one message per interval, and one at least every refresh.
+/// So many changes are published at once after a pause, so that a short visit is told as it happens.
+pub const BURST: u32 = 3;
+
+/// That somebody has come or everybody has left is published at least this long after the last message, whatever
+/// the rate: a subscriber must not take a room for empty, or for occupied, until the rate permits a message.
+const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Paces one topic: in the long run at most one message per interval because of changes, at most [`BURST`] of
+/// them in succession, and at least one message every refresh.
+///
+/// The rate limiter is the generic cell rate algorithm (ITU-T I.371) with a tolerance of `BURST - 1` intervals.
 #[derive(Debug)]
 pub struct Pace {
     interval: Duration,
@@ -10,28 +20,41 @@ pub struct Pace {
     /// Whether a message is due even if nothing has changed.
     forced: bool,
     last: Option<LastMessage>,
+    /// When the changes that were published would have been spent at exactly one per interval.
+    spent_until: Duration,
+}
+
+/// What makes a message urgent when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Presence {
+    /// Whether the camera looks.
+    pub is_sensing: bool,
+    /// Whether anybody is in view.
+    pub is_occupied: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct LastMessage {
     at: Duration,
-    was_sensing: bool,
+    presence: Presence,
 }
 
 impl Pace {
     /// A message is due at once.
     pub fn new(interval: Duration, refresh: Duration) -> Self {
         Self {
-            interval: interval.min(refresh),
+            interval,
             refresh,
             forced: true,
             last: None,
+            spent_until: Duration::ZERO,
         }
     }
 
-    /// At most one message per `interval` from now on.
+    /// One message per `interval` from now on.
     pub fn set_interval(&mut self, interval: Duration) {
-        self.interval = interval.min(self.refresh);
+        self.interval = interval;
+        self.spent_until = Duration::ZERO;
     }
 
     /// Makes a message due at once.
@@ -39,29 +62,118 @@ impl Pace {
         self.forced = true;
     }
 
-    /// When the next message is due: at once if it is forced or if sensing has just ended, at the rate limit
-    /// if what it says has changed, otherwise at the refresh.
-    pub fn due(&self, has_changed: bool, is_sensing: bool) -> Duration {
+    /// When the next message is due: at once if it is forced or if sensing has just ended; within a second if
+    /// somebody has come or everybody has left; at the rate limit if anything else has changed; otherwise at the
+    /// refresh.
+    pub fn due(&self, has_changed: bool, presence: Presence) -> Duration {
         match self.last {
             Some(last) if !self.forced => {
-                if last.was_sensing && !is_sensing {
-                    Duration::ZERO
-                } else if has_changed {
-                    last.at.saturating_add(self.interval)
-                } else {
-                    last.at.saturating_add(self.refresh)
+                let refresh = last.at.saturating_add(self.refresh);
+                if last.presence.is_sensing && !presence.is_sensing {
+                    return Duration::ZERO;
                 }
+                let mut due = refresh;
+                if presence.is_occupied != last.presence.is_occupied {
+                    due = due.min(last.at.saturating_add(OCCUPANCY_INTERVAL));
+                }
+                if has_changed {
+                    let tolerance = self.interval.saturating_mul(BURST - 1);
+                    due = due.min(self.spent_until.saturating_sub(tolerance));
+                }
+                due
             }
             _ => Duration::ZERO,
         }
     }
 
-    /// A message was sent at `now`.
-    pub fn record(&mut self, now: Duration, is_sensing: bool) {
+    /// A message was sent at `now`. Only one that says something new counts towards the rate limit, so that a
+    /// refresh delays no change.
+    pub fn record(&mut self, now: Duration, has_changed: bool, presence: Presence) {
         self.forced = false;
-        self.last = Some(LastMessage {
-            at: now,
-            was_sensing: is_sensing,
-        });
+        self.last = Some(LastMessage { at: now, presence });
+        if has_changed {
+            self.spent_until = self.spent_until.max(now).saturating_add(self.interval);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOMEBODY: Presence = Presence {
+        is_sensing: true,
+        is_occupied: true,
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// When the messages were sent if everything that is due is sent, with a change in each of these seconds.
+    fn sent(pace: &mut Pace, changes: std::ops::Range<u64>) -> Vec<u64> {
+        let mut sent = Vec::new();
+        for second in changes {
+            if pace.due(true, SOMEBODY) <= seconds(second) {
+                pace.record(seconds(second), true, SOMEBODY);
+                sent.push(second);
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn changes_in_succession_are_limited_in_the_long_run() {
+        let mut pace = Pace::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut pace, 100..150), [100, 101, 102, 110, 120, 130, 140]);
+        // A pause of twenty seconds earns two messages.
+        assert_eq!(sent(&mut pace, 160..172), [160, 161, 170]);
+        // A longer one earns no more than a burst.
+        assert_eq!(sent(&mut pace, 1000..1012), [1000, 1001, 1002, 1010]);
+    }
+
+    #[test]
+    fn a_refresh_delays_no_change() {
+        let mut pace = Pace::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut pace, 100..101), [100]);
+        assert_eq!(pace.due(false, SOMEBODY), seconds(130));
+        pace.record(seconds(130), false, SOMEBODY);
+        assert_eq!(sent(&mut pace, 131..135), [131, 132, 133]);
+    }
+
+    #[test]
+    fn occupancy_and_the_end_of_sensing_are_not_delayed() {
+        let mut pace = Pace::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut pace, 100..110).len(), 3);
+        let nobody = Presence {
+            is_occupied: false,
+            ..SOMEBODY
+        };
+        assert_eq!(pace.due(true, nobody), seconds(103));
+        pace.record(seconds(110), true, nobody);
+        assert_eq!(pace.due(true, SOMEBODY), seconds(111));
+        pace.record(seconds(111), true, SOMEBODY);
+        // They count like any other change.
+        assert_eq!(sent(&mut pace, 112..145), [130, 140]);
+        let blind = Presence {
+            is_sensing: false,
+            is_occupied: false,
+        };
+        assert_eq!(pace.due(false, blind), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_interval_longer_than_the_refresh_does_not_delay_the_refresh() {
+        let mut pace = Pace::new(seconds(60), seconds(30));
+        assert_eq!(sent(&mut pace, 0..3).len(), 3);
+        assert_eq!(pace.due(true, SOMEBODY), seconds(32));
+    }
+
+    #[test]
+    fn another_rate_holds_at_once() {
+        let mut pace = Pace::new(seconds(10), seconds(30));
+        sent(&mut pace, 100..110);
+        pace.set_interval(seconds(1));
+        assert_eq!(sent(&mut pace, 110..113), [110, 111, 112]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     dead_band::steady,
     inputs::Inputs,
-    pace::Pace,
+    pace::{Pace, Presence},
     render::{Delivery, Renderer},
 };
 use crate::{
@@ -194,14 +194,26 @@ impl<T: PartialEq> Topic<T> {
 
     /// When a message that says `content` is due.
     fn due(&self, content: &T, newest: &Snapshot) -> Duration {
-        let has_changed = self.published.as_ref() != Some(content);
-        self.pace.due(has_changed, newest.is_sensing())
+        self.pace.due(self.is_changed_by(content), presence(newest))
+    }
+
+    fn is_changed_by(&self, content: &T) -> bool {
+        self.published.as_ref() != Some(content)
     }
 
     /// A message that says `content` was sent.
     fn sent(&mut self, content: T, inputs: Inputs<'_>) {
         self.seq += 1;
+        let has_changed = self.is_changed_by(&content);
         self.published = Some(content);
-        self.pace.record(inputs.now.monotonic, inputs.newest.is_sensing());
+        self.pace
+            .record(inputs.now.monotonic, has_changed, presence(inputs.newest));
+    }
+}
+
+fn presence(newest: &Snapshot) -> Presence {
+    Presence {
+        is_sensing: newest.is_sensing(),
+        is_occupied: !newest.faces.is_empty() || newest.withheld,
     }
 }
