@@ -131,7 +131,7 @@ FLEET_PYTHON := $(FLEET)/venv/bin/python
 
 .PHONY: test-fleet
 test-fleet: install-build-packages $(FLEET_ROOT) $(FLEET)/venv/requirements.txt ## a fleet on one broker, on a cluster that loses a node, and with consumers: DEVICES=1000 CLUSTER_DEVICES=1000
-	@$(call install,mosquitto mosquitto-clients haproxy postgresql iproute2 util-linux python3)
+	@$(call install,mosquitto mosquitto-clients postgresql iproute2 util-linux python3)
 	@cargo test --release --no-run --test fleet --message-format=json-render-diagnostics > $(FLEET)/build.json
 	@$(SUDO) unshare --net --pid --fork --kill-child --mount-proc tests/fleet/run.py --build $(FLEET)/build.json \
 		--rabbitmq $(FLEET_ROOT) --python $(FLEET_PYTHON) --devices $(or $(DEVICES),1000) \

@@ -1,4 +1,4 @@
-"""A fleet on three RabbitMQ nodes behind HAProxy; one node is killed under load and comes back."""
+"""A fleet on three RabbitMQ nodes that every device knows; one node is killed under load and comes back."""
 
 import argparse
 import contextlib
@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from parts import STARTING_S, Fleet, Subscriber, listens, program, retained_states, running, until
+from parts import STARTING_S, Fleet, Subscriber, listens, retained_states, running, until
 
 NODES = [1, 2, 3]
-BALANCED = 1880
+PORT = 1883
 # The node that is killed, and one that is not and where a subscriber watches.
 KILLED, WATCHED = 1, 2
 # Load before and after, in seconds: more than `mqtt.refresh_s`, so that every device publishes its state.
@@ -31,11 +31,10 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
         for number in NODES:
             stack.enter_context(node(args.rabbitmq, folder, number))
         starting_s = until(
-            "three nodes listen", lambda: all(listens(1880 + each) for each in NODES), STARTING_S
+            "three nodes listen", lambda: all(listens(PORT, address(each)) for each in NODES), STARTING_S
         )
-        stack.enter_context(balancer(folder))
-        until("the balancer listens", lambda: listens(BALANCED))
-        fleet = stack.enter_context(Fleet(args.fleet, f"127.0.0.1:{BALANCED}", args.devices))
+        brokers = f"{','.join(map(address, NODES))}:{PORT}"
+        fleet = stack.enter_context(Fleet(args.fleet, brokers, args.devices))
         accepted_s = fleet.wait_for_all()
         live: dict[str, tuple[float, int]] = {}
         back: dict[str, float] = {}
@@ -49,7 +48,8 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
             else:
                 live[device] = (at, json.loads(payload)["seq"])
 
-        stack.enter_context(Subscriber(1880 + WATCHED, ["affectd/+/state", "affectd/+/availability"], take))
+        topics = ["affectd/+/state", "affectd/+/availability"]
+        stack.enter_context(Subscriber(PORT, topics, take, address(WATCHED)))
         time.sleep(LOAD_S)
         on_node = connections(KILLED)
         killed_at[0] = time.time()
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
         silent = [device for device, (at, _) in live.items() if at < killed_at[0] + 1]
         survivors = retained(live, [number for number in NODES if number != KILLED], args.devices)
         stack.enter_context(node(args.rabbitmq, folder, KILLED))
-        rejoined_s = until("the node is back", lambda: listens(1880 + KILLED), STARTING_S)
+        rejoined_s = until("the node is back", lambda: listens(PORT, address(KILLED)), STARTING_S)
         time.sleep(LOAD_S)
         returned = retained(live, [KILLED], args.devices)
         fleet.stop()
@@ -76,6 +76,11 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     }
 
 
+def address(number: int) -> str:
+    """Where a node listens."""
+    return f"127.0.0.{number}"
+
+
 @contextlib.contextmanager
 def node(root: Path, folder: Path, number: int) -> Iterator[None]:
     """A node of the cluster; its files are below `root`."""
@@ -85,24 +90,6 @@ def node(root: Path, folder: Path, number: int) -> Iterator[None]:
             yield
         finally:
             kill(number)
-
-
-@contextlib.contextmanager
-def balancer(folder: Path) -> Iterator[None]:
-    """HAProxy in front of the nodes."""
-    config = folder / "haproxy.cfg"
-    servers = "\n".join(
-        f"  server rabbit{number} 127.0.0.1:{1880 + number} check inter 500ms "
-        "on-marked-down shutdown-sessions"
-        for number in NODES
-    )
-    config.write_text(
-        "global\n  maxconn 5000\n"
-        "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 1h\n  timeout server 1h\n"
-        f"listen mqtt\n  bind 127.0.0.1:{BALANCED}\n  balance leastconn\n  option redispatch\n{servers}\n"
-    )
-    with running(program("haproxy"), "-f", config, log=folder / "haproxy.log"):
-        yield
 
 
 def beam(number: int) -> int | None:
@@ -125,7 +112,7 @@ def kill(number: int) -> None:
 
 def connections(number: int) -> int:
     """Clients connected to a node: established connections to its port."""
-    port = f"0100007F:{1880 + number:04X}"
+    port = f"{number:02X}00007F:{PORT:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(1 for line in lines if line.split()[1] == port and line.split()[3] == "01")
 
@@ -135,7 +122,7 @@ def retained(live: dict[str, tuple[float, int]], nodes: list[int], devices: int)
     found = stale = 0
     for number in nodes:
         newest = {device: seq for device, (_, seq) in live.items()}
-        for device, state in retained_states(1880 + number, devices).items():
+        for device, state in retained_states(address(number), PORT, devices).items():
             found += 1
             stale += state["seq"] < newest.get(device, 0)
     return {"found": found, "stale": stale}

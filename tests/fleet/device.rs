@@ -47,7 +47,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// Starts the device of this number.
+    /// Starts the device of this number. Of several brokers it prefers one by its number, so that a fleet spreads
+    /// over them.
     pub fn start(settings: &Settings, number: usize, clock: Arc<SystemClock>) -> Self {
         let identity = Identity::new(
             format!("device-{number:05}").parse().unwrap(),
@@ -64,7 +65,10 @@ impl Device {
             requests: Arc::new(Requests::new(false, true)),
             shutdown: Shutdown::new(),
         };
-        let (publisher, thread) = Publisher::start(&settings.mqtt, identity, environment).unwrap();
+        let mut mqtt = settings.mqtt.clone();
+        let preferred = number % mqtt.host.len();
+        mqtt.host.rotate_left(preferred);
+        let (publisher, thread) = Publisher::start(&mqtt, identity, environment).unwrap();
         Self {
             publisher,
             thread,

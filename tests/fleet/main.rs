@@ -35,7 +35,7 @@ const FRAME: Duration = Duration::from_millis(250);
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [broker, count, settings @ ..] = arguments.as_slice() else {
-        panic!("usage: fleet HOST:PORT DEVICES [SECTION.NAME=VALUE...]");
+        panic!("usage: fleet HOST[,HOST...]:PORT DEVICES [SECTION.NAME=VALUE...]");
     };
     let settings = settings_of(broker, settings);
     let count: usize = count.parse().unwrap();
@@ -79,8 +79,9 @@ fn main() {
 }
 
 fn settings_of(broker: &str, overrides: &[String]) -> Settings {
-    let (host, port) = broker.rsplit_once(':').unwrap();
-    let overrides = [format!("mqtt.host={host}"), format!("mqtt.port={port}")]
+    let (hosts, port) = broker.rsplit_once(':').unwrap();
+    let hosts: Vec<String> = hosts.split(',').map(str::to_owned).collect();
+    let overrides = [format!("mqtt.host={}", hosts[0]), format!("mqtt.port={port}")]
         .into_iter()
         .chain(overrides.iter().cloned());
     let options = overrides
@@ -98,7 +99,9 @@ fn settings_of(broker: &str, overrides: &[String]) -> Settings {
         options,
         ..Sources::default()
     };
-    load(&sources).unwrap().settings
+    let mut settings = load(&sources).unwrap().settings;
+    settings.mqtt.host = hosts;
+    settings
 }
 
 /// A device has six open files.

@@ -17,6 +17,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 120.0
 # For servers, and for a fleet that is switched on.
 STARTING_S = 300.0
+LOOPBACK = "127.0.0.1"
 
 
 def until(what: str, condition: Callable[[], bool], patience: float = PATIENCE_S) -> float:
@@ -29,10 +30,10 @@ def until(what: str, condition: Callable[[], bool], patience: float = PATIENCE_S
     return time.monotonic() - started
 
 
-def listens(port: int) -> bool:
+def listens(port: int, host: str = LOOPBACK) -> bool:
     """Whether a program listens on a port of this namespace."""
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((host, port)) == 0
 
 
 def program(name: str) -> str:
@@ -133,11 +134,15 @@ class Subscriber:
     """Messages as mosquitto_sub receives them, each handed to `take` with its time, topic and length."""
 
     def __init__(
-        self, port: int, topics: list[str], take: Callable[[float, str, int, int, str], None]
+        self,
+        port: int,
+        topics: list[str],
+        take: Callable[[float, str, int, int, str], None],
+        host: str = LOOPBACK,
     ) -> None:
         self.take = take
         filters = [part for topic in topics for part in ("-t", topic)]
-        command = ["mosquitto_sub", "-p", str(port), "-q", "1", "-F", "%U %q %l %t %p", *filters]
+        command = ["mosquitto_sub", "-h", host, "-p", str(port), "-q", "1", "-F", "%U %q %l %t %p", *filters]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace")
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
@@ -163,8 +168,8 @@ SAMPLE = 50
 SUBSCRIBERS = 5
 
 
-def retained_states(port: int, devices: int) -> dict[str, dict[str, Any]]:
-    """The retained states of some devices as new subscribers get them from the node at `port`.
+def retained_states(host: str, port: int, devices: int) -> dict[str, dict[str, Any]]:
+    """The retained states of some devices as new subscribers get them from a broker.
 
     They ask for each topic by name: RabbitMQ sends no retained messages for filters with wildcards, and takes
     seconds for tens of filters on a busy machine.
@@ -174,7 +179,7 @@ def retained_states(port: int, devices: int) -> dict[str, dict[str, Any]]:
     asking = []
     for start in range(SUBSCRIBERS):
         mine = topics[start::SUBSCRIBERS]
-        options = f"-p {port} -q 0 --retained-only -C {len(mine)} -W 20 -F".split()
+        options = f"-h {host} -p {port} -q 0 --retained-only -C {len(mine)} -W 20 -F".split()
         filters = [part for topic in mine for part in ("-t", topic)]
         command = ["mosquitto_sub", *options, "%t %p", *filters]
         # It ends with a timeout where there is nothing, which is no failure.

@@ -1,14 +1,14 @@
 #!/bin/bash
 # Runs one node of a RabbitMQ cluster of three with its MQTT plugin, from a root that `make test-fleet` makes (Debian 13).
 # Needs root, for chroot.
-# usage: rabbitmq.sh ROOT WORK NUMBER      NUMBER 1 to 3; MQTT on port 1880 + NUMBER
+# usage: rabbitmq.sh ROOT WORK NUMBER      NUMBER 1 to 3; MQTT on port 1883 of 127.0.0.NUMBER
 set -euo pipefail
 root=$(realpath "$1") work=$2 number=$3
 node=$work/node$number
 mkdir -p "$root$node"
 cat > "$root$node/rabbitmq.conf" <<-EOF
 	listeners.tcp.1 = 127.0.0.1:$((5670 + number))
-	mqtt.listeners.tcp.1 = 127.0.0.1:$((1880 + number))
+	mqtt.listeners.tcp.1 = 127.0.0.$number:1883
 	mqtt.allow_anonymous = true
 	anonymous_login_user = guest
 	anonymous_login_pass = guest

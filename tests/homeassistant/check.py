@@ -108,14 +108,14 @@ class Checks:
             await until(name, lambda name=name: number(home.state(f"sensor.affectd_lobby_{name}")) is not None)  # type: ignore[misc]
         await until("an event", lambda: home.state(FACE) not in ("unknown", "unavailable", None))
         await until("a visit", lambda: (number(home.state("sensor.affectd_lobby_mean_visit")) or 0) > 0)
-        await until("the rate", lambda: home.state(RATE) == "0.5")
+        await until("the rate", lambda: home.state(RATE) == "0.1")
 
     async def rate(self) -> None:
         """The rate can be set."""
         await self.home.service("number", "set_value", RATE, value=2.5)
         await until("the rate", lambda: self.home.state(RATE) == "2.5")
-        await self.home.service("number", "set_value", RATE, value=0.5)
-        await until("the rate", lambda: self.home.state(RATE) == "0.5")
+        await self.home.service("number", "set_value", RATE, value=0.1)
+        await until("the rate", lambda: self.home.state(RATE) == "0.1")
 
     async def triggers(self) -> None:
         """The device offers triggers."""
