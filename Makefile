@@ -170,7 +170,7 @@ TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
 # Programs for the terminal, which print.
-SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http tests/nodered docs/examples/fleet
+SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http tests/metrics tests/nodered docs/examples/fleet docs/figures docs/check.py
 
 .PHONY: test-python
 test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch

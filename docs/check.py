@@ -9,6 +9,7 @@ Links to other hosts are not followed. Exits with 1 and one line for each fault.
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,11 +20,14 @@ SOURCE_PATH = re.compile(r"`((?:src|tests|models|cross|systemd|docs)/[\w./@-]+)`
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
-def main():
+def main() -> None:
     """Check every tracked Markdown file."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     documents = [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
     faults = [fault for document in documents for fault in check(document)]
@@ -34,7 +38,7 @@ def main():
     sys.exit(1 if faults else 0)
 
 
-def check(document):
+def check(document: Path) -> Iterator[str]:
     """The faults of one document."""
     name = document.relative_to(ROOT)
     text = FENCE.sub("", document.read_text())
@@ -52,7 +56,7 @@ def check(document):
             yield f"{name}: there is no {path}"
 
 
-def anchors(file):
+def anchors(file: Path) -> set[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", file.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -4,25 +4,27 @@
     docs/figures/record.py bench -- affectd bench --json
     docs/figures/record.py state --topic state -- sh -c 'timeout -s KILL 6 affectd … run; true'
 
-writes docs/figures/bench.json and so on. With --topic, the result is the payload of the last message of that topic
-that `affectd run` prints. docs/figures/README.md lists the commands, and `make figures` renders the files into the
-documentation. An absolute path in the command is recorded as its last component, so that records do not depend on
-the folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked out.
+writes docs/figures/bench.json and so on. With --topic, the result is the payload of the last message of that
+topic that `affectd run` prints. docs/figures/README.md lists the commands, and `make figures` renders the
+files into the documentation. An absolute path in the command is recorded as its last component, so that
+records do not depend on the folder of the checkout. RECORD_COMMIT names the measured commit where it is not
+the one that is checked out.
 """
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 FIGURES = Path(__file__).resolve().parent
 
 
-def main():
+def main() -> None:
     """Run the command and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", help="name of the record")
@@ -39,7 +41,7 @@ def main():
     print(path)
 
 
-def result(output, topic):
+def result(output: str, topic: str | None) -> Any:
     """The object that a command printed, or a payload of `affectd run`."""
     try:
         objects = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
@@ -52,16 +54,17 @@ def result(output, topic):
     return objects[-1]
 
 
-def measured(command):
+def measured(command: list[str]) -> dict[str, str]:
     """Where the result comes from."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
-    commit = os.environ.get("RECORD_COMMIT") or subprocess.run(
-        describe, cwd=FIGURES, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.strip()
+    commit = (
+        os.environ.get("RECORD_COMMIT")
+        or subprocess.run(describe, cwd=FIGURES, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    )
     return {
         "command": " ".join(Path(part).name if part.startswith("/") else part for part in command),
         "commit": commit,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "machine": machine(),
     }
 
@@ -70,14 +73,16 @@ def measured(command):
 EXTENSIONS = {"avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2", "asimddp": "dotprod", "asimd": "NEON"}
 
 
-def machine():
+def machine() -> str:
     """The processor, its best extension and the number of cores."""
-    fields = {}
+    fields: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
     board = Path("/proc/device-tree/model")
-    name = board.read_text().strip("\0\n") if board.exists() else fields.get("model name", "unknown processor")
+    name = (
+        board.read_text().strip("\0\n") if board.exists() else fields.get("model name", "unknown processor")
+    )
     flags = (fields.get("flags") or fields.get("Features") or "").split()
     extension = next((words for flag, words in EXTENSIONS.items() if flag in flags), "no known extension")
     return f"{name} with {extension}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}"

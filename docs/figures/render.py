@@ -4,7 +4,8 @@
     docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->
     docs/figures/render.py --check   exits with 1 and a diff if a document differs from what would be written
 
-NAME is a function of a module in tables. docs/figures/record.py writes the JSON files. Needs Python 3.11 or later.
+NAME is a function of a module in tables. docs/figures/record.py writes the JSON files. Needs Python 3.11 or
+later.
 """
 
 import difflib
@@ -28,11 +29,12 @@ DOCUMENTS = [
 ]
 BLOCK = re.compile(r"<!-- figures: (\w+) -->\n(.*?)<!-- /figures -->\n", re.DOTALL)
 
-TABLES = [table for module in (fleet, homeassistant, http, models, mqtt, performance, robustness) for table in module.TABLES]
+MODULES = (fleet, homeassistant, http, models, mqtt, performance, robustness)
+TABLES = [table for module in MODULES for table in module.TABLES]
 BLOCKS = {table.__name__: table for table in TABLES}
 
 
-def main():
+def main() -> None:
     """Render, or compare."""
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
@@ -57,12 +59,12 @@ def main():
         sys.exit("the documentation differs from docs/figures; run `make figures`")
 
 
-def rendered(text, document):
+def rendered(text: str, document: str) -> str:
     """The text with every block written again."""
     if text.count("<!-- figures:") != len(BLOCK.findall(text)):
         sys.exit(f"{document}: a block without <!-- /figures -->, or with a malformed name")
 
-    def block(match):
+    def block(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in BLOCKS:
             sys.exit(f"{document}: found the block {name}; there are: {', '.join(BLOCKS)}")

@@ -9,13 +9,13 @@ LARGE_FLEET = 100_000
 TOPICS = ["state", "scene", "face", "event", "visits", "health"]
 
 
-def fleet_traffic():
+def fleet_traffic() -> str:
     """Messages and bytes of a device, and of many."""
     result, measured = record("fleet")
     part = result["one_broker"]
     messages, octets = part["messages_per_device_and_second"], part["bytes_per_device_and_second"]
 
-    def row(name, topics):
+    def row(name: str, topics: list[str]) -> list[str]:
         count, size = (sum(values.get(topic, 0) for topic in topics) for values in (messages, octets))
         many = [f"{LARGE_FLEET * count:,.0f}", f"{LARGE_FLEET * size * 8 / 1e6:,.0f} Mbit/s"]
         return [name, f"{count:.3f}", f"{size:,.0f}", f"{size * 86_400 / 1e6:,.1f} MB", *many]
@@ -34,7 +34,7 @@ def fleet_traffic():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def fleet_load():
+def fleet_load() -> str:
     """Processor time and memory, and the way back after the broker was killed."""
     result, measured = record("fleet")
     part = result["one_broker"]
@@ -60,7 +60,7 @@ def fleet_load():
     return table(["what", "measured"], rows) + "\n\n" + source(measured)
 
 
-def fleet_cluster():
+def fleet_cluster() -> str:
     """A node of three killed under load."""
     result, measured = record("fleet")
     part = result["cluster"]
@@ -83,7 +83,7 @@ def fleet_cluster():
     return table(["what", "measured"], rows) + "\n\n" + source(measured)
 
 
-def fleet_consumers():
+def fleet_consumers() -> str:
     """The group of consumers that writes to PostgreSQL."""
     result, measured = record("fleet")
     part = result["consumers"]
@@ -96,7 +96,8 @@ def fleet_consumers():
         ["PostgreSQL, bytes a row with index", f"{part['bytes_per_row']:,}"],
         [
             f"{LARGE_FLEET:,} devices with 500 visits a day",
-            f"{LARGE_FLEET * 500 / 86_400:,.0f} rows/s, {LARGE_FLEET * 500 * part['bytes_per_row'] / 1e9:,.1f} GB a day",
+            f"{LARGE_FLEET * 500 / 86_400:,.0f} rows/s, "
+            f"{LARGE_FLEET * 500 * part['bytes_per_row'] / 1e9:,.1f} GB a day",
         ],
     ]
     return table(["what", "measured"], rows) + "\n\n" + source(measured)

@@ -5,7 +5,7 @@ from tables.common import percent, record, source, table
 MODES = {"defaults": "default settings", "everything": "everything published"}
 
 
-def recorder():
+def recorder() -> str:
     """Rows that Home Assistant's recorder writes, and what reaches the broker."""
     result, measured = record("homeassistant")
     modes = [result[mode] for mode in MODES]
@@ -29,7 +29,10 @@ def recorder():
     ]
     settings = ", ".join(f"`{setting}`" for setting in result["everything"]["settings"])
     seconds = modes[0]["seconds"]
-    summary = f"The bundled clip at {modes[0]['fps']:.0f} frames/s, {seconds / 60:.0f} minutes each. Everything: {settings}."
+    summary = (
+        f"The bundled clip at {modes[0]['fps']:.0f} frames/s, {seconds / 60:.0f} minutes each. "
+        f"Everything: {settings}."
+    )
     return table(["", *MODES.values()], rows) + "\n\n" + summary + "\n\n" + source(measured)
 
 

@@ -10,7 +10,7 @@ LOADS = {
 }
 
 
-def http_cost():
+def http_cost() -> str:
     """Memory and processor time of the HTTP server."""
     result, measured = record("http")
     memory, processor = result["memory_mb"], result["processor"]
@@ -27,7 +27,7 @@ def http_cost():
     return "\n\n".join([table(["", "measured"], rows), source(measured)])
 
 
-def http_load():
+def http_load() -> str:
     """The rate of sensing under load, compared with quiet."""
     result, _ = record("http")
     rows = []

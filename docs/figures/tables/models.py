@@ -5,7 +5,7 @@ from tables.common import ROOT, manifests, percent, record, source, table
 CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
 
 
-def stale_manifest():
+def stale_manifest() -> list[str]:
     """A line for each figure of the default model's manifest that is not the recorded one, also printed."""
     result, _ = record("expression/as-it-is")
     manifest = manifests()["maxvit-ferplus-64"]["measured"]
@@ -18,7 +18,7 @@ def stale_manifest():
     return faults
 
 
-def models():
+def models() -> str:
     """The bundled models."""
     purposes = {"centerface": "full-frame detection", "blazeface": "detection in search regions"}
     rows = []
@@ -31,16 +31,16 @@ def models():
     return table(["model", "version", "purpose", "input", "size", "licence"], rows)
 
 
-def expression():
+def expression() -> str:
     """Accuracy of the default expression model."""
     result, measured = record("expression/as-it-is")
     intervals = result["intervals"]
 
-    def shares(key):
+    def shares(key: str) -> list[str]:
         low, high = intervals["metrics"][key]
         return [percent(result[key]), f"{percent(low)} to {percent(high)}"]
 
-    def numbers(key):
+    def numbers(key: str) -> list[str]:
         low, high = intervals["metrics"][key]
         return [f"{result[key]:.3f}", f"{low:.3f} to {high:.3f}"]
 
@@ -61,7 +61,7 @@ def expression():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def confusion():
+def confusion() -> str:
     """Labelled by predicted category."""
     result, measured = record("expression/as-it-is")
     rows = []
@@ -90,7 +90,7 @@ DEGRADED = {
 }
 
 
-def degraded():
+def degraded() -> str:
     """Accuracy of the default expression model on faces as cameras deliver them."""
     rows = []
     for name, words in DEGRADED.items():
@@ -114,7 +114,7 @@ CONCORDANCES = {
 }
 
 
-def concordance():
+def concordance() -> str:
     """How far valence and arousal agree with people's ratings."""
     result, measured = record("ratings")
     rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in CONCORDANCES.items()]
@@ -122,7 +122,7 @@ def concordance():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def va_map():
+def va_map() -> str:
     """What each category means in valence and arousal."""
     result, measured = record("ratings")
     rows = [[name, *(f"{value:+.2f}" for value in values)] for name, values in result["map"].items()]
@@ -152,7 +152,7 @@ CONDITIONS = {
 SHOWN = ["neutral", "happiness", "sadness", "anger", "fear"]
 
 
-def conditions():
+def conditions() -> str:
     """Accuracy in imitated light, with other skin, turned, and partly covered."""
     rows = []
     for name, words in CONDITIONS.items():

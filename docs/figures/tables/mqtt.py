@@ -5,7 +5,7 @@ import json
 from tables.common import record, source
 
 
-def state():
+def state() -> str:
     """A state message of the bundled clip."""
     result, measured = record("state")
     # Objects without members that are objects themselves take one line.

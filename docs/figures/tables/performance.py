@@ -3,7 +3,7 @@
 from tables.common import percent, record, source, table
 
 
-def bench():
+def bench() -> str:
     """Latency of the stages."""
     result, measured = record("bench")
     stages = ["decode", "detect", "follow", "classify", "total"]
@@ -19,12 +19,12 @@ def bench():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def milliseconds(value):
+def milliseconds(value: float) -> str:
     """Two significant digits."""
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
-def memory():
+def memory() -> str:
     """Resident memory."""
     rows, sources = [], []
     for name, words in (("memory", "maxvit-ferplus-64"), ("memory-cage", "shape of CAGE, random weights")):
@@ -46,14 +46,14 @@ ENGINES = {
 }
 
 
-def network_title(name):
-    """What a network is called in tables; `make bench-peers` calls it small or cage, its file cage-by-HASH."""
+def network_title(name: str) -> str:
+    """What tables call a network; `make bench-peers` calls it small or cage, its file cage-by-HASH."""
     if name.startswith("cage"):
         return "shape of CAGE, random weights"
     return "maxvit-ferplus-64" if name == "small" else name
 
 
-def instructions():
+def instructions() -> str:
     """Instructions of one inference."""
     parts, sources = [], []
     for name in ("instructions", "instructions-cage"):
@@ -76,8 +76,8 @@ def instructions():
     return table(head, parts) + "\n\n" + "\n".join(dict.fromkeys(sources))
 
 
-def peers():
-    """affectd beside other runtimes."""
+def peers() -> str:
+    """The runtime beside others."""
     result, measured = record("peers")
     networks = {network["name"]: network for network in result["networks"]}
     # The fastest form of quantization, named in parentheses, may differ between networks.
@@ -106,7 +106,7 @@ def peers():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def line():
+def line() -> str:
     """The whole line of affectd beside Python scripts."""
     result, measured = record("line")
     head = [

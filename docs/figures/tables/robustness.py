@@ -3,7 +3,7 @@
 from tables.common import record, source, table
 
 
-def faults():
+def faults() -> str:
     """Every fault that is caused with the program alone, and what was measured."""
     result, measured = record("faults")
     rows = [
@@ -21,7 +21,7 @@ def faults():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def board_faults():
+def board_faults() -> str:
     """Every scenario of the emulated boards; a run that fails is not recorded."""
     result, measured = record("board-faults")
     rows = [
@@ -31,7 +31,7 @@ def board_faults():
     return table(["board", "#", "scenario", "it took"], rows) + "\n\n" + source(measured)
 
 
-def fuzz():
+def fuzz() -> str:
     """What each fuzz target reached."""
     result, measured = record("fuzz")
     rows = [
@@ -50,7 +50,7 @@ def fuzz():
     return table(head, rows) + "\n\n" + source(measured)
 
 
-def soak():
+def soak() -> str:
     """The first thousand frames and the last."""
     result, measured = record("soak")
     rows = [
@@ -61,9 +61,11 @@ def soak():
     ]
     head = ["", "after the first thousand frames", f"after {result['frames']:,} frames"]
     summary = (
-        f"The run took {result['seconds'] / 60:.0f} minutes; {result['faces_appeared']:,} faces came and went, "
-        f"{result['states']:,} states were published and {result['log_lines']} lines logged. Memory was never above "
-        f"{result['rss_kb']['peak']:,} kB, no state older than {result['max_age_s']:.2f} s."
+        f"The run took {result['seconds'] / 60:.0f} minutes; "
+        f"{result['faces_appeared']:,} faces came and went, "
+        f"{result['states']:,} states were published and {result['log_lines']} lines logged. "
+        f"Memory was never above {result['rss_kb']['peak']:,} kB, "
+        f"no state older than {result['max_age_s']:.2f} s."
     )
     return "\n\n".join([table(head, rows), summary, source(measured)])
 
