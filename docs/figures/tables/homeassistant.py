@@ -1,7 +1,11 @@
 """Tables of docs/home-assistant.md."""
 
+from typing import Any
+
 from tables.common import percent, record, source, table
 
+# The entities that there were when the rows were first counted.
+FIRST = ("valence", "arousal", "expression", "faces")
 MODES = {"defaults": "default settings", "everything": "everything published"}
 
 
@@ -13,6 +17,7 @@ def recorder() -> str:
     rows = [
         ["a face in view", *(percent(mode["share_with_face"], 0) for mode in modes)],
         ["**recorder rows an hour**", *(f"**{sum(mode['rows_per_hour'].values()):,}**" for mode in modes)],
+        ["of these Valence, Arousal, Expression and Faces", *(f"{first(mode):,}" for mode in modes)],
         *([f"`{name}`", *(f"{mode['rows_per_hour'].get(name, 0):,}" for mode in modes)] for name in entities),
         ["messages an hour", *(f"{sum(mode['messages_per_hour'].values()):,}" for mode in modes)],
         [
@@ -34,6 +39,11 @@ def recorder() -> str:
         f"Everything: {settings}."
     )
     return table(["", *MODES.values()], rows) + "\n\n" + summary + "\n\n" + source(measured)
+
+
+def first(mode: dict[str, Any]) -> int:
+    """Rows of the first entities."""
+    return sum(mode["rows_per_hour"].get(name, 0) for name in FIRST)
 
 
 TABLES = [recorder]
