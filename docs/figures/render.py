@@ -231,6 +231,25 @@ def va_map():
     return table(["category", "valence", "arousal"], rows) + "\n\n" + source(measured)
 
 
+def family():
+    """Larger networks of the family, with random weights."""
+    result, measured = record("family")
+    rows = []
+    for bundle in result["bundles"]:
+        arithmetic = "floats" if bundle["name"].endswith("-f32") else "8-bit integers"
+        rows.append([
+            bundle["shape"],
+            f"{bundle['parameters'] / 1e6:.1f} M",
+            arithmetic,
+            f"{bundle['difference']:.6f}",
+            f"{bundle['load_s']:.1f} s",
+            f"{bundle['run_ms']:.0f} ms",
+            f"{bundle['peak_kib'] / 1024:.0f} MiB",
+        ])
+    head = ["shape", "parameters", "arithmetic", "difference from PyTorch", "loading", "a run", "peak memory"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
 CONDITIONS = {
     "as-it-is": "unchanged",
     "light-50": "half the light, noise",
@@ -267,6 +286,24 @@ def conditions():
         ])
     head = [f"{result['n']:,} faces", "accuracy", "macro F1", "calibration error", *(f"recall of {name}" for name in SHOWN)]
     return table(head, rows) + "\n\n" + source(measured)
+
+
+def quality():
+    """Whether the published probability is as often right as it says, by the quality of the crop."""
+    result, measured = record("quality")
+    rows = [
+        [
+            f"{part['from']:.1f} to {part['to']:.1f}",
+            f"{part['n']:,}",
+            percent(part["accuracy"]),
+            percent(part["confidence"]),
+            f"{part['ece']:.3f}",
+        ]
+        for part in result["by_quality"]
+    ]
+    whole = ["all", f"{result['n']:,}", percent(result["accuracy"]), "", f"{result['ece']:.3f}"]
+    head = ["quality of the crop", "faces", "accuracy", "mean probability", "calibration error"]
+    return table(head, [*rows, whole]) + "\n\n" + source(measured)
 
 
 def bench():
@@ -552,7 +589,7 @@ def fleet_consumers():
 BLOCKS = {
     function.__name__: function
     for function in (
-        state, models, expression, confusion, degraded, concordance, va_map, conditions,
+        state, models, expression, confusion, degraded, concordance, va_map, conditions, quality, family,
         bench, memory, instructions, peers, line, faults, board_faults, fuzz, soak,
         http_cost, http_load, fleet_traffic,
         fleet_load, fleet_cluster, fleet_consumers,
