@@ -21,6 +21,7 @@ COMMANDS = {
     "faces": ("faces.images", "write a FER+ split as PNG files and a CSV table"),
     "degrade": ("faces.degrade", "write a FER+ split as a poor camera shows it"),
     "sensitivity": ("measure.sensitivity", "measure what int8 costs, layer by layer"),
+    "fit-prior": ("measure.fit_prior", "fit an offset of each category to the majority labels"),
     "fit-va": ("measure.fit_va", "fit valence and arousal of an ONNX file to people's ratings"),
     "plot": ("measure.plot", "draw the plots of a model card"),
     "import-cage": ("importers.cage", "convert a CAGE checkpoint"),
