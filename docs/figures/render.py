@@ -209,17 +209,17 @@ def degraded():
 
 
 CONCORDANCES = {
-    "before": "the projection of 0.2.1",
+    "before": "before the fit, the projection of the votes",
     "cross_validated": "the map, ten-fold cross-validated",
     "after": "this file, on the faces that the map was fitted to",
-    "after_without_mirror": "the same without the mirror image",
 }
 
 
 def concordance():
     """How far valence and arousal agree with people's ratings."""
     result, measured = record("ratings")
-    rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in CONCORDANCES.items()]
+    shown = {key: words for key, words in CONCORDANCES.items() if key in result["ccc"]}
+    rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in shown.items()]
     head = [f"CCC with the ratings of {result['rated_faces']} faces", "valence", "arousal"]
     return table(head, rows) + "\n\n" + source(measured)
 
