@@ -272,8 +272,10 @@ class Splits(WithFaces):
         out = self.folder / "faces"
         images.main(["--data", str(self.folder), "--split", "third", "--out", str(out)])
         lines = (out / "third.csv").read_text().splitlines()
-        assert (len(lines), lines[0]) == (31, "path,category,valence,arousal")
-        name, category, valence, _ = lines[1].split(",")
+        assert len(lines) == 31
+        assert lines[0].startswith("path,category,valence,arousal,votes_neutral,")
+        name, category, valence, _, *votes = lines[1].split(",")
+        assert len(votes) == len(ferplus.CHOICES)
         third = ferplus.load(self.folder, "third")
         assert (np.asarray(Image.open(out / name)) == third.images[0]).all()
         assert category == ferplus.CATEGORIES[third.label[0]]
