@@ -107,17 +107,17 @@ def degraded() -> str:
 
 
 CONCORDANCES = {
-    "before": "the projection of 0.2.1",
+    "before": "before the fit, the projection of the votes",
     "cross_validated": "the map, ten-fold cross-validated",
     "after": "this file, on the faces that the map was fitted to",
-    "after_without_mirror": "the same without the mirror image",
 }
 
 
 def concordance() -> str:
     """How far valence and arousal agree with people's ratings."""
     result, measured = record("ratings")
-    rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in CONCORDANCES.items()]
+    shown = {key: words for key, words in CONCORDANCES.items() if key in result["ccc"]}
+    rows = [[words, *(f"{value:.2f}" for value in result["ccc"][key])] for key, words in shown.items()]
     head = [f"CCC with the ratings of {result['rated_faces']} faces", "valence", "arousal"]
     return table(head, rows) + "\n\n" + source(measured)
 
@@ -177,4 +177,43 @@ def conditions() -> str:
     return table(head, rows) + "\n\n" + source(measured)
 
 
-TABLES = [models, expression, confusion, degraded, concordance, va_map, conditions]
+def quality() -> str:
+    """Whether the published probability is as often right as it says, by the quality of the crop."""
+    result, measured = record("quality")
+    rows = [
+        [
+            f"{part['from']:.1f} to {part['to']:.1f}",
+            f"{part['n']:,}",
+            percent(part["accuracy"]),
+            percent(part["confidence"]),
+            f"{part['ece']:.3f}",
+        ]
+        for part in result["by_quality"]
+    ]
+    whole = ["all", f"{result['n']:,}", percent(result["accuracy"]), "", f"{result['ece']:.3f}"]
+    head = ["quality of the crop", "faces", "accuracy", "mean probability", "calibration error"]
+    return table(head, [*rows, whole]) + "\n\n" + source(measured)
+
+
+def family() -> str:
+    """Larger networks of the family, with random weights."""
+    result, measured = record("family")
+    rows = []
+    for bundle in result["bundles"]:
+        arithmetic = "floats" if bundle["name"].endswith("-f32") else "8-bit integers"
+        rows.append(
+            [
+                bundle["shape"],
+                f"{bundle['parameters'] / 1e6:.1f} M",
+                arithmetic,
+                f"{bundle['difference']:.6f}",
+                f"{bundle['load_s']:.1f} s",
+                f"{bundle['run_ms']:.0f} ms",
+                f"{bundle['peak_kib'] / 1024:.0f} MiB",
+            ]
+        )
+    head = ["shape", "parameters", "arithmetic", "difference from PyTorch", "loading", "a run", "peak memory"]
+    return table(head, rows) + "\n\n" + source(measured)
+
+
+TABLES = [models, expression, confusion, degraded, concordance, va_map, conditions, quality, family]

@@ -35,15 +35,16 @@ def inputs(
     return normalised
 
 
-def session(network: Path | bytes) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session without graph optimisations, on one thread.
+def session(network: Path | bytes, optimised: bool = False) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on one thread, by default without graph optimisations.
 
     With them, ONNX Runtime would also quantize the activations of a product with int8 weights. More threads
     gain nothing at batch 1, and spin while they wait.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 

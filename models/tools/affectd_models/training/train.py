@@ -2,7 +2,7 @@
 
     affectd-models train --config configs/NAME.toml --data DIR --out RUN
 
-A GPU is used if there is one. A configuration with a [teacher] table needs --teacher.
+A GPU is used if there is one. A configuration with a [teacher] table needs --teacher, --views or --online.
 """
 
 from __future__ import annotations
@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="checkpoint, shipped ONNX file or dlib network (.dat) that a new run starts from",
     )
     parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints or shipped ONNX files to distil")
+    parser.add_argument(
+        "--online", type=Path, nargs="+", help="checkpoints that predict every batch as it is"
+    )
     parser.add_argument("--views", type=Path, help="folder of `affectd-models views`, to distil from")
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU if there is one"
@@ -66,8 +69,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
 
     config = configuration.load(args.config)
-    if ("teacher" in config) != ((args.teacher is not None) != (args.views is not None)):
-        parser.error("a [teacher] table needs either --teacher or --views, which need a [teacher] table")
+    if args.views and (args.teacher or args.online):
+        parser.error("--views has all teachers; --teacher and --online cannot be added")
+    if ("teacher" in config) != bool(args.views or args.teacher or args.online):
+        parser.error("a [teacher] table needs --teacher, --online or --views, which need a [teacher] table")
     if args.threads < 1:
         parser.error(f"--threads is {args.threads}; at least 1 is expected")
     torch.set_num_threads(args.threads)
@@ -85,8 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "teacher" in config and args.views:
         run.views = Views.load(args.views, faces, config)
     elif "teacher" in config:
-        teachers = [trained(path, config, faces) for path in args.teacher]
-        faces.target, faces.va = distill.blend(faces, teachers, place, config["teacher"]["weight"])
+        run.teach(faces, args.teacher or [], args.online or [])
     run.train(faces, ferplus.load(args.data, "valid"))
 
 
@@ -106,6 +110,8 @@ class Run:
         self.step, self.seconds, self.best = 0, 0.0, 0.0
         self.last_step = 0
         self.views: Views | None = None
+        self.online: distill.Online | None = None
+        self.online_share = 0.0
         self.log_prior = torch.zeros(OUTPUTS - 2, device=place)
 
     def compile(self) -> None:
@@ -128,6 +134,16 @@ class Run:
             value.copy_(kept[name])
         device.set_random_state(self.device, states)
 
+    def teach(self, faces: Faces, stored: Sequence[Path], online: Sequence[Path]) -> None:
+        """Blend the targets of `faces` with predictions of `stored`, and let `online` predict every batch."""
+        first, self.online_share = distill.shares(self.config["teacher"]["weight"], len(stored), len(online))
+        if online:
+            networks = [trained(path, self.config, faces) for path in online]
+            self.online = distill.Online(networks, self.device, self.part)
+        if stored:
+            teachers = [trained(path, self.config, faces) for path in stored]
+            faces.target, faces.va = distill.blend(faces, teachers, self.device, first)
+
     def autocast(self) -> torch.autocast:
         """bf16 where that is fast."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
@@ -138,7 +154,9 @@ class Run:
         steps_per_epoch = len(faces) // train["batch"]
         self.last_step = steps_per_epoch * train["epochs"]
         share, shift = balance(faces.target, train.get("balance", 0.0))
-        self.log_prior = torch.from_numpy(shift).to(self.device)
+        # Teachers do not see the votes that a face was drawn by, so what they say of it needs no correction.
+        voted = 1 - self.config["teacher"]["weight"] if "teacher" in self.config else 1.0
+        self.log_prior = torch.from_numpy(voted * shift).to(self.device)
         data = self.tensors((faces.images, faces.target, faces.va))
         while self.progress() < 1:
             epoch = self.step // steps_per_epoch
@@ -199,8 +217,12 @@ class Run:
             x = images.unsqueeze(1).float() / 255
             # Views are augmented already. Their targets are those of the mirror image too.
             x = self.augment(x, self.config["model"]["size"]) if self.views is None else mirror(x)
-            x = (x - data["mean"]) / data["std"]
             x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
+            if self.online is not None:
+                seen = self.online(x)
+                target = target.lerp(seen[:, : target.shape[1]], self.online_share)
+                va = va.lerp(seen[:, target.shape[1] :], self.online_share)
+            x = (x - data["mean"]) / data["std"]
             x = x.to(memory_format=torch.channels_last)
         total = torch.zeros((), device=self.device)
         parts = [part.split(self.part) for part in (x, target, va)]
@@ -316,7 +338,7 @@ def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]
     if train.get("optimizer", "muon") == "adamw":
         return [adamw(net, train)]
     matrices, others, plain = [], [], []
-    last = net.classifier[-1].weight
+    last = (net.last if isinstance(net, dlib_face.FaceNet) else net.classifier[-1]).weight
     for module in net.modules():
         for name, weight in module.named_parameters(recurse=False):
             is_matrix = isinstance(module, (nn.Linear, nn.Conv2d)) and name == "weight"

@@ -87,7 +87,24 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
     answers = golden.answers(golden.session(int8), faces)
     np.testing.assert_array_equal(np.concatenate(answers), numbers[:, -10:])
 
+    fit_prior(tmp_path, student, f32, capsys)
     fit_va(tmp_path, student, int8, capsys)
+
+
+def fit_prior(folder, student, f32, capsys):
+    """Every logit moves by about the same offset on all faces; valence and arousal stay."""
+    fitted = folder / "prior.onnx"
+    run("fit-prior", "--config", student, "--data", folder, "--model", f32, "--out", fitted)
+    printed = capsys.readouterr().out.splitlines()[0].removeprefix("offsets: ")
+    offsets = [float(part.split()[-1]) for part in printed.split(", ")]
+    config, faces = configuration.load(Path(student)), ferplus.load(folder, "valid")
+    before, after = (
+        inference.onnx_predictor(golden.session(path), config)(faces.images) for path in (f32, fitted)
+    )
+    np.testing.assert_array_equal(before[:, 8:], after[:, 8:])
+    change = (after - before)[:, :8]
+    np.testing.assert_allclose(change.mean(0), offsets, atol=0.02)
+    assert change.std(0).max() < 0.02
 
 
 def fit_va(folder, student, int8, capsys):

@@ -163,6 +163,31 @@ class Training(WithFaces):
         for one, other in zip(taught, again, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
 
+    def test_a_teacher_predicts_every_batch_of_its_student(self):
+        self.run_of("teacher")
+        network, config = checkpoint.load(self.folder / "teacher" / "best.pt")
+        faces = ferplus.load(self.folder, "train")
+        predict = inference.mirrored(inference.predictor(network, config))
+        outputs = torch.from_numpy(predict(faces.images))
+        expected = torch.cat([outputs[:, :8].softmax(1), outputs[:, 8:]], 1)
+        online = distill.Online([(network, config)] * 2, CPU, 16)
+        seen = online(torch.from_numpy(faces.images).unsqueeze(1).float() / 255)
+        torch.testing.assert_close(seen, expected, atol=0.02, rtol=0)
+        student = train.Run(CONFIG | {"teacher": {"weight": 0.7}}, self.folder, CPU)
+        path = self.folder / "teacher" / "best.pt"
+        with contextlib.redirect_stderr(io.StringIO()):
+            student.teach(faces, [path], [path])
+            student.train(faces, ferplus.load(self.folder, "valid"))
+        assert student.online_share == 0.35
+        assert student.best > 0.5
+
+    def test_the_shares_of_stored_and_online_predictions(self):
+        for stored, online in ((2, 0), (0, 1), (1, 2)):
+            first, last = distill.shares(0.6, stored, online)
+            votes, stored_share = (1 - last) * (1 - first), (1 - last) * first
+            assert votes == pytest.approx(0.4)
+            assert stored_share == pytest.approx(0.6 * stored / (stored + online))
+
     def test_weights_of_a_smaller_input_start_a_larger_one(self):
         self.run_of("small")
         config = copy.deepcopy(CONFIG)
@@ -247,8 +272,10 @@ class Splits(WithFaces):
         out = self.folder / "faces"
         images.main(["--data", str(self.folder), "--split", "third", "--out", str(out)])
         lines = (out / "third.csv").read_text().splitlines()
-        assert (len(lines), lines[0]) == (31, "path,category,valence,arousal")
-        name, category, valence, _ = lines[1].split(",")
+        assert len(lines) == 31
+        assert lines[0].startswith("path,category,valence,arousal,votes_neutral,")
+        name, category, valence, _, *votes = lines[1].split(",")
+        assert len(votes) == len(ferplus.CHOICES)
         third = ferplus.load(self.folder, "third")
         assert (np.asarray(Image.open(out / name)) == third.images[0]).all()
         assert category == ferplus.CATEGORIES[third.label[0]]
