@@ -37,7 +37,7 @@ from torch import nn
 from affectd_models.bundle import export, files, golden, quantize
 from affectd_models.bundle.files import IMAGENET
 from affectd_models.errors import InvalidInput
-from affectd_models.importers import cage
+from affectd_models.importers import cage, random_cage
 
 log = logging.getLogger(__name__)
 
@@ -134,30 +134,15 @@ def write(name: str, net: nn.Module, folder: Path) -> list[str]:
 
 @torch.no_grad()
 def randomise(net: nn.Module, seed: int = 7) -> None:
-    """Seeded weights that keep activations about as large as a trained network's, on a grid of int8 steps.
-
-    Norms get different scales, shifts and statistics, so that an error in folding them shows.
-    """
+    """Seeded weights that keep activations about as large as a trained network's, on a grid of int8 steps."""
     generator = torch.Generator().manual_seed(seed)
-
-    def normal(tensor: torch.Tensor, mean: float, std: float) -> None:
-        tensor.copy_(mean + std * torch.randn(tensor.shape, generator=generator))
-
     for name, parameter in net.named_parameters():
         if "relative_position" in name or "rel_pos" in name:
-            normal(parameter, 0, 0.5)
+            random_cage.normal(parameter, 0, 0.5, generator)
     for module in net.modules():
+        random_cage.draw(module, generator)
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            normal(module.weight, 0, module.weight[0].numel() ** -0.5)
             module.weight.copy_(torch.from_numpy(on_grid(module.weight.numpy())))
-            if module.bias is not None:
-                normal(module.bias, 0, 0.1)
-        elif isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
-            normal(module.weight, 1, 0.2)
-            normal(module.bias, 0, 0.2)
-            if isinstance(module, nn.BatchNorm2d):
-                normal(module.running_mean, 0, 0.2)
-                module.running_var.copy_(0.5 + torch.rand(module.running_var.shape, generator=generator))
 
 
 def on_grid(weight: Float32[np.ndarray, "outputs ..."]) -> Float32[np.ndarray, "outputs ..."]:
