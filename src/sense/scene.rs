@@ -27,6 +27,8 @@ pub struct Scene {
     pub label: Label,
     /// Means over all faces whose crops are good enough.
     pub prediction: Prediction,
+    /// Whether a visit is going on: somebody is in view, or was until `visit.gap_s` ago.
+    pub occupied: bool,
 }
 
 impl Default for Scene {
@@ -36,6 +38,7 @@ impl Default for Scene {
             counts: Some(SceneCounts::default()),
             label: Label::None,
             prediction: Prediction::default(),
+            occupied: false,
         }
     }
 }
@@ -69,21 +72,25 @@ impl SceneSummary {
         }
     }
 
-    /// The scene with these faces in view.
+    /// The scene with these faces in view, and whether a visit is going on.
     ///
     /// With fewer faces than `publish.min_faces`, but any, it is withheld.
-    pub fn update(&mut self, faces: &[TrackedFace]) -> Scene {
+    pub fn update(&mut self, faces: &[TrackedFace], occupied: bool) -> Scene {
         if faces.is_empty() || faces.len() < self.min_faces {
             self.dominant = None;
         }
         if faces.is_empty() {
-            return Scene::default();
+            return Scene {
+                occupied,
+                ..Scene::default()
+            };
         }
         if faces.len() < self.min_faces {
             return Scene {
                 counts: None,
                 label: Label::Withheld,
                 prediction: Prediction::default(),
+                occupied,
             };
         }
         let prediction = mean(faces);
@@ -96,6 +103,7 @@ impl SceneSummary {
             }),
             label: self.label(prediction.probabilities.as_ref()),
             prediction,
+            occupied,
         }
     }
 

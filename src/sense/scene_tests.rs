@@ -50,19 +50,29 @@ fn poor(face: TrackedFace) -> TrackedFace {
 
 #[test]
 fn nobody_in_view() {
-    assert_eq!(summary(1).update(&[]), Scene::default());
+    assert_eq!(summary(1).update(&[], false), Scene::default());
     // Also where groups alone may be reported: nobody is no secret.
-    assert_eq!(summary(3).update(&[]), Scene::default());
+    assert_eq!(summary(3).update(&[], false), Scene::default());
+}
+
+#[test]
+fn a_visit_that_may_be_continued_occupies_the_room() {
+    let scene = summary(1).update(&[], true);
+    assert!(scene.occupied);
+    assert_eq!(scene.counts, Some(SceneCounts::default()));
 }
 
 #[test]
 fn means_and_counts_are_over_all_faces() {
-    let scene = summary(1).update(&[
-        face(Category::Happiness, 0.9, 0.8),
-        face(Category::Happiness, 0.6, 0.2),
-        face(Category::Sadness, 0.7, -0.4),
-        TrackedFace::default(),
-    ]);
+    let scene = summary(1).update(
+        &[
+            face(Category::Happiness, 0.9, 0.8),
+            face(Category::Happiness, 0.6, 0.2),
+            face(Category::Sadness, 0.7, -0.4),
+            TrackedFace::default(),
+        ],
+        true,
+    );
     let counts = SceneCounts {
         faces: 4,
         attending: 2,
@@ -83,12 +93,12 @@ fn means_and_counts_are_over_all_faces() {
 #[test]
 fn faces_with_poor_crops_are_counted_and_no_more() {
     let good = face(Category::Sadness, 0.8, -0.5);
-    let scene = summary(1).update(&[good, poor(face(Category::Happiness, 0.95, 0.9))]);
+    let scene = summary(1).update(&[good, poor(face(Category::Happiness, 0.95, 0.9))], true);
     assert_eq!(scene.label, Label::Category(Category::Sadness));
     assert_eq!(scene.prediction.valence, Some(-0.5));
     let counts = scene.counts.unwrap();
     assert_eq!((counts.faces, counts.attending, counts.smiling), (2, 1, 0));
-    let scene = summary(1).update(&[poor(good)]);
+    let scene = summary(1).update(&[poor(good)], true);
     assert_eq!(
         (scene.label, scene.prediction),
         (Label::Uncertain, Prediction::default())
@@ -100,11 +110,11 @@ fn fewer_faces_than_the_minimum_are_withheld() {
     let faces = [face(Category::Fear, 0.8, -0.5); 3];
     let mut summary = summary(3);
     for few in [&faces[..1], &faces[..2]] {
-        let scene = summary.update(few);
+        let scene = summary.update(few, true);
         assert_eq!((scene.counts, scene.label), (None, Label::Withheld));
         assert_eq!(scene.prediction, Prediction::default());
     }
-    let scene = summary.update(&faces);
+    let scene = summary.update(&faces, true);
     assert_eq!(scene.counts.map(|counts| counts.faces), Some(3));
     assert_eq!(scene.label, Label::Category(Category::Fear));
 }
@@ -115,7 +125,7 @@ fn the_dominant_category_changes_only_by_the_margin() {
     // Happiness at this probability, neutral otherwise.
     let mut label = |probability| {
         summary
-            .update(&[face(Category::Happiness, probability, 0.0)])
+            .update(&[face(Category::Happiness, probability, 0.0)], true)
             .label
     };
     assert_eq!(label(0.6), Label::Category(Category::Happiness));
@@ -135,5 +145,5 @@ fn no_category_stands_out() {
     ]
     .map(|category| face(category, 0.7, 0.0));
     // Neutral has 0.3, the highest.
-    assert_eq!(summary(1).update(&faces).label, Label::Uncertain);
+    assert_eq!(summary(1).update(&faces, true).label, Label::Uncertain);
 }

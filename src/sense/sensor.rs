@@ -210,7 +210,7 @@ impl Sensor {
         report.events.clear();
         self.visits.end_all(&mut report.events);
         report.visits = self.visits.totals();
-        report.scene = self.scene.update(&[]);
+        report.scene = self.scene.update(&[], self.visits.is_any_open());
         report.withheld = false;
         report.quality = None;
         if self.publish.min_faces > 1 {
@@ -367,7 +367,7 @@ impl Sensor {
         // After the visits' events: a face appears before its label changes.
         report.events.extend(changes.iter().copied());
         report.visits = self.visits.totals();
-        report.scene = self.scene.update(&report.faces);
+        report.scene = self.scene.update(&report.faces, self.visits.is_any_open());
         let groups_only = self.publish.min_faces > 1;
         report.withheld = groups_only && !report.faces.is_empty();
         if groups_only {

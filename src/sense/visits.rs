@@ -98,6 +98,12 @@ impl Visits {
         self.totals
     }
 
+    /// Whether anybody is here, or left so recently that the visit may be continued.
+    #[must_use]
+    pub fn is_any_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// Takes the tracked faces of a frame that was captured at `now` (monotonic), on the local date `today`.
     /// Adds what happened to `events`.
     pub fn update(&mut self, now: Duration, today: Date, faces: &[TrackedFace], events: &mut Events) {

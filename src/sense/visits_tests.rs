@@ -112,7 +112,9 @@ fn a_visit_sums_up_what_the_face_did() {
     }
     bench.at(14.0, &[]);
     assert!(bench.left().is_empty(), "the gap may still be bridged");
+    assert!(bench.visits.is_any_open());
     bench.at(14.2, &[]);
+    assert!(!bench.visits.is_any_open());
     let [(track, visit)] = bench.left()[..] else {
         panic!("{:?}", bench.events)
     };

@@ -28,7 +28,7 @@ RATE = "number.affectd_lobby_rate"
 RESTART = "button.affectd_lobby_restart"
 LIGHT = "input_boolean.light"
 CAMERA = "sensor.affectd_lobby_camera"
-MEASURED = [f"sensor.affectd_lobby_{name}" for name in ("valence", "arousal", "mood", "faces", "attending")]
+MEASURED = [f"sensor.affectd_lobby_{name}" for name in ("mood", "faces", "attending")]
 SEEN = [
     PRESENCE,
     FACE,
@@ -37,7 +37,7 @@ SEEN = [
 ]
 VISITS = "sensor.affectd_lobby_visits_today"
 COUNTERS = [VISITS, "sensor.affectd_lobby_smiles_today", "sensor.affectd_lobby_mean_visit"]
-DISABLED = {f"sensor.affectd_lobby_{name}" for name in ("frame_rate", "memory", "uptime")}
+DISABLED = {f"sensor.affectd_lobby_{name}" for name in ("valence", "arousal", "frame_rate", "memory", "uptime")}
 # The emulated machine has neither a thermometer nor an LED, so these need not be there.
 OPTIONAL = {"sensor.affectd_lobby_temperature"}
 
@@ -104,8 +104,8 @@ class Checks:
         home = self.home
         await until("a face", lambda: home.state(PRESENCE) == "on")
         await until("happiness", lambda: home.state("sensor.affectd_lobby_expression") == "happiness")
-        for name in ("valence", "arousal", "mood", "faces", "attending"):
-            await until(name, lambda name=name: number(home.state(f"sensor.affectd_lobby_{name}")) is not None)  # type: ignore[misc]
+        for measured in MEASURED:
+            await until(measured, lambda measured=measured: number(home.state(measured)) is not None)  # type: ignore[misc]
         await until("an event", lambda: home.state(FACE) not in ("unknown", "unavailable", None))
         await until("a visit", lambda: (number(home.state("sensor.affectd_lobby_mean_visit")) or 0) > 0)
         await until("the rate", lambda: home.state(RATE) == "0.1")

@@ -32,11 +32,21 @@ pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> 
             "valence",
             &topics.state,
             "mdi:emoticon-happy-outline",
+            false,
         ),
-        ("arousal", "Arousal", "arousal", &topics.state, "mdi:pulse"),
-        ("mood", "Mood", "valence", &topics.scene, "mdi:account-group"),
+        ("arousal", "Arousal", "arousal", &topics.state, "mdi:pulse", false),
+        (
+            "mood",
+            "Mood",
+            "valence",
+            &topics.scene,
+            "mdi:account-group",
+            true,
+        ),
     ];
-    let circumplex = circumplex.map(|(key, name, field, topic, icon)| {
+    // A person must enable those of the primary face: with one face in view its valence is the mood, arousal agrees
+    // little with people's ratings, and the two fill a quarter of what the recorder keeps of the device.
+    let circumplex = circumplex.map(|(key, name, field, topic, icon, is_enabled)| {
         if identity.va == VaOrigin::None {
             return Entity::removed(key, "sensor");
         }
@@ -46,6 +56,7 @@ pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> 
             "suggested_display_precision": 2,
             "value_template": format!("{{{{ value_json.{field} }}}}"),
             "icon": icon,
+            "enabled_by_default": is_enabled,
         });
         Entity::seen(key, "sensor", name, topics, options)
     });
@@ -65,7 +76,7 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
         "device_class": "occupancy",
         // Home Assistant takes "None" for unknown.
         "value_template":
-            "{% set faces = value_json.faces %}{{ 'None' if faces is none else ('ON' if faces > 0 else 'OFF') }}",
+            "{% set occupied = value_json.occupied %}{{ 'None' if occupied is none else ('ON' if occupied else 'OFF') }}",
     });
     let attending = json!({
         "state_topic": topics.scene,
@@ -76,11 +87,13 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
     });
     // What the recorder keeps: who stayed, and who left. Every passer-by appears, which is a trigger; Expression
     // records the changes of category. Home Assistant ignores an event whose payload is empty.
+    let recorded = ["present", "left"];
     let face = json!({
         "state_topic": topics.event,
-        "event_types": ["present", "left"],
-        "value_template":
-            "{% if value_json.event in ['present', 'left'] %}{{ dict(value_json, event_type=value_json.event) | tojson }}{% endif %}",
+        "event_types": recorded,
+        "value_template": format!(
+            "{{% if value_json.event in {recorded:?} %}}{{{{ dict(value_json, event_type=value_json.event) | tojson }}}}{{% endif %}}"
+        ),
         "icon": "mdi:face-man",
     });
     [

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// So many changes are published at once after a pause, so that a short visit is told as it happens.
 pub const BURST: u32 = 3;
 
-/// That somebody has come or everybody has left is published at least this long after the last message, whatever
-/// the rate: a subscriber must not take a room for empty, or for occupied, until the rate permits a message.
+/// That somebody has come, everybody has left, or the room counts as empty is published at least this long after the
+/// last message, whatever the rate: a subscriber must not take a room for empty, or for occupied, until the rate
+/// permits a message.
 const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Paces one topic: in the long run at most one message per interval because of changes, at most [`BURST`] of
@@ -30,7 +31,9 @@ pub struct Presence {
     /// Whether the camera looks.
     pub is_sensing: bool,
     /// Whether anybody is in view.
-    pub is_occupied: bool,
+    pub is_in_view: bool,
+    /// Whether the topic says that the room is occupied though nobody is in view.
+    pub is_bridged: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +66,8 @@ impl Pace {
     }
 
     /// When the next message is due: at once if it is forced or if sensing has just ended; within a second if
-    /// somebody has come or everybody has left; at the rate limit if anything else has changed; otherwise at the
-    /// refresh.
+    /// somebody has come, everybody has left, or the room counts as empty; at the rate limit if anything else has
+    /// changed; otherwise at the refresh.
     pub fn due(&self, has_changed: bool, presence: Presence) -> Duration {
         match self.last {
             Some(last) if !self.forced => {
@@ -73,7 +76,7 @@ impl Pace {
                     return Duration::ZERO;
                 }
                 let mut due = refresh;
-                if presence.is_occupied != last.presence.is_occupied {
+                if presence != last.presence {
                     due = due.min(last.at.saturating_add(OCCUPANCY_INTERVAL));
                 }
                 if has_changed {
@@ -103,7 +106,8 @@ mod tests {
 
     const SOMEBODY: Presence = Presence {
         is_sensing: true,
-        is_occupied: true,
+        is_in_view: true,
+        is_bridged: false,
     };
 
     fn seconds(seconds: u64) -> Duration {
@@ -146,7 +150,7 @@ mod tests {
         let mut pace = Pace::new(seconds(10), seconds(30));
         assert_eq!(sent(&mut pace, 100..110).len(), 3);
         let nobody = Presence {
-            is_occupied: false,
+            is_in_view: false,
             ..SOMEBODY
         };
         assert_eq!(pace.due(true, nobody), seconds(103));
@@ -157,7 +161,8 @@ mod tests {
         assert_eq!(sent(&mut pace, 112..145), [130, 140]);
         let blind = Presence {
             is_sensing: false,
-            is_occupied: false,
+            is_in_view: false,
+            is_bridged: false,
         };
         assert_eq!(pace.due(false, blind), Duration::ZERO);
     }

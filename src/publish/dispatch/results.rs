@@ -30,6 +30,12 @@ pub struct Results {
     scene: Topic<Option<Scene>>,
 }
 
+/// What a topic says, as far as a change of it is worth a message.
+trait Content: PartialEq {
+    /// Whether it says that the room is occupied though nobody is in view.
+    fn is_bridged(&self) -> bool;
+}
+
 /// One topic: its pace, the number of its next message, and what the last one said.
 #[derive(Debug)]
 struct Topic<T> {
@@ -157,6 +163,18 @@ impl Results {
     }
 }
 
+impl Content for State {
+    fn is_bridged(&self) -> bool {
+        false
+    }
+}
+
+impl Content for Option<Scene> {
+    fn is_bridged(&self) -> bool {
+        self.is_some_and(|scene| scene.occupied && scene.counts.is_some_and(|counts| counts.faces == 0))
+    }
+}
+
 impl State {
     fn of(newest: &Snapshot) -> Self {
         let withheld = newest.captured.is_some() && newest.withheld;
@@ -183,7 +201,7 @@ impl Primary {
     }
 }
 
-impl<T: PartialEq> Topic<T> {
+impl<T: Content> Topic<T> {
     fn new(interval: Duration, refresh: Duration) -> Self {
         Self {
             pace: Pace::new(interval, refresh),
@@ -194,7 +212,8 @@ impl<T: PartialEq> Topic<T> {
 
     /// When a message that says `content` is due.
     fn due(&self, content: &T, newest: &Snapshot) -> Duration {
-        self.pace.due(self.is_changed_by(content), presence(newest))
+        self.pace
+            .due(self.is_changed_by(content), presence(newest, content))
     }
 
     fn is_changed_by(&self, content: &T) -> bool {
@@ -205,15 +224,16 @@ impl<T: PartialEq> Topic<T> {
     fn sent(&mut self, content: T, inputs: Inputs<'_>) {
         self.seq += 1;
         let has_changed = self.is_changed_by(&content);
+        let presence = presence(inputs.newest, &content);
         self.published = Some(content);
-        self.pace
-            .record(inputs.now.monotonic, has_changed, presence(inputs.newest));
+        self.pace.record(inputs.now.monotonic, has_changed, presence);
     }
 }
 
-fn presence(newest: &Snapshot) -> Presence {
+fn presence(newest: &Snapshot, content: &impl Content) -> Presence {
     Presence {
         is_sensing: newest.is_sensing(),
-        is_occupied: !newest.faces.is_empty() || newest.withheld,
+        is_in_view: !newest.faces.is_empty() || newest.withheld,
+        is_bridged: content.is_bridged(),
     }
 }

@@ -18,6 +18,9 @@ pub struct ScenePayload<'a> {
     /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
     /// or while they are withheld.
     faces: Option<usize>,
+    /// Whether somebody is in view or was until `visit.gap_s` ago, so that a face turned away for a moment does not
+    /// empty the room; `null` as above.
+    occupied: Option<bool>,
     /// How many of them look towards the camera, an estimate; `null` as above.
     attending: Option<usize>,
     /// How many of them smile; `null` as above.
@@ -54,6 +57,7 @@ impl<'a> ScenePayload<'a> {
         let prediction = scene.map(|scene| scene.prediction).unwrap_or_default();
         Self {
             faces: counts.map(|counts| counts.faces),
+            occupied: scene.and_then(|scene| scene.counts.map(|_| scene.occupied)),
             attending: counts.map(|counts| counts.attending),
             smiling: counts.map(|counts| counts.smiling),
             category: scene.map_or(Label::None, |scene| scene.label).name(),

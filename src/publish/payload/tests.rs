@@ -96,11 +96,12 @@ fn the_scene_of_a_group() {
             arousal: None,
             ..face(3).raw.unwrap()
         },
+        occupied: true,
     };
     assert_eq!(
         json(scene_payload(&identity, Some(&scene), stamp())),
         format!(
-            r#"{{"faces":3,"attending":2,"smiling":1,"category":"happiness","probabilities":{NAMED},"valence":0.25,"arousal":null,"seq":41,{TAIL},"age":0.052,"refresh":30.0}}"#
+            r#"{{"faces":3,"occupied":true,"attending":2,"smiling":1,"category":"happiness","probabilities":{NAMED},"valence":0.25,"arousal":null,"seq":41,{TAIL},"age":0.052,"refresh":30.0}}"#
         )
     );
 }
@@ -112,18 +113,24 @@ fn the_scene_without_faces() {
         counts: None,
         label: Label::Withheld,
         prediction: Prediction::default(),
+        occupied: true,
     };
     let empty = Scene::default();
-    for (scene, label, count) in [
-        (Some(&empty), "none", "0"),
-        (Some(&withheld), "withheld", "null"),
-        (None, "none", "null"),
+    let bridged = Scene {
+        occupied: true,
+        ..empty
+    };
+    for (scene, label, count, occupied) in [
+        (Some(&empty), "none", "0", "false"),
+        (Some(&bridged), "none", "0", "true"),
+        (Some(&withheld), "withheld", "null", "null"),
+        (None, "none", "null", "null"),
     ] {
         let stamp = Stamp { age: None, ..stamp() };
         assert_eq!(
             json(scene_payload(&identity, scene, stamp)),
             format!(
-                r#"{{"faces":{count},"attending":{count},"smiling":{count},"category":"{label}","probabilities":null,"valence":null,"arousal":null,"seq":41,{TAIL},"age":null,"refresh":30.0}}"#
+                r#"{{"faces":{count},"occupied":{occupied},"attending":{count},"smiling":{count},"category":"{label}","probabilities":null,"valence":null,"arousal":null,"seq":41,{TAIL},"age":null,"refresh":30.0}}"#
             )
         );
     }

@@ -1,6 +1,7 @@
 //! How often topics are published, and what is too little to be published.
 
 use super::*;
+use crate::sense::scene::SceneCounts;
 
 #[test]
 fn the_rate_limit_is_per_topic() {
@@ -65,6 +66,40 @@ fn noise_within_the_dead_band_is_not_published() {
     fixture.pass(1000);
     valence(&mut fixture, 0.56);
     assert_eq!(values(&mut fixture), [0.56, 0.56]);
+}
+
+#[test]
+fn the_end_of_occupancy_is_published_within_a_second() {
+    let mut fixture = Fixture::with(&config::Mqtt {
+        scene_rate: samples::rate(0.1),
+        ..settings()
+    });
+    let mut show = |tracks: &[u32], occupied: bool| {
+        let faces: Vec<_> = tracks.iter().map(|&track| face(track)).collect();
+        let mut report = report(&faces);
+        report.scene.counts = Some(SceneCounts {
+            faces: tracks.len(),
+            ..SceneCounts::default()
+        });
+        report.scene.occupied = occupied;
+        fixture.pass(1000);
+        fixture.outbox.report(&report, fixture.now.monotonic);
+        fixture.due().unwrap();
+        let messages = std::mem::take(&mut fixture.sent.messages);
+        let scene = messages.iter().find(|message| message.0.ends_with("/scene"));
+        scene.map(|message| {
+            let scene = serde_json::from_str::<serde_json::Value>(&message.1).unwrap();
+            (scene["faces"].clone(), scene["occupied"].clone())
+        })
+    };
+    show(&[], false);
+    // More often than the rate permits.
+    for _ in 0..5 {
+        assert_eq!(show(&[1], true), Some((1.into(), true.into())));
+        assert_eq!(show(&[], true), Some((0.into(), true.into())));
+        assert_eq!(show(&[], true), None);
+        assert_eq!(show(&[], false), Some((0.into(), false.into())));
+    }
 }
 
 #[test]
