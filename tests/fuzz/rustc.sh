@@ -10,8 +10,6 @@ coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 case "$*" in
 # Build scripts are not linked with libFuzzer.
 *"--crate-name build_script_"*) exec "$@" ;;
-# Nor is the daemon, which cargo builds for every test and nobody runs here.
-*"--crate-name affectd "*"--crate-type bin "*) exec "$@" -Clink-arg=-Wl,--unresolved-symbols=ignore-all ;;
 # bolero depends on its engine under a condition, which cargo asks the compiler about.
 *--print=cfg* | *"--crate-name bolero"*) exec "$@" $engine ;;
 *debug-assertions=on*) exec "$@" $engine $coverage ;;

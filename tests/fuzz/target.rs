@@ -22,7 +22,7 @@ pub fn fuzz(target: &str, check: impl Fn(&[u8]) + RefUnwindSafe) {
 /// Random bytes rarely get past the first check of a format, files of the corpus with some bytes changed do.
 #[cfg(not(fuzzing_libfuzzer))]
 fn damaged(target: &str, check: &(impl Fn(&[u8]) + RefUnwindSafe)) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fuzz/__fuzz__/{target}/corpus"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("__fuzz__/{target}/corpus"));
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let corpus: Vec<_> = files
         .map(|file| fs::read(file.unwrap().path()).unwrap())
