@@ -64,7 +64,7 @@ impl Board {
         Self {
             name,
             machine: Some(Machine::boot(&parts, "rw")),
-            messages: Messages::in_file(host.join("messages")),
+            messages: Messages::in_file(host.join("messages"), BASE),
             parts,
             subject: NO_FACE.into(),
         }
@@ -212,45 +212,6 @@ impl Board {
     }
 
     // --- the subscriber ---
-
-    /// Waits for a message of the device on `topic` that satisfies the condition.
-    pub fn wait_for(
-        &self,
-        mark: usize,
-        topic: &str,
-        what: &str,
-        condition: impl Fn(&Message) -> bool,
-    ) -> Message {
-        let topic = format!("{BASE}/{topic}");
-        let description = format!("{topic}: {what}");
-        self.messages.wait(mark, &description, |message| {
-            message.topic == topic && condition(message)
-        })
-    }
-
-    pub fn wait_for_availability(&self, mark: usize, word: &str) -> Message {
-        self.wait_for(mark, "availability", word, |message| message.text == word)
-    }
-
-    pub fn wait_for_camera(&self, mark: usize, status: &str) -> Message {
-        self.wait_for(mark, "camera", status, |message| {
-            message.field("status") == status
-        })
-    }
-
-    pub fn wait_for_category(&self, mark: usize, category: &str) -> Message {
-        self.wait_for(mark, "state", category, |message| {
-            message.field("category") == category
-        })
-    }
-
-    /// Returns the device's messages on a topic after a mark.
-    pub fn received(&self, mark: usize, topic: &str) -> Vec<Message> {
-        let topic = format!("{BASE}/{topic}");
-        let mut messages = self.messages.since(mark);
-        messages.retain(|message| message.topic == topic);
-        messages
-    }
 
     /// Returns the retained message of a topic, which a new subscriber receives first.
     pub fn retained(&mut self, topic: &str) -> Message {

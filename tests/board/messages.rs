@@ -1,4 +1,4 @@
-//! Messages that the subscriber on the board received, read from its file.
+//! Messages that a subscriber received, read from its file; also for tests/faults.
 
 use std::{
     fs,
@@ -38,11 +38,13 @@ impl Message {
 /// The file that the subscriber writes.
 pub struct Messages {
     file: PathBuf,
+    /// The device's topics begin with this and a slash.
+    base: &'static str,
 }
 
 impl Messages {
-    pub fn in_file(file: PathBuf) -> Self {
-        Self { file }
+    pub fn in_file(file: PathBuf, base: &'static str) -> Self {
+        Self { file, base }
     }
 
     /// Returns all messages so far, oldest first.
@@ -74,6 +76,45 @@ impl Messages {
             assert!(Instant::now() < deadline, "the subscriber did not receive {what}");
             thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits for a message of the device on `topic` after a mark that satisfies the condition.
+    pub fn wait_for(
+        &self,
+        mark: usize,
+        topic: &str,
+        what: &str,
+        condition: impl Fn(&Message) -> bool,
+    ) -> Message {
+        let topic = format!("{}/{topic}", self.base);
+        let description = format!("{topic}: {what}");
+        self.wait(mark, &description, |message| {
+            message.topic == topic && condition(message)
+        })
+    }
+
+    pub fn wait_for_word(&self, mark: usize, topic: &str, word: &str) -> Message {
+        self.wait_for(mark, topic, word, |message| message.text == word)
+    }
+
+    pub fn wait_for_camera(&self, mark: usize, status: &str) -> Message {
+        self.wait_for(mark, "camera", status, |message| {
+            message.field("status") == status
+        })
+    }
+
+    pub fn wait_for_category(&self, mark: usize, category: &str) -> Message {
+        self.wait_for(mark, "state", category, |message| {
+            message.field("category") == category
+        })
+    }
+
+    /// Returns the device's messages on a topic after a mark.
+    pub fn received(&self, mark: usize, topic: &str) -> Vec<Message> {
+        let topic = format!("{}/{topic}", self.base);
+        let mut messages = self.since(mark);
+        messages.retain(|message| message.topic == topic);
+        messages
     }
 }
 

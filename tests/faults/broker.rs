@@ -53,7 +53,7 @@ impl Broker {
         );
         let mut broker = Self {
             port,
-            messages: Messages::in_file(lab.path("messages.log")),
+            messages: Messages::in_file(lab.path("messages.log"), BASE),
             config: lab.write("mosquitto.conf", config),
             log,
             namespace: namespace.to_vec(),
@@ -138,48 +138,10 @@ impl Broker {
         ));
     }
 
-    /// Waits for a message of the daemon after a mark.
-    pub fn wait_for(
-        &self,
-        mark: usize,
-        topic: &str,
-        what: &str,
-        condition: impl Fn(&Message) -> bool,
-    ) -> Message {
-        let topic = format!("{BASE}/{topic}");
-        let description = format!("{topic}: {what}");
-        self.messages.wait(mark, &description, |message| {
-            message.topic == topic && condition(message)
-        })
-    }
-
-    pub fn wait_for_word(&self, mark: usize, topic: &str, word: &str) -> Message {
-        self.wait_for(mark, topic, word, |message| message.text == word)
-    }
-
-    pub fn wait_for_camera(&self, mark: usize, status: &str) -> Message {
-        self.wait_for(mark, "camera", status, |message| {
-            message.field("status") == status
-        })
-    }
-
-    pub fn wait_for_category(&self, mark: usize, category: &str) -> Message {
-        self.wait_for(mark, "state", category, |message| {
-            message.field("category") == category
-        })
-    }
-
-    /// The daemon's messages on a topic after a mark.
-    pub fn received(&self, mark: usize, topic: &str) -> Vec<Message> {
-        let topic = format!("{BASE}/{topic}");
-        let mut messages = self.messages.since(mark);
-        messages.retain(|message| message.topic == topic);
-        messages
-    }
-
     /// The newest message of a topic.
     pub fn last(&self, topic: &str) -> Message {
-        self.received(0, topic)
+        self.messages
+            .received(0, topic)
             .pop()
             .unwrap_or_else(|| panic!("nothing on {topic}"))
     }

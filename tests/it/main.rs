@@ -27,6 +27,7 @@ mod mqtt;
 mod mqtt_commands;
 mod mqtt_limits;
 mod mqtt_privacy;
+mod mqtt_process;
 mod mqtt_routes;
 mod mqtt_versions;
 mod need;

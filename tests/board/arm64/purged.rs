@@ -6,7 +6,7 @@ use crate::board::Board;
 pub fn purged(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("dpkg -P affectd > /dev/null");
-    board.wait_for_availability(mark, "stopped");
+    board.messages.wait_for_word(mark, "availability", "stopped");
     assert_eq!(board.retained("availability").text, "stopped");
     assert_eq!(board.retained("state").field("category"), "none");
     let left = board.run("find / -xdev -name '*affectd*' ! -path '/host/*' ! -path '/var/lib/dpkg/*' ! -path '/var/log/*' ! -path '/tmp/*'");

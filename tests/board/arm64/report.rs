@@ -52,6 +52,6 @@ pub fn reported(board: &mut Board) {
     // Mark after the report, because its latency measurement also published `online`.
     let mark = board.messages.mark();
     board.run("rm -r /tmp/report; systemctl start --no-block affectd");
-    let online = board.wait_for_availability(mark, "online");
-    board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    board.messages.wait_for_category(online.index, "happiness");
 }

@@ -27,12 +27,14 @@ pub fn aimed(board: &mut Board) {
 
     let mark = board.messages.mark();
     board.set_privacy_switch(true);
-    board.wait_for(mark, "privacy", "ON", |message| message.text == "ON");
+    board
+        .messages
+        .wait_for(mark, "privacy", "ON", |message| message.text == "ON");
     assert_eq!(status(board, "aim/picture"), "204", "the picture ends at once");
     said(board, "the camera's picture is no longer sent");
     board.wait_for_led(false);
     board.set_privacy_switch(false);
-    board.wait_for_category(mark, "happiness");
+    board.messages.wait_for_category(mark, "happiness");
     assert_eq!(
         status(board, "aim/picture"),
         "204",

@@ -8,7 +8,7 @@ use crate::board::Board;
 pub fn away(board: &mut Board) {
     let mark = board.messages.mark();
     let memory = |board: &Board, mark| {
-        let health = board.wait_for(mark, "health", "memory", |message| {
+        let health = board.messages.wait_for(mark, "health", "memory", |message| {
             message.field("rss").as_u64() > Some(0)
         });
         health.field("rss").as_u64().unwrap()
@@ -21,12 +21,14 @@ pub fn away(board: &mut Board) {
     let back = board.run("date -u +%Y-%m-%dT%H:%M:%S");
     let mark = board.messages.mark();
     board.run("systemctl start mosquitto");
-    let online = board.wait_for_availability(mark, "online");
-    let state = board.wait_for(online.index, "state", "a recent state", |message| {
-        message.field("age").as_f64() < Some(1.0)
-    });
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    let state = board
+        .messages
+        .wait_for(online.index, "state", "a recent state", |message| {
+            message.field("age").as_f64() < Some(1.0)
+        });
     assert_eq!(state.field("category"), "neutral", "{}", state.text);
-    for event in board.received(mark, "event") {
+    for event in board.messages.received(mark, "event") {
         let time = event.field("time");
         let late = Duration::from_secs(5);
         let earliest = back.parse::<jiff::civil::DateTime>().unwrap() - late;
@@ -44,5 +46,5 @@ pub fn away(board: &mut Board) {
     );
     let mark = board.messages.mark();
     board.show("astronaut");
-    board.wait_for_category(mark, "happiness");
+    board.messages.wait_for_category(mark, "happiness");
 }

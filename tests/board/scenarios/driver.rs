@@ -17,13 +17,13 @@ pub fn damaged_frames(board: &mut Board) {
         done",
     );
     let after = board.messages.mark();
-    let state = board.wait_for_category(after, "happiness");
+    let state = board.messages.wait_for_category(after, "happiness");
     assert_eq!(state.field("boot"), boot, "the daemon was restarted");
     assert!(
-        board.received(mark, "camera").is_empty(),
+        board.messages.received(mark, "camera").is_empty(),
         "single damaged frames are no failure of the camera"
     );
-    for state in board.received(mark, "state") {
+    for state in board.messages.received(mark, "state") {
         assert_eq!(state.field("category"), "happiness", "{}", state.text);
     }
 }
@@ -33,14 +33,14 @@ pub fn stream_error(board: &mut Board) {
     let boot = boot(board);
     let mark = board.messages.mark();
     board.run("v4l2-ctl -d 0 --set-ctrl inject_fatal_streaming_error=1");
-    let stalled = board.wait_for_camera(mark, "stalled");
+    let stalled = board.messages.wait_for_camera(mark, "stalled");
     assert!(
         stalled.text.contains("does not deliver a frame"),
         "{}",
         stalled.text
     );
-    board.wait_for_category(mark, "none");
-    board.wait_for_camera(stalled.index, "ok");
+    board.messages.wait_for_category(mark, "none");
+    board.messages.wait_for_camera(stalled.index, "ok");
     is_shown_again(board, &boot);
 }
 
@@ -52,10 +52,10 @@ pub fn start_refused(board: &mut Board) {
         "v4l2-ctl -d 0 --set-ctrl inject_vidioc_streamon_error=1
         v4l2-ctl -d 0 --set-ctrl inject_fatal_streaming_error=1",
     );
-    let refused = board.wait_for(mark, "camera", "the refusal", |message| {
+    let refused = board.messages.wait_for(mark, "camera", "the refusal", |message| {
         message.text.contains("does not start streaming")
     });
-    board.wait_for_camera(refused.index, "ok");
+    board.messages.wait_for_camera(refused.index, "ok");
     is_shown_again(board, &boot);
 }
 
@@ -63,7 +63,7 @@ pub fn start_refused(board: &mut Board) {
 fn is_shown_again(board: &mut Board, boot: &Value) {
     let mark = board.messages.mark();
     board.show("astronaut");
-    let state = board.wait_for_category(mark, "happiness");
+    let state = board.messages.wait_for_category(mark, "happiness");
     assert_eq!(state.field("boot"), *boot, "the daemon was restarted");
 }
 
@@ -72,19 +72,19 @@ pub fn other_size(board: &mut Board) {
     let boot = boot(board);
     let mark = board.messages.mark();
     board.pull_out();
-    board.wait_for_camera(mark, "missing");
+    board.messages.wait_for_camera(mark, "missing");
     let mark = board.messages.mark();
     board.plug_in_with_size(800, 600);
-    board.wait_for(mark, "camera", "800x600", |message| {
+    board.messages.wait_for(mark, "camera", "800x600", |message| {
         message.field("status") == "ok" && message.text.contains("800x600")
     });
 
     let mark = board.messages.mark();
     board.pull_out();
-    board.wait_for_camera(mark, "missing");
+    board.messages.wait_for_camera(mark, "missing");
     let mark = board.messages.mark();
     board.plug_in();
-    board.wait_for_camera(mark, "ok");
-    let state = board.wait_for_category(mark, "happiness");
+    board.messages.wait_for_camera(mark, "ok");
+    let state = board.messages.wait_for_category(mark, "happiness");
     assert_eq!(state.field("boot"), boot, "the daemon was restarted");
 }

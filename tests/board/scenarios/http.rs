@@ -72,14 +72,14 @@ fn configure(board: &mut Board, settings: &str) {
 end
         systemctl restart affectd"
     ));
-    let online = board.wait_for_availability(mark, "online");
-    board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    board.messages.wait_for_category(online.index, "happiness");
 }
 
 /// Restarts the daemon with the settings of the installation.
 fn restore(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("cp /host/affectd.toml /etc/affectd/affectd.toml; systemctl restart affectd");
-    let online = board.wait_for_availability(mark, "online");
-    board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    board.messages.wait_for_category(online.index, "happiness");
 }

@@ -26,6 +26,7 @@ pub fn credential(board: &mut Board) {
     );
     assert!(
         board
+            .messages
             .received(mark, "availability")
             .iter()
             .all(|message| message.text != "online")
@@ -38,8 +39,8 @@ pub fn credential(board: &mut Board) {
         systemctl daemon-reload
         systemctl restart --no-block affectd",
     );
-    let online = board.wait_for_availability(mark, "online");
-    board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    board.messages.wait_for_category(online.index, "happiness");
 
     let mark = board.messages.mark();
     board.run(
@@ -51,8 +52,8 @@ pub fn credential(board: &mut Board) {
         systemctl restart mosquitto
         systemctl start --no-block affectd",
     );
-    let online = board.wait_for_availability(mark, "online");
-    board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(mark, "availability", "online");
+    board.messages.wait_for_category(online.index, "happiness");
 }
 
 /// The package is upgraded while the daemon runs.
@@ -64,6 +65,7 @@ pub fn upgraded(board: &mut Board) {
     is_back(board, "stopped", mark, &before);
     assert!(
         board
+            .messages
             .received(mark, "availability")
             .iter()
             .all(|message| message.text != "offline")

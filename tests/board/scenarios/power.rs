@@ -14,25 +14,28 @@ pub fn cut(board: &mut Board) {
     board.power_cut();
     board.add_gpio();
     board.plug_in();
-    let stale = board.wait_for(
+    let stale = board.messages.wait_for(
         mark,
         "state",
         "the retained state of the previous run",
         |message| message.field("boot") == before,
     );
-    let online = board.wait_for(stale.index, "availability", "online", |message| {
-        message.text == "online"
-    });
-    let none = board.wait_for(
+    let online = board
+        .messages
+        .wait_for(stale.index, "availability", "online", |message| {
+            message.text == "online"
+        });
+    let none = board.messages.wait_for(
         stale.index,
         "state",
         "category none from the new run",
         |message| message.field("boot") != before && message.field("category") == "none",
     );
-    let state = board.wait_for_category(none.index, "happiness");
+    let state = board.messages.wait_for_category(none.index, "happiness");
     assert_eq!(state.field("boot"), none.field("boot"));
     assert!(
         board
+            .messages
             .received(none.index, "state")
             .iter()
             .all(|message| message.field("boot") != before)

@@ -12,9 +12,11 @@ pub fn switched(board: &mut Board) {
     let mark = board.messages.mark();
     // MQTT must not override the switch.
     board.run("mosquitto_pub -h 127.0.0.1 -t affectd/kiosk/privacy/set -m OFF");
-    board.wait_for(mark, "privacy", "the unchanged state", |message| {
-        message.text == "ON"
-    });
+    board
+        .messages
+        .wait_for(mark, "privacy", "the unchanged state", |message| {
+            message.text == "ON"
+        });
     let mark = board.messages.mark();
     board.set_privacy_switch(false);
     is_watching(board, mark);
@@ -31,13 +33,15 @@ pub fn unreadable(board: &mut Board) {
 }
 
 fn is_private(board: &mut Board, mark: usize, reason: &str) {
-    let on = board.wait_for(mark, "privacy", "ON", |message| message.text == "ON");
+    let on = board
+        .messages
+        .wait_for(mark, "privacy", "ON", |message| message.text == "ON");
     assert!(on.retained);
-    let camera = board.wait_for_camera(mark, "disabled");
+    let camera = board.messages.wait_for_camera(mark, "disabled");
     assert!(camera.text.contains(reason), "{}", camera.text);
-    let none = board.wait_for_category(mark, "none");
+    let none = board.messages.wait_for_category(mark, "none");
     assert_eq!(board.retained("state").field("category"), "none");
-    let after = board.received(none.index, "state");
+    let after = board.messages.received(none.index, "state");
     assert!(
         after.iter().all(|state| state.field("faces").is_null()),
         "a face was sensed while private"
@@ -45,8 +49,10 @@ fn is_private(board: &mut Board, mark: usize, reason: &str) {
 }
 
 fn is_watching(board: &mut Board, mark: usize) {
-    board.wait_for(mark, "privacy", "OFF", |message| message.text == "OFF");
-    board.wait_for_camera(mark, "ok");
-    board.wait_for_category(mark, "happiness");
+    board
+        .messages
+        .wait_for(mark, "privacy", "OFF", |message| message.text == "OFF");
+    board.messages.wait_for_camera(mark, "ok");
+    board.messages.wait_for_category(mark, "happiness");
     board.wait_for_led(true);
 }

@@ -67,10 +67,10 @@ pub fn killed(board: &mut Board) {
 /// Waits for the availability `gone`, and then for a new run, with a boot id other than `before`, to publish
 /// a face.
 pub fn is_back(board: &mut Board, gone: &str, mark: usize, before: &Value) {
-    let gone = board.wait_for_availability(mark, gone);
+    let gone = board.messages.wait_for_word(mark, "availability", gone);
     assert!(gone.retained);
-    let online = board.wait_for_availability(gone.index, "online");
-    let state = board.wait_for_category(online.index, "happiness");
+    let online = board.messages.wait_for_word(gone.index, "availability", "online");
+    let state = board.messages.wait_for_category(online.index, "happiness");
     assert_ne!(&state.field("boot"), before);
 }
 
@@ -78,7 +78,7 @@ pub fn is_back(board: &mut Board, gone: &str, mark: usize, before: &Value) {
 pub fn wrong_configuration(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("echo 'colour = \"red\"' >> /etc/affectd/affectd.toml; systemctl restart --no-block affectd");
-    let stopped = board.wait_for_availability(mark, "stopped");
+    let stopped = board.messages.wait_for_word(mark, "availability", "stopped");
     board.until("the unit fails", "systemctl is-failed --quiet affectd");
     board.wait(Duration::from_secs(5));
     assert_eq!(
@@ -86,7 +86,7 @@ pub fn wrong_configuration(board: &mut Board) {
         ("78".into(), "0".into())
     );
     assert_eq!(
-        board.received(stopped.index + 1, "availability").len(),
+        board.messages.received(stopped.index + 1, "availability").len(),
         0,
         "the daemon was restarted"
     );
@@ -96,14 +96,14 @@ pub fn wrong_configuration(board: &mut Board) {
         assert!(status.contains(part), "{part} is missing: {status}");
     }
     board.run("sed -i '/^colour/d' /etc/affectd/affectd.toml; systemctl start --no-block affectd");
-    board.wait_for_category(stopped.index, "happiness");
+    board.messages.wait_for_category(stopped.index, "happiness");
 }
 
 /// A clean stop, and a start.
 pub fn stopped(board: &mut Board) {
     let mark = board.messages.mark();
     board.run("systemctl stop affectd");
-    let stopped = board.wait_for_availability(mark, "stopped");
+    let stopped = board.messages.wait_for_word(mark, "availability", "stopped");
     assert!(stopped.retained);
     assert_eq!(board.unit("Result"), "success");
     assert_eq!(board.retained("availability").text, "stopped");
@@ -111,10 +111,11 @@ pub fn stopped(board: &mut Board) {
     assert_eq!(board.retained("camera").field("status"), "disabled");
     assert!(
         board
+            .messages
             .received(mark, "availability")
             .iter()
             .all(|message| message.text != "offline")
     );
     board.run("systemctl start --no-block affectd");
-    board.wait_for_category(stopped.index, "happiness");
+    board.messages.wait_for_category(stopped.index, "happiness");
 }

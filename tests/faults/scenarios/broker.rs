@@ -62,18 +62,18 @@ pub const ALL: &[Scenario] = &[
 fn killed(lab: &Lab) -> Outcome {
     let mut broker = lab.broker();
     let mut daemon = lab.daemon().broker(broker.port).start();
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     let before = daemon.usage();
     broker.kill();
     pass(20.0);
     let mark = broker.messages.mark();
     broker.run();
-    let seconds = until("a state", || !broker.received(mark, "state").is_empty());
-    let state = broker.wait_for_category(mark, "happiness");
+    let seconds = until("a state", || !broker.messages.received(mark, "state").is_empty());
+    let state = broker.messages.wait_for_category(mark, "happiness");
     assert!(number(&state.field("age")) < 2.0, "{}", state.text);
-    broker.wait_for_word(mark, "availability", "online");
+    broker.messages.wait_for_word(mark, "availability", "online");
     pass(3.0);
-    let late: Vec<_> = broker.received(mark, "event");
+    let late: Vec<_> = broker.messages.received(mark, "event");
     assert!(late.is_empty(), "events of the outage: {late:?}");
     let after = daemon.usage();
     assert!(after.is_like(&before), "{before:?} {after:?}");
@@ -89,7 +89,7 @@ fn killed(lab: &Lab) -> Outcome {
 fn frozen(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     let mut daemon = lab.daemon().broker(broker.port).start();
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     broker.signal("STOP");
     daemon.wait_for_log("lost");
     pass(15.0);
@@ -97,6 +97,7 @@ fn frozen(lab: &Lab) -> Outcome {
     broker.signal("CONT");
     let seconds = until("a current state", || {
         broker
+            .messages
             .received(mark, "state")
             .iter()
             .any(|state| number(&state.field("age")) < 2.0 && state.field("category") == "happiness")
@@ -190,7 +191,7 @@ fn hostile_broker(lab: &Lab) -> Outcome {
 fn hostile_messages(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     let mut daemon = lab.daemon().broker(broker.port).start();
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     let before = daemon.usage();
     let flood = |topic: &str, line: &str| {
         shell(&format!(
@@ -217,10 +218,10 @@ fn hostile_messages(lab: &Lab) -> Outcome {
     assert_eq!(broker.last("state").field("category"), "none");
     let mark = broker.messages.mark();
     broker.publish(&format!("{BASE}/privacy/set"), false, "-m OFF");
-    broker.wait_for_category(mark, "happiness");
+    broker.messages.wait_for_category(mark, "happiness");
     let after = daemon.usage();
     let back: usize = ["state", "camera", "privacy", "privacy/commanded", "scene"]
-        .map(|topic| broker.received(0, topic).len())
+        .map(|topic| broker.messages.received(0, topic).len())
         .iter()
         .sum();
     let lines = daemon.log().lines().count();

@@ -76,7 +76,7 @@ fn ends(lab: &Lab) -> Outcome {
         .camera(&script)
         .set("camera.format=mjpeg")
         .start();
-    let missing = broker.wait_for_camera(0, "missing");
+    let missing = broker.messages.wait_for_camera(0, "missing");
     let reason = missing.field("reason").to_string();
     assert!(
         reason.contains("no cameras available") && reason.contains("exit status: 7"),
@@ -102,8 +102,10 @@ fn ends(lab: &Lab) -> Outcome {
 
 /// The face is gone from everything that is published.
 fn is_gone(broker: &Broker, mark: usize) {
-    broker.wait_for(mark, "event", "left", |event| event.field("event") == "left");
-    broker.wait_for_category(mark, "none");
+    broker
+        .messages
+        .wait_for(mark, "event", "left", |event| event.field("event") == "left");
+    broker.messages.wait_for_category(mark, "none");
 }
 
 fn hangs(lab: &Lab) -> Outcome {
@@ -114,10 +116,10 @@ fn hangs(lab: &Lab) -> Outcome {
         "for i in 1 2 3 4 5 6 7 8 9 10; do cat {picture}; sleep 0.2; done; head -c 5000 {picture}; sleep 600"
     );
     let mut daemon = lab.daemon().broker(broker.port).camera(&script).start();
-    let face = broker.wait_for_category(0, "happiness");
-    let stalled = broker.wait_for_camera(face.index, "stalled");
+    let face = broker.messages.wait_for_category(0, "happiness");
+    let stalled = broker.messages.wait_for_camera(face.index, "stalled");
     is_gone(&broker, face.index);
-    let again = broker.wait_for_category(stalled.index, "happiness");
+    let again = broker.messages.wait_for_category(stalled.index, "happiness");
     assert!(again.index > stalled.index);
     daemon.stop("TERM");
     Ok(stalled.field("reason").to_string())
@@ -143,12 +145,12 @@ fn turns_to_rubbish(lab: &Lab) -> Outcome {
         picture.display()
     );
     let mut daemon = lab.daemon().broker(broker.port).camera(&script).start();
-    let face = broker.wait_for_category(0, "happiness");
-    let camera = broker.wait_for_camera(face.index, "unsupported");
+    let face = broker.messages.wait_for_category(0, "happiness");
+    let camera = broker.messages.wait_for_camera(face.index, "unsupported");
     is_gone(&broker, face.index);
     pass(5.0);
     assert_eq!(broker.last("state").field("category"), "none");
-    let last = broker.received(0, "camera").pop().unwrap();
+    let last = broker.messages.received(0, "camera").pop().unwrap();
     assert_eq!(last.field("status"), "unsupported", "{}", last.text);
     daemon.stop("TERM");
     Ok(camera.field("reason").to_string())
@@ -162,9 +164,10 @@ fn half_pictures(lab: &Lab) -> Outcome {
     let half = lab.write("half.jpg", half);
     let script = format!("while :; do cat {}; sleep 0.2; done", half.display());
     let mut daemon = lab.daemon().broker(broker.port).camera(&script).start();
-    let camera = broker.wait_for_camera(0, "unsupported");
+    let camera = broker.messages.wait_for_camera(0, "unsupported");
     pass(8.0);
     let categories: Vec<_> = broker
+        .messages
         .received(0, "state")
         .iter()
         .map(|state| state.field("category"))
@@ -173,7 +176,7 @@ fn half_pictures(lab: &Lab) -> Outcome {
         categories.iter().all(|category| category == "none"),
         "{categories:?}"
     );
-    let cameras = broker.received(0, "camera");
+    let cameras = broker.messages.received(0, "camera");
     assert!(
         cameras.iter().all(|camera| camera.field("status") != "ok"),
         "{cameras:?}"
@@ -192,8 +195,8 @@ fn talkative(lab: &Lab) -> Outcome {
         picture.display()
     );
     let mut daemon = lab.daemon().broker(broker.port).camera(&script).start();
-    broker.wait_for_category(0, "happiness");
-    let missing = broker.wait_for_camera(0, "missing");
+    broker.messages.wait_for_category(0, "happiness");
+    let missing = broker.messages.wait_for_camera(0, "missing");
     daemon.stop("TERM");
     let reason = missing.field("reason").to_string();
     assert!(reason.contains("192.0.2.7"), "{reason}");

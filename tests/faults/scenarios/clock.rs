@@ -51,20 +51,22 @@ fn jumps(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     set_clock(lab, "+0");
     let mut daemon = with_clock(lab, lab.daemon().broker(broker.port))?.start();
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     for (offset, years) in [("+10y", 10), ("-1d", 0), ("-40y", -40)] {
         let mark = broker.messages.mark();
         set_clock(lab, offset);
         let year = i64::from(jiff::Zoned::now().year()) + years;
         let earlier = year - 1;
-        broker.wait_for(mark, "state", "the other time", |state| {
-            let time = state.field("time");
-            let time = time.as_str().unwrap_or_default();
-            time.starts_with(&year.to_string()) || time.starts_with(&earlier.to_string())
-        });
+        broker
+            .messages
+            .wait_for(mark, "state", "the other time", |state| {
+                let time = state.field("time");
+                let time = time.as_str().unwrap_or_default();
+                time.starts_with(&year.to_string()) || time.starts_with(&earlier.to_string())
+            });
         pass(4.0);
     }
-    let states = broker.received(0, "state");
+    let states = broker.messages.received(0, "state");
     let seqs: Vec<f64> = states.iter().map(|state| number(&state.field("seq"))).collect();
     assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1.0), "{seqs:?}");
     let with_face = states
@@ -75,6 +77,7 @@ fn jumps(lab: &Lab) -> Outcome {
         .fold(0.0, f64::max);
     assert!(oldest < 3.0, "{oldest} s");
     let gone = broker
+        .messages
         .received(0, "event")
         .iter()
         .any(|event| event.field("event") == "left");

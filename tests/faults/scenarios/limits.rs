@@ -99,7 +99,7 @@ fn descriptors(lab: &Lab) -> Outcome {
         .broker(broker.port)
         .within(&["prlimit", "--nofile=24"])
         .start();
-    broker.wait_for_category(mark, "happiness");
+    broker.messages.wait_for_category(mark, "happiness");
     daemon.stop("TERM");
     Ok(format!(
         "exit code 70 with {ended:?}, runs with {ran:?}, a face with 24"

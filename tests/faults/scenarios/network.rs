@@ -68,6 +68,7 @@ impl Drop for Ends {
 
 fn is_current(broker: &Broker, mark: usize) -> bool {
     broker
+        .messages
         .received(mark, "state")
         .iter()
         .any(|state| number(&state.field("age")) < 2.0 && state.field("category") == "happiness")
@@ -76,18 +77,18 @@ fn is_current(broker: &Broker, mark: usize) -> bool {
 fn half_open(lab: &Lab) -> Outcome {
     let mut ends = Ends::start(lab, Link::new(1)?);
     let broker = &ends.broker;
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     let mark = broker.messages.mark();
     ends.link.cut();
     let start = std::time::Instant::now();
     let noticed = ends.daemon.wait_for_log("lost");
-    broker.wait_for_word(mark, "availability", "offline");
+    broker.messages.wait_for_word(mark, "availability", "offline");
     let told = start.elapsed().as_secs_f32();
     pass((70.0 - told).max(0.0));
     let mark = broker.messages.mark();
     ends.link.mend();
     let back = until("a current state", || is_current(broker, mark));
-    broker.wait_for_word(mark, "availability", "online");
+    broker.messages.wait_for_word(mark, "availability", "online");
     ends.daemon.stop("TERM");
     Ok(format!(
         "noticed by the daemon after {noticed:.0} s, `offline` after {told:.0} s, a current state {back:.0} s after the end"
@@ -127,7 +128,7 @@ fn vanishing_at_start(lab: &Lab) -> Outcome {
 fn slow_link(lab: &Lab) -> Outcome {
     let mut ends = Ends::start(lab, Link::new(3)?);
     let broker = &ends.broker;
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     let before = ends.daemon.usage();
     ends.link.slow_down(8)?;
     pass(40.0);
@@ -146,7 +147,7 @@ fn slow_link(lab: &Lab) -> Outcome {
 
 /// How late the latest state was received, in seconds: the subscriber's time stamp less the message's.
 fn lateness(broker: &Broker) -> f64 {
-    let messages = broker.received(0, "state");
+    let messages = broker.messages.received(0, "state");
     let late = |message: &crate::messages::Message| {
         let sent: jiff::Timestamp = message.field("time").as_str()?.parse().ok()?;
         Some(message.received?.duration_since(sent).as_secs_f64())

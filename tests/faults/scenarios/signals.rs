@@ -53,10 +53,15 @@ fn stop_signals(lab: &Lab) -> Outcome {
     for signal in ["TERM", "INT", "HUP"] {
         let mark = broker.messages.mark();
         let mut daemon = lab.daemon().broker(broker.port).start();
-        broker.wait_for_category(mark, "happiness");
+        broker.messages.wait_for_category(mark, "happiness");
         let mark = broker.messages.mark();
         slowest = slowest.max(daemon.stop(signal));
-        assert!(broker.wait_for_word(mark, "availability", "stopped").retained);
+        assert!(
+            broker
+                .messages
+                .wait_for_word(mark, "availability", "stopped")
+                .retained
+        );
         assert_eq!(broker.last("state").field("category"), "none");
         assert_eq!(broker.last("camera").field("status"), "disabled");
     }
@@ -123,14 +128,14 @@ fn killed_daemon(lab: &Lab) -> Outcome {
         // The daemon itself is a zombie until this scenario ends.
         left.iter().all(|id| *id == daemon.id())
     });
-    broker.wait_for_word(mark, "availability", "offline");
+    broker.messages.wait_for_word(mark, "availability", "offline");
     Ok(format!("everything is gone after {seconds:.1} s"))
 }
 
 fn paused(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     let mut daemon = lab.daemon().broker(broker.port).start();
-    broker.wait_for_category(0, "happiness");
+    broker.messages.wait_for_category(0, "happiness");
     daemon.signal("STOP");
     // The program fills the pipe with the face and then waits to write more of it.
     pass(5.0);
@@ -138,10 +143,12 @@ fn paused(lab: &Lab) -> Outcome {
     pass(3.0);
     let mark = broker.messages.mark();
     daemon.signal("CONT");
-    let none = broker.wait_for_category(mark, "none");
-    broker.wait_for(mark, "event", "left", |event| event.field("event") == "left");
+    let none = broker.messages.wait_for_category(mark, "none");
+    broker
+        .messages
+        .wait_for(mark, "event", "left", |event| event.field("event") == "left");
     pass(3.0);
-    let states = broker.received(mark, "state");
+    let states = broker.messages.received(mark, "state");
     let wrong: Vec<_> = states
         .iter()
         .filter(|state| state.field("category") != "none" && number(&state.field("age")) < 2.0)
@@ -192,7 +199,7 @@ fn core_dump(lab: &Lab) -> Outcome {
         .camera(&camera)
         .within(&["sh", "-c", &unlimited, "sh"])
         .start();
-    let mark = broker.wait_for_category(0, "happiness").index;
+    let mark = broker.messages.wait_for_category(0, "happiness").index;
     let program: Vec<u32> = processes(&word)
         .into_iter()
         .filter(|id| *id != daemon.id())
@@ -200,7 +207,7 @@ fn core_dump(lab: &Lab) -> Outcome {
     for id in &program {
         shell(&format!("kill -s ABRT {id}"));
     }
-    broker.wait_for_camera(mark, "missing");
+    broker.messages.wait_for_camera(mark, "missing");
     daemon.signal("ABRT");
     let status = daemon.wait();
     assert_eq!(status.code(), None, "{status}");

@@ -1,0 +1,115 @@
+//! What is passed on of a broker's packets.
+#![allow(clippy::unwrap_used)]
+use proptest::prelude::*;
+
+use super::*;
+
+const ACCEPTED_311: [u8; 4] = [0x20, 2, 0, 0];
+
+fn publish(length: usize) -> Vec<u8> {
+    let mut packet = vec![0x30];
+    push_length(length, &mut packet);
+    packet.extend([0, 1, b't']);
+    packet.resize(packet.len() + length - 3, b'x');
+    packet
+}
+
+/// What is passed on of `bytes`, which arrive in pieces of this size.
+fn filtered(version: Version, bytes: &[u8], piece: usize) -> Result<Vec<u8>, Rejected> {
+    let mut filter = Filter::new(version);
+    let mut out = Vec::new();
+    for piece in bytes.chunks(piece) {
+        filter.filter(piece, &mut out)?;
+    }
+    Ok(out)
+}
+
+#[test]
+fn the_answer_of_an_earlier_version_is_recognized() {
+    for piece in 1..=4 {
+        assert_eq!(
+            filtered(Version::V5, &[0x20, 2, 0, 1], piece),
+            Err(Rejected::EarlierVersion)
+        );
+        assert_eq!(
+            filtered(Version::V311, &ACCEPTED_311, piece).unwrap(),
+            ACCEPTED_311
+        );
+    }
+    let accepted = [0x20, 3, 0, 0, 0, 0x20, 2, 0, 0];
+    assert_eq!(
+        filtered(Version::V5, &accepted, 9).unwrap(),
+        accepted,
+        "only the first packet"
+    );
+}
+
+#[test]
+fn a_message_that_is_too_large_is_cut() {
+    let [large, small] = [publish(5_000_000), publish(20)];
+    let stream = [&ACCEPTED_311[..], &large, &small].concat();
+    for piece in [1, 1000, stream.len()] {
+        let out = filtered(Version::V311, &stream, piece).unwrap();
+        let cut = publish(CUT);
+        assert!(out == [&ACCEPTED_311[..], &cut, &small].concat(), "{piece}");
+        assert!(cut.len() <= MAX_INCOMING);
+    }
+    let largest = publish(MAX_INCOMING - 4);
+    assert_eq!(largest.len(), MAX_INCOMING);
+    assert!(filtered(Version::V311, &largest, 4096).unwrap() == largest);
+}
+
+/// A message of MQTT 5 with QoS 1 on the topic `t`.
+fn publish_v5(properties: usize, payload: usize) -> Vec<u8> {
+    let mut body = vec![0, 1, b't', 0, 7];
+    push_length(properties, &mut body);
+    body.resize(body.len() + properties, b'p');
+    body.resize(body.len() + payload, b'x');
+    let mut packet = vec![0x32];
+    push_length(body.len(), &mut packet);
+    packet.extend(body);
+    packet
+}
+
+#[test]
+fn a_large_message_of_mqtt_5_keeps_small_properties_only() {
+    let accepted = [0x20, 3, 0, 0, 0];
+    let small = publish_v5(3, 20);
+    for piece in [1, 1000, 1 << 20] {
+        let stream = [&accepted[..], &publish_v5(300, 200_000), &small].concat();
+        let out = filtered(Version::V5, &stream, piece).unwrap();
+        // Topic, identifier, two digits of the length, 300 bytes of properties.
+        let cut = publish_v5(300, CUT - 307);
+        assert!(out == [&accepted[..], &cut, &small].concat(), "{piece}");
+
+        let stream = [&accepted[..], &publish_v5(100_000, 20), &small].concat();
+        let out = filtered(Version::V5, &stream, piece).unwrap();
+        let mut replaced = vec![0x32, 6 + 9, 0, 1, b't', 0, 7, 0];
+        replaced.extend(TOO_LARGE);
+        assert!(out == [&accepted[..], &replaced, &small].concat(), "{piece}");
+    }
+}
+
+#[test]
+fn any_other_packet_that_is_too_large_is_rejected() {
+    let mut packet = vec![0x90];
+    push_length(70_000, &mut packet);
+    for version in [Version::V5, Version::V311] {
+        let found = filtered(version, &packet, 1);
+        assert_eq!(found, Err(Rejected::TooLarge(70_004)));
+    }
+}
+
+#[test]
+fn what_is_not_mqtt_passes() {
+    let bytes = b"\x48\xff\xff\xff\xff\xff and more";
+    assert_eq!(filtered(Version::V5, bytes, 3).unwrap(), bytes);
+}
+
+proptest! {
+    #[test]
+    fn pieces_do_not_matter(bytes: Vec<u8>, piece in 1_usize..40) {
+        let whole = filtered(Version::V5, &bytes, bytes.len().max(1));
+        prop_assert_eq!(filtered(Version::V5, &bytes, piece), whole);
+    }
+}
