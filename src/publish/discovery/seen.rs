@@ -73,6 +73,7 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
         "icon": "mdi:account-multiple",
     });
     let presence = json!({
+        "state_topic": topics.scene,
         "device_class": "occupancy",
         // Home Assistant takes "None" for unknown.
         "value_template":

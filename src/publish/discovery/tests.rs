@@ -143,6 +143,34 @@ fn what_is_seen_is_available_only_while_the_camera_is_ok() {
 }
 
 #[test]
+fn templates_name_fields_of_the_messages_that_they_read() {
+    let config = raspberry_pi();
+    let mut templates = 0;
+    for (key, component) in config["cmps"].as_object().unwrap() {
+        let topic = ["state_topic", "topic"]
+            .iter()
+            .find_map(|name| component[name].as_str());
+        let topic = topic.unwrap_or_else(|| config["state_topic"].as_str().unwrap());
+        let name = topic.rsplit('/').next().unwrap();
+        let Some(template) = component["value_template"].as_str() else {
+            continue;
+        };
+        let file = format!("{}/docs/schemas/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        for read in template.split("value_json.").skip(1) {
+            let end = read.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let field = &read[..end.unwrap_or(read.len())];
+            assert!(
+                schema["properties"][field].is_object(),
+                "{key} reads {field} of {topic}"
+            );
+            templates += 1;
+        }
+    }
+    assert!(templates > 15, "{templates}");
+}
+
+#[test]
 fn presence_and_face_can_trigger_automations() {
     let components = &discovery(&Category::ALL, VaOrigin::Projected)["cmps"];
     let (presence, face) = (&components["presence"], &components["face"]);
