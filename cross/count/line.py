@@ -18,6 +18,8 @@ from pathlib import Path
 from count import PROCESSORS, described
 
 RATE = 15
+# Recordings in which nothing moves, and how long they are played first, in seconds.
+RESTING, REST_S = {"empty", "still"}, 60.0
 
 
 def main():
@@ -50,7 +52,8 @@ def main():
 
 def second(args, cpu, recording):
     """Instructions of one second."""
-    frames = [round(part * RATE) for part in (args.start, args.start + args.seconds)]
+    start = REST_S if recording and recording.stem in RESTING else args.start
+    frames = [round(part * RATE) for part in (start, start + args.seconds)]
     few, many = (instructions(args, cpu, recording, count) for count in frames)
     return (many - few) / args.seconds
 

@@ -202,23 +202,28 @@ impl FaceTracker {
             let is_changed =
                 self.changes
                     .has_changed_outside(flag_of(region), &region.rect(width, height), &explained);
-            let has_unconfirmed = tracks.iter().any(|track| {
-                let is_covered = region.covers(&track.detection.rect, self.size, self.search.as_ref());
-                is_covered && self.needs_confirming(track, now)
-            });
+            let covers =
+                |track: &&Track| region.covers(&track.detection.rect, self.size, self.search.as_ref());
+            let mut covered = tracks.iter().filter(covers);
+            let has_doubtful = covered.clone().any(|track| self.is_in_doubt(track));
+            let has_unconfirmed = covered.any(|track| self.needs_confirming(track, now));
             let has_untracked_face = region == SearchRegion::Whole && self.has_untracked_face;
-            demand.regions[region.index()] = is_changed || has_unconfirmed || has_untracked_face;
+            demand.unsettled[region.index()] = is_changed || has_doubtful || has_untracked_face;
+            demand.regions[region.index()] = demand.unsettled[region.index()] || has_unconfirmed;
         }
         demand
     }
 
-    /// Whether a search should find this track again.
+    /// Whether it is not certain that this track's face is there.
+    fn is_in_doubt(&self, track: &Track) -> bool {
+        track.is_doubtful() || !self.states.is_seen(track.id)
+    }
+
+    /// Whether a search should find this track, which is seen, again.
     fn needs_confirming(&self, track: &Track, now: Duration) -> bool {
         let since = now.saturating_sub(track.searched());
-        track.is_doubtful()
-            || !self.states.is_seen(track.id)
-            || (self.states.has_changed(track.id)
-                && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE))
+        self.states.has_changed(track.id)
+            && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE)
     }
 
     /// Looks for each track in its surroundings; true if one was in sight before and is not any more.

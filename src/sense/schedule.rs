@@ -10,11 +10,17 @@ const QUARTERS: u32 = 4;
 /// A face that got out of sight causes an expedited search, at most this many times per interval.
 const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
 
+/// A settled region is searched at intervals of its rest divided by this: at the full rate for some seconds, since a
+/// face may have stopped moving before a search could find it, and then ever more rarely.
+const REST_DIVISOR: u32 = 8;
+
 /// What asks for a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Demand {
     /// By index into [`SearchRegion::ALL`]: whether something asks for a search of the region at its full rate.
     pub regions: [bool; SearchRegion::COUNT],
+    /// By the same index: whether something in the region is not explained by the faces in sight.
+    pub unsettled: [bool; SearchRegion::COUNT],
     /// Whether a face got out of sight, for which the whole picture may be searched early.
     pub expedite: bool,
 }
@@ -22,7 +28,8 @@ pub struct Demand {
 /// When to search, and which region.
 ///
 /// At the full rate the whole picture is searched every interval, and between two such searches one of the
-/// quarters, in turn. Regions that nothing asks for are searched at a longer interval, as a precaution.
+/// quarters, in turn. Regions that nothing asks for are searched as a precaution, at an interval that grows from that
+/// of the full rate to the still interval while they are settled.
 #[derive(Debug)]
 pub struct SearchSchedule {
     interval: Duration,
@@ -45,6 +52,8 @@ struct RegionTimes {
     searched: Option<Duration>,
     /// When it may be searched again.
     due: Duration,
+    /// When something in it was unexplained last.
+    unsettled: Duration,
 }
 
 impl SearchSchedule {
@@ -74,6 +83,10 @@ impl SearchSchedule {
 
     /// The region to search at `now`, if any; without `quarters` only the whole picture is searched.
     pub fn next(&mut self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
+        let unsettled = demand.unsettled.iter().zip(&mut self.regions);
+        for (_, region) in unsettled.filter(|(is_unsettled, _)| **is_unsettled) {
+            region.unsettled = now;
+        }
         let region = self.choose(now, demand, quarters);
         let quarter = self.due_quarter(now, demand, quarters);
         self.owes_quarter = region == Some(SearchRegion::Whole) && quarter.is_some();
@@ -118,21 +131,28 @@ impl SearchSchedule {
         quarters.min_by_key(|region| self.regions[region.index()].due)
     }
 
-    /// As a precaution, the whole picture and one of the quarters in turn, each once in the still interval.
+    /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
     fn choose_unasked(&self, now: Duration, quarters: bool) -> Option<SearchRegion> {
-        let since = |region: &SearchRegion| {
+        let since = |region: SearchRegion| {
             let searched = self.regions[region.index()].searched;
             searched.map_or(Duration::MAX, |searched| now.saturating_sub(searched))
         };
-        let still_interval = self.still_interval.max(self.interval);
-        if since(&SearchRegion::Whole) >= still_interval {
+        let is_due = |region: SearchRegion| since(region) >= self.precaution_interval(region, now);
+        if is_due(SearchRegion::Whole) {
             return Some(SearchRegion::Whole);
         }
-        if !quarters || now.saturating_sub(self.unasked) < still_interval / 2 {
-            return None;
-        }
-        let longest = SearchRegion::ALL[1..].iter().copied().max_by_key(since)?;
-        (since(&longest) >= still_interval).then_some(longest)
+        let longest = SearchRegion::ALL[1..]
+            .iter()
+            .copied()
+            .max_by_key(|region| since(*region))?;
+        let is_turn = now.saturating_sub(self.unasked) >= self.precaution_interval(longest, now) / 2;
+        (quarters && is_turn && is_due(longest)).then_some(longest)
+    }
+
+    /// The time between two searches of a region that nothing asks for.
+    fn precaution_interval(&self, region: SearchRegion, now: Duration) -> Duration {
+        let rest = now.saturating_sub(self.regions[region.index()].unsettled);
+        (rest / REST_DIVISOR).clamp(self.interval, self.still_interval.max(self.interval))
     }
 
     /// Records that `region` is searched at `now`, because something asked for it or as a precaution.
@@ -141,7 +161,7 @@ impl SearchSchedule {
             SearchRegion::Whole => self.interval,
             SearchRegion::Quarter(_) => self.interval * QUARTERS,
         };
-        let RegionTimes { searched, due } = &mut self.regions[region.index()];
+        let RegionTimes { searched, due, .. } = &mut self.regions[region.index()];
         *searched = Some(now);
         // On time: no drift caused by the frames' times. Late: missed searches are not made up for. An early
         // search replaces none.
@@ -163,7 +183,7 @@ mod tests {
     fn schedule(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, SearchRegion)> {
         searches(rate, seconds, quarters, |_| Demand {
             regions: [true; SearchRegion::COUNT],
-            expedite: false,
+            ..Demand::default()
         })
     }
 
@@ -231,7 +251,7 @@ mod tests {
         let mut schedule = new_schedule();
         let demand = Demand {
             regions: [true; SearchRegion::COUNT],
-            expedite: false,
+            ..Demand::default()
         };
         schedule.next(Duration::ZERO, &demand, true);
         let after = (0..10).filter(|ms| {
@@ -243,46 +263,80 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_asks_for_is_searched_as_a_precaution_only() {
-        let searches = searches(15, 81, true, |_| Demand::default());
-        let at = |region: SearchRegion| -> Vec<f32> {
+    fn what_nothing_asks_for_is_searched_ever_more_rarely() {
+        let searches = searches(15, 200, true, |_| Demand::default());
+        let at = |region: SearchRegion, seconds: std::ops::Range<f32>| -> Vec<f32> {
             let of = searches.iter().filter(|(_, other)| *other == region);
-            of.map(|(now, _)| now.as_secs_f32()).collect()
+            let of = of.map(|(now, _)| now.as_secs_f32());
+            of.filter(|now| seconds.contains(now)).collect()
         };
-        let whole = at(SearchRegion::Whole);
-        assert_eq!(whole.len(), 9, "{whole:?}");
+        let first = at(SearchRegion::Whole, 0.0..4.0);
+        assert_eq!(first.len(), 8, "as at the full rate: {first:?}");
+        let whole = at(SearchRegion::Whole, 0.0..200.0);
+        let pauses: Vec<f32> = whole.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(
-            whole
-                .windows(2)
-                .all(|pair| (pair[1] - pair[0] - 10.0).abs() < 0.1)
+            pauses.windows(2).all(|pair| pair[1] > pair[0] - 0.1),
+            "{pauses:?}"
+        );
+        assert!(
+            pauses
+                .iter()
+                .rev()
+                .take(5)
+                .all(|pause| (pause - 10.0).abs() < 0.1),
+            "{pauses:?}"
         );
         for corner in 0..4 {
-            let quarter = at(SearchRegion::Quarter(corner)).len();
+            let quarter = at(SearchRegion::Quarter(corner), 120.0..200.0).len();
             assert!((1..=3).contains(&quarter), "quarter {corner}: {quarter}");
         }
     }
 
     #[test]
+    fn a_region_is_searched_at_the_full_rate_for_a_while_after_it_was_asked_for() {
+        let moved = |now: Duration| {
+            let regions = [(100..101).contains(&now.as_secs()), false, false, false, false];
+            Demand {
+                regions,
+                unsettled: regions,
+                expedite: false,
+            }
+        };
+        let searches = searches(15, 110, false, moved);
+        let count = |seconds: std::ops::Range<u64>| {
+            let of = searches
+                .iter()
+                .filter(|(now, _)| seconds.contains(&now.as_secs()));
+            of.count()
+        };
+        assert_eq!(count(90..100), 1);
+        assert_eq!(count(100..105), 10);
+        assert!(count(105..110) < 10);
+    }
+
+    #[test]
     fn a_region_that_is_asked_for_after_a_rest_is_searched_at_once() {
         let moves = |now: Duration| Demand {
-            regions: [now.as_secs() >= 7, false, now.as_secs() >= 7, false, false],
-            expedite: false,
+            regions: [now.as_secs() >= 97, false, now.as_secs() >= 97, false, false],
+            ..Demand::default()
         };
-        let searches = searches(15, 9, true, moves);
+        let searches = searches(15, 99, true, moves);
         let after: Vec<_> = searches
             .iter()
-            .filter(|(now, _)| now.as_secs() >= 7)
+            .filter(|(now, _)| now.as_secs() >= 97)
             .map(|(now, region)| (now.as_millis(), *region))
             .collect();
         let (whole, quarter) = (SearchRegion::Whole, SearchRegion::Quarter(1));
         assert_eq!(
             after,
             [
-                (7000, whole),
-                (7266, quarter),
-                (7533, whole),
-                (8000, whole),
-                (8533, whole)
+                (97_000, whole),
+                (97_266, quarter),
+                (97_533, whole),
+                // As a precaution.
+                (97_866, SearchRegion::Quarter(0)),
+                (98_000, whole),
+                (98_533, whole)
             ]
         );
     }
@@ -290,8 +344,8 @@ mod tests {
     #[test]
     fn a_face_out_of_sight_is_searched_for_early_and_not_in_every_frame() {
         let lost = |now: Duration| Demand {
-            regions: [false; SearchRegion::COUNT],
             expedite: now > Duration::ZERO,
+            ..Demand::default()
         };
         let searches = searches(20, 1, true, lost);
         assert_eq!(searches.len(), 7, "{searches:?}");
