@@ -4,8 +4,9 @@
     tests/fuzz/run.py --seconds 600 --work FOLDER [--json] [TARGET...]
 
 Builds the program of tests/fuzz with coverage and runs each target for SECONDS of processor time, as many at
-once as there are cores. What libFuzzer learns is kept in FOLDER/TARGET for the next run, findings in
-FOLDER/findings. Exits with 1 if there is a finding.
+once as there are cores. The targets take turns of a minute, so that an interrupted run (SIGINT, SIGTERM) has given
+each about the same time; it reports what was reached. What libFuzzer learns is kept in FOLDER/TARGET for the next
+run, findings in FOLDER/findings. Exits with 1 if there is a finding.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,8 +33,13 @@ TIMEOUT_S = 20
 MEMORY_MB = 2048
 # Of an input, in bytes: the largest files of the corpora have 14 KB. The same as in target.rs.
 MAX_LENGTH = 16384
+# Processor time of a turn. Every turn reads the corpus again.
+TURN_S = 60
 # libtest runs a test on a thread of its own; networks are loaded on one with a stack of this size.
 STACK_BYTES = 8 << 20
+
+
+INTERRUPTED = threading.Event()
 
 
 @dataclasses.dataclass
@@ -59,18 +67,51 @@ def main() -> None:
     existing = list(listed(binary))
     if unknown := set(args.targets) - set(existing):
         sys.exit(f"run.py: found the target {min(unknown)}; there are: {', '.join(existing)}")
-    cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores) as pool:
-        runs = [
-            pool.submit(run, binary, target, args.seconds, args.work) for target in args.targets or existing
-        ]
-        reached = [run.result() for run in runs]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: INTERRUPTED.set())
+    reached = take_turns(binary, args.targets or existing, args.seconds, args.work)
     findings = sum(each.findings for each in reached)
     if args.json:
         targets = [dataclasses.asdict(each) for each in reached]
         print(json.dumps({"seconds": args.seconds, "findings": findings, "targets": targets}))
     if findings:
         sys.exit(f"run.py: {findings} findings, in {args.work / 'findings'}")
+
+
+def take_turns(binary: Path, targets: list[str], seconds: float, work: Path) -> list[Reached]:
+    """Run the targets by turns, on every core the one that has run for the shortest time."""
+    everything = [Reached(target) for target in targets]
+    waiting = list(everything)
+    lock = threading.Lock()
+
+    def take() -> None:
+        while not INTERRUPTED.is_set():
+            with lock:
+                if not waiting:
+                    return
+                reached = min(waiting, key=lambda each: each.cpu_seconds)
+                waiting.remove(reached)
+            run(binary, reached, min(seconds, reached.cpu_seconds + TURN_S), work)
+            if reached.cpu_seconds >= seconds or reached.findings:
+                report(reached)
+                continue
+            with lock:
+                waiting.append(reached)
+
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        for worker in [pool.submit(take) for _ in range(cores)]:
+            worker.result()
+    return everything
+
+
+def report(reached: Reached) -> None:
+    """Tell a person what a target reached."""
+    print(
+        f"{reached.target}: {reached.executions} executions in {reached.cpu_seconds:.0f} s, {reached.edges} edges, "
+        f"{reached.inputs} inputs, {reached.timeouts} timeouts, {reached.findings} findings",
+        file=sys.stderr,
+    )
 
 
 def build() -> Path:
@@ -98,15 +139,15 @@ def listed(binary: Path) -> Iterator[str]:
             yield line.removesuffix(": test")
 
 
-def run(binary: Path, target: str, seconds: float, work: Path) -> Reached:
-    """Run one target until it has used its processor time or found something."""
-    reached = Reached(target)
+def run(binary: Path, reached: Reached, seconds: float, work: Path) -> None:
+    """Run a target until it has used this much processor time in all, or found something."""
+    target = reached.target
     name = target.replace("::", "__")
     kept, findings, scratch = work / name, work / "findings" / name, work / "scratch" / name
     for folder in (kept, findings, scratch):
         folder.mkdir(parents=True, exist_ok=True)
     known = set(findings.iterdir())
-    while reached.cpu_seconds < seconds:
+    while reached.cpu_seconds < seconds and not INTERRUPTED.is_set():
         left = max(1, round(seconds - reached.cpu_seconds))
         arguments = [
             kept,
@@ -126,17 +167,11 @@ def run(binary: Path, target: str, seconds: float, work: Path) -> Reached:
             for artifact in set(findings.iterdir()) - known:
                 artifact.unlink()
             continue
-        if code != 0:
+        if code != 0 and not INTERRUPTED.is_set():
             reached.findings += 1
             (findings / "log").write_text(output)
             print(f"{target}: found something, see {findings}/log", file=sys.stderr)
             break
-    print(
-        f"{target}: {reached.executions} executions in {reached.cpu_seconds:.0f} s, {reached.edges} edges, "
-        f"{reached.inputs} inputs, {reached.timeouts} timeouts, {reached.findings} findings",
-        file=sys.stderr,
-    )
-    return reached
 
 
 def execute(binary: Path, target: str, arguments: str, scratch: Path, reached: Reached) -> tuple[int, str]:
@@ -154,8 +189,18 @@ def execute(binary: Path, target: str, arguments: str, scratch: Path, reached: R
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
+            # Not to be interrupted together with this program.
+            start_new_session=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        ended = os.wait4(process.pid, os.WNOHANG)
+        while ended[0] == 0:
+            if INTERRUPTED.wait(0.2):
+                # libFuzzer then ends and prints what it reached.
+                process.terminate()
+                ended = os.wait4(process.pid, 0)
+            else:
+                ended = os.wait4(process.pid, os.WNOHANG)
+        _, status, usage = ended
         process.returncode = os.waitstatus_to_exitcode(status)
     reached.cpu_seconds += usage.ru_utime + usage.ru_stime
     return process.returncode, log.read_text(errors="replace")
