@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::topics::Topics;
 
 /// An unchanged message about visits is published again after this long, or after `mqtt.refresh_s` if that is
-/// longer.
-pub const VISITS_REFRESH: Duration = Duration::from_secs(60);
+/// longer. The statistics of Home Assistant have periods of the same length.
+pub const VISITS_REFRESH: Duration = Duration::from_secs(300);
 
 /// The messages that expire: what is seen, unless it is published again. A device that the broker has lost
 /// without noticing leaves no stale result behind.
@@ -48,9 +48,9 @@ mod tests {
         let lifetimes = Lifetimes::new(&topics, Duration::from_millis(1500));
         assert_eq!(lifetimes.of(&topics.state), Some(5));
         assert_eq!(lifetimes.of(&topics.scene), Some(5));
-        assert_eq!(lifetimes.of(&topics.visits), Some(180));
-        let lifetimes = Lifetimes::new(&topics, Duration::from_secs(300));
         assert_eq!(lifetimes.of(&topics.visits), Some(900));
+        let lifetimes = Lifetimes::new(&topics, Duration::from_secs(600));
+        assert_eq!(lifetimes.of(&topics.visits), Some(1800));
         assert_eq!(lifetimes.of(&topics.privacy), None);
         assert_eq!(lifetimes.of(&topics.discovery), None);
     }

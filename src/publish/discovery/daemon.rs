@@ -24,7 +24,8 @@ pub fn visit_entities(topics: &Topics) -> [Entity; 3] {
         "state_class": "measurement",
         "unit_of_measurement": "s",
         "suggested_display_precision": 0,
-        "value_template": "{{ value_json.today.mean_s }}",
+        // Whole seconds, so that not every visit is a row of the recorder.
+        "value_template": "{{ value_json.today.mean_s | round(0, default=none) }}",
     });
     let visits = counter("visits", "visits", "mdi:counter");
     let smiles = counter("smiled", "visits", "mdi:emoticon-happy");

@@ -204,7 +204,13 @@ fn scene_and_visits_feed_their_sensors() {
             "total_increasing",
             Some("visits"),
         ),
-        ("mean_visit", "visits", "today.mean_s", "measurement", Some("s")),
+        (
+            "mean_visit",
+            "visits",
+            "today.mean_s | round(0, default=none)",
+            "measurement",
+            Some("s"),
+        ),
     ] {
         let component = &components[key];
         assert_eq!(

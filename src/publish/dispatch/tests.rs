@@ -309,21 +309,23 @@ fn visits_are_published_when_they_change_and_at_midnight() {
         counts
     };
     fixture.pass(1000);
-    visit(&mut fixture, 1);
-    assert_eq!(counts(&mut fixture), [(1, 1)]);
-    for count in [2, 3] {
-        fixture.pass(20_000);
+    for count in [1, 2] {
         visit(&mut fixture, count);
-        assert_eq!(counts(&mut fixture), [], "at most once a minute");
+        assert_eq!(counts(&mut fixture), [(count, count)], "few visits, at once");
     }
-    fixture.pass(20_000);
-    visit(&mut fixture, 3);
-    visit(&mut fixture, 3);
-    assert_eq!(counts(&mut fixture), [(3, 3)]);
-    fixture.pass(60_000);
+    for count in [3, 4] {
+        fixture.pass(100_000);
+        visit(&mut fixture, count);
+        assert_eq!(counts(&mut fixture), [], "many visits, every five minutes");
+    }
+    fixture.pass(100_000);
+    visit(&mut fixture, 4);
+    visit(&mut fixture, 4);
+    assert_eq!(counts(&mut fixture), [(4, 4)]);
+    fixture.pass(300_000);
     fixture.now.date = "2026-03-02".parse().unwrap();
     fixture.due().unwrap();
-    assert_eq!(counts(&mut fixture), [(3, 0)], "without a frame on the new day");
+    assert_eq!(counts(&mut fixture), [(4, 0)], "without a frame on the new day");
 }
 
 #[test]

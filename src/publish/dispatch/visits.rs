@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::{
-    after,
     inputs::Inputs,
+    pace::{Pace, Presence},
     render::{Delivery, Renderer},
 };
 use crate::publish::{
@@ -17,44 +17,41 @@ use crate::publish::{
     transport::{Backpressure, Transport},
 };
 
-/// Changes are published at most this often: the event `left` tells each visit as it ends.
-const CHANGE_INTERVAL: Duration = Duration::from_secs(60);
+/// The counters are about visits that have ended, whoever is in view.
+const NOBODY: Presence = Presence {
+    is_sensing: true,
+    is_in_view: false,
+    is_bridged: false,
+};
 
 /// Decides when the visits are due.
 #[derive(Debug)]
 pub struct Visits {
-    refresh: Duration,
+    pace: Pace,
     /// The version of the counters and the date that were published last.
     published: Option<(u64, Date)>,
-    last: Option<Duration>,
-    last_change: Option<Duration>,
 }
 
 impl Visits {
-    /// Due at once, and again when `refresh` has passed, but not more often than every [`VISITS_REFRESH`].
+    /// Due at once, and again when `refresh` has passed, but not more often than every [`VISITS_REFRESH`]. Changes are
+    /// published as often in the long run; the event `left` tells each visit as it ends.
     pub fn new(refresh: Duration) -> Self {
         Self {
-            refresh: refresh.max(VISITS_REFRESH),
+            pace: Pace::new(VISITS_REFRESH, refresh.max(VISITS_REFRESH)),
             published: None,
-            last: None,
-            last_change: None,
         }
     }
 
     /// Makes the message due at once.
     pub fn force(&mut self) {
-        *self = Self::new(self.refresh);
+        self.pace.force();
     }
 
-    /// When the message is due: the counters have changed, or it is another day; otherwise at the refresh,
+    /// When the message is due: soon if the counters have changed, or if it is another day; otherwise at the refresh,
     /// because it expires at the broker.
     pub fn due(&self, newest: &Snapshot, now: Now) -> Duration {
-        let refresh = after(self.last, self.refresh);
-        if self.published == Some((newest.visits.version, now.date)) {
-            refresh
-        } else {
-            after(self.last_change, CHANGE_INTERVAL).min(refresh)
-        }
+        let is_changed = self.published != Some((newest.visits.version, now.date));
+        self.pace.due(is_changed, NOBODY)
     }
 
     /// Sends it if it is due.
@@ -74,11 +71,8 @@ impl Visits {
         let payload = VisitsPayload::new(inputs.identity, &newest.visits.value, now.date, now.wall);
         renderer.send(transport, &inputs.topics.visits, Delivery::STATE, &payload)?;
         let content = Some((newest.visits.version, now.date));
-        if self.published.is_some() && self.published != content {
-            self.last_change = Some(now.monotonic);
-        }
+        self.pace.record(now.monotonic, self.published != content, NOBODY);
         self.published = content;
-        self.last = Some(now.monotonic);
         Ok(())
     }
 }
