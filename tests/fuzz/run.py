@@ -190,7 +190,7 @@ def execute(binary: Path, target: str, arguments: str, scratch: Path, reached: R
             stdout=file,
             stderr=file,
             # Not to be interrupted together with this program.
-            start_new_session=True,
+            process_group=0,
         )
         ended = os.wait4(process.pid, os.WNOHANG)
         while ended[0] == 0:
