@@ -180,9 +180,9 @@ impl Line {
             ..TrackedFace::default()
         };
         let faces: heapless::Vec<TrackedFace, MAX_FACES> = self.tracker.faces().iter().map(tracked).collect();
-        self.scene.update(&faces);
         self.visits
             .update(now, jiff::civil::Date::ZERO, &faces, &mut Events::new());
+        self.scene.update(&faces, self.visits.is_any_open());
         self.times
             .record(now, Stage::Decode, Duration::from_micros(u64::from(number)));
     }

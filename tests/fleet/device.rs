@@ -136,9 +136,9 @@ impl Device {
         if let Some(label) = label {
             let _ = report.faces.push(face(self.track, label, since));
         }
-        report.scene = self.scene.update(&report.faces);
         let date = self.clock.local_date();
         self.visits.update(now, date, &report.faces, &mut report.events);
+        report.scene = self.scene.update(&report.faces, self.visits.is_any_open());
         report.visits = self.visits.totals();
         self.publisher.report(&report);
         if now >= self.health_due {
