@@ -31,10 +31,12 @@ def main() -> None:
     parser.add_argument("--topic", metavar="LEVEL", help="last level of a topic, e.g. state")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     args = parser.parse_args()
+    # Before it runs: a long measurement may outlast the commit that it measures.
+    origin = measured(args.command)
     ran = subprocess.run(args.command, check=False, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:
         sys.exit(f"record.py: {args.command[0]} exited with {ran.returncode}; nothing was recorded")
-    record = {"measured": measured(args.command), "result": result(ran.stdout, args.topic)}
+    record = {"measured": origin, "result": result(ran.stdout, args.topic)}
     path = FIGURES / f"{args.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
