@@ -170,7 +170,7 @@ TOOLS_PYTHON := $(CACHE)/python/bin/python
 TORCH_PYTHON := $(CACHE)/torch/bin/python
 
 # Programs for the terminal, which print.
-SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http tests/metrics tests/nodered docs/examples/fleet docs/figures docs/check.py
+SCRIPTS := tests/fuzz tests/soak tests/fleet tests/http tests/metrics tests/examples docs/examples/fleet docs/figures docs/check.py
 
 .PHONY: test-python
 test-python: $(CACHE)/python/requirements.txt ## lints and types of the Python programs, tests of models/tools that need no PyTorch
@@ -432,12 +432,31 @@ NODE_RED := $(CACHE)/node-red-$(NODE_RED_VERSION)
 
 .PHONY: test-node-red
 test-node-red: build install-test-packages $(NODE_RED) ## run the example flow in a real Node-RED
-	tests/nodered/run.py $(NODE_RED) $(AFFECTD)
+	tests/examples/node_red.py $(NODE_RED) $(AFFECTD)
 
 $(NODE_RED):
 	@command -v npm > /dev/null || { $(call install,nodejs npm); }
 	rm -rf $@.new && mkdir -p $@.new
 	cd $@.new && npm install --silent --no-fund --no-audit node-red@$(NODE_RED_VERSION)
+	mv $@.new $@
+
+# --- Telegraf ---
+
+# Ubuntu's package; Debian has none.
+TELEGRAF_VERSION := 1.21.4+ds1-0ubuntu2
+TELEGRAF_SHA256 := f30b420ae1325d2d3f3ae90bce6a5e045d4dd14fcd83f555f17bd63c4aa9289c
+TELEGRAF := $(CACHE)/telegraf-$(TELEGRAF_VERSION)
+
+.PHONY: test-telegraf
+test-telegraf: build install-test-packages $(TELEGRAF) ## run the example configuration in a real Telegraf
+	tests/examples/telegraf.py $(TELEGRAF)/usr/bin/telegraf $(AFFECTD)
+
+$(TELEGRAF):
+	rm -rf $@.new && mkdir -p $@.new
+	curl --silent --show-error --fail --output $@.new/telegraf.deb \
+		https://archive.ubuntu.com/ubuntu/pool/universe/t/telegraf/telegraf_$(TELEGRAF_VERSION)_amd64.deb
+	echo "$(TELEGRAF_SHA256)  $@.new/telegraf.deb" | sha256sum --check --quiet
+	dpkg-deb --extract $@.new/telegraf.deb $@.new
 	mv $@.new $@
 
 # --- releases ---

@@ -4,9 +4,9 @@
     tests/fuzz/run.py --seconds 600 --work FOLDER [--json] [TARGET...]
 
 Builds the program of tests/fuzz with coverage and runs each target for SECONDS of processor time, as many at
-once as there are cores. The targets take turns of a minute, so that an interrupted run (SIGINT, SIGTERM) has given
-each about the same time; it reports what was reached. What libFuzzer learns is kept in FOLDER/TARGET for the next
-run, findings in FOLDER/findings. Exits with 1 if there is a finding.
+once as there are cores. The targets take turns of a minute, so that an interrupted run (SIGINT, SIGTERM) has
+given each about the same time; it reports what was reached. What libFuzzer learns is kept in FOLDER/TARGET
+for the next run, findings in FOLDER/findings. Exits with 1 if there is a finding.
 """
 
 import argparse
@@ -108,8 +108,9 @@ def take_turns(binary: Path, targets: list[str], seconds: float, work: Path) -> 
 def report(reached: Reached) -> None:
     """Tell a person what a target reached."""
     print(
-        f"{reached.target}: {reached.executions} executions in {reached.cpu_seconds:.0f} s, {reached.edges} edges, "
-        f"{reached.inputs} inputs, {reached.timeouts} timeouts, {reached.findings} findings",
+        f"{reached.target}: {reached.executions} executions in {reached.cpu_seconds:.0f} s, "
+        f"{reached.edges} edges, {reached.inputs} inputs, {reached.timeouts} timeouts, "
+        f"{reached.findings} findings",
         file=sys.stderr,
     )
 
