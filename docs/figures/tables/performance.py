@@ -136,4 +136,16 @@ def line() -> str:
     return table(head, rows) + "\n\n" + source(measured)
 
 
-TABLES = [bench, memory, instructions, peers, line]
+def line_instructions() -> str:
+    """Instructions of one second of video."""
+    result, measured = record("instructions-line")
+    counts = {(count["scene"], count["cpu"]): count["instructions"] for count in result["counts"]}
+    cpus = dict.fromkeys(cpu for _, cpu in counts)
+    rows = [
+        [scene, *(f"{counts[scene, cpu] / 1e6:,.0f}" for cpu in cpus)]
+        for scene in dict.fromkeys(scene for scene, _ in counts)
+    ]
+    return table(["million instructions a second", *cpus], rows) + "\n\n" + source(measured)
+
+
+TABLES = [bench, memory, instructions, peers, line, line_instructions]
