@@ -104,7 +104,11 @@ impl Dispatcher {
             rate: settings.rate,
             results: Results::new(settings),
             visits: Visits::new(settings.refresh),
-            faces: Faces::new(settings.faces, settings.face_rate.interval()),
+            // Standard output has one reader, which can skip what it does not need.
+            faces: Faces::new(
+                settings.faces || !has_broker,
+                settings.face_rate.interval().min(settings.rate.interval()),
+            ),
             health_version: 0,
             commands: Commands::new(requests),
             answers: heapless::Deque::new(),

@@ -284,6 +284,24 @@ fn without_a_broker_nothing_is_kept_for_later() {
 }
 
 #[test]
+fn without_a_broker_faces_are_always_included() {
+    let settings = config::Mqtt {
+        faces: false,
+        ..settings()
+    };
+    let mut fixture = Fixture::new();
+    let topics = samples::topics();
+    fixture.dispatcher = Dispatcher::new(&settings, identity(), topics, Arc::default(), false);
+    fixture.dispatcher.on_connect();
+    fixture.due().unwrap();
+    fixture.sent.messages.clear();
+    fixture.pass(1000);
+    fixture.faces(&[1]);
+    fixture.due().unwrap();
+    assert!(fixture.sent.topics().contains(&"1".to_owned()));
+}
+
+#[test]
 fn visits_are_published_when_they_change_and_at_midnight() {
     let mut fixture = Fixture::live();
     let visit = |fixture: &mut Fixture, count| {
