@@ -11,7 +11,7 @@ use std::{
 use crate::machine::TIMEOUT_FACTOR;
 
 /// Longest time that a single command may take.
-const TIMEOUT: Duration = Duration::from_secs(60 * TIMEOUT_FACTOR as u64);
+const TIMEOUT: Duration = Duration::from_secs(180 * TIMEOUT_FACTOR as u64);
 
 /// Encloses the exit code at the end of each answer (ASCII record separator); programs do not print it.
 const MARK: u8 = 0x1e;
