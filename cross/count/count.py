@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 # How the kernel of a board describes its processor: the part number, and the features of QEMU's model. ONNX Runtime
@@ -72,11 +73,12 @@ def inference(args, cpu, engine, model):
 
 def instructions(args, cpu, engine, model, runs):
     """Instructions of a program that loads the model and runs it `runs` times."""
+    width, height = size(model)
     if engine == "onnxruntime":
         python = args.root / "usr/bin/python3"
-        command = [python, Path(__file__).with_name("onnxruntime_runs.py"), model, str(runs)]
+        command = [python, Path(__file__).with_name("onnxruntime_runs.py"), model, str(runs), width, height]
     else:
-        command = [args.peer, engine, model, "1", "--runs", str(runs)]
+        command = [args.peer, engine, model, "1", "--runs", str(runs), "--size", f"{width}x{height}"]
     # A fixed seed: otherwise the layout of Python's hash tables differs from run to run.
     environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(args.onnx_runtime)}
     with described(args.root, cpu) as root:
@@ -88,6 +90,15 @@ def instructions(args, cpu, engine, model, runs):
     if ran.returncode != 0 or len(counts) != 1:
         sys.exit(f"{engine} on {cpu} ended with {ran.returncode}:\n{ran.stderr}")
     return int(counts[0].split()[1])
+
+
+def size(model):
+    """Width and height of the input, from the manifest beside the model; a model without one has fixed sizes."""
+    manifest = model.with_suffix(".toml")
+    if not manifest.exists():
+        return "0", "0"
+    fields = tomllib.loads(manifest.read_text())["input"]
+    return str(fields["width"]), str(fields["height"])
 
 
 class described(tempfile.TemporaryDirectory):

@@ -1,4 +1,4 @@
-"""Run a model with ONNX Runtime in one thread: onnxruntime_runs.py MODEL RUNS."""
+"""Run a model with ONNX Runtime in one thread: onnxruntime_runs.py MODEL RUNS WIDTH HEIGHT, where axes are open."""
 
 import sys
 
@@ -11,6 +11,8 @@ options.intra_op_num_threads = options.inter_op_num_threads = 1
 options.add_session_config_entry("session.disable_quant_qdq", "1")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 (entry,) = session.get_inputs()
-values = np.sin(np.arange(np.prod(entry.shape), dtype=np.float32) * np.float32(0.7))
+open_axes = {"width": int(sys.argv[3]), "height": int(sys.argv[4])}
+shape = [open_axes[axis] if isinstance(axis, str) else axis for axis in entry.shape]
+values = np.sin(np.arange(np.prod(shape), dtype=np.float32) * np.float32(0.7)).reshape(shape)
 for _ in range(int(sys.argv[2])):
-    session.run(None, {entry.name: values.reshape(entry.shape)})
+    session.run(None, {entry.name: values})

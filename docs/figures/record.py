@@ -4,11 +4,10 @@
     docs/figures/record.py bench -- affectd bench --json
     docs/figures/record.py state --topic state -- sh -c 'timeout -s KILL 6 affectd … run; true'
 
-writes docs/figures/bench.json and so on. With --topic, the result is the payload of the last message of that
-topic that `affectd run` prints. docs/figures/README.md lists the commands, and `make figures` renders the
-files into the documentation. An absolute path in the command is recorded as its last component, so that
-records do not depend on the folder of the checkout. RECORD_COMMIT names the measured commit where it is not
-the one that is checked out.
+writes docs/figures/bench.json and so on, and renders the documentation (render.py). With --topic, the result is
+the payload of the last message of that topic that `affectd run` prints. docs/figures/README.md lists the
+commands. An absolute path in the command is recorded as its last component, so that records do not depend on the
+folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked out.
 """
 
 import argparse
@@ -41,6 +40,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     print(path)
+    subprocess.run([FIGURES / "render.py"], check=True)
 
 
 def result(output: str, topic: str | None) -> Any:

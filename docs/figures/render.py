@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Write the tables of the documentation from the measurements in docs/figures/*.json and from the manifests.
+"""Write the tables of the documentation and the estimated budgets from docs/figures/*.json and the manifests.
 
-    docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->
+    docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->,
+                                     and the estimates of models/budgets.toml
     docs/figures/render.py --check   exits with 1 and a diff if a document differs from what would be written
 
 NAME is a function of a module in tables. docs/figures/record.py writes the JSON files. Needs Python 3.11 or
@@ -12,7 +13,7 @@ import difflib
 import re
 import sys
 
-from tables import fleet, homeassistant, http, models, mqtt, performance, robustness
+from tables import budgets, fleet, homeassistant, http, models, mqtt, performance, robustness
 from tables.common import ROOT
 
 DOCUMENTS = [
@@ -27,6 +28,7 @@ DOCUMENTS = [
     "models/maxvit-ferplus-64.md",
     "models/tools/README.md",
 ]
+BUDGETS = "models/budgets.toml"
 BLOCK = re.compile(r"<!-- figures: (\w+) -->\n(.*?)<!-- /figures -->\n", re.DOTALL)
 
 MODULES = (fleet, homeassistant, http, models, mqtt, performance, robustness)
@@ -40,10 +42,10 @@ def main() -> None:
     if sys.argv[1:] and not check:
         sys.exit(__doc__)
     differs = bool(models.stale_manifest())
-    for document in DOCUMENTS:
+    for document in [*DOCUMENTS, BUDGETS]:
         path = ROOT / document
         text = path.read_text()
-        new = rendered(text, document)
+        new = budgets.rendered(text) if document == BUDGETS else rendered(text, document)
         if new == text:
             continue
         if check:

@@ -1,5 +1,5 @@
 //! Finds and tracks faces: searches the picture where something changed, when a face got out of sight, and after a
-//! bounded time in any case; follows each tracked face in every frame.
+//! bounded time in any case; follows each tracked face, in every frame while one moves fast or is in doubt.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -9,8 +9,10 @@ use super::{
     face::{Detection, MAX_FACES},
     follow::FollowStates,
     geometry::Rect,
+    intervals::Intervals,
     motion::{ChangeFlag, ChangeMap},
-    schedule::{Demand, SearchSchedule},
+    rate::RateLimiter,
+    schedule::{Demand, RegionDemand, SearchSchedule},
     search::SearchRegion,
     track::{MAX_OBSERVATIONS, Track, Tracker},
 };
@@ -29,8 +31,14 @@ const CONFIRM_INTERVALS: u32 = 3;
 /// A face whose detection scores less is searched for at once.
 const CERTAIN_SCORE: f32 = 0.75;
 
+/// While no face moves faster, in widths a second, the following detector need not look at every frame.
+const CALM_SPEED: f32 = 1.0;
+
 /// Side of the square, in sides of the face's box, whose changes are a face's own.
 const OWN_SCALE: f32 = 1.5;
+
+/// Width of a body and its head's movements, in sides of the face's box.
+const BODY_SCALE: f32 = 3.0;
 
 /// The change flags: those of the search regions, then those of the tracks.
 const FIRST_TRACK: u8 = SearchRegion::COUNT as u8;
@@ -42,7 +50,7 @@ pub struct FollowedFace {
     pub track: u32,
     /// Where it is, or where it was seen last.
     pub detection: Detection,
-    /// Whether it is in sight in this frame; otherwise a crop would show something else.
+    /// Whether it was in sight in the last frame that was looked at; otherwise a crop would show something else.
     pub seen: bool,
 }
 
@@ -56,9 +64,12 @@ pub struct FaceTracker {
     states: FollowStates,
     min_face_px: f32,
     interval: Duration,
+    /// Limits how often faces are followed that move slowly.
+    follows: RateLimiter,
     /// Width and height of the picture.
     size: (u32, u32),
-    updated: Duration,
+    /// When the last picture was looked at.
+    looked: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
     /// Whether the following detector has seen a face without a track since the last search of the whole.
@@ -68,8 +79,13 @@ pub struct FaceTracker {
 impl FaceTracker {
     /// Searches with one detector and follows with the other.
     #[must_use]
-    pub fn new(settings: &Detect, search: Box<dyn Detector>, follow: Box<dyn Detector>) -> Self {
-        let interval = settings.interval;
+    pub fn new(
+        settings: &Detect,
+        intervals: &Intervals,
+        search: Box<dyn Detector>,
+        follow: Box<dyn Detector>,
+    ) -> Self {
+        let interval = intervals.search;
         let tracks: [ChangeFlag; MAX_FACES] =
             std::array::from_fn(|slot| ChangeFlag::new(FIRST_TRACK + slot as u8));
         Self {
@@ -81,8 +97,9 @@ impl FaceTracker {
             states: FollowStates::default(),
             min_face_px: settings.min_face_px,
             interval,
+            follows: RateLimiter::new(intervals.follow),
             size: (0, 0),
-            updated: Duration::ZERO,
+            looked: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
             has_untracked_face: false,
@@ -120,7 +137,7 @@ impl FaceTracker {
     pub fn observe(&mut self, luma: &LumaGrid, now: Duration) -> bool {
         self.changes.update(luma);
         self.size = (luma.width(), luma.height());
-        !self.tracker.tracks().is_empty() || {
+        self.is_following_due(now) || {
             let demand = self.demand(now, false);
             self.schedule.is_due(now, &demand, self.quarters_help())
         }
@@ -140,7 +157,6 @@ impl FaceTracker {
         self.seen.clear();
         let Some(picture) = picture else {
             self.tracker.update(&[], 0, now);
-            self.updated = now;
             return Ok(());
         };
         let is_following = !self.tracker.tracks().is_empty();
@@ -151,7 +167,7 @@ impl FaceTracker {
         let starting = self.search(picture, now, out_of_sight, done)?;
         self.tracker.update(&self.seen, starting, now);
         self.states.update(self.tracker.tracks(), now);
-        self.updated = now;
+        self.looked = now;
         Ok(())
     }
 
@@ -161,7 +177,7 @@ impl FaceTracker {
         let followed = |track: &Track| FollowedFace {
             track: track.id,
             detection: track.detection,
-            seen: track.seen == self.updated,
+            seen: track.seen == self.looked,
         };
         self.tracker.faces().iter().map(followed).collect()
     }
@@ -189,6 +205,11 @@ impl FaceTracker {
             ..Demand::default()
         };
         let tracks = self.tracker.tracks();
+        let bodies: heapless::Vec<Rect, MAX_FACES> = tracks
+            .iter()
+            .filter(|track| self.states.is_seen(track.id))
+            .map(|track| body(&track.expected(now), height))
+            .collect();
         for region in SearchRegion::ALL {
             let scale = match region {
                 SearchRegion::Whole => SURROUNDINGS_SCALE,
@@ -199,19 +220,38 @@ impl FaceTracker {
                 .filter(|track| self.states.is_seen(track.id))
                 .map(|track| around(&track.expected(now), scale))
                 .collect();
-            let is_changed =
+            let is_changed_outside = |explained: &[Rect]| {
                 self.changes
-                    .has_changed_outside(flag_of(region), &region.rect(width, height), &explained);
+                    .has_changed_outside(flag_of(region), &region.rect(width, height), explained)
+            };
+            let is_changed = is_changed_outside(&explained);
             let covers =
                 |track: &&Track| region.covers(&track.detection.rect, self.size, self.search.as_ref());
             let mut covered = tracks.iter().filter(covers);
             let has_doubtful = covered.clone().any(|track| self.is_in_doubt(track));
             let has_unconfirmed = covered.any(|track| self.needs_confirming(track, now));
             let has_untracked_face = region == SearchRegion::Whole && self.has_untracked_face;
-            demand.unsettled[region.index()] = is_changed || has_doubtful || has_untracked_face;
-            demand.regions[region.index()] = demand.unsettled[region.index()] || has_unconfirmed;
+            let is_unsettled =
+                has_doubtful || has_untracked_face || is_changed && is_changed_outside(&bodies);
+            demand.unsettled[region.index()] = is_unsettled;
+            demand.regions[region.index()] = if is_unsettled || has_unconfirmed {
+                RegionDemand::Full
+            } else if is_changed {
+                RegionDemand::Body
+            } else {
+                RegionDemand::None
+            };
         }
         demand
+    }
+
+    /// Whether the following detector must look at a frame captured at `now`.
+    fn is_following_due(&self, now: Duration) -> bool {
+        let tracks = self.tracker.tracks();
+        let is_calm =
+            |track: &Track| track.is_confirmed() && !self.is_in_doubt(track) && track.speed() < CALM_SPEED;
+        !tracks.is_empty()
+            && (!self.changes.is_known() || self.follows.is_due(now) || !tracks.iter().all(is_calm))
     }
 
     /// Whether it is not certain that this track's face is there.
@@ -228,6 +268,11 @@ impl FaceTracker {
 
     /// Looks for each track in its surroundings; true if one was in sight before and is not any more.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
+        if self.follows.is_due(now) {
+            self.follows.record(now);
+        } else {
+            self.follows.restart(now);
+        }
         let mut out_of_sight = false;
         let tracks: heapless::Vec<Track, MAX_FACES> = self.tracker.tracks().iter().copied().collect();
         for track in &tracks {
@@ -307,6 +352,15 @@ fn around(face: &Rect, scale: f32) -> Rect {
         y: centre.y - side / 2.0,
         width: side,
         height: side,
+    }
+}
+
+/// Where head and body of a face move in a picture of this height, roughly: down to the lower edge.
+fn body(face: &Rect, height: u32) -> Rect {
+    let head = around(face, BODY_SCALE);
+    Rect {
+        height: (height as f32 - head.y).max(head.height),
+        ..head
     }
 }
 

@@ -64,6 +64,66 @@ fn a_face_that_does_not_move_asks_for_no_search() {
 }
 
 #[test]
+fn a_face_that_moves_slowly_is_looked_for_five_times_a_second() {
+    let mut bench = Bench::new(15, 0.0);
+    bench.show_light();
+    bench.world.show(&[(100.0, 100.0, 60.0)]);
+    bench.rest();
+    let follows = bench.world.follows.load(Ordering::Relaxed);
+    for step in 0..150 {
+        // A third of its width in a second.
+        bench
+            .world
+            .show(&[(100.0 + step as f32 * 4.0 / 3.0, 100.0, 60.0)]);
+        bench.change(100 + step, 100, 60);
+        let faces = bench.next();
+        assert!(faces.len() == 1 && faces[0].seen);
+    }
+    let follows = bench.world.follows.load(Ordering::Relaxed) - follows;
+    // In 10 s; a search may come between two looks.
+    assert!((49..=57).contains(&follows), "{follows}");
+}
+
+#[test]
+fn a_face_that_moves_fast_is_looked_for_in_every_frame() {
+    let mut bench = Bench::new(15, 0.0);
+    bench.show_light();
+    bench.world.show(&[(0.0, 100.0, 60.0)]);
+    bench.rest();
+    let mut follows = 0;
+    for step in 0..60 {
+        // One and a half widths in a second.
+        bench.world.show(&[(step as f32 * 6.0, 100.0, 60.0)]);
+        bench.change(step * 6, 100, 60);
+        let faces = bench.next();
+        assert!(faces.len() == 1 && faces[0].seen, "{step}");
+        if step == 10 {
+            follows = bench.world.follows.load(Ordering::Relaxed);
+        }
+    }
+    assert_eq!(bench.world.follows.load(Ordering::Relaxed) - follows, 49);
+}
+
+#[test]
+fn a_moving_body_is_searched_for_faces_less_often_than_other_movement() {
+    let searches = |x: usize| {
+        let mut bench = Bench::new(15, 0.0);
+        bench.show_light();
+        bench.world.show(&[(100.0, 100.0, 60.0)]);
+        bench.rest();
+        let searches = bench.searches;
+        for _ in 0..90 {
+            bench.change(x, 300, 40);
+            bench.next();
+        }
+        bench.searches - searches
+    };
+    // In 6 s.
+    assert!((3..=5).contains(&searches(110)), "{}", searches(110));
+    assert_eq!(searches(400), 12);
+}
+
+#[test]
 fn movement_of_a_face_does_not_ask_for_searches_in_every_interval() {
     let mut bench = Bench::new(15, 0.0);
     bench.show_light();

@@ -112,6 +112,12 @@ impl Bench {
         };
         let tracker = FaceTracker::new(
             &settings,
+            &Intervals {
+                frame: Duration::from_secs(1) / rate,
+                search: settings.interval,
+                follow: Duration::from_millis(200),
+                classify: Duration::from_millis(200),
+            },
             Box::new(Fake {
                 world: world.clone(),
                 narrowest: narrowest_searched,

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::config::Smoothing;
+use crate::config::{Settings, Smoothing};
+
+/// The longest time between two looks at a slow face. If it starts to move at two widths a second, it has then moved
+/// by half of what the tracker allows.
+const MAX_FOLLOW: Duration = Duration::from_millis(200);
 
 /// Mean intervals between two pieces of work.
 #[derive(Debug, Clone, Copy)]
@@ -11,17 +15,32 @@ pub struct Intervals {
     pub frame: Duration,
     /// Searches of the whole picture.
     pub search: Duration,
+    /// Looks at faces that move slowly.
+    pub follow: Duration,
     /// Classifications of one face.
     pub classify: Duration,
 }
 
 impl Intervals {
+    /// At the full rate.
+    #[must_use]
+    pub fn full(settings: &Settings) -> Self {
+        let classify = Duration::from_secs_f32(1.0 / settings.expression.rate);
+        Self {
+            frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
+            search: settings.detect.interval,
+            follow: classify.min(MAX_FOLLOW),
+            classify,
+        }
+    }
+
     /// At the fraction `rate_fraction` of the rate. Predictions further apart than the smoothing's gap would
     /// each reset the means, so that is the limit.
     pub fn at(&self, rate_fraction: f32, smoothing: &Smoothing) -> Self {
         Self {
             frame: self.frame.div_f32(rate_fraction),
             search: self.search.div_f32(rate_fraction),
+            follow: self.follow,
             classify: self
                 .classify
                 .div_f32(rate_fraction)

@@ -14,11 +14,26 @@ const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
 /// face may have stopped moving before a search could find it, and then ever more rarely.
 const REST_DIVISOR: u32 = 8;
 
+/// Searches of a region that only the body of a tracked face asks for come at this multiple of the interval.
+const BODY_INTERVALS: u32 = 3;
+
+/// How urgently something asks for a search of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum RegionDemand {
+    /// Nothing asks for it.
+    #[default]
+    None,
+    /// The only changes are where the body of a tracked face moves: a new face is hardly there.
+    Body,
+    /// At the full rate.
+    Full,
+}
+
 /// What asks for a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Demand {
-    /// By index into [`SearchRegion::ALL`]: whether something asks for a search of the region at its full rate.
-    pub regions: [bool; SearchRegion::COUNT],
+    /// By index into [`SearchRegion::ALL`]: how urgently something asks for a search of the region.
+    pub regions: [RegionDemand; SearchRegion::COUNT],
     /// By the same index: whether something in the region is not explained by the faces in sight.
     pub unsettled: [bool; SearchRegion::COUNT],
     /// Whether a face got out of sight, for which the whole picture may be searched early.
@@ -91,7 +106,7 @@ impl SearchSchedule {
         let quarter = self.due_quarter(now, demand, quarters);
         self.owes_quarter = region == Some(SearchRegion::Whole) && quarter.is_some();
         if let Some(region) = region {
-            self.record(region, now, demand.regions[region.index()]);
+            self.record(region, now, demand.regions[region.index()] != RegionDemand::None);
         }
         region
     }
@@ -111,13 +126,21 @@ impl SearchSchedule {
             return Some(SearchRegion::Whole);
         }
         if since_last >= self.interval / 2 {
-            return self.choose_unasked(now, quarters);
+            return self.choose_unasked(now, demand, quarters);
         }
         None
     }
 
     fn is_region_due(&self, region: SearchRegion, now: Duration, demand: &Demand) -> bool {
-        demand.regions[region.index()] && now >= self.regions[region.index()].due
+        let RegionTimes { searched, due, .. } = self.regions[region.index()];
+        now >= due
+            && match demand.regions[region.index()] {
+                RegionDemand::None => false,
+                RegionDemand::Body => searched.is_none_or(|searched| {
+                    now.saturating_sub(searched) >= self.full_interval(region) * BODY_INTERVALS
+                }),
+                RegionDemand::Full => true,
+            }
     }
 
     /// The quarter that is due and waits longest, half an interval after any other search.
@@ -132,12 +155,15 @@ impl SearchSchedule {
     }
 
     /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
-    fn choose_unasked(&self, now: Duration, quarters: bool) -> Option<SearchRegion> {
+    fn choose_unasked(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
         let since = |region: SearchRegion| {
             let searched = self.regions[region.index()].searched;
             searched.map_or(Duration::MAX, |searched| now.saturating_sub(searched))
         };
-        let is_due = |region: SearchRegion| since(region) >= self.precaution_interval(region, now);
+        let is_due = |region: SearchRegion| {
+            let is_unasked = demand.regions[region.index()] != RegionDemand::Body;
+            is_unasked && since(region) >= self.precaution_interval(region, now)
+        };
         if is_due(SearchRegion::Whole) {
             return Some(SearchRegion::Whole);
         }
@@ -155,12 +181,17 @@ impl SearchSchedule {
         (rest / REST_DIVISOR).clamp(self.interval, self.still_interval.max(self.interval))
     }
 
-    /// Records that `region` is searched at `now`, because something asked for it or as a precaution.
-    fn record(&mut self, region: SearchRegion, now: Duration, was_asked: bool) {
-        let interval = match region {
+    /// The time between two searches of a region at the full rate.
+    fn full_interval(&self, region: SearchRegion) -> Duration {
+        match region {
             SearchRegion::Whole => self.interval,
             SearchRegion::Quarter(_) => self.interval * QUARTERS,
-        };
+        }
+    }
+
+    /// Records that `region` is searched at `now`, because something asked for it or as a precaution.
+    fn record(&mut self, region: SearchRegion, now: Duration, was_asked: bool) {
+        let interval = self.full_interval(region);
         let RegionTimes { searched, due, .. } = &mut self.regions[region.index()];
         *searched = Some(now);
         // On time: no drift caused by the frames' times. Late: missed searches are not made up for. An early
@@ -182,7 +213,7 @@ mod tests {
 
     fn schedule(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, SearchRegion)> {
         searches(rate, seconds, quarters, |_| Demand {
-            regions: [true; SearchRegion::COUNT],
+            regions: [RegionDemand::Full; SearchRegion::COUNT],
             ..Demand::default()
         })
     }
@@ -202,6 +233,14 @@ mod tests {
                     .map(|region| (now, region))
             })
             .collect()
+    }
+
+    fn full_if(is_asked: bool) -> RegionDemand {
+        if is_asked {
+            RegionDemand::Full
+        } else {
+            RegionDemand::None
+        }
     }
 
     fn new_schedule() -> SearchSchedule {
@@ -250,7 +289,7 @@ mod tests {
     fn after_a_pause_it_does_not_make_up_for_lost_searches() {
         let mut schedule = new_schedule();
         let demand = Demand {
-            regions: [true; SearchRegion::COUNT],
+            regions: [RegionDemand::Full; SearchRegion::COUNT],
             ..Demand::default()
         };
         schedule.next(Duration::ZERO, &demand, true);
@@ -295,10 +334,10 @@ mod tests {
     #[test]
     fn a_region_is_searched_at_the_full_rate_for_a_while_after_it_was_asked_for() {
         let moved = |now: Duration| {
-            let regions = [(100..101).contains(&now.as_secs()), false, false, false, false];
+            let unsettled = [(100..101).contains(&now.as_secs()), false, false, false, false];
             Demand {
-                regions,
-                unsettled: regions,
+                regions: unsettled.map(full_if),
+                unsettled,
                 expedite: false,
             }
         };
@@ -317,7 +356,7 @@ mod tests {
     #[test]
     fn a_region_that_is_asked_for_after_a_rest_is_searched_at_once() {
         let moves = |now: Duration| Demand {
-            regions: [now.as_secs() >= 97, false, now.as_secs() >= 97, false, false],
+            regions: [now.as_secs() >= 97, false, now.as_secs() >= 97, false, false].map(full_if),
             ..Demand::default()
         };
         let searches = searches(15, 99, true, moves);

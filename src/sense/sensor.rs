@@ -96,11 +96,7 @@ impl Sensor {
             smoothing: settings.smoothing,
             attention: settings.attention,
             publish: settings.publish,
-            full: Intervals {
-                frame: Duration::from_secs_f32(1.0 / settings.camera.rate),
-                search: settings.detect.interval,
-                classify: Duration::from_secs_f32(1.0 / settings.expression.rate),
-            },
+            full: Intervals::full(settings),
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
             qualities: RateLimiter::new(QUALITY_INTERVAL),

@@ -122,7 +122,12 @@ impl Bench {
         change(&mut settings);
         let world = Fake::default();
         world.0.lock().unwrap().quality = 0.8;
-        let tracker = FaceTracker::new(&settings.detect, Box::new(world.clone()), Box::new(world.clone()));
+        let tracker = FaceTracker::new(
+            &settings.detect,
+            &Intervals::full(&settings),
+            Box::new(world.clone()),
+            Box::new(world.clone()),
+        );
         let sensor = Sensor::new(&settings, tracker, Box::new(world.clone()));
         let mut picture = Picture::default();
         picture.reset(640, 480);
@@ -267,6 +272,21 @@ fn faces_are_classified_at_their_rate_and_together() {
     // Ten seconds of three faces, twice a second; the second and third came later, and once out of turn.
     let classified = bench.world.0.lock().unwrap().classified;
     assert!((56..=62).contains(&classified), "{classified}");
+}
+
+#[test]
+fn a_still_face_that_is_classified_rarely_is_not_lost_between() {
+    let mut bench = Bench::new(|settings| settings.expression.rate = 0.5);
+    bench.luma.reset(640, 480).fill(800);
+    bench.show(&[face(100.0, 0.0)]);
+    let (report, _) = bench.run(20);
+    assert_eq!(report.faces.len(), 1);
+    let (report, events) = bench.run(300);
+    assert!(report.faces.len() == 1 && report.faces[0].seen);
+    assert!(
+        events.iter().all(|event| !matches!(event, Event::Left { .. })),
+        "{events:?}"
+    );
 }
 
 #[test]

@@ -15,6 +15,9 @@ use jiff::civil::Date;
 
 use crate::common::stage::{self, Act, Background, Light, Portraits, RATE};
 
+/// Classifications of one face a second at the full rate.
+const FULL_RATE: f32 = 10.0;
+
 /// How long the room is empty and still before each act, in seconds.
 const REST_S: u32 = 60;
 
@@ -42,6 +45,9 @@ impl Observer {
     fn new(by_need: bool) -> Self {
         let mut settings = stage::settings();
         settings.expression.threads = 1;
+        if !by_need {
+            settings.expression.rate = FULL_RATE;
+        }
         settings.visit.gap_s = 0.1;
         let (sensor, _) = engine::open(&settings, &stage::registry()).unwrap();
         Self {

@@ -4,7 +4,7 @@
 
 `same` runs the same three networks as affectd, at the same cadence as affectd at its full rate: CenterFace on the
 whole frame twice a second and on one of four quarters in between, BlazeFace around each face in every frame, the
-expression network ten times a second for each face. `plain` runs one detector and the expression network on every
+expression network in every second frame for each face. `plain` runs one detector and the expression network on every
 frame: OpenCV's YuNet where its file is given (its authors publish it, no package carries it), otherwise CenterFace.
 Both smooth exponentially and render a JSON payload.
 
@@ -23,7 +23,7 @@ import numpy as np
 from networks import BlazeFace, CenterFace, Expression, YuNet
 
 RATE = 15
-SEARCH, CLASSIFY, SURROUNDINGS, LOST, TAU = 0.5, 0.1, 2.5, 1.0, 0.8
+SEARCH, CLASSIFY, SURROUNDINGS, LOST, TAU = 0.5, 2 / RATE, 2.5, 1.0, 0.8
 
 
 def main():

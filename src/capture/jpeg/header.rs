@@ -189,8 +189,11 @@ pub(super) fn define_tables(mut content: &[u8], tables: &mut Tables, at: usize) 
             _ => return Err(invalid()),
         };
         let destination = usize::from(class_and_destination & 15);
-        *class.get_mut(destination).ok_or_else(invalid)? =
-            Some(Table::new(counts, symbols).ok_or_else(invalid)?);
+        let mut table = Table::new(counts, symbols).ok_or_else(invalid)?;
+        if class_and_destination >> 4 == 1 {
+            table.join_codes();
+        }
+        *class.get_mut(destination).ok_or_else(invalid)? = Some(table);
         content = rest;
     }
     Ok(())

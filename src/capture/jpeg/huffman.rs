@@ -13,6 +13,8 @@ pub(super) struct Table {
     /// the upper byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for
     /// a longer or undefined code.
     skip: [u16; 1 << LOOKAHEAD],
+    /// As `skip`, for as many codes of a block in a row as these bits hold; 0 before [`Table::join_codes`].
+    skip_run: [u16; 1 << LOOKAHEAD],
     /// By the next [`LOOKAHEAD`] bits: the symbol, where `skip` is not 0.
     found: [u8; 1 << LOOKAHEAD],
     /// By length: the first code that is longer, left-aligned in 16 bits.
@@ -25,12 +27,20 @@ pub(super) struct Table {
 /// More coefficients than a block has.
 const END_OF_BLOCK: u16 = 64;
 
+/// Up to this coefficient of a block several codes may be skipped at once: all but the last of them advance by less
+/// than the rest of the block, so that none belongs to the next one.
+const LAST_OF_RUN: u16 = 32;
+
+/// Bits that [`Bits::refill`] provides.
+const REFILLED: u16 = 32;
+
 impl Table {
     /// From the number of codes of each length from 1 to 16 bits and the symbols in the order of their codes.
     /// `None` if the codes do not fit their lengths.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
             skip: [0; 1 << LOOKAHEAD],
+            skip_run: [0; 1 << LOOKAHEAD],
             found: [0; 1 << LOOKAHEAD],
             limit: [0; 17],
             offset: [0; 17],
@@ -58,6 +68,27 @@ impl Table {
             code <<= 1;
         }
         Some(table)
+    }
+
+    /// Lets blocks be skipped several codes at a time, for a table of AC coefficients. Most of them are short.
+    pub(super) fn join_codes(&mut self) {
+        let all = 1_usize << LOOKAHEAD;
+        for (first, run) in self.skip_run.iter_mut().enumerate() {
+            *run = self.skip[first];
+            // Once a run is longer than the look-up or at the end of its block, nothing follows.
+            while *run != 0 && *run & 0xFF < LOOKAHEAD as u16 && *run >> 8 < 64 - LAST_OF_RUN {
+                let bits = *run & 0xFF;
+                let next = (first << bits) & (all - 1);
+                let entry = self.skip[next];
+                let length = (entry & 0xFF).wrapping_sub(u16::from(self.found[next] & 15));
+                // The bits behind those that are known look like zeros.
+                let is_known = entry != 0 && bits + length <= LOOKAHEAD as u16;
+                if !is_known || bits + (entry & 0xFF) > REFILLED {
+                    break;
+                }
+                *run += entry;
+            }
+        }
     }
 
     /// Length and symbol of the code that `bits` begin with.
@@ -263,6 +294,16 @@ impl<'a> Bits<'a> {
     #[inline(always)]
     fn skip_ac(&mut self, ac: &Table) -> Result<(), Stop> {
         let mut k = 1_u16;
+        while k <= LAST_OF_RUN {
+            self.refill();
+            k = k.wrapping_add(match ac.skip_run[(self.buffer >> (64 - LOOKAHEAD)) as usize] {
+                0 => self.skip(ac)?,
+                run => {
+                    self.consume(u32::from(run & 0xFF));
+                    run >> 8
+                }
+            });
+        }
         while k < 64 {
             k = k.wrapping_add(self.skip(ac)?);
         }
@@ -293,5 +334,59 @@ impl<'a> Bits<'a> {
         }
         *self = Self::new(self.data, at + 2);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A table with codes of every length from 2 to 16 bits, and every code but that of ones.
+    fn ac_table(symbols: &[u8]) -> Table {
+        let mut counts = [1; 16];
+        counts[0] = 0;
+        counts[1] = 2;
+        Table::new(&counts, symbols).unwrap()
+    }
+
+    proptest! {
+        /// Blocks end at the same bit, or fail for the same reason, whether codes are skipped one or several at a time.
+        #[test]
+        fn joined_codes_skip_the_same(
+            symbols in prop::collection::vec(any::<u8>(), 16),
+            data in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let single = ac_table(&symbols);
+            let mut joined = single.clone();
+            joined.join_codes();
+            let (mut one, mut several) = (Bits::new(&data, 0), Bits::new(&data, 0));
+            for _ in 0..100 {
+                let expected = one.skip_block(&single, &single);
+                prop_assert_eq!(several.skip_block(&single, &joined), expected);
+                if expected.is_err() {
+                    break;
+                }
+                let at = |bits: &Bits<'_>| 8 * bits.at as i32 - bits.left;
+                prop_assert_eq!(at(&several), at(&one));
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::unusual_byte_groupings, reason = "a group for each code")]
+    fn several_short_codes_are_joined_up_to_the_end_of_the_block() {
+        // 00 is one coefficient of one bit, 01 ends the block.
+        let mut table = ac_table(&[
+            0x01, 0x00, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0x11, 0x12, 0x13, 0x14, 0x15,
+        ]);
+        table.join_codes();
+        let entry = |bits: usize| (table.skip_run[bits] & 0xFF, table.skip_run[bits] >> 8);
+        assert_eq!(entry(0b00_0_00_1_01_11), (8, 2 + END_OF_BLOCK));
+        assert_eq!(entry(0b01_00_0_00_1_01), (2, END_OF_BLOCK));
+        // The fourth code is not known.
+        assert_eq!(entry(0b00_0_00_1_00_1_0), (9, 3));
     }
 }

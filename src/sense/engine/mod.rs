@@ -11,7 +11,9 @@ use std::num::NonZero;
 pub use classifier::NetworkClassifier;
 pub use detector::NetworkDetector;
 
-use super::{detect::DetectError, face::MAX_FACES, face_tracker::FaceTracker, sensor::Sensor};
+use super::{
+    detect::DetectError, face::MAX_FACES, face_tracker::FaceTracker, intervals::Intervals, sensor::Sensor,
+};
 use crate::{
     config::Settings,
     model::{Kind, Manifest, ModelError, Registry},
@@ -55,6 +57,7 @@ pub fn open(settings: &Settings, registry: &Registry) -> Result<(Sensor, Manifes
     };
     let tracker = FaceTracker::new(
         &settings.detect,
+        &Intervals::full(settings),
         detector(&settings.detect.model)?,
         detector(&settings.detect.follow_model)?,
     );

@@ -1,7 +1,8 @@
 //! Shared parts of the engines' programs: command line, input, and the protocol with the driver.
 //!
-//!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N]
+//!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N] [--size WIDTHxHEIGHT]
 //!
+//! `--size` replaces the last two axes of the input's shape where the file leaves them open.
 //! With `--runs` the network is run N times, and the time per face of each run is printed in nanoseconds.
 //! Without it, the program prints `ready` once the network is loaded and then answers lines on standard
 //! input: `run N` with N times in one line, `output` with the output values of the last run.
@@ -34,7 +35,7 @@ pub trait Engine {
 }
 
 /// Command-line arguments.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Arguments {
     /// The engine and its mode.
     pub engine: String,
@@ -42,6 +43,8 @@ pub struct Arguments {
     pub model: PathBuf,
     /// Number of threads per run.
     pub threads: usize,
+    /// Width and height of the input where the file leaves them open.
+    pub size: Option<(usize, usize)>,
     input: Option<PathBuf>,
     runs: Option<usize>,
 }
@@ -52,7 +55,7 @@ impl Arguments {
     /// # Errors
     /// States what is wrong and what is allowed.
     pub fn read() -> anyhow::Result<Self> {
-        let (mut positions, mut input, mut runs) = (Vec::new(), None, None);
+        let (mut positions, mut input, mut runs, mut size) = (Vec::new(), None, None, None);
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || {
@@ -63,11 +66,12 @@ impl Arguments {
             match argument.as_str() {
                 "--input" => input = Some(PathBuf::from(value()?)),
                 "--runs" => runs = Some(value()?.parse().context("--runs needs a whole number")?),
+                "--size" => size = Some(parse_size(&value()?)?),
                 _ => positions.push(argument),
             }
         }
         let Ok([engine, model, threads]) = <[String; 3]>::try_from(positions) else {
-            bail!("the arguments are ENGINE MODEL THREADS [--input FILE] [--runs N]");
+            bail!("the arguments are ENGINE MODEL THREADS [--input FILE] [--runs N] [--size WIDTHxHEIGHT]");
         };
         let threads = threads.parse().context("THREADS must be a whole number")?;
         ensure!(threads > 0, "THREADS is 0, and must be 1 or more");
@@ -75,10 +79,18 @@ impl Arguments {
             engine,
             model: model.into(),
             threads,
+            size,
             input,
             runs,
         })
     }
+}
+
+fn parse_size(text: &str) -> anyhow::Result<(usize, usize)> {
+    let sides = text
+        .split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    sides.with_context(|| format!("--size is {text:?}, and must be WIDTHxHEIGHT"))
 }
 
 /// Runs the network according to the arguments.

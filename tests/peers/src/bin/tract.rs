@@ -12,25 +12,30 @@ use std::{
 use affectd_infer::{Arithmetic, Network};
 use anyhow::{Context as _, bail};
 use peers::{Arguments, Engine, serve};
-use tract_onnx::prelude::{
-    Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor, TypedSimpleState,
-    tvec,
+use tract_onnx::{
+    prelude::{
+        DatumExt as _, Framework as _, InferenceModelExt as _, IntoRunnable as _, IntoTValue as _, Tensor,
+        TypedSimpleState, tvec,
+    },
+    tract_hir::infer::Factoid as _,
 };
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read()?;
     let mut engine: Box<dyn Engine> = match arguments.threads {
-        1 => load(&arguments.engine, &arguments.model)?,
+        1 => load(&arguments)?,
         _ => Box::new(FaceEach::start(&arguments)?),
     };
     serve(&arguments, &mut *engine)
 }
 
-fn load(engine: &str, model: &Path) -> anyhow::Result<Box<dyn Engine>> {
-    Ok(match engine {
-        "affectd-int8" => Box::new(Affectd::load(model, Arithmetic::Integers)?),
-        "affectd-f32" => Box::new(Affectd::load(model, Arithmetic::Floats)?),
-        "tract" => Box::new(Tract::load(model)?),
+fn load(arguments: &Arguments) -> anyhow::Result<Box<dyn Engine>> {
+    let model = &arguments.model;
+    let shape = input_shape(model, arguments.size)?;
+    Ok(match arguments.engine.as_str() {
+        "affectd-int8" => Box::new(Affectd::load(model, &shape, Arithmetic::Integers)?),
+        "affectd-f32" => Box::new(Affectd::load(model, &shape, Arithmetic::Floats)?),
+        "tract" => Box::new(Tract::load(model, shape)?),
         other => bail!("the engine is {other:?}; allowed are affectd-int8, affectd-f32 and tract"),
     })
 }
@@ -51,12 +56,12 @@ impl FaceEach {
         let mut input_len = 0;
         let mut workers = Vec::new();
         for _ in 0..arguments.threads {
-            let (name, model) = (arguments.engine.clone(), arguments.model.clone());
+            let arguments = arguments.clone();
             let (loaded, ready) = channel();
             let (to, inputs) = channel::<Arc<[f32]>>();
             let (outputs, from) = channel();
             thread::spawn(move || {
-                let mut engine = match load(&name, &model) {
+                let mut engine = match load(&arguments) {
                     Ok(engine) => engine,
                     Err(error) => return drop(loaded.send(Err(error))),
                 };
@@ -102,12 +107,11 @@ struct Affectd {
 }
 
 impl Affectd {
-    fn load(model: &Path, arithmetic: Arithmetic) -> anyhow::Result<Self> {
+    fn load(model: &Path, shape: &[usize], arithmetic: Arithmetic) -> anyhow::Result<Self> {
         // As the daemon does.
         affectd_infer::memory::tune_allocator();
-        let shape = input_shape(model)?;
         Ok(Self {
-            network: Network::load(model, &shape, arithmetic)?,
+            network: Network::load(model, shape, arithmetic)?,
             input_len: shape.iter().product(),
         })
     }
@@ -133,10 +137,10 @@ struct Tract {
 }
 
 impl Tract {
-    fn load(model: &Path) -> anyhow::Result<Self> {
-        let shape = input_shape(model)?;
+    fn load(model: &Path, shape: Vec<usize>) -> anyhow::Result<Self> {
         let state = tract_onnx::onnx()
             .model_for_path(model)?
+            .with_input_fact(0, f32::fact(&shape).into())?
             .into_optimized()?
             .into_runnable()?
             .spawn()?;
@@ -160,9 +164,20 @@ impl Engine for Tract {
     }
 }
 
-/// Returns the static shape of the network's only input.
-fn input_shape(model: &Path) -> anyhow::Result<Vec<usize>> {
+/// Returns the shape of the network's only input; `size` replaces the last two axes where they are not fixed.
+fn input_shape(model: &Path, size: Option<(usize, usize)>) -> anyhow::Result<Vec<usize>> {
     let model = tract_onnx::onnx().model_for_path(model)?;
-    let shape = model.input_fact(0)?.shape.as_concrete_finite()?;
-    Ok(shape.context("the input's shape is not fixed")?.to_vec())
+    let fact = &model.input_fact(0)?.shape;
+    let axes: Vec<Option<usize>> = fact
+        .dims()
+        .map(|axis| {
+            axis.concretize()
+                .and_then(|axis| usize::try_from(axis.to_i64().ok()?).ok())
+        })
+        .collect();
+    let mut sizes = size.map(|(width, height)| [height, width]).into_iter().flatten();
+    let fixed = axes.iter().map(|axis| axis.or_else(|| sizes.next()));
+    fixed
+        .collect::<Option<_>>()
+        .context("the input's shape is not fixed, and --size is not given")
 }

@@ -1,0 +1,71 @@
+"""The estimates of models/budgets.toml, from counted instructions."""
+
+import re
+from dataclasses import dataclass
+
+from tables.common import record
+
+# The networks of a frame, by the field of their times.
+NETWORKS = {"detect_ms": "centerface", "follow_ms": "blazeface", "classify_ms": "maxvit-ferplus-64"}
+# Of two faces.
+FACES = 2
+# Of the sum of all times; for cropping and resampling.
+RESAMPLING = 9 / 8
+# A missed budget must be significant.
+MARGIN = 1.5
+# Between two frames of a camera, in ms.
+FRAME_MS = 67
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor: the one whose instructions are counted, instructions a nanosecond, and decoding in ms."""
+
+    counted: str
+    speed: float
+    decode_ms: float
+
+
+# Clock frequency in GHz times instructions a cycle. A Cortex-A53 and a Cortex-A72 have the same instruction set, and so
+# have a Cortex-A76 and a Cortex-A78AE.
+CORES = {
+    "Raspberry Pi 3": Core("cortex-a72", 1.2 * 0.7, 8),
+    "Raspberry Pi 4": Core("cortex-a72", 1.5 * 1.2, 4),
+    "Raspberry Pi 5": Core("cortex-a76", 2.4 * 2.0, 1.5),
+    "Jetson Orin Nano": Core("cortex-a76", 1.5 * 2.2, 2),
+}
+
+
+def estimates(core: Core, counts: dict[tuple[str, str], int]) -> dict[str, float]:
+    """The times of a board, as the comment in the file explains them."""
+    run = {
+        field: counts[network, core.counted] / core.speed / 1e6 * RESAMPLING
+        for field, network in NETWORKS.items()
+    }
+    frame = FACES * (run["follow_ms"] + run["classify_ms"]) + core.decode_ms
+    times = {
+        "detect_ms": run["detect_ms"],
+        "follow_ms": FACES * run["follow_ms"],
+        "classify_ms": run["classify_ms"],
+        "frame_ms": frame,
+    }
+    times = {field: float(f"{time * MARGIN:.2g}") for field, time in times.items()}
+    return times | {"latency_ms": times["detect_ms"] + times["frame_ms"] + FRAME_MS}
+
+
+def rendered(text: str) -> str:
+    """The file with its estimates written again; measured budgets stay."""
+    result, _ = record("instructions")
+    counts = {
+        (count["model"], count["cpu"]): count["instructions"]
+        for count in result["counts"]
+        if count["engine"] == "affectd-int8"
+    }
+    head, *boards = re.split(r"(?m)^(?=\[\[board\]\])", text)
+    for index, board in enumerate(boards):
+        match = re.search(r'(?m)^name = "(.*)"$', board)
+        if match and 'source = "estimate"' in board:
+            for field, time in estimates(CORES[match[1]], counts).items():
+                board = re.sub(rf"(?m)^{field} = .*$", f"{field} = {time:.1f}", board)
+        boards[index] = board
+    return head + "".join(boards)
