@@ -1,5 +1,5 @@
-//! The state of each tracked face between two frames: whether the following detector, which runs for every track in
-//! every frame, saw it last, and whether its surroundings have changed since a search found it.
+//! The state of each tracked face between two frames: whether the following detector saw it when it looked last, and
+//! whether its surroundings have changed since a search found it.
 
 use std::time::Duration;
 
