@@ -96,7 +96,7 @@ impl Metrics {
         self.corrupt.load(Relaxed) + self.undecodable.load(Relaxed)
     }
 
-    /// Frames that went through all stages.
+    /// Frames that were sensed, or needed no work.
     #[must_use]
     pub fn sensed_frames(&self) -> u64 {
         self.sensed.load(Relaxed)

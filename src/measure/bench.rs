@@ -25,7 +25,7 @@ use crate::{
     logging::progress,
     luma::LumaGrid,
     picture::Picture,
-    sense::{FrameTime, Sensor},
+    sense::{Admission, FrameTime, Sensor},
 };
 use jiff::civil::Date;
 use rustix::time::{ClockId, clock_gettime};
@@ -148,6 +148,14 @@ fn measure(
         for _ in 0..player.pictures() {
             *camera_clock += Duration::from_secs_f32(1.0 / CAMERA_RATE);
             let frame = player.next_frame()?;
+            count += 1;
+            let is_last = frames.is_some_and(|frames| count >= frames);
+            if sensor.admit(*camera_clock) != Admission::Sense {
+                if is_last {
+                    break 'playing;
+                }
+                continue;
+            }
             let frame_start = Instant::now();
             let checked = decoder.measure(frame, &mut luma)?;
             let is_needed = sensor.observe(&luma, *camera_clock);
@@ -168,10 +176,9 @@ fn measure(
             let took = frame_start.elapsed();
             times.record(Duration::ZERO, Stage::Total, took);
             busy += took;
-            count += 1;
             faces += report.faces.len() as u64;
             pictures += u64::from(is_needed);
-            if frames.is_some_and(|frames| count >= frames) {
+            if is_last {
                 break 'playing;
             }
             let complete = count >= player.pictures() as u64

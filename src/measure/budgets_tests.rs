@@ -87,18 +87,8 @@ fn only_sustained_speed_has_a_lower_bound() {
 fn a_wrong_budget_is_refused_with_its_line() {
     for (from, to, line, key) in [
         ("format = 1", "format = 2", "format = 2", "format"),
-        (
-            "detect_ms = 490.0",
-            "detect_ms = -1",
-            "detect_ms = -1",
-            "detect_ms",
-        ),
-        (
-            "source = \"estimate\"\ndetect_ms = 55",
-            "source = 1\ndetect_ms = 55",
-            "source = 1",
-            "source",
-        ),
+        ("detect_ms = ", "detect_ms = -", "detect_ms = -", "detect_ms"),
+        ("\nsource = \"estimate\"", "\nsource = 1", "source = 1", "source"),
         ("rss_mb = 125.0", "rss = 1", "name = ", "rss_mb"),
     ] {
         assert!(BUDGETS.contains(from), "{from}");

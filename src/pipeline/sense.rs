@@ -6,12 +6,12 @@ use super::{Context, SensorSource};
 use crate::{
     capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
-    health::Stage,
+    health::{Metrics, Stage},
     luma::LumaGrid,
     picture::Picture,
     preview::LONGEST_SIDE,
     sense::{
-        FrameTime, Sensor,
+        Admission, FrameTime, Sensor,
         resample::{Region, resample},
     },
 };
@@ -156,8 +156,9 @@ impl SenseLoop {
             tracing::debug!(?age, "a frame has waited for too long");
             return Ok(());
         }
-        self.sensor.set_rate_fraction(metrics.rate_fraction());
-        if !self.sensor.accepts(frame.captured) {
+        // Whoever aims wants to see every frame.
+        let is_watched = self.context.preview.is_open(start);
+        if !admit(&mut self.sensor, metrics, frame.captured, is_watched) {
             return Ok(());
         }
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
@@ -168,8 +169,7 @@ impl SenseLoop {
             ..
         } = buffers;
         let decoded = decoder.measure(frame, luma).and_then(|checked| {
-            // Whoever aims wants to see every frame.
-            let is_needed = self.sensor.observe(luma, frame.captured) || self.context.preview.is_open(start);
+            let is_needed = self.sensor.observe(luma, frame.captured) || is_watched;
             if is_needed {
                 decoder.decode_checked(&checked, picture)?;
             }
@@ -220,6 +220,19 @@ impl SenseLoop {
         // Sensing itself may take longer than a face is kept for.
         self.usable = Some(done);
         Ok(())
+    }
+}
+
+/// Whether to sense a frame; one that needs no work is counted. While somebody watches, every frame is wanted.
+fn admit(sensor: &mut Sensor, metrics: &Metrics, captured: Duration, is_watched: bool) -> bool {
+    sensor.set_rate_fraction(metrics.rate_fraction());
+    match sensor.admit(captured) {
+        Admission::Shed => false,
+        Admission::Rest if !is_watched => {
+            metrics.count_sensed(0);
+            false
+        }
+        Admission::Rest | Admission::Sense => true,
     }
 }
 

@@ -133,6 +133,13 @@ impl FaceTracker {
             .set_unconfirmed_after(interval * UNCONFIRMED_INTERVALS);
     }
 
+    /// Whether nobody is in sight and nothing unexplained has changed for some seconds.
+    #[must_use]
+    pub fn is_resting(&self, now: Duration) -> bool {
+        let is_settled = self.schedule.is_settled(now, self.quarters_help());
+        self.tracker.tracks().is_empty() && self.changes.is_known() && is_settled
+    }
+
     /// Takes the luma of the frame captured at `now`. Returns whether the frame's picture is needed.
     pub fn observe(&mut self, luma: &LumaGrid, now: Duration) -> bool {
         self.changes.update(luma);
@@ -268,11 +275,7 @@ impl FaceTracker {
 
     /// Looks for each track in its surroundings; true if one was in sight before and is not any more.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
-        if self.follows.is_due(now) {
-            self.follows.record(now);
-        } else {
-            self.follows.restart(now);
-        }
+        self.follows.advance(now);
         let mut out_of_sight = false;
         let tracks: heapless::Vec<Track, MAX_FACES> = self.tracker.tracks().iter().copied().collect();
         for track in &tracks {

@@ -34,4 +34,4 @@ mod track_state;
 pub mod visit;
 pub mod visits;
 
-pub use sensor::{FrameTime, Sensor};
+pub use sensor::{Admission, FrameTime, Sensor};

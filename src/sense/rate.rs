@@ -36,6 +36,15 @@ impl RateLimiter {
         self.due = if next > now { next } else { now + self.interval };
     }
 
+    /// As [`RateLimiter::record`], or [`RateLimiter::restart`] if the work was done before it was due.
+    pub fn advance(&mut self, now: Duration) {
+        if self.is_due(now) {
+            self.record(now);
+        } else {
+            self.restart(now);
+        }
+    }
+
     /// Makes the work due one interval after `now`.
     pub fn restart(&mut self, now: Duration) {
         self.due = now + self.interval;

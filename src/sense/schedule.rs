@@ -10,9 +10,9 @@ const QUARTERS: u32 = 4;
 /// A face that got out of sight causes an expedited search, at most this many times per interval.
 const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
 
-/// A settled region is searched at intervals of its rest divided by this: at the full rate for some seconds, since a
-/// face may have stopped moving before a search could find it, and then ever more rarely.
-const REST_DIVISOR: u32 = 8;
+/// How long a region is searched at the full rate after it has settled, in seconds: a face may have stopped moving before
+/// a search could find it. From then on the interval grows with the square of the rest.
+const SETTLED_S: f32 = 4.0;
 
 /// Searches of a region that only the body of a tracked face asks for come at this multiple of the interval.
 const BODY_INTERVALS: u32 = 3;
@@ -94,6 +94,16 @@ impl SearchSchedule {
     #[must_use]
     pub fn is_due(&self, now: Duration, demand: &Demand, quarters: bool) -> bool {
         self.choose(now, demand, quarters).is_some()
+    }
+
+    /// Whether nothing in any region that is searched has been unexplained for some seconds.
+    #[must_use]
+    pub fn is_settled(&self, now: Duration, quarters: bool) -> bool {
+        let searched = if quarters { SearchRegion::COUNT } else { 1 };
+        let rest = |region: &RegionTimes| now.saturating_sub(region.unsettled).as_secs_f32();
+        self.regions[..searched]
+            .iter()
+            .all(|region| rest(region) >= SETTLED_S)
     }
 
     /// The region to search at `now`, if any; without `quarters` only the whole picture is searched.
@@ -178,7 +188,10 @@ impl SearchSchedule {
     /// The time between two searches of a region that nothing asks for.
     fn precaution_interval(&self, region: SearchRegion, now: Duration) -> Duration {
         let rest = now.saturating_sub(self.regions[region.index()].unsettled);
-        (rest / REST_DIVISOR).clamp(self.interval, self.still_interval.max(self.interval))
+        let share = rest.as_secs_f32() / SETTLED_S;
+        self.interval
+            .mul_f32((share * share).max(1.0))
+            .min(self.still_interval.max(self.interval))
     }
 
     /// The time between two searches of a region at the full rate.
@@ -208,185 +221,5 @@ impl SearchSchedule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schedule(rate: u32, seconds: u32, quarters: bool) -> Vec<(Duration, SearchRegion)> {
-        searches(rate, seconds, quarters, |_| Demand {
-            regions: [RegionDemand::Full; SearchRegion::COUNT],
-            ..Demand::default()
-        })
-    }
-
-    fn searches(
-        rate: u32,
-        seconds: u32,
-        quarters: bool,
-        demand: impl Fn(Duration) -> Demand,
-    ) -> Vec<(Duration, SearchRegion)> {
-        let mut schedule = new_schedule();
-        let frames = (0..rate * seconds).map(|frame| Duration::from_secs(frame.into()) / rate);
-        frames
-            .filter_map(|now| {
-                schedule
-                    .next(now, &demand(now), quarters)
-                    .map(|region| (now, region))
-            })
-            .collect()
-    }
-
-    fn full_if(is_asked: bool) -> RegionDemand {
-        if is_asked {
-            RegionDemand::Full
-        } else {
-            RegionDemand::None
-        }
-    }
-
-    fn new_schedule() -> SearchSchedule {
-        SearchSchedule::new(Duration::from_millis(500), Duration::from_secs(10))
-    }
-
-    #[test]
-    fn at_any_rate_the_whole_picture_comes_every_interval_and_each_quarter_every_fourth() {
-        for rate in [7, 10, 15, 30] {
-            let searches = schedule(rate, 20, true);
-            let count = |region: SearchRegion| searches.iter().filter(|(_, r)| *r == region).count();
-            assert!(
-                (39..=41).contains(&count(SearchRegion::Whole)),
-                "at {rate}: {}",
-                count(SearchRegion::Whole)
-            );
-            for corner in 0..4 {
-                assert!(
-                    (9..=11).contains(&count(SearchRegion::Quarter(corner))),
-                    "at {rate}"
-                );
-            }
-            assert!(searches.windows(2).all(|pair| pair[0].0 != pair[1].0));
-        }
-    }
-
-    #[test]
-    fn a_slow_camera_still_gets_every_region() {
-        let searches = schedule(1, 16, true);
-        assert_eq!(searches.len(), 16);
-        let whole = searches
-            .iter()
-            .filter(|(_, region)| *region == SearchRegion::Whole);
-        // In turn with the quarters, after the first.
-        assert_eq!(whole.count(), 9);
-    }
-
-    #[test]
-    fn without_quarters_only_the_whole_is_searched() {
-        let searches = schedule(20, 10, false);
-        assert_eq!(searches.len(), 20);
-        assert!(searches.iter().all(|(_, region)| *region == SearchRegion::Whole));
-    }
-
-    #[test]
-    fn after_a_pause_it_does_not_make_up_for_lost_searches() {
-        let mut schedule = new_schedule();
-        let demand = Demand {
-            regions: [RegionDemand::Full; SearchRegion::COUNT],
-            ..Demand::default()
-        };
-        schedule.next(Duration::ZERO, &demand, true);
-        let after = (0..10).filter(|ms| {
-            schedule
-                .next(Duration::from_millis(60_000 + ms), &demand, true)
-                .is_some()
-        });
-        assert_eq!(after.count(), 1);
-    }
-
-    #[test]
-    fn what_nothing_asks_for_is_searched_ever_more_rarely() {
-        let searches = searches(15, 200, true, |_| Demand::default());
-        let at = |region: SearchRegion, seconds: std::ops::Range<f32>| -> Vec<f32> {
-            let of = searches.iter().filter(|(_, other)| *other == region);
-            let of = of.map(|(now, _)| now.as_secs_f32());
-            of.filter(|now| seconds.contains(now)).collect()
-        };
-        let first = at(SearchRegion::Whole, 0.0..4.0);
-        assert_eq!(first.len(), 8, "as at the full rate: {first:?}");
-        let whole = at(SearchRegion::Whole, 0.0..200.0);
-        let pauses: Vec<f32> = whole.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(
-            pauses.windows(2).all(|pair| pair[1] > pair[0] - 0.1),
-            "{pauses:?}"
-        );
-        assert!(
-            pauses
-                .iter()
-                .rev()
-                .take(5)
-                .all(|pause| (pause - 10.0).abs() < 0.1),
-            "{pauses:?}"
-        );
-        for corner in 0..4 {
-            let quarter = at(SearchRegion::Quarter(corner), 120.0..200.0).len();
-            assert!((1..=3).contains(&quarter), "quarter {corner}: {quarter}");
-        }
-    }
-
-    #[test]
-    fn a_region_is_searched_at_the_full_rate_for_a_while_after_it_was_asked_for() {
-        let moved = |now: Duration| {
-            let unsettled = [(100..101).contains(&now.as_secs()), false, false, false, false];
-            Demand {
-                regions: unsettled.map(full_if),
-                unsettled,
-                expedite: false,
-            }
-        };
-        let searches = searches(15, 110, false, moved);
-        let count = |seconds: std::ops::Range<u64>| {
-            let of = searches
-                .iter()
-                .filter(|(now, _)| seconds.contains(&now.as_secs()));
-            of.count()
-        };
-        assert_eq!(count(90..100), 1);
-        assert_eq!(count(100..105), 10);
-        assert!(count(105..110) < 10);
-    }
-
-    #[test]
-    fn a_region_that_is_asked_for_after_a_rest_is_searched_at_once() {
-        let moves = |now: Duration| Demand {
-            regions: [now.as_secs() >= 97, false, now.as_secs() >= 97, false, false].map(full_if),
-            ..Demand::default()
-        };
-        let searches = searches(15, 99, true, moves);
-        let after: Vec<_> = searches
-            .iter()
-            .filter(|(now, _)| now.as_secs() >= 97)
-            .map(|(now, region)| (now.as_millis(), *region))
-            .collect();
-        let (whole, quarter) = (SearchRegion::Whole, SearchRegion::Quarter(1));
-        assert_eq!(
-            after,
-            [
-                (97_000, whole),
-                (97_266, quarter),
-                (97_533, whole),
-                // As a precaution.
-                (97_866, SearchRegion::Quarter(0)),
-                (98_000, whole),
-                (98_533, whole)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_face_out_of_sight_is_searched_for_early_and_not_in_every_frame() {
-        let lost = |now: Duration| Demand {
-            expedite: now > Duration::ZERO,
-            ..Demand::default()
-        };
-        let searches = searches(20, 1, true, lost);
-        assert_eq!(searches.len(), 7, "{searches:?}");
-    }
-}
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -42,6 +42,8 @@ pub struct Sensor {
     rate_fraction: f32,
     /// Limits frames, below the full rate.
     frames: RateLimiter,
+    /// Limits frames while nothing happens.
+    rests: RateLimiter,
     /// Limits measurements of a whole picture's light and sharpness.
     qualities: RateLimiter,
     /// When they are measured even if nothing else needs the picture.
@@ -64,6 +66,18 @@ pub struct FrameTime {
     pub date: Date,
 }
 
+/// What to do with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Admission {
+    /// Sense it.
+    Sense,
+    /// Nothing happens, and a frame was sensed a short time ago: this one needs no work.
+    Rest,
+    /// The machine works at a fraction of the full rate and leaves it out.
+    Shed,
+}
+
 /// For each face of a frame what enters its means.
 type FrameClassifications = [Option<Classification>; MAX_FACES];
 
@@ -71,7 +85,7 @@ type FrameClassifications = [Option<Classification>; MAX_FACES];
 const QUALITY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Sharpness can change without any other change of the picture.
-const MAX_QUALITY_AGE: Duration = Duration::from_secs(2);
+const MAX_QUALITY_AGE: Duration = Duration::from_secs(5);
 
 /// The changes of labels in one frame.
 type Changes = heapless::Vec<Event, MAX_FACES>;
@@ -99,6 +113,7 @@ impl Sensor {
             full: Intervals::full(settings),
             rate_fraction: 1.0,
             frames: RateLimiter::new(Duration::ZERO),
+            rests: RateLimiter::new(Intervals::full(settings).follow),
             qualities: RateLimiter::new(QUALITY_INTERVAL),
             stale_quality: RateLimiter::new(MAX_QUALITY_AGE),
             tracks: heapless::Vec::new(),
@@ -131,14 +146,18 @@ impl Sensor {
         }
     }
 
-    /// Whether to sense a frame that was captured at `captured`. At the full rate every frame is sensed,
-    /// whatever the camera's rate.
-    pub fn accepts(&mut self, captured: Duration) -> bool {
-        let accepted = self.rate_fraction >= 1.0 || self.frames.is_due(captured);
-        if accepted {
-            self.frames.record(captured);
+    /// What to do with a frame that was captured at `captured`. At the full rate every frame is sensed while something
+    /// happens, whatever the camera's rate.
+    pub fn admit(&mut self, captured: Duration) -> Admission {
+        if self.rate_fraction < 1.0 && !self.frames.is_due(captured) {
+            return Admission::Shed;
         }
-        accepted
+        self.frames.record(captured);
+        if self.face_tracker.is_resting(captured) && !self.rests.is_due(captured) {
+            return Admission::Rest;
+        }
+        self.rests.advance(captured);
+        Admission::Sense
     }
 
     /// Takes the luma of a frame that was captured at `captured`. Returns whether its picture is needed: where

@@ -4,7 +4,12 @@ use crate::common::sensor;
 use std::time::Duration;
 
 use affectd::{
-    capture::Decoder, health::Stage, luma::LumaGrid, measure::clip, picture::Picture, sense::FrameTime,
+    capture::Decoder,
+    health::Stage,
+    luma::LumaGrid,
+    measure::clip,
+    picture::Picture,
+    sense::{Admission, FrameTime},
 };
 
 #[test]
@@ -18,7 +23,7 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
         let (mut frames, mut searches, mut classifications) = (0, 0, 0);
         for (number, bytes) in (0..).zip(clip::pictures()) {
             let captured = Duration::from_millis(100 * number);
-            if !sensor.accepts(captured) {
+            if sensor.admit(captured) != Admission::Sense {
                 continue;
             }
             frames += 1;

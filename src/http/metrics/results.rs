@@ -35,7 +35,7 @@ pub(super) fn camera(text: &mut Exposition, shared: &Shared, newest: &Newest) {
         ),
         (
             "affectd_frames_sensed_total",
-            "Frames that went through all stages.",
+            "Frames that were sensed, or needed no work.",
             metrics.sensed_frames(),
         ),
         (
