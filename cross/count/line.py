@@ -18,8 +18,9 @@ from pathlib import Path
 from count import PROCESSORS, described
 
 RATE = 15
-# Recordings in which nothing moves, and how long they are played first, in seconds.
-RESTING, REST_S = {"empty", "still"}, 60.0
+# Recordings in which nothing moves, how long they are played first, and how much of them is counted, in seconds: twice
+# the time between two searches.
+RESTING, REST_S, COUNTED_S = {"empty", "still"}, 60.0, 30.0
 
 
 def main():
@@ -52,10 +53,11 @@ def main():
 
 def second(args, cpu, recording):
     """Instructions of one second."""
-    start = REST_S if recording and recording.stem in RESTING else args.start
-    frames = [round(part * RATE) for part in (start, start + args.seconds)]
+    is_resting = recording and recording.stem in RESTING
+    start, seconds = (REST_S, COUNTED_S) if is_resting else (args.start, args.seconds)
+    frames = [round(part * RATE) for part in (start, start + seconds)]
     few, many = (instructions(args, cpu, recording, count) for count in frames)
-    return (many - few) / args.seconds
+    return (many - few) / seconds
 
 
 def instructions(args, cpu, recording, frames):
