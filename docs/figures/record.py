@@ -4,10 +4,11 @@
     docs/figures/record.py bench -- affectd bench --json
     docs/figures/record.py state --topic state -- sh -c 'timeout -s KILL 6 affectd … run; true'
 
-writes docs/figures/bench.json and so on, and renders the documentation (render.py). With --topic, the result is
-the payload of the last message of that topic that `affectd run` prints. docs/figures/README.md lists the
-commands. An absolute path in the command is recorded as its last component, so that records do not depend on the
-folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked out.
+writes docs/figures/bench.json and so on, and renders the documentation (render.py). With --topic, the result
+is the payload of the last message of that topic that `affectd run` prints. docs/figures/README.md lists the
+commands. An absolute path in the command is recorded as its last component, so that records do not depend on
+the folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked
+out.
 """
 
 import argparse

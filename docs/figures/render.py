@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of the documentation and the estimated budgets from docs/figures/*.json and the manifests.
 
-    docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->,
+    docs/figures/render.py           rewrites every block between <!-- figures: NAME --> and <!-- /figures -->
                                      and the estimates of models/budgets.toml
     docs/figures/render.py --check   exits with 1 and a diff if a document differs from what would be written
 

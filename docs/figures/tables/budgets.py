@@ -26,8 +26,8 @@ class Core:
     decode_ms: float
 
 
-# Clock frequency in GHz times instructions a cycle. A Cortex-A53 and a Cortex-A72 have the same instruction set, and so
-# have a Cortex-A76 and a Cortex-A78AE.
+# Clock frequency in GHz times instructions a cycle. Cortex-A53 and Cortex-A72 have the same instruction set,
+# and so have Cortex-A76 and Cortex-A78AE.
 CORES = {
     "Raspberry Pi 3": Core("cortex-a72", 1.2 * 0.7, 8),
     "Raspberry Pi 4": Core("cortex-a72", 1.5 * 1.2, 4),
