@@ -18,7 +18,7 @@ const SETTLED_S: f32 = 4.0;
 const BODY_INTERVALS: u32 = 3;
 
 /// How urgently something asks for a search of a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RegionDemand {
     /// Nothing asks for it.
     #[default]
