@@ -212,21 +212,19 @@ impl FaceTracker {
             ..Demand::default()
         };
         let tracks = self.tracker.tracks();
-        let bodies: heapless::Vec<Rect, MAX_FACES> = tracks
+        let in_sight: heapless::Vec<Rect, MAX_FACES> = tracks
             .iter()
             .filter(|track| self.states.is_seen(track.id))
-            .map(|track| body(&track.expected(now), height))
+            .map(|track| track.expected(now))
             .collect();
+        let bodies: heapless::Vec<Rect, MAX_FACES> = in_sight.iter().map(|face| body(face, height)).collect();
         for region in SearchRegion::ALL {
             let scale = match region {
                 SearchRegion::Whole => SURROUNDINGS_SCALE,
                 SearchRegion::Quarter(_) => OWN_SCALE,
             };
-            let explained: heapless::Vec<Rect, MAX_FACES> = tracks
-                .iter()
-                .filter(|track| self.states.is_seen(track.id))
-                .map(|track| around(&track.expected(now), scale))
-                .collect();
+            let explained: heapless::Vec<Rect, MAX_FACES> =
+                in_sight.iter().map(|face| around(face, scale)).collect();
             let is_changed_outside = |explained: &[Rect]| {
                 self.changes
                     .has_changed_outside(flag_of(region), &region.rect(width, height), explained)

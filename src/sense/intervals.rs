@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Settings, Smoothing};
 
-/// The longest time between two looks at a slow face. If it starts to move at two widths a second, it has then moved
+/// The longest time between two runs of the following detector for a slow face. If it starts to move at two widths a second, it has then moved
 /// by half of what the tracker allows.
 const MAX_FOLLOW: Duration = Duration::from_millis(200);
 
@@ -15,7 +15,7 @@ pub struct Intervals {
     pub frame: Duration,
     /// Searches of the whole picture.
     pub search: Duration,
-    /// Looks at faces that move slowly.
+    /// Runs of the following detector while all faces move slowly.
     pub follow: Duration,
     /// Classifications of one face.
     pub classify: Duration,

@@ -71,6 +71,19 @@ struct RegionTimes {
     unsettled: Duration,
 }
 
+impl RegionTimes {
+    /// How long nothing in it has been unexplained.
+    fn rest(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.unsettled)
+    }
+
+    /// The time since it was searched, the longest possible if it never was.
+    fn since_search(&self, now: Duration) -> Duration {
+        self.searched
+            .map_or(Duration::MAX, |searched| now.saturating_sub(searched))
+    }
+}
+
 impl SearchSchedule {
     /// Searches the whole picture every `interval` at the full rate, and every `still_interval` at least.
     #[must_use]
@@ -100,10 +113,9 @@ impl SearchSchedule {
     #[must_use]
     pub fn is_settled(&self, now: Duration, quarters: bool) -> bool {
         let searched = if quarters { SearchRegion::COUNT } else { 1 };
-        let rest = |region: &RegionTimes| now.saturating_sub(region.unsettled).as_secs_f32();
         self.regions[..searched]
             .iter()
-            .all(|region| rest(region) >= SETTLED_S)
+            .all(|region| region.rest(now).as_secs_f32() >= SETTLED_S)
     }
 
     /// The region to search at `now`, if any; without `quarters` only the whole picture is searched.
@@ -142,13 +154,11 @@ impl SearchSchedule {
     }
 
     fn is_region_due(&self, region: SearchRegion, now: Duration, demand: &Demand) -> bool {
-        let RegionTimes { searched, due, .. } = self.regions[region.index()];
-        now >= due
+        let times = &self.regions[region.index()];
+        now >= times.due
             && match demand.regions[region.index()] {
                 RegionDemand::None => false,
-                RegionDemand::Body => searched.is_none_or(|searched| {
-                    now.saturating_sub(searched) >= self.full_interval(region) * BODY_INTERVALS
-                }),
+                RegionDemand::Body => times.since_search(now) >= self.full_interval(region) * BODY_INTERVALS,
                 RegionDemand::Full => true,
             }
     }
@@ -166,10 +176,7 @@ impl SearchSchedule {
 
     /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
     fn choose_unasked(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
-        let since = |region: SearchRegion| {
-            let searched = self.regions[region.index()].searched;
-            searched.map_or(Duration::MAX, |searched| now.saturating_sub(searched))
-        };
+        let since = |region: SearchRegion| self.regions[region.index()].since_search(now);
         let is_due = |region: SearchRegion| {
             let is_unasked = demand.regions[region.index()] != RegionDemand::Body;
             is_unasked && since(region) >= self.precaution_interval(region, now)
@@ -187,8 +194,7 @@ impl SearchSchedule {
 
     /// The time between two searches of a region that nothing asks for.
     fn precaution_interval(&self, region: SearchRegion, now: Duration) -> Duration {
-        let rest = now.saturating_sub(self.regions[region.index()].unsettled);
-        let share = rest.as_secs_f32() / SETTLED_S;
+        let share = self.regions[region.index()].rest(now).as_secs_f32() / SETTLED_S;
         self.interval
             .mul_f32((share * share).max(1.0))
             .min(self.still_interval.max(self.interval))
