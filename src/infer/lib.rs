@@ -31,6 +31,6 @@ mod runner;
 mod testing;
 
 pub use error::{InferError, Source};
-pub use kernel::{Peak, SimdLevel};
+pub use kernel::{FilteredPixel, Peak, RowFilter, SimdLevel};
 pub use network::{Arithmetic, Network, Output, OutputInfo};
 pub use profile::{IntegerLayers, OperatorTime};

@@ -80,6 +80,37 @@ impl InputTensor {
         }
     }
 
+    /// Writes a row of pixels, whose red, green and blue are 0 to 255; the fourth values mean nothing.
+    pub fn put_row(&self, tensor: &mut [f32], row: usize, pixels: &[[f32; 4]]) {
+        match self.colour {
+            Colour::Rgb => self.put_plane_rows(tensor, row, pixels, [0, 1, 2]),
+            Colour::Bgr => self.put_plane_rows(tensor, row, pixels, [2, 1, 0]),
+            Colour::Gray => {
+                for (column, [r, g, b, _]) in pixels.iter().enumerate() {
+                    self.put_channels(tensor, row, column, &[luma([*r, *g, *b])]);
+                }
+            }
+        }
+    }
+
+    /// Writes a row of each channel, from the pixels' values in this order.
+    fn put_plane_rows(&self, tensor: &mut [f32], row: usize, pixels: &[[f32; 4]], order: [usize; 3]) {
+        for (channel, from) in order.into_iter().enumerate() {
+            let (scale, offset) = (self.scale[channel], self.offset[channel]);
+            let start = row * self.row_stride + channel * self.channel_stride;
+            let values = pixels.iter().map(|pixel| pixel[from] * scale + offset);
+            if self.pixel_stride == 1 {
+                for (to, value) in tensor[start..].iter_mut().zip(values) {
+                    *to = value;
+                }
+            } else {
+                for (to, value) in tensor[start..].iter_mut().step_by(self.pixel_stride).zip(values) {
+                    *to = value;
+                }
+            }
+        }
+    }
+
     #[inline]
     fn put_channels(&self, tensor: &mut [f32], row: usize, column: usize, channels: &[f32]) {
         let pixel = row * self.row_stride + column * self.pixel_stride;

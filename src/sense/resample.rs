@@ -114,6 +114,27 @@ impl Grid {
 
     /// Mean of the pixels nearest to the samples, in 16.16 fixed point.
     fn nearest(&self, source: &Source<'_>, corner: Point) -> [f32; 3] {
+        let (right, below) = (self.columns as f32, self.rows as f32);
+        let is_inside = [(0.0, 0.0), (right, 0.0), (0.0, below), (right, below)]
+            .iter()
+            .all(|(i, j)| {
+                source.contains(Point {
+                    x: corner.x + self.across.x * i + self.down.x * j,
+                    y: corner.y + self.across.y * i + self.down.y * j,
+                })
+            });
+        let sum = if is_inside {
+            self.sum_nearest(corner, |x, y| source.pixel(x as usize, y as usize))
+        } else {
+            self.sum_nearest(corner, |x, y| source.nearest_pixel(x, y))
+        };
+        let count = (self.rows * self.columns) as f32;
+        sum.map(|channel| channel as f32 / count)
+    }
+
+    /// Sum of the samples' pixels, from `corner` on. A missing pixel is black.
+    #[inline]
+    fn sum_nearest<'a>(&self, corner: Point, pixel: impl Fn(i64, i64) -> Option<&'a [u8; 3]>) -> [u32; 3] {
         // Beyond any picture, and small enough for sums of steps not to overflow.
         let fixed = |number: f32| (number.clamp(-1e9, 1e9) * 65_536.0) as i64;
         let (step_x, step_y) = (fixed(self.across.x), fixed(self.across.y));
@@ -123,7 +144,7 @@ impl Grid {
             let mut x = fixed(corner.x + self.across.x / 2.0 + self.down.x * j);
             let mut y = fixed(corner.y + self.across.y / 2.0 + self.down.y * j);
             for _ in 0..self.columns {
-                if let Some([r, g, b]) = source.pixel(x >> 16, y >> 16) {
+                if let Some([r, g, b]) = pixel(x >> 16, y >> 16) {
                     sum[0] += u32::from(*r);
                     sum[1] += u32::from(*g);
                     sum[2] += u32::from(*b);
@@ -132,8 +153,7 @@ impl Grid {
                 y += step_y;
             }
         }
-        let count = (self.rows * self.columns) as f32;
-        sum.map(|channel| channel as f32 / count)
+        sum
     }
 }
 
@@ -157,10 +177,18 @@ impl<'a> Source<'a> {
         (0.0..self.width as f32).contains(&at.x) && (0.0..self.height as f32).contains(&at.y)
     }
 
-    fn pixel(&self, x: i64, y: i64) -> Option<&[u8; 3]> {
+    /// The pixel at these coordinates, which lie inside the picture.
+    #[inline]
+    fn pixel(&self, x: usize, y: usize) -> Option<&'a [u8; 3]> {
+        let start = y.wrapping_mul(self.width).wrapping_add(x).wrapping_mul(3);
+        self.rgb.get(start..)?.first_chunk()
+    }
+
+    /// The pixel that is nearest to these coordinates.
+    fn nearest_pixel(&self, x: i64, y: i64) -> Option<&'a [u8; 3]> {
         let x = x.clamp(0, self.width as i64 - 1) as usize;
         let y = y.clamp(0, self.height as i64 - 1) as usize;
-        self.rgb.get((y * self.width + x) * 3..)?.first_chunk()
+        self.pixel(x, y)
     }
 
     /// Adds the bilinear interpolation of the four pixels around a point.

@@ -26,6 +26,7 @@ unsafe impl Isa for Avx512Vnni {
     const TILE_VECTORS: usize = 3;
     const FLOAT_ROWS: usize = 8;
     const FLOAT_VECTORS: usize = 3;
+    const DEPTHWISE_PIXELS: usize = 8;
     type Acc = __m512i;
     type Floats = __m512;
 

@@ -53,6 +53,9 @@ pub(crate) unsafe trait Isa: Copy {
     const FLOAT_ROWS: usize;
     /// Vectors of the same, at most three.
     const FLOAT_VECTORS: usize;
+    /// Adjacent pixels of a depthwise convolution whose sums stay in registers, together with the weights of a row of
+    /// the kernel and one vector of the input: 3 or 8.
+    const DEPTHWISE_PIXELS: usize = 3;
     /// A vector of `i32` accumulators.
     type Acc: Copy;
     /// A vector of `f32`.

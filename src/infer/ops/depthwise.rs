@@ -4,10 +4,7 @@
 use tract_onnx::prelude::{Datum, DatumType};
 
 use super::operator::{Compute, Scratch};
-use crate::kernel::{Activation, Isa, LANES, SimdLevel, SimdOp, activate, first_lanes};
-
-/// Pixels of a row that are computed together, for which each weight is loaded once.
-const BLOCK_PIXELS: usize = 4;
+use crate::kernel::{Activation, Isa, LANES, SimdLevel, SimdOp, activate};
 
 /// Taps of the kernel.
 const TAPS: usize = 9;
@@ -16,8 +13,8 @@ const TAPS: usize = 9;
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     level: SimdLevel,
-    /// `[tap][channel]`, then the bias.
-    weights: Vec<f32>,
+    /// For each vector of channels the taps, then the bias. The last vector overlaps the one before.
+    weights: Vec<[[f32; LANES]; TAPS + 1]>,
     activation: Activation,
     /// At least [`LANES`].
     channels: usize,
@@ -49,18 +46,21 @@ impl Depthwise {
         {
             return None;
         }
-        let mut by_tap = vec![0.0; (TAPS + 1) * channels];
-        for (tap, row) in by_tap.chunks_exact_mut(channels).enumerate() {
-            for (channel, to) in row.iter_mut().enumerate() {
-                *to = match tap {
-                    TAPS => bias[channel % bias.len()],
-                    _ => weights[channel * TAPS + tap],
-                };
+        let mut by_vector = vec![[[0.0; LANES]; TAPS + 1]; channels.div_ceil(LANES)];
+        for (vector, taps) in by_vector.iter_mut().enumerate() {
+            let first = first_channel(vector, channels);
+            for (tap, lanes) in taps.iter_mut().enumerate() {
+                for (channel, to) in (first..).zip(lanes) {
+                    *to = match tap {
+                        TAPS => bias[channel % bias.len()],
+                        _ => weights[channel * TAPS + tap],
+                    };
+                }
             }
         }
         Some(Self {
             level,
-            weights: by_tap,
+            weights: by_vector,
             activation,
             channels,
             height,
@@ -120,6 +120,12 @@ impl Compute for Depthwise {
     }
 }
 
+/// The first channel of a vector.
+#[inline(always)]
+fn first_channel(vector: usize, channels: usize) -> usize {
+    (vector * LANES).min(channels - LANES)
+}
+
 struct Convolve<'a> {
     convolution: &'a Depthwise,
     from: &'a [f32],
@@ -151,31 +157,40 @@ impl SimdOp for Convolve<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) {
-        match self.convolution.stride {
-            1 => self.rows::<I, 1>(isa),
-            _ => self.rows::<I, 2>(isa),
+        match (self.convolution.stride, I::DEPTHWISE_PIXELS) {
+            (1, 8) => self.rows::<I, 1, 8>(isa),
+            (1, _) => self.rows::<I, 1, 3>(isa),
+            (_, 8) => self.rows::<I, 2, 8>(isa),
+            _ => self.rows::<I, 2, 3>(isa),
         }
     }
 }
 
 impl Convolve<'_> {
     #[inline(always)]
-    fn rows<I: Isa, const STRIDE: usize>(mut self, isa: I) {
+    fn rows<I: Isa, const STRIDE: usize, const PIXELS: usize>(mut self, isa: I) {
         let Depthwise { width, padding, .. } = *self.convolution;
         let [_, out_width, channels] = self.convolution.output();
+        // No column of these pixels' kernels is outside of the image.
+        let first = padding.div_ceil(STRIDE);
+        let end = (width + padding)
+            .checked_sub(3)
+            .map_or(0, |last| last / STRIDE + 1);
         for y in self.first..self.first + self.to.len() / (out_width * channels) {
-            let mut x = 0;
-            while x < out_width {
-                // The columns of the kernels of a block.
-                let (first, end) = (x * STRIDE, (x + BLOCK_PIXELS - 1) * STRIDE + 3);
-                let is_inside = x + BLOCK_PIXELS <= out_width && first >= padding && end <= width + padding;
-                if is_inside {
-                    self.block::<I, STRIDE>(isa, y, x);
-                    x += BLOCK_PIXELS;
-                } else {
+            if first + PIXELS > end {
+                for x in 0..out_width {
                     self.pixel::<I, STRIDE>(isa, y, x);
-                    x += 1;
                 }
+                continue;
+            }
+            for x in (0..first).chain(end..out_width) {
+                self.pixel::<I, STRIDE>(isa, y, x);
+            }
+            let mut x = first;
+            while x < end {
+                // The last block overlaps the one before.
+                self.block::<I, STRIDE, PIXELS>(isa, y, x.min(end - PIXELS));
+                x += PIXELS;
             }
         }
     }
@@ -187,55 +202,69 @@ impl Convolve<'_> {
         KernelRange::around(y * STRIDE + 1 - padding, height)
     }
 
-    /// Where the result of a pixel begins.
+    /// The results of some pixels of row `y` from `x` on.
     #[inline(always)]
-    fn result(&self, y: usize, x: usize) -> usize {
+    fn results(&mut self, y: usize, x: usize, pixels: usize) -> &mut [f32] {
         let [_, out_width, channels] = self.convolution.output();
-        ((y - self.first) * out_width + x) * channels
+        &mut self.to[((y - self.first) * out_width + x) * channels..][..pixels * channels]
     }
 
-    /// Where the input of a pixel's kernel begins, in this row of the kernel and from this column on.
+    /// The input of some columns of a pixel's kernel, from `column` on, for each row of the kernel that lies within the
+    /// image; the other slices are empty.
     #[inline(always)]
-    fn source<const STRIDE: usize>(&self, y: usize, x: usize, row: usize, column: usize) -> usize {
+    fn lines<const STRIDE: usize>(
+        &self,
+        [y, x]: [usize; 2],
+        rows: KernelRange,
+        column: usize,
+        columns: usize,
+    ) -> [&[f32]; 3] {
         let Depthwise {
             channels,
             width,
             padding,
             ..
         } = *self.convolution;
-        let line = (y * STRIDE + row - padding) & self.row_mask;
-        (line * width + x * STRIDE + column - padding) * channels
+        let mut lines: [&[f32]; 3] = [&[]; 3];
+        for (row, to) in lines.iter_mut().enumerate().take(rows.end).skip(rows.first) {
+            let line = (y * STRIDE + row - padding) & self.row_mask;
+            let start = (line * width + x * STRIDE + column - padding) * channels;
+            *to = &self.from[start..][..columns * channels];
+        }
+        lines
     }
 
     /// Computes adjacent pixels of one row, no column of whose kernels is outside of the image. Each vector
     /// of the input is loaded once for all pixels that it belongs to.
     #[inline(always)]
-    fn block<I: Isa, const STRIDE: usize>(&mut self, isa: I, y: usize, x: usize) {
+    fn block<I: Isa, const STRIDE: usize, const PIXELS: usize>(&mut self, isa: I, y: usize, x: usize) {
+        let convolution = self.convolution;
         let Depthwise {
             channels, activation, ..
-        } = *self.convolution;
+        } = *convolution;
+        // While the sums are in registers.
+        let (is_relu, zero) = (activation == Activation::Relu, isa.splat(0.0));
         let rows = self.kernel_rows::<STRIDE>(y);
-        let first = self.result(y, x);
-        let columns = (BLOCK_PIXELS - 1) * STRIDE + 3;
-        for vector in 0..channels.div_ceil(LANES) {
-            // The last vector overlaps the one before.
-            let channel = (vector * LANES).min(channels - LANES);
-            let weights = &self.convolution.weights[channel..];
-            let mut sums = [isa.load(first_lanes(&weights[TAPS * channels..])); BLOCK_PIXELS];
+        let columns = (PIXELS - 1) * STRIDE + 3;
+        // The bounds are checked once for all channels.
+        let lines = self
+            .lines::<STRIDE>([y, x], rows, 0, columns)
+            .map(<[f32]>::as_ptr);
+        let to = self.results(y, x, PIXELS);
+        for (vector, weights) in convolution.weights.iter().enumerate() {
+            let channel = first_channel(vector, channels);
+            let mut sums = [isa.load(&weights[TAPS]); PIXELS];
             for row in rows.first..rows.end {
-                // One bounds check for all pixels of a row: there are few products in it.
-                let start = self.source::<STRIDE>(y, x, row, 0);
-                let from = &self.from[start..][..columns * channels];
-                let taps = &weights[row * 3 * channels..];
-                let taps = [
-                    isa.load(first_lanes(taps)),
-                    isa.load(first_lanes(&taps[channels..])),
-                    isa.load(first_lanes(&taps[2 * channels..])),
-                ];
+                let tap = |column: usize| &weights[row.wrapping_mul(3).wrapping_add(column).min(TAPS)];
+                let taps = [isa.load(tap(0)), isa.load(tap(1)), isa.load(tap(2))];
                 for column in 0..columns {
-                    // SAFETY: `from` has `channels` values for each column, and `channel` is at least LANES
-                    // before their end.
-                    let from = unsafe { &*from.as_ptr().add(column.wrapping_mul(channels) + channel).cast() };
+                    // SAFETY: a line within the image has `channels` values for each column, and `channel` is at least
+                    // LANES before their end.
+                    let from = unsafe {
+                        &*lines[row]
+                            .add(column.wrapping_mul(channels).wrapping_add(channel))
+                            .cast()
+                    };
                     let values = isa.load(from);
                     for (pixel, sum) in sums.iter_mut().enumerate() {
                         let tap = column.wrapping_sub(pixel * STRIDE);
@@ -245,49 +274,109 @@ impl Convolve<'_> {
                     }
                 }
             }
-            for (pixel, sum) in sums.iter().enumerate() {
-                let to = &mut self.to[first + pixel * channels + channel..];
-                if let Some(to) = to.first_chunk_mut() {
-                    isa.store(*sum, to);
-                }
+            for (pixel, sum) in sums.into_iter().enumerate() {
+                // In this order, `max` passes a NaN on.
+                let result = if is_relu { isa.max(zero, sum) } else { sum };
+                // SAFETY: `to` has `channels` values for each pixel, and `channel` is at least LANES before their end.
+                let to = unsafe {
+                    &mut *to
+                        .as_mut_ptr()
+                        .add(pixel.wrapping_mul(channels).wrapping_add(channel))
+                        .cast()
+                };
+                isa.store(result, to);
             }
         }
-        activate(
-            isa,
-            activation,
-            &mut self.to[first..first + BLOCK_PIXELS * channels],
-        );
+        if !is_relu {
+            activate(isa, activation, to);
+        }
     }
 
     /// Computes one pixel.
     #[inline(always)]
     fn pixel<I: Isa, const STRIDE: usize>(&mut self, isa: I, y: usize, x: usize) {
+        let convolution = self.convolution;
         let Depthwise {
             channels,
             width,
             padding,
             activation,
             ..
-        } = *self.convolution;
+        } = *convolution;
         let rows = self.kernel_rows::<STRIDE>(y);
         let columns = KernelRange::around(x * STRIDE + 1 - padding, width);
-        let first = self.result(y, x);
-        for vector in 0..channels.div_ceil(LANES) {
-            let channel = (vector * LANES).min(channels - LANES);
-            let weights = &self.convolution.weights[channel..];
-            let mut sum = isa.load(first_lanes(&weights[TAPS * channels..]));
+        let count = columns.end - columns.first;
+        let lines = self
+            .lines::<STRIDE>([y, x], rows, columns.first, count)
+            .map(<[f32]>::as_ptr);
+        let to = self.results(y, x, 1);
+        for (vector, weights) in convolution.weights.iter().enumerate() {
+            let channel = first_channel(vector, channels);
+            let mut sum = isa.load(&weights[TAPS]);
             for row in rows.first..rows.end {
-                let start = self.source::<STRIDE>(y, x, row, columns.first);
-                for column in columns.first..columns.end {
-                    let at = start + (column - columns.first) * channels + channel;
-                    let weight = isa.load(first_lanes(&weights[(row * 3 + column) * channels..]));
-                    sum = isa.mul_add(isa.load(first_lanes(&self.from[at..])), weight, sum);
+                for column in 0..count {
+                    // SAFETY: as in `block`.
+                    let from = unsafe {
+                        &*lines[row]
+                            .add(column.wrapping_mul(channels).wrapping_add(channel))
+                            .cast()
+                    };
+                    let weight = isa
+                        .load(&weights[row.wrapping_mul(3).wrapping_add(columns.first + column).min(TAPS)]);
+                    sum = isa.mul_add(isa.load(from), weight, sum);
                 }
             }
-            if let Some(to) = self.to[first + channel..].first_chunk_mut() {
+            if let Some(to) = to[channel..].first_chunk_mut() {
                 isa.store(sum, to);
             }
         }
-        activate(isa, activation, &mut self.to[first..first + channels]);
+        activate(isa, activation, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn noise(count: usize, factor: f32) -> Vec<f32> {
+        (0..count).map(|i| ((i as f32 + 1.0) * factor).sin()).collect()
+    }
+
+    /// Blocks of pixels, the last of which overlaps the one before, and rows without any.
+    #[test]
+    fn relu_is_applied_to_what_plain_loops_compute() {
+        for level in SimdLevel::all_supported() {
+            for (width, channels, stride) in
+                (1..24).flat_map(|width| [(width, 16, 1), (width, 24, 1), (width, 24, 2)])
+            {
+                let size = [3, width, channels];
+                let (weights, bias) = (noise(TAPS * channels, 0.7), noise(channels, 1.3));
+                let from = noise(size.iter().product(), 0.37);
+                let new = |activation| {
+                    Depthwise::new(level, &weights, &bias, activation, size, [stride, 1]).unwrap()
+                };
+                let relu = new(Activation::Relu);
+                let [out_height, out_width, _] = relu.output();
+                let mut to = vec![f32::NAN; out_height * out_width * channels];
+                relu.eval(&[&from], &mut to, &mut Scratch::default());
+                for (index, found) in to.iter().enumerate() {
+                    let (pixel, channel) = (index / channels, index % channels);
+                    let (y, x) = (pixel / out_width * stride, pixel % out_width * stride);
+                    let mut sum = bias[channel];
+                    for tap in 0..TAPS {
+                        let (row, column) = ((y + tap / 3).wrapping_sub(1), (x + tap % 3).wrapping_sub(1));
+                        if row < 3 && column < width {
+                            sum += from[(row * width + column) * channels + channel]
+                                * weights[channel * TAPS + tap];
+                        }
+                    }
+                    assert!(
+                        (found - sum.max(0.0)).abs() < 1e-4,
+                        "{level:?}, width {width}: {found} {sum}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Scales a part of a picture into a network's input without distorting it.
 
-use affectd_infer::SimdLevel;
+use affectd_infer::{FilteredPixel, RowFilter, SimdLevel};
 
 use crate::{
     picture::Picture,
@@ -60,37 +60,76 @@ impl Letterbox {
     }
 }
 
-/// The pixels of one axis that contribute to one pixel of the input.
-#[derive(Debug, Clone, Copy)]
-struct FilterTaps {
-    /// First pixel of the picture.
-    first: usize,
-    /// Index of the first weight.
-    weights: usize,
-    /// Number of pixels; 0 outside the picture.
-    count: usize,
+/// The filters of one axis: for each pixel of the input the pixels of the picture that contribute to it, the same number
+/// for all. Pixels outside the picture have only weights of 0.
+#[derive(Debug, Default)]
+struct AxisFilter {
+    /// The first pixel of the picture for each pixel of the input.
+    starts: Vec<usize>,
+    weights: Vec<f32>,
+    /// Number of weights for each pixel of the input, at least 1.
+    taps: usize,
+}
+
+impl AxisFilter {
+    /// Sets the filters of `size` input pixels over a picture of `pixels`, from `origin` on.
+    fn set(&mut self, scale: f32, origin: f32, pixels: u32, size: usize) {
+        let step = 1.0 / scale;
+        let radius = step.max(1.0);
+        let pixels_f = pixels as f32;
+        // From the pixel in which the filter begins to the one in which it ends.
+        self.taps = ((2.0 * radius).ceil() as usize + 1).min(pixels as usize).max(1);
+        self.starts.clear();
+        self.weights.clear();
+        // Room for any region up to four times as large as the picture, so that a face that comes nearer allocates nothing.
+        self.weights.reserve(8 * pixels as usize + 4 * size);
+        let last = (pixels as usize).saturating_sub(self.taps);
+        for i in 0..size {
+            let centre = origin + (i as f32 + 0.5) * step;
+            let is_inside = centre > 0.0 && centre < pixels_f;
+            // Casts saturate.
+            let start = if is_inside {
+                ((centre - radius).floor().max(0.0) as usize).min(last)
+            } else {
+                0
+            };
+            let weights = self.weights.len();
+            let weight = |pixel: usize| {
+                let weight = (1.0 - (pixel as f32 + 0.5 - centre).abs() / radius).max(0.0);
+                if is_inside { weight } else { 0.0 }
+            };
+            self.weights.extend((start..start + self.taps).map(weight));
+            if is_inside {
+                let weights = &mut self.weights[weights..];
+                let sum: f32 = weights.iter().sum();
+                weights.iter_mut().for_each(|weight| *weight /= sum);
+            }
+            self.starts.push(start);
+        }
+    }
 }
 
 /// Resamples with a triangle filter as wide as one input pixel and at least one picture pixel: bilinear when
 /// enlarging, free of aliasing when shrinking. Buffers are kept from call to call.
 #[derive(Debug)]
 pub struct LetterboxResizer {
-    /// Of the sums over rows, which take most of the time.
     level: SimdLevel,
-    columns: Vec<FilterTaps>,
-    rows: Vec<FilterTaps>,
-    weights: Vec<f32>,
+    columns: AxisFilter,
+    rows: AxisFilter,
+    /// The weighted sum of rows of the picture.
     row: Vec<f32>,
+    /// A row of the input.
+    pixels: Vec<FilteredPixel>,
 }
 
 impl Default for LetterboxResizer {
     fn default() -> Self {
         Self {
             level: SimdLevel::detect(),
-            columns: Vec::new(),
-            rows: Vec::new(),
-            weights: Vec::new(),
+            columns: AxisFilter::default(),
+            rows: AxisFilter::default(),
             row: Vec::new(),
+            pixels: Vec::new(),
         }
     }
 }
@@ -107,107 +146,50 @@ impl LetterboxResizer {
     ) {
         let (width, height) = (input.width(), input.height());
         debug_assert_eq!(tensor.len(), input.elements());
-        self.weights.clear();
-        // Room for any region of this picture, so that a face that comes nearer allocates nothing: a pixel of
-        // the picture contributes to two of the input, a pixel of the input has at least three taps.
-        let (across, down) = (picture.width() as usize, picture.height() as usize);
-        self.weights.reserve(2 * (across + down) + 3 * (width + height));
-        taps(
-            &mut self.columns,
-            &mut self.weights,
-            letterbox.scale,
-            letterbox.origin.x,
-            picture.width(),
-            width,
-        );
-        taps(
-            &mut self.rows,
-            &mut self.weights,
-            letterbox.scale,
-            letterbox.origin.y,
-            picture.height(),
-            height,
-        );
+        let Letterbox { scale, origin } = *letterbox;
+        self.columns.set(scale, origin.x, picture.width(), width);
+        self.rows.set(scale, origin.y, picture.height(), height);
+        self.pixels.resize(width, [0.0; 4]);
 
         // Only the columns in use are summed: first the rows (long and contiguous), then within one row.
-        let used = self.columns.iter().filter(|t| t.count > 0);
-        let left = used.clone().map(|t| t.first).min().unwrap_or(0);
-        let right = used.map(|t| t.first + t.count).max().unwrap_or(0);
+        let AxisFilter {
+            starts,
+            weights,
+            taps,
+        } = &mut self.columns;
+        let left = starts.iter().zip(weights.chunks_exact(*taps));
+        let left = left.filter(|(_, weights)| weights.iter().any(|weight| *weight > 0.0));
+        let left = left.map(|(start, _)| *start).min().unwrap_or(0);
+        starts
+            .iter_mut()
+            .for_each(|start| *start = start.saturating_sub(left));
+        let used = starts.iter().max().map_or(0, |last| last + *taps);
+        let filter = RowFilter {
+            starts,
+            weights,
+            taps: *taps,
+        };
         let stride = picture.width() as usize * 3;
         self.row.clear();
-        self.row.reserve(across * 3 + 1);
+        self.row.reserve(stride + 1);
         // One more, because pixels are read four values at a time.
-        self.row.resize((right - left) * 3 + 1, 0.0);
+        self.row.resize(used * 3 + 1, 0.0);
 
-        for (y, vertical) in self.rows.iter().enumerate() {
+        let rows = self
+            .rows
+            .starts
+            .iter()
+            .zip(self.rows.weights.chunks_exact(self.rows.taps));
+        for (y, (start, weights)) in rows.enumerate() {
             self.row.fill(0.0);
-            for (source, weight) in self.weights[vertical.weights..][..vertical.count]
-                .iter()
-                .enumerate()
-            {
-                let start = (vertical.first + source) * stride;
-                let pixels = &picture.rgb()[start + left * 3..start + right * 3];
+            let used = (*start..).zip(weights).filter(|(_, weight)| **weight > 0.0);
+            for (line, weight) in used {
+                let pixels = &picture.rgb()[line * stride + left * 3..(line + 1) * stride];
                 self.level.add_weighted_bytes(pixels, *weight, &mut self.row);
             }
-            for (x, horizontal) in self.columns.iter().enumerate() {
-                let weights = &self.weights[horizontal.weights..][..horizontal.count];
-                let start = horizontal.first.saturating_sub(left) * 3;
-                let pixels = &self.row[start.min(self.row.len())..];
-                input.put(tensor, y, x, weighted_sum(pixels, weights));
-            }
+            self.level.filter_row(&filter, &self.row, &mut self.pixels);
+            input.put_row(tensor, y, &self.pixels);
         }
-    }
-}
-
-/// The sum of adjacent pixels times their weights. Four values are read for a pixel, the fourth of which is
-/// the next pixel's: four are one vector, three are not.
-fn weighted_sum(pixels: &[f32], weights: &[f32]) -> [f32; 3] {
-    let mut sums = [0.0_f32; 4];
-    for (pixel, weight) in pixels.windows(4).step_by(3).zip(weights) {
-        for (sum, value) in sums.iter_mut().zip(pixel) {
-            *sum += value * weight;
-        }
-    }
-    [sums[0], sums[1], sums[2]]
-}
-
-/// The taps of one axis: `size` input pixels over a picture of `pixels`, from `origin` on.
-fn taps(
-    into: &mut Vec<FilterTaps>,
-    weights: &mut Vec<f32>,
-    scale: f32,
-    origin: f32,
-    pixels: u32,
-    size: usize,
-) {
-    into.clear();
-    let step = 1.0 / scale;
-    let radius = step.max(1.0);
-    let pixels_f = pixels as f32;
-    for i in 0..size {
-        let centre = origin + (i as f32 + 0.5) * step;
-        let start = weights.len();
-        let mut first = 0;
-        if centre > 0.0 && centre < pixels_f {
-            let from = (centre - radius).floor().max(0.0) as usize;
-            let to = (centre + radius).ceil().min(pixels_f) as usize;
-            for pixel in from..to {
-                let weight = 1.0 - (pixel as f32 + 0.5 - centre).abs() / radius;
-                if weight > 0.0 {
-                    if weights.len() == start {
-                        first = pixel;
-                    }
-                    weights.push(weight);
-                }
-            }
-            let sum: f32 = weights[start..].iter().sum();
-            weights[start..].iter_mut().for_each(|weight| *weight /= sum);
-        }
-        into.push(FilterTaps {
-            first,
-            weights: start,
-            count: weights.len() - start,
-        });
     }
 }
 
@@ -329,7 +311,8 @@ mod tests {
             };
             let letterbox = Letterbox::fit(&region, 128, 128);
             resizer.resize(&picture, &letterbox, &plain(128, 128), &mut tensor);
-            capacities.insert((resizer.weights.capacity(), resizer.row.capacity()));
+            let filters = [&resizer.columns, &resizer.rows].map(|filter| filter.weights.capacity());
+            capacities.insert((filters, resizer.row.capacity()));
         }
         assert_eq!(capacities.len(), 1, "{capacities:?}");
     }
