@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use super::{
     detect::{Detections, Detector},
+    explained::{ExplainedChanges, OWN_SCALE, SURROUNDINGS_SCALE, around},
     face::{Detection, MAX_FACES},
     follow::FollowStates,
     geometry::Rect,
     intervals::Intervals,
     motion::{ChangeFlag, ChangeMap},
     rate::RateLimiter,
+    region::SearchRegion,
     schedule::{Demand, RegionDemand, SearchSchedule},
-    search::SearchRegion,
+    search::SearchWindow,
     track::{MAX_OBSERVATIONS, Track, Tracker},
 };
 use crate::{config::Detect, health::Stage, luma::LumaGrid, picture::Picture};
 
-/// Side of the surroundings, in sides of the face's box. BlazeFace finds a face of 14 pixels best at this
-/// scale, and larger ones at any (models/detectors.md).
-const SURROUNDINGS_SCALE: f32 = 2.5;
 /// A face that no search found for this many intervals after the first that should have has left: five
 /// searches of the whole, or two of the quarter that a distant face is searched for in.
 const UNCONFIRMED_INTERVALS: u32 = 5;
@@ -33,12 +32,6 @@ const CERTAIN_SCORE: f32 = 0.75;
 
 /// While no face moves faster, in widths a second, the following detector need not look at every frame.
 const CALM_SPEED: f32 = 1.0;
-
-/// Side of the square, in sides of the face's box, whose changes are a face's own.
-const OWN_SCALE: f32 = 1.5;
-
-/// Width of a body and its head's movements, in sides of the face's box.
-const BODY_SCALE: f32 = 3.0;
 
 /// The change flags: those of the search regions, then those of the tracks.
 const FIRST_TRACK: u8 = SearchRegion::COUNT as u8;
@@ -72,8 +65,8 @@ pub struct FaceTracker {
     looked: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
-    /// Whether the following detector has seen a face without a track since the last search of the whole.
-    has_untracked_face: bool,
+    /// A face without a track that the following detector has seen and no search has looked for yet.
+    untracked: Option<Rect>,
 }
 
 impl FaceTracker {
@@ -102,7 +95,7 @@ impl FaceTracker {
             looked: Duration::ZERO,
             found: Detections::new(),
             seen: heapless::Vec::new(),
-            has_untracked_face: false,
+            untracked: None,
         }
     }
 
@@ -202,42 +195,27 @@ impl FaceTracker {
         self.changes.has_changed(self.change_flag(track), &own)
     }
 
-    /// What asks for a search at `now`: changes that no face in sight explains, and faces to be found again. The
-    /// following detector sees other faces of similar size in the surroundings of one, so that these need no search
-    /// of the whole; smaller faces are left to the quarters.
+    /// What asks for a search at `now`: changes that no face in sight explains, and faces to be found again.
     fn demand(&self, now: Duration, expedite: bool) -> Demand {
-        let (width, height) = self.size;
         let mut demand = Demand {
             expedite,
             ..Demand::default()
         };
         let tracks = self.tracker.tracks();
-        let in_sight: heapless::Vec<Rect, MAX_FACES> = tracks
-            .iter()
-            .filter(|track| self.states.is_seen(track.id))
-            .map(|track| track.expected(now))
-            .collect();
-        let bodies: heapless::Vec<Rect, MAX_FACES> = in_sight.iter().map(|face| body(face, height)).collect();
+        let explained = self.explained(now);
         for region in SearchRegion::ALL {
-            let scale = match region {
-                SearchRegion::Whole => SURROUNDINGS_SCALE,
-                SearchRegion::Quarter(_) => OWN_SCALE,
-            };
-            let explained: heapless::Vec<Rect, MAX_FACES> =
-                in_sight.iter().map(|face| around(face, scale)).collect();
+            let window = SearchWindow::of(region, self.size, self.search.as_ref());
             let is_changed_outside = |explained: &[Rect]| {
                 self.changes
-                    .has_changed_outside(flag_of(region), &region.rect(width, height), explained)
+                    .has_changed_outside(flag_of(region), window.rect(), explained)
             };
-            let is_changed = is_changed_outside(&explained);
-            let covers =
-                |track: &&Track| region.covers(&track.detection.rect, self.size, self.search.as_ref());
-            let mut covered = tracks.iter().filter(covers);
+            let is_changed = is_changed_outside(&explained.by_faces(region));
+            let mut covered = tracks.iter().filter(|track| window.covers(&track.detection.rect));
             let has_doubtful = covered.clone().any(|track| self.is_in_doubt(track));
             let has_unconfirmed = covered.any(|track| self.needs_confirming(track, now));
-            let has_untracked_face = region == SearchRegion::Whole && self.has_untracked_face;
+            let has_untracked_face = region == SearchRegion::Whole && self.untracked.is_some();
             let is_unsettled =
-                has_doubtful || has_untracked_face || is_changed && is_changed_outside(&bodies);
+                has_doubtful || has_untracked_face || is_changed && is_changed_outside(explained.by_bodies());
             demand.unsettled[region.index()] = is_unsettled;
             demand.regions[region.index()] = if is_unsettled || has_unconfirmed {
                 RegionDemand::Full
@@ -248,6 +226,33 @@ impl FaceTracker {
             };
         }
         demand
+    }
+
+    /// A window around everything that asks for a search, if it may take the place of `region`, which is due.
+    fn window(&self, region: SearchRegion, now: Duration, demand: &Demand) -> Option<SearchWindow> {
+        if !(self.quarters_help() && self.schedule.allows_window(region, now, demand)) {
+            return None;
+        }
+        let explained = self.explained(now);
+        let changed = |region: &SearchRegion| {
+            let rect = region.rect(self.size.0, self.size.1);
+            self.changes
+                .box_outside(flag_of(*region), &rect, &explained.by_all(*region))
+        };
+        let tracks = self.tracker.tracks().iter();
+        let doubtful = tracks.filter(|track| self.is_in_doubt(track));
+        let asking = doubtful.map(|track| track.expected(now));
+        let asking = asking.chain(self.untracked);
+        let asking = asking.chain(SearchRegion::ALL.iter().filter_map(changed));
+        let asking = asking.reduce(|all, other| all.union(&other))?;
+        SearchWindow::around(&asking, self.size, self.search.as_ref())
+    }
+
+    /// Which changes the faces in sight explain at `now`.
+    fn explained(&self, now: Duration) -> ExplainedChanges {
+        let tracks = self.tracker.tracks().iter();
+        let in_sight = tracks.filter(|track| self.states.is_seen(track.id));
+        ExplainedChanges::new(in_sight.map(|track| track.expected(now)).collect(), self.size.1)
     }
 
     /// Whether the following detector must look at a frame captured at `now`.
@@ -281,19 +286,19 @@ impl FaceTracker {
             let surroundings = around(&track.expected(now), SURROUNDINGS_SCALE);
             self.follow.detect(picture, &surroundings, &mut self.found)?;
             let mut seen = None;
-            let mut is_untracked_seen = false;
             for face in &self.found {
                 if track.matches(face, now) {
                     seen = Some(*face);
                     merge(&mut self.seen, face);
                 } else {
                     // Other faces have tracks of their own, or are left to a search.
-                    is_untracked_seen |= !tracks.iter().any(|other| other.matches(face, now));
+                    if !tracks.iter().any(|other| other.matches(face, now)) {
+                        self.untracked = Some(face.rect);
+                    }
                 }
             }
             out_of_sight |= self.states.is_seen(track.id) && seen.is_none();
             self.states.record(track.id, now, seen.is_some(), is_changed);
-            self.has_untracked_face |= is_untracked_seen;
             if let Some(face) = seen {
                 let flag = self.change_flag(track);
                 self.changes.rebase(flag, &around(&face.rect, OWN_SCALE));
@@ -318,18 +323,28 @@ impl FaceTracker {
         let Some(region) = self.schedule.next(now, &demand, self.quarters_help()) else {
             return Ok(starting);
         };
-        region.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
-        let (size, search) = (self.size, self.search.as_ref());
-        self.tracker
-            .confirm(&self.found, now, |face| region.covers(face, size, search));
+        let window = self.window(region, now, &demand);
+        let regions = if window.is_some() {
+            self.schedule.record_window(now);
+            &SearchRegion::ALL[..]
+        } else {
+            self.schedule.record(region, now, &demand);
+            &SearchRegion::ALL[region.index()..=region.index()]
+        };
+        let window = window.unwrap_or_else(|| SearchWindow::of(region, self.size, self.search.as_ref()));
+        window.search(self.search.as_mut(), picture, &mut self.found, &mut self.seen)?;
+        self.tracker.confirm(&self.found, now, |face| window.covers(face));
         for track in self.tracker.tracks() {
             if track.searched() == now {
                 self.states.confirm(track.id);
             }
         }
-        self.changes
-            .mark_unchanged(flag_of(region), &region.rect(size.0, size.1));
-        self.has_untracked_face &= region != SearchRegion::Whole;
+        if regions.contains(&SearchRegion::Whole) {
+            self.untracked = None;
+        }
+        for region in regions {
+            self.changes.mark_unchanged(flag_of(*region), window.rect());
+        }
         let mut index = 0;
         self.seen.retain(|face| {
             index += 1;
@@ -342,27 +357,6 @@ impl FaceTracker {
 
 fn flag_of(region: SearchRegion) -> ChangeFlag {
     ChangeFlag::new(region.index() as u8)
-}
-
-/// The square around the middle of a box, `scale` times as large as its longer side.
-fn around(face: &Rect, scale: f32) -> Rect {
-    let side = scale * face.width.max(face.height);
-    let centre = face.centre();
-    Rect {
-        x: centre.x - side / 2.0,
-        y: centre.y - side / 2.0,
-        width: side,
-        height: side,
-    }
-}
-
-/// Where head and body of a face move in a picture of this height, roughly: down to the lower edge.
-fn body(face: &Rect, height: u32) -> Rect {
-    let head = around(face, BODY_SCALE);
-    Rect {
-        height: (height as f32 - head.y).max(head.height),
-        ..head
-    }
 }
 
 /// Adds a detection; of two of the same face, seen from two tracks, the better one stays.

@@ -74,6 +74,18 @@ impl Rect {
         self.width.max(0.0) * self.height.max(0.0)
     }
 
+    /// The smallest box around both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        Self {
+            x,
+            y,
+            width: (self.x + self.width).max(other.x + other.width) - x,
+            height: (self.y + self.height).max(other.y + other.height) - y,
+        }
+    }
+
     /// Intersection over union, 0 to 1.
     #[must_use]
     pub fn iou(&self, other: &Self) -> f32 {

@@ -141,26 +141,64 @@ impl ChangeMap {
     /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `flag` was cleared there.
     #[must_use]
     pub fn has_changed(&self, flag: ChangeFlag, rect: &Rect) -> bool {
-        self.has_changed_outside(flag, rect, &[])
+        let is_flagged = |index: usize| self.flags[index] & flag.bit() != 0;
+        !self.is_known() || self.rows(rect).flatten().any(is_flagged)
     }
 
-    /// As [`ChangeMap::has_changed`], for the cells whose centres lie in none of `explained`.
+    /// As [`ChangeMap::has_changed`], for blocks of changed cells whose centres lie in none of `explained`.
     #[must_use]
     pub fn has_changed_outside(&self, flag: ChangeFlag, rect: &Rect, explained: &[Rect]) -> bool {
-        if !self.is_known() {
-            return true;
-        }
-        let (bit, columns, cell) = (flag.bit(), self.columns, self.cell as f32);
-        let is_explained = |index: usize| {
+        !self.is_known() || self.changed_outside(flag, rect, explained).next().is_some()
+    }
+
+    /// The smallest box around what [`ChangeMap::has_changed_outside`] tells of, in pixels of the picture; `None` if there
+    /// is none, or the luma is not known.
+    #[must_use]
+    pub fn box_outside(&self, flag: ChangeFlag, rect: &Rect, explained: &[Rect]) -> Option<Rect> {
+        let cell = self.cell as f32;
+        self.changed_outside(flag, rect, explained)
+            .map(|index| Rect {
+                x: (index % self.columns) as f32 * cell,
+                y: (index / self.columns) as f32 * cell,
+                width: cell,
+                height: cell,
+            })
+            .reduce(|all, other| all.union(&other))
+    }
+
+    /// The changed cells that touch `rect`, have their centres in none of `explained` and belong to a block of two by two
+    /// changed cells: a single cell or a thin line is no face.
+    fn changed_outside(
+        &self,
+        flag: ChangeFlag,
+        rect: &Rect,
+        explained: &[Rect],
+    ) -> impl Iterator<Item = usize> {
+        let (bit, columns, cell) = (flag.bit(), self.columns.max(1), self.cell as f32);
+        let is_explained = move |index: usize| {
             let x = ((index % columns) as f32 + 0.5) * cell;
             let y = ((index / columns) as f32 + 0.5) * cell;
             explained.iter().any(|hole| {
                 (hole.x..hole.x + hole.width).contains(&x) && (hole.y..hole.y + hole.height).contains(&y)
             })
         };
+        let is_changed = move |index: usize| self.flags[index] & bit != 0;
+        let is_in_block = move |index: usize| {
+            let column = index % columns;
+            let lefts = [
+                (column > 0).then(|| index - 1),
+                (column + 1 < columns).then_some(index),
+            ];
+            lefts.into_iter().flatten().any(|left| {
+                let is_pair = |left: usize| is_changed(left) && is_changed(left + 1);
+                is_pair(left)
+                    && (left.checked_sub(columns).is_some_and(is_pair)
+                        || (left + columns < self.flags.len() && is_pair(left + columns)))
+            })
+        };
         self.rows(rect)
             .flatten()
-            .any(|index| self.flags[index] & bit != 0 && !is_explained(index))
+            .filter(move |index| is_changed(*index) && is_in_block(*index) && !is_explained(*index))
     }
 
     /// Clears `flag` in the cells that touch `rect`.

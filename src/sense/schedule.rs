@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::search::SearchRegion;
+use super::region::SearchRegion;
 
 /// How many quarters there are.
 const QUARTERS: u32 = 4;
@@ -16,6 +16,13 @@ const SETTLED_S: f32 = 4.0;
 
 /// Searches of a region that only the body of a tracked face asks for come at this multiple of the interval.
 const BODY_INTERVALS: u32 = 3;
+
+/// While windows are searched, whole regions are searched as a precaution at this multiple of their interval.
+const WINDOW_INTERVALS: u32 = 4;
+
+/// For how long the search of a window makes that of whole regions less urgent, in seconds: as long as
+/// [`SETTLED_S`] takes to raise the interval between precautionary searches to the same.
+const WINDOW_S: f32 = 8.0;
 
 /// How urgently something asks for a search of a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +60,8 @@ pub struct SearchSchedule {
     regions: [RegionTimes; SearchRegion::COUNT],
     /// When any region was searched last.
     last: Option<Duration>,
+    /// When a window was searched last.
+    window: Option<Duration>,
     /// When the last search was that nothing asked for.
     unasked: Duration,
     /// Whether the last search went to the whole picture although a quarter was due too: a camera that is
@@ -63,8 +72,12 @@ pub struct SearchSchedule {
 /// The searches of one region.
 #[derive(Debug, Clone, Copy, Default)]
 struct RegionTimes {
-    /// When it was searched last.
+    /// When all of it was searched last.
     searched: Option<Duration>,
+    /// When it or what had changed in it was searched last.
+    served: Option<Duration>,
+    /// When a window was searched instead, for the first time since all of it was.
+    replaced: Option<Duration>,
     /// When it may be searched again.
     due: Duration,
     /// When something in it was unexplained last.
@@ -77,11 +90,21 @@ impl RegionTimes {
         now.saturating_sub(self.unsettled)
     }
 
-    /// The time since it was searched, the longest possible if it never was.
-    fn since_search(&self, now: Duration) -> Duration {
-        self.searched
-            .map_or(Duration::MAX, |searched| now.saturating_sub(searched))
+    /// Records that what asked for a search got one at `now`.
+    fn serve(&mut self, now: Duration, interval: Duration) {
+        self.served = Some(now);
+        // On time: no drift caused by the frames' times. Late: missed searches are not made up for. One that comes early
+        // by less than half an interval replaces the next.
+        if now + interval / 2 > self.due {
+            let next = self.due + interval;
+            self.due = if now < next { next } else { now + interval };
+        }
     }
+}
+
+/// The time since a search, the longest possible if there was none.
+fn since(search: Option<Duration>, now: Duration) -> Duration {
+    search.map_or(Duration::MAX, |search| now.saturating_sub(search))
 }
 
 impl SearchSchedule {
@@ -93,6 +116,7 @@ impl SearchSchedule {
             still_interval,
             regions: [RegionTimes::default(); SearchRegion::COUNT],
             last: None,
+            window: None,
             unasked: Duration::ZERO,
             owes_quarter: false,
         }
@@ -118,7 +142,8 @@ impl SearchSchedule {
             .all(|region| region.rest(now).as_secs_f32() >= SETTLED_S)
     }
 
-    /// The region to search at `now`, if any; without `quarters` only the whole picture is searched.
+    /// The region to search at `now`, if any; without `quarters` only the whole picture is searched. The caller
+    /// records what it searches.
     pub fn next(&mut self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
         let unsettled = demand.unsettled.iter().zip(&mut self.regions);
         for (_, region) in unsettled.filter(|(is_unsettled, _)| **is_unsettled) {
@@ -127,10 +152,51 @@ impl SearchSchedule {
         let region = self.choose(now, demand, quarters);
         let quarter = self.due_quarter(now, demand, quarters);
         self.owes_quarter = region == Some(SearchRegion::Whole) && quarter.is_some();
-        if let Some(region) = region {
-            self.record(region, now, demand.regions[region.index()] != RegionDemand::None);
-        }
         region
+    }
+
+    /// Records that all of `region` is searched at `now`.
+    pub fn record(&mut self, region: SearchRegion, now: Duration, demand: &Demand) {
+        let interval = self.full_interval(region);
+        let times = &mut self.regions[region.index()];
+        times.searched = Some(now);
+        times.replaced = None;
+        times.serve(now, interval);
+        self.last = Some(now);
+        if demand.regions[region.index()] == RegionDemand::None {
+            self.unasked = now;
+        }
+    }
+
+    /// Whether a window around everything that asks for a search may take the place of `region`, which is due: not
+    /// always, as some of what is there may not have moved.
+    #[must_use]
+    pub fn allows_window(&self, region: SearchRegion, now: Duration, demand: &Demand) -> bool {
+        let index = region.index();
+        let is_asked =
+            demand.unsettled[index] && (demand.regions[index] == RegionDemand::Full || demand.expedite);
+        let longest = self.full_interval(region) * WINDOW_INTERVALS;
+        is_asked
+            && self.regions[index]
+                .replaced
+                .is_none_or(|replaced| now.saturating_sub(replaced) < longest)
+    }
+
+    /// Records that a window is searched at `now` instead of whole regions. The next comes when the whole picture is due.
+    pub fn record_window(&mut self, now: Duration) {
+        let interval = self.interval;
+        let [whole, quarters @ ..] = &mut self.regions;
+        whole.serve(now, interval);
+        for quarter in quarters.iter_mut() {
+            quarter.served = Some(now);
+            quarter.due = quarter.due.max(whole.due);
+        }
+        for region in &mut self.regions {
+            region.replaced.get_or_insert(now);
+        }
+        self.last = Some(now);
+        self.window = Some(now);
+        self.owes_quarter = false;
     }
 
     fn choose(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
@@ -158,7 +224,7 @@ impl SearchSchedule {
         now >= times.due
             && match demand.regions[region.index()] {
                 RegionDemand::None => false,
-                RegionDemand::Body => times.since_search(now) >= self.full_interval(region) * BODY_INTERVALS,
+                RegionDemand::Body => since(times.served, now) >= self.full_interval(region) * BODY_INTERVALS,
                 RegionDemand::Full => true,
             }
     }
@@ -176,7 +242,7 @@ impl SearchSchedule {
 
     /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
     fn choose_unasked(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
-        let since = |region: SearchRegion| self.regions[region.index()].since_search(now);
+        let since = |region: SearchRegion| since(self.regions[region.index()].searched, now);
         let is_due = |region: SearchRegion| {
             let is_unasked = demand.regions[region.index()] != RegionDemand::Body;
             is_unasked && since(region) >= self.precaution_interval(region, now)
@@ -194,9 +260,15 @@ impl SearchSchedule {
 
     /// The time between two searches of a region that nothing asks for.
     fn precaution_interval(&self, region: SearchRegion, now: Duration) -> Duration {
+        let least = if since(self.window, now).as_secs_f32() < WINDOW_S {
+            self.full_interval(region) * WINDOW_INTERVALS
+        } else {
+            self.interval
+        };
         let share = self.regions[region.index()].rest(now).as_secs_f32() / SETTLED_S;
         self.interval
-            .mul_f32((share * share).max(1.0))
+            .mul_f32(share * share)
+            .max(least)
             .min(self.still_interval.max(self.interval))
     }
 
@@ -205,23 +277,6 @@ impl SearchSchedule {
         match region {
             SearchRegion::Whole => self.interval,
             SearchRegion::Quarter(_) => self.interval * QUARTERS,
-        }
-    }
-
-    /// Records that `region` is searched at `now`, because something asked for it or as a precaution.
-    fn record(&mut self, region: SearchRegion, now: Duration, was_asked: bool) {
-        let interval = self.full_interval(region);
-        let RegionTimes { searched, due, .. } = &mut self.regions[region.index()];
-        *searched = Some(now);
-        // On time: no drift caused by the frames' times. Late: missed searches are not made up for. An early
-        // search replaces none.
-        if now >= *due {
-            let next = *due + interval;
-            *due = if now < next { next } else { now + interval };
-        }
-        self.last = Some(now);
-        if !was_asked {
-            self.unasked = now;
         }
     }
 }

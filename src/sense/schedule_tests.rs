@@ -18,12 +18,20 @@ fn searches(
     let mut schedule = new_schedule();
     let frames = (0..rate * seconds).map(|frame| Duration::from_secs(frame.into()) / rate);
     frames
-        .filter_map(|now| {
-            schedule
-                .next(now, &demand(now), quarters)
-                .map(|region| (now, region))
-        })
+        .filter_map(|now| search(&mut schedule, now, &demand(now), quarters).map(|region| (now, region)))
         .collect()
+}
+
+/// Searches the region that is due.
+fn search(
+    schedule: &mut SearchSchedule,
+    now: Duration,
+    demand: &Demand,
+    quarters: bool,
+) -> Option<SearchRegion> {
+    let region = schedule.next(now, demand, quarters)?;
+    schedule.record(region, now, demand);
+    Some(region)
 }
 
 fn full_if(is_asked: bool) -> RegionDemand {
@@ -83,12 +91,9 @@ fn after_a_pause_it_does_not_make_up_for_lost_searches() {
         regions: [RegionDemand::Full; SearchRegion::COUNT],
         ..Demand::default()
     };
-    schedule.next(Duration::ZERO, &demand, true);
-    let after = (0..10).filter(|ms| {
-        schedule
-            .next(Duration::from_millis(60_000 + ms), &demand, true)
-            .is_some()
-    });
+    search(&mut schedule, Duration::ZERO, &demand, true);
+    let after = (0..10)
+        .filter(|ms| search(&mut schedule, Duration::from_millis(60_000 + ms), &demand, true).is_some());
     assert_eq!(after.count(), 1);
 }
 

@@ -1,9 +1,8 @@
-//! The regions of the picture that are searched.
+//! One run of the search network on a part of the picture.
 //!
-//! A network of 320 pixels sees a picture of 640 at half its size and misses faces narrower than 30 pixels; a
-//! network of 640 pixels costs four times as much per search. So the whole picture is searched with the small
-//! network, and between two such searches one of its overlapping quarters, in turn: near faces are found
-//! within the interval, distant ones within four of them (models/detectors.md has the figures).
+//! A whole picture of 640 pixels is seen at half its size, and a face of less than 30 pixels is missed there. Where all
+//! changes lie close together a window around them shows as much in more detail than the whole, and takes the place of
+//! a search of the whole and of all quarters.
 
 use affectd_infer::InferError;
 
@@ -11,121 +10,133 @@ use super::{
     detect::{Detections, Detector},
     face::Detection,
     geometry::Rect,
+    region::SearchRegion,
 };
 use crate::picture::Picture;
 
-/// Width and height of a quarter as fractions of the picture's; more than a half, so that a face which is cut
-/// by one quarter's edge lies whole in another.
-const QUARTER: f32 = 0.55;
-/// A box that comes nearer than this to a quarter's edge, in pixels of the picture, is cut by it.
+/// A box that comes nearer than this to a window's edge, in pixels of the picture, is cut by it.
 const CUT_MARGIN: f32 = 2.0;
 /// A search of the whole picture finds a face as good as always from this width on, in pixels of the network's
 /// input: 30 pixels of a picture of 640 in a network of 320 (models/detectors.md).
 const RESOLVED: f32 = 15.0;
+/// A window around changes reaches this far beyond them, as a fraction of the picture's width: two cells of its luma
+/// grid.
+const CHANGE_MARGIN: f32 = 1.0 / 40.0;
+/// A window around changes shows a face at this fraction of its size in a quarter at least. In a picture of 640 pixels,
+/// 25 pixels are then as wide as 30 in a search of the whole.
+const LEAST_DETAIL: f32 = 0.65;
 
-/// A region of the picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SearchRegion {
-    /// All of it.
-    Whole,
-    /// A corner: 0 top left, 1 top right, 2 bottom left, 3 bottom right.
-    Quarter(u8),
+/// What one run of the search network sees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SearchWindow {
+    /// Where it lies, in pixels of the picture.
+    rect: Rect,
+    /// Width and height of the picture.
+    picture: (u32, u32),
+    /// The narrowest face that it should find, in pixels of the picture.
+    narrowest: f32,
 }
 
-impl SearchRegion {
-    /// How many regions there are.
-    pub const COUNT: usize = 5;
-
-    /// All regions, the whole first.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Whole,
-        Self::Quarter(0),
-        Self::Quarter(1),
-        Self::Quarter(2),
-        Self::Quarter(3),
-    ];
-
-    /// Whether quarters resolve more than the whole of a picture of this width and height does: only where the
-    /// network shrinks the picture.
+impl SearchWindow {
+    /// The window of a region of a picture of this width and height.
     #[must_use]
-    pub fn quarters_help((width, height): (u32, u32), detector: &dyn Detector) -> bool {
+    pub fn of(region: SearchRegion, picture: (u32, u32), detector: &dyn Detector) -> Self {
+        let rect = region.rect(picture.0, picture.1);
+        Self {
+            rect,
+            picture,
+            narrowest: match region {
+                SearchRegion::Whole => RESOLVED / scale(&rect, detector),
+                // Quarters are for the faces that are too small for a search of the whole.
+                SearchRegion::Quarter(_) => 0.0,
+            },
+        }
+    }
+
+    /// The window around `changes` in a picture of this width and height: of the size of the network's input, or as much
+    /// larger as necessary. `None` if a face would be shown much smaller than in a quarter.
+    #[must_use]
+    pub fn around(changes: &Rect, picture: (u32, u32), detector: &dyn Detector) -> Option<Self> {
+        let margin = picture.0 as f32 * CHANGE_MARGIN;
+        let needed = Rect {
+            x: changes.x - margin,
+            y: changes.y - margin,
+            width: changes.width + 2.0 * margin,
+            height: changes.height + 2.0 * margin,
+        };
+        let quarter = SearchRegion::Quarter(0).rect(picture.0, picture.1);
+        let scale_of_window = scale(&needed, detector).min(1.0);
+        if scale_of_window < LEAST_DETAIL * scale(&quarter, detector) {
+            return None;
+        }
+        // As near to the middle of the changes as the picture's edges allow, and on whole pixels, so that a window of the
+        // input's size needs no interpolation.
+        let place = |centre: f32, input: usize, length: u32| {
+            let length = length as f32;
+            let side = (input as f32 / scale_of_window).min(length);
+            ((centre - side / 2.0).floor().clamp(0.0, length - side), side)
+        };
         let (input_width, input_height) = detector.input_size();
-        width as usize > input_width || height as usize > input_height
+        let centre = needed.centre();
+        let (x, width) = place(centre.x, input_width, picture.0);
+        let (y, height) = place(centre.y, input_height, picture.1);
+        Some(Self {
+            rect: Rect { x, y, width, height },
+            picture,
+            narrowest: 0.0,
+        })
     }
 
-    /// Whether a search of this region should find a face with the box `face`. Quarters are for those that
-    /// are too small for a search of the whole.
+    /// Where it lies, in pixels of the picture.
     #[must_use]
-    pub fn covers(self, face: &Rect, picture: (u32, u32), detector: &dyn Detector) -> bool {
-        let rect = self.rect(picture.0, picture.1);
-        let (width, height) = detector.input_size();
-        let scale = (width as f32 / rect.width).min(height as f32 / rect.height);
+    pub fn rect(&self) -> &Rect {
+        &self.rect
+    }
+
+    /// Whether a search should find a face with the box `face`.
+    #[must_use]
+    pub fn covers(&self, face: &Rect) -> bool {
+        let Rect { x, y, width, height } = self.rect;
         let centre = face.centre();
-        let is_inside = (rect.x..=rect.x + rect.width).contains(&centre.x)
-            && (rect.y..=rect.y + rect.height).contains(&centre.y);
-        let is_resolved = self != Self::Whole || face.width * scale >= RESOLVED;
-        is_inside && !is_cut(face, &rect, picture) && is_resolved
+        let is_inside = (x..=x + width).contains(&centre.x) && (y..=y + height).contains(&centre.y);
+        is_inside && !self.cuts(face) && face.width >= self.narrowest
     }
 
-    /// The position in [`SearchRegion::ALL`].
-    #[must_use]
-    pub fn index(self) -> usize {
-        match self {
-            Self::Whole => 0,
-            Self::Quarter(corner) => 1 + usize::from(corner),
-        }
-    }
-
-    /// Where it lies in a picture of this size, in pixels.
-    #[must_use]
-    pub fn rect(self, width: u32, height: u32) -> Rect {
-        let (width, height) = (width as f32, height as f32);
-        match self {
-            Self::Whole => Rect {
-                x: 0.0,
-                y: 0.0,
-                width,
-                height,
-            },
-            Self::Quarter(corner) => Rect {
-                x: f32::from(corner % 2) * (1.0 - QUARTER) * width,
-                y: f32::from(corner / 2) * (1.0 - QUARTER) * height,
-                width: QUARTER * width,
-                height: QUARTER * height,
-            },
-        }
-    }
-
-    /// Searches this region and adds each face to `faces` that is not in it yet and that the region's edge
-    /// does not cut. `found` is scratch space.
+    /// Searches this window and adds each face to `faces` that is not in it yet and that the window's edge does not cut.
+    /// `found` is scratch space.
     ///
     /// # Errors
     /// [`InferError`] if the network fails.
     pub fn search<const N: usize>(
-        self,
+        &self,
         detector: &mut dyn Detector,
         picture: &Picture,
         found: &mut Detections,
         faces: &mut heapless::Vec<Detection, N>,
     ) -> Result<(), InferError> {
-        let rect = self.rect(picture.width(), picture.height());
-        detector.detect(picture, &rect, found)?;
-        let size = (picture.width(), picture.height());
-        for face in found.iter().filter(|face| !is_cut(&face.rect, &rect, size)) {
+        detector.detect(picture, &self.rect, found)?;
+        for face in found.iter().filter(|face| !self.cuts(&face.rect)) {
             add(faces, face);
         }
         Ok(())
     }
+
+    /// Whether an edge of the window that lies inside the picture runs through or along `face`.
+    fn cuts(&self, face: &Rect) -> bool {
+        let cuts = |from: f32, size: f32, first: f32, length: f32, end: u32| {
+            (first > 0.0 && from < first + CUT_MARGIN)
+                || (first + length < end as f32 - CUT_MARGIN && from + size > first + length - CUT_MARGIN)
+        };
+        let Rect { x, y, width, height } = self.rect;
+        cuts(face.x, face.width, x, width, self.picture.0)
+            || cuts(face.y, face.height, y, height, self.picture.1)
+    }
 }
 
-/// Whether an edge of `region` that lies inside the picture (of this width and height) runs through or along `face`.
-fn is_cut(face: &Rect, region: &Rect, picture: (u32, u32)) -> bool {
-    let cuts = |from: f32, size: f32, first: f32, length: f32, end: u32| {
-        (first > 0.0 && from < first + CUT_MARGIN)
-            || (first + length < end as f32 - CUT_MARGIN && from + size > first + length - CUT_MARGIN)
-    };
-    cuts(face.x, face.width, region.x, region.width, picture.0)
-        || cuts(face.y, face.height, region.y, region.height, picture.1)
+/// Pixels of the network's input to a pixel of the picture, where the network sees `rect`.
+fn scale(rect: &Rect, detector: &dyn Detector) -> f32 {
+    let (width, height) = detector.input_size();
+    (width as f32 / rect.width).min(height as f32 / rect.height)
 }
 
 /// Adds a detection, unless its face is in the list already or the list is full.
@@ -141,75 +152,19 @@ fn add<const N: usize>(faces: &mut heapless::Vec<Detection, N>, face: &Detection
 /// [`InferError`] if the network fails.
 pub fn all_faces(detector: &mut dyn Detector, picture: &Picture) -> Result<Detections, InferError> {
     let (mut found, mut faces) = (Detections::new(), Detections::new());
-    let regions = if SearchRegion::quarters_help((picture.width(), picture.height()), detector) {
+    let size = (picture.width(), picture.height());
+    let regions = if SearchRegion::quarters_help(size, detector) {
         &SearchRegion::ALL[..]
     } else {
         &SearchRegion::ALL[..1]
     };
     for region in regions {
-        region.search(detector, picture, &mut found, &mut faces)?;
+        let window = SearchWindow::of(*region, size, detector);
+        window.search(detector, picture, &mut found, &mut faces)?;
     }
     Ok(faces)
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn quarters_overlap_and_cover_the_picture() {
-        let quarters: Vec<Rect> = (0..4)
-            .map(|corner| SearchRegion::Quarter(corner).rect(640, 480))
-            .collect();
-        assert_eq!((quarters[0].x, quarters[0].y), (0.0, 0.0));
-        assert!((quarters[3].x + quarters[3].width - 640.0).abs() < 1e-3);
-        assert!((quarters[3].y + quarters[3].height - 480.0).abs() < 1e-3);
-        // Any face of up to 50 pixels lies whole in one of them.
-        for x in 0..59 {
-            for y in 0..43 {
-                let face = Rect {
-                    x: x as f32 * 10.0,
-                    y: y as f32 * 10.0,
-                    width: 40.0,
-                    height: 40.0,
-                };
-                assert!(
-                    quarters.iter().any(|quarter| {
-                        let inside = face.x >= quarter.x
-                            && face.y >= quarter.y
-                            && face.x + face.width <= quarter.x + quarter.width
-                            && face.y + face.height <= quarter.y + quarter.height;
-                        inside && !is_cut(&face, quarter, (640, 480))
-                    }),
-                    "{face:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn only_cuts_within_the_picture_cut_a_face() {
-        let region = SearchRegion::Quarter(0).rect(640, 480);
-        let face = |x: f32, y: f32| Rect {
-            x,
-            y,
-            width: 50.0,
-            height: 50.0,
-        };
-        assert!(!is_cut(&face(-10.0, -10.0), &region, (640, 480)));
-        assert!(!is_cut(&face(200.0, 100.0), &region, (640, 480)));
-        assert!(is_cut(&face(310.0, 100.0), &region, (640, 480)));
-        assert!(is_cut(&face(100.0, 220.0), &region, (640, 480)));
-        assert!(!is_cut(
-            &face(620.0, 450.0),
-            &SearchRegion::Quarter(3).rect(640, 480),
-            (640, 480)
-        ));
-        assert!(!is_cut(
-            &face(620.0, -5.0),
-            &SearchRegion::Whole.rect(640, 480),
-            (640, 480)
-        ));
-    }
-}
+#[path = "search_tests.rs"]
+mod tests;
