@@ -99,6 +99,7 @@ impl InputTensor {
             let (scale, offset) = (self.scale[channel], self.offset[channel]);
             let start = row * self.row_stride + channel * self.channel_stride;
             let values = pixels.iter().map(|pixel| pixel[from] * scale + offset);
+            // A loop of its own, because the compiler makes vectors of it only without a stride.
             if self.pixel_stride == 1 {
                 for (to, value) in tensor[start..].iter_mut().zip(values) {
                     *to = value;

@@ -20,8 +20,8 @@ const BODY_INTERVALS: u32 = 3;
 /// While windows are searched, whole regions are searched as a precaution at this multiple of their interval.
 const WINDOW_INTERVALS: u32 = 4;
 
-/// For how long the search of a window makes that of whole regions less urgent, in seconds: as long as
-/// [`SETTLED_S`] takes to raise the interval between precautionary searches to the same.
+/// For how long after the search of a window these searches are that rare, in seconds. By then their interval has grown to
+/// the same length where nothing happens.
 const WINDOW_S: f32 = 8.0;
 
 /// How urgently something asks for a search of a region.

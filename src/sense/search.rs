@@ -7,7 +7,7 @@
 use affectd_infer::InferError;
 
 use super::{
-    detect::{Detections, Detector},
+    detect::{Detections, Detector, letterbox::Letterbox},
     face::Detection,
     geometry::Rect,
     region::SearchRegion,
@@ -136,7 +136,7 @@ impl SearchWindow {
 /// Pixels of the network's input to a pixel of the picture, where the network sees `rect`.
 fn scale(rect: &Rect, detector: &dyn Detector) -> f32 {
     let (width, height) = detector.input_size();
-    (width as f32 / rect.width).min(height as f32 / rect.height)
+    Letterbox::fit(rect, width, height).scale()
 }
 
 /// Adds a detection, unless its face is in the list already or the list is full.

@@ -78,6 +78,9 @@ fn small_changes_are_shown_at_full_size_and_large_ones_in_no_window() {
     assert!(small.covers(&rect(500.0, 300.0, 14.0, 14.0)));
     let larger = window(rect(0.0, 0.0, 400.0, 100.0)).unwrap();
     assert_eq!(*larger.rect(), rect(0.0, 0.0, 432.0, 345.6));
+    // Whole pixels do not move a window away from the picture's edge.
+    let at_edge = SearchWindow::around(&rect(0.0, 518.0, 1.0, 236.0), (400, 754), &Blind).unwrap();
+    assert_eq!(at_edge.rect().y + at_edge.rect().height, 754.0);
     assert_eq!(window(rect(0.0, 0.0, 560.0, 100.0)), None);
     assert_eq!(window(rect(0.0, 0.0, 100.0, 430.0)), None);
 }

@@ -26,8 +26,8 @@ impl SimdLevel {
     /// Writes the weighted sums of adjacent pixels of `row`, which has three channels, to `pixels`.
     ///
     /// # Panics
-    /// If there are no taps, `starts` or `weights` have another length than `pixels` and `taps` tell, or `row` does not have a value after
-    /// the last pixel that contributes.
+    /// If there are no taps, if `starts` or `weights` have another length than `pixels` and `taps` tell, or if `row` has no
+    /// value after the last pixel that contributes.
     pub fn filter_row(self, filter: &RowFilter<'_>, row: &[f32], pixels: &mut [FilteredPixel]) {
         assert_eq!(filter.starts.len(), pixels.len());
         assert_eq!(filter.weights.len(), pixels.len() * filter.taps);
@@ -46,53 +46,32 @@ impl SimdOp for FilterRow<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        // Unrolled for what pictures of common sizes need.
+        // With a constant the loop over the taps is unrolled, for what pictures of common sizes need.
         match self.filter.taps {
-            2 => self.unrolled::<I, 2>(),
-            3 => self.unrolled::<I, 3>(),
-            4 => self.unrolled::<I, 4>(),
-            5 => self.unrolled::<I, 5>(),
-            6 => self.unrolled::<I, 6>(),
-            7 => self.unrolled::<I, 7>(),
-            8 => self.unrolled::<I, 8>(),
-            _ => self.looped::<I>(),
+            2 => self.sum::<I>(2),
+            3 => self.sum::<I>(3),
+            4 => self.sum::<I>(4),
+            5 => self.sum::<I>(5),
+            6 => self.sum::<I>(6),
+            7 => self.sum::<I>(7),
+            8 => self.sum::<I>(8),
+            taps => self.sum::<I>(taps),
         }
     }
 }
 
 impl FilterRow<'_> {
     #[inline(always)]
-    fn unrolled<I: Isa, const TAPS: usize>(self) {
+    fn sum<I: Isa>(self, taps: usize) {
         let RowFilter { starts, weights, .. } = *self.filter;
-        let weights = weights.as_chunks::<TAPS>().0;
-        for ((pixel, start), weights) in self.pixels.iter_mut().zip(starts).zip(weights) {
-            // One check of the bounds for all taps.
-            let values = &self.row[start.wrapping_mul(CHANNELS)..][..CHANNELS * TAPS + 1];
-            let mut sums = [0.0; 4];
-            for tap in 0..TAPS {
-                for lane in 0..4 {
-                    sums[lane] = fma::<I>(values[CHANNELS * tap + lane], weights[tap], sums[lane]);
-                }
-            }
-            *pixel = sums;
-        }
-    }
-
-    #[inline(always)]
-    fn looped<I: Isa>(self) {
-        let RowFilter {
-            starts,
-            weights,
-            taps,
-        } = *self.filter;
         let weights = weights.chunks_exact(taps);
         for ((pixel, start), weights) in self.pixels.iter_mut().zip(starts).zip(weights) {
-            let values = &self.row[start * CHANNELS..][..CHANNELS * taps + 1];
+            // One check of the bounds for all taps.
+            let values = &self.row[start.wrapping_mul(CHANNELS)..][..CHANNELS * taps + 1];
             let mut sums = [0.0; 4];
-            for (tap, weight) in weights.iter().enumerate() {
-                let values = &values[CHANNELS * tap..][..4];
+            for tap in 0..taps {
                 for lane in 0..4 {
-                    sums[lane] = fma::<I>(values[lane], *weight, sums[lane]);
+                    sums[lane] = fma::<I>(values[CHANNELS * tap + lane], weights[tap], sums[lane]);
                 }
             }
             *pixel = sums;

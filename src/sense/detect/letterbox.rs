@@ -38,6 +38,12 @@ impl Letterbox {
         }
     }
 
+    /// Input pixels per picture pixel.
+    #[must_use]
+    pub fn scale(&self) -> f32 {
+        self.scale
+    }
+
     /// Maps a point of the input to the picture.
     #[must_use]
     pub fn point_in_picture(&self, point: Point) -> Point {
