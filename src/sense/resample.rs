@@ -137,21 +137,26 @@ impl Grid {
     fn sum_nearest<'a>(&self, corner: Point, pixel: impl Fn(i64, i64) -> Option<&'a [u8; 3]>) -> [u32; 3] {
         // Beyond any picture, and small enough for sums of steps not to overflow.
         let fixed = |number: f32| (number.clamp(-1e9, 1e9) * 65_536.0) as i64;
-        let (step_x, step_y) = (fixed(self.across.x), fixed(self.across.y));
+        let across = [fixed(self.across.x), fixed(self.across.y)];
+        let down = [fixed(self.down.x), fixed(self.down.y)];
+        // The middle of the first sample.
+        let mut start = [
+            fixed(corner.x + (self.across.x + self.down.x) / 2.0),
+            fixed(corner.y + (self.across.y + self.down.y) / 2.0),
+        ];
         let mut sum = [0_u32; 3];
-        for row in 0..self.rows {
-            let j = row as f32 + 0.5;
-            let mut x = fixed(corner.x + self.across.x / 2.0 + self.down.x * j);
-            let mut y = fixed(corner.y + self.across.y / 2.0 + self.down.y * j);
+        for _ in 0..self.rows {
+            let [mut x, mut y] = start;
             for _ in 0..self.columns {
-                if let Some([r, g, b]) = pixel(x >> 16, y >> 16) {
-                    sum[0] += u32::from(*r);
-                    sum[1] += u32::from(*g);
-                    sum[2] += u32::from(*b);
+                if let Some(colours) = pixel(x >> 16, y >> 16) {
+                    for (sum, colour) in sum.iter_mut().zip(colours) {
+                        *sum = sum.wrapping_add(u32::from(*colour));
+                    }
                 }
-                x += step_x;
-                y += step_y;
+                x = x.wrapping_add(across[0]);
+                y = y.wrapping_add(across[1]);
             }
+            start = [start[0].wrapping_add(down[0]), start[1].wrapping_add(down[1])];
         }
         sum
     }

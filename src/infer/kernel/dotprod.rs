@@ -27,8 +27,9 @@ unsafe impl Isa for Dotprod {
     const UNSIGNED: bool = false;
     const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 1;
-    const FLOAT_ROWS: usize = 5;
+    const FLOAT_ROWS: usize = 4;
     const FLOAT_VECTORS: usize = 1;
+    const FLOAT_HALVES: bool = true;
     type Acc = [int32x4_t; 4];
 
     super::neon_floats::floats!();

@@ -58,6 +58,12 @@ impl FloatWeights {
         self.outputs
     }
 
+    /// Whether the panels before `panel` have the results of its lower half.
+    #[inline(always)]
+    fn is_half(&self, panel: usize) -> bool {
+        panel > 0 && panel * LANES >= self.outputs - LANES / 2
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.inputs * self.outputs
@@ -106,6 +112,7 @@ pub(crate) fn fgemm(
     assert_eq!(rows.starts.len() * rows.length, weights.inputs);
     assert!(residual.is_none_or(|residual| residual.len() == to.len()));
     let last = rows.starts.iter().max().map_or(0, |start| start + rows.length);
+    assert!(!rows.starts.is_empty());
     if count == 0 {
         return;
     }
@@ -170,9 +177,12 @@ impl Product<'_> {
         // SAFETY: guaranteed by the caller, with `width` as a constant.
         unsafe {
             match width {
-                1 => self.tile_rows::<I, 1>(isa, row, panel, height),
-                2 if I::FLOAT_VECTORS > 1 => self.tile_rows::<I, 2>(isa, row, panel, height),
-                3 if I::FLOAT_VECTORS > 2 => self.tile_rows::<I, 3>(isa, row, panel, height),
+                1 if I::FLOAT_HALVES && self.weights.is_half(panel) => {
+                    self.tile_rows::<I, 1, true>(isa, row, panel, height);
+                }
+                1 => self.tile_rows::<I, 1, false>(isa, row, panel, height),
+                2 if I::FLOAT_VECTORS > 1 => self.tile_rows::<I, 2, false>(isa, row, panel, height),
+                3 if I::FLOAT_VECTORS > 2 => self.tile_rows::<I, 3, false>(isa, row, panel, height),
                 _ => unreachable!("wider than the largest tile"),
             }
         }
@@ -181,7 +191,7 @@ impl Product<'_> {
     /// # Safety
     /// There are `height` rows and `WIDTH` panels from `row` and `panel` on.
     #[inline(always)]
-    unsafe fn tile_rows<I: Isa, const WIDTH: usize>(
+    unsafe fn tile_rows<I: Isa, const WIDTH: usize, const UPPER: bool>(
         &mut self,
         isa: I,
         row: usize,
@@ -191,14 +201,14 @@ impl Product<'_> {
         // SAFETY: guaranteed by the caller, with `height` as a constant.
         unsafe {
             match height {
-                1 => self.tile_of::<I, 1, WIDTH>(isa, row, panel),
-                2 => self.tile_of::<I, 2, WIDTH>(isa, row, panel),
-                3 if I::FLOAT_ROWS > 2 => self.tile_of::<I, 3, WIDTH>(isa, row, panel),
-                4 if I::FLOAT_ROWS > 3 => self.tile_of::<I, 4, WIDTH>(isa, row, panel),
-                5 if I::FLOAT_ROWS > 4 => self.tile_of::<I, 5, WIDTH>(isa, row, panel),
-                6 if I::FLOAT_ROWS > 5 => self.tile_of::<I, 6, WIDTH>(isa, row, panel),
-                7 if I::FLOAT_ROWS > 6 => self.tile_of::<I, 7, WIDTH>(isa, row, panel),
-                8 if I::FLOAT_ROWS > 7 => self.tile_of::<I, 8, WIDTH>(isa, row, panel),
+                1 => self.tile_of::<I, 1, WIDTH, UPPER>(isa, row, panel),
+                2 => self.tile_of::<I, 2, WIDTH, UPPER>(isa, row, panel),
+                3 if I::FLOAT_ROWS > 2 => self.tile_of::<I, 3, WIDTH, UPPER>(isa, row, panel),
+                4 if I::FLOAT_ROWS > 3 => self.tile_of::<I, 4, WIDTH, UPPER>(isa, row, panel),
+                5 if I::FLOAT_ROWS > 4 => self.tile_of::<I, 5, WIDTH, UPPER>(isa, row, panel),
+                6 if I::FLOAT_ROWS > 5 => self.tile_of::<I, 6, WIDTH, UPPER>(isa, row, panel),
+                7 if I::FLOAT_ROWS > 6 => self.tile_of::<I, 7, WIDTH, UPPER>(isa, row, panel),
+                8 if I::FLOAT_ROWS > 7 => self.tile_of::<I, 8, WIDTH, UPPER>(isa, row, panel),
                 _ => unreachable!("higher than the largest tile"),
             }
         }
@@ -207,7 +217,7 @@ impl Product<'_> {
     /// # Safety
     /// There are `ROWS` rows and `WIDTH` panels from `row` and `panel` on.
     #[inline(always)]
-    unsafe fn tile_of<I: Isa, const ROWS: usize, const WIDTH: usize>(
+    unsafe fn tile_of<I: Isa, const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
         &mut self,
         isa: I,
         row: usize,
@@ -222,69 +232,104 @@ impl Product<'_> {
         let mut bias = [isa.splat(0.0); WIDTH];
         for (index, bias) in bias.iter_mut().enumerate() {
             // SAFETY: guaranteed by the caller: there is this panel.
-            *bias = isa.load(unsafe { self.weights.bias.get_unchecked(panel + index) });
+            *bias = isa.load(unsafe { self.weights.bias.get_unchecked(panel.wrapping_add(index)) });
         }
         let mut acc = [bias; ROWS];
-        for (stretch, start) in starts.iter().enumerate() {
+        let mut stretch = 0;
+        // There is one at least: a loop that may not run at all would put the accumulators into memory.
+        loop {
+            // SAFETY: `stretch` is less than their number.
+            let start = unsafe { *starts.get_unchecked(stretch) };
             let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
             for (index, to) in rows.iter_mut().enumerate() {
-                let at = start.wrapping_add((row + index).wrapping_mul(step));
+                let at = start.wrapping_add(row.wrapping_add(index).wrapping_mul(step));
                 // SAFETY: guaranteed by the caller: there is this row, all of which `fgemm` has checked.
                 *to = unsafe { values.get_unchecked(at..at.wrapping_add(length)) };
             }
             let mut panels: [&[[f32; LANES]]; WIDTH] = [&[]; WIDTH];
             for (index, to) in panels.iter_mut().enumerate() {
-                let at = (panel + index).wrapping_mul(self.weights.inputs) + stretch * length;
+                let at = panel
+                    .wrapping_add(index)
+                    .wrapping_mul(self.weights.inputs)
+                    .wrapping_add(stretch.wrapping_mul(length));
                 // SAFETY: guaranteed by the caller: there is this panel, which has `inputs` vectors.
                 *to = unsafe { self.weights.panels.get_unchecked(at..at.wrapping_add(length)) };
             }
             // SAFETY: all rows and panels have `length` elements.
-            acc = unsafe { isa.float_tile::<ROWS, WIDTH>(acc, rows, panels) };
+            acc = unsafe { isa.float_tile::<ROWS, WIDTH, UPPER>(acc, rows, panels) };
+            stretch = stretch.wrapping_add(1);
+            if stretch >= starts.len() {
+                break;
+            }
         }
         // SAFETY: guaranteed by the caller.
-        unsafe { self.write::<I, ROWS, WIDTH>(isa, &acc, row, panel) };
+        unsafe { self.write::<I, ROWS, WIDTH, UPPER>(isa, acc, row, panel) };
     }
 
     /// # Safety
     /// There are `ROWS` rows and `WIDTH` panels from `row` and `panel` on.
     #[inline(always)]
-    unsafe fn write<I: Isa, const ROWS: usize, const WIDTH: usize>(
+    unsafe fn write<I: Isa, const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
         &mut self,
         isa: I,
-        acc: &[[I::Floats; WIDTH]; ROWS],
+        acc: [[I::Floats; WIDTH]; ROWS],
         row: usize,
         panel: usize,
     ) {
         let outputs = self.weights.outputs;
-        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-        let relu = self.activation == Activation::Relu;
-        for (index, acc) in acc.iter().enumerate() {
-            let first = (row + index).wrapping_mul(outputs);
-            if outputs < LANES {
-                write_narrow(
-                    isa,
-                    acc[0],
-                    self.residual,
-                    relu,
-                    first,
-                    &mut self.to[..first + outputs],
-                );
-                continue;
+        let is_relu = self.activation == Activation::Relu;
+        let mut first = row.wrapping_mul(outputs);
+        if outputs < LANES {
+            for acc in acc {
+                let to = &mut self.to[..first + outputs];
+                write_narrow(isa, acc[0], self.residual, is_relu, first, to);
+                first += outputs;
             }
-            for (width, mut values) in acc.iter().copied().enumerate() {
-                let at = first.wrapping_add(panel_start(panel + width, outputs));
-                // SAFETY: guaranteed by the caller: there is this row, and a panel ends within it.
-                unsafe {
-                    if let Some(residual) = self.residual {
-                        values = isa.mul_add(values, one, isa.load(&*residual.as_ptr().add(at).cast()));
+            return;
+        }
+        let floor = isa.splat(if is_relu { 0.0 } else { f32::NEG_INFINITY });
+        let mut starts = [0; WIDTH];
+        for (width, start) in starts.iter_mut().enumerate() {
+            *start = panel_start(panel.wrapping_add(width), outputs);
+        }
+        // Two loops: with a branch inside, LLVM does not unroll it and the accumulators go through memory.
+        if let Some(residual) = self.residual {
+            for acc in acc {
+                for width in 0..WIDTH {
+                    let at = first.wrapping_add(starts[width]);
+                    // SAFETY: guaranteed by the caller: there is this row, and a panel ends within it.
+                    unsafe {
+                        let residual = isa.load(&*residual.as_ptr().add(at).cast());
+                        let values = isa.mul_add(acc[width], isa.splat(1.0), residual);
+                        self.write_vector::<I, UPPER>(isa, isa.max(floor, values), at);
                     }
-                    if relu {
-                        // In this order, `max` passes a NaN on.
-                        values = isa.max(zero, values);
-                    }
-                    isa.store(values, &mut *self.to.as_mut_ptr().add(at).cast());
                 }
+                first = first.wrapping_add(outputs);
             }
+        } else {
+            for acc in acc {
+                for width in 0..WIDTH {
+                    // SAFETY: guaranteed by the caller, as above. In this order, `max` passes a NaN on.
+                    unsafe {
+                        let at = first.wrapping_add(starts[width]);
+                        self.write_vector::<I, UPPER>(isa, isa.max(floor, acc[width]), at);
+                    }
+                }
+                first = first.wrapping_add(outputs);
+            }
+        }
+    }
+
+    /// # Safety
+    /// There are `LANES` results from `at` on.
+    #[inline(always)]
+    unsafe fn write_vector<I: Isa, const UPPER: bool>(&mut self, isa: I, values: I::Floats, at: usize) {
+        // SAFETY: guaranteed by the caller.
+        let to = unsafe { &mut *self.to.as_mut_ptr().add(at).cast() };
+        if UPPER {
+            isa.store_upper(values, to);
+        } else {
+            isa.store(values, to);
         }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) unsafe trait Isa: Copy {
     const FLOAT_ROWS: usize;
     /// Vectors of the same, at most three.
     const FLOAT_VECTORS: usize;
+    /// Whether [`Isa::float_tile`] computes the upper halves of vectors for less than whole ones.
+    const FLOAT_HALVES: bool = false;
     /// Adjacent pixels of a depthwise convolution whose sums stay in registers, together with the weights of a row of
     /// the kernel and one vector of the input: 3 or 8.
     const DEPTHWISE_PIXELS: usize = 3;
@@ -103,12 +105,13 @@ pub(crate) unsafe trait Isa: Copy {
         acc
     }
 
-    /// Adds to each accumulator the sum over `k` of `rows[row][k] * panels[panel][k]`, as vectors.
+    /// Adds to each accumulator the sum over `k` of `rows[row][k] * panels[panel][k]`, as vectors. With `UPPER`, which is
+    /// for [`Isa::FLOAT_HALVES`], only the upper half of each accumulator is meaningful afterwards.
     ///
     /// # Safety
     /// All panels have the same number of vectors, and every row has at least that number of values.
     #[inline(always)]
-    unsafe fn float_tile<const ROWS: usize, const WIDTH: usize>(
+    unsafe fn float_tile<const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
         self,
         mut acc: [[Self::Floats; WIDTH]; ROWS],
         rows: [&[f32]; ROWS],
@@ -142,6 +145,12 @@ pub(crate) unsafe trait Isa: Copy {
 
     /// Writes a vector to memory.
     fn store(self, values: Self::Floats, to: &mut [f32; LANES]);
+
+    /// Writes the upper half of a vector to that of `to`; the lower half of `to` stays, where [`Isa::FLOAT_HALVES`].
+    #[inline(always)]
+    fn store_upper(self, values: Self::Floats, to: &mut [f32; LANES]) {
+        self.store(values, to);
+    }
 
     /// Quantizes each value as [`quantized`] does, to [`Isa::ACTIVATION_BYTES`] bytes. `to` has room for
     /// them; bytes after them stay.

@@ -15,8 +15,9 @@ unsafe impl Isa for Neon {
     const UNSIGNED: bool = false;
     const TILE_ROWS: usize = 2;
     const TILE_VECTORS: usize = 1;
-    const FLOAT_ROWS: usize = 5;
+    const FLOAT_ROWS: usize = 4;
     const FLOAT_VECTORS: usize = 1;
+    const FLOAT_HALVES: bool = true;
     /// Two partial acc for each lane, next to each other.
     type Acc = [int32x4_t; 8];
 
@@ -58,15 +59,16 @@ unsafe impl Isa for Neon {
     ) -> [[Self::Acc; WIDTH]; ROWS] {
         let groups = panels[0].len();
         let mut acc = [[self.acc_zero(); WIDTH]; ROWS];
+        let mut next = [std::ptr::null(); ROWS];
+        for (next, row) in next.iter_mut().zip(&rows) {
+            *next = row.as_ptr();
+        }
         for group in (0..groups / 2 * 2).step_by(2) {
             // SAFETY: existence; guaranteed by the caller: every panel and row has `groups` groups.
             unsafe {
                 let mut row_groups = [[vdupq_n_s8(0); 2]; ROWS];
-                for (row_groups, row) in row_groups.iter_mut().zip(&rows) {
-                    for (next, row_group) in row_groups.iter_mut().enumerate() {
-                        let word = i32::from_le_bytes(*row.get_unchecked(group + next));
-                        *row_group = vreinterpretq_s8_s32(vdupq_n_s32(word));
-                    }
+                for (row_groups, next) in row_groups.iter_mut().zip(&mut next) {
+                    *row_groups = load_two_groups(next);
                 }
                 for panel in 0..WIDTH {
                     add_two_groups(&mut acc, panel, panels[panel].as_ptr().add(group), &row_groups);
@@ -93,6 +95,28 @@ unsafe impl Isa for Neon {
         }
         floats
     }
+}
+
+/// Reads two groups, each into all lanes of a vector, and advances `next` beyond them. In assembly, because LLVM computes
+/// an address for each instead of advancing one.
+///
+/// # Safety
+/// Two groups can be read at `next`.
+#[inline(always)]
+unsafe fn load_two_groups(next: &mut *const RowGroup) -> [int8x16_t; 2] {
+    let (first, second): (int8x16_t, int8x16_t);
+    // SAFETY: existence: Neon is part of aarch64. Reads: guaranteed by the caller.
+    unsafe {
+        asm!(
+            "ld1r {{{first:v}.4s}}, [{next}], #4",
+            "ld1r {{{second:v}.4s}}, [{next}], #4",
+            next = inout(reg) *next,
+            first = out(vreg) first,
+            second = out(vreg) second,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    [first, second]
 }
 
 /// Adds the products of two groups of one panel with those of each row.

@@ -2,20 +2,67 @@
 
 use std::arch::aarch64::*;
 
-/// Adds to the accumulators of one panel its lanes times value `LANE` of each row.
+use super::isa::LANES;
+
+/// Adds to the accumulators of one panel its lanes times value `LANE` of each row. With `UPPER`, only to the upper half.
 #[inline(always)]
-pub(super) fn add_scaled<const LANE: i32, const ROWS: usize, const WIDTH: usize>(
+pub(super) fn add_scaled<const LANE: i32, const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
     acc: &mut [[[float32x4_t; 4]; WIDTH]; ROWS],
     panel: usize,
     values: &[float32x4_t; ROWS],
     lanes: [float32x4_t; 4],
 ) {
     for row in 0..ROWS {
-        for vector in 0..4 {
+        for vector in (if UPPER { 2 } else { 0 })..4 {
             let sum = &mut acc[row][panel][vector];
             // SAFETY: existence: Neon is part of aarch64.
             *sum = unsafe { vfmaq_laneq_f32::<LANE>(*sum, lanes[vector], values[row]) };
         }
+    }
+}
+
+/// Adds to the accumulators the products of four values of each row, from `k` on, with their lanes.
+///
+/// # Safety
+/// Every row has at least `k + 4` values, and every panel as many vectors.
+#[inline(always)]
+pub(super) unsafe fn add_four<const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
+    acc: &mut [[[float32x4_t; 4]; WIDTH]; ROWS],
+    rows: &[&[f32]; ROWS],
+    panels: &[&[[f32; LANES]]; WIDTH],
+    k: usize,
+) {
+    // SAFETY: existence: Neon is part of aarch64. Bounds: guaranteed by the caller.
+    unsafe {
+        let mut values = [vdupq_n_f32(0.0); ROWS];
+        for row in 0..ROWS {
+            values[row] = vld1q_f32(rows[row].as_ptr().add(k));
+        }
+        for panel in 0..WIDTH {
+            let lanes = panels[panel].as_ptr().add(k);
+            add_scaled::<0, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes));
+            add_scaled::<1, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(1)));
+            add_scaled::<2, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(2)));
+            add_scaled::<3, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(3)));
+        }
+    }
+}
+
+/// Reads a vector from memory.
+///
+/// # Safety
+/// There are `LANES` elements at `from`.
+#[inline(always)]
+unsafe fn load(from: *const [f32; LANES]) -> [float32x4_t; 4] {
+    let at = from.cast();
+    // SAFETY: existence: Neon is part of aarch64. Bounds: guaranteed by the caller.
+    unsafe {
+        [
+            vld1q_f32(at),
+            vld1q_f32(at.add(4)),
+            vld1q_f32(at.add(8)),
+            vld1q_f32(at.add(12)),
+        ]
     }
 }
 
@@ -96,52 +143,48 @@ macro_rules! floats {
             values
         }
 
+        #[inline(always)]
+        fn store_upper(self, values: Self::Floats, to: &mut [f32; LANES]) {
+            let at = to.as_mut_ptr();
+            // SAFETY: existence: Neon is part of aarch64. Bounds: the array has `LANES` elements.
+            unsafe {
+                vst1q_f32(at.add(8), values[2]);
+                vst1q_f32(at.add(12), values[3]);
+            }
+        }
+
         /// Four values of a row are one vector, of which `fmla` can broadcast any.
         #[inline(always)]
-        unsafe fn float_tile<const ROWS: usize, const WIDTH: usize>(
+        unsafe fn float_tile<const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
             self,
             mut acc: [[Self::Floats; WIDTH]; ROWS],
             rows: [&[f32]; ROWS],
             panels: [&[[f32; LANES]]; WIDTH],
         ) -> [[Self::Floats; WIDTH]; ROWS] {
             let length = panels[0].len();
-            let whole = length / 4 * 4;
-            for k in (0..whole).step_by(4) {
-                let mut values = [self.splat(0.0)[0]; ROWS];
-                for row in 0..ROWS {
-                    // SAFETY: existence; guaranteed by the caller: every row has at least `length` values.
-                    values[row] = unsafe { vld1q_f32(rows[row].as_ptr().add(k)) };
-                }
-                for panel in 0..WIDTH {
-                    // SAFETY: guaranteed by the caller: every panel has `length` vectors.
-                    let lanes = unsafe { panels[panel].get_unchecked(k..k + 4) };
-                    $crate::kernel::neon_floats::add_scaled::<0, ROWS, WIDTH>(
+            let mut k = 0;
+            // Eight values in a step, so that fewer instructions advance the rows' addresses.
+            while k + 8 <= length {
+                // SAFETY: guaranteed by the caller: rows and panels have this many elements.
+                unsafe {
+                    $crate::kernel::neon_floats::add_four::<ROWS, WIDTH, UPPER>(&mut acc, &rows, &panels, k);
+                    $crate::kernel::neon_floats::add_four::<ROWS, WIDTH, UPPER>(
                         &mut acc,
-                        panel,
-                        &values,
-                        self.load(&lanes[0]),
-                    );
-                    $crate::kernel::neon_floats::add_scaled::<1, ROWS, WIDTH>(
-                        &mut acc,
-                        panel,
-                        &values,
-                        self.load(&lanes[1]),
-                    );
-                    $crate::kernel::neon_floats::add_scaled::<2, ROWS, WIDTH>(
-                        &mut acc,
-                        panel,
-                        &values,
-                        self.load(&lanes[2]),
-                    );
-                    $crate::kernel::neon_floats::add_scaled::<3, ROWS, WIDTH>(
-                        &mut acc,
-                        panel,
-                        &values,
-                        self.load(&lanes[3]),
+                        &rows,
+                        &panels,
+                        k + 4,
                     );
                 }
+                k += 8;
             }
-            for k in whole..length {
+            if k + 4 <= length {
+                // SAFETY: guaranteed by the caller, as above.
+                unsafe {
+                    $crate::kernel::neon_floats::add_four::<ROWS, WIDTH, UPPER>(&mut acc, &rows, &panels, k);
+                }
+                k += 4;
+            }
+            for k in k..length {
                 for panel in 0..WIDTH {
                     // SAFETY: guaranteed by the caller, as above.
                     let lanes = self.load(unsafe { panels[panel].get_unchecked(k) });

@@ -254,23 +254,19 @@ impl Convolve<'_> {
         for (vector, weights) in convolution.weights.iter().enumerate() {
             let channel = first_channel(vector, channels);
             let mut sums = [isa.load(&weights[TAPS]); PIXELS];
-            for row in rows.first..rows.end {
-                let tap = |column: usize| &weights[row.wrapping_mul(3).wrapping_add(column).min(TAPS)];
-                let taps = [isa.load(tap(0)), isa.load(tap(1)), isa.load(tap(2))];
-                for column in 0..columns {
-                    // SAFETY: a line within the image has `channels` values for each column, and `channel` is at least
-                    // LANES before their end.
-                    let from = unsafe {
-                        &*lines[row]
-                            .add(column.wrapping_mul(channels).wrapping_add(channel))
-                            .cast()
-                    };
-                    let values = isa.load(from);
-                    for (pixel, sum) in sums.iter_mut().enumerate() {
-                        let tap = column.wrapping_sub(pixel * STRIDE);
-                        if tap < 3 {
-                            *sum = isa.mul_add(values, taps[tap], *sum);
-                        }
+            // SAFETY: a line within the image has `channels` values for each column, and `channel` is at least LANES before
+            // their end.
+            unsafe {
+                if rows.first == 0 && rows.end == 3 {
+                    // With constants, which take fewer instructions.
+                    for row in 0..3 {
+                        let at = lines[row].add(channel);
+                        add_row::<I, STRIDE, PIXELS>(isa, weights, row, at, channels, &mut sums);
+                    }
+                } else {
+                    for row in rows.first..rows.end {
+                        let at = lines[row].add(channel);
+                        add_row::<I, STRIDE, PIXELS>(isa, weights, row, at, channels, &mut sums);
                     }
                 }
             }
@@ -331,6 +327,34 @@ impl Convolve<'_> {
             }
         }
         activate(isa, activation, to);
+    }
+}
+
+/// Adds to the sums of adjacent pixels what a row of the kernel contributes: the input from `from` on, and from `channels`
+/// values further on for each column.
+///
+/// # Safety
+/// There are `LANES` values for each column.
+#[inline(always)]
+unsafe fn add_row<I: Isa, const STRIDE: usize, const PIXELS: usize>(
+    isa: I,
+    weights: &[[f32; LANES]; TAPS + 1],
+    row: usize,
+    from: *const f32,
+    channels: usize,
+    sums: &mut [I::Floats; PIXELS],
+) {
+    let tap = |column: usize| &weights[row.wrapping_mul(3).wrapping_add(column).min(TAPS)];
+    let taps = [isa.load(tap(0)), isa.load(tap(1)), isa.load(tap(2))];
+    for column in 0..(PIXELS - 1) * STRIDE + 3 {
+        // SAFETY: guaranteed by the caller.
+        let values = isa.load(unsafe { &*from.add(column.wrapping_mul(channels)).cast() });
+        for (pixel, sum) in sums.iter_mut().enumerate() {
+            let tap = column.wrapping_sub(pixel * STRIDE);
+            if tap < 3 {
+                *sum = isa.mul_add(values, taps[tap], *sum);
+            }
+        }
     }
 }
 

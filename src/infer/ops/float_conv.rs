@@ -40,6 +40,14 @@ impl FloatConv {
         let to = &mut to[self.padding[1] * channels..][..width * channels];
         match self.input_layout {
             Layout::ChannelsLast => to.copy_from_slice(&from[row * width * channels..][..width * channels]),
+            // As pictures are: a loop of its own, of which the compiler makes vectors.
+            Layout::ChannelsFirst if channels == 3 => {
+                let line = |channel: usize| &from[(channel * height + row) * width..][..width];
+                let colours = line(0).iter().zip(line(1)).zip(line(2));
+                for (pixel, ((red, green), blue)) in to.as_chunks_mut().0.iter_mut().zip(colours) {
+                    *pixel = [*red, *green, *blue];
+                }
+            }
             Layout::ChannelsFirst => {
                 for (channel, plane) in from.chunks_exact(height * width).enumerate() {
                     let line = &plane[row * width..][..width];
