@@ -14,6 +14,7 @@ from affectd_models.errors import InvalidInput
 COMMANDS = {
     "train": ("training.train", "train a network, or resume an interrupted run"),
     "views": ("training.views", "store teachers' predictions for fixed augmented views"),
+    "average": ("training.average", "average the weights of checkpoints"),
     "evaluate": ("measure.evaluate", "measure a checkpoint or an ONNX file on FER+ validation"),
     "export": ("bundle.export", "write a checkpoint as an f32 ONNX file"),
     "quantize": ("bundle.quantize", "store the weights of an f32 ONNX file as int8"),

@@ -70,7 +70,9 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
         run(*distil, "--out", tmp_path / "student")
     assert "teachers: one, two" in caplog.text
     f32, int8 = tmp_path / "student.f32.onnx", tmp_path / "student.onnx"
-    run("export", "--checkpoint", tmp_path / "student" / "best.pt", "--out", f32)
+    parts = [tmp_path / "student" / name for name in ("best.pt", "last.pt")]
+    run("average", "--checkpoint", *parts, "--share", 0.5, 0.5, "--out", tmp_path / "average.pt")
+    run("export", "--checkpoint", tmp_path / "average.pt", "--out", f32)
     run("quantize", "--model", f32, "--out", int8)
     run("manifest", "--config", student, *data, "--model", int8)
     manifest = tomllib.loads(int8.with_suffix(".toml").read_text())

@@ -19,9 +19,10 @@ import torch
 from PIL import Image
 
 from affectd_models.bundle import export, quantize
+from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus, images
 from affectd_models.network import deploy, unpack
-from affectd_models.training import augment, checkpoint, device, distill, inference, train
+from affectd_models.training import augment, average, checkpoint, device, distill, inference, train
 
 CPU = torch.device("cpu")
 
@@ -180,6 +181,29 @@ class Training(WithFaces):
             student.train(faces, ferplus.load(self.folder, "valid"))
         assert student.online_share == 0.35
         assert student.best > 0.5
+
+    def test_checkpoints_are_averaged_by_their_shares(self):
+        self.run_of("run")
+        paths = [self.folder / "run" / name for name in ("best.pt", "last.pt")]
+        one = torch.load(paths[0], weights_only=True)
+        for value in one["average"].values():
+            if value.is_floating_point():
+                value += 1
+        torch.save(one, paths[0])
+        mean, config = average.averaged(paths, (0.25, 0.75))
+        assert config["name"] == CONFIG["name"]
+        states = [torch.load(path, weights_only=True)["average"] for path in paths]
+        for name, value in mean.items():
+            expected = torch.lerp(*(state[name].double() for state in states), 0.75)
+            torch.testing.assert_close(value.double(), expected, atol=1e-6, rtol=1e-5)
+        other = copy.deepcopy(CONFIG)
+        other["model"] |= {"size": 32, "partition": 4}
+        self.run_of("large", other)
+        with pytest.raises(InvalidInput, match="not a network of the same shape"):
+            average.averaged([paths[0], self.folder / "large" / "best.pt"], (0.5, 0.5))
+        for shares in ([0.5, 0.6], [1.5, -0.5], [1.0]):
+            with pytest.raises(SystemExit):
+                average.main(["--checkpoint", *map(str, paths), "--share", *map(str, shares), "--out", "x"])
 
     def test_the_shares_of_stored_and_online_predictions(self):
         for stored, online in ((2, 0), (0, 1), (1, 2)):
