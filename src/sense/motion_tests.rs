@@ -233,3 +233,27 @@ fn what_is_explained_is_left_out() {
     let half = square(310.0, 230.0, 30.0);
     assert!(camera.map.has_changed_outside(REGION, &WHOLE, &[half]));
 }
+
+#[test]
+fn a_thin_line_of_changed_cells_asks_for_no_search_and_a_block_does() {
+    let cell = 8.0;
+    for (columns, rows, is_block) in [(1, 6, false), (6, 1, false), (2, 2, true), (2, 6, true)] {
+        let mut camera = Camera::new(0.0);
+        camera.show_wall();
+        camera.search();
+        let is_inside = |column: usize, row: usize| {
+            (40..40 + columns).contains(&column) && (30..30 + rows).contains(&row)
+        };
+        camera.show(|_| 1.0, |column, row| is_inside(column, row).then_some(250.0));
+        assert!(camera.has_changed(&WHOLE), "{columns} x {rows}");
+        let found = camera.map.box_outside(REGION, &WHOLE, &[]);
+        let expected = Rect {
+            x: 40.0 * cell,
+            y: 30.0 * cell,
+            width: columns as f32 * cell,
+            height: rows as f32 * cell,
+        };
+        assert_eq!(found, is_block.then_some(expected), "{columns} x {rows}");
+        assert_eq!(camera.map.has_changed_outside(REGION, &WHOLE, &[]), is_block);
+    }
+}

@@ -90,6 +90,12 @@ impl RegionTimes {
         now.saturating_sub(self.unsettled)
     }
 
+    /// Whether a window may replace its search: it may for the time `longest` since it did so first.
+    fn is_replaceable(&self, now: Duration, longest: Duration) -> bool {
+        self.replaced
+            .is_none_or(|replaced| now.saturating_sub(replaced) < longest)
+    }
+
     /// Records that what asked for a search got one at `now`.
     fn serve(&mut self, now: Duration, interval: Duration) {
         self.served = Some(now);
@@ -176,22 +182,21 @@ impl SearchSchedule {
         let is_asked =
             demand.unsettled[index] && (demand.regions[index] == RegionDemand::Full || demand.expedite);
         let longest = self.full_interval(region) * WINDOW_INTERVALS;
-        is_asked
-            && self.regions[index]
-                .replaced
-                .is_none_or(|replaced| now.saturating_sub(replaced) < longest)
+        is_asked && self.regions[index].is_replaceable(now, longest)
     }
 
-    /// Records that a window is searched at `now` instead of whole regions. The next comes when the whole picture is due.
+    /// Records that a window is searched at `now` instead of whole regions. The next comes when the whole picture is due; the
+    /// quarters wait as long as if they had been searched, unless windows have replaced them for too long.
     pub fn record_window(&mut self, now: Duration) {
-        let interval = self.interval;
-        let [whole, quarters @ ..] = &mut self.regions;
-        whole.serve(now, interval);
-        for quarter in quarters.iter_mut() {
-            quarter.served = Some(now);
-            quarter.due = quarter.due.max(whole.due);
+        self.regions[0].serve(now, self.interval);
+        let interval = self.full_interval(SearchRegion::Quarter(0));
+        for quarter in &mut self.regions[1..] {
+            if quarter.is_replaceable(now, interval * WINDOW_INTERVALS) {
+                quarter.due = now + interval;
+            }
         }
         for region in &mut self.regions {
+            region.served = Some(now);
             region.replaced.get_or_insert(now);
         }
         self.last = Some(now);
@@ -242,9 +247,10 @@ impl SearchSchedule {
 
     /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
     fn choose_unasked(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
-        let since = |region: SearchRegion| since(self.regions[region.index()].searched, now);
+        // A window has shown everything that had changed.
+        let since = |region: SearchRegion| since(self.regions[region.index()].searched.max(self.window), now);
         let is_due = |region: SearchRegion| {
-            let is_unasked = demand.regions[region.index()] != RegionDemand::Body;
+            let is_unasked = demand.regions[region.index()] == RegionDemand::None;
             is_unasked && since(region) >= self.precaution_interval(region, now)
         };
         if is_due(SearchRegion::Whole) {

@@ -184,3 +184,58 @@ fn a_face_out_of_sight_is_searched_for_early_and_not_in_every_frame() {
     let searches = searches(20, 1, true, lost);
     assert_eq!(searches.len(), 7, "{searches:?}");
 }
+
+/// Searches a window where the schedule allows it, for as long as everything asks for a search. Returns the times of the
+/// windows, and those of the regions.
+fn windows_and_regions(seconds: u32) -> (Vec<Duration>, Vec<(Duration, SearchRegion)>) {
+    let demand = Demand {
+        regions: [RegionDemand::Full; SearchRegion::COUNT],
+        unsettled: [true; SearchRegion::COUNT],
+        expedite: false,
+    };
+    let mut schedule = new_schedule();
+    let (mut windows, mut regions) = (Vec::new(), Vec::new());
+    for now in (0..20 * seconds).map(|frame| Duration::from_secs(frame.into()) / 20) {
+        let Some(region) = schedule.next(now, &demand, true) else {
+            continue;
+        };
+        if schedule.allows_window(region, now, &demand) {
+            schedule.record_window(now);
+            windows.push(now);
+        } else {
+            schedule.record(region, now, &demand);
+            regions.push((now, region));
+        }
+    }
+    (windows, regions)
+}
+
+#[test]
+fn windows_replace_whole_regions_but_not_for_ever() {
+    let (windows, regions) = windows_and_regions(40);
+    assert!((60..=66).contains(&windows.len()), "{}", windows.len());
+    let count = |region: SearchRegion| regions.iter().filter(|(_, r)| *r == region).count();
+    // After four intervals of windows all of the picture, each quarter after sixteen; nothing else comes in between.
+    assert!((15..=17).contains(&count(SearchRegion::Whole)), "{regions:?}");
+    for quarter in &SearchRegion::ALL[1..] {
+        assert!((3..=5).contains(&count(*quarter)), "{quarter:?}: {regions:?}");
+    }
+}
+
+#[test]
+fn a_window_takes_the_place_only_of_what_something_unexplained_asks_for() {
+    let schedule = new_schedule();
+    let asked = |demand: RegionDemand, is_unsettled: bool, expedite: bool| {
+        let demand = Demand {
+            regions: [demand; SearchRegion::COUNT],
+            unsettled: [is_unsettled; SearchRegion::COUNT],
+            expedite,
+        };
+        schedule.allows_window(SearchRegion::Whole, Duration::ZERO, &demand)
+    };
+    assert!(asked(RegionDemand::Full, true, false));
+    assert!(asked(RegionDemand::None, true, true), "a face got out of sight");
+    assert!(!asked(RegionDemand::Full, false, false), "a face that only moves");
+    assert!(!asked(RegionDemand::Body, false, false));
+    assert!(!asked(RegionDemand::None, false, false), "a precaution");
+}

@@ -259,13 +259,13 @@ impl Convolve<'_> {
             unsafe {
                 if rows.first == 0 && rows.end == 3 {
                     // With constants, which take fewer instructions.
-                    for row in 0..3 {
-                        let at = lines[row].add(channel);
+                    for (row, line) in lines.iter().enumerate() {
+                        let at = line.add(channel);
                         add_row::<I, STRIDE, PIXELS>(isa, weights, row, at, channels, &mut sums);
                     }
                 } else {
-                    for row in rows.first..rows.end {
-                        let at = lines[row].add(channel);
+                    for (row, line) in lines.iter().enumerate().take(rows.end).skip(rows.first) {
+                        let at = line.add(channel);
                         add_row::<I, STRIDE, PIXELS>(isa, weights, row, at, channels, &mut sums);
                     }
                 }
