@@ -2,7 +2,7 @@
 
     affectd-models average --checkpoint A.pt B.pt --share 0.7 0.3 --out C.pt
 
-The result is a checkpoint for `evaluate`, `export` and `train --init`. It has the configuration of the first one.
+The result is a checkpoint for `evaluate`, `export` and `train --init`, with the first one's configuration.
 Wortsman et al. 2022, "Model soups" (arXiv 2203.05482).
 """
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def averaged(paths: Sequence[Path], shares: Sequence[float]) -> tuple[dict[str, Tensor], Config]:
-    """The weighted mean of the checkpoints' weights and batch-norm statistics, and the first one's configuration."""
+    """The weighted mean of weights and batch-norm statistics, and the first configuration."""
     networks = [checkpoint.load(path) for path in paths]
     states = [net.state_dict() for net, _ in networks]
     for path, state in zip(paths, states, strict=True):
