@@ -90,12 +90,6 @@ impl RegionTimes {
         now.saturating_sub(self.unsettled)
     }
 
-    /// Whether a window may replace its search: it may for the time `longest` since it did so first.
-    fn is_replaceable(&self, now: Duration, longest: Duration) -> bool {
-        self.replaced
-            .is_none_or(|replaced| now.saturating_sub(replaced) < longest)
-    }
-
     /// Records that what asked for a search got one at `now`.
     fn serve(&mut self, now: Duration, interval: Duration) {
         self.served = Some(now);
@@ -181,18 +175,16 @@ impl SearchSchedule {
         let index = region.index();
         let is_asked =
             demand.unsettled[index] && (demand.regions[index] == RegionDemand::Full || demand.expedite);
-        let longest = self.full_interval(region) * WINDOW_INTERVALS;
-        is_asked && self.regions[index].is_replaceable(now, longest)
+        is_asked && self.is_replaceable(region, now)
     }
 
     /// Records that a window is searched at `now` instead of whole regions. The next comes when the whole picture is due; the
     /// quarters wait as long as if they had been searched, unless windows have replaced them for too long.
     pub fn record_window(&mut self, now: Duration) {
         self.regions[0].serve(now, self.interval);
-        let interval = self.full_interval(SearchRegion::Quarter(0));
-        for quarter in &mut self.regions[1..] {
-            if quarter.is_replaceable(now, interval * WINDOW_INTERVALS) {
-                quarter.due = now + interval;
+        for quarter in SearchRegion::ALL[1..].iter().copied() {
+            if self.is_replaceable(quarter, now) {
+                self.regions[quarter.index()].due = now + self.full_interval(quarter);
             }
         }
         for region in &mut self.regions {
@@ -202,6 +194,14 @@ impl SearchSchedule {
         self.last = Some(now);
         self.window = Some(now);
         self.owes_quarter = false;
+    }
+
+    /// Whether a window may take the place of a search of `region`: only for some time after it first did.
+    fn is_replaceable(&self, region: SearchRegion, now: Duration) -> bool {
+        let longest = self.full_interval(region) * WINDOW_INTERVALS;
+        self.regions[region.index()]
+            .replaced
+            .is_none_or(|replaced| now.saturating_sub(replaced) < longest)
     }
 
     fn choose(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {

@@ -109,10 +109,10 @@ pub(crate) fn fgemm(
 ) {
     let count = to.len() / weights.outputs;
     assert_eq!(to.len(), count * weights.outputs);
+    assert!(!rows.starts.is_empty());
     assert_eq!(rows.starts.len() * rows.length, weights.inputs);
     assert!(residual.is_none_or(|residual| residual.len() == to.len()));
     let last = rows.starts.iter().max().map_or(0, |start| start + rows.length);
-    assert!(!rows.starts.is_empty());
     if count == 0 {
         return;
     }

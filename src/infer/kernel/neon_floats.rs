@@ -40,22 +40,19 @@ pub(super) unsafe fn add_four<const ROWS: usize, const WIDTH: usize, const UPPER
         }
         for panel in 0..WIDTH {
             let lanes = panels[panel].as_ptr().add(k);
-            add_scaled::<0, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes));
-            add_scaled::<1, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(1)));
-            add_scaled::<2, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(2)));
-            add_scaled::<3, ROWS, WIDTH, UPPER>(acc, panel, &values, load(lanes.add(3)));
+            add_scaled::<0, ROWS, WIDTH, UPPER>(acc, panel, &values, load(&*lanes));
+            add_scaled::<1, ROWS, WIDTH, UPPER>(acc, panel, &values, load(&*lanes.add(1)));
+            add_scaled::<2, ROWS, WIDTH, UPPER>(acc, panel, &values, load(&*lanes.add(2)));
+            add_scaled::<3, ROWS, WIDTH, UPPER>(acc, panel, &values, load(&*lanes.add(3)));
         }
     }
 }
 
 /// Reads a vector from memory.
-///
-/// # Safety
-/// There are `LANES` elements at `from`.
 #[inline(always)]
-unsafe fn load(from: *const [f32; LANES]) -> [float32x4_t; 4] {
-    let at = from.cast();
-    // SAFETY: existence: Neon is part of aarch64. Bounds: guaranteed by the caller.
+pub(super) fn load(from: &[f32; LANES]) -> [float32x4_t; 4] {
+    let at = from.as_ptr();
+    // SAFETY: existence: Neon is part of aarch64. Bounds: the array has `LANES` elements.
     unsafe {
         [
             vld1q_f32(at),
@@ -80,16 +77,7 @@ macro_rules! floats {
 
         #[inline(always)]
         fn load(self, values: &[f32; LANES]) -> Self::Floats {
-            let at = values.as_ptr();
-            // SAFETY: existence: Neon is part of aarch64. Bounds: the array has `LANES` elements.
-            unsafe {
-                [
-                    vld1q_f32(at),
-                    vld1q_f32(at.add(4)),
-                    vld1q_f32(at.add(8)),
-                    vld1q_f32(at.add(12)),
-                ]
-            }
+            $crate::kernel::neon_floats::load(values)
         }
 
         #[inline(always)]
