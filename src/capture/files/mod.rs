@@ -112,7 +112,7 @@ enum Media {
 
 impl Files {
     /// Waits until the next frame is due. A late reader does not get a burst of frames to catch up.
-    fn pace(&mut self, interrupt: &Interrupt) -> Result<(), CaptureError> {
+    fn wait_until_due(&mut self, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let Some(period) = self.period else {
             return Ok(());
         };
@@ -150,7 +150,7 @@ impl Files {
 
 impl Source for Files {
     fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
-        self.pace(interrupt)?;
+        self.wait_until_due(interrupt)?;
         if !self.read(frame)? {
             if !self.repeat {
                 return Err(self.ended());

@@ -5,9 +5,9 @@ mod dead_band;
 mod face_rate;
 mod faces;
 mod inputs;
-mod pace;
 mod render;
 mod results;
+mod topic_limiter;
 mod visits;
 
 use std::{sync::Arc, time::Duration};

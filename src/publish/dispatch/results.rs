@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     dead_band::steady,
     inputs::Inputs,
-    pace::{Pace, Presence},
     render::{Delivery, Renderer},
+    topic_limiter::{Presence, TopicLimiter},
 };
 use crate::{
     config::{self, MessageRate},
@@ -36,10 +36,10 @@ trait Content: PartialEq {
     fn is_bridged(&self) -> bool;
 }
 
-/// One topic: its pace, the number of its next message, and what the last one said.
+/// One topic: its rate, the number of its next message, and what the last one said.
 #[derive(Debug)]
 struct Topic<T> {
-    pace: Pace,
+    limiter: TopicLimiter,
     seq: u64,
     published: Option<T>,
 }
@@ -74,13 +74,13 @@ impl Results {
 
     /// Publishes at most so many state messages from now on.
     pub fn set_rate(&mut self, rate: MessageRate) {
-        self.state.pace.set_interval(rate.interval());
+        self.state.limiter.set_interval(rate.interval());
     }
 
     /// Makes both due at once.
     pub fn force(&mut self) {
-        self.state.pace.force();
-        self.scene.pace.force();
+        self.state.limiter.force();
+        self.scene.limiter.force();
     }
 
     /// When the next of the two is due.
@@ -204,7 +204,7 @@ impl Primary {
 impl<T: Content> Topic<T> {
     fn new(interval: Duration, refresh: Duration) -> Self {
         Self {
-            pace: Pace::new(interval, refresh),
+            limiter: TopicLimiter::new(interval, refresh),
             seq: 0,
             published: None,
         }
@@ -212,7 +212,7 @@ impl<T: Content> Topic<T> {
 
     /// When a message that says `content` is due.
     fn due(&self, content: &T, newest: &Snapshot) -> Duration {
-        self.pace
+        self.limiter
             .due(self.is_changed_by(content), presence(newest, content))
     }
 
@@ -226,7 +226,7 @@ impl<T: Content> Topic<T> {
         let has_changed = self.is_changed_by(&content);
         let presence = presence(inputs.newest, &content);
         self.published = Some(content);
-        self.pace.record(inputs.now.monotonic, has_changed, presence);
+        self.limiter.record(inputs.now.monotonic, has_changed, presence);
     }
 }
 

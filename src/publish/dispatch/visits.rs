@@ -6,8 +6,8 @@ use jiff::civil::Date;
 
 use super::{
     inputs::Inputs,
-    pace::{Pace, Presence},
     render::{Delivery, Renderer},
+    topic_limiter::{Presence, TopicLimiter},
 };
 use crate::publish::{
     lifetimes::VISITS_REFRESH,
@@ -27,7 +27,7 @@ const NOBODY: Presence = Presence {
 /// Decides when the visits are due.
 #[derive(Debug)]
 pub struct Visits {
-    pace: Pace,
+    limiter: TopicLimiter,
     /// The version of the counters and the date that were published last.
     published: Option<(u64, Date)>,
 }
@@ -37,21 +37,21 @@ impl Visits {
     /// published as often in the long run; the event `left` tells each visit as it ends.
     pub fn new(refresh: Duration) -> Self {
         Self {
-            pace: Pace::new(VISITS_REFRESH, refresh.max(VISITS_REFRESH)),
+            limiter: TopicLimiter::new(VISITS_REFRESH, refresh.max(VISITS_REFRESH)),
             published: None,
         }
     }
 
     /// Makes the message due at once.
     pub fn force(&mut self) {
-        self.pace.force();
+        self.limiter.force();
     }
 
     /// When the message is due: soon if the counters have changed, or if it is another day; otherwise at the refresh,
     /// because it expires at the broker.
     pub fn due(&self, newest: &Snapshot, now: Now) -> Duration {
         let is_changed = self.published != Some((newest.visits.version, now.date));
-        self.pace.due(is_changed, NOBODY)
+        self.limiter.due(is_changed, NOBODY)
     }
 
     /// Sends it if it is due.
@@ -71,7 +71,8 @@ impl Visits {
         let payload = VisitsPayload::new(inputs.identity, &newest.visits.value, now.date, now.wall);
         renderer.send(transport, &inputs.topics.visits, Delivery::STATE, &payload)?;
         let content = Some((newest.visits.version, now.date));
-        self.pace.record(now.monotonic, self.published != content, NOBODY);
+        self.limiter
+            .record(now.monotonic, self.published != content, NOBODY);
         self.published = content;
         Ok(())
     }

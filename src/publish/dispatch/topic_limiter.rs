@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// So many changes are published at once after a pause, so that a short visit is told as it happens.
+/// Changes that are published without delay after a pause, so that a short visit is reported as it happens.
 pub const BURST: u32 = 3;
 
 /// That somebody has come, everybody has left, or the room counts as empty is published at least this long after the
@@ -10,12 +10,12 @@ pub const BURST: u32 = 3;
 /// permits a message.
 const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Paces one topic: in the long run at most one message per interval because of changes, at most [`BURST`] of
+/// Limits the rate of one topic: in the long run at most one message per interval because of changes, at most [`BURST`] of
 /// them in succession, and at least one message every refresh.
 ///
 /// The rate limiter is the generic cell rate algorithm (ITU-T I.371) with a tolerance of `BURST - 1` intervals.
 #[derive(Debug)]
-pub struct Pace {
+pub struct TopicLimiter {
     interval: Duration,
     refresh: Duration,
     /// Whether a message is due even if nothing has changed.
@@ -42,7 +42,7 @@ struct LastMessage {
     presence: Presence,
 }
 
-impl Pace {
+impl TopicLimiter {
     /// A message is due at once.
     pub fn new(interval: Duration, refresh: Duration) -> Self {
         Self {
@@ -115,11 +115,11 @@ mod tests {
     }
 
     /// When the messages were sent if everything that is due is sent, with a change in each of these seconds.
-    fn sent(pace: &mut Pace, changes: std::ops::Range<u64>) -> Vec<u64> {
+    fn sent(limiter: &mut TopicLimiter, changes: std::ops::Range<u64>) -> Vec<u64> {
         let mut sent = Vec::new();
         for second in changes {
-            if pace.due(true, SOMEBODY) <= seconds(second) {
-                pace.record(seconds(second), true, SOMEBODY);
+            if limiter.due(true, SOMEBODY) <= seconds(second) {
+                limiter.record(seconds(second), true, SOMEBODY);
                 sent.push(second);
             }
         }
@@ -128,57 +128,57 @@ mod tests {
 
     #[test]
     fn changes_in_succession_are_limited_in_the_long_run() {
-        let mut pace = Pace::new(seconds(10), seconds(30));
-        assert_eq!(sent(&mut pace, 100..150), [100, 101, 102, 110, 120, 130, 140]);
+        let mut limiter = TopicLimiter::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut limiter, 100..150), [100, 101, 102, 110, 120, 130, 140]);
         // A pause of twenty seconds earns two messages.
-        assert_eq!(sent(&mut pace, 160..172), [160, 161, 170]);
+        assert_eq!(sent(&mut limiter, 160..172), [160, 161, 170]);
         // A longer one earns no more than a burst.
-        assert_eq!(sent(&mut pace, 1000..1012), [1000, 1001, 1002, 1010]);
+        assert_eq!(sent(&mut limiter, 1000..1012), [1000, 1001, 1002, 1010]);
     }
 
     #[test]
     fn a_refresh_delays_no_change() {
-        let mut pace = Pace::new(seconds(10), seconds(30));
-        assert_eq!(sent(&mut pace, 100..101), [100]);
-        assert_eq!(pace.due(false, SOMEBODY), seconds(130));
-        pace.record(seconds(130), false, SOMEBODY);
-        assert_eq!(sent(&mut pace, 131..135), [131, 132, 133]);
+        let mut limiter = TopicLimiter::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut limiter, 100..101), [100]);
+        assert_eq!(limiter.due(false, SOMEBODY), seconds(130));
+        limiter.record(seconds(130), false, SOMEBODY);
+        assert_eq!(sent(&mut limiter, 131..135), [131, 132, 133]);
     }
 
     #[test]
     fn occupancy_and_the_end_of_sensing_are_not_delayed() {
-        let mut pace = Pace::new(seconds(10), seconds(30));
-        assert_eq!(sent(&mut pace, 100..110).len(), 3);
+        let mut limiter = TopicLimiter::new(seconds(10), seconds(30));
+        assert_eq!(sent(&mut limiter, 100..110).len(), 3);
         let nobody = Presence {
             is_in_view: false,
             ..SOMEBODY
         };
-        assert_eq!(pace.due(true, nobody), seconds(103));
-        pace.record(seconds(110), true, nobody);
-        assert_eq!(pace.due(true, SOMEBODY), seconds(111));
-        pace.record(seconds(111), true, SOMEBODY);
+        assert_eq!(limiter.due(true, nobody), seconds(103));
+        limiter.record(seconds(110), true, nobody);
+        assert_eq!(limiter.due(true, SOMEBODY), seconds(111));
+        limiter.record(seconds(111), true, SOMEBODY);
         // They count like any other change.
-        assert_eq!(sent(&mut pace, 112..145), [130, 140]);
+        assert_eq!(sent(&mut limiter, 112..145), [130, 140]);
         let blind = Presence {
             is_sensing: false,
             is_in_view: false,
             is_bridged: false,
         };
-        assert_eq!(pace.due(false, blind), Duration::ZERO);
+        assert_eq!(limiter.due(false, blind), Duration::ZERO);
     }
 
     #[test]
     fn an_interval_longer_than_the_refresh_does_not_delay_the_refresh() {
-        let mut pace = Pace::new(seconds(60), seconds(30));
-        assert_eq!(sent(&mut pace, 0..3).len(), 3);
-        assert_eq!(pace.due(true, SOMEBODY), seconds(32));
+        let mut limiter = TopicLimiter::new(seconds(60), seconds(30));
+        assert_eq!(sent(&mut limiter, 0..3).len(), 3);
+        assert_eq!(limiter.due(true, SOMEBODY), seconds(32));
     }
 
     #[test]
     fn another_rate_holds_at_once() {
-        let mut pace = Pace::new(seconds(10), seconds(30));
-        sent(&mut pace, 100..110);
-        pace.set_interval(seconds(1));
-        assert_eq!(sent(&mut pace, 110..113), [110, 111, 112]);
+        let mut limiter = TopicLimiter::new(seconds(10), seconds(30));
+        sent(&mut limiter, 100..110);
+        limiter.set_interval(seconds(1));
+        assert_eq!(sent(&mut limiter, 110..113), [110, 111, 112]);
     }
 }
