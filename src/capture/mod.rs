@@ -16,7 +16,7 @@ pub mod status;
 pub mod v4l2;
 
 pub use color::ColorEncoding;
-pub use decode::{CheckedFrame, Decoder};
+pub use decode::Decoder;
 pub use files::read_picture;
 pub use frame::{Frame, PixelFormat};
 pub use open::opener;

@@ -18,7 +18,7 @@ use super::{
     table,
 };
 use crate::{
-    capture::{Decoder, PixelFormat},
+    capture::{Decoder, Frame, PixelFormat},
     config::Settings,
     error::{Exit, Failure, Unwritable},
     health::{Board, Machine, Stage, StageTimes, Summary},
@@ -131,10 +131,7 @@ fn measure(
     frames: Option<u64>,
     camera_clock: &mut Duration,
 ) -> anyhow::Result<Run> {
-    let mut decoder = Decoder::default();
-    let mut luma = LumaGrid::default();
-    let mut picture = Picture::default();
-    let mut times = StageTimes::new(Duration::MAX);
+    let mut line = TimedLine::new();
     let bar = progress(time.as_millis() as u64, "{prefix} {wide_bar} {eta}");
     bar.set_prefix(player.format().to_string());
     let networks_before = sensor.network_time();
@@ -156,35 +153,15 @@ fn measure(
                 }
                 continue;
             }
-            let frame_start = Instant::now();
-            let checked = decoder.measure(frame, &mut luma)?;
-            let is_needed = sensor.observe(&luma, *camera_clock);
-            if is_needed {
-                decoder.decode_checked(&checked, &mut picture)?;
-            }
-            times.record(Duration::ZERO, Stage::Decode, frame_start.elapsed());
-            let mut last = Instant::now();
-            let frame_time = FrameTime {
-                captured: *camera_clock,
-                date: Date::ZERO,
-            };
-            let report = sensor.sense(is_needed.then_some(&picture), frame_time, &mut |stage| {
-                let now = Instant::now();
-                times.record(Duration::ZERO, stage, now - last);
-                last = now;
-            })?;
-            let took = frame_start.elapsed();
-            times.record(Duration::ZERO, Stage::Total, took);
-            busy += took;
-            faces += report.faces.len() as u64;
-            pictures += u64::from(is_needed);
+            let cost = line.run(sensor, frame, *camera_clock)?;
+            busy += cost.took;
+            faces += cost.faces;
+            pictures += u64::from(cost.is_decoded);
             if is_last {
                 break 'playing;
             }
-            let complete = count >= player.pictures() as u64
-                || NETWORKS
-                    .iter()
-                    .all(|stage| times.summary(Duration::ZERO, *stage).is_some());
+            let complete =
+                count >= player.pictures() as u64 || NETWORKS.iter().all(|&stage| line.time(stage).is_some());
             if frames.is_none() && complete && start.elapsed() >= time {
                 break 'playing;
             }
@@ -196,11 +173,11 @@ fn measure(
     bar.finish_and_clear();
     let stages = Stage::ALL
         .into_iter()
-        .filter_map(|stage| Some((stage, times.summary(Duration::ZERO, stage)?)))
+        .filter_map(|stage| Some((stage, line.time(stage)?)))
         .collect();
     Ok(Run {
         format: player.format(),
-        size: (luma.width(), luma.height()),
+        size: line.size(),
         frames: count,
         busy,
         cpu: processor_time().saturating_sub(cpu_before),
@@ -210,6 +187,69 @@ fn measure(
         stages,
         timeline: timeline.into_samples(),
     })
+}
+
+/// Decodes and senses frames, and times the stages.
+struct TimedLine {
+    decoder: Decoder,
+    luma: LumaGrid,
+    picture: Picture,
+    times: StageTimes,
+}
+
+/// What one frame took.
+struct FrameCost {
+    took: Duration,
+    faces: u64,
+    is_decoded: bool,
+}
+
+impl TimedLine {
+    fn new() -> Self {
+        Self {
+            decoder: Decoder::new(),
+            luma: LumaGrid::default(),
+            picture: Picture::default(),
+            times: StageTimes::new(Duration::MAX),
+        }
+    }
+
+    fn run(&mut self, sensor: &mut Sensor, frame: &Frame, captured: Duration) -> anyhow::Result<FrameCost> {
+        let start = Instant::now();
+        let picture = self
+            .decoder
+            .decode_if(frame, &mut self.luma, &mut self.picture, |luma| {
+                sensor.observe(luma, captured)
+            })?;
+        self.times.record(Duration::ZERO, Stage::Decode, start.elapsed());
+        let mut last = Instant::now();
+        let time = FrameTime {
+            captured,
+            date: Date::ZERO,
+        };
+        let report = sensor.sense(picture, time, &mut |stage| {
+            let now = Instant::now();
+            self.times.record(Duration::ZERO, stage, now - last);
+            last = now;
+        })?;
+        let took = start.elapsed();
+        self.times.record(Duration::ZERO, Stage::Total, took);
+        Ok(FrameCost {
+            took,
+            faces: report.faces.len() as u64,
+            is_decoded: picture.is_some(),
+        })
+    }
+
+    /// The times of a stage so far; `None` if it has not run.
+    fn time(&mut self, stage: Stage) -> Option<Summary> {
+        self.times.summary(Duration::ZERO, stage)
+    }
+
+    /// Width and height of the last frame.
+    fn size(&self) -> (u32, u32) {
+        (self.luma.width(), self.luma.height())
+    }
 }
 
 /// Processor time of all threads of this process so far.

@@ -133,47 +133,54 @@ impl SenseLoop {
         }
     }
 
+    /// Whether a frame has waited for too long; then it is counted.
+    fn is_stale(&self, captured: Duration, now: Duration) -> bool {
+        let age = now.saturating_sub(captured);
+        // Whoever it shows may have left since.
+        let is_stale = age >= self.lost_after().max(MIN_STALE);
+        if is_stale {
+            self.context.metrics.count_stale();
+            tracing::debug!(?age, "a frame has waited for too long");
+        }
+        is_stale
+    }
+
     /// Takes one frame through all stages, unless there is a reason to leave it out.
     fn sense(&mut self, buffers: &mut Buffers) -> Result<(), Failure> {
+        // The slot is emptied when the gate closes, so that this frame was taken under this permit.
+        let Some(permit) = self.context.gate.permit() else {
+            return Ok(());
+        };
+        let Buffers {
+            frame,
+            luma,
+            picture,
+            decoder,
+        } = buffers;
+        let start = self.context.clock.now();
+        // Whoever aims wants to see every frame.
+        let is_watched = self.context.preview.is_open(start);
+        if self.is_stale(frame.captured, start)
+            || !admit(
+                &mut self.sensor,
+                &self.context.metrics,
+                frame.captured,
+                is_watched,
+            )
+        {
+            return Ok(());
+        }
         let Context {
-            gate,
             sink,
             metrics,
             camera,
             clock,
+            preview,
             ..
         } = &self.context;
-        // The slot is emptied when the gate closes, so that this frame was taken under this permit.
-        let Some(permit) = gate.permit() else {
-            return Ok(());
-        };
-        let frame = &buffers.frame;
-        let start = clock.now();
-        // Whoever it shows may have left since.
-        let age = start.saturating_sub(frame.captured);
-        if age >= self.lost_after().max(MIN_STALE) {
-            metrics.count_stale();
-            tracing::debug!(?age, "a frame has waited for too long");
-            return Ok(());
-        }
-        // Whoever aims wants to see every frame.
-        let is_watched = self.context.preview.is_open(start);
-        if !admit(&mut self.sensor, metrics, frame.captured, is_watched) {
-            return Ok(());
-        }
         metrics.record_stage(start, Stage::Wait, start.saturating_sub(frame.captured));
-        let Buffers {
-            luma,
-            picture,
-            decoder,
-            ..
-        } = buffers;
-        let decoded = decoder.measure(frame, luma).and_then(|checked| {
-            let is_needed = self.sensor.observe(luma, frame.captured) || is_watched;
-            if is_needed {
-                decoder.decode_checked(&checked, picture)?;
-            }
-            Ok(is_needed.then_some(&*picture))
+        let decoded = decoder.decode_if(frame, luma, picture, |luma| {
+            self.sensor.observe(luma, frame.captured) || is_watched
         });
         let picture = match decoded {
             Ok(picture) => picture,
@@ -188,9 +195,7 @@ impl SenseLoop {
             self.interval = last.saturating_sub(usable);
         }
         if let Some(picture) = picture {
-            self.context
-                .preview
-                .offer(last, permit, |small| shrink(picture, small));
+            preview.offer(last, permit, |small| shrink(picture, small));
         }
         // First the status: reports are ignored while the camera is not ok.
         camera.usable(last, permit);

@@ -73,23 +73,21 @@ impl Observer {
                 continue;
             }
             let frame = stage.frame(number.unwrap_or(0), captured);
-            let checked = self.decoder.measure(&frame, &mut self.luma).unwrap();
-            if !self.by_need {
-                self.luma.reset_unknown(frame.width, frame.height);
-            }
-            let is_needed = self.sensor.observe(&self.luma, captured);
-            if is_needed {
-                self.decoder.decode_checked(&checked, &mut self.picture).unwrap();
-                self.pictures += u32::from(number.is_some());
-            }
+            let picture = self
+                .decoder
+                .decode_if(&frame, &mut self.luma, &mut self.picture, |luma| {
+                    if !self.by_need {
+                        luma.reset_unknown(frame.width, frame.height);
+                    }
+                    self.sensor.observe(luma, captured)
+                })
+                .unwrap();
+            self.pictures += u32::from(picture.is_some() && number.is_some());
             let time = FrameTime {
                 captured,
                 date: Date::ZERO,
             };
-            let report = self
-                .sensor
-                .sense(is_needed.then_some(&self.picture), time, &mut |_| {})
-                .unwrap();
+            let report = self.sensor.sense(picture, time, &mut |_| {}).unwrap();
             let Some(number) = number else {
                 assert!(report.faces.is_empty());
                 continue;

@@ -23,7 +23,7 @@ pub struct Decoder {
 
 /// A frame whose bytes are known to be there, and which can be decoded.
 #[derive(Debug)]
-pub struct CheckedFrame<'a> {
+struct CheckedFrame<'a> {
     frame: &'a Frame,
     /// Only of a JPEG picture.
     complete: Option<jpeg::Complete>,
@@ -56,11 +56,26 @@ impl Decoder {
     }
 
     /// Checks a frame and measures its luma, turned like the picture, for a fraction of the cost of decoding
-    /// it.
+    /// it. Decodes it into `picture` only if `is_needed` says so of its luma, and returns the picture then.
     ///
     /// # Errors
-    /// As [`Decoder::decode`]; the content of `luma` is then unspecified.
-    pub fn measure<'a>(
+    /// As [`Decoder::decode`]; the content of `luma` is then unspecified too.
+    pub fn decode_if<'p>(
+        &mut self,
+        frame: &Frame,
+        luma: &mut LumaGrid,
+        picture: &'p mut Picture,
+        is_needed: impl FnOnce(&mut LumaGrid) -> bool,
+    ) -> Result<Option<&'p Picture>, CaptureError> {
+        let checked = self.measure(frame, luma)?;
+        if !is_needed(luma) {
+            return Ok(None);
+        }
+        self.decode_checked(&checked, picture)?;
+        Ok(Some(picture))
+    }
+
+    fn measure<'a>(
         &mut self,
         frame: &'a Frame,
         luma: &mut LumaGrid,
@@ -78,11 +93,9 @@ impl Decoder {
         Ok(CheckedFrame { frame, complete })
     }
 
-    /// As [`Decoder::decode`], of a frame that was checked already.
-    ///
-    /// # Errors
-    /// [`CaptureKind::Corrupt`] if a JPEG picture is complete and cannot be decoded all the same.
-    pub fn decode_checked(
+    /// As [`Decoder::decode`], of a frame that was checked already: it fails only if a JPEG picture is complete
+    /// and cannot be decoded all the same.
+    fn decode_checked(
         &mut self,
         checked: &CheckedFrame<'_>,
         picture: &mut Picture,

@@ -104,7 +104,7 @@ fn grey_jpeg_becomes_rgb() {
 }
 
 #[test]
-fn a_checked_frame_is_decoded_as_any_other() {
+fn a_frame_is_decoded_if_its_luma_says_so() {
     for frame in [mjpeg(jpeg(16, 24)), bars(PixelFormat::Yuyv, 16, 24, 0)] {
         let turned = Frame {
             orientation: Orientation::new(90, true),
@@ -112,11 +112,19 @@ fn a_checked_frame_is_decoded_as_any_other() {
         };
         let mut decoder = Decoder::new();
         let mut luma = LumaGrid::default();
-        let checked = decoder.measure(&turned, &mut luma).unwrap();
-        assert_eq!((luma.width(), luma.height()), (24, 128));
         let mut picture = Picture::default();
-        decoder.decode_checked(&checked, &mut picture).unwrap();
-        assert_eq!(picture, decode(&turned).unwrap());
+        let left_out = decoder
+            .decode_if(&turned, &mut luma, &mut picture, |_| false)
+            .unwrap();
+        assert!(left_out.is_none());
+        assert_eq!(picture, Picture::default());
+        let decoded = decoder
+            .decode_if(&turned, &mut luma, &mut picture, |luma| {
+                assert_eq!((luma.width(), luma.height()), (24, 128));
+                true
+            })
+            .unwrap();
+        assert_eq!(*decoded.unwrap(), decode(&turned).unwrap());
     }
 }
 
