@@ -184,7 +184,23 @@ unsafe fn answer(
     request: vidioc::_IOC_TYPE,
     argument: *mut c_void,
 ) -> Result<(), c_int> {
-    let buffer = || unsafe { &mut *argument.cast::<sys::v4l2_buffer>() };
+    match request {
+        vidioc::VIDIOC_STREAMON => driver.streaming = true,
+        vidioc::VIDIOC_STREAMOFF => driver.streaming = false,
+        vidioc::VIDIOC_REQBUFS | vidioc::VIDIOC_QUERYBUF | vidioc::VIDIOC_QBUF | vidioc::VIDIOC_DQBUF => {
+            unsafe { answer_about_buffers(driver, request, argument)? };
+        }
+        _ => unsafe { answer_about_mode(driver, request, argument)? },
+    }
+    Ok(())
+}
+
+/// What the device can do, and what was negotiated.
+unsafe fn answer_about_mode(
+    driver: &Driver,
+    request: vidioc::_IOC_TYPE,
+    argument: *mut c_void,
+) -> Result<(), c_int> {
     match request {
         vidioc::VIDIOC_QUERYCAP => {
             let capability = unsafe { &mut *argument.cast::<sys::v4l2_capability>() };
@@ -235,6 +251,18 @@ unsafe fn answer(
                 denominator,
             };
         }
+        _ => return Err(libc::ENOTTY),
+    }
+    Ok(())
+}
+
+unsafe fn answer_about_buffers(
+    driver: &mut Driver,
+    request: vidioc::_IOC_TYPE,
+    argument: *mut c_void,
+) -> Result<(), c_int> {
+    let buffer = || unsafe { &mut *argument.cast::<sys::v4l2_buffer>() };
+    match request {
         vidioc::VIDIOC_REQBUFS => {
             let request = unsafe { &mut *argument.cast::<sys::v4l2_requestbuffers>() };
             request.count = request.count.min(4);
@@ -252,8 +280,6 @@ unsafe fn answer(
             }
             driver.queued.push_back(index);
         }
-        vidioc::VIDIOC_STREAMON => driver.streaming = true,
-        vidioc::VIDIOC_STREAMOFF => driver.streaming = false,
         vidioc::VIDIOC_DQBUF => {
             let buffer = buffer();
             let (index, bytes, flags, sequence) = driver.ready.pop_front().ok_or(libc::EAGAIN)?;
