@@ -1,8 +1,9 @@
-//! The expression network's last answer for a track, and whether it still holds.
+//! The last classification of a track, reused while the face looks the same.
 //!
-//! While a face looks as it did when it was classified, the network would answer the same, so its last answer
-//! enters the means again, at the full rate: they do not depend on how often the network runs. How long an
-//! answer holds follows from how much the face has changed since, and from how much the answers move.
+//! While a face looks as it did when it was classified, the network would give about the same prediction, so the cached
+//! one enters the means again, at the full rate. The means therefore do not depend on how often the network
+//! runs. How long a classification stays valid depends on how much the face has changed since, and on how much
+//! the predictions vary.
 
 use std::time::Duration;
 
@@ -12,35 +13,35 @@ use super::{
     face::{Category, Prediction},
 };
 
-/// A new face is classified at the full rate for this long: its means begin with few predictions.
+/// A new face is classified at the full rate for this long, because its means start from few predictions.
 const NEW: Duration = Duration::from_millis(500);
 
-/// An answer holds for no longer than this.
+/// A cached classification is valid for no longer than this.
 const MAX_AGE: Duration = Duration::from_millis(900);
 
-/// An answer does not hold for a face that differs by more than this (see [`Appearance::difference`]).
+/// It is not valid for a face that differs by more than this (see [`Appearance::difference`]).
 const MAX_DIFFERENCE: f32 = 0.06;
 
-/// Nor for one whose difference times the seconds since exceeds this.
+/// Nor is it valid if that difference times its age in seconds exceeds this.
 const MAX_INTEGRAL: f32 = 0.015;
 
-/// An answer that differs from the one before by more than this, in any probability or in half of valence or
-/// arousal, is followed by another at the full rate.
+/// After a prediction that differs from the previous one by more than this, in any probability or in half the
+/// valence or arousal, the face is classified again at the full rate.
 const STEADY: f32 = 0.1;
 
-/// What the network said of a track, and of which appearance.
+/// The last classification of a track, and the appearance that was classified.
 #[derive(Debug, Clone, Copy)]
-pub struct LastAnswer {
+pub struct CachedClassification {
     classification: Classification,
     appearance: Appearance,
     at: Duration,
-    /// When the track was classified first.
+    /// When the track was first classified.
     first: Duration,
     is_steady: bool,
 }
 
-impl LastAnswer {
-    /// The answer at `now`, after `before`.
+impl CachedClassification {
+    /// Caches a classification made at `now`; `before` is the one cached until then.
     #[must_use]
     pub fn new(
         classification: &Classification,
@@ -60,15 +61,15 @@ impl LastAnswer {
         }
     }
 
-    /// The answer.
+    /// The classification.
     #[must_use]
     pub fn classification(&self) -> &Classification {
         &self.classification
     }
 
-    /// Whether the network would say about the same at `now` of a face that looks like this.
+    /// Whether the network would give about the same prediction at `now` for a face with this appearance.
     #[must_use]
-    pub fn holds(&self, appearance: &Appearance, now: Duration) -> bool {
+    pub fn is_valid(&self, appearance: &Appearance, now: Duration) -> bool {
         let age = now.saturating_sub(self.at);
         if !self.is_steady || age >= MAX_AGE || now.saturating_sub(self.first) < NEW {
             return false;
@@ -78,7 +79,7 @@ impl LastAnswer {
     }
 }
 
-/// The largest difference of two predictions, in any probability or in half of valence or arousal.
+/// The largest difference between two predictions, in any probability or in half the valence or arousal.
 fn distance(a: &Prediction, b: &Prediction) -> f32 {
     let of = |a: Option<f32>, b: Option<f32>| match (a, b) {
         (Some(a), Some(b)) => (a - b).abs() / 2.0,

@@ -4,9 +4,9 @@
 //! and read no clock. [`engine`] loads the networks and runs them in threads.
 
 pub mod alignment;
-pub mod answer;
 pub mod appearance;
 pub mod attention;
+pub mod cached_classification;
 pub mod classify;
 pub mod crop;
 pub mod crop_quality;

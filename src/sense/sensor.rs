@@ -8,9 +8,9 @@ use jiff::civil::Date;
 
 use super::{
     alignment::AlignedCrop,
-    answer::LastAnswer,
     appearance::Appearance,
     attention::{Attention, HeadPose},
+    cached_classification::CachedClassification,
     classify::{Classification, Classifications, Classifier},
     face::{Event, Label, MAX_FACES, Report, TrackedFace},
     face_tracker::{FaceTracker, FollowedFace},
@@ -40,17 +40,17 @@ pub struct Sensor {
     full: Intervals,
     /// The fraction of the full rate at which to work.
     rate_fraction: f32,
-    /// Limits frames, below the full rate.
+    /// Limits frames while working below the full rate.
     frames: RateLimiter,
     /// Limits frames while nothing happens.
     rests: RateLimiter,
     /// Limits measurements of a whole picture's light and sharpness.
     qualities: RateLimiter,
-    /// When they are measured even if nothing else needs the picture.
+    /// Limits how long they stay unmeasured when nothing else needs the picture.
     stale_quality: RateLimiter,
     tracks: heapless::Vec<TrackState, MAX_FACES>,
     results: Classifications,
-    /// Whether the luma of this frame is known, so that answers may be repeated.
+    /// Whether the luma of this frame is known, so cached classifications may be reused.
     is_luma_known: bool,
     scene: SceneSummary,
     visits: Visits,
@@ -62,7 +62,7 @@ pub struct Sensor {
 pub struct FrameTime {
     /// On the daemon's monotonic clock.
     pub captured: Duration,
-    /// The local date, which the visits of the day are counted by.
+    /// The local date, by which visits are counted.
     pub date: Date,
 }
 
@@ -72,13 +72,13 @@ pub struct FrameTime {
 pub enum Admission {
     /// Sense it.
     Sense,
-    /// Nothing happens, and a frame was sensed a short time ago: this one needs no work.
+    /// Nothing is happening and a frame was sensed recently, so this one needs no work.
     Rest,
-    /// The machine works at a fraction of the full rate and leaves it out.
+    /// Drop it, because the machine works at a fraction of the full rate.
     Shed,
 }
 
-/// For each face of a frame what enters its means.
+/// For each face of a frame, the classification that enters its means.
 type FrameClassifications = [Option<Classification>; MAX_FACES];
 
 /// Light changes slowly, and a technician who turns a lens wants to see the effect.
@@ -160,8 +160,8 @@ impl Sensor {
         Admission::Sense
     }
 
-    /// Takes the luma of a frame that was captured at `captured`. Returns whether its picture is needed: where
-    /// nothing has changed and no work is due, it is not.
+    /// Takes the luma of a frame that was captured at `captured`. Returns whether its picture is needed; it
+    /// is not if nothing has changed and no work is due.
     #[must_use = "tells whether to decode the frame"]
     pub fn observe(&mut self, luma: &LumaGrid, captured: Duration) -> bool {
         self.is_luma_known = !luma.cells().is_empty();
@@ -170,8 +170,8 @@ impl Sensor {
         is_needed || self.stale_quality.is_due(captured)
     }
 
-    /// Senses a frame after [`Sensor::observe`], from its picture where that is needed. `done` is called as each
-    /// stage of the work ends, so that the caller can time them.
+    /// Senses a frame after [`Sensor::observe`], from its picture if that is needed. `done` is called as each
+    /// stage of the work ends, so the caller can time the stages.
     ///
     /// # Errors
     /// [`InferError`] if a network fails.
@@ -216,7 +216,8 @@ impl Sensor {
     }
 
     /// Drops all tracks and ends their visits, because no more usable frames arrive. The report has no faces,
-    /// `left` for each visit, and the size and the time of the last frame.
+    /// a `left` event for each visit unless single faces are withheld, and the size and the time of the last
+    /// frame.
     pub fn lose_all(&mut self) -> &Report {
         self.face_tracker.clear();
         self.tracks.clear();
@@ -241,7 +242,7 @@ impl Sensor {
         let interval = self.full.at(self.rate_fraction, &self.smoothing).classify;
         for face in faces {
             if self.tracks.iter().all(|state| state.track != face.track) {
-                // There is room: as many states as faces.
+                // There is room for one state per face.
                 let _ = self.tracks.push(TrackState {
                     track: face.track,
                     smoother: Smoother::new(&self.smoothing, self.publish.min_quality),
@@ -249,7 +250,7 @@ impl Sensor {
                     attention: Attention::new(&self.attention),
                     raw: None,
                     quality: None,
-                    answer: None,
+                    cached: None,
                     classifications: RateLimiter::new(interval),
                     label: Label::Uncertain,
                 });
@@ -263,8 +264,8 @@ impl Sensor {
         (face.seen && state.classifications.is_due(captured)).then_some(state)
     }
 
-    /// The faces in sight that must be classified. Where the last answer still holds, it is repeated. Landmarks
-    /// that span no face are skipped: the next frame's may be better.
+    /// The faces in sight that must be classified. If the cached classification is still valid, it is reused. Faces
+    /// whose landmarks span no face are skipped; the next frame's landmarks may be better.
     fn due_faces(
         &self,
         faces: &[FollowedFace],
@@ -281,12 +282,12 @@ impl Sensor {
                 continue;
             };
             let appearance = Appearance::of(picture, &crop);
-            match &state.answer {
-                Some(answer) if self.is_luma_known && answer.holds(&appearance, captured) => {
-                    classifications[index] = Some(*answer.classification());
+            match &state.cached {
+                Some(cached) if self.is_luma_known && cached.is_valid(&appearance, captured) => {
+                    classifications[index] = Some(*cached.classification());
                 }
                 _ => {
-                    // There is room: one for each face.
+                    // There is room for one per face.
                     let _ = due.push(DueFace {
                         index,
                         track: face.track,
@@ -299,7 +300,7 @@ impl Sensor {
         due
     }
 
-    /// Classifies the faces in batches, and enters the results at their places.
+    /// Classifies the faces in batches, and stores the results at the faces' indices.
     fn classify_due(
         &mut self,
         picture: &Picture,
@@ -315,8 +316,9 @@ impl Sensor {
             for (face, result) in batch.iter().zip(&self.results) {
                 classifications[face.index] = Some(*result);
                 if let Some(state) = self.tracks.iter_mut().find(|state| state.track == face.track) {
-                    let answer = LastAnswer::new(result, &face.appearance, captured, state.answer.as_ref());
-                    state.answer = Some(answer);
+                    let cached =
+                        CachedClassification::new(result, &face.appearance, captured, state.cached.as_ref());
+                    state.cached = Some(cached);
                 }
             }
             done(Stage::Classify);
@@ -324,7 +326,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// Updates the tracks' states with what was classified, reports every face, and returns the labels'
+    /// Updates the tracks' states with the classifications, reports every face, and returns the label
     /// changes.
     fn apply(
         &mut self,
@@ -333,7 +335,7 @@ impl Sensor {
         captured: Duration,
     ) -> Changes {
         let mut changes = Changes::new();
-        // With several threads, faces that came at different times should be classified in the same batch.
+        // With several threads, faces that arrived at different times should be classified in the same batch.
         let aligned = (self.classifier.batch_size() > 1)
             .then(|| {
                 let next = |state: &TrackState| state.classifications.next_due(captured);
@@ -354,11 +356,11 @@ impl Sensor {
                     state.classifications.align_to(due);
                 }
                 if let Some(event) = state.update(captured, classification) {
-                    // There is room: one for each face.
+                    // There is room for one per face.
                     let _ = changes.push(event);
                 }
             }
-            // There is room: as many as tracks.
+            // There is room for one face per track.
             let _ = self.report.faces.push(TrackedFace {
                 track: face.track,
                 detection: face.detection,
@@ -374,7 +376,7 @@ impl Sensor {
         changes
     }
 
-    /// Reports the scene and the visits, and withholds single faces where only groups may be reported.
+    /// Reports the scene and the visits, and withholds single faces if only groups may be reported.
     fn summarise(&mut self, captured: Duration, date: Date, changes: &Changes) {
         let report = &mut self.report;
         self.visits

@@ -1,10 +1,10 @@
-//! What is known of a tracked face apart from its position.
+//! The data about a tracked face apart from its position.
 
 use std::time::Duration;
 
 use super::{
-    answer::LastAnswer,
     attention::{Attention, HeadPose},
+    cached_classification::CachedClassification,
     classify::Classification,
     crop_quality::CropQuality,
     face::{Event, Label, Prediction},
@@ -22,12 +22,12 @@ pub struct TrackState {
     pub pose: Option<HeadPose>,
     /// Whether the face looks towards the camera, with hysteresis.
     pub attention: Attention,
-    /// The last classification as the network gave it.
+    /// The network's last prediction, before smoothing.
     pub raw: Option<Prediction>,
     /// Quality of the last crop.
     pub quality: Option<CropQuality>,
-    /// What the network said last.
-    pub answer: Option<LastAnswer>,
+    /// The last classification.
+    pub cached: Option<CachedClassification>,
     /// Limits its classifications.
     pub classifications: RateLimiter,
     /// The label that was reported last.
