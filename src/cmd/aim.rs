@@ -1,4 +1,4 @@
-//! `affectd aim`: opens the live page of the running daemon for the one who aims the camera.
+//! `affectd aim`: opens the live page of the running daemon for aiming the camera.
 
 use std::{
     env,
@@ -18,9 +18,9 @@ use crate::{
 
 /// Opens the live page of the running daemon for ten minutes, to aim the camera
 ///
-/// Prints where the page is and a code that opens it once. The page is reached from this board alone, or
-/// through an SSH tunnel as printed. It shows outlines and figures, no picture. It is closed when this command
-/// ends. Needs to be run as root, because the daemon listens to root alone.
+/// Prints the address of the page and a code that opens it once. The page can be reached from this board only,
+/// or through an SSH tunnel as printed. It shows outlines and figures, no picture, and is closed when this
+/// command ends. Must be run as root, because the daemon accepts the command from root only.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Shows the camera's picture too: twice a second, at most 480 pixels wide
@@ -102,7 +102,7 @@ fn the_only(sockets: &[PathBuf]) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// How to open the page.
+/// Instructions for opening the page.
 fn instructions(address: SocketAddr, code: &str, seconds: u64, preview: bool) -> String {
     let port = address.port();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

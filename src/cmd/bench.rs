@@ -56,7 +56,7 @@ impl Arguments {
         if let Some(threads) = self.threads {
             settings.expression.threads = threads.into();
         }
-        // Before the networks are loaded, which takes longer than reading a file that may be missing.
+        // Read before the networks are loaded, which takes longer: the file may be missing.
         let recording = match &self.recording {
             None => Recording::bundled(),
             Some(path) => Recording::read(path).map_err(|error| Failure::new(Exit::Input, error))?,

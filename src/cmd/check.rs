@@ -23,8 +23,8 @@ use crate::{
 /// Checks everything that `run` needs
 ///
 /// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the
-/// camera, reads the privacy switch, and connects to the broker without publishing. Prints one line for each
-/// check. Every check runs even if an earlier one fails; the exit code is that of the first failure.
+/// camera, reads the privacy switch, and verifies that this device may publish to the broker and receive from
+/// it. Prints one line for each check. Every check runs even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with its origin, and checks nothing else
@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "print")]
     defaults: bool,
 
-    /// Asks the running daemon whether it makes progress and whether its results reach their subscribers, and
+    /// Asks the running daemon whether it makes progress and whether its results reach the broker, and
     /// checks nothing else; needs http.listen
     #[arg(long, conflicts_with_all = ["print", "defaults"])]
     running: bool,
@@ -111,7 +111,7 @@ impl Findings<'_> {
     }
 }
 
-/// Asks the running daemon.
+/// Queries the running daemon.
 fn running(settings: &Settings, findings: &mut Findings<'_>) -> Result<(), Failure> {
     let Some(client) = Client::open(&settings.http)? else {
         let reason =
@@ -122,7 +122,7 @@ fn running(settings: &Settings, findings: &mut Findings<'_>) -> Result<(), Failu
     findings.add("results", verdict(&client, "/readyz"))
 }
 
-/// One answer of the running daemon; its first fault decides on the exit code.
+/// One verdict of the running daemon; its first fault determines the exit code.
 fn verdict(client: &Client, path: &str) -> Result<String, Failure> {
     let answer = client.get(path)?;
     let verdict: Verdict = serde_json::from_str(&answer.body)
@@ -219,7 +219,7 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
     look().map_err(|error: GpioError| error.into())
 }
 
-/// Connects to every broker, and proves that this device may publish and receive.
+/// Connects to every broker, and verifies that this device may publish and receive.
 fn broker(settings: &Settings) -> Result<String, Failure> {
     if settings.mqtt.host.is_empty() {
         return Ok("none (mqtt.host is empty); messages go to standard output".to_owned());

@@ -51,7 +51,7 @@ fn demo(settings: &Settings, sensor: Sensor, shutdown: Shutdown) -> Result<(), F
     let screen = Arc::new(Screen::default());
     let metrics = Arc::new(Metrics::new());
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
-    // Nobody can command privacy here.
+    // There is no broker that could command privacy.
     gate.set_command(Input::Off);
     let model = &settings.expression.model;
     print(&format!(
@@ -95,7 +95,7 @@ fn summarize(metrics: &Metrics, now: Duration, seconds: f32) -> std::io::Result<
     table::stages(&mut out, &rows)
 }
 
-/// On a terminal, a few lines redrawn with every frame; elsewhere, a line for each event.
+/// On a terminal, a few lines redrawn with every frame; otherwise, a line for each event.
 #[derive(Default)]
 struct Screen {
     drawn: Mutex<usize>,
@@ -154,7 +154,7 @@ impl Sink for Screen {
     fn health(&self, _health: &Health) {}
 }
 
-/// Writes and flushes. Errors are ignored: the measurement goes on without a reader.
+/// Writes and flushes. Errors are ignored: the measurement continues without a reader.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! Which exit code an error ends the process with.
+//! The exit code of each error type.
 
 use std::{error::Error, io};
 
@@ -17,7 +17,7 @@ use crate::{
     sense::{detect::DetectError, engine::OpenError},
 };
 
-/// Gives each error type its code.
+/// Maps each error type to its exit code.
 macro_rules! exit {
     ($($error:ty => $exit:ident),* $(,)?) => {
         $(impl ExitClass for $error {
@@ -28,8 +28,8 @@ macro_rules! exit {
     };
 }
 
-/// Whether the system lacked file descriptors or memory. That may pass, and systemd does not restart the unit after the
-/// codes for a wrong file.
+/// Whether the system lacked file descriptors or memory. That may be temporary, but systemd does not restart
+/// the unit after the exit codes for a bad file.
 fn is_shortage(error: &(dyn Error + 'static)) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM].map(Errno::raw_os_error);
     let mut next = Some(error);

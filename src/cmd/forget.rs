@@ -1,4 +1,4 @@
-//! `affectd forget`: removes what the broker keeps of a device.
+//! `affectd forget`: removes a device's retained messages from the broker.
 
 use std::io::Write;
 
@@ -12,17 +12,17 @@ use crate::{
     publish,
 };
 
-/// Removes what the broker keeps of a device
+/// Removes the retained messages of a device from the broker
 ///
 /// For a board that was renamed or is gone: clears every retained message of the device at the broker in
-/// mqtt.host, its discovery in Home Assistant among them, and prints their topics. Refuses while the device is
+/// mqtt.host, including its discovery in Home Assistant, and prints their topics. Refuses while the device is
 /// online.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Name of the device [default: this one's]
     device: Option<DeviceId>,
 
-    /// Also if the broker says that the device is online
+    /// Removes them even if the broker reports the device as online
     #[arg(long)]
     force: bool,
 }

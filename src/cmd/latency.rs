@@ -33,7 +33,7 @@ impl Arguments {
     }
 }
 
-/// At most the window of the pipeline's stage times, so that they cover the whole measurement.
+/// At most the window of the pipeline's stage times, so they cover the whole measurement.
 fn seconds(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(seconds) if (1.0..=120.0).contains(&seconds) => Ok(seconds),

@@ -1,4 +1,4 @@
-//! The command line: options that every subcommand has, and one module for each subcommand.
+//! The command line: the options shared by all subcommands, and one module for each subcommand.
 
 pub mod aim;
 pub mod analyze;
@@ -96,7 +96,7 @@ impl Cli {
         forbid_core_dumps();
         let mut output = Output::new(io::stdout());
         let result = self.dispatch(&mut output);
-        // A reader of standard output may leave early (`| head`); that is not a failure.
+        // A reader of standard output may close it early (`| head`); that is not a failure.
         if output.reader_left() { Ok(()) } else { result }
     }
 
@@ -124,7 +124,8 @@ fn open_sensor(settings: &Settings) -> Result<(Sensor, Manifest), Failure> {
     Ok(engine::open(settings, &registry)?)
 }
 
-/// A core dump would hold camera pictures and the broker's password, one of a camera program pictures as well.
+/// A core dump would contain camera pictures and the broker's password; one of a camera program would contain
+/// pictures too.
 fn forbid_core_dumps() {
     let none = Rlimit {
         current: Some(0),
@@ -177,7 +178,7 @@ impl Global {
     }
 }
 
-/// The number of ignored environment variables that are named: a platform may set dozens.
+/// Maximum number of ignored environment variables that the log names: a platform may set dozens.
 const MAX_IGNORED: usize = 8;
 
 /// Splits the argument of `--set`.
@@ -188,10 +189,10 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Prints clap's answer: help and version to standard output, a usage error to standard error.
+/// Prints clap's output: help and version to standard output, a usage error to standard error.
 #[must_use]
 pub fn answer(answer: &clap::Error) -> ExitCode {
-    // If it cannot be printed, the exit code still says what happened.
+    // If it cannot be printed, the exit code still shows what happened.
     let _ = answer.print();
     if answer.use_stderr() {
         ExitCode::from(Exit::Usage as u8)

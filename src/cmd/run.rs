@@ -34,13 +34,13 @@ pub struct Arguments {}
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
-        // Before the models are loaded, so that a signal during that time is a clean stop too.
+        // Registered before the models are loaded, so a signal during that time causes a clean stop too.
         let shutdown = stop_on_signals()?;
         run(&settings, shutdown)
     }
 }
 
-/// Runs until a signal, or until a finite source ends.
+/// Runs until a signal arrives or a finite source ends.
 ///
 /// # Errors
 /// [`Failure`] with the documented exit code: configuration, camera, broker credentials.
@@ -49,7 +49,7 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     let opener = capture::opener(&settings.camera, clock.clone())
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let server = Server::open(&settings.http, aim::protocol::socket_of_this_daemon())?;
-    // Loading takes seconds on a slow board, so whatever can be refused without the networks comes first.
+    // Loading takes seconds on a slow board, so everything that can fail without the networks comes first.
     let registry = Registry::open(&settings.models_dir()?)?;
     let manifest = engine::manifest(settings, &registry)?;
     let identity = Identity {
@@ -113,12 +113,12 @@ fn run(settings: &Settings, shutdown: Shutdown) -> Result<(), Failure> {
     if let Some(server) = server {
         server.stop();
     }
-    // Whatever ended the run, tell subscribers.
+    // Whatever ended the run, notify the subscribers.
     result.and(thread.stop().map_err(Failure::from))
 }
 
-/// A camera may refuse, and a broker may command privacy, so that the networks are loaded after both were asked.
-/// Files cannot, and a recording is sensed from its first frame on.
+/// A camera may fail to open, and a broker may command privacy, so the networks are loaded only after both
+/// have been queried. Neither applies to files, and a recording is sensed from its first frame.
 fn sensor_source(settings: &Settings) -> Result<SensorSource, Failure> {
     if settings.camera.source == SourceKind::Files {
         return Ok(SensorSource::Loaded(Box::new(open_sensor(settings)?.0)));

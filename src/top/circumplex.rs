@@ -1,4 +1,4 @@
-//! Valence and arousal of the primary face, with where they were before.
+//! Valence and arousal of the primary face, with their recent trail.
 
 use ratatui::{
     Frame,
@@ -11,10 +11,10 @@ use ratatui::{
     },
 };
 
-/// Draws the points, the newest of which stands out.
+/// Draws the points and highlights the newest.
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, trail: impl Iterator<Item = (f64, f64)>) {
     let trail: Vec<(f64, f64)> = trail.collect();
-    // Without the border. A cell is twice as high as wide, and the circle shall be round.
+    // The size without the border. A cell is twice as high as wide, and the circle must look round.
     let [columns, rows] = [area.width, area.height].map(|cells| f64::from(cells.saturating_sub(2).max(1)));
     let across = (columns / (2.0 * rows)).max(1.0);
     let up = (2.0 * rows / columns).max(1.0);

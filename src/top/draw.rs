@@ -1,4 +1,4 @@
-//! Lays the figures out.
+//! The layout of the screen.
 
 use ratatui::{
     Frame,
@@ -11,13 +11,13 @@ use ratatui::{
 use super::{Screen, circumplex, tables};
 use crate::http::view::View;
 
-/// From this width on every column has room.
+/// Minimum width at which all columns fit.
 const WIDE: u16 = 112;
 
 /// Columns of the stages on a wide and on a narrow terminal: with or without the 99th percentile.
 const STAGES: [u16; 2] = [34, 26];
 
-/// Columns of the state that must remain beside the circumplex.
+/// Columns of the state that must remain next to the circumplex.
 const STATE: [u16; 2] = [48, 30];
 
 /// Draws everything.
@@ -39,14 +39,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen) {
 }
 
 fn figures(frame: &mut Frame<'_>, area: Rect, view: &View, screen: &Screen) {
-    // Faces first: on a small terminal the rest is cut.
+    // Faces come first: on a small terminal the rest is clipped.
     let faces = view.frame.as_ref().map_or(0, |frame| frame.faces.len());
     let rows = u16::try_from(faces.max(1)).unwrap_or(u16::MAX).saturating_add(3);
     let [above, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
     let is_wide = area.width >= WIDE;
     frame.render_widget(tables::faces(view, is_wide), above);
     let [stages, rest] = [STAGES, STATE].map(|columns| columns[usize::from(!is_wide)]);
-    // A cell is about twice as high as wide: the circle is as large as rows and the other columns permit.
+    // A cell is about twice as high as wide: the circle is as large as the rows and the other columns permit.
     let circle = (2 * below.height).min(area.width.saturating_sub(stages + rest));
     let [left, middle, right] = Layout::horizontal([
         Constraint::Length(circle),
@@ -79,7 +79,7 @@ fn heading(view: &View) -> Line<'_> {
     ])
 }
 
-/// Camera, light, scene, visits, board and broker, a line each.
+/// Camera, light, scene, visits, board and broker, one line each.
 fn state(view: &View) -> Vec<Line<'_>> {
     let good = Style::new().fg(Color::Green);
     let bad = Style::new().fg(Color::Red);

@@ -1,4 +1,4 @@
-//! Follows the daemon's events on a thread of its own, so that the keyboard is never waited for.
+//! Follows the daemon's events on a separate thread, so events and keyboard input do not block each other.
 
 use std::{
     io,
@@ -12,24 +12,24 @@ use crate::{
     http::{Client, ClientError, view::View},
 };
 
-/// Pause before the daemon is asked again.
+/// Delay before reconnecting to the daemon.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// News for the screen.
+/// An update for the screen.
 pub(super) enum Message {
     /// New figures.
     View(Box<View>),
-    /// Why there are none.
+    /// Why there are no figures.
     Problem(String),
 }
 
-/// The news that wait for the screen. The thread ends with the process.
+/// The updates waiting for the screen. The thread ends with the process.
 pub(super) struct Feed(Receiver<Message>);
 
 impl Feed {
-    /// Begins to follow.
+    /// Starts following.
     pub fn start(client: Client) -> io::Result<Self> {
-        // A full channel holds the thread up, and with it the daemon's events.
+        // A full channel blocks the thread and, by backpressure, the daemon's events.
         let (sender, receiver) = sync_channel(4);
         thread::Builder::new()
             .name("events".into())
@@ -37,13 +37,13 @@ impl Feed {
         Ok(Self(receiver))
     }
 
-    /// The next news, if there are any.
+    /// The next update, if there is one.
     pub fn take(&self) -> Option<Message> {
         self.0.try_recv().ok()
     }
 }
 
-/// Follows, again and again, until nobody listens.
+/// Follows the events and reconnects until the receiver is dropped.
 fn follow(client: &Client, sender: &SyncSender<Message>) {
     loop {
         let Err(error) = forward(client, sender) else {
@@ -56,7 +56,7 @@ fn follow(client: &Client, sender: &SyncSender<Message>) {
     }
 }
 
-/// Forwards events until they end, which is an error, or until nobody listens.
+/// Forwards events until they end, which is an error, or until the receiver is dropped.
 fn forward(client: &Client, sender: &SyncSender<Message>) -> Result<(), ClientError> {
     let mut events = client.follow()?;
     loop {

@@ -15,25 +15,25 @@ use ratatui::{
 use self::feed::{Feed, Message};
 use crate::http::{Client, view::View};
 
-/// How often keys are looked at.
+/// How often keys are polled.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Points of the circumplex's trail: some seconds at five a second.
+/// Number of points in the circumplex's trail: ten seconds at five a second.
 const TRAIL: usize = 50;
 
-/// What is on the screen.
+/// The content of the screen.
 #[derive(Debug, Default)]
 pub struct Screen {
-    /// The newest figures; `None` until the daemon has answered, and when it answers no more.
+    /// The newest figures; `None` until the daemon has answered, and once it no longer answers.
     view: Option<View>,
-    /// Why there are none.
+    /// Why there are no figures.
     problem: String,
     /// Valence and arousal of the primary face, oldest first.
     trail: VecDeque<(f64, f64)>,
 }
 
 impl Screen {
-    /// Takes new figures, or why there are none.
+    /// Takes new figures, or the reason why there are none.
     fn take(&mut self, message: Message) {
         match message {
             Message::View(view) => {
@@ -48,7 +48,7 @@ impl Screen {
         }
     }
 
-    /// Extends the trail, or ends it when there is no face to follow.
+    /// Extends the trail, or clears it if there is no face to follow.
     fn follow(&mut self, view: &View) {
         let primary = view.frame.as_ref().and_then(|frame| frame.faces.first());
         match primary.and_then(|face| face.valence.zip(face.arousal)) {
@@ -63,7 +63,7 @@ impl Screen {
     }
 }
 
-/// Shows the figures until a key ends it.
+/// Shows the figures until a quit key is pressed.
 ///
 /// # Errors
 /// If the terminal cannot be used.
@@ -89,7 +89,7 @@ fn show(terminal: &mut DefaultTerminal, feed: &Feed) -> io::Result<()> {
     }
 }
 
-/// q, Escape and Ctrl-C.
+/// Whether the key quits: q, Escape or Ctrl-C.
 fn ends(key: KeyEvent) -> bool {
     let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
     let is_quit = matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);

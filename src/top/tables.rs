@@ -8,14 +8,14 @@ use ratatui::{
 
 use crate::http::view::{FaceView, View};
 
-/// Cells of the bar that shows a probability.
+/// Length in cells of the bar that shows a probability.
 const BAR: f32 = 10.0;
 
-/// A column of the faces.
+/// A column of the table of faces.
 struct Column {
     name: &'static str,
     width: Constraint,
-    /// Whether it is left out on a narrow terminal.
+    /// Whether it is omitted on a narrow terminal.
     is_extra: bool,
     cell: fn(&FaceView) -> String,
 }
@@ -41,7 +41,7 @@ const COLUMNS: [Column; 10] = [
     }),
     Column::extra("yaw, pitch", 10, |face| {
         face.pose.map_or("-".to_owned(), |pose| {
-            // Without the sign of zero.
+            // Adding 0 turns -0 into 0.
             format!("{:+.0} {:+.0}", pose.yaw.round() + 0.0, pose.pitch.round() + 0.0)
         })
     }),

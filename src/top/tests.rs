@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-/// What a daemon sends while it sees one face.
+/// A view as sent by a daemon that sees one face.
 fn view(faces: serde_json::Value) -> Box<View> {
     let counters = json!({"visits": 12, "attended": 9, "smiled": 4, "mean_s": 8.5, "longest_s": 31.0});
     let view = json!({

@@ -39,7 +39,7 @@ complete -c affectd -n "__fish_affectd_needs_command" -f -a "probe" -d 'Lists th
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "analyze" -d 'Analyzes the faces in photographs'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "bench" -d 'Measures the cost of each processing stage on this machine'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "latency" -d 'Measures the age of results, from the camera to a subscriber'
-complete -c affectd -n "__fish_affectd_needs_command" -f -a "forget" -d 'Removes what the broker keeps of a device'
+complete -c affectd -n "__fish_affectd_needs_command" -f -a "forget" -d 'Removes the retained messages of a device from the broker'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "top" -d 'Shows in the terminal what the running daemon sees'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "model" -d 'Verifies models and measures their accuracy'
 complete -c affectd -n "__fish_affectd_needs_command" -f -a "demo" -d 'Runs the bundled clip through the whole pipeline'
@@ -61,7 +61,7 @@ debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
 complete -c affectd -n "__fish_affectd_using_subcommand check" -l print -d 'Prints the settings in force as TOML, each with its origin, and checks nothing else'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -l defaults -d 'Prints the built-in configuration, which documents every setting, and checks nothing'
-complete -c affectd -n "__fish_affectd_using_subcommand check" -l running -d 'Asks the running daemon whether it makes progress and whether its results reach their subscribers, and checks nothing else; needs http.listen'
+complete -c affectd -n "__fish_affectd_using_subcommand check" -l running -d 'Asks the running daemon whether it makes progress and whether its results reach the broker, and checks nothing else; needs http.listen'
 complete -c affectd -n "__fish_affectd_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand probe" -l set -d 'Overrides one setting; can be repeated' -r
@@ -114,7 +114,7 @@ warn\t'Also problems'
 info\t'Also changes of state'
 debug\t'Also decisions'
 trace\t'Everything, including the libraries'"
-complete -c affectd -n "__fish_affectd_using_subcommand forget" -l force -d 'Also if the broker says that the device is online'
+complete -c affectd -n "__fish_affectd_using_subcommand forget" -l force -d 'Removes them even if the broker reports the device as online'
 complete -c affectd -n "__fish_affectd_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c affectd -n "__fish_affectd_using_subcommand top" -l config -d 'Configuration file [default: /etc/affectd/affectd.toml, if it exists]' -r -F
 complete -c affectd -n "__fish_affectd_using_subcommand top" -l set -d 'Overrides one setting; can be repeated' -r

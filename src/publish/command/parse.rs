@@ -1,4 +1,4 @@
-//! Reads a command. Whatever is wrong is said with what was found and what is allowed.
+//! Parses a command. Every error says what was found and what is allowed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ const MAX_ID: usize = 64;
 /// Names of the commands, for messages.
 const NAMES: &str = "identify, restart, health or rate";
 
-/// What the sender recognizes the answer by.
+/// Identifies the command in the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -29,9 +29,9 @@ pub enum Id {
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Command {
-    /// Let the LED blink.
+    /// Blink the LED.
     Identify,
-    /// End, to be started again.
+    /// Exit, to be started again.
     Restart,
     /// Publish the health now.
     Health,
@@ -40,7 +40,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// As it is written.
+    /// The name as written in a command.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identify => "identify",
@@ -99,7 +99,7 @@ impl Refusal {
     }
 }
 
-/// Reads a command: `{"id": …, "command": …, "value": …}`, in which `id` is optional and only `rate` has a
+/// Parses a command: `{"id": …, "command": …, "value": …}`, in which `id` is optional and only `rate` has a
 /// value.
 ///
 /// # Errors

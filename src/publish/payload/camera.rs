@@ -13,7 +13,7 @@ pub struct CameraPayload<'a> {
     /// `ok`, `stalled`, `missing`, `unsupported` or `disabled`.
     #[cfg_attr(test, schemars(with = "super::schema::Status"))]
     status: &'static str,
-    /// For a person: what was found and, if there is one, the remedy. May be empty.
+    /// In plain words: what was found and, if there is one, the remedy. May be empty.
     reason: &'a str,
     /// As in the state.
     boot: &'a str,

@@ -39,7 +39,7 @@ pub struct EventPayload<'a> {
 #[serde(untagged)]
 enum Details<'a> {
     Appeared {
-        /// The lost track whose visit this one continues; that one does not leave.
+        /// The lost track whose visit this one continues; that track gets no `left`.
         continues: Option<u32>,
     },
     Present {
@@ -48,10 +48,10 @@ enum Details<'a> {
     },
     Left(VisitPayload<'a>),
     Changed {
-        /// The category before.
+        /// The previous category.
         #[cfg_attr(test, schemars(with = "super::schema::Label"))]
         from: &'static str,
-        /// The category now.
+        /// The new category.
         #[cfg_attr(test, schemars(with = "super::schema::Label"))]
         to: &'static str,
     },
@@ -61,7 +61,7 @@ enum Details<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct VisitPayload<'a> {
-    /// From the first to the last sight of the face, in seconds.
+    /// From the first to the last sighting of the face, in seconds.
     seconds: Seconds,
     /// How long the face looked towards the camera, in seconds.
     attended_s: Seconds,
@@ -70,7 +70,7 @@ struct VisitPayload<'a> {
     /// The share of each category in the time that the face was tracked, 0 to 1.
     #[cfg_attr(test, schemars(with = "super::schema::ByCategory"))]
     shares: Shares<'a>,
-    /// `null` where the model gives none, or the face was never classified.
+    /// `null` if the model has no such output or the face was never classified.
     valence: Option<SpreadPayload>,
     /// As for valence.
     arousal: Option<SpreadPayload>,
@@ -92,7 +92,7 @@ impl<'a> VisitPayload<'a> {
     }
 }
 
-/// Shares of the model's categories by name. What their sum lacks to 1 was uncertain.
+/// Shares of the model's categories by name. The remainder to 1 was uncertain.
 #[derive(Debug)]
 struct Shares<'a> {
     categories: &'a [Category],

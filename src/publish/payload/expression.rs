@@ -1,4 +1,4 @@
-//! What a face shows, as the state and the face messages say it.
+//! The expression of a face, as published in the state and the face messages.
 
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub(super) struct Expression<'a> {
     /// as above.
     #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     raw_category: &'static str,
-    /// Smoothed probability of each category the model knows, 0 to 1, sum 1; `null` without a face or without
+    /// Smoothed probability of each category that the model predicts, 0 to 1, sum 1; `null` without a face or without
     /// categories.
     probabilities: Option<Distribution<'a>>,
     /// Smoothed, -1 (unpleasant) to 1 (pleasant).
@@ -45,7 +45,7 @@ pub(super) struct Expression<'a> {
     /// Smoothed, -1 (calm) to 1 (excited).
     #[cfg_attr(test, schemars(range(min = -1, max = 1)))]
     arousal: Option<Axis>,
-    /// Whether the face looks towards the camera, an estimate; `null` without a face.
+    /// Estimate of whether the face looks towards the camera; `null` without a face.
     attending: Option<bool>,
     /// `probabilities`, `valence` and `arousal` before smoothing; `null` until the first classification.
     raw: Option<RawPayload<'a>>,

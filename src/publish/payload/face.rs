@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// `base/face/<track>`: one followed face.
+/// `base/face/<track>`: one tracked face.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FacePayload<'a> {

@@ -21,15 +21,15 @@ pub struct HealthPayload<'a> {
     fps: Reading,
     /// Frames dropped since the start because sensing was busy or the driver lost them.
     drops: u64,
-    /// By the stage's name.
+    /// Keyed by the stage's name.
     #[serde(serialize_with = "by_stage")]
     #[cfg_attr(test, schemars(with = "super::schema::ByStage"))]
     latency: &'a [StageLatency],
     /// The board's hottest sensor in degrees Celsius; `null` without one.
     temperature: Option<Reading>,
-    /// The board's throttle bits as its firmware gives them; `null` where there are none.
+    /// The board's throttle bits as its firmware reports them; `null` if there are none.
     throttled: Option<u32>,
-    /// Whether the supply voltage is too low; `null` if the board does not say.
+    /// Whether the supply voltage is too low; `null` if the board does not report it.
     undervoltage: Option<bool>,
     /// The fraction of the work that is shed, 0 to 1.
     #[cfg_attr(test, schemars(range(min = 0, max = 1)))]
@@ -41,7 +41,7 @@ pub struct HealthPayload<'a> {
     rss: u64,
     /// Seconds since the daemon's start.
     uptime: u64,
-    /// Most state messages per second at present.
+    /// Maximum number of state messages per second at present.
     rate: Decimals<3>,
     /// Events dropped since the start, because too many came at once or the broker was away.
     events_dropped: u64,

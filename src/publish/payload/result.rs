@@ -18,9 +18,9 @@ pub struct ResultPayload<'a> {
     /// The command's name; `null` if it is not known.
     #[cfg_attr(test, schemars(with = "Option<super::schema::CommandName>"))]
     command: Option<&'static str>,
-    /// Whether the command is carried out.
+    /// Whether the command was carried out.
     ok: bool,
-    /// Why not, and what is allowed; `null` if it is.
+    /// If the command was not carried out: the reason, and what is allowed; otherwise `null`.
     error: Option<&'a str>,
     /// As in the state.
     boot: &'a str,

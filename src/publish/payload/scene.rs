@@ -15,21 +15,21 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScenePayload<'a> {
-    /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
+    /// Number of tracked faces; `null` while there is no current frame (no camera, privacy, just started)
     /// or while they are withheld.
     faces: Option<usize>,
-    /// Whether somebody is in view or was until `visit.gap_s` ago, so that a face turned away for a moment does not
-    /// empty the room; `null` as above.
+    /// Whether somebody is in view or was until `visit.gap_s` ago, so the room does not count as empty when
+    /// a face turns away for a moment; `null` as above.
     occupied: Option<bool>,
-    /// How many of them look towards the camera, an estimate; `null` as above.
+    /// Estimated number of faces that look towards the camera; `null` as above.
     attending: Option<usize>,
-    /// How many of them smile; `null` as above.
+    /// Number of faces that smile; `null` as above.
     smiling: Option<usize>,
     /// The dominant category: a category's name, `none` (no face, no camera or privacy), `uncertain` (faces,
     /// but no category stands out) or `withheld` (fewer faces than `publish.min_faces`).
     #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     category: &'static str,
-    /// Mean probability of each category the model knows; `null` where no face has been classified.
+    /// Mean probability of each category that the model predicts; `null` if no face has been classified.
     probabilities: Option<Distribution<'a>>,
     /// Mean valence, -1 (unpleasant) to 1 (pleasant).
     #[cfg_attr(test, schemars(range(min = -1, max = 1)))]

@@ -1,5 +1,5 @@
-//! JSON Schemas of all payloads, and an AsyncAPI document that describes every topic. Both are made from the types
-//! and kept in docs/; `UPDATE_EXPECTED=1 cargo test` rewrites them.
+//! JSON Schemas of all payloads, and an AsyncAPI document that describes every topic. Both are generated from
+//! the types and kept in docs/; `UPDATE_EXPECTED=1 cargo test` rewrites them.
 
 use std::{borrow::Cow, fs, path::PathBuf};
 
@@ -68,7 +68,7 @@ fn labels() -> Vec<&'static str> {
         .collect()
 }
 
-/// An object with a share for each category that the model knows.
+/// An object with a share for each category that the model predicts.
 pub(super) struct ByCategory;
 
 impl JsonSchema for ByCategory {
@@ -180,7 +180,7 @@ fn schema<T: JsonSchema>(topic: &str) -> Value {
     schema
 }
 
-/// The schema of a command, which is read by hand so that whatever is wrong can be named.
+/// The schema of a command, which is parsed by hand so that every error can be named.
 fn command() -> Value {
     let rate = json!({ "type": "number", "minimum": MessageRate::MIN, "maximum": MessageRate::MAX });
     json!({
@@ -194,7 +194,7 @@ fn command() -> Value {
                 "anyOf": [{ "type": "integer" }, { "type": "string", "maxLength": 64 }],
             },
             "command": { "type": "string", "enum": COMMANDS },
-            "value": { "description": "For `rate`: most state messages per second.", "type": ["number", "null"] },
+            "value": { "description": "For `rate`: the maximum number of state messages per second.", "type": ["number", "null"] },
         },
         "required": ["command"],
         "additionalProperties": false,

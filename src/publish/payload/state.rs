@@ -19,7 +19,7 @@ use crate::{
 pub enum StateFaces<'a> {
     /// No frame is current: there is no camera, or it may not look.
     Unknown,
-    /// There are faces, but single ones are not published.
+    /// There are faces, but individual ones are not published.
     Withheld,
     /// The followed faces, the primary one first.
     Followed(&'a [TrackedFace]),
@@ -31,7 +31,7 @@ pub enum StateFaces<'a> {
 pub struct StatePayload<'a> {
     #[serde(flatten)]
     expression: Expression<'a>,
-    /// How many faces are followed; `null` while there is no current frame (no camera, privacy, just started)
+    /// Number of tracked faces; `null` while there is no current frame (no camera, privacy, just started)
     /// or while they are withheld.
     faces: Option<usize>,
     /// Number of the primary face's track, as in `base/face/<track>`; meaningless after a restart.

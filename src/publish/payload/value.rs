@@ -42,7 +42,7 @@ impl Serialize for Moment {
     }
 }
 
-/// The model that made a result.
+/// The model that produced a result.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
@@ -52,7 +52,7 @@ pub(super) struct ModelPayload<'a> {
     /// The first twelve digits of its file's SHA-256.
     sha256: &'a str,
     /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations), `fitted`
-    /// (a map of the categories, fitted to people's ratings), `projected` (a projection of the categories on their
+    /// (a map of the categories, fitted to people's ratings), `projected` (a projection of the categories onto their
     /// published means) or `none` (it has neither).
     #[cfg_attr(test, schemars(with = "super::schema::Va"))]
     va: &'static str,

@@ -18,7 +18,7 @@ pub struct VisitsPayload<'a> {
     since_start: CountersPayload,
     /// Since local midnight, or the daemon's start if that is later.
     today: CountersPayload,
-    /// The local date that `today` is about, e.g. `2026-03-01`.
+    /// The local date that `today` covers, e.g. `2026-03-01`.
     #[serde(serialize_with = "as_text")]
     #[cfg_attr(test, schemars(with = "super::schema::Day"))]
     day: Date,
@@ -33,15 +33,15 @@ pub struct VisitsPayload<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
 struct CountersPayload {
-    /// All of them.
+    /// Number of visits.
     visits: u64,
-    /// Those in which the face looked towards the camera.
+    /// Visits in which the face looked towards the camera.
     attended: u64,
-    /// Those in which the face smiled for at least `visit.smile_s`.
+    /// Visits in which the face smiled for at least `visit.smile_s`.
     smiled: u64,
-    /// Mean length in seconds; `null` without visits.
+    /// Mean length of a visit in seconds; `null` without visits.
     mean_s: Option<Seconds>,
-    /// Length of the longest one in seconds; `null` without visits.
+    /// Length of the longest visit in seconds; `null` without visits.
     longest_s: Option<Seconds>,
 }
 
@@ -58,7 +58,8 @@ impl CountersPayload {
 }
 
 impl<'a> VisitsPayload<'a> {
-    /// The counters as of `time`, on the local date `today`. Those of an earlier day are not today's.
+    /// The counters as of `time`, on the local date `today`. Counters of an earlier day do not count as
+    /// today's.
     #[must_use]
     pub fn new(identity: &'a Identity, totals: &VisitTotals, today: Date, time: Timestamp) -> Self {
         let of_today = if totals.day == Some(today) {
