@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print who is in front of a camera, and never a stale answer.
+"""Print who is in front of a camera, without ever printing stale data.
 
     subscriber.py [--host HOST] [--port PORT] [--base affectd] DEVICE
 
@@ -25,11 +25,11 @@ class Scene:
         self.arrived = 0.0
 
     def subscribe(self, client: mqtt.Client, *_: object) -> None:
-        """Subscribe after every connection: the broker sends what it keeps."""
+        """Subscribe on every connection; the broker then sends its retained messages."""
         client.subscribe([(f"{self.base}/availability", 1), (f"{self.base}/scene", 1)])
 
     def receive(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        """Take a message."""
+        """Handle a message."""
         if message.topic.endswith("/availability"):
             self.online = message.payload == b"online"
         else:
@@ -51,7 +51,7 @@ class Scene:
 
 
 def main() -> None:
-    """Print a line whenever the scene is another one."""
+    """Print a line whenever the scene changes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--host", default="localhost", help="the broker")
     parser.add_argument("--port", type=int, default=1883)

@@ -7,8 +7,7 @@
 writes docs/figures/bench.json and so on, and renders the documentation (render.py). With --topic, the result
 is the payload of the last message of that topic that `affectd run` prints. docs/figures/README.md lists the
 commands. An absolute path in the command is recorded as its last component, so that records do not depend on
-the folder of the checkout. RECORD_COMMIT names the measured commit where it is not the one that is checked
-out.
+the folder of the checkout. RECORD_COMMIT names the measured commit if it is not the one checked out.
 """
 
 import argparse
@@ -31,7 +30,7 @@ def main() -> None:
     parser.add_argument("--topic", metavar="LEVEL", help="last level of a topic, e.g. state")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     args = parser.parse_args()
-    # Before it runs: a long measurement may outlast the commit that it measures.
+    # Read before the run, because HEAD may move during a long measurement.
     origin = measured(args.command)
     ran = subprocess.run(args.command, check=False, stdout=subprocess.PIPE, text=True)
     if ran.returncode != 0:

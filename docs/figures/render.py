@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def rendered(text: str, document: str) -> str:
-    """The text with every block written again."""
+    """The text with every block regenerated."""
     if text.count("<!-- figures:") != len(BLOCK.findall(text)):
         sys.exit(f"{document}: a block without <!-- /figures -->, or with a malformed name")
 

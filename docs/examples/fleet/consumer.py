@@ -4,9 +4,9 @@
     consumer.py --host broker --database 'host=db dbname=fleet' --name consumer-1
 
 Run several with different names: the broker hands each event to one of them (a shared subscription, MQTT 5,
-section 4.8.2). A message is acknowledged after it was committed. A consumer that ends before that gets it
-again when it is back under its name, and the table's primary key keeps it from being counted twice. Needs the
-packages of requirements.txt.
+section 4.8.2). A message is acknowledged once it is committed. A consumer that exits before that receives it
+again after it reconnects under the same name, and the table's primary key keeps it from being counted twice.
+Needs the packages of requirements.txt.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-# Every device's events. A group name other than `visits` gets all of them again.
+# Every device's events. A group with another name than `visits` receives its own copy of all of them.
 FILTER = "$share/visits/affectd/+/event"
-# How long the broker keeps what arrives while a consumer is away.
+# How long the broker queues messages for a consumer that is disconnected.
 SESSION_S = 3600
-# Messages in one transaction at most.
+# The most messages in one transaction.
 BATCH = 500
 
 INSERT = """
@@ -37,7 +37,7 @@ INSERT = """
 
 
 def main() -> None:
-    """Consume for ever."""
+    """Consume until the process is killed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=1883)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def subscriber(args: argparse.Namespace, arrived: queue.Queue[mqtt.MQTTMessage]) -> mqtt.Client:
-    """A client that subscribes whenever it is connected and hands on what arrives."""
+    """A client that subscribes on every connection and queues what arrives."""
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=args.name, protocol=mqtt.MQTTv5, manual_ack=True
     )
@@ -78,7 +78,7 @@ def subscriber(args: argparse.Namespace, arrived: queue.Queue[mqtt.MQTTMessage])
 
 
 def next_batch(arrived: queue.Queue[mqtt.MQTTMessage]) -> list[mqtt.MQTTMessage]:
-    """Wait for a message, and take those that are there already too."""
+    """Wait for a message, then take any others that are already queued."""
     messages = [arrived.get()]
     while len(messages) < BATCH and not arrived.empty():
         messages.append(arrived.get())
@@ -86,7 +86,7 @@ def next_batch(arrived: queue.Queue[mqtt.MQTTMessage]) -> list[mqtt.MQTTMessage]
 
 
 def visit(message: mqtt.MQTTMessage) -> dict[str, Any] | None:
-    """The row of an event, if it is the end of a visit. A message that is not affectd's is left out."""
+    """The row of an event, if it is the end of a visit. Messages of other programs are skipped."""
     try:
         event = json.loads(message.payload)
         if event["event"] != "left":

@@ -1,7 +1,7 @@
--- One row for each visit: what an event "left" says. See docs/fleet.md.
+-- One row for each visit: the content of a "left" event. See docs/fleet.md.
 create table if not exists visit (
     device text not null,
-    -- The run of the daemon, and its number of the event: together they name a visit, however often it is delivered.
+    -- The daemon's run and the event's number in it. Together they identify a visit, even if delivered twice.
     boot text not null,
     seq bigint not null,
     ended timestamptz not null,

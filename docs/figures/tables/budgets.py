@@ -7,27 +7,27 @@ from tables.common import record
 
 # The networks of a frame, by the field of their times.
 NETWORKS = {"detect_ms": "centerface", "follow_ms": "blazeface", "classify_ms": "maxvit-ferplus-64"}
-# Of two faces.
+# The faces in a frame.
 FACES = 2
-# Of the sum of all times; for cropping and resampling.
+# A factor on the networks' times, for cropping and resampling.
 RESAMPLING = 9 / 8
-# A missed budget must be significant.
+# A safety factor, so a missed budget is significant.
 MARGIN = 1.5
-# Between two frames of a camera, in ms.
+# The frame interval of a camera, in ms.
 FRAME_MS = 67
 
 
 @dataclass(frozen=True)
 class Core:
-    """A processor: the one whose instructions are counted, instructions a nanosecond, and decoding in ms."""
+    """A processor: the one whose instructions are counted, instructions per ns, and decoding time in ms."""
 
     counted: str
     speed: float
     decode_ms: float
 
 
-# Clock frequency in GHz times instructions a cycle. Cortex-A53 and Cortex-A72 have the same instruction set,
-# and so have Cortex-A76 and Cortex-A78AE.
+# Clock frequency in GHz times instructions per cycle. Cortex-A53 and Cortex-A72 have the same instruction
+# set, and so do Cortex-A76 and Cortex-A78AE.
 CORES = {
     "Raspberry Pi 3": Core("cortex-a72", 1.2 * 0.7, 8),
     "Raspberry Pi 4": Core("cortex-a72", 1.5 * 1.2, 4),
@@ -54,12 +54,12 @@ def estimates(core: Core, counts: dict[tuple[str, str], int]) -> dict[str, float
 
 
 def rendered(text: str) -> str:
-    """The file with its estimates written again; measured budgets stay."""
+    """The file with its estimates recomputed; measured budgets are kept."""
     result, _ = record("instructions")
     counts: dict[tuple[str, str], int] = {}
     for count in result["counts"]:
         network = (count["model"], count["cpu"])
-        # A detector's layers of few channels are multiplied in floats where that takes fewer instructions.
+        # A detector's layers with few channels are computed in f32 where that takes fewer instructions.
         if count["engine"] == "affectd-int8" or (
             count["engine"] == "affectd-f32" and count["model"] != NETWORKS["classify_ms"]
         ):

@@ -1,4 +1,4 @@
-"""What the tables have in common: reading measurements, and Markdown."""
+"""Shared by all tables: reading measurements, and Markdown."""
 
 import json
 import sys

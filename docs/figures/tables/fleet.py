@@ -2,7 +2,7 @@
 
 from tables.common import percent, record, source, table
 
-# What is extrapolated to.
+# The fleet size of the extrapolation.
 LARGE_FLEET = 100_000
 
 
@@ -22,7 +22,6 @@ def fleet_traffic() -> str:
 
     rows = [row(f"`{topic}`", [topic]) for topic in TOPICS]
     rows.append(row("all", TOPICS))
-    rows.append(row("all, with `mqtt.faces = false`", [topic for topic in TOPICS if topic != "face"]))
     head = [
         "topic",
         "messages/s",
@@ -35,7 +34,7 @@ def fleet_traffic() -> str:
 
 
 def fleet_load() -> str:
-    """Processor time and memory, and the way back after the broker was killed."""
+    """Processor time and memory, and recovery after the broker is killed."""
     result, measured = record("fleet")
     part = result["one_broker"]
     devices = part["devices"]
@@ -61,7 +60,7 @@ def fleet_load() -> str:
 
 
 def fleet_cluster() -> str:
-    """A node of three killed under load."""
+    """One node of three killed under load."""
     result, measured = record("fleet")
     part = result["cluster"]
     survivors, returned = part["retained_on_survivors"], part["retained_on_returned_node"]

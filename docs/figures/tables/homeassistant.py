@@ -4,7 +4,7 @@ from typing import Any
 
 from tables.common import percent, record, source, table
 
-# The entities that there were when the rows were first counted.
+# The entities that existed when the rows were first counted.
 FIRST = ("valence", "arousal", "expression", "faces")
 MODES = {"defaults": "default settings", "everything": "everything published"}
 

@@ -6,7 +6,7 @@ CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", 
 
 
 def stale_manifest() -> list[str]:
-    """A line for each figure of the default model's manifest that is not the recorded one, also printed."""
+    """A line for each figure of the default model's manifest that differs from the record; also printed."""
     result, _ = record("expression/as-it-is")
     manifest = manifests()["maxvit-ferplus-64"]["measured"]
     faults = [
@@ -123,7 +123,7 @@ def concordance() -> str:
 
 
 def va_map() -> str:
-    """What each category means in valence and arousal."""
+    """Valence and arousal of each category."""
     result, measured = record("ratings")
     rows = [[name, *(f"{value:+.2f}" for value in values)] for name, values in result["map"].items()]
     return table(["category", "valence", "arousal"], rows) + "\n\n" + source(measured)
@@ -148,12 +148,12 @@ CONDITIONS = {
 }
 
 
-# Recalls that suffer first.
+# The recalls that drop first.
 SHOWN = ["neutral", "happiness", "sadness", "anger", "fear"]
 
 
 def conditions() -> str:
-    """Accuracy in imitated light, with other skin, turned, and partly covered."""
+    """Accuracy under simulated light, skin tone, pose and occlusion."""
     rows = []
     for name, words in CONDITIONS.items():
         result, measured = record(f"conditions/{name}")
@@ -178,7 +178,7 @@ def conditions() -> str:
 
 
 def quality() -> str:
-    """Whether the published probability is as often right as it says, by the quality of the crop."""
+    """Calibration of the published probability, by the quality of the crop."""
     result, measured = record("quality")
     rows = [
         [

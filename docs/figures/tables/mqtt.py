@@ -8,7 +8,7 @@ from tables.common import record, source
 def state() -> str:
     """A state message of the bundled clip."""
     result, measured = record("state")
-    # Objects without members that are objects themselves take one line.
+    # Members that are objects take one line.
     lines = []
     for key, value in result.items():
         lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")

@@ -77,7 +77,7 @@ def instructions() -> str:
 
 
 def peers() -> str:
-    """The runtime beside others."""
+    """The runtime compared with others."""
     result, measured = record("peers")
     networks = {network["name"]: network for network in result["networks"]}
     # The fastest form of quantization, named in parentheses, may differ between networks.
@@ -107,7 +107,7 @@ def peers() -> str:
 
 
 def line() -> str:
-    """The whole line of affectd beside Python scripts."""
+    """The whole pipeline of affectd compared with Python scripts."""
     result, measured = record("line")
     head = [
         "scene",
