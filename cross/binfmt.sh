@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the kernel of this machine run arm64 programs with QEMU, for arm64 root file systems, until the next reboot.
-# Needs root.
+# Registers QEMU with this machine's kernel until the next reboot, so that it runs the programs of arm64 root
+# file systems. Needs root.
 set -eu
 kernel=/proc/sys/fs/binfmt_misc
 rule=/usr/lib/binfmt.d/qemu-aarch64.conf

@@ -28,7 +28,7 @@ sbom() {
 		--no-build-deps --target "$1" --override-filename release-sbom
 	# References would otherwise contain the path of the checkout.
 	sed "s,file://$PWD,file:///affectd,g" release-sbom.json > "$2"
-	# The workspace's other crates have one of their own, which is part of this one.
+	# The workspace's other crates get their own SBOMs, whose content is part of this one.
 	git ls-files --others -- '*release-sbom.json' | xargs rm -f
 }
 

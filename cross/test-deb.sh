@@ -28,8 +28,8 @@ inside_with_proc() {
 	unshare --mount -- sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
-# All files of the root, with the contents of /etc and /var/lib. Excluded are dpkg's own records, and the groups, which
-# remain because other packages may use them.
+# All files of the root, with the contents of /etc and /var/lib. It excludes dpkg's own records, and the
+# groups, which remain because other packages may use them.
 snapshot() {
 	(
 		cd "$root"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs the program of a board with qemu-user as several processors: verifies the golden vectors of the bundled models,
-# and compares the result for a photograph with that of this machine.
+# Runs a board's program under qemu-user as several processors: verifies the golden vectors of the bundled
+# models, and compares the result for a photograph with this machine's.
 # usage: test-emulated.sh QEMU PROGRAM PROGRAM-HOST ROOT PROCESSOR...
 set -euo pipefail
 qemu=$1 program=$2 host=$3 root=$4

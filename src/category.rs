@@ -53,7 +53,7 @@ impl Category {
 }
 
 /// Probabilities of the eight categories: each 0 to 1, with a sum of 1. A category that the model does not
-/// know has 0.
+/// predict has 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Probabilities([f32; 8]);
 
@@ -68,7 +68,7 @@ impl Probabilities {
         usable.then(|| Self(weights.map(|weight| weight / sum)))
     }
 
-    /// The most probable category, the first of equals, and its probability.
+    /// The most probable category (the first on a tie) and its probability.
     #[must_use]
     pub fn argmax(&self) -> (Category, f32) {
         let mut best = (Category::ALL[0], self.0[0]);

@@ -7,18 +7,18 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The source of time of every part of the daemon.
 pub trait Clock: Send + Sync {
-    /// Monotonic time since an arbitrary, fixed start. Includes the time for which the machine was suspended.
+    /// Monotonic time since an arbitrary, fixed start. Includes time during which the machine was suspended.
     fn now(&self) -> Duration;
     /// Wall-clock time, for payloads and logs only, because it may jump.
     fn wall(&self) -> Timestamp;
-    /// The date here: a day begins at local midnight.
+    /// The local date: a day begins at local midnight.
     fn local_date(&self) -> Date;
 }
 
 /// The system's clocks.
 #[derive(Debug)]
 pub struct SystemClock {
-    /// On the kernel's clock.
+    /// The start on the kernel's clock.
     start: Duration,
     time_zone: TimeZone,
 }
@@ -54,8 +54,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Time since the machine booted. `Instant` stops while the machine is suspended, and what was seen before would
-/// count as new afterwards.
+/// Time since the machine booted. `Instant` stops while the machine is suspended, so results from before
+/// would count as recent afterwards.
 fn since_boot() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);

@@ -10,8 +10,8 @@ pub enum Exit {
     Usage = 64,
     /// A model or an input file is missing, corrupt or of the wrong kind.
     Input = 66,
-    /// The broker refused the credentials for good; with `check` also: it cannot be reached. With `aim`: no daemon
-    /// can be reached.
+    /// The broker permanently refused the credentials; with `check`, also if it cannot be reached. With
+    /// `aim`: no daemon can be reached.
     Broker = 69,
     /// Something in the daemon itself failed.
     Software = 70,
@@ -21,8 +21,8 @@ pub enum Exit {
     Config = 78,
 }
 
-/// An error that ends the process with an exit code of its kind. Which code belongs to which error is for the
-/// command line to say (`cmd::exit`), not for the modules that report the errors.
+/// An error that ends the process with the exit code of its class. The command line (`cmd::exit`) assigns the
+/// codes, not the modules that report the errors.
 pub trait ExitClass: Error {
     /// The exit code.
     fn exit(&self) -> Exit;
@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error and what caused it, separated by colons, as [`Failure`] shows them.
+/// An error and its causes, separated by colons, as [`Failure`] shows them.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

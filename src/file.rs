@@ -1,4 +1,4 @@
-//! Reading files that settings and manifests name: regular files only, and never more than a limit.
+//! Reading files that settings and manifests name: regular files only, up to a size limit.
 
 use std::{
     fs::{self, File, FileType, OpenOptions},
@@ -12,27 +12,28 @@ use rustix::fs::OFlags;
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses.
+    /// The system reports an error.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is something whose reading may block, never end or have effects.
+    /// Reading it may block, never end or have side effects.
     #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
-    /// It is longer than what is useful there.
+    /// It is larger than any useful file there.
     #[error("it is larger than {} KiB", .0 / 1024)]
     TooLarge(u64),
-    /// It is text, but not in UTF-8.
+    /// It is not UTF-8 text.
     #[error("it is not UTF-8 text (byte {0})")]
     NotUtf8(usize),
 }
 
-/// Opens a regular file of at most `max` bytes. `/dev/null` counts as an empty one.
+/// Opens a regular file of at most `max` bytes. `/dev/null` counts as an empty file.
 ///
 /// # Errors
-/// [`FileError`]. Neither named pipes nor devices are opened: both may block, and a device may act on it.
+/// [`FileError`]. Neither named pipes nor devices are opened: both may block, and opening a device may have
+/// side effects.
 pub fn open(path: &Path, max: u64) -> Result<File, FileError> {
     check(path, &fs::metadata(path)?, max)?;
-    // The path may lead elsewhere by now: do not wait for the other end of a pipe, and look again.
+    // The path may refer to another file by now: do not wait for the other end of a pipe, and check again.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -69,7 +70,7 @@ fn kind(file_type: FileType) -> &'static str {
 /// [`FileError`].
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    // A file of /proc says that it is empty, and others may grow.
+    // Files in /proc report a size of 0, and other files may grow.
     open(path, max)?
         .take(max.saturating_add(1))
         .read_to_end(&mut bytes)?;
@@ -104,7 +105,7 @@ mod tests {
         fs::write(file.path(), b"ab\xff").unwrap();
         assert!(matches!(read_text(file.path(), 4), Err(FileError::NotUtf8(2))));
         assert_eq!(read(Path::new("/dev/null"), 4).unwrap(), b"");
-        // Of /proc's files the size is not known beforehand.
+        // The size of files in /proc is not known beforehand.
         assert!(!read(Path::new("/proc/self/stat"), 4096).unwrap().is_empty());
         assert!(matches!(
             read(Path::new("/proc/self/stat"), 8),

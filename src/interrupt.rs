@@ -1,4 +1,4 @@
-//! Interrupts a wait for a frame: one file descriptor that a source polls beside its own.
+//! Interrupts a wait for a frame: one file descriptor that a source polls alongside its own.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-/// Why a wait is interrupted. Each cause is raised and cleared on its own.
+/// Why a wait is interrupted. Each cause is raised and cleared independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The camera may not look.
@@ -55,13 +55,13 @@ impl Interrupt {
     pub fn raise(&self, cause: Cause) {
         let mut raised = self.lock();
         if *raised == 0 {
-            // The counter is 0 here, so that the write can neither block nor fail.
+            // The counter is 0 here, so the write can neither block nor fail.
             let _ = rustix::io::write(&self.shared.event, &1_u64.to_ne_bytes());
         }
         *raised |= cause as u8;
     }
 
-    /// Takes a cause back. Waiting is possible again when no other is left.
+    /// Clears a cause. Waiting is possible again once no cause is left.
     pub fn clear(&self, cause: Cause) {
         let mut raised = self.lock();
         let left = *raised & !(cause as u8);
@@ -78,7 +78,7 @@ impl Interrupt {
         *self.lock() != 0
     }
 
-    /// Sleeps for `time`, less when the interrupt is raised. Returns whether it is.
+    /// Sleeps for `time`, or until the interrupt is raised. Returns whether it is raised.
     #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
         let end = Instant::now() + time;

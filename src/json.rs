@@ -1,4 +1,4 @@
-//! How numbers and categories are written in JSON, in messages and in reports.
+//! The JSON representation of numbers and categories, in messages and in reports.
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
@@ -8,18 +8,18 @@ use crate::category::{Category, Probabilities};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decimals<const DECIMALS: i32>(pub f32);
 
-/// As reports write numbers.
+/// A number as written in reports.
 pub type Rounded = Decimals<4>;
 
 impl<const DECIMALS: i32> Serialize for Decimals<DECIMALS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let scale = 10_f64.powi(DECIMALS);
-        // Adding 0 turns -0 into 0; JSON has no NaN, serde_json writes null.
+        // Adding 0 turns -0 into 0. JSON has no NaN, so serde_json writes null.
         serializer.serialize_f64((f64::from(self.0) * scale).round() / scale + 0.0)
     }
 }
 
-/// An object of category names and probabilities, for the categories that the model knows.
+/// An object of category names and probabilities, for the categories that the model predicts.
 #[derive(Debug, Clone, Copy)]
 pub struct Distribution<'a, const DECIMALS: i32> {
     /// The model's categories, in the model's order.

@@ -1,17 +1,17 @@
 //! The brightness of a frame in coarse cells: cheap to compute for every frame, and enough to see where the
 //! picture changed.
 
-/// Most cells along one side.
+/// The maximum number of cells along one side.
 pub const MAX_CELLS: usize = 128;
 
-/// Parts of a level of 8 bits: a cell's value is its mean luma times this. It is also the scale of a JPEG
-/// picture's DC coefficients (ITU-T T.81, A.3.3).
+/// Units per 8-bit level: a cell's value is its mean luma times this. It is also the scale of a JPEG's DC
+/// coefficients (ITU-T T.81, A.3.3).
 pub const PARTS: i16 = 8;
 
-/// Side of the smallest cell in pixels, that of a JPEG block.
+/// Side of the smallest cell in pixels: that of a JPEG block.
 const BLOCK: u32 = 8;
 
-/// Mean luma of the square cells of a picture, top row first. Empty where it is unknown.
+/// Mean luma of the square cells of a picture, top row first. Empty if the luma is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LumaGrid {
     width: u32,
@@ -23,8 +23,8 @@ pub struct LumaGrid {
 
 impl LumaGrid {
     /// Makes this the grid of a picture of the given size and returns its cells, whose content is
-    /// unspecified. Cells have sides of 8 pixels, or of the least power of two at which at most
-    /// [`MAX_CELLS`] lie along a side.
+    /// unspecified. The side of a cell is 8 pixels, or the smallest power of two at which at most
+    /// [`MAX_CELLS`] cells lie along a side.
     pub fn reset(&mut self, width: u32, height: u32) -> &mut [i16] {
         let longer = width.max(height);
         self.cell = BLOCK;
@@ -45,12 +45,12 @@ impl LumaGrid {
         self.cells.clear();
     }
 
-    /// Overwrites the cells with zeros and makes the grid empty. Keeps the memory.
+    /// Overwrites the cells with zeros and makes the grid empty. Keeps the allocation.
     pub fn clear(&mut self) {
         (self.width, self.height, self.columns) = (0, 0, 0);
         self.cells.clear();
         self.cells.resize(self.cells.capacity(), 0);
-        // The compiler must not drop the writes because nobody reads them.
+        // Keeps the compiler from eliding the writes, which nothing reads.
         std::hint::black_box(self.cells.as_mut_slice());
         self.cells.clear();
     }

@@ -1,6 +1,6 @@
 //! The decoded picture that sensing works on.
 
-/// An RGB picture: 8 bits a channel, `width * height * 3` bytes, rows without padding, top row first.
+/// An RGB picture: 8 bits per channel, `width * height * 3` bytes, rows without padding, top row first.
 ///
 /// The buffer is kept from frame to frame; [`Picture::reset`] only allocates when a picture is larger
 /// than any before it.
@@ -20,15 +20,15 @@ impl Picture {
         &mut self.rgb
     }
 
-    /// Overwrites every pixel that the buffer ever held with zeros and makes this an empty picture. Keeps the
-    /// memory.
+    /// Overwrites every pixel that the buffer ever held with zeros and makes the picture empty. Keeps the
+    /// allocation.
     pub fn clear(&mut self) {
         self.width = 0;
         self.height = 0;
         wipe(&mut self.rgb);
     }
 
-    /// Exchanges the picture's bytes for another buffer. The picture is empty then.
+    /// Swaps the picture's bytes with another buffer. The picture is empty afterwards.
     pub fn swap_bytes(&mut self, buffer: &mut Vec<u8>) {
         std::mem::swap(&mut self.rgb, buffer);
         self.rgb.clear();
@@ -63,7 +63,7 @@ impl Picture {
 pub(crate) fn wipe(buffer: &mut Vec<u8>) {
     buffer.clear();
     buffer.resize(buffer.capacity(), 0);
-    // The compiler must not drop the writes because nobody reads them.
+    // Keeps the compiler from eliding the writes, which nothing reads.
     std::hint::black_box(buffer.as_mut_slice());
     buffer.clear();
 }
@@ -75,7 +75,8 @@ mod tests {
 
     use super::*;
 
-    /// Bytes of this process, read through the kernel: beyond its length a vector shows nothing itself.
+    /// Bytes of this process, read through the kernel because a vector does not expose memory beyond its
+    /// length.
     fn memory_at(address: *const u8, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         let memory = File::open("/proc/self/mem").unwrap();

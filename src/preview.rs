@@ -1,8 +1,8 @@
-//! The picture for aiming the camera: the only way by which a picture leaves the process.
+//! The preview for aiming the camera: the only way a picture leaves the process.
 //!
-//! Whoever has the board's console opens it for a limited time (`affectd aim --preview`). A picture is made
-//! only when somebody waits for one, and is handed to that one alone; nothing is stored. The privacy gate
-//! closes it at once and for good: it is opened again by the console alone.
+//! It is opened from the board's console for a limited time (`affectd aim --preview`). A picture is made only
+//! when a client waits for one, and only that client receives it; nothing is stored. When the privacy gate
+//! closes, the preview closes at once and stays closed until it is opened from the console again.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,10 +19,10 @@ use crate::{
 /// Longest side of the picture, in pixels.
 pub const LONGEST_SIDE: u32 = 480;
 
-/// Least time between two pictures: two a second.
+/// Minimum time between two pictures: at most two per second.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// A picture counts as being sent for this long after the last one was.
+/// How long after its last picture the preview counts as sending.
 const SENDING: Duration = Duration::from_secs(3);
 
 /// A picture whose pixels are overwritten with zeros when it is dropped.
@@ -43,7 +43,7 @@ impl Drop for Snapshot {
     }
 }
 
-/// Hands pictures from the sensing thread to the one who aims. Clones share them.
+/// Hands pictures from the sensing thread to the client that aims the camera. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Preview {
     shared: Arc<Mutex<State>>,
@@ -53,14 +53,14 @@ pub struct Preview {
 struct State {
     /// When it closes by itself, on the monotonic clock; `None` while it is closed.
     closes: Option<Duration>,
-    /// Who waits for a picture.
+    /// The client that waits for a picture.
     waiting: Option<oneshot::Sender<Snapshot>>,
     /// When the last picture was handed over.
     sent: Option<Duration>,
 }
 
 impl Preview {
-    /// A closed preview, which `gate` closes again whenever it closes itself.
+    /// A closed preview, which closes again whenever `gate` closes.
     #[must_use]
     pub fn new(gate: &PrivacyGate) -> Self {
         let preview = Self::default();
@@ -78,7 +78,7 @@ impl Preview {
         self.lock().closes = Some(closes);
     }
 
-    /// Permits no pictures any more. Whoever waits for one gets none.
+    /// Stops permitting pictures. A pending request fails.
     pub fn close(&self) {
         *self.lock() = State::default();
     }
@@ -89,7 +89,7 @@ impl Preview {
         self.lock().is_open(now)
     }
 
-    /// Whether pictures are being sent at `now`: the LED shows it.
+    /// Whether pictures are being sent at `now`; the LED indicates it.
     #[must_use]
     pub fn is_sending(&self, now: Duration) -> bool {
         let state = self.lock();
@@ -97,8 +97,8 @@ impl Preview {
         state.is_open(now) && state.sent.is_some_and(is_recent)
     }
 
-    /// The next picture; `None` if none are permitted. Ends with an error when the preview closes, or when
-    /// somebody else asks for one.
+    /// Requests the next picture; `None` if none are permitted. The receiver fails when the preview closes or
+    /// when another request replaces this one.
     #[must_use]
     pub fn request(&self, now: Duration) -> Option<oneshot::Receiver<Snapshot>> {
         let mut state = self.lock();
@@ -110,8 +110,8 @@ impl Preview {
         Some(receiver)
     }
 
-    /// Offers a picture that was seen under `permit`. If somebody waits for one and it is time, `shrink` fills
-    /// in the picture to hand over.
+    /// Offers a picture that was captured under `permit`. If a client waits for one and the next is due,
+    /// `shrink` fills in the picture to hand over.
     pub fn offer(&self, now: Duration, permit: Permit<'_>, shrink: impl FnOnce(&mut Picture)) {
         let Some(sender) = self.take_due(now) else {
             return;
@@ -119,13 +119,13 @@ impl Preview {
         let mut snapshot = Snapshot::default();
         shrink(&mut snapshot.0);
         let mut state = self.lock();
-        // The gate tells its observers only after its permits have lapsed, and they wait for this lock.
+        // The gate notifies its observers only after its permits have lapsed, and they block on this lock.
         if state.is_open(now) && permit.is_valid() && sender.send(snapshot).is_ok() {
             state.sent = Some(now);
         }
     }
 
-    /// Who waits for a picture, if it is time for one.
+    /// Takes the client that waits for a picture, if one is due.
     fn take_due(&self, now: Duration) -> Option<oneshot::Sender<Snapshot>> {
         let mut state = self.lock();
         let is_due = state.sent.is_none_or(|sent| now.saturating_sub(sent) >= INTERVAL);
@@ -135,7 +135,7 @@ impl Preview {
         state.waiting.take().filter(|sender| !sender.is_closed())
     }
 
-    /// A panic leaves the state whole.
+    /// A panic leaves the state consistent, so a poisoned lock is still usable.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }

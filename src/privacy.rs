@@ -1,4 +1,4 @@
-//! The privacy gate: the one place that answers "may the camera look?".
+//! The privacy gate: the single place that decides whether the camera may look.
 //!
 //! Two inputs close it, a switch on the device and a command over MQTT. Either is enough, and neither
 //! overrules the other. The gate fails closed: it stays closed until each input is known to be off, and it
@@ -14,21 +14,21 @@ use std::{
 
 use crate::interrupt::{Cause, Interrupt};
 
-/// What one of the two inputs says. Sensing is allowed only by [`Input::Off`].
+/// The state of one of the two inputs. Only [`Input::Off`] allows sensing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing yet: it has not been read since the start.
+    /// It has not been read since the start.
     #[default]
     Unknown,
-    /// It does not ask for privacy; also where there is no such input.
+    /// It does not request privacy, or there is no such input.
     Off,
-    /// It asks for privacy.
+    /// It requests privacy.
     On,
-    /// It cannot be read, with the reason. People must be able to rely on it, so it counts as on.
+    /// It cannot be read, for this reason. People must be able to rely on privacy, so it counts as on.
     Unreadable(String),
 }
 
-/// Both inputs, and what follows from them.
+/// Both inputs, and the decision that follows from them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Privacy {
     /// The last command over MQTT.
@@ -44,7 +44,7 @@ impl Privacy {
         self.command != Input::Off || self.switch != Input::Off
     }
 
-    /// Why sensing must stop, for a person; `None` where it need not.
+    /// Why sensing must stop, as text for people; `None` if it need not.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let command = match &self.command {
@@ -68,8 +68,8 @@ impl Privacy {
 
 /// Decides whether the camera may look. Clones share the decision.
 ///
-/// The reader of the switch and the MQTT client write to it, capturing and sensing read it, and the output
-/// observes it.
+/// The switch reader and the MQTT client write to it, capturing and sensing read it, and the output observes
+/// it.
 #[derive(Clone)]
 pub struct PrivacyGate {
     shared: Arc<Shared>,
@@ -85,7 +85,7 @@ struct Shared {
 
 struct State {
     privacy: Privacy,
-    /// Whether the command was given on this device, and nobody had commanded it before.
+    /// Whether privacy was commanded on this device and had not been commanded before.
     commanded_here: bool,
     observers: Vec<Observer>,
 }
@@ -93,7 +93,7 @@ struct State {
 type Observer = Box<dyn Fn(&Privacy) + Send>;
 
 impl PrivacyGate {
-    /// A closed gate. Both inputs are unknown; where there is no switch or no broker, say so by
+    /// A closed gate with both inputs unknown. Without a switch or a broker, set that input to
     /// [`Input::Off`].
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl PrivacyGate {
         })
     }
 
-    /// Takes the state of the switch on the device.
+    /// Sets the state of the switch on the device.
     pub fn set_switch(&self, switch: Input) {
         let mut state = self.lock();
         if state.privacy.switch != switch {
@@ -123,8 +123,8 @@ impl PrivacyGate {
         }
     }
 
-    /// Takes a command over MQTT. Observers are called even if it changes nothing, because the sender of a
-    /// command waits for an answer. Returns whether it is news.
+    /// Sets the command received over MQTT. Observers are called even if nothing changes, because the sender
+    /// of a command waits for an answer. Returns whether the command has changed.
     pub fn set_command(&self, command: Input) -> bool {
         let mut state = self.lock();
         let is_news = state.privacy.command != command;
@@ -134,20 +134,20 @@ impl PrivacyGate {
         is_news
     }
 
-    /// Commands privacy on this device. It counts as a command over MQTT does: the broker keeps it, and it can
-    /// be taken back there.
+    /// Commands privacy on this device. It has the same effect as a command over MQTT: the broker keeps it,
+    /// and it can be revoked there.
     pub fn command_here(&self) {
         let mut state = self.lock();
         if state.privacy.command != Input::On {
-            // What was unknown before must not count as off after.
+            // A command that was unknown before must not count as off once this one is revoked.
             state.commanded_here = state.privacy.command == Input::Off;
             state.privacy.command = Input::On;
             self.apply(&state);
         }
     }
 
-    /// Takes back what was commanded on this device. Returns whether privacy is no longer commanded: what was
-    /// commanded over MQTT stays.
+    /// Revokes a command given on this device. A command given over MQTT stays in force. Returns whether
+    /// privacy is no longer commanded.
     pub fn revoke_here(&self) -> bool {
         let mut state = self.lock();
         if state.commanded_here {
@@ -158,7 +158,7 @@ impl PrivacyGate {
         state.privacy.command == Input::Off
     }
 
-    /// Whether [`Self::revoke_here`] has something to take back.
+    /// Whether [`Self::revoke_here`] has a command to revoke.
     #[must_use]
     pub fn is_revocable_here(&self) -> bool {
         self.lock().commanded_here
@@ -177,7 +177,7 @@ impl PrivacyGate {
         (period % 2 == 1).then_some(Permit { gate: self, period })
     }
 
-    /// Ends a wait for a frame: raised while the gate is closed, and by the pipeline when it stops.
+    /// Interrupts a wait for a frame: raised while the gate is closed, and by the pipeline when it stops.
     #[must_use]
     pub fn interrupt(&self) -> &Interrupt {
         &self.shared.interrupt
@@ -191,7 +191,7 @@ impl PrivacyGate {
         state.observers.push(Box::new(observer));
     }
 
-    /// Opens or closes the gate as the inputs say, and tells the observers.
+    /// Opens or closes the gate according to the inputs, and calls the observers.
     fn apply(&self, state: &State) {
         let opens = !state.privacy.is_on();
         if opens != self.permit().is_some() {
@@ -208,7 +208,7 @@ impl PrivacyGate {
         }
     }
 
-    /// A panic in an observer leaves both inputs whole.
+    /// A panic in an observer leaves both inputs consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,8 +222,8 @@ impl fmt::Debug for PrivacyGate {
     }
 }
 
-/// Permission to look. It lapses when the gate closes and does not come back when the gate opens again, so
-/// that nothing seen before is used after.
+/// Permission to look. It lapses for good when the gate closes, so nothing seen before is used after the gate
+/// opens again.
 #[derive(Debug, Clone, Copy)]
 pub struct Permit<'a> {
     gate: &'a PrivacyGate,

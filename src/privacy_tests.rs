@@ -84,7 +84,7 @@ fn observers_hear_each_change_and_each_command() {
     let (sender, changes) = mpsc::channel();
     let reader = gate.clone();
     gate.observe(move |privacy| {
-        // The state that observers see is the one that permits follow.
+        // Observers and permits see the same state.
         sender.send((privacy.is_on(), reader.permit().is_some())).unwrap();
     });
     gate.set_switch(Input::Off);

@@ -1,13 +1,14 @@
-//! What is asked of the running daemon over MQTT, from the publishing thread to the threads that can do it.
+//! Requests made to the running daemon over MQTT, passed from the publishing thread to the threads that carry
+//! them out.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Requests that wait to be carried out, and what this daemon can be asked for.
+/// Pending requests, and which requests this daemon supports.
 #[derive(Debug, Default)]
 pub struct Requests {
     /// Whether there is an LED to identify the device by.
     pub has_led: bool,
-    /// Whether something starts the daemon again after it has ended.
+    /// Whether a supervisor restarts the daemon after it has exited.
     pub is_supervised: bool,
     identify: AtomicBool,
     restart: AtomicBool,
@@ -56,7 +57,7 @@ impl Requests {
     }
 }
 
-/// Whether a service manager supervises this process, and so starts it again: it waits for its notifications
+/// Whether a service manager supervises this process, and so restarts it: it expects notifications
 /// (`sd_notify(3)`).
 #[must_use]
 pub fn is_supervised() -> bool {

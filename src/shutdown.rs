@@ -1,4 +1,4 @@
-//! The one way to stop the daemon: every thread waits on this instead of sleeping.
+//! The single way to stop the daemon: every thread waits on this instead of sleeping.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// A flag that is raised once and wakes everyone who waits for it. Clones share the flag.
+/// A flag that is raised once and wakes every thread that waits for it. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     shared: Arc<(Mutex<bool>, Condvar)>,
@@ -25,8 +25,8 @@ impl Shutdown {
         Self::default()
     }
 
-    /// A flag that SIGTERM, SIGINT and SIGHUP raise. A second SIGTERM or SIGINT ends the process immediately,
-    /// for the person who presses Ctrl-C twice. SIGHUP stays ignored if it was ignored at the start, as under
+    /// A flag that SIGTERM, SIGINT and SIGHUP raise. A second SIGTERM or SIGINT, e.g. from pressing Ctrl-C
+    /// twice, ends the process immediately. SIGHUP stays ignored if it was ignored at the start, as under
     /// nohup(1).
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Shutdown {
     }
 }
 
-/// Whether this process ignores `signal`, from the mask in /proc, whose lowest bit is signal 1.
+/// Whether this process ignores `signal`, according to the mask in /proc, whose lowest bit is signal 1.
 fn is_ignored(signal: i32) -> bool {
     let ignored = || {
         let status = fs::read_to_string("/proc/self/status").ok()?;

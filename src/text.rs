@@ -5,20 +5,20 @@ use std::path::Path;
 /// The longest part of a value that a message quotes, in characters.
 const MAX_QUOTED: usize = 60;
 
-/// The longest part of a path that a message shows, in characters: Linux accepts no longer one.
+/// The longest part of a path that a message shows, in characters: Linux does not accept longer ones.
 const MAX_PATH: usize = 4096;
 
 /// What replaces a secret.
 const REDACTED: &str = "***";
 
-/// Names of query parameters and fields whose values are secrets, as parts of a lower-case name.
+/// Parts of the lower-case names of query parameters and fields whose values are secrets.
 const SECRET_PARTS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "apikey"];
 
 /// The same, as whole names.
 const SECRET_NAMES: [&str; 6] = ["pw", "psw", "auth", "key", "sig", "signature"];
 
 /// `text` on one line of at most `max` characters: credentials are replaced by `***`, control characters are
-/// escaped, and what is cut off is replaced by `…`.
+/// escaped, and truncated text ends in `…`.
 #[must_use]
 pub fn sanitized(text: &str, max: usize) -> String {
     let redacted = redacted(text);
@@ -33,7 +33,7 @@ pub fn sanitized(text: &str, max: usize) -> String {
     safe
 }
 
-/// `text` as a message quotes a value: as [`sanitized`], in quotation marks, which are escaped inside.
+/// `text` quoted for a message: as [`sanitized`], in quotation marks, with inner quotation marks escaped.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let redacted = redacted(text);
@@ -42,7 +42,7 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}{more}\"", cut.escape_debug())
 }
 
-/// A path as a message shows it: its name may hold any bytes, a terminal's control characters among them.
+/// A path as shown in messages. File names may hold any bytes, including terminal control characters.
 #[must_use]
 pub fn path(path: &Path) -> String {
     let mut safe = String::new();
@@ -52,8 +52,8 @@ pub fn path(path: &Path) -> String {
     safe
 }
 
-/// Whether a terminal may obey this character or fail to show it: control characters, marks that change the
-/// direction of writing, invisible separators, and code points that are no characters.
+/// Whether a terminal may obey this character or fail to show it: control characters, bidirectional
+/// formatting characters, invisible separators, and noncharacters.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
@@ -77,9 +77,9 @@ fn push_safe(c: char, safe: &mut String) {
     }
 }
 
-/// `text` without credentials: user and password of every URL (`rtsp://***@host/`), also where the password holds
-/// characters that a URL would have to escape, and the values of parameters that are named like secrets.
-/// In doubt more is removed than needed.
+/// `text` without credentials: without user and password of every URL (`rtsp://***@host/`), even if the
+/// password holds characters that a URL must escape, and without the values of parameters whose names suggest
+/// a secret. In doubt, more is removed than necessary.
 #[must_use]
 pub fn redacted(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -131,7 +131,7 @@ fn userinfo(word: &str) -> Userinfo {
         .rfind('@')
         .filter(|at| authority.is_none_or(|from| *at >= from));
     match (authority, at) {
-        // The last @: a password may hold the others.
+        // The last @, because a password may hold others.
         (Some(from), Some(to)) => Userinfo::Before { from, to },
         (Some(from), None) if has_password(&word[from..]) => Userinfo::Unfinished { from },
         (None, Some(to)) if word[..to].contains(':') => Userinfo::Before { from: 0, to },
@@ -139,8 +139,8 @@ fn userinfo(word: &str) -> Userinfo {
     }
 }
 
-/// Whether what follows `://` and has no `@` is `user:password` all the same, cut off or with a space in it, and
-/// not `host:port`.
+/// Whether the text after `://`, which has no `@`, is still `user:password` (truncated, or split at a space)
+/// and not `host:port`.
 fn has_password(rest: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     // The colons of an IPv6 address are in brackets.

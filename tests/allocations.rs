@@ -1,5 +1,5 @@
-//! In steady state a frame must not touch the heap, the networks included: a daemon that runs for years must
-//! not fragment its memory frame by frame. The only test in this program, since the counter sees every
+//! In steady state, processing a frame must not allocate, networks included: a daemon that runs for years
+//! must not fragment its heap. This is the only test in this program, because the counter covers every
 //! thread.
 
 #![allow(clippy::unwrap_used)]
@@ -81,7 +81,7 @@ const LAYOUTS: [PixelFormat; 6] = [
     PixelFormat::Bgr3,
 ];
 
-/// The bundled networks, with what cuts their inputs out of a picture and decodes their outputs.
+/// The bundled networks, with the preprocessing of their inputs and the decoding of their outputs.
 struct Networks {
     detectors: [NetworkDetector; 2],
     classifier: NetworkClassifier,
@@ -159,7 +159,7 @@ impl Line {
             })
             .unwrap();
 
-        // Three moving faces; the third disappears now and then, long enough to leave and to appear again.
+        // Three moving faces. The third regularly disappears for long enough to leave and appear again.
         let seen = [0.0, 200.0, 400.0].map(|x| face(x + (number % 50) as f32));
         let seen = if number % 100 < 60 { &seen[..] } else { &seen[..2] };
         self.tracker.update(seen, 0, now);

@@ -1,4 +1,4 @@
-//! In steady state a frame costs no heap allocation from the stream to the picture.
+//! In steady state, a frame causes no heap allocation on its way from the stream to the picture.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -67,7 +67,8 @@ fn settings(source: SourceKind, format: &str) -> Camera {
     }
 }
 
-/// Frames through source, slot and decoder: allocations during `count` of them, after `first` to warm up.
+/// Passes frames through source, slot and decoder. Returns the allocations during `count` frames, after
+/// `first` frames of warm-up.
 fn allocations(settings: &Camera, first: u32, count: u32) -> u64 {
     let interrupt = Interrupt::new().unwrap();
     let mut source = opener(settings, Arc::new(SystemClock::new()))

@@ -4,9 +4,9 @@
     count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER [--json] MODEL.onnx …
 
 Each engine runs a model once, and then eleven times (or as --inferences says), in one thread. A tenth of the
-difference is one inference without start-up and loading. Loading varies by some million instructions from run to run,
-because hashes are randomly seeded. A count is a cost model, not a time: it ignores caches and instruction-level
-parallelism.
+difference is one inference without start-up and loading. Loading varies by a few million instructions from
+run to run, because hashes are randomly seeded. A count is a cost model, not a time: it ignores caches and
+instruction-level parallelism.
 """
 
 import argparse

@@ -18,8 +18,8 @@ from pathlib import Path
 from count import PROCESSORS, described
 
 RATE = 15
-# Recordings in which nothing moves, how long they are played first, and how much of them is counted, in seconds: twice
-# the time between two searches.
+# Recordings in which nothing moves, the seconds played before counting, and the seconds counted: twice the
+# interval between two searches.
 RESTING, REST_S, COUNTED_S = {"empty", "still"}, 60.0, 30.0
 
 

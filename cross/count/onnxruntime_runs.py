@@ -1,4 +1,7 @@
-"""Run a model with ONNX Runtime in one thread: onnxruntime_runs.py MODEL RUNS WIDTH HEIGHT, where axes are open."""
+"""Run a model in ONNX Runtime, in one thread: onnxruntime_runs.py MODEL RUNS WIDTH HEIGHT.
+
+Width and height apply to dynamic axes.
+"""
 
 import sys
 

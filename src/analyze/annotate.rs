@@ -16,7 +16,7 @@ const MARK: Rgb<u8> = Rgb([255, 208, 64]);
 const INK: Rgb<u8> = Rgb([255, 255, 255]);
 const PAPER: Rgb<u8> = Rgb([24, 32, 40]);
 
-/// Shorter side of a picture for which one pixel of the font is one pixel of the picture.
+/// Shorter side of a picture at which one font pixel is one picture pixel.
 const UNIT_SIDE: u32 = 320;
 
 /// The picture with box, landmarks, category, valence and arousal of each face.
@@ -37,8 +37,8 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
     canvas.image
 }
 
-/// One line for the category and one for valence and arousal, each only if the model has it, and one if they are not
-/// to be relied on.
+/// One line for the category and one for valence and arousal, each only if the model predicts it, and one if
+/// the crop is too poor to rely on them.
 fn labels(face: &Face) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(probabilities) = face.prediction.probabilities {

@@ -30,8 +30,8 @@ impl Annotations {
     /// Determines the targets of `pictures`, and creates the folder for them if it is missing.
     ///
     /// # Errors
-    /// [`Exit::Usage`] if a target is one of the pictures, by whatever name, or if it exists and
-    /// [`AnnotateOptions::force`] is not set, and if the folder cannot be created.
+    /// [`Exit::Usage`] if a target is one of the pictures under any name, if it exists and
+    /// [`AnnotateOptions::force`] is not set, or if the folder cannot be created.
     pub(super) fn plan(options: &AnnotateOptions, pictures: &[PathBuf]) -> Result<Self, Failure> {
         let AnnotateOptions { path, force } = options;
         let refuse =
@@ -108,7 +108,7 @@ fn is_writable(path: &Path) -> bool {
     extension.is_some_and(|extension| WRITABLE.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
-/// In `folder`, the name of each picture as a PNG file, numbered if two pictures have the same name.
+/// The path of each picture's PNG file in `folder`, numbered if two pictures have the same name.
 fn targets_in(folder: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
     let mut taken = HashSet::new();
     let mut target = |picture: &PathBuf| {
@@ -130,7 +130,7 @@ fn targets_in(folder: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
     pictures.iter().map(&mut target).collect()
 }
 
-/// What makes two paths the same file.
+/// Identifies a file, whatever path refers to it.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum FileId {
     /// Device and inode of an existing file, so that symbolic and hard links count as the file itself.
@@ -232,7 +232,7 @@ mod tests {
         forced.write(0, &image).unwrap();
         assert_eq!(image::open(&file).unwrap().into_rgb8(), image);
 
-        // One that appears between the check and the writing is kept.
+        // A file that appears between the check and the write is kept.
         fs::remove_file(&file).unwrap();
         let planned = plan(&file, false, &[Path::new("a.jpg")]).unwrap();
         fs::write(&file, "something else").unwrap();

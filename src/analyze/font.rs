@@ -5,7 +5,7 @@ pub const GLYPH_WIDTH: i32 = 5;
 /// Rows of a glyph.
 pub const GLYPH_HEIGHT: i32 = 7;
 
-/// The rows of a character, `#` for ink; blank for one that annotations do not use.
+/// The rows of a character, `#` for ink; blank for characters that annotations do not use.
 #[rustfmt::skip]
 pub fn glyph(character: char) -> [&'static str; GLYPH_HEIGHT as usize] {
     match character {

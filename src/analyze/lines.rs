@@ -33,7 +33,7 @@ struct FaceLine<'a> {
     r#box: [Rounded; 4],
     score: Rounded,
     quality: Rounded,
-    /// The crop is too poor for its expression to be relied on.
+    /// Whether the crop is too poor to rely on its expression.
     poor: bool,
     /// The most probable category; `null` for a model without categories.
     category: Option<&'static str>,

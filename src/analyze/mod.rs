@@ -40,14 +40,14 @@ pub struct AnnotateOptions {
     pub force: bool,
 }
 
-/// Writes a line for each face of each picture, or one with `"faces":0`, and annotated copies if asked for.
+/// Writes a line for each face of each picture, or one with `"faces":0`, and annotated copies if requested.
 ///
 /// A picture that cannot be processed is reported, and the others are still analyzed.
 ///
 /// # Errors
 /// [`Exit::Usage`] before anything is done if an annotated picture would replace a file; [`Exit::Input`] if a
-/// model cannot be used, and at the end if a picture could not be; [`Exit::Software`] if a result cannot be
-/// written.
+/// model cannot be used or, at the end, if a picture could not be analyzed; [`Exit::Software`] if a result
+/// cannot be written.
 pub fn analyze(
     settings: &Settings,
     pictures: &[PathBuf],
@@ -117,7 +117,7 @@ struct Face {
     prediction: Prediction,
     /// Quality of the crop, 0 to 1.
     quality: f32,
-    /// Whether that is below `publish.min_quality`: to the daemon such a face is uncertain.
+    /// Whether that is below `publish.min_quality`: the daemon reports such a face as uncertain.
     poor: bool,
 }
 

@@ -11,7 +11,7 @@ pub enum Matrix {
     Bt2020,
 }
 
-/// Which values the samples take.
+/// The range of the sample values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Range {
     /// Y from 16 to 235, U and V from 16 to 240.
@@ -23,16 +23,15 @@ pub enum Range {
 /// The colour encoding of a frame in YUV or grey. Other pixel formats ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ColorEncoding {
-    /// `None` where the source does not state it: BT.601.
+    /// `None` if the source does not state it; BT.601 is then assumed.
     pub matrix: Option<Matrix>,
-    /// `None` where the source does not state it: limited for YUV, full for grey.
+    /// `None` if the source does not state it; limited for YUV and full for grey are then assumed.
     pub range: Option<Range>,
 }
 
 impl ColorEncoding {
     /// From V4L2's `colorspace`, `ycbcr_enc` and `quantization`, with the defaults of videodev2.h
-    /// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`). Values that are not known count as
-    /// default.
+    /// (`V4L2_MAP_YCBCR_ENC_DEFAULT`, `V4L2_MAP_QUANTIZATION_DEFAULT`). Unknown values count as the default.
     #[must_use]
     pub fn from_v4l2(colorspace: u32, ycbcr_encoding: u32, quantization: u32) -> Self {
         let matrix = match (ycbcr_encoding, colorspace) {
@@ -75,7 +74,7 @@ mod tests {
             ((0, 0, 0), Matrix::Bt601, None),
             ((8, 0, 0), Matrix::Bt601, None),
             ((1, 0, 0), Matrix::Bt601, None),
-            // A colour space of JPEG implies full range, a stated range overrides it.
+            // The JPEG colour space implies full range; a stated range overrides it.
             ((7, 0, 0), Matrix::Bt601, Some(Range::Full)),
             ((7, 0, 2), Matrix::Bt601, Some(Range::Limited)),
             ((8, 1, 1), Matrix::Bt601, Some(Range::Full)),

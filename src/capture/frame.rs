@@ -9,7 +9,7 @@ use super::{color::ColorEncoding, orientation::Orientation};
 pub enum PixelFormat {
     /// Packed 4:2:2, `Y0 U Y1 V`.
     Yuyv,
-    /// 4:2:0, a Y plane and one of interleaved `U V`.
+    /// 4:2:0, a Y plane and a plane of interleaved `U V`.
     Nv12,
     /// 4:2:0, planes Y, U, V (V4L2 `YU12`, also called I420).
     Yu12,
@@ -19,14 +19,14 @@ pub enum PixelFormat {
     Rgb3,
     /// Packed `B G R`.
     Bgr3,
-    /// One JPEG picture a frame, with or without Huffman tables.
+    /// One JPEG picture per frame, with or without Huffman tables.
     Mjpeg,
 }
 
-/// Buffers of larger frames are not kept for reuse: four of them would not fit the memory of a small board.
+/// Larger buffers are not kept for reuse: four of them would not fit into the memory of a small board.
 pub const MAX_REUSED_BYTES: usize = 32 << 20;
 
-/// Widest and highest frame or picture that is accepted, in pixels: a bound on memory.
+/// Largest accepted width and height of a frame or picture, in pixels: a bound on memory.
 pub const MAX_SIDE: u32 = 8192;
 
 impl PixelFormat {
@@ -51,7 +51,7 @@ impl PixelFormat {
         Self::ALL.into_iter().find(|format| format.fourcc() == code)
     }
 
-    /// The pixel format of a name in the settings: a four-character code in any case, or `mjpeg`.
+    /// The pixel format for a name in the settings: a four-character code or `mjpeg`, in upper or lower case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_uppercase();
@@ -73,8 +73,8 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes from one chroma row to the next where the first plane's rows are `stride` apart; 0 where
-    /// there are no chroma planes.
+    /// Bytes from one chroma row to the next if the first plane's rows are `stride` bytes apart; 0 for
+    /// formats without chroma planes.
     #[must_use]
     pub fn chroma_stride(self, stride: usize) -> usize {
         match self {
@@ -84,8 +84,8 @@ impl PixelFormat {
         }
     }
 
-    /// Fewest bytes that hold a frame of this size whose rows are `stride` bytes apart: the padding after the
-    /// last row may be missing. 1 for [`PixelFormat::Mjpeg`].
+    /// Minimum number of bytes of a frame of this size whose rows are `stride` bytes apart: the padding after
+    /// the last row may be missing. 1 for [`PixelFormat::Mjpeg`].
     #[must_use]
     pub fn frame_bytes(self, width: u32, height: u32, stride: usize) -> usize {
         let (w, h) = (width as usize, height as usize);
@@ -101,8 +101,7 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes of a frame in a stream, in which the padding of every row is there. 1 for
-    /// [`PixelFormat::Mjpeg`].
+    /// Bytes of a frame in a stream, where every row has its padding. 1 for [`PixelFormat::Mjpeg`].
     #[must_use]
     pub fn padded_bytes(self, height: u32, stride: usize) -> usize {
         let h = height as usize;
@@ -151,7 +150,7 @@ pub struct Frame {
     pub stride: u32,
     /// How YUV and grey samples encode colours.
     pub color: ColorEncoding,
-    /// How the picture must be turned after decoding.
+    /// How to rotate and mirror the picture after decoding.
     pub orientation: Orientation,
     /// Counts frames of this source; gaps are frames that the driver dropped.
     pub sequence: u64,
@@ -184,7 +183,7 @@ impl Frame {
         }
     }
 
-    /// Overwrites every byte that the buffer ever held with zeros and empties it. Keeps the memory.
+    /// Overwrites every byte that the buffer ever held with zeros and empties it, but keeps its memory.
     pub fn clear(&mut self) {
         crate::picture::wipe(&mut self.data);
         *self = Self {

@@ -1,4 +1,4 @@
-//! Makes the opener that the settings describe.
+//! Creates the opener that the settings describe.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
 /// How long a source waits for a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// For the first frame; at least `frame`.
+    /// Timeout for the first frame; at least `frame`.
     pub start: Duration,
-    /// For every other one.
+    /// Timeout for every later frame.
     pub frame: Duration,
 }
 
@@ -49,7 +49,7 @@ pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener
     Ok(Box::new(OrientedOpener { opener, orientation }))
 }
 
-/// Opens a source whose pictures must be turned.
+/// Opens a source whose pictures must be rotated or mirrored.
 struct OrientedOpener {
     opener: Box<dyn Opener>,
     orientation: Orientation,

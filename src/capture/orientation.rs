@@ -1,4 +1,4 @@
-//! Turning pictures upright.
+//! Turns pictures upright.
 
 use super::frame::MAX_REUSED_BYTES;
 use crate::{luma::LumaGrid, picture::Picture};
@@ -8,12 +8,12 @@ use crate::{luma::LumaGrid, picture::Picture};
 pub struct Orientation {
     /// Quarter turns clockwise, 0 to 3.
     quarters: u8,
-    /// Left and right are exchanged after the turn.
+    /// Whether left and right are swapped after the rotation.
     is_mirrored: bool,
 }
 
 impl Orientation {
-    /// A turn by `degrees` clockwise, a multiple of 90, and then a reflection of left and right if
+    /// A clockwise rotation by `degrees`, a multiple of 90, followed by a horizontal reflection if
     /// `is_mirrored`.
     #[must_use]
     pub fn new(degrees: u32, is_mirrored: bool) -> Self {
@@ -23,12 +23,12 @@ impl Orientation {
         }
     }
 
-    /// The turn that a photograph needs, from the TIFF structure of its EXIF data (CIPA DC-008, 4.6: tag
-    /// 0x0112 of the first directory, in either byte order). The standard says SHORT; BYTE and LONG occur.
-    /// `None` if it is not stated or not 1 to 8.
+    /// The orientation that a photograph needs, from the TIFF structure of its EXIF data (CIPA DC-008, 4.6:
+    /// tag 0x0112 of the first directory, in either byte order). The standard specifies SHORT, but BYTE and
+    /// LONG occur too. `None` if the tag is missing or not 1 to 8.
     #[must_use]
     pub fn from_exif(tiff: &[u8]) -> Option<Self> {
-        // Some writers of PNG and WebP keep the prefix of JPEG's segment.
+        // Some PNG and WebP writers keep the prefix of the JPEG segment.
         let tiff = tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff);
         let is_big_endian = match tiff.first_chunk()? {
             b"MM\0\x2A" => true,
@@ -74,13 +74,13 @@ impl Orientation {
         })
     }
 
-    /// Whether width and height are exchanged.
+    /// Whether width and height are swapped.
     #[must_use]
     pub fn swaps_sides(self) -> bool {
         self.quarters % 2 == 1
     }
 
-    /// Turns `picture`. `scratch` is a buffer that is reused from picture to picture.
+    /// Rotates and mirrors `picture`. `scratch` is a buffer that is reused from picture to picture.
     pub fn apply(self, picture: &mut Picture, scratch: &mut Vec<u8>) {
         if self.swaps_sides() {
             self.transpose(picture, scratch);
@@ -94,9 +94,9 @@ impl Orientation {
         self.reverse(pixels, width);
     }
 
-    /// Turns a luma grid as [`Orientation::apply`] turns its picture. Where the picture's size is not a
-    /// multiple of the cells', the cells of the result are off by less than one cell. `scratch` is a buffer
-    /// that is reused from grid to grid.
+    /// Turns a luma grid as [`Orientation::apply`] turns its picture. If the picture's size is not a multiple
+    /// of the cell size, the resulting cells are off by less than one cell. `scratch` is a buffer that is
+    /// reused from grid to grid.
     pub fn apply_to_luma(self, grid: &mut LumaGrid, scratch: &mut Vec<i16>) {
         let columns = grid.columns();
         if columns == 0 {
@@ -116,9 +116,9 @@ impl Orientation {
         self.transpose_into(scratch, (columns, rows), cells);
     }
 
-    /// Exchanges rows and columns of `width` pixels as far as the sides stay as they are.
+    /// Reverses pixels and rows of `width` pixels, for the orientations that do not swap the sides.
     fn reverse<T>(self, pixels: &mut [T], width: usize) {
-        // A half turn reverses the pixels; with a reflection it reverses the rows.
+        // A half turn reverses all pixels; combined with a reflection, it reverses the order of the rows.
         match (self.quarters, self.is_mirrored) {
             (0, true) => pixels.chunks_exact_mut(width).for_each(<[_]>::reverse),
             (2, false) => pixels.reverse(),
@@ -143,9 +143,9 @@ impl Orientation {
         self.transpose_into(from, (width, height), to);
     }
 
-    /// Writes `from`, of the given width and height, to `to`, with the sides exchanged.
+    /// Writes `from`, of the given width and height, to `to`, with the sides swapped.
     fn transpose_into<T: Copy>(self, from: &[T], (width, height): (usize, usize), to: &mut [T]) {
-        // Row y of the result is column y of the source, from its last row up for a turn to the right.
+        // Row y of the result is column y of the source, read from the bottom up for a clockwise turn.
         let (to_left, is_downwards) = match (self.quarters, self.is_mirrored) {
             (1, is_mirrored) => (false, is_mirrored),
             (_, is_mirrored) => (true, !is_mirrored),
@@ -159,7 +159,7 @@ impl Orientation {
         }
     }
 
-    /// Does the same without a copy of the picture. Slower, because the pixels are far from each other.
+    /// Does the same without a copy of the picture. Slower, because the accesses are far apart.
     fn transpose_in_place(self, picture: &mut Picture, width: usize, height: usize) {
         let (pixels, _) = picture.reset(height as u32, width as u32).as_chunks_mut::<3>();
         transpose_in_place(pixels, width, height);
@@ -175,8 +175,8 @@ impl Orientation {
     }
 }
 
-/// Exchanges rows and columns of `height` rows of `width` pixels. A pixel's new place holds another pixel, which moves
-/// in turn, until the cycle is closed. Needs one bit for each pixel.
+/// Transposes `height` rows of `width` pixels. A pixel's new position holds another pixel, which moves in
+/// turn, until the cycle is closed. Needs one bit per pixel.
 fn transpose_in_place(pixels: &mut [[u8; 3]], width: usize, height: usize) {
     let mut moved = vec![0_u64; pixels.len().div_ceil(64)];
     for start in 0..pixels.len() {
@@ -310,7 +310,7 @@ mod tests {
             b"II".to_vec()
         };
         tiff.extend_from_slice(&short(42));
-        // The directory need not follow at once.
+        // The directory need not follow immediately.
         tiff.extend_from_slice(&long(12));
         tiff.extend_from_slice(&[0; 4]);
         tiff.extend_from_slice(&short(2));

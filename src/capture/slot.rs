@@ -30,9 +30,9 @@ struct State {
 pub enum Recv {
     /// A frame.
     Frame,
-    /// None within the timeout.
+    /// No frame within the timeout.
     Timeout,
-    /// None, and none will come.
+    /// No frame, and none will follow.
     Closed,
 }
 
@@ -43,13 +43,14 @@ impl Slot {
         Self::default()
     }
 
-    /// Puts `frame` in and leaves an old buffer in its place, for the next frame to reuse.
+    /// Stores `frame` and leaves an old buffer in its place for the next frame to reuse.
     pub fn put(&self, frame: &mut Frame) {
         self.put_if(frame, || true);
     }
 
-    /// Does what [`Slot::put`] does if `allowed` holds, and returns whether it did. `allowed` is asked under
-    /// the slot's lock: once it has become false and [`Slot::clear`] was called, the slot stays empty.
+    /// Like [`Slot::put`], but only if `allowed` returns true. Returns whether the frame was stored.
+    /// `allowed` is called under the slot's lock: once it returns false and [`Slot::clear`] was called, the
+    /// slot stays empty.
     pub fn put_if(&self, frame: &mut Frame, allowed: impl FnOnce() -> bool) -> bool {
         let mut state = self.lock();
         if !allowed() {
@@ -64,8 +65,8 @@ impl Slot {
         true
     }
 
-    /// Waits for a frame, at most for `timeout`, and swaps it into `frame`. A frame that was put in before
-    /// the slot was closed can still be taken.
+    /// Waits at most `timeout` for a frame and swaps it into `frame`. A frame that was put in before the slot
+    /// was closed can still be taken.
     pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Recv {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
@@ -88,15 +89,14 @@ impl Slot {
         }
     }
 
-    /// Overwrites the waiting frame's buffer with zeros, so that nobody takes the frame. It does not count as
-    /// dropped.
+    /// Discards the waiting frame and overwrites its buffer with zeros. The frame does not count as dropped.
     pub fn clear(&self) {
         let mut state = self.lock();
         state.full = false;
         state.frame.clear();
     }
 
-    /// Wakes the reader: no frame will follow.
+    /// Closes the slot and wakes the reader: no frame will follow.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
@@ -114,7 +114,7 @@ impl Slot {
         self.lock().dropped
     }
 
-    /// A thread that panicked while it held the lock left consistent values: every change is a swap.
+    /// A thread that panicked while holding the lock left consistent values, because every change is a swap.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,7 +209,7 @@ mod tests {
         let (mut writer, mut reader) = (large(), Frame::default());
         slot.put(&mut writer);
         writer = large();
-        // The frame that is replaced, and the one that the reader had before.
+        // Frees the frame that is replaced, then the one that the reader held before.
         slot.put(&mut writer);
         assert_eq!(writer.data.capacity(), 0);
         slot.take(&mut reader, Duration::ZERO);

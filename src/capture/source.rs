@@ -1,4 +1,4 @@
-//! What every source of frames can do, and how it can fail.
+//! The interface of frame sources, and how they fail.
 
 use std::{error::Error, sync::Arc};
 
@@ -8,7 +8,7 @@ use crate::interrupt::Interrupt;
 /// What a source delivers, after negotiation with the device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
-    /// The source in words, e.g. `/dev/video0 (Logitech C270)`.
+    /// A description of the source, e.g. `/dev/video0 (Logitech C270)`.
     pub name: String,
     /// Pixel format of its frames.
     pub format: PixelFormat,
@@ -16,31 +16,31 @@ pub struct Stream {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second, as negotiated; `None` where the source does not know.
+    /// Frames per second, as negotiated; `None` if the source does not know.
     pub rate: Option<f32>,
 }
 
 /// A running source of frames. Dropping it stops and closes the camera, or ends the program.
 pub trait Source: Send {
-    /// Waits for the newest frame, at most for the source's time-out, and writes it into `frame`, reusing its
-    /// buffer. Raising `interrupt` ends the wait at once.
+    /// Waits for the newest frame, at most until the source's timeout, and writes it into `frame`, reusing
+    /// its buffer. Raising `interrupt` ends the wait at once.
     ///
     /// # Errors
     /// [`CaptureError`]. After [`CaptureKind::Corrupt`] and [`CaptureKind::Interrupted`] the next call may
     /// succeed; after every other kind the source must be opened again.
     fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError>;
 
-    /// What was negotiated.
+    /// The stream that was negotiated.
     fn stream(&self) -> &Stream;
 }
 
 /// Opens a source, and opens it again after a failure.
 pub trait Opener: Send {
-    /// Opens the source and starts it. Where that includes waiting for the first frame, raising `interrupt`
-    /// ends the wait at once.
+    /// Opens the source and starts it. If that includes waiting for the first frame, raising `interrupt` ends
+    /// the wait at once.
     ///
     /// # Errors
-    /// [`CaptureError`] with the reason and, where there is one, the remedy.
+    /// [`CaptureError`] with the reason and, if there is one, the remedy.
     fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError>;
 }
 
@@ -51,11 +51,11 @@ pub enum CaptureKind {
     Missing,
     /// Another program holds the device.
     Busy,
-    /// The process may not open it.
+    /// The process has no permission to open it.
     Denied,
     /// The device has no format that can be used (e.g. a raw Bayer node).
     Unsupported,
-    /// No frame within the time-out.
+    /// No frame within the timeout.
     Stalled,
     /// This frame's bytes are unusable.
     Corrupt,
@@ -65,11 +65,11 @@ pub enum CaptureKind {
     Interrupted,
 }
 
-/// Why there is no frame. `Display` is the reason; the error that caused it is its [`Error::source`].
+/// Why there is no frame. `Display` prints the reason; the underlying error is its [`Error::source`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub struct CaptureError {
-    /// What sort of failure.
+    /// The kind of failure.
     pub kind: CaptureKind,
     /// What was found, where, and what would help.
     pub reason: String,
@@ -77,7 +77,7 @@ pub struct CaptureError {
 }
 
 impl CaptureError {
-    /// A failure of `kind` without a cause of its own.
+    /// A failure of `kind` without an underlying error.
     pub fn new(kind: CaptureKind, reason: impl Into<String>) -> Self {
         Self {
             kind,
@@ -86,7 +86,7 @@ impl CaptureError {
         }
     }
 
-    /// A failure of `kind` that `source` caused.
+    /// A failure of `kind` caused by `source`.
     pub fn caused_by(
         kind: CaptureKind,
         reason: impl Into<String>,

@@ -2,18 +2,19 @@
 
 use super::source::CaptureKind;
 
-/// Whether frames arrive, and if not, what kind of obstacle there is.
+/// Whether frames arrive and, if not, what prevents it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CameraStatus {
     /// Frames arrive.
     Ok,
     /// The camera is there but gives no frames.
     Stalled,
-    /// It is not there or cannot be opened.
+    /// The camera is not there or cannot be opened.
     Missing,
-    /// It has no format that can be used, or this process may not use it.
+    /// The camera cannot be used: it is busy, has no usable format, delivers damaged frames, or this process is
+    /// not permitted to use it.
     Unsupported,
-    /// It may not look, or the daemon is stopping.
+    /// Privacy is on, or the daemon is stopping.
     Disabled,
 }
 

@@ -1,4 +1,4 @@
-//! Constraints between settings: values that are allowed one by one but not together.
+//! Constraints between settings: values that are allowed individually but not together.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Conflict {
     }
 }
 
-/// Every contradiction in `settings`. `watchdog` is the time after which systemd ends a silent daemon.
+/// Every contradiction in `settings`. `watchdog` is systemd's watchdog timeout.
 #[must_use]
 pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflict> {
     let mut found = Vec::new();
@@ -93,7 +93,8 @@ fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Vec<Conflict>
         ["camera.format", "camera.source"],
         "auto or a pixel format, since camera.source is v4l2",
     );
-    // While a camera is silent nothing feeds the watchdog: it must have been reported as stalled long before.
+    // Nothing feeds the watchdog while a camera delivers no frames, so a stall must be reported well before
+    // the timeout.
     if let Some(watchdog) = watchdog {
         add(
             found,

@@ -1,4 +1,4 @@
-//! How values of settings are read that have no form of their own in TOML.
+//! Deserializers for settings that have no native TOML type.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     })
 }
 
-/// A device's name; an empty one is none.
+/// A device's name; an empty one is `None`.
 pub fn optional_device<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DeviceId>, D::Error> {
     let name = String::deserialize(deserializer)?;
     if name.is_empty() {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration or a TOML file, worded so that it can be corrected.
+//! Diagnostics for a configuration or a TOML file, worded so that the error can be corrected.
 
 use std::{fmt, path::PathBuf};
 
@@ -34,13 +34,13 @@ impl fmt::Display for Origin {
 pub struct Diagnostic {
     /// Where it is.
     pub origin: Origin,
-    /// The dotted key, e.g. `camera.width`; empty where no key can be named.
+    /// The dotted key, e.g. `camera.width`; empty if no key can be named.
     pub key: String,
     /// What was found there.
     pub found: String,
     /// What is allowed there.
     pub allowed: String,
-    /// What was probably meant; empty where there is no suggestion.
+    /// What was probably intended; empty if there is no suggestion.
     pub hint: Box<str>,
 }
 
@@ -65,7 +65,7 @@ pub struct ConfigError {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The number of diagnostics that are written out.
+/// Maximum number of diagnostics shown.
 const MAX_SHOWN: usize = 30;
 
 impl fmt::Display for ConfigError {

@@ -1,5 +1,5 @@
-//! A parsed TOML file that knows where everything in it stands. Configuration, model manifests and board budgets
-//! are all read through it.
+//! A parsed TOML file that knows the position of every entry. Configuration, model manifests and board
+//! budgets are all read through it.
 
 use std::path::Path;
 
@@ -20,10 +20,10 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Parses a file's text; messages name it `path`. Opens no file.
+    /// Parses a file's text. `path` names the file in messages; it is not opened.
     ///
     /// # Errors
-    /// The first thing that is not TOML.
+    /// The first syntax error.
     pub fn parse(path: &Path, text: &'a str) -> Result<Self, Diagnostic> {
         Self::parse_from(Origin::File(path.to_owned(), 0), text)
             .map_err(|mut diagnostics| diagnostics.swap_remove(0))
@@ -32,7 +32,7 @@ impl<'a> Document<'a> {
     /// Parses a text of any origin.
     ///
     /// # Errors
-    /// Everything that is not TOML; at least one diagnostic.
+    /// Every syntax error; at least one diagnostic.
     pub(super) fn parse_from(origin: Origin, text: &'a str) -> Result<Self, Vec<Diagnostic>> {
         // What the parser recovers from a broken text would only lead to further, misleading messages.
         let (root, errors) = DeTable::parse_recoverable(text);
@@ -63,12 +63,12 @@ impl<'a> Document<'a> {
         Table::new(self, String::new(), 0, self.root.get_ref())
     }
 
-    /// The same as the parser gives it.
+    /// The same table as the parser returns it.
     pub(super) fn entries(&self) -> &DeTable<'a> {
         self.root.get_ref()
     }
 
-    /// Where a byte of the text stands.
+    /// The origin of a byte of the text.
     pub(super) fn origin(&self, offset: usize) -> Origin {
         match &self.origin {
             Origin::File(path, _) => Origin::File(path.clone(), self.lines.line(offset)),
@@ -76,7 +76,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// A diagnostic about what stands at a byte of the text.
+    /// A diagnostic about the text at a byte offset.
     pub(super) fn diagnostic(&self, offset: usize, key: &str, found: &str, allowed: &str) -> Diagnostic {
         Diagnostic {
             origin: self.origin(offset),
@@ -88,7 +88,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The beginnings of a text's lines.
+/// The byte offsets at which the lines of a text begin.
 #[derive(Debug)]
 struct LineIndex(Vec<usize>);
 

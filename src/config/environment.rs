@@ -1,9 +1,10 @@
-//! Settings in the environment, which is shared: platforms put variables of their own into it.
+//! Settings from the environment, which is shared: platforms add their own variables to it.
 //!
 //! - `AFFECTD_<SECTION>__<NAME>`, with two underscores and a section that exists, is a setting, as are
 //!   `AFFECTD_DEVICE` and `AFFECTD_MODELS`. A wrong name or value there is an error.
-//! - Any other name that begins with `AFFECTD_` is not ours, e.g. `AFFECTD_PORT=tcp://10.0.0.1:1883`, which
-//!   Kubernetes and Docker set for a service of this name. It is ignored, whatever it holds, and reported once.
+//! - Any other name that begins with `AFFECTD_` is not a setting, e.g. `AFFECTD_PORT=tcp://10.0.0.1:1883`,
+//!   which Kubernetes and Docker set for a service of this name. It is ignored, whatever its value, and
+//!   reported once.
 //! - An empty variable is treated as if it were not set.
 
 use std::{ffi::OsString, time::Duration};
@@ -18,14 +19,14 @@ use super::{
 /// The process's environment variables.
 pub type Variables = [(OsString, OsString)];
 
-/// The beginning of the names of all settings' variables.
+/// The prefix of all settings' variables.
 const PREFIX: &str = "AFFECTD_";
 
-/// Variables with that beginning that other parts of the program read.
+/// Variables with that prefix that other parts of the program read.
 const RESERVED: &[&str] = &["AFFECTD_LOG"];
 
-/// Reads the settings among the variables. Returns also the variables that begin like settings and are none, each
-/// with a suggestion where one is similar.
+/// Reads the settings among the variables. Also returns the variables that have the prefix but are not
+/// settings, each with a similar setting if there is one.
 pub fn from_environment(variables: &Variables, diagnostics: &mut Vec<Diagnostic>) -> (Layer, Vec<String>) {
     let mut layer = Layer::default();
     let mut ignored = Vec::new();
@@ -71,7 +72,7 @@ pub fn from_environment(variables: &Variables, diagnostics: &mut Vec<Diagnostic>
     (layer, ignored)
 }
 
-/// A variable that is ignored, as a message names it; `key` is what it would set if it were a setting.
+/// An ignored variable as named in a message; `key` is the key that it would set if it were a setting.
 fn ignored_variable(name: &str, key: &str) -> String {
     let similar = suggest(key, RULES.iter().map(|rule| rule.key)).and_then(Rule::of);
     match similar {
@@ -80,7 +81,7 @@ fn ignored_variable(name: &str, key: &str) -> String {
     }
 }
 
-/// The time within which systemd expects a sign of life from this process, if it does: `WATCHDOG_USEC`, unless
+/// The interval within which systemd expects a keep-alive from this process, if any: `WATCHDOG_USEC`, unless
 /// `WATCHDOG_PID` names another process (sd_watchdog_enabled(3)).
 pub fn watchdog(variables: &Variables) -> Option<Duration> {
     let number = |name: &str| -> Option<u64> {

@@ -34,7 +34,7 @@ impl Layer {
         self.0.iter().find(|entry| entry.rule.key == key)
     }
 
-    /// Checks a value that was given as text, and takes it in place of an earlier one.
+    /// Checks a value given as text, which then replaces any earlier one.
     pub(super) fn set_text(
         &mut self,
         rule: &'static Rule,
@@ -64,7 +64,7 @@ impl Layer {
 /// A command line option that sets a setting.
 #[derive(Debug, Clone)]
 pub struct Override {
-    /// The option as it was written, e.g. `--set`.
+    /// The option as written, e.g. `--set`.
     pub option: String,
     /// The setting's dotted key.
     pub key: String,
@@ -72,7 +72,7 @@ pub struct Override {
     pub value: String,
 }
 
-/// Reads the settings given on the command line; for one key the last value counts.
+/// Reads the settings given on the command line; the last value for a key wins.
 pub fn from_options(options: &[Override], diagnostics: &mut Vec<Diagnostic>) -> Layer {
     let mut layer = Layer::default();
     for Override { option, key, value } in options {
@@ -113,18 +113,18 @@ pub fn from_toml(origin: Origin, text: &str, diagnostics: &mut Vec<Diagnostic>) 
     reader.layer
 }
 
-/// The number of unknown keys for which a suggestion is sought; it takes longer than all the rest, and of more
-/// errors only the number is shown.
+/// Maximum number of unknown keys for which a suggestion is sought: the search dominates the run time, and
+/// further errors are only counted.
 const MAX_HINTS: usize = 100;
 
-/// What was found where a key should be that there is not.
+/// The `found` text of a diagnostic about an unknown key.
 pub(super) const UNKNOWN_KEY: &str = "an unknown key";
 
 /// Reads the values of a configuration file.
 struct TomlReader<'a> {
     document: &'a Document<'a>,
     layer: Layer,
-    /// Diagnostics with the byte that each is about: the parser sorts keys by name.
+    /// Diagnostics with their byte offsets, by which they are sorted: the parser sorts keys by name.
     found: Vec<(usize, Diagnostic)>,
     hints: usize,
 }
@@ -150,7 +150,7 @@ impl TomlReader<'_> {
         }
     }
 
-    /// Takes one setting; its key and its value stand at these bytes.
+    /// Takes one setting, with the byte offsets of its key and its value.
     fn setting(
         &mut self,
         section: &str,
@@ -162,7 +162,7 @@ impl TomlReader<'_> {
             "" => name.to_owned(),
             section => format!("{section}.{name}"),
         };
-        // A quoted name may hold a dot and is still no path.
+        // A quoted name that contains a dot is still not a path.
         let Some(rule) = Rule::of(&key).filter(|_| !name.contains('.')) else {
             return self.unknown(section, &key, key_at, matches!(value, DeValue::Table(_)));
         };
@@ -200,7 +200,7 @@ impl TomlReader<'_> {
     }
 }
 
-/// A key as a message shows it.
+/// A key as shown in a message.
 pub(super) fn legible(key: &str) -> String {
     quoted(key).trim_matches('"').to_owned()
 }
@@ -218,7 +218,7 @@ fn sections() -> impl Iterator<Item = &'static str> {
         .filter(|section| !section.is_empty())
 }
 
-/// The names that may stand in a section, as a list.
+/// The names allowed in a section, as a list.
 fn names_in(section: &str) -> String {
     let names = RULES
         .iter()
@@ -230,7 +230,7 @@ fn names_in(section: &str) -> String {
     names.chain(sections).collect::<Vec<_>>().join(", ")
 }
 
-/// The names that may stand where `key` was found.
+/// The names allowed where `key` was found.
 pub(super) fn names_near(key: &str) -> String {
     match key.split_once('.') {
         Some((section, _)) if is_section(section) => names_in(section),
@@ -238,7 +238,7 @@ pub(super) fn names_near(key: &str) -> String {
     }
 }
 
-/// What was probably meant by an unknown key; `name` says what a setting is called there.
+/// The hint for an unknown key; `name` returns a setting's name in that layer.
 pub(super) fn hint(key: &str, name: impl Fn(&Rule) -> String) -> Box<str> {
     let lower = key.to_lowercase();
     if ["password", "passwd", "secret", "token"]
@@ -262,7 +262,7 @@ fn similar(key: &str) -> Option<&'static Rule> {
     }
 }
 
-/// What was probably meant by an unknown section.
+/// The hint for an unknown section.
 fn section_hint(section: &str) -> Box<str> {
     suggest(section, sections()).map_or_else(Box::default, |section| {
         format!("did you mean [{section}]?").into()

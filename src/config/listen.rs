@@ -26,12 +26,13 @@ impl Place {
     }
 }
 
-/// A text that is no [`Listen`].
+/// A text that is not a valid [`Listen`].
 #[derive(Debug, thiserror::Error)]
 #[error("allowed: {}", Listen::ALLOWED)]
 pub struct InvalidListen;
 
-/// The longest path of a Unix socket (unix(7): `sun_path` has 108 bytes, one of which ends the path).
+/// The longest path of a Unix socket (unix(7): `sun_path` has 108 bytes, one of which is the terminating
+/// NUL).
 const MAX_SOCKET_PATH: usize = 107;
 
 impl Listen {
@@ -44,7 +45,7 @@ impl Listen {
         text.parse::<Self>().is_ok()
     }
 
-    /// The place; `None`: there is no server.
+    /// The place; `None` if there is no server.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         self.0.as_ref()

@@ -1,4 +1,4 @@
-//! From all layers to one set of settings.
+//! Merges all layers into one set of settings.
 
 use std::{
     ffi::OsString,
@@ -22,7 +22,7 @@ use crate::file;
 /// The built-in layer, which documents every setting.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 
-/// Read if it exists and no other file is named.
+/// The file that is read if it exists and no other is given.
 pub const DEFAULT_FILE: &str = "/etc/affectd/affectd.toml";
 
 /// The largest configuration file, in bytes.
@@ -117,7 +117,7 @@ pub fn stack(
             let conflicts = conflicts(&settings, watchdog(environment));
             let found: Vec<_> = conflicts
                 .into_iter()
-                // The default stands in for a value that is wrong in itself.
+                // A setting with an invalid value has a lower layer's value here.
                 .filter(|conflict| !diagnostics.iter().any(|other| conflict.is_between(&other.key)))
                 .map(|conflict| diagnose(conflict, &entries))
                 .collect();
@@ -131,7 +131,7 @@ pub fn stack(
                 });
             }
         }
-        // The layers hold nothing but allowed values of known settings: the mistake is in the table of rules.
+        // The layers hold only allowed values of known settings, so the error is in the table of rules.
         Err(error) if diagnostics.is_empty() => diagnostics.push(Diagnostic {
             origin: Origin::Default,
             key: String::new(),
@@ -147,7 +147,7 @@ pub fn stack(
 /// The diagnostic for settings that contradict each other.
 fn diagnose(conflict: Conflict, entries: &[Entry]) -> Diagnostic {
     let entry = |key| entries.iter().find(move |entry| entry.rule.key == key);
-    // The key to change may stand at its default: then the other one was set.
+    // The key to change may have its default value; then the other one was set.
     let origin = [conflict.key, conflict.with]
         .into_iter()
         .filter_map(entry)

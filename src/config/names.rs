@@ -1,4 +1,4 @@
-//! Names that are checked once, where they enter the program.
+//! Names that are checked once, when they enter the program.
 
 use std::{fmt, ops::Deref, str::FromStr};
 
@@ -92,21 +92,22 @@ name!(
 );
 
 name!(
-    /// A model's name, which is also the name of its manifest's file, without `.toml`: it leads out of no folder.
+    /// A model's name, which is also the file name of its manifest without `.toml`, so it cannot lead out of
+    /// the folder.
     ModelName,
     is_model_name,
     "1 to 64 letters, digits, - _ and dots, the first a letter or digit"
 );
 
-/// Most characters of a device's or a model's name.
+/// Maximum number of characters in a device's or a model's name.
 const MAX_NAME: usize = 64;
 
-/// Most characters of a topic prefix.
+/// Maximum number of characters in a topic prefix.
 const MAX_PREFIX: usize = 128;
 
 impl DeviceId {
-    /// A host's name as a device's name: every run of characters that are not allowed becomes one `-`, and what is
-    /// too long is cut off. `affectd` where nothing is left.
+    /// Derives a device's name from a host's name: every run of disallowed characters becomes one `-`, and a
+    /// long name is truncated. `affectd` if nothing is left.
     #[must_use]
     pub fn from_host_name(host: &str) -> Self {
         let mut name = String::with_capacity(MAX_NAME);

@@ -1,4 +1,4 @@
-//! What the settings leave to the machine: the device's name and the folder of the models.
+//! Values that the settings may leave to the machine: the device's name and the folder of the models.
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,8 @@ impl Settings {
         }
     }
 
-    /// The address of the live page for other machines, e.g. `http://lobby.local:8417/`; `None` if they cannot
-    /// reach it. A server on every address is named by multicast DNS.
+    /// The address of the live page for other machines, e.g. `http://lobby.local:8417/`; `None` if they
+    /// cannot reach it. A server that listens on all addresses is given its multicast DNS name.
     #[must_use]
     pub fn page_url(&self) -> Option<String> {
         let place = self.http.listen.place().filter(|place| place.is_public())?;
@@ -73,7 +73,7 @@ impl Settings {
     }
 }
 
-/// The kernel's name of this host, in whatever bytes an administrator chose.
+/// The kernel's host name, which need not be UTF-8.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -1,15 +1,15 @@
-//! How often messages may follow one another.
+//! The maximum rate of messages.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Most messages per second on one topic.
+/// Maximum number of messages per second on one topic.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct MessageRate(f64);
 
-/// A number that is no message rate.
+/// A number that is not a valid message rate.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("found {0}; allowed: a number from {min} to {max}, per second", min = MessageRate::MIN, max = MessageRate::MAX)]
 pub struct InvalidRate(f64);

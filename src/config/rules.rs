@@ -1,4 +1,4 @@
-//! Which settings there are, and what each may be: the one table behind every check and every message.
+//! All settings and their allowed values: the single table behind every check and every message.
 
 use super::{
     constraint::Constraint,
@@ -38,7 +38,7 @@ impl Rule {
         self.key.split_once('.').map_or(self.key, |(_, name)| name)
     }
 
-    /// A refused value as messages show it. A wrong value of a secret's file may be the secret itself.
+    /// A rejected value as shown in messages. A wrong value for a secret's file may be the secret itself.
     #[must_use]
     pub fn show(&self, value: &Value) -> String {
         let names_secret =
@@ -226,7 +226,7 @@ const fn string(is_valid: fn(&str) -> bool, allowed: &'static str) -> Constraint
     Constraint::String { is_valid, allowed }
 }
 
-/// The longest path that Linux accepts, with the byte that ends it.
+/// The longest path that Linux accepts, including the terminating NUL.
 const MAX_PATH: usize = 4096;
 
 fn device(text: &str) -> bool {
@@ -261,7 +261,7 @@ fn line(text: &str) -> bool {
     }
 }
 
-/// Names, IPv4 and IPv6 addresses. IPv6 addresses have at least two colons, so that `host:port` is refused.
+/// Names, IPv4 and IPv6 addresses. IPv6 addresses have at least two colons, so `host:port` is rejected.
 fn host(text: &str) -> bool {
     let colons = text.matches(':').count();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');

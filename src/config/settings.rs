@@ -26,13 +26,13 @@ pub struct Settings {
     pub detect: Detect,
     /// The expression network.
     pub expression: Expression,
-    /// Means over time and hysteresis.
+    /// Smoothing over time and hysteresis.
     pub smoothing: Smoothing,
     /// Whether a face looks towards the camera.
     pub attention: Attention,
     /// What counts as a visit.
     pub visit: Visit,
-    /// What is published about whom.
+    /// Restrictions on what is published.
     pub publish: Publish,
     /// Where results go.
     pub mqtt: Mqtt,
@@ -75,14 +75,14 @@ pub struct Camera {
     /// A camera that delivers no frame for this long is stalled and is reopened.
     #[serde(rename = "timeout_s", deserialize_with = "seconds")]
     pub timeout: Duration,
-    /// The same for the first frame after the start.
+    /// The same limit for the first frame after the start.
     #[serde(rename = "start_timeout_s", deserialize_with = "seconds")]
     pub start_timeout: Duration,
     /// Pipe, raw frames: bytes from one row to the next; 0 if rows have no padding.
     pub stride: u32,
-    /// Turns the picture clockwise by 0, 90, 180 or 270 degrees.
+    /// Rotates the picture clockwise by 0, 90, 180 or 270 degrees.
     pub rotate: u32,
-    /// Exchanges left and right, after the turn.
+    /// Mirrors the picture horizontally, after the rotation.
     pub mirror: bool,
     /// Horizontal field of view of the lens in degrees.
     pub fov_deg: f32,
@@ -100,12 +100,13 @@ pub struct Camera {
 pub struct Detect {
     /// The detector that searches the whole frame.
     pub model: ModelName,
-    /// The detector that follows each face in the region around it.
+    /// The detector that tracks each face within the region around it.
     pub follow_model: ModelName,
     /// Time between two searches of the whole frame.
     #[serde(rename = "interval_s", deserialize_with = "seconds")]
     pub interval: Duration,
-    /// Time between two searches of the whole frame while nothing changes in it; at least `interval` counts.
+    /// Time between two searches of the whole frame while nothing changes in it; less than `interval` counts
+    /// as `interval`.
     #[serde(rename = "still_interval_s", deserialize_with = "seconds")]
     pub still_interval: Duration,
     /// Detections below this score are ignored, 0 to 1.
@@ -123,7 +124,7 @@ pub struct Detect {
 pub struct Expression {
     /// The expression model.
     pub model: ModelName,
-    /// Most classifications of one face per second.
+    /// Maximum number of classifications per face per second.
     pub rate: f32,
     /// Classify the mirror image of each face too, if the model's manifest asks for it.
     pub mirror: bool,
@@ -132,7 +133,7 @@ pub struct Expression {
     pub threads: usize,
 }
 
-/// Means over time and hysteresis.
+/// Smoothing over time and hysteresis.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Smoothing {
@@ -174,15 +175,15 @@ pub struct Visit {
     pub gap_s: f32,
     /// A visit is announced as present after this time, seconds.
     pub present_s: f32,
-    /// A visit counts as smiled after smiling for this time, seconds.
+    /// A visit counts as smiled once the face has smiled for this time, seconds.
     pub smile_s: f32,
 }
 
-/// What is published about whom.
+/// Restrictions on what is published.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
-    /// Whatever is about fewer faces is withheld.
+    /// Results about fewer faces are withheld.
     pub min_faces: usize,
     /// A face whose crops are of lower quality on average is `uncertain`, 0 to 1.
     pub min_quality: f32,
@@ -203,13 +204,13 @@ pub struct Mqtt {
     pub tls: bool,
     /// PEM file of the certificate authorities to trust; empty: the system's.
     pub ca_file: PathBuf,
-    /// PEM file of this device's certificate and those between it and the authority; empty: none.
+    /// PEM file of this device's certificate and any intermediate certificates; empty: none.
     pub client_cert_file: PathBuf,
     /// PEM file of its private key.
     pub client_key_file: PathBuf,
-    /// The name that the broker's certificate must be for; empty: the host.
+    /// The name that the broker's certificate must contain; empty: the host.
     pub server_name: String,
-    /// Protocol to ask for in the TLS handshake; empty: none.
+    /// ALPN protocol to request in the TLS handshake; empty: none.
     pub alpn: String,
     /// Path of the broker's WebSocket; empty: no WebSocket.
     pub websocket_path: String,
@@ -221,21 +222,22 @@ pub struct Mqtt {
     pub password_file: PathBuf,
     /// First part of every topic.
     pub base: TopicPrefix,
-    /// Publish a topic for each followed face.
+    /// Publish a topic for each tracked face.
     pub faces: bool,
     /// Publish Home Assistant's device discovery; false withdraws the device.
     pub discovery: bool,
     /// Home Assistant's discovery prefix.
     pub discovery_prefix: TopicPrefix,
-    /// Most state messages.
+    /// Maximum rate of state messages.
     pub rate: MessageRate,
-    /// Most scene messages.
+    /// Maximum rate of scene messages.
     pub scene_rate: MessageRate,
-    /// Most messages about one face.
+    /// Maximum rate of messages about one face.
     pub face_rate: MessageRate,
-    /// Valence, arousal and probabilities that differ by less from what was published have not changed, 0 to 1.
+    /// Valence, arousal and probabilities that differ by less from the published values count as unchanged, 0
+    /// to 1.
     pub dead_band: f32,
-    /// An unchanged state is published again after this long, so that subscribers can detect stale state.
+    /// An unchanged state is republished after this long, so subscribers can detect stale state.
     #[serde(rename = "refresh_s", deserialize_with = "seconds")]
     pub refresh: Duration,
     /// Time between two health messages.
@@ -247,7 +249,7 @@ pub struct Mqtt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum MqttVersion {
-    /// 5, or 3.1.1 if the broker does not speak it.
+    /// 5, or 3.1.1 if the broker does not support it.
     Auto,
     /// Only 5.
     V5,
@@ -256,7 +258,7 @@ pub enum MqttVersion {
 }
 
 impl MqttVersion {
-    /// The words of the setting.
+    /// The allowed values of the setting.
     pub(super) const WORDS: [&str; 3] = ["auto", "5", "3.1.1"];
 }
 
@@ -280,15 +282,15 @@ impl TryFrom<String> for MqttVersion {
 pub struct Http {
     /// Where to listen, if anywhere.
     pub listen: Listen,
-    /// File that holds the token that requests must know; empty: none.
+    /// File that holds the token that requests must carry; empty: none.
     pub token_file: PathBuf,
-    /// PEM file of the server's certificate and those that lead to its authority; empty: no TLS.
+    /// PEM file of the server's certificate and any intermediate certificates; empty: no TLS.
     pub cert_file: PathBuf,
     /// PEM file of the certificate's private key; empty: no TLS.
     pub key_file: PathBuf,
 }
 
-/// A line of a GPIO chip as the configuration names it.
+/// A line of a GPIO chip as named in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Line {
@@ -330,7 +332,7 @@ pub enum Level {
     Low,
 }
 
-/// The bias of an input that nothing drives.
+/// The bias of an undriven input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pull {

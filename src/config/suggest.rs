@@ -1,13 +1,14 @@
-//! The name that was probably meant.
+//! Suggestions for misspelled names.
 
 use strsim::osa_distance;
 
-/// The longest name that is compared, in characters: no key is longer, and the time grows with the square.
+/// The longest name that is compared, in characters: no key is longer, and the time is quadratic in the
+/// length.
 const MAX_LEN: usize = 64;
 
-/// The candidate with the fewest typing errors between it and `word`, if they are few enough to be a slip: one
-/// for every four characters, at least 1 and at most 3. An error is an insertion, a deletion, a replacement or a
-/// swap of neighbours.
+/// The candidate with the smallest edit distance to `word`, if that is small enough for a typing error: one
+/// edit for every four characters, at least 1 and at most 3. An edit is an insertion, a deletion, a
+/// substitution or a swap of neighbours.
 #[must_use]
 pub fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(MAX_LEN).flat_map(char::to_lowercase).collect();

@@ -1,4 +1,5 @@
-//! A TOML table read strictly: every refusal names the file, the line, the key, what was found and what is allowed.
+//! A strict reader for TOML tables: every diagnostic names the file, the line, the key, what was found and
+//! what is allowed.
 
 use std::ops::RangeInclusive;
 
@@ -10,13 +11,13 @@ use toml::{
 use super::{constraint::Constraint, diagnostic::Diagnostic, document::Document, value::Value};
 use crate::text;
 
-/// A table of a [`Document`]. Every key that is asked for is known; [`Table::finish`] refuses the others.
+/// A table of a [`Document`]. Every requested key becomes known; [`Table::finish`] rejects all others.
 #[derive(Debug)]
 pub struct Table<'a> {
     document: &'a Document<'a>,
     /// `input.` for the keys of `[input]`, empty at the top.
     prefix: String,
-    /// Where the table stands, for a key that is missing.
+    /// The byte offset of the table, for diagnostics about missing keys.
     offset: usize,
     entries: &'a DeTable<'a>,
     known: Vec<&'static str>,
@@ -41,7 +42,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A diagnostic about `key`, for what only several keys together show to be wrong.
+    /// A diagnostic about `key`, for errors that involve several keys.
     #[must_use]
     pub fn diagnostic(&self, key: &str, found: &str, allowed: &str) -> Diagnostic {
         let offset = self
@@ -51,15 +52,15 @@ impl<'a> Table<'a> {
         self.at(offset, key, found, allowed)
     }
 
-    /// Whether the table has this key, which becomes a known one.
+    /// Whether the table has this key, which becomes known.
     pub fn has(&mut self, key: &'static str) -> bool {
         self.get(key).is_some()
     }
 
-    /// A table within this one that may be missing.
+    /// An optional table within this one.
     ///
     /// # Errors
-    /// [`Diagnostic`], as for all that follow.
+    /// [`Diagnostic`], as for all methods below.
     pub fn optional_table(&mut self, key: &'static str) -> Result<Option<Table<'a>>, Diagnostic> {
         let Some(item) = self.get(key) else {
             return Ok(None);
@@ -119,7 +120,7 @@ impl<'a> Table<'a> {
             .ok_or_else(|| self.refuse(key, item, allowed))
     }
 
-    /// A text for people: not empty, at most `max` characters, and none that a terminal may obey.
+    /// Human-readable text: not empty, at most `max` characters, and none that a terminal may interpret.
     ///
     /// # Errors
     /// [`Diagnostic`].
@@ -174,7 +175,7 @@ impl<'a> Table<'a> {
         float(&value).ok_or_else(|| self.diagnostic(key, &value.to_string(), &constraint.to_string()))
     }
 
-    /// A number within a range, if the key is there.
+    /// A number within a range, if the key is present.
     ///
     /// # Errors
     /// [`Diagnostic`].
@@ -229,7 +230,7 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// Refuses every key that was not asked for.
+    /// Rejects every key that was not requested.
     ///
     /// # Errors
     /// [`Diagnostic`] for the first unknown key.
@@ -287,7 +288,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A finite number, written with a point or without.
+/// A finite number, written with or without a decimal point.
 #[must_use]
 pub fn float(value: &Value) -> Option<f64> {
     match value {

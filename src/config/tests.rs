@@ -34,7 +34,7 @@ fn every_setting_has_a_rule_and_a_default_and_the_other_way_round() {
     assert_eq!(rules, described);
     assert_eq!(rules.len(), RULES.len(), "a key has two rules");
 
-    // `Settings` refuses unknown fields and has no defaults of its own: it takes exactly these keys.
+    // `Settings` rejects unknown fields and has no defaults itself, so it takes exactly these keys.
     stack(None, &[], &[]).unwrap();
     for left_out in RULES {
         let mut some = defaults();
@@ -248,7 +248,7 @@ fn the_device_is_named_after_the_host_unless_it_is_set() {
 
 #[test]
 fn a_file_of_unknown_keys_is_answered_for_each_with_its_line() {
-    // As many as a file of the largest size can hold; linear in their number.
+    // As many as a file of the maximum size can hold; the time must be linear in their number.
     let text: String = (0..80_000).map(|i| format!("unknown{i} = 1\n")).collect();
     let error = file(&text).unwrap_err();
     assert_eq!(error.diagnostics.len(), 80_000);
@@ -277,7 +277,7 @@ fn the_camera_is_given_up_before_systemds_watchdog_is() {
         "affectd.toml:2: camera.timeout_s: found 15.1; allowed: at most 15, half of the 30 s after which systemd \
          restarts the daemon (WatchdogSec, WATCHDOG_USEC)"
     );
-    // The variables of another process, and nonsense, are no concern of this one.
+    // Variables of another process and invalid values are ignored.
     load("60", &[watched[0], ("WATCHDOG_PID", "1")]).unwrap();
     load("60", &[("WATCHDOG_USEC", "soon")]).unwrap();
     load("60", &[("WATCHDOG_USEC", "0")]).unwrap();

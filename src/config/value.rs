@@ -1,4 +1,4 @@
-//! A value as found, before it is known to be allowed.
+//! A value as found, before it is checked.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::constraint::Constraint;
 use crate::text::{quoted, redacted};
 
-/// What was found.
+/// A value as found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `true` or `false`.
@@ -20,7 +20,7 @@ pub enum Value {
     String(String),
     /// A list of strings.
     List(Vec<String>),
-    /// What no setting takes, in words.
+    /// A type that no setting takes, in words.
     Other(&'static str),
 }
 
@@ -69,7 +69,7 @@ impl Value {
         }
     }
 
-    /// The value as TOML, without credentials: what is printed is often shown to others.
+    /// The value as TOML, without credentials: printed settings are often shared.
     #[must_use]
     pub fn to_toml(&self) -> String {
         match self {
@@ -86,7 +86,7 @@ impl Value {
     }
 }
 
-/// As messages show it, see [`quoted`].
+/// As shown in messages, see [`quoted`].
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,7 +10,7 @@ use gpiocdev::{
 use super::{GpioError, LED, PrivacyIo, SWITCH, with_open};
 use crate::config::{Gpio, Level, Line, Pull};
 
-/// The lines' user, as other programs see it.
+/// The lines' consumer, as other programs see it.
 const CONSUMER: &str = "affectd";
 
 /// LED and switch on lines of a chip.

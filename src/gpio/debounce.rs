@@ -1,12 +1,12 @@
-//! Debounces the privacy switch in favour of privacy. Pure: readings and their times go in.
+//! Debounces the privacy switch in favour of privacy. Pure code: readings and their times are passed in.
 
 use std::time::Duration;
 
-/// Reports private from the first such reading, and allows sensing only after every reading has for some
-/// time.
+/// Reports private from the first private reading, and allows sensing only after every reading has allowed it
+/// for some time.
 ///
-/// So a contact that keeps chattering, a wire that picks up noise or a missing reading can only give privacy,
-/// never take it.
+/// A contact that keeps chattering, a wire that picks up noise or a missing reading can therefore only turn
+/// privacy on, never off.
 #[derive(Debug)]
 pub struct Debounce {
     hold: Duration,
@@ -15,14 +15,14 @@ pub struct Debounce {
 }
 
 impl Debounce {
-    /// Private until sensing was allowed for `hold`.
+    /// Starts as private until sensing has been allowed for `hold`.
     #[must_use]
     pub fn new(hold: Duration) -> Self {
         Self { hold, allowed: None }
     }
 
-    /// Takes a reading of time `now`: whether the contact asks for privacy, `None` where it could not be
-    /// read. Returns whether sensing must stop.
+    /// Takes a reading at `now`: whether the contact requests privacy, `None` if it could not be read.
+    /// Returns whether sensing must stop.
     pub fn update(&mut self, now: Duration, private: Option<bool>) -> bool {
         if private != Some(false) {
             self.allowed = None;

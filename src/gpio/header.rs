@@ -16,7 +16,7 @@ pub(super) struct HeaderIo {
 }
 
 impl HeaderIo {
-    /// Whether this is a Raspberry Pi that rppal knows.
+    /// Whether this is a Raspberry Pi that rppal supports.
     pub fn is_available() -> bool {
         DeviceInfo::new().is_ok()
     }
@@ -111,14 +111,14 @@ fn pin(key: &'static str, line: &Line) -> Result<(Header, u8), GpioError> {
     Ok((header, number))
 }
 
-/// The BCM number of a line, which the kernel names `GPIO17` and the like.
+/// The BCM number of a line, which has kernel names such as `GPIO17`.
 fn bcm_number(key: &'static str, line: &Line) -> Result<u8, GpioError> {
     let number = match line {
         Line::Unused => None,
         Line::Number(number) => u8::try_from(*number).ok(),
         Line::Name(name) => name.strip_prefix("GPIO").and_then(|number| number.parse().ok()),
     };
-    // These lead to the header's contacts; the chips have more.
+    // Only these are connected to the header's pins; the chips have more.
     let number = number.filter(|number| *number <= 27);
     number.ok_or_else(|| GpioError::UnknownLine {
         key,

@@ -1,8 +1,8 @@
 //! The activity LED and the privacy switch on the device.
 //!
 //! One small trait, [`PrivacyIo`], and two thin backends: rppal on the header of a Raspberry Pi, and the
-//! kernel's GPIO character devices everywhere else (Jetson, expanders, gpio-sim). Each opens a line when it
-//! is first used and again after a failure, so that a chip may go and come back without a restart.
+//! kernel's GPIO character devices everywhere else (Jetson, expanders, gpio-sim). Each opens a line on first
+//! use and again after a failure, so a chip may disappear and come back without a restart.
 
 mod chip;
 mod debounce;
@@ -48,14 +48,14 @@ pub enum GpioError {
         key: &'static str,
         /// The line and its chip.
         what: String,
-        /// What the system says.
+        /// The system's error message.
         reason: String,
     },
 }
 
 /// The lines of one device: an LED and a privacy switch.
 pub trait PrivacyIo: Send {
-    /// Whether the switch asks for privacy at this moment.
+    /// Whether the switch currently requests privacy.
     ///
     /// # Errors
     /// [`GpioError`]; the next call may succeed.

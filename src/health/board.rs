@@ -15,7 +15,7 @@ pub struct Board {
     /// Raspberry Pi firmware's throttle bits (bit 0 undervoltage now, 1 frequency capped now, 2 throttled
     /// now, 3 soft temperature limit now; 16 to 19 the same since boot).
     pub throttled: Option<u32>,
-    /// Whether the supply's voltage is too low now, by those bits or by the kernel's own sensor.
+    /// Whether the supply voltage is too low now, according to those bits or the kernel's own sensor.
     pub undervoltage: Option<bool>,
 }
 
@@ -39,7 +39,7 @@ impl Board {
         self.throttled.is_some_and(|bits| bits & SLOWED_DOWN != 0)
     }
 
-    /// The same below another folder than `/`.
+    /// Like [`Board::read`], but below `root` instead of `/`.
     #[must_use]
     pub fn read_below(root: &Path) -> Self {
         let throttled = throttled(&root.join("sys/bus/platform/drivers/raspberrypi-firmware"));
@@ -91,7 +91,7 @@ fn throttled(driver: &Path) -> Option<u32> {
     u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
 }
 
-/// Every kernel shows a Raspberry Pi's undervoltage as a hardware monitor.
+/// Every kernel exposes a Raspberry Pi's undervoltage as a hardware monitor.
 fn undervoltage(monitors: &Path) -> Option<bool> {
     let mut monitors = fs::read_dir(monitors).ok()?.flatten();
     let monitor =

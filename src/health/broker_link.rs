@@ -1,4 +1,4 @@
-//! The connection to the broker, as far as others than the publishing thread need to know of it.
+//! The state of the broker connection, for use outside the publishing thread.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Written by the publishing thread, read by whoever reports on the connection.
+/// Written by the publishing thread, read by everything that reports on the connection.
 #[derive(Debug, Default)]
 pub struct BrokerLink {
     state: Mutex<LinkState>,
@@ -18,10 +18,10 @@ pub struct BrokerLink {
 /// The connection at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkState {
-    /// The address of the broker, of several the one that accepted the last connection: e.g.
-    /// `mqtts://host:8883`; empty where there is none.
+    /// The address of the broker, e.g. `mqtts://host:8883`; with several brokers, the one that accepted the
+    /// last connection. Empty if there is no broker.
     pub address: String,
-    /// Since when the broker has accepted the connection, on the monotonic clock; `None` while there is none.
+    /// When the broker accepted the current connection, on the monotonic clock; `None` while there is none.
     pub connected: Option<Duration>,
     /// Connections that the broker has accepted since the start.
     pub connects: u64,
@@ -30,7 +30,7 @@ pub struct LinkState {
 }
 
 impl BrokerLink {
-    /// No connection yet to the broker at `address`; an empty one: there is no broker.
+    /// A link that is not yet connected to the broker at `address`, which is empty if there is no broker.
     #[must_use]
     pub fn to(address: String) -> Self {
         let state = LinkState {
@@ -73,14 +73,14 @@ impl BrokerLink {
         self.sent.load(Relaxed)
     }
 
-    /// The connection now.
+    /// The current state of the connection.
     #[must_use]
     pub fn state(&self) -> LinkState {
         self.lock().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, LinkState> {
-        // Plain values: a panic elsewhere leaves them whole.
+        // Plain values: a panic elsewhere leaves them consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

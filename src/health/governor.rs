@@ -1,27 +1,27 @@
-//! Sheds load before the board does so by itself: a board that throttles its clock, browns out or falls
+//! Sheds load before the board does so by itself. A board that throttles its clock, browns out or falls
 //! behind its camera loses frames at random; the governor lowers the rates of detection and classification
-//! instead. Pure: the board's readings and their times go in.
+//! instead. Pure code: the board's readings and their times are passed in.
 
 use std::{fmt, time::Duration};
 
 use super::Board;
 use crate::config::Health;
 
-/// The fraction of the full rate at each step. Each is about a third lower than the one before, so that one
-/// step is enough for a mild excess.
+/// The fraction of the full rate at each step. Each is about a third lower than the one before, so one step
+/// is enough for a mild excess.
 const FRACTIONS: [f32; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
 
 /// A step up waits this many times longer than a step down: a board cools slowly, and undervoltage comes and
 /// goes.
 const STEP_UP_FACTOR: u32 = 3;
 
-/// The sensing thread is overloaded while it is busy for this fraction of the time.
+/// The sensing thread is overloaded while it is busy for at least this fraction of the time.
 const OVERLOADED: f32 = 0.97;
 
 /// A step up is possible if the sensing thread would then be busy for less than this fraction of the time.
 const ROOM: f32 = 0.8;
 
-/// Why load is shed, the most serious reason first.
+/// Why load is shed, in order of decreasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleReason {
     /// The supply's voltage is too low.
@@ -182,7 +182,7 @@ impl Governor {
             .is_none_or(|celsius| celsius < self.settings.cool_c)
     }
 
-    /// Whether the next higher rate would leave the sensing thread some time.
+    /// Whether the next higher rate would leave the sensing thread some idle time.
     fn has_room(&self, load: f32) -> bool {
         let higher = FRACTIONS[self.step.saturating_sub(1)];
         load * higher / FRACTIONS[self.step] < ROOM

@@ -30,11 +30,11 @@ struct Kiosk {
 }
 
 impl Kiosk {
-    /// Of a board that works at the full rate.
+    /// Self-heating at the full rate, in degrees.
     const WARMING: f32 = 42.0;
     const TIME_CONSTANT_S: f32 = 180.0;
 
-    /// One second at the hour of the day 0 to 24, at the rate `fraction`.
+    /// Simulates one second at hour 0 to 24 of the day, at the rate `fraction`.
     fn second(&mut self, hour: f32, fraction: f32) {
         // 12 degrees at four in the morning, 48 at four in the afternoon.
         let outside = 30.0 - 18.0 * ((hour - 4.0) / 24.0 * std::f32::consts::TAU).cos();
@@ -67,7 +67,7 @@ fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
         }
         assert_eq!(rate.throttle_reason.is_some(), rate.fraction < 1.0);
     }
-    // Without a governor it would come to 90 degrees; a Raspberry Pi slows itself down at 80.
+    // Without a governor it would reach 90 degrees; a Raspberry Pi slows itself down at 80.
     assert!((75.0..77.0).contains(&hottest), "{hottest} degrees");
     assert!(
         changes.iter().any(|(_, _, fraction)| *fraction <= 0.7),
@@ -80,8 +80,8 @@ fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
         let apart = if to > from { 60 } else { 20 };
         assert!(later - earlier >= apart, "{pair:?}");
     }
-    // The board's own warmth makes it swing around the limit; slowly, since it must cool by five degrees
-    // first.
+    // The board's own heat makes it oscillate around the limit, but slowly, because it must cool by five
+    // degrees first.
     let hours = 14;
     assert!(changes.len() < 20 * hours, "{} changes", changes.len());
 }

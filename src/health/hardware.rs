@@ -1,4 +1,4 @@
-//! What the board is and has, read once at the start.
+//! The board's identity and sensors, read once at the start.
 
 use std::{fs, path::Path};
 
@@ -13,19 +13,19 @@ pub struct Hardware {
     pub serial: Option<String>,
     /// The permanent address of its first network adapter, wired before wireless, e.g. `d8:3a:dd:01:02:03`.
     pub mac: Option<String>,
-    /// Whether there is a sensor of its temperature.
+    /// Whether it has a temperature sensor.
     pub has_thermometer: bool,
-    /// Whether it says when the supply voltage is too low.
+    /// Whether it reports that the supply voltage is too low.
     pub detects_undervoltage: bool,
 }
 
-/// Longest name that is taken over, in characters.
+/// Longest name that is kept, in characters.
 const MAX_NAME: usize = 120;
 
-/// An Ethernet adapter, wireless ones among them (`ARPHRD_ETHER` in linux/if_arp.h).
+/// An Ethernet adapter, including wireless ones (`ARPHRD_ETHER` in linux/if_arp.h).
 const ETHERNET: &str = "1";
 
-/// The address was not drawn at random or set by software (`NET_ADDR_PERM` in linux/netdevice.h).
+/// The address was neither generated at random nor set by software (`NET_ADDR_PERM` in linux/netdevice.h).
 const PERMANENT: &str = "0";
 
 impl Hardware {
@@ -49,7 +49,7 @@ impl Hardware {
     }
 }
 
-/// A text of the firmware, which ends device-tree texts with a zero byte.
+/// A string from the firmware, which ends device-tree strings with a zero byte.
 fn text(file: &Path) -> Option<String> {
     let bytes = fs::read(file).ok()?;
     let text = String::from_utf8_lossy(&bytes);

@@ -1,11 +1,10 @@
-//! Which machine this is: the heading of a report of measurements, and the key by which a budget is looked
-//! up.
+//! Identifies the machine: the heading of a measurement report, and the key by which a budget is looked up.
 
 use std::{env::consts::ARCH, fs, path::Path, thread};
 
 use serde::Serialize;
 
-/// A machine's description. What the system does not say is `None`.
+/// A machine's description. Values that the system does not provide are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
     /// The board's name from the device tree, or the processor's.
@@ -27,7 +26,7 @@ impl Machine {
         Self::read_below(Path::new("/"))
     }
 
-    /// The same below another folder than `/`.
+    /// Like [`Machine::read`], but below `root` instead of `/`.
     #[must_use]
     pub fn read_below(root: &Path) -> Self {
         let word = |path: &str| {
@@ -53,7 +52,7 @@ fn processor(cpuinfo: &str) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The first core's current clock in MHz; `None` where the kernel does not scale it.
+/// The first core's current clock in MHz; `None` if the kernel does not scale it.
 #[must_use]
 pub fn clock_mhz() -> Option<u32> {
     let text = fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq").ok()?;

@@ -1,4 +1,4 @@
-//! What the threads count together, for the health topic, the HTTP server, the watchdog and the closing table.
+//! Counters shared by the threads, for the health topic, the HTTP server, the watchdog and the closing table.
 
 use std::{
     sync::{
@@ -25,7 +25,7 @@ pub struct Metrics {
     camera_open: AtomicBool,
     delivering: AtomicBool,
     loading: AtomicBool,
-    /// Nanoseconds that the sensing thread was busy for.
+    /// Nanoseconds for which the sensing thread was busy.
     busy: AtomicU64,
     /// The fraction of the full rate at which to sense, as the bits of an `f32`.
     rate_fraction: AtomicU32,
@@ -42,7 +42,7 @@ pub struct Metrics {
 pub struct Reading {
     /// The board's own readings.
     pub board: Board,
-    /// How much of the work is done, and why not all of it.
+    /// The work rate, and the reason if it is reduced.
     pub work_rate: WorkRate,
     /// Frames that the camera delivered per second.
     pub captured_fps: f32,
@@ -102,7 +102,7 @@ impl Metrics {
         self.sensed.load(Relaxed)
     }
 
-    /// Frames that were left out because they had waited for too long.
+    /// Frames that were skipped because they had waited too long.
     #[must_use]
     pub fn stale_frames(&self) -> u64 {
         self.stale.load(Relaxed)
@@ -115,7 +115,7 @@ impl Metrics {
         self.sensed_frames() + self.undecodable.load(Relaxed) + self.stale_frames()
     }
 
-    /// Faces in all sensed frames together.
+    /// Total number of faces in all sensed frames.
     #[must_use]
     pub fn faces(&self) -> u64 {
         self.faces.load(Relaxed)
@@ -128,14 +128,14 @@ impl Metrics {
         self.delivering.load(Relaxed)
     }
 
-    /// Whether no frame is to be expected from the sensing thread: the camera delivers none, or the networks are
-    /// being loaded, which takes seconds on a small board.
+    /// Whether the sensing thread is not expected to finish a frame: the camera delivers none, or the
+    /// networks are being loaded, which takes seconds on a small board.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         !self.is_delivering() || self.loading.load(Relaxed)
     }
 
-    /// Whether the camera is open and may be looking.
+    /// Whether the camera is open and may be capturing.
     #[must_use]
     pub fn is_camera_open(&self) -> bool {
         self.camera_open.load(Relaxed)
@@ -158,13 +158,14 @@ impl Metrics {
         *lock(&self.reading)
     }
 
-    /// For how long there was work and no frame was finished.
+    /// How long there has been work without a frame being finished.
     #[must_use]
     pub fn stuck_for(&self, now: Duration) -> Duration {
         lock(&self.progress).stuck_for(now)
     }
 
-    /// Notes whether frames are being finished. Called by the supervising thread as long as it runs itself.
+    /// Records whether frames are being finished. Called by the supervising thread for as long as that runs
+    /// itself.
     pub(crate) fn note_progress(&self, now: Duration) {
         lock(&self.progress).note(now, self.finished_frames(), self.is_idle());
     }
@@ -263,7 +264,7 @@ impl Metrics {
     }
 }
 
-/// Counters and readings: a panic elsewhere leaves them whole.
+/// Counters and readings: a panic elsewhere leaves them consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

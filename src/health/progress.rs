@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Notes when the daemon last finished something, or had nothing to do.
+/// Records when the daemon last finished something, or had nothing to do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
     finished: u64,
@@ -10,15 +10,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Notes at `now` how much was `finished` so far, and whether there is nothing to do (`idle`: privacy, no
-    /// camera).
+    /// Records at `now` how much was `finished` so far, and whether there is nothing to do (`idle`: privacy,
+    /// no camera).
     pub fn note(&mut self, now: Duration, finished: u64, idle: bool) {
         if idle || finished != self.finished {
             *self = Self { finished, at: now };
         }
     }
 
-    /// For how long there was work and none was finished.
+    /// How long there has been work without any being finished.
     #[must_use]
     pub fn stuck_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.at)

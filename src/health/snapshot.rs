@@ -9,7 +9,7 @@ use super::{Board, Stage, Summary, WorkRate};
 pub struct Health {
     /// Frames sensed per second over the last interval.
     pub fps: f32,
-    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited for too
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too
     /// long.
     pub drops: u64,
     /// Latency of each stage over the last minutes, in the order of [`Stage::ALL`]; stages that did not run
@@ -17,7 +17,7 @@ pub struct Health {
     pub latency: heapless::Vec<StageLatency, { Stage::ALL.len() }>,
     /// The board's own readings.
     pub board: Board,
-    /// How much of the work is done, and why not all of it.
+    /// The work rate, and the reason if it is reduced.
     pub work_rate: WorkRate,
     /// Time since the daemon's start.
     pub uptime: Duration,

@@ -8,9 +8,9 @@
 //!
 //! # Window
 //! Summaries describe the last minutes. There are two windows, the current and the previous one, and a
-//! summary is over both. When the current window has passed it becomes the previous one. So a summary covers
-//! between one and two windows of time, each measurement counts fully until it is dropped, and the histograms
-//! never grow.
+//! summary is over both. When the current window has passed, it becomes the previous one. A summary therefore
+//! covers between one and two windows of time, each measurement counts fully until it is dropped, and the
+//! histograms never grow.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ impl StageTimes {
         summarise(&self.current[stage as usize], &self.previous[stage as usize])
     }
 
-    /// Drops what is too old for a summary at `now`.
+    /// Drops measurements that are too old for a summary at `now`.
     fn rotate(&mut self, now: Duration) {
         let age = now.saturating_sub(self.started);
         if age < self.window {
@@ -264,7 +264,7 @@ mod tests {
     proptest! {
         #[test]
         fn percentiles_are_those_of_the_sorted_samples(
-            // Even over the powers of ten from 1 µs to 60 s.
+            // Uniform over the powers of ten from 1 µs to 60 s.
             exponents in prop::collection::vec(3.0..10.778_f64, 1..400),
         ) {
             let mut nanos: Vec<u64> = exponents.iter().map(|e| 10_f64.powf(*e) as u64).collect();

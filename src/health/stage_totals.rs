@@ -1,5 +1,5 @@
 //! How long each stage took since the start: cumulative histograms with few, fixed buckets, from which a
-//! monitoring system computes rates and percentiles over any time.
+//! monitoring system computes rates and percentiles over any period.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const BOUNDS_US: [u64; 13] = [
 /// The durations of one stage since the start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StageTotal {
-    /// Durations that are longer than the bound before and at most as long as this one.
+    /// Durations that are longer than the previous bound and at most as long as this one.
     counts: [u64; BOUNDS_US.len()],
     /// All durations.
     count: u64,
@@ -39,7 +39,7 @@ impl StageTotal {
         })
     }
 
-    /// How many there were.
+    /// Number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count

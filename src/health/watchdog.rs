@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Tells systemd that the service is ready and alive; does nothing where systemd is not asking.
+/// Tells systemd that the service is ready and alive; does nothing if systemd does not ask for it.
 #[derive(Debug)]
 pub struct Watchdog {
     /// How often to feed it; `None` if systemd does not watch this process.

@@ -1,4 +1,4 @@
-//! Answers that several paths have in common.
+//! Responses shared by several routes.
 
 use axum::{
     http::{StatusCode, header},
@@ -6,12 +6,12 @@ use axum::{
 };
 use serde::Serialize;
 
-/// An answer with a reason for a person.
+/// A response with a human-readable reason.
 pub fn refuse(status: StatusCode, reason: &'static str) -> Response {
     (status, format!("{reason}\n")).into_response()
 }
 
-/// An answer in JSON.
+/// A JSON response.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], text(value)).into_response()
 }

@@ -1,4 +1,4 @@
-//! One connection, within limits of time and size.
+//! Serves one connection within time and size limits.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,25 +14,25 @@ use tower::ServiceExt as _;
 
 use super::{listener::Connection, stalled::Stalled};
 
-/// How long a client may take for TLS's handshake, and for the head of a request. An idle connection is closed
+/// How long a client may take for the TLS handshake, and for a request head. An idle connection is closed
 /// after this time.
 const HEAD: Duration = Duration::from_secs(10);
 
-/// How long a client may read nothing of an answer.
+/// How long a client may go without reading any of a response.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Most bytes of a request's head, and of an answer that waits to be read.
+/// Maximum size in bytes of a request head, and of a response waiting to be read.
 const BUFFER: usize = 16 << 10;
 
-/// How long a refused client may take to read why.
+/// How long a refused client may take to read the refusal.
 const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The address of a request's sender.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
-/// Serves requests until the client leaves, idles or breaks a rule. Nothing of that is worth a line in the log:
-/// anybody could fill it.
+/// Serves requests until the client disconnects, idles or exceeds a limit. None of this is logged, because
+/// anyone could flood the log with it.
 pub async fn serve(stream: Connection, peer: Peer, tls: Option<TlsAcceptor>, router: Router) {
     let stream = Stalled::new(stream, STALL);
     match tls {
@@ -50,7 +50,7 @@ async fn serve_plain(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, ro
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request.map(Body::new))
     });
-    // An error is the client's, see above.
+    // Errors are the client's and are not logged, see above.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -59,7 +59,8 @@ async fn serve_plain(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Peer, ro
         .await;
 }
 
-/// Tells a client that there are too many, and waits until it has read that: closing at once would discard it.
+/// Tells a client that there are too many connections, and waits until it has read that: closing immediately
+/// would discard the response.
 pub async fn refuse(mut stream: Connection) {
     const ANSWER: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -70,6 +71,6 @@ pub async fn refuse(mut stream: Connection) {
         while stream.read(&mut ignored).await? > 0 {}
         std::io::Result::Ok(())
     };
-    // Whether it was read makes no difference.
+    // It makes no difference whether it was read.
     let _ = timeout(REFUSAL, answer).await;
 }

@@ -1,10 +1,10 @@
-//! Why there is no HTTP server.
+//! Errors from starting the HTTP server.
 
 use std::io;
 
 use crate::file::FileError;
 
-/// Why the server cannot be started. An address that cannot be used now is no error: it is tried again.
+/// Why the server cannot be started. An address that cannot be used yet is not an error: it is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// A file that a setting names cannot be read.
@@ -14,10 +14,10 @@ pub enum HttpError {
         key: &'static str,
         /// Its value.
         path: String,
-        /// Why.
+        /// The cause.
         source: FileError,
     },
-    /// A file that a setting names does not hold what it should.
+    /// A file that a setting names has unusable content.
     #[error("{key} {path} is unusable: {reason}")]
     Content {
         /// The setting.

@@ -22,13 +22,13 @@ use super::{
     view::View,
 };
 
-/// At most one event in this time: a person sees no more, and a slow link carries no more.
+/// At most one event is sent in this time: a person cannot follow more, nor can a slow link carry more.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// An event at least this often, so that a page can tell that the daemon is there.
+/// An event is sent at least this often, so a page can tell that the daemon is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// How long a page waits before it connects again.
+/// How long a page waits before it reconnects.
 const RECONNECT: Duration = Duration::from_secs(1);
 
 /// `GET /events`: a [`View`] as JSON whenever something has changed.
@@ -60,14 +60,14 @@ struct Watcher {
     _seat: OwnedSemaphorePermit,
 }
 
-/// Is asked for the next event only when the one before was written to the connection, so that a slow reader
-/// gets fewer and newer ones.
+/// Polled for the next event only once the previous one has been written to the connection, so a slow reader
+/// gets fewer, more recent events.
 fn views(watcher: Watcher) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(watcher, |mut watcher| async move {
         sleep_until(watcher.next).await;
         let is_first = std::mem::take(&mut watcher.is_new);
         if !is_first {
-            // Whether something has changed or not.
+            // Send an event whether or not something has changed.
             let _ = timeout(HEARTBEAT, watcher.changes.changed()).await;
         }
         watcher.next = Instant::now() + INTERVAL;

@@ -1,4 +1,4 @@
-//! What every request must satisfy before anything is answered, and the headers of every answer.
+//! The checks that every request must pass, and the headers of every response.
 
 use axum::{
     extract::{Request, State},
@@ -14,8 +14,8 @@ use super::{
     token::Access,
 };
 
-/// Headers of every answer. The page loads only what this server sends, nobody may embed it, and nothing of it
-/// is kept.
+/// Headers of every response. The page loads only resources from this server, must not be embedded, and is
+/// not cached.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -40,7 +40,7 @@ const HEADERS: [(HeaderName, &str); 8] = [
     ),
 ];
 
-/// Answers only requests that name this server and, where there is a token, know it.
+/// Answers only requests that name this server and, if a token is configured, carry it.
 pub async fn guard(State(site): SharedSite, request: Request, next: Next) -> Response {
     let mut response = match refusal(&site, &request) {
         Some(refusal) => refusal,
@@ -56,7 +56,7 @@ pub async fn guard(State(site): SharedSite, request: Request, next: Next) -> Res
 
 fn refusal(site: &Site, request: &Request) -> Option<Response> {
     let headers = request.headers();
-    // A proxy's form of the target names another host than the header may.
+    // The absolute form of a target, as sent to a proxy, may name a different host than the header.
     if request.uri().authority().is_some() {
         return Some(refuse(StatusCode::BAD_REQUEST, "the request's target is no path"));
     }

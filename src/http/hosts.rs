@@ -1,9 +1,9 @@
-//! Under which names the server may be addressed.
+//! The names under which the server may be addressed.
 //!
-//! A web page of anybody's can make a browser on this machine or network send requests here, and by changing
-//! what its own name resolves to (DNS rebinding) even read the answers. Such requests carry the page's name in
-//! the header `Host`, so only names that nobody else can own are accepted: addresses, `localhost`, and the
-//! names that the server's certificate is for.
+//! Any web page can make a browser on this machine or network send requests here and, by changing what its
+//! own name resolves to (DNS rebinding), even read the responses. Such requests carry the page's name in the
+//! header `Host`, so only names that nobody else can own are accepted: addresses, `localhost`, and the names
+//! that the server's certificate is for.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -70,7 +70,7 @@ fn host(authority: &str) -> Option<&str> {
     (!host.is_empty() && rest_is_port).then_some(host)
 }
 
-/// An address as a host, with brackets around one of IPv6.
+/// Parses a host that is an IP address; an IPv6 address is in brackets.
 fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(v6) => v6.parse::<Ipv6Addr>().ok().map(|v6| v6.to_canonical()),

@@ -16,15 +16,15 @@ use tokio::{
 
 use crate::config::Place;
 
-/// Accepts connections. A Unix socket is removed when it is dropped.
+/// Accepts connections. The file of a Unix socket is removed on drop.
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
-    /// A Unix socket, and where it is.
+    /// A Unix socket and its path.
     Unix(UnixListener, PathBuf),
 }
 
-/// A connection as it was accepted.
+/// An accepted connection.
 pub enum Connection {
     /// Over TCP.
     Tcp(TcpStream),
@@ -33,7 +33,7 @@ pub enum Connection {
 }
 
 impl Listener {
-    /// Begins to listen.
+    /// Starts listening.
     ///
     /// # Errors
     /// If the address cannot be used now: another program listens there, or it does not exist (yet).
@@ -48,17 +48,17 @@ impl Listener {
             Place::Unix(path) => {
                 remove_stale(path)?;
                 let unix = UnixListener::bind(path)?;
-                // Whoever is in the group may connect; the unit's umask would allow only the user.
+                // Members of the group may connect; the unit's umask would allow only the user.
                 fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
                 Ok(Self::Unix(unix, path.clone()))
             }
         }
     }
 
-    /// Waits for a connection. Returns it with the address of its other end, loopback for a Unix socket.
+    /// Waits for a connection. Returns it with the peer's address, which is loopback for a Unix socket.
     ///
     /// # Errors
-    /// If the system has no file descriptor left, or the connection ended before it was accepted.
+    /// If no file descriptor is left, or the connection ended before it was accepted.
     pub async fn accept(&self) -> io::Result<(Connection, IpAddr)> {
         match self {
             Self::Tcp(tcp) => {
@@ -76,7 +76,7 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix(_, path) = self {
-            // If it is gone already, that is what was wanted.
+            // It may already be gone.
             let _ = fs::remove_file(path);
         }
     }

@@ -1,4 +1,4 @@
-//! The newest results, for whoever looks at them over HTTP.
+//! The newest results, for display over HTTP.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// Takes the pipeline's results. Copies a few kilobytes for each frame and renders nothing.
+/// Receives the pipeline's results. Copies a few kilobytes per frame and renders nothing.
 #[derive(Debug)]
 pub struct Live {
     newest: Mutex<Newest>,
-    /// Counts the changes, for those who wait for the next one.
+    /// Counts the changes, so subscribers can wait for the next one.
     changes: watch::Sender<u64>,
 }
 
@@ -31,15 +31,15 @@ pub struct Live {
 pub struct Newest {
     /// The camera's status.
     pub status: CameraStatus,
-    /// Why the status is what it is, for a person; may be empty.
+    /// Human-readable reason for the status; may be empty.
     pub reason: String,
     /// Whether privacy is on.
     pub is_private: bool,
-    /// The newest frame; `None` while nobody looks.
+    /// The newest frame; `None` while privacy is on or the camera is not ok.
     pub frame: Option<Frame>,
-    /// Frames so far, on which results were reported.
+    /// Number of frames reported so far.
     pub frames: u64,
-    /// The visits so far; they outlast the loss of the camera.
+    /// The visits so far; they are kept when the camera is lost.
     pub visits: VisitTotals,
 }
 
@@ -50,7 +50,7 @@ pub struct Frame {
     pub size: (u32, u32),
     /// When it was captured, on the monotonic clock.
     pub captured: Duration,
-    /// The followed faces, the primary one first; none where they are withheld.
+    /// The tracked faces, primary face first; empty if they are withheld.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Whether there are faces that `publish.min_faces` withholds.
     pub withheld: bool,
@@ -61,7 +61,7 @@ pub struct Frame {
 }
 
 impl Live {
-    /// Nothing seen yet. Forgets the newest frame whenever the gate closes.
+    /// Starts without a frame. Discards the newest frame whenever the gate closes.
     #[must_use]
     pub fn new(gate: &PrivacyGate) -> Arc<Self> {
         let live = Arc::new(Self {
@@ -87,8 +87,8 @@ impl Live {
         live
     }
 
-    /// Takes the report of one frame. Ignored while privacy is on or the camera is not ok, so that a frame
-    /// that was still being processed cannot bring back what was just forgotten.
+    /// Takes the report of one frame. Ignored while privacy is on or the camera is not ok, so a frame that is
+    /// still being processed cannot restore what was just discarded.
     pub fn report(&self, report: &Report) {
         self.change(|newest| {
             if newest.is_private || newest.status != CameraStatus::Ok {
@@ -107,7 +107,8 @@ impl Live {
         });
     }
 
-    /// Takes the camera's status, with a reason for a person. Any status but ok forgets the newest frame.
+    /// Takes the camera's status with a human-readable reason. Any status other than ok discards the newest
+    /// frame.
     pub fn camera(&self, status: CameraStatus, reason: &str) {
         self.change(|newest| {
             newest.status = status;
@@ -124,7 +125,7 @@ impl Live {
         self.lock().clone()
     }
 
-    /// Reports every change from now on; also counts those who wait.
+    /// A receiver of every change from now on.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -132,12 +133,12 @@ impl Live {
 
     fn change(&self, change: impl FnOnce(&mut Newest)) {
         change(&mut self.lock());
-        // Without a receiver this is one increment.
+        // Without receivers this is a single increment.
         self.changes.send_modify(|changes| *changes += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Newest> {
-        // Plain values: a panic elsewhere leaves them whole.
+        // Plain values: a panic elsewhere leaves them consistent.
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

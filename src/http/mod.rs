@@ -1,8 +1,8 @@
 //! The HTTP server: health for programs that watch the daemon, metrics, and the technician's live page.
 //!
-//! It has a thread of its own, on which nothing happens while nobody asks. There is no picture: the page shows
-//! what was measured. Requests are bounded in size, time and number, and must name this server
-//! (`hosts`); from other machines they need a token and TLS (`token`).
+//! It runs on its own thread, which is idle between requests. The live page shows measurements, not the
+//! picture. Requests are limited in size, time and number, and must name this server (`hosts`); requests from
+//! other machines need a token and TLS (`token`).
 
 pub mod aim;
 mod answer;

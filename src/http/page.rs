@@ -1,4 +1,4 @@
-//! The files of the live page, which are part of the program.
+//! The files of the live page, embedded in the program.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ const FILES: [(&str, &str, &str); 17] = [
     ("/texts/en.json", JSON, include_str!("page/texts/en.json")),
 ];
 
-/// Whether the path is that of a file, which holds nothing of this device.
+/// Whether the path is that of one of the files, which contain nothing specific to this device.
 #[must_use]
 pub fn is_file(path: &str) -> bool {
     FILES.iter().any(|(file, ..)| *file == path)

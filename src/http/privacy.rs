@@ -17,18 +17,18 @@ use super::{
     view::PrivacyView,
 };
 
-/// Only a script of the page itself can send this header: for any other site a browser would first ask this
-/// server, which does not agree.
+/// Only a script of the page itself can send this header: for any other site a browser first sends a CORS
+/// preflight, which this server does not approve.
 pub const HEADER: HeaderName = HeaderName::from_static("x-affectd");
 
-/// What a browser says about where a request comes from.
+/// Set by the browser to say where a request comes from.
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Longest body, and how long it may take to arrive.
 const MAX_BODY: usize = 16;
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// `POST /privacy` with the body `ON` or `OFF`. OFF takes back only what was commanded here.
+/// `POST /privacy` with the body `ON` or `OFF`. OFF revokes only a command given here.
 pub async fn command(State(site): SharedSite, request: Request) -> Response {
     if !is_from_the_page(request.headers()) {
         return refuse(StatusCode::FORBIDDEN, "only the live page may send this");

@@ -1,4 +1,4 @@
-//! Whether the daemon works, for programs that watch it.
+//! Health and readiness, for programs that monitor the daemon.
 
 use std::time::Duration;
 
@@ -8,24 +8,25 @@ use serde::{Deserialize, Serialize};
 use super::{answer::json, routes::SharedSite, shared::Shared};
 use crate::{capture::CameraStatus, privacy::Input};
 
-/// A daemon that has work and finishes none for this long is stuck. systemd restarts it after twice as long.
+/// A daemon that has work but finishes none of it for this long is stuck. systemd restarts it after twice
+/// this time.
 const STUCK: Duration = Duration::from_secs(15);
 
 /// The answer of `/healthz` and `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether everything is as it should be.
+    /// Whether there are no faults.
     pub ok: bool,
-    /// What is not.
+    /// The faults found.
     pub faults: Vec<Fault>,
 }
 
-/// Something that is not as it should be.
+/// Something that does not work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The part of the daemon.
     pub part: Part,
-    /// What was found, for a person.
+    /// Human-readable description.
     pub reason: String,
 }
 
@@ -78,8 +79,8 @@ fn health(shared: &Shared) -> Verdict {
     Verdict::of(fault.into_iter().collect())
 }
 
-/// The camera must be ok, unless somebody asked for privacy; the broker must be connected, unless there is
-/// none.
+/// The camera must be ok, unless privacy was requested; the broker must be connected, unless none is
+/// configured.
 fn readiness(shared: &Shared) -> Verdict {
     let mut faults = Vec::new();
     let mut add = |part, reason| faults.push(Fault { part, reason });

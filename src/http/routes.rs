@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! The routes of the server.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use super::{
     token::Token,
 };
 
-/// Most pages and terminals that are shown the events at a time.
+/// Maximum number of pages and terminals that follow the events at a time.
 const WATCHERS: usize = 8;
 
 /// What the handlers need.
 pub struct Site {
-    /// What there is to show.
+    /// The state to show.
     pub shared: Arc<Shared>,
-    /// What requests must know; `None`: nothing.
+    /// The token that requests must carry; `None` if none is required.
     pub token: Option<Token>,
-    /// Under which names the server may be addressed.
+    /// The names under which the server may be addressed.
     pub hosts: Hosts,
-    /// A permit for each that is shown the events.
+    /// One permit per page or terminal that follows the events.
     pub watchers: Arc<Semaphore>,
 }
 
@@ -36,7 +36,7 @@ pub struct Site {
 pub type SharedSite = State<Arc<Site>>;
 
 impl Site {
-    /// Nobody watches yet.
+    /// Starts without watchers.
     #[must_use]
     pub fn new(shared: Arc<Shared>, token: Option<Token>, hosts: Hosts) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Site {
     }
 }
 
-/// Every path of the server that `http.listen` asks for.
+/// Every route of the server that `http.listen` configures.
 pub fn router(site: Arc<Site>) -> Router {
     paths()
         .route("/metrics", get(metrics::metrics))
@@ -58,7 +58,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .with_state(site)
 }
 
-/// The paths that the page for aiming has too. All of them only read, except `/privacy`.
+/// The routes that the aiming page has too. All of them are read-only, except `/privacy`.
 pub fn paths() -> Router<Arc<Site>> {
     page::routes()
         .route("/healthz", get(probes::healthz))
@@ -67,7 +67,7 @@ pub fn paths() -> Router<Arc<Site>> {
         .route("/privacy", post(privacy::command))
 }
 
-/// The answer at any other path.
+/// The response for any other path.
 pub async fn not_found() -> Response {
     refuse(StatusCode::NOT_FOUND, "there is nothing at this path")
 }

@@ -35,14 +35,14 @@ use crate::{
     preview::Preview,
 };
 
-/// Most connections that are served at a time: a few pages, a monitoring system, and room for others that
-/// idle until their time is up.
+/// Maximum number of connections served at a time: a few pages, a monitoring system, and room for others that
+/// idle until they time out.
 const CONNECTIONS: usize = 32;
 
-/// Most further connections that are told that there are too many; beyond that they are closed.
+/// Maximum number of further connections that are told that there are too many; any beyond that are closed.
 const REFUSALS: usize = 64;
 
-/// Pause before an address that cannot be used is tried again.
+/// Delay before an address that cannot be used is retried.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// A server whose files were read, but which does not listen yet.
@@ -51,7 +51,7 @@ pub struct Server {
     control: Option<PathBuf>,
 }
 
-/// What `http.listen` asks for.
+/// The server that `http.listen` configures.
 struct Page {
     place: Place,
     token: Option<Token>,
@@ -59,7 +59,7 @@ struct Page {
 }
 
 impl Page {
-    /// Reads what the settings name; `None` where `http.listen` is empty.
+    /// Reads the files that the settings name; `None` if `http.listen` is empty.
     fn open(settings: &config::Http) -> Result<Option<Self>, HttpError> {
         let Some(place) = settings.listen.place().cloned() else {
             return Ok(None);
@@ -75,8 +75,8 @@ impl Page {
 }
 
 impl Server {
-    /// Reads what the settings name. `control` is where the console's `affectd aim` is listened to. `None` where
-    /// there is neither that nor `http.listen`.
+    /// Reads the files that the settings name. `control` is the path of the console's control socket. `None`
+    /// if there is neither that nor `http.listen`.
     ///
     /// # Errors
     /// [`HttpError`] if a file cannot be used.
@@ -85,8 +85,8 @@ impl Server {
         Ok((page.is_some() || control.is_some()).then_some(Self { page, control }))
     }
 
-    /// Starts the thread. An address that cannot be used now is tried again: a network may come later than the
-    /// daemon.
+    /// Starts the thread. An address that cannot be used yet is retried, because the network may come up
+    /// later than the daemon.
     ///
     /// # Errors
     /// [`HttpError::Start`].
@@ -128,7 +128,7 @@ impl Server {
 }
 
 impl fmt::Display for Server {
-    /// Where it would serve the live page, and what protects that.
+    /// The address of the live page, and what protects it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(page) = &self.page else {
             return f.write_str("no server (http.listen is empty)");
@@ -187,7 +187,7 @@ pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcce
             }
         };
         fails = false;
-        // Those that have ended.
+        // Remove those that have ended.
         while connections.try_join_next().is_some() {}
         if let Ok(seat) = Arc::clone(&served).try_acquire_owned() {
             let (router, acceptor) = (router.clone(), acceptor.clone());
@@ -207,7 +207,7 @@ pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcce
     }
 }
 
-/// Listens as soon as that is possible.
+/// Starts listening, and retries until that succeeds.
 async fn bind(place: &Place) -> Listener {
     let mut is_known = false;
     loop {

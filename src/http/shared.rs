@@ -1,4 +1,4 @@
-//! What the server knows of the daemon.
+//! What the server knows about the daemon.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The connection to the broker.
     pub broker: Arc<BrokerLink>,
-    /// Whether the camera may look.
+    /// Decides whether the camera may be used.
     pub gate: PrivacyGate,
-    /// Time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Device, version, model and run.
     pub identity: Identity,
-    /// What does not change.
+    /// Values that do not change.
     pub facts: Facts,
 }
 
-/// What the settings and the model say once and for all.
+/// Values that the settings and the model fix at the start.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Side of the expression model's input, in pixels.
@@ -43,7 +43,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What `settings` and the manifest of the expression model say.
+    /// The values from `settings` and the manifest of the expression model.
     #[must_use]
     pub fn new(settings: &Settings, manifest: &Manifest) -> Self {
         let camera = &settings.camera;

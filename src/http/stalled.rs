@@ -1,4 +1,4 @@
-//! Ends a connection whose other end does not read.
+//! Ends a connection whose peer does not read.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// A connection on which a write that makes no progress for a while is an error.
+/// A connection on which a write fails if it makes no progress for a while.
 pub struct Stalled<T> {
     inner: T,
     limit: Duration,
@@ -22,7 +22,7 @@ pub struct Stalled<T> {
 }
 
 impl<T> Stalled<T> {
-    /// Writes may wait for `limit`.
+    /// Lets writes wait for up to `limit`.
     pub fn new(inner: T, limit: Duration) -> Self {
         Self {
             inner,
@@ -32,7 +32,7 @@ impl<T> Stalled<T> {
         }
     }
 
-    /// Passes on what a write returned, unless it has been waiting for too long.
+    /// Passes on the result of a write, unless the write has been waiting for too long.
     fn judge<R>(&mut self, context: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             self.waits = false;
@@ -116,7 +116,7 @@ mod tests {
                     far.read_u8().await.unwrap();
                 }
             });
-            // Longer than the limit altogether.
+            // Longer than the limit in total.
             stalled.write_all(&[0; 10]).await.unwrap();
             reader.await.unwrap();
         });

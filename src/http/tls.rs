@@ -20,7 +20,7 @@ const MAX_PEM: u64 = 256 << 10;
 const CERTIFICATE: &str = "http.cert_file";
 const KEY: &str = "http.key_file";
 
-/// A certificate and what accepts connections with it.
+/// A certificate and the acceptor that uses it.
 pub struct Tls {
     /// Accepts connections.
     pub acceptor: TlsAcceptor,
@@ -29,10 +29,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads certificate and key; `None` where the settings name none.
+    /// Reads certificate and key; `None` if the settings name none.
     ///
     /// # Errors
-    /// [`HttpError`] if a file cannot be used, or the key is not that of the certificate.
+    /// [`HttpError`] if a file cannot be used, or the key does not match the certificate.
     pub fn read(settings: &config::Http) -> Result<Option<Self>, HttpError> {
         if settings.cert_file.as_os_str().is_empty() {
             return Ok(None);

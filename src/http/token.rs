@@ -1,4 +1,4 @@
-//! The token that other machines must know, and how often it may be guessed.
+//! The token that other machines must present, and the rate limit on guessing it.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -19,18 +19,18 @@ const MAX_FILE: u64 = 4 << 10;
 /// A shorter token could be guessed.
 const MIN_LENGTH: usize = 16;
 
-/// The name that a browser's user enters beside the token.
+/// The user name that goes with the token in a browser's login dialog.
 pub const USER: &str = "affectd";
 
-/// After a wrong token an address may try again only after this long.
+/// How long an address must wait after a wrong token.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Addresses whose last try is remembered.
+/// Number of addresses whose last failed attempt is remembered.
 const ADDRESSES: usize = 32;
 
-/// What is allowed to ask, checked without leaking by its duration how much of a guess is right.
+/// The accepted token, compared in constant time so that timing does not reveal how much of a guess is right.
 pub struct Token {
-    /// The values of the header `Authorization` that are accepted.
+    /// The accepted values of the `Authorization` header.
     accepted: [String; 2],
     failures: Mutex<heapless::Vec<Failure, ADDRESSES>>,
 }
@@ -41,14 +41,15 @@ struct Failure {
     at: Duration,
 }
 
-/// The answer to a try.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// The token is right.
     Granted,
     /// It is missing or wrong.
     Denied,
-    /// The last wrong one is less than a second ago; this one was not looked at.
+    /// This one was not checked: less than a second ago the same address sent a wrong one, or too many addresses
+    /// did.
     TooSoon,
 }
 
@@ -93,16 +94,16 @@ impl Token {
     }
 
     /// Checks the header `Authorization` of a request from `address` at the monotonic time `now`. A request
-    /// without the header is denied but is no try.
+    /// without the header is denied but does not count as an attempt.
     pub fn check(&self, address: IpAddr, header: Option<&[u8]>, now: Duration) -> Access {
         let Some(header) = header else {
             return Access::Denied;
         };
         let address = network(address);
-        // Plain values: a panic elsewhere leaves them whole.
+        // Plain values: a panic elsewhere leaves them consistent.
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.retain(|failure| now.saturating_sub(failure.at) < PAUSE);
-        // When too many addresses try at a time, none of the others may.
+        // When too many addresses have just failed, no other address may try.
         if failures.is_full() || failures.iter().any(|failure| failure.address == address) {
             return Access::TooSoon;
         }
@@ -110,13 +111,13 @@ impl Token {
         if (matches(&self.accepted[0]) | matches(&self.accepted[1])).into() {
             return Access::Granted;
         }
-        // There is room: otherwise the try was too soon.
+        // There is room: a full list is `TooSoon` above.
         let _ = failures.push(Failure { address, at: now });
         Access::Denied
     }
 }
 
-/// One network of IPv6 counts as one address: whoever has one has 2^64 addresses.
+/// An IPv6 network counts as one address, because its owner has 2^64 of them.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {

@@ -1,11 +1,11 @@
-//! What can go wrong with a network.
+//! Errors from loading and running a network.
 
 use std::{error::Error, path::PathBuf};
 
-/// A cause of any kind.
+/// An underlying error of any type.
 pub type Source = Box<dyn Error + Send + Sync>;
 
-/// Why a network cannot be loaded or run. Messages leave out what their [source](Error::source) says.
+/// Why a network cannot be loaded or run. Messages do not repeat their [source](Error::source).
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
     /// The file cannot be read.
@@ -13,10 +13,10 @@ pub enum InferError {
     Read {
         /// The ONNX file.
         path: PathBuf,
-        /// What the system says.
+        /// The error from the operating system.
         source: std::io::Error,
     },
-    /// The file is no ONNX network that tract can run at this input shape.
+    /// The file is not an ONNX network that tract can run at this input shape.
     #[error("{} is not a usable ONNX network for an input of {shape:?}", path.display())]
     Unusable {
         /// The ONNX file.
@@ -29,7 +29,7 @@ pub enum InferError {
     /// The network failed on this input.
     #[error("the network failed")]
     Run(#[source] Source),
-    /// An output is infinite or NaN, so the result means nothing.
+    /// An output is infinite or NaN, so the result is meaningless.
     #[error("output {index} of the network is {value}, which is not finite")]
     NotFinite {
         /// Index in the output vector.

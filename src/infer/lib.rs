@@ -1,14 +1,14 @@
 //! Neural networks on the CPU: loads an ONNX file through tract, optimizes its graph, and runs it.
 //!
-//! [`Network`] is the whole interface: it is loaded from a file for one input shape, and run: as a `program`
-//! where all operators are those of this crate, else by tract. What makes it fast is in three layers, each of
-//! which knows only the one below:
+//! [`Network`] is the interface to networks. It is loaded from a file for one input shape and then run: as a
+//! `program` if all operators are this crate's, otherwise by tract. The optimizations are in three layers,
+//! each of which depends only on the one below:
 //!
-//! - `passes`: graph rewrites, in one ordered list, that put the operators below in place of subgraphs;
-//! - `ops`: operators that tract does not have or runs slower, such as linear layers in int8 and in floats,
-//!   and fused blocks of convolutions;
+//! - `passes`: graph rewrites, in one ordered list, that replace subgraphs with the operators below;
+//! - `ops`: operators that tract lacks or runs more slowly, such as linear layers in int8 and in floats, and
+//!   fused blocks of convolutions;
 //! - `kernel`: the inner loops, compiled for several instruction sets and dispatched by [`SimdLevel`] at run
-//!   time.
+//!   time. Those that prepare a network's input are public.
 //!
 //! Weights are quantized to int8 per output channel in the file, activations per token at run time; see
 //! `kernel::pack` and B. Jacob et al., "Quantization and training of neural networks for efficient

@@ -1,4 +1,4 @@
-//! From an ONNX file to a model that is ready to run.
+//! Turns an ONNX file into a model that is ready to run.
 
 use std::fs::File;
 
@@ -20,7 +20,7 @@ use crate::{
     runner::Runner,
 };
 
-/// A model, its outputs in the file's order, and how it multiplies.
+/// A model, its outputs in the file's order, and its number of integer layers.
 pub(crate) struct Loaded {
     pub(crate) runner: Runner,
     pub(crate) outputs: Vec<OutputInfo>,
@@ -31,7 +31,7 @@ pub(crate) struct Loaded {
 pub(crate) fn load(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> TractResult<Loaded> {
     let level = SimdLevel::detect();
     let int8 = arithmetic.allows_int8(level);
-    // Shapes noted in the file belong to the size that it was exported at; ours may be another.
+    // Shapes recorded in the file are for the input size at export, which may differ from ours.
     let onnx = tract_onnx::onnx()
         .with_ignore_output_shapes(true)
         .with_ignore_value_info(true);
@@ -63,8 +63,8 @@ fn output_names(proto: &ModelProto) -> Vec<String> {
         .collect()
 }
 
-/// Rejects axes that no tensor has: tract counts from there to the rank, for LayerNormalization without an
-/// end.
+/// Rejects axes that no tensor has: tract counts from the axis to the rank, which for LayerNormalization does
+/// not terminate.
 fn check_axes(proto: &ModelProto) -> TractResult<()> {
     const MAX_RANK: i64 = 64;
     for node in proto.graph.iter().flat_map(|graph| &graph.node) {

@@ -1,10 +1,10 @@
 //! Settings of the C library's allocator.
 //!
-//! Loading a network needs hundreds of megabytes for a moment and leaves the weights behind. If both come
-//! from one heap, the weights end up between the gaps, and later runs spread over all of these. So blocks
-//! from a moderate size on are mapped one by one while a network is loaded, and unmapped when they are freed.
-//! Runs, in contrast, take their blocks from the heap: mapping and unmapping, or growing and shrinking it,
-//! would cost a page fault for every 4 KiB of every run.
+//! Loading a network temporarily needs hundreds of megabytes and leaves the weights behind. If both come from
+//! one heap, the weights end up between gaps, and later runs spread over all of the gaps. So while a network
+//! is loaded, blocks from a moderate size on are mapped individually, and unmapped when they are freed. Runs,
+//! in contrast, take their blocks from the heap: mapping and unmapping, or growing and shrinking it, would
+//! cost a page fault for every 4 KiB of every run.
 
 #[cfg(target_env = "gnu")]
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,14 +36,14 @@ const TRIM_THRESHOLD: libc::c_int = 256 << 20;
 /// Tunes the allocator of the whole process for loading networks and running them: one arena, mapped blocks
 /// during a load, and a heap that is kept in between.
 ///
-/// For `main`, before the first [`Network::load`](crate::Network::load). Without it, this crate leaves the
-/// allocator alone. Has no effect where the C library is not glibc.
+/// Call it in `main` before the first [`Network::load`](crate::Network::load). Without it, this crate leaves
+/// the allocator alone. Has no effect where the C library is not glibc.
 pub fn tune_allocator() {
     #[cfg(target_env = "gnu")]
     {
         // SAFETY: `mallopt` changes settings of the allocator, under the allocator's lock.
         unsafe {
-            // What one thread frees must serve the others.
+            // Memory that one thread frees must be available to the others.
             libc::mallopt(libc::M_ARENA_MAX, 1);
             libc::mallopt(libc::M_TRIM_THRESHOLD, TRIM_THRESHOLD);
             libc::mallopt(libc::M_MMAP_MAX, MMAP_MAX);
@@ -53,8 +53,8 @@ pub fn tune_allocator() {
     }
 }
 
-/// Runs `load` with large blocks mapped, and returns to the system what it needed for a moment. Only as
-/// [`tune_allocator`] has asked for it.
+/// Runs `load` with large blocks mapped, then returns its temporary memory to the system. Without
+/// [`tune_allocator`], it just runs `load`.
 pub(crate) fn while_loading<T>(load: impl FnOnce() -> T) -> T {
     #[cfg(target_env = "gnu")]
     if TUNED.load(Ordering::Relaxed) {

@@ -13,19 +13,20 @@ use crate::{
     runner::Runner,
 };
 
-/// Stack of a thread that loads, in bytes: that of a main thread, as tract's recursion depends on the file.
+/// Stack size of a loading thread in bytes: that of a main thread, because tract's recursion depends on the
+/// file.
 const LOAD_STACK: usize = 8 << 20;
 
 /// How linear layers are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// In floats, whatever the file has the weights in.
+    /// In floats, whatever type the weights have in the file.
     Floats,
-    /// In int8 if the file has their weights in int8, with activations quantized to one byte (to two in some
-    /// layers), wherever the processor is faster at that.
+    /// In int8 if the file has int8 weights and the processor is faster at it, with activations quantized to
+    /// one byte (to two in some layers).
     Integers,
-    /// As [`Arithmetic::Integers`], but only where the processor is so much faster that it pays for layers of
-    /// few channels too, whose activations cost as much to quantize as to multiply.
+    /// As [`Arithmetic::Integers`], but only where the processor is so much faster that int8 pays off even in
+    /// layers of few channels, whose activations cost as much to quantize as to multiply.
     IntegersOfFewChannels,
 }
 
@@ -67,9 +68,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Loads an ONNX file, fixes its only input to `shape` (f32) and optimizes.
+    /// Loads an ONNX file, fixes its only input to `shape` (f32) and optimizes it.
     ///
-    /// External data files are rejected: the manifest's checksum would not cover them. A panic of tract's
+    /// External data files are rejected: the manifest's checksum would not cover them. A panic in tract
     /// becomes an error.
     ///
     /// # Errors
@@ -95,11 +96,11 @@ impl Network {
         })
     }
 
-    /// As [`Network::load`], but gives up after `limit`: there are malformed files on which tract does not
-    /// end.
+    /// As [`Network::load`], but gives up after `limit`, because tract does not terminate on some malformed
+    /// files.
     ///
-    /// Nothing can stop the thread that loads. After a timeout it goes on until the process ends, which
-    /// should be soon.
+    /// The loading thread cannot be stopped. After a timeout it runs until the process exits, which should be
+    /// soon.
     ///
     /// # Errors
     /// As [`Network::load`]; a timeout is [`InferError::Unusable`].
@@ -117,7 +118,7 @@ impl Network {
         let (sender, receiver) = sync_channel(1);
         let (file, file_shape) = (path.to_owned(), shape.to_vec());
         let load = move || {
-            // Nobody receives after a timeout.
+            // After a timeout, the receiver is gone.
             let _ = sender.send(Self::load(&file, &file_shape, arithmetic));
         };
         thread::Builder::new()
@@ -133,7 +134,7 @@ impl Network {
         })
     }
 
-    /// Another state of the same network, for another thread; the weights are shared.
+    /// Another instance of the same network, for another thread; the weights are shared.
     ///
     /// # Errors
     /// [`InferError::Run`].
@@ -166,7 +167,7 @@ impl Network {
         self.integer_layers
     }
 
-    /// Time spent in all runs so far, without writing inputs and reading outputs.
+    /// Time spent in all runs so far, excluding writing inputs and reading outputs.
     #[must_use]
     pub fn busy(&self) -> Duration {
         self.busy
@@ -183,7 +184,7 @@ impl Network {
         read: impl FnOnce(&[Output<'_>]) -> R,
     ) -> Result<R, InferError> {
         self.evaluate(fill, read).map_err(|error| {
-            // A failed run leaves intermediate values behind, our input among them.
+            // A failed run leaves intermediate values behind, including the input.
             if let Err(reset) = self.runner.reset() {
                 tracing::warn!("cannot reset the network: {reset:#}");
             }
@@ -192,8 +193,8 @@ impl Network {
     }
 
     /// Runs the network `runs` times on the current input and returns the time of each kind of operator, the
-    /// most expensive first. Of each operator the fastest run counts: the machine may be busy with other
-    /// things.
+    /// most expensive first. For each operator the fastest run counts, because the machine may be busy with
+    /// other work.
     ///
     /// # Errors
     /// [`InferError::Run`].

@@ -1,8 +1,8 @@
 //! Dequantizes the int8 weights of a file before tract parses it.
 //!
 //! tract would compute the same values with three general operators and a plan for each tensor. The floats
-//! are handed to the parsed model, not written into the file's structures, from which tract would copy them:
-//! a hundred megabytes of a large network.
+//! are passed directly to the parsed model. If they were written into the file's structures, tract would copy
+//! them: a hundred megabytes for a large network.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,8 +39,8 @@ pub(crate) fn parse(onnx: &Onnx, mut file: ModelProto) -> TractResult<InferenceM
 }
 
 /// Removes every DequantizeLinear whose inputs are initializers, and the initializers that only these nodes
-/// read; returns the dequantized tensors by name. Left to tract: anything but raw int8 data with f32 scales
-/// per tensor or per axis.
+/// read; returns the dequantized tensors by name. Anything but raw int8 data with f32 scales per tensor or
+/// per axis is left to tract.
 fn dequantize(graph: &mut GraphProto) -> HashMap<String, Tensor> {
     let mut dequantized = HashMap::new();
     let mut attributes = graph.node.iter().flat_map(|node| &node.attribute);
@@ -106,8 +106,8 @@ fn dequantize_node(node: &NodeProto, initializers: &HashMap<&str, &TensorProto>)
         .zip(zero_points)
         .map(|(scale, zero_point)| (scale, f32::from(zero_point as i8)))
         .collect();
-    // SAFETY: any bits are an f32, and every element is written below: the bytes and the tensor both have
-    // `count` elements and are chunked alike.
+    // SAFETY: any bit pattern is a valid f32, and every element is written below: the bytes and the tensor
+    // both have `count` elements and are chunked alike.
     let mut tensor = unsafe { Tensor::uninitialized::<f32>(&dims).ok()? };
     let mut plain = tensor.try_as_plain_ram_mut().ok()?;
     let to = plain.as_slice_mut::<f32>().ok()?;
@@ -185,7 +185,8 @@ mod tests {
         }
     }
 
-    /// A network of one DequantizeLinear, of a [2, 3, 4] with `scales` along `axis`, and an Identity.
+    /// A network of one DequantizeLinear, of a [2, 3, 4] tensor with `scales` scales along `axis`, and an
+    /// Identity.
     fn file(axis: i64, scales: usize, zeros: bool) -> ModelProto {
         let raw_scales = (1..=scales).flat_map(|n| (n as f32 * 0.37).to_le_bytes());
         let dims: &[i64] = if scales == 1 { &[] } else { &[scales as i64] };

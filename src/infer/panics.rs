@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-/// A panic of tract's, as some malformed files cause.
+/// A panic in tract, which some malformed files cause.
 #[derive(Debug, thiserror::Error)]
 #[error("tract panicked: {0}")]
 pub(crate) struct CaughtPanic(String);
@@ -16,8 +16,8 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`, and returns a panic within instead of printing it. What `work` borrows must not be used after
-/// a panic.
+/// Runs `work`, and returns a panic in it as an error instead of printing it. After a panic, what `work`
+/// borrowed must not be used.
 pub(crate) fn catch_panics<T>(work: impl FnOnce() -> T) -> Result<T, CaughtPanic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -16,9 +16,9 @@ pub struct OperatorTime {
     pub name: String,
     /// Number of such operators.
     pub count: usize,
-    /// Their time in one run.
+    /// Their total time in one run.
     pub time: Duration,
-    /// Multiply-accumulates of floats in one run, as far as is known.
+    /// Multiply-accumulates of floats in one run, where known.
     pub float_macs: u64,
     /// Multiply-accumulates of integers.
     pub integer_macs: u64,
@@ -48,13 +48,13 @@ impl IntegerLayers {
     }
 }
 
-/// CPU time of this thread: unlike a clock, it stands still while other threads have the processor.
+/// CPU time of this thread. Unlike wall-clock time, it does not advance while other threads run.
 pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the call writes to `time` alone.
+    // SAFETY: the call writes only to `time`.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0 {
         return Duration::ZERO;
     }
@@ -73,7 +73,7 @@ pub(crate) struct Profiled {
 }
 
 impl Profiled {
-    /// Of a node of tract's.
+    /// The time of a tract node.
     pub(crate) fn node(model: &TypedModel, node: usize, time: Duration) -> Self {
         let node = model.node(node);
         let mut profiled = Self::new(&node.op.name(), time);
@@ -85,7 +85,7 @@ impl Profiled {
         profiled
     }
 
-    /// Of a step of a program.
+    /// The time of a step of a program.
     pub(crate) fn step(op: &dyn Compute, time: Duration) -> Self {
         let mut profiled = Self::new(op.name(), time);
         let (operands, macs) = op.macs();

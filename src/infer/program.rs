@@ -1,7 +1,7 @@
 //! A network as a list of steps over buffers that are allocated once.
 //!
-//! tract's plan allocates every result anew and keeps the constants of the graph. Where all operators of an
-//! optimized graph are those of this crate, neither is needed.
+//! tract's plan allocates every result on every run and keeps the constants of the graph. Neither is needed
+//! if all operators of an optimized graph are this crate's.
 
 use std::{collections::HashMap, mem, sync::Arc};
 
@@ -48,7 +48,8 @@ struct View {
 }
 
 impl Program {
-    /// `None` if a node is none of this crate's operators and does more than change a shape.
+    /// `None` unless the model has one input and fixed sizes, and every node is one of this crate's operators, a
+    /// constant, or a change of shape.
     pub(crate) fn compile(model: &TypedModel) -> Option<Self> {
         let order = model.eval_order().ok()?;
         let mut layout = BufferLayout::of(model, &order)?;
@@ -80,7 +81,7 @@ impl Program {
         })
     }
 
-    /// The same network with buffers of its own, for another thread.
+    /// The same network with its own buffers, for another thread.
     pub(crate) fn another(&self) -> Self {
         Self {
             steps: self.steps.clone(),
@@ -119,11 +120,11 @@ impl Program {
         }
     }
 
-    /// Runs one step; those before it must have been run.
+    /// Runs one step; all steps before it must have run.
     pub(crate) fn run_step(&mut self, step: usize) {
         let steps = self.steps.clone();
         let Step { op, inputs, output } = &steps[step];
-        // No operator reads the buffer that it writes.
+        // No operator reads the buffer it writes to.
         let mut to = mem::take(&mut self.buffers[output.buffer]);
         let mut values: TVec<&[f32]> = TVec::new();
         for input in inputs {
@@ -138,15 +139,15 @@ impl Program {
     }
 }
 
-/// Which buffer each value is in, while steps are added in their order.
+/// Assigns a buffer to each value while steps are added in order.
 struct BufferLayout<'m> {
     model: &'m TypedModel,
-    /// The node whose result a node passes on, perhaps with another shape.
+    /// For each node: the node whose result it passes on, possibly with another shape.
     origins: HashMap<usize, usize>,
-    /// For each of those: the position of its last reader.
+    /// For each node that is passed on: the position of its last reader.
     last_reads: HashMap<usize, usize>,
     views: HashMap<usize, View>,
-    /// Of each buffer, in values.
+    /// The length of each buffer, in values.
     lengths: Vec<usize>,
     free: Vec<usize>,
 }
@@ -166,7 +167,7 @@ impl<'m> BufferLayout<'m> {
                 last_reads.insert(*origins.get(&input.node)?, position);
             }
         }
-        // The input is kept from run to run, and outputs are read after it.
+        // The input is kept from run to run, and outputs are read after the run.
         for outlet in [model.input_outlets().ok()?, model.output_outlets().ok()?].concat() {
             last_reads.insert(*origins.get(&outlet.node)?, usize::MAX);
         }
@@ -180,12 +181,12 @@ impl<'m> BufferLayout<'m> {
         })
     }
 
-    /// The place of a value.
+    /// Where a value is stored.
     fn view(&self, outlet: OutletId) -> Option<View> {
         self.views.get(self.origins.get(&outlet.node)?).copied()
     }
 
-    /// What an operator reads that has this input.
+    /// The operand for an input of an operator.
     fn read(&self, outlet: OutletId) -> Option<Operand> {
         if let Some(view) = self.view(outlet) {
             return Some(Operand::Value(view));
@@ -198,7 +199,8 @@ impl<'m> BufferLayout<'m> {
         Some(Operand::Constant(values.into()))
     }
 
-    /// Finds room for the result of a node: the smallest free buffer that has it, or the largest.
+    /// Finds a buffer for the result of a node: the smallest free one that is large enough, or else the
+    /// largest, which grows.
     fn write(&mut self, node: usize) -> Option<View> {
         let fact = &self.model.node(node).outputs[0].fact;
         let length = fact.shape.as_concrete()?.iter().product();
@@ -239,7 +241,7 @@ impl<'m> BufferLayout<'m> {
     }
 }
 
-/// Whether a node changes nothing but the shape.
+/// Whether a node changes only the shape.
 fn is_reshape(node: &TypedNode) -> bool {
     node.op_is::<IntoShape>()
         || matches!(
@@ -307,7 +309,7 @@ mod tests {
         let model = model();
         let mut program = Program::compile(&model).unwrap();
         assert_eq!(program.steps().len(), 8);
-        // The input, the first result, and two that take turns.
+        // The input, the first result, and two that alternate.
         assert_eq!(program.buffers.len(), 4);
         for step in [0.37, 0.7] {
             let input = noise(&[4, 6], step, 1.0);

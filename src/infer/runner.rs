@@ -1,4 +1,4 @@
-//! What runs an optimized network: a program of this crate's operators, or else tract.
+//! Runs an optimized network: as a program of this crate's operators, or else with tract.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use crate::{
 /// A network in one thread.
 #[derive(Debug)]
 pub(crate) enum Runner {
-    /// All of its operators are those of this crate.
+    /// All of its operators are this crate's.
     Program(Program),
     /// Some are not.
     Tract(TractRunner),
@@ -32,7 +32,7 @@ pub(crate) enum Runner {
 #[derive(Debug)]
 pub(crate) struct TractRunner {
     state: Box<TypedSimpleState>,
-    /// Shared with tract during a run only, so that it can be written again before the next.
+    /// Shared with tract only during a run, so it can be written again before the next one.
     input: Arc<Tensor>,
 }
 
@@ -72,7 +72,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Runs the network, and returns how long that took and what `read` makes of the outputs.
+    /// Runs the network, and returns the time this took and the result of `read`.
     pub(crate) fn run<R>(
         &mut self,
         outputs: &[OutputInfo],
@@ -105,7 +105,7 @@ impl Runner {
         }
     }
 
-    /// Drops what a failed run has left behind.
+    /// Drops the intermediate values of a failed run.
     pub(crate) fn reset(&mut self) -> TractResult<()> {
         match self {
             Self::Program(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! Shared by the tests of the passes: made-up tensors and models, and ways to run them.
+//! Shared by the tests of the passes: synthetic tensors and models, and functions to run them.
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
@@ -63,7 +63,8 @@ pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
         .to_vec()
 }
 
-/// Asserts that no element is further from the expected one than `bound` times the largest of those.
+/// Asserts that no element differs from the expected one by more than `bound` times the largest expected
+/// magnitude.
 pub(crate) fn assert_near(result: &Tensor, expected: &Tensor, bound: f32, level: SimdLevel) {
     assert_eq!(result.shape(), expected.shape());
     let (result, expected) = (values(result), values(expected));
@@ -78,7 +79,7 @@ pub(crate) fn assert_near(result: &Tensor, expected: &Tensor, bound: f32, level:
     }
 }
 
-/// Weights that are integer multiples of a scale for each output, which has `count` of them.
+/// Weights, `count` for each output, that are integer multiples of the output's scale.
 pub(crate) fn int8_weights(shape: &[usize], count: usize) -> Tensor {
     let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|n| {

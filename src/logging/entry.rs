@@ -1,4 +1,4 @@
-//! A log message, and its form on a terminal, in a file and in a journal's stream.
+//! A log message, and its format on a terminal, in a file and in a journal's stream.
 
 use std::fmt::{self, Write as _};
 
@@ -43,7 +43,7 @@ impl Entry {
         }
     }
 
-    /// A message of the log about itself.
+    /// A message from the log about itself.
     pub(super) fn internal(level: Level, text: String) -> Self {
         Self {
             level,
@@ -53,7 +53,7 @@ impl Entry {
         }
     }
 
-    /// Says that this message stands for `count` messages of its kind, of which it is the newest.
+    /// States that this message represents `count` messages of its kind, of which it is the newest.
     pub(super) fn repeated(mut self, count: u64) -> Self {
         if count > 1 {
             // Writing to a String cannot fail.

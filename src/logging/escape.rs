@@ -3,8 +3,8 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// `text` with its control characters, including line breaks, in the notation of JSON (`\n`, `\u001b`), so
-/// that JSON stays the same JSON.
+/// `text` with its control characters, including line breaks, in JSON notation (`\n`, `\u001b`), so JSON
+/// keeps its meaning.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_unless(text, |_| false)

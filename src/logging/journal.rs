@@ -2,7 +2,7 @@
 //! event.
 //!
 //! `journalctl` shows only the message, so the message includes the event's fields, as on a terminal ("camera
-//! is unusable" alone says little). Each field is also a journal field of its own, so that programs can match
+//! is unusable" alone says little). Each field is also a journal field of its own, so programs can match
 //! `AFFECTD_REASON=…` and `journalctl -o json` prints it.
 
 use std::{
@@ -16,7 +16,7 @@ use super::entry::{Entry, priority};
 /// The journal's socket.
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// Prefix of the names of an event's own fields, so that they never collide with the journal's.
+/// Prefix of the names of an event's own fields, so they never collide with the journal's.
 const PREFIX: &str = "AFFECTD_";
 
 /// The journal's limit on the length of a field name.
@@ -33,7 +33,7 @@ impl Journal {
     /// The system's journal.
     ///
     /// # Errors
-    /// If its socket does not exist or refuses.
+    /// If its socket does not exist or refuses datagrams.
     pub(super) fn connect() -> io::Result<Self> {
         Self::at(Path::new(SOCKET))
     }

@@ -27,7 +27,7 @@ const CAPACITY: usize = 256;
 /// How often the writing thread looks for held messages whose period is over, and for losses.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The log. Logging to it never waits for whoever reads it.
+/// The log. Logging to it never waits for its reader.
 #[derive(Debug)]
 pub(super) struct Log {
     queue: Queue<Record>,
@@ -58,7 +58,7 @@ impl Log {
         self.queue.push(record);
     }
 
-    /// Waits until everything is written, including messages that the limit held back, but at most for
+    /// Waits until everything is written, including messages that the rate limiter held back, but at most for
     /// `timeout`.
     pub(super) fn flush(&self, timeout: Duration) {
         if let Some(mut limit) = self.limit() {
@@ -112,7 +112,7 @@ impl<S: Subscriber> Layer<S> for LogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let entry = Entry::new(event);
         let metadata = event.metadata();
-        // Debug messages are not limited: whoever switches them on wants all of them.
+        // Debug messages are not limited: if they are enabled, all of them are wanted.
         let admitted = match self.0.limit() {
             Some(mut limit) if *metadata.level() <= Level::INFO => {
                 limit.admit(metadata.callsite(), entry, Instant::now())

@@ -1,8 +1,9 @@
-//! Limits the log of the running daemon to a few lines a minute for each kind of message.
+//! Limits the log of the running daemon to a few lines per minute for each kind of message.
 //!
-//! A kind is a place in the source code, never a text: texts contain times, process ids and byte counts. The
-//! first messages of a kind are logged at once. From then on, and for as long as messages of this kind keep
-//! coming, only the last one of each minute is logged, with the number of messages that it stands for.
+//! A kind is a location in the source code, never a text, because texts contain times, process IDs and byte
+//! counts. The first messages of a kind are logged at once. From then on, and for as long as messages of this
+//! kind keep coming, only the last one of each minute is logged, with the number of messages that it
+//! represents.
 
 use std::{
     collections::HashMap,
@@ -32,7 +33,7 @@ struct Kind<T> {
     held: Option<Held<T>>,
 }
 
-/// A message that stands for all that were held back in a period.
+/// A message that represents all messages held back in a period.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Held<T> {
     pub(super) newest: T,

@@ -1,7 +1,7 @@
 //! Logging, in the format of its destination: the systemd journal, a terminal, or a file.
 //!
-//! A log that nobody reads never blocks the program: messages wait in a bounded queue for a thread that
-//! writes them. If the queue is full, messages are dropped and counted.
+//! A log without a reader never blocks the program: messages wait in a bounded queue for a thread that writes
+//! them. If the queue is full, messages are dropped and counted.
 
 mod entry;
 mod escape;
@@ -77,7 +77,7 @@ impl LogLevel {
 /// How much a process may log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Volume {
-    /// A few lines a minute for each kind of message, for a process that runs for years.
+    /// A few lines per minute for each kind of message, for a process that runs for years.
     Limited,
     /// Everything, for a command that ends.
     Unlimited,
@@ -115,14 +115,14 @@ fn subscriber(log: Arc<Log>, level: LogLevel) -> impl Into<tracing::Dispatch> {
     Registry::default().with(LogLayer(log)).with(targets(level))
 }
 
-/// Waits until everything is written, but at most one second: nobody may be reading.
+/// Waits until everything is written, but at most one second: the log may have no reader.
 pub fn flush() {
     if let Some(log) = LOG.get() {
         log.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// Writes why the process ends to standard error, after everything that was logged.
+/// Writes the reason why the process ends to standard error, after everything that was logged.
 pub fn report(failure: &Failure) {
     for line in format!("affectd: {failure}").lines() {
         let line = escape(line).into_owned();
@@ -149,9 +149,10 @@ fn targets(level: LogLevel) -> Targets {
     Targets::new()
         .with_default(libraries)
         .with_target(env!("CARGO_CRATE_NAME"), own)
-        // It warns about every operator set newer than it knows; the golden vectors are the better check.
+        // It warns about every operator set newer than those it knows; the golden vectors are the better
+        // check.
         .with_target("tract_onnx", LevelFilter::ERROR)
-        // It warns about every message that the broker does not take; the publisher does so once for each topic.
+        // It warns about every message that the broker does not accept; the publisher does so once per topic.
         .with_target("rumqttc", LevelFilter::ERROR)
 }
 

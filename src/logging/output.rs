@@ -1,4 +1,4 @@
-//! Standard output that detects when its reader has gone and lets no control character through.
+//! Standard output that detects when its reader has gone and escapes control characters.
 
 use std::io::{self, ErrorKind, Write};
 

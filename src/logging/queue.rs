@@ -1,4 +1,4 @@
-//! A bounded queue that drops and counts instead of making the sender wait.
+//! A bounded queue that drops and counts items instead of blocking the sender.
 
 use std::{
     collections::VecDeque,
@@ -23,8 +23,8 @@ struct State<T> {
     is_busy: bool,
 }
 
-/// An item, and the number of items lost immediately before it. Without an item: that many were lost, and
-/// none has followed yet.
+/// An item, and the number of items lost immediately before it. Without an item, none has followed the lost
+/// ones yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Received<T> {
     pub(super) lost_before: u64,

@@ -36,13 +36,14 @@ impl StderrKind {
     }
 }
 
-/// Standard error as a file of its own. A write that blocks then holds no lock that another thread could wait
+/// Standard error as a separate file. A write that blocks then holds no lock that another thread could wait
 /// for.
 pub(super) fn duplicate() -> io::Result<File> {
     Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
 }
 
-/// Time between two attempts if standard error is in non-blocking mode, which whoever shares it may have set.
+/// Time between two attempts if standard error is in non-blocking mode, which a process that shares it may
+/// have set.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// Writes all of `bytes`, however long it takes.

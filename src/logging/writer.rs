@@ -61,7 +61,7 @@ impl Writer {
     pub(super) fn write(&mut self, record: &Record) -> io::Result<()> {
         let line = match record {
             Record::Message(entry) => {
-                // If the journal refuses: standard error leads to it too.
+                // If the journal refuses, fall back to standard error, which leads to it too.
                 if self
                     .journal
                     .as_ref()
@@ -79,7 +79,7 @@ impl Writer {
         stderr::write_all(&mut self.stderr, line.as_bytes())
     }
 
-    /// Says that messages were lost.
+    /// Reports that messages were lost.
     ///
     /// # Errors
     /// As [`Writer::write`].

@@ -1,7 +1,7 @@
 //! The cost of each processing stage on this machine.
 //!
-//! A recording is decoded and sensed in one thread as fast as possible, while the clock that the frames
-//! carry advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`,
+//! A recording is decoded and sensed in one thread as fast as possible, while the clock that timestamps the
+//! frames advances at a camera's rate. Detections and classifications are therefore as frequent as in `run`,
 //! but nothing waits.
 
 use std::{
@@ -30,7 +30,7 @@ use crate::{
 use jiff::civil::Date;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Frames per second of the clock that the frames carry, that of a common camera.
+/// Frames per second of the clock that timestamps the frames: the rate of a common camera.
 const CAMERA_RATE: f32 = 15.0;
 
 /// The formats that cameras deliver most often, cheapest decoding first.
@@ -42,13 +42,13 @@ const NETWORKS: [Stage; 3] = [Stage::Detect, Stage::Follow, Stage::Classify];
 /// What to measure.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the camera shows.
+    /// The recording to play.
     pub recording: Recording,
-    /// The formats that it delivers.
+    /// The pixel formats to measure.
     pub formats: Vec<PixelFormat>,
     /// How long to measure each format.
     pub time: Duration,
-    /// Instead of `time`: exactly this many frames, and nothing before them.
+    /// Instead of `time`: exactly this many frames, without a warm-up pass.
     pub frames: Option<u64>,
 }
 
@@ -58,14 +58,14 @@ struct Run {
     /// Width and height of the last picture.
     size: (u32, u32),
     frames: u64,
-    /// Time spent decoding and sensing, without making the frames.
+    /// Time spent decoding and sensing, excluding the preparation of frames.
     busy: Duration,
-    /// Processor time of the whole process meanwhile, with making the frames.
+    /// CPU time of the whole process during the run, including the preparation of frames.
     cpu: Duration,
-    /// Faces in all frames together, and frames whose picture was needed.
+    /// Total number of faces in all frames, and number of frames whose picture was needed.
     faces: u64,
     pictures: u64,
-    /// The part of it that the networks took.
+    /// The part of `busy` spent in the networks.
     networks: Duration,
     stages: Vec<(Stage, Summary)>,
     timeline: Vec<Sample>,
@@ -103,7 +103,7 @@ pub fn bench(
             measure(&mut sensor, player, time, frames, &mut camera_clock).map_err(software)
         };
         if plan.frames.is_none() {
-            // The first pass fills caches and buffers.
+            // Warm-up: the first pass fills caches and buffers.
             measure(Duration::ZERO, None)?;
         }
         runs.push(measure(plan.time, plan.frames)?);
@@ -121,9 +121,9 @@ pub fn bench(
     Ok(())
 }
 
-/// Plays the recording repeatedly for `time`, and at least until every network has run or it was played once: on an
-/// emulated processor a frame may take seconds. With `frames`, plays exactly as many. Advances `camera_clock` by
-/// one frame period per frame.
+/// Plays the recording repeatedly for `time`, and at least until every network has run or the recording was
+/// played once: on an emulated processor a frame may take seconds. With `frames`, plays exactly that many
+/// frames. Advances `camera_clock` by one frame period per frame.
 fn measure(
     sensor: &mut Sensor,
     mut player: Player,
@@ -166,7 +166,7 @@ fn measure(
                 break 'playing;
             }
         }
-        // Only after whole passes of the clip, so that all samples cover the same frames.
+        // Sample only after whole passes of the clip, so all samples cover the same frames.
         timeline.tick(count, busy);
         bar.set_position(start.elapsed().as_millis() as u64);
     }
@@ -197,7 +197,7 @@ struct TimedLine {
     times: StageTimes,
 }
 
-/// What one frame took.
+/// The cost of one frame.
 struct FrameCost {
     took: Duration,
     faces: u64,
@@ -252,14 +252,14 @@ impl TimedLine {
     }
 }
 
-/// Processor time of all threads of this process so far.
+/// CPU time of all threads of this process so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    // Never negative, so that both parts fit.
+    // Never negative, so both parts fit.
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What has a budget: for each metric the worse of the runs.
+/// The metrics that have a budget: for each the worst of the runs.
 fn metrics(runs: &[Run], board: Board) -> Vec<(Metric, f64)> {
     let mut metrics = Vec::new();
     for (metric, stage) in [

@@ -14,10 +14,10 @@ use crate::{
 
 const BUDGETS: &str = include_str!("../../models/budgets.toml");
 
-/// The path that diagnostics name.
+/// The path shown in diagnostics.
 const PATH: &str = "models/budgets.toml";
 
-/// The longest name of a board, in characters.
+/// Maximum length of a board's name in characters.
 const MAX_NAME: usize = 64;
 
 /// Contents of the file.
@@ -27,7 +27,7 @@ pub struct Budgets {
     boards: Vec<Budget>,
 }
 
-/// The models that the budgets hold for.
+/// The models to which the budgets apply.
 #[derive(Debug, PartialEq)]
 struct Models {
     detect: ModelName,
@@ -39,9 +39,9 @@ struct Models {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
-    /// Calculated; nobody has sent a report of such a board yet.
+    /// Calculated; no such board has been measured yet.
     Estimate,
-    /// Taken from a report of such a board.
+    /// Measured on such a board.
     Measured,
 }
 
@@ -62,7 +62,7 @@ pub struct Budget {
     latency_ms: f64,
     /// Megabytes.
     rss_mb: f64,
-    /// Lowest allowed share of its initial speed that the board keeps when warm.
+    /// Minimum share of its initial speed that the board must keep when warm.
     sustained: f64,
     /// Highest temperature in degrees Celsius.
     temperature_c: f64,
@@ -111,7 +111,7 @@ impl Metric {
     }
 }
 
-/// One measured value beside its budget.
+/// One measured value and its budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Assessment {
     metric: Metric,
@@ -123,7 +123,7 @@ pub struct Assessment {
 /// Why there is nothing to compare with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoBudget {
-    /// The budgets hold for the default models only.
+    /// The budgets apply to the default models only.
     #[error("no budget: the budgets hold for the default models only")]
     OtherModels,
     /// No budget matches the machine's model name.
@@ -194,7 +194,7 @@ impl Comparison {
 /// Reads the file's text.
 ///
 /// # Errors
-/// The first thing that is wrong.
+/// The first error in the file.
 pub fn read(text: &str) -> Result<Budgets, Diagnostic> {
     let document = Document::parse(Path::new(PATH), text)?;
     let mut top = document.root();

@@ -24,7 +24,7 @@ fn defaults() -> Settings {
 
 #[test]
 fn the_budgets_hold_for_the_default_models() {
-    // If this fails, the default models changed: count and measure again, then update the file.
+    // If this fails, the default models have changed: count and measure them again, then update the file.
     let compared = Comparison::new(&machine("Raspberry Pi 5 Model B Rev 1.0"), &defaults(), &[]).unwrap();
     assert_eq!(compared.unwrap().board, "Raspberry Pi 5");
     let mut other = defaults();

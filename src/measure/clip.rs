@@ -1,4 +1,4 @@
-//! The bundled clip, embedded in the program so that `demo` and `bench` need no other files.
+//! The bundled clip, embedded in the program so `demo` and `bench` need no other files.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The age of this camera's results, when they are made and when a subscriber receives them.
+//! The age of this camera's results, both when they are produced and when a subscriber receives them.
 
 use std::{
     io::{self, Write},
@@ -42,7 +42,7 @@ struct Measurement {
     samples: Option<LatencySamples>,
 }
 
-/// Runs like the daemon for `seconds`, with a subscriber beside it, and writes text or one JSON object to
+/// Runs like the daemon for `seconds`, with an additional subscriber, and writes text or one JSON object to
 /// `out`.
 ///
 /// # Errors
@@ -187,7 +187,7 @@ impl Sink for ObservedPublisher {
     }
 }
 
-/// What has a budget.
+/// The metrics that have a budget.
 fn metrics(measurement: &Measurement) -> Vec<(Metric, f64)> {
     let samples = measurement.samples.as_ref();
     let mut metrics: Vec<_> = samples

@@ -1,4 +1,4 @@
-//! Measuring equipment: benchmarks, latency, and the evaluation of models.
+//! Measurements: benchmarks, latency, and the evaluation of models.
 
 pub mod bench;
 pub mod budgets;

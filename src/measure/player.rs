@@ -1,4 +1,4 @@
-//! A recording, repeated without end as the frames of a camera with a given pixel format.
+//! A recording, played in an endless loop as the frames of a camera with a given pixel format.
 
 use std::{borrow::Cow, path::Path, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     picture::Picture,
 };
 
-/// Largest recording that is read, in bytes.
+/// Maximum size of a recording in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The JPEG pictures of a recording.
@@ -31,7 +31,7 @@ impl Recording {
     /// Reads a file of concatenated JPEG pictures.
     ///
     /// # Errors
-    /// If the file cannot be read, or holds no whole JPEG picture.
+    /// If the file cannot be read, or contains no complete JPEG picture.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let data = file::read(path, MAX_BYTES).with_context(|| path.display().to_string())?;
         let mut pictures = Vec::new();
@@ -78,7 +78,7 @@ impl Player {
         }
     }
 
-    /// What the camera delivers.
+    /// The pixel format of the frames.
     pub fn format(&self) -> PixelFormat {
         self.format
     }

@@ -1,4 +1,4 @@
-//! Where the networks' time goes, by kind of operator.
+//! The time spent in the networks, by kind of operator.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ use crate::{
     model::Registry,
 };
 
-/// Runs of each network; the fastest counts for each operator.
+/// Number of runs of each network; the fastest run counts for each operator.
 const RUNS: u32 = 20;
 
 /// The time of a network's operators, summed by kind.

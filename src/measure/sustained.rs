@@ -12,7 +12,7 @@ use crate::health::{Board, clock_mhz};
 /// Time between two samples.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Fewest samples that say something about heat: one minute.
+/// Minimum number of samples for a statement about heat: one minute.
 const MIN_SAMPLES: usize = 6;
 
 /// The state of the board, and its speed since the previous sample.

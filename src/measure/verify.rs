@@ -1,4 +1,4 @@
-//! Verification of models: checksum, golden vectors, time.
+//! Verification of models: checksum, golden vectors, run time.
 
 use std::{
     io::Write,
@@ -15,10 +15,10 @@ use crate::{
     text::sanitized,
 };
 
-/// Timed runs, of which the fastest is reported, because the machine may also be busy with other work.
+/// Maximum number of timed runs. The fastest is reported, because the machine may be busy with other work.
 const MAX_RUNS: u32 = 20;
 
-/// No further run is started after this time, so that slow and emulated boards are not kept waiting.
+/// No further run is started after this time, which limits the wait on slow and emulated boards.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 
 /// Verifies the named models of a folder, or all of them. Writes one line about the kernels in use on this

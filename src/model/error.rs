@@ -27,7 +27,7 @@ pub enum ModelError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: FileError,
     },
     /// The manifest is not TOML, or holds a value that is not allowed.
@@ -43,9 +43,9 @@ pub enum ModelError {
     Unknown {
         /// The requested name.
         name: String,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// The names that are there.
+        /// The names that exist.
         known: Vec<ModelName>,
     },
     /// The folder has no manifest at all.
@@ -69,9 +69,9 @@ pub enum ModelError {
     Hash {
         /// The file.
         path: PathBuf,
-        /// Of its bytes.
+        /// The digest of its bytes.
         found: Sha256,
-        /// By the manifest.
+        /// The digest in the manifest.
         expected: Sha256,
     },
     /// The golden vectors cannot be read.
@@ -79,7 +79,7 @@ pub enum ModelError {
     Golden {
         /// The file of golden vectors.
         path: PathBuf,
-        /// What was found and what must be there.
+        /// What was found and what was expected.
         reason: String,
     },
     /// The network's outputs differ from those that its authors' runtime computed.
@@ -91,7 +91,7 @@ pub enum ModelError {
     Mismatch {
         /// The network.
         path: PathBuf,
-        /// Which vector, from 0.
+        /// Index of the vector, from 0.
         vector: usize,
         /// Largest difference of an output, in the unit of the tolerance.
         difference: f32,
@@ -119,9 +119,9 @@ pub enum ModelError {
     Run {
         /// The network.
         path: PathBuf,
-        /// Which vector, from 0.
+        /// Index of the vector, from 0.
         vector: usize,
-        /// Why.
+        /// The cause.
         source: InferError,
     },
 }

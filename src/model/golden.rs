@@ -10,7 +10,7 @@ use affectd_infer::Network;
 use super::{error::ModelError, manifest::GoldenFile};
 use crate::file;
 
-/// The largest file, in bytes. Two vectors of 640 x 640 pixels in colour have 10 MB.
+/// The largest file, in bytes. Two vectors of 640 x 640 colour pixels take 10 MB.
 const MAX_FILE: u64 = 64 << 20;
 
 /// One stored input and the expected outputs.
@@ -18,7 +18,7 @@ const MAX_FILE: u64 = 64 << 20;
 pub struct GoldenVector {
     /// The whole input.
     pub input: Vec<f32>,
-    /// All outputs, one after another.
+    /// All outputs, concatenated.
     pub outputs: Vec<f32>,
 }
 
@@ -30,8 +30,8 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Reads the file of a manifest after comparing its checksum. A vector holds `inputs` input and `outputs`
-    /// output values.
+    /// Reads a manifest's golden vectors after verifying the file's checksum. Each vector holds `inputs`
+    /// input and `outputs` output values.
     ///
     /// # Errors
     /// [`ModelError::Read`], [`ModelError::Hash`], [`ModelError::Golden`].
@@ -86,12 +86,12 @@ impl Golden {
         Ok(Self { vectors })
     }
 
-    /// Runs the network on every vector and returns the largest difference of an output from the expected one,
-    /// as a share of the vector's largest output if that exceeds 1: the error of 8-bit quantization grows with
-    /// the values' range.
+    /// Runs the network on every vector and returns the largest difference of an output from the expected
+    /// one, relative to the vector's largest output if that exceeds 1, because the error of 8-bit
+    /// quantization grows with the values' range.
     ///
     /// # Errors
-    /// [`ModelError::Mismatch`] where a difference is larger than the manifest allows or NaN;
+    /// [`ModelError::Mismatch`] if a difference is NaN or larger than the manifest allows;
     /// [`ModelError::Run`].
     pub fn check(&self, network: &mut Network, path: &Path, tolerance: f32) -> Result<f32, ModelError> {
         let mut largest = 0.0_f32;

@@ -12,13 +12,13 @@ use crate::file::{self, FileError};
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// Of the bytes of a regular file of at most `max` bytes.
+    /// The digest of a regular file of at most `max` bytes.
     ///
     /// # Errors
     /// [`ModelError::Read`].
     pub fn of_file(path: &Path, max: u64) -> Result<Self, ModelError> {
         let hash = || -> Result<Self, FileError> {
-            // A file that grows meanwhile is cut off, so that its digest is another.
+            // A file that grows while it is read is cut off, so its digest differs.
             let mut file = file::open(path, max)?.take(max);
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 64 * 1024];
@@ -35,7 +35,7 @@ impl Sha256 {
         })
     }
 
-    /// Refuses a file with another digest or of more than `max` bytes.
+    /// Rejects a file that has another digest or more than `max` bytes.
     ///
     /// # Errors
     /// [`ModelError::Read`] or [`ModelError::Hash`].
@@ -90,7 +90,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    // FIPS 180-4's own example, of the three bytes "abc".
+    // NIST's example for SHA-256, of the three bytes "abc".
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]

@@ -1,4 +1,4 @@
-//! From a manifest to a network that is verified: the right file, and the right outputs for known inputs.
+//! Loads a manifest's network and verifies it: the right file, and the right outputs for known inputs.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,20 +13,20 @@ use super::{
 /// The largest ONNX file, in bytes.
 const MAX_FILE: u64 = 256 << 20;
 
-/// A network whose checksum is right and that reproduced its golden vectors.
+/// A network whose checksum matches and that reproduced its golden vectors.
 #[derive(Debug)]
 pub struct Verified {
     /// Ready to run at the manifest's input size.
     pub network: Network,
-    /// Largest difference from a golden vector's outputs; `None` where the manifest has no golden vectors.
+    /// Largest difference from a golden vector's outputs; `None` if the manifest has no golden vectors.
     pub difference: Option<f32>,
 }
 
 impl Manifest {
-    /// Compares the checksum, loads the network at the manifest's input size and runs the golden vectors.
+    /// Verifies the checksum, loads the network at the manifest's input size and runs the golden vectors.
     ///
-    /// The network is loaded in a thread of its own, which is left behind if it does not end in time. The process is
-    /// expected to end then.
+    /// The network is loaded in a separate thread, which is abandoned if it does not finish in time. The
+    /// process is then expected to exit.
     ///
     /// # Errors
     /// Every [`ModelError`] except those about the manifest itself.
@@ -65,7 +65,7 @@ impl Manifest {
 }
 
 /// How long loading a network may take: 20 s, and 20 s for each MiB of the file, which is generous even for
-/// emulated boards. It only has to stop waiting for a load that never ends.
+/// emulated boards. The limit only guards against a load that never ends.
 fn load_limit(file: &Path) -> Duration {
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
     Duration::from_secs(20 + 20 * (bytes.min(MAX_FILE) >> 20))

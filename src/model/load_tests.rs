@@ -26,9 +26,9 @@ fn with_golden(name: &str, bytes: &[u8], tolerance: f32) -> (tempfile::NamedTemp
 
 #[test]
 fn numbers_are_those_of_onnx_runtime() {
-    // tiny-combined keeps its weights in 8 bits (per channel and whole, signed and unsigned) behind
-    // DequantizeLinear, so that its activations may be cut to 8 bits too; the others' numbers are the same up
-    // to the order of sums.
+    // tiny-combined stores 8-bit weights (per channel and per tensor, signed and unsigned) behind
+    // DequantizeLinear, so its activations may be quantized to 8 bits too; the others' numbers are the same
+    // up to the order of summation.
     for (name, bound) in [("tiny-combined", 0.01), ("tiny-seven", 2e-5), ("tiny-va", 2e-5)] {
         let verified = Registry::open(&folder())
             .unwrap()

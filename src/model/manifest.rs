@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use super::{error::ModelError, integrity::Sha256};
 use crate::category::Category;
 
-/// A read and checked manifest.
+/// A parsed and validated manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     /// The manifest's own file.
@@ -90,9 +90,9 @@ pub struct Input {
     pub layout: Layout,
     /// Channels and their order.
     pub colour: Colour,
-    /// For each channel in the network's order, in units of the whole range.
+    /// For each channel in the network's order, as a fraction of the full range.
     pub mean: Vec<f32>,
-    /// For each channel in the network's order, in units of the whole range.
+    /// For each channel in the network's order, as a fraction of the full range.
     pub std: Vec<f32>,
 }
 
@@ -107,7 +107,7 @@ impl Input {
         }
     }
 
-    /// Numbers in the whole input.
+    /// Number of elements of the input.
     #[must_use]
     pub fn size(&self) -> usize {
         self.shape().iter().product()
@@ -123,8 +123,8 @@ pub struct GoldenFile {
     pub sha256: Sha256,
     /// Number of vectors.
     pub count: usize,
-    /// Largest difference of any output from the stored one, as a share of the vector's largest output where
-    /// that is above one.
+    /// Largest allowed difference of an output from the stored one, relative to the vector's largest output
+    /// if that exceeds 1.
     pub tolerance: f32,
 }
 
@@ -151,7 +151,7 @@ pub struct Detector {
 pub enum Precision {
     /// 32-bit floats throughout.
     F32,
-    /// Weights stored as int8; linear layers are computed in integers where the processor is faster that way.
+    /// Weights stored as int8; linear layers are computed in integers where that is faster on the processor.
     Int8Weights,
 }
 
@@ -160,10 +160,11 @@ pub enum Precision {
 pub enum VaOrigin {
     /// Trained on pictures that people annotated with valence and arousal.
     Annotated,
-    /// A map of the categories that was fitted to people's ratings of faces: nothing that the categories do not
-    /// tell.
+    /// A mapping of the categories, fitted to people's ratings of faces; adds no information to the
+    /// categories.
     Fitted,
-    /// Trained on a projection of the categories on their published means: nothing that the categories do not tell.
+    /// Trained on a projection of the categories onto their published means; adds no information to the
+    /// categories.
     Projected,
     /// The model has neither.
     None,
@@ -189,7 +190,7 @@ pub struct ValenceArousal {
     pub valence: usize,
     /// Index of arousal in the output vector.
     pub arousal: usize,
-    /// Where the training's values came from; never [`VaOrigin::None`].
+    /// Where the training values came from; never [`VaOrigin::None`].
     pub origin: VaOrigin,
 }
 
@@ -209,7 +210,7 @@ pub struct Crop {
     pub margin: f32,
     /// Whether crops are rotated upright.
     pub align: Align,
-    /// Whether the outputs are averaged with those of the mirrored crop: more accurate, for twice the work.
+    /// Whether the outputs are averaged with those of the mirrored crop: more accurate, at twice the cost.
     pub mirror: bool,
 }
 
@@ -220,14 +221,14 @@ pub struct Expression {
     pub precision: Precision,
     /// How faces are cropped for it.
     pub crop: Crop,
-    /// Each category with its index in the output vector (all outputs, one after another); empty for a model of
+    /// Each category with its index in the output vector (all outputs, concatenated); empty for a model of
     /// valence and arousal alone.
     pub logits: Vec<(Category, usize)>,
     /// Valence and arousal; `None` for a model of categories alone.
     pub valence_arousal: Option<ValenceArousal>,
     /// Logits are divided by this before the softmax.
     pub temperature: f32,
-    /// Its measured accuracy, if it was measured.
+    /// Its accuracy, if it was measured.
     pub measured: Option<Measured>,
 }
 
@@ -239,16 +240,16 @@ impl Expression {
     }
 }
 
-/// Accuracy of an expression model; a figure is `None` where the model or the data do not allow it.
+/// Accuracy of an expression model; a figure is `None` if the model or the data set cannot provide it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// The data set.
     pub dataset: String,
-    /// What computed the network.
+    /// The runtime that computed the network.
     pub runtime: String,
     /// Number of pictures.
     pub n: usize,
-    /// Fraction of the pictures whose category is right.
+    /// Fraction of the pictures whose category is correct.
     pub accuracy: Option<f64>,
     /// Mean of the categories' F1 scores.
     pub macro_f1: Option<f64>,
@@ -282,10 +283,10 @@ impl fmt::Display for Measured {
 }
 
 impl Manifest {
-    /// The manifest as that of an expression model.
+    /// The expression model that this manifest describes.
     ///
     /// # Errors
-    /// [`ModelError::Kind`] where it is a detector.
+    /// [`ModelError::Kind`] if it is a detector.
     pub fn expression(&self) -> Result<&Expression, ModelError> {
         match &self.kind {
             Kind::Expression(expression) => Ok(expression),
@@ -293,10 +294,10 @@ impl Manifest {
         }
     }
 
-    /// The manifest as that of a detector.
+    /// The detector that this manifest describes.
     ///
     /// # Errors
-    /// [`ModelError::Kind`] where it is an expression model.
+    /// [`ModelError::Kind`] if it is an expression model.
     pub fn detector(&self) -> Result<&Detector, ModelError> {
         match &self.kind {
             Kind::Detector(detector) => Ok(detector),
@@ -304,7 +305,7 @@ impl Manifest {
         }
     }
 
-    /// The highest index of the output vector that this manifest names.
+    /// The highest index into the output vector that this manifest uses.
     pub(super) fn highest_output(&self) -> Option<usize> {
         let Kind::Expression(expression) = &self.kind else {
             return None;

@@ -1,4 +1,4 @@
-//! Models on disk: manifests, checksums, golden vectors. No model is known by name here.
+//! Models on disk: manifests, checksums, golden vectors. Nothing here depends on a particular model.
 
 mod error;
 mod golden;

@@ -1,4 +1,4 @@
-//! Reading a manifest: which keys there are, and what each may say. The README of models/tools documents them.
+//! Reads a manifest: its keys and their allowed values. The README of models/tools documents them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -18,9 +18,9 @@ use crate::{
 
 /// The largest manifest, in bytes.
 const MAX_FILE: u64 = 1 << 20;
-/// The highest index of an output: no output vector is as long.
+/// The highest index of an output; no output vector is that long.
 const MAX_OUTPUT: u32 = 65_535;
-/// The largest side of an input, in pixels: a larger one would only ask for memory.
+/// The largest side of an input, in pixels: a larger one would only waste memory.
 const MAX_SIDE: u32 = 4096;
 /// The longest text, in characters.
 const MAX_TEXT: usize = 200;
@@ -40,10 +40,10 @@ impl Manifest {
         Ok(Self::parse(path, &text)?)
     }
 
-    /// Reads the text of the manifest at `path`. Opens no file.
+    /// Parses the text of the manifest at `path` without opening a file.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first problem found.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Diagnostic> {
         let document = Document::parse(path, text)?;
         let mut top = document.root();
@@ -202,7 +202,7 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, Diagnostic>
     let origin = va_origin(top, task)?;
 
     let mut output = top.table("output")?;
-    // Keys of the part that the task lacks are not asked for, and so are unknown keys.
+    // Keys that the task does not use are not read, so they are reported as unknown.
     let logits = if task == Task::ValenceArousal {
         Vec::new()
     } else {
@@ -234,7 +234,7 @@ fn expression(top: &mut Table<'_>, crop: Crop) -> Result<Expression, Diagnostic>
     })
 }
 
-/// Without valence and arousal the key may be missing.
+/// The key is optional for a model without valence and arousal.
 fn va_origin(top: &mut Table<'_>, task: Task) -> Result<VaOrigin, Diagnostic> {
     let choice = |origin: VaOrigin| (origin.name(), origin);
     if task == Task::Categories {

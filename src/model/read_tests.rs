@@ -1,4 +1,4 @@
-//! What a manifest may say, and how it is refused.
+//! Which manifests are accepted, and how others are rejected.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
@@ -47,7 +47,7 @@ fn parse(text: &str) -> Result<Manifest, Diagnostic> {
     Manifest::parse(Path::new("models/m.toml"), text)
 }
 
-/// The refusal of the whole manifest with one text replaced: line, key, found, allowed.
+/// The diagnostic for [`WHOLE`] with one text replaced: line, key, found, allowed.
 fn refusal(from: &str, to: &str) -> (usize, String, String, String) {
     assert!(WHOLE.contains(from), "{from}");
     match parse(&WHOLE.replacen(from, to, 1)) {

@@ -11,7 +11,7 @@ use crate::config::ModelName;
 /// The one TOML file in the folder that is not a manifest: the boards' budgets.
 const BUDGETS: &str = "budgets";
 
-/// The manifests of one folder, by name. A broken manifest is an error only when it is asked for.
+/// The manifests of one folder, by name. A broken manifest is an error only when it is requested.
 #[derive(Debug, Clone)]
 pub struct Registry {
     folder: PathBuf,
@@ -19,7 +19,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Lists the manifests (`<name>.toml`) of a folder. Files whose names are not allowed for models are left out.
+    /// Lists the manifests (`<name>.toml`) of a folder. Files whose names are not valid model names are
+    /// skipped.
     ///
     /// # Errors
     /// [`ModelError::List`] or [`ModelError::Empty`].
@@ -61,7 +62,7 @@ impl Registry {
     /// Reads the manifest of this name.
     ///
     /// # Errors
-    /// [`ModelError::Unknown`] with the names that are there; [`ModelError::Read`] or [`ModelError::Manifest`].
+    /// [`ModelError::Unknown`] with the names that exist; [`ModelError::Read`] or [`ModelError::Manifest`].
     pub fn find(&self, name: &str) -> Result<Manifest, ModelError> {
         // Only names from the listing become paths, so no name can lead out of the folder.
         if !self.names.iter().any(|known| known.as_str() == name) {

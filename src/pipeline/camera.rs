@@ -1,5 +1,5 @@
-//! The capture thread: opens the camera while the privacy gate is open, hands on its newest frame, and opens
-//! the camera again after it was lost.
+//! The capture thread: opens the camera while the privacy gate is open, passes on its newest frame, and
+//! reopens the camera after it was lost.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::{
     privacy::Permit,
 };
 
-/// First pause between two attempts to open the camera: a replugged camera should be back at once.
+/// First backoff between attempts to open the camera: a replugged camera should be back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Longest pause: a program that fails at every start must not be started all the time.
+/// Longest backoff: a program that fails at every start must not be restarted all the time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// How often a closed privacy gate is looked at, for an opening or a new reason.
+/// How often a closed privacy gate is polled, in case it has opened or has a new reason.
 const GATE_POLL: Duration = Duration::from_millis(100);
 
 pub(super) struct CameraLoop {
@@ -94,7 +94,7 @@ impl CameraLoop {
     }
 }
 
-/// Hands frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
+/// Passes frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
 fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause: &mut Duration) -> Stopped {
     let mut frame = Frame::default();
     let stopped = loop {
@@ -103,7 +103,7 @@ fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause:
         }
         match source.next(&mut frame, context.gate.interrupt()) {
             Ok(()) => {
-                // A frame that was taken before the gate closed must not reach the slot afterwards.
+                // A frame that was captured before the gate closed must not reach the slot afterwards.
                 if !context.slot.put_if(&mut frame, || permit.is_valid()) {
                     break Stopped::Requested;
                 }
@@ -138,7 +138,7 @@ fn describe(source: &dyn Source) -> String {
     )
 }
 
-/// Failures that another attempt a moment later will not mend; systemd tries again with its own backoff.
+/// Failures that a retry a moment later will not fix; systemd retries with its own backoff.
 fn is_permanent(kind: CaptureKind) -> bool {
     matches!(
         kind,

@@ -15,14 +15,14 @@ use crate::{
 /// Unusable frames are logged again only after this long without one.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// How much longer the camera stays `ok` than faces are kept: the report that they are lost comes first, because
+/// How much longer the camera stays `ok` than faces are kept: the report of their loss comes first, because
 /// reports are ignored while the camera is not `ok`.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The least number of unusable frames in a row that count as a fault: a slow camera may lose a single one.
+/// Minimum number of consecutive unusable frames that counts as a fault: a slow camera may lose a single one.
 const MIN_UNUSABLE: u32 = 3;
 
-/// Publishes and logs the camera's status when it changes, and only then.
+/// Publishes and logs the camera's status only when it changes.
 pub(super) struct CameraState {
     sink: Arc<dyn Sink>,
     metrics: Arc<Metrics>,
@@ -34,7 +34,7 @@ pub(super) struct CameraState {
 #[derive(Default)]
 struct State {
     published: Option<(CameraStatus, String)>,
-    /// The stream of the open camera, in words; `None` while the camera is closed.
+    /// A description of the open camera's stream; `None` while the camera is closed.
     stream: Option<String>,
     /// When the camera was opened, or when its last usable frame was decoded.
     usable: Duration,
@@ -45,7 +45,8 @@ struct State {
 }
 
 impl CameraState {
-    /// Nothing is known of the camera yet. Faces are kept for `lost_after` without a usable frame.
+    /// A state in which nothing is known about the camera yet. Faces are kept for `lost_after` without a
+    /// usable frame.
     pub fn new(sink: Arc<dyn Sink>, metrics: Arc<Metrics>, lost_after: Duration) -> Self {
         Self {
             sink,
@@ -79,7 +80,7 @@ impl CameraState {
     /// A frame was decoded.
     pub fn usable(&self, now: Duration, permit: Permit<'_>) {
         let mut state = self.lock();
-        // What is left of a closed camera does not make it `ok`.
+        // Leftover frames of a closed camera do not make it `ok`.
         if state.stream.is_none() || !permit.is_valid() {
             return;
         }
@@ -106,7 +107,7 @@ impl CameraState {
         if state.stream.is_none() || !lasts {
             return;
         }
-        // The reasons differ from frame to frame, so the first one stays.
+        // The reasons differ from frame to frame, so the first one is kept.
         let is_known = matches!(&state.published, Some((CameraStatus::Unsupported, _)));
         if !is_known {
             let seconds = self.unusable_after.as_secs_f32();

@@ -1,4 +1,4 @@
-//! The GPIO thread: reads the privacy switch, and shows by the LED whether the camera is open.
+//! The GPIO thread: reads the privacy switch, and shows with the LED whether the camera is open.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 /// How often the switch is read: the LED should go out at once when a person throws the switch.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Pause after a failure, in which a chip may come back; also how often an unchanged LED is set again.
+/// Pause after a failure, during which a chip may come back; also how often an unchanged LED is set again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a blinking LED is lit, and how long it is dark.
@@ -21,7 +21,8 @@ const BLINK: Duration = Duration::from_millis(250);
 /// How long the LED flashes to identify the device.
 const IDENTIFY: Duration = Duration::from_secs(10);
 
-/// Length of a flash, and of the pause between the two flashes of each second: not to be taken for the blinking.
+/// Length of a flash, and of the pause between the two flashes of each second. They must not be mistaken for
+/// blinking.
 const FLASH: Duration = Duration::from_millis(100);
 
 pub(super) struct GpioLoop {
@@ -37,16 +38,16 @@ pub(super) struct GpioLoop {
 
 struct Switch {
     debounce: Debounce,
-    /// What it last said.
+    /// The state that it last reported.
     state: Input,
     /// When to read it again.
     due: Duration,
 }
 
 struct Led {
-    /// What it is known to show; `None` before the first success and after a failure.
+    /// The state that it is known to show; `None` before the first success and after a failure.
     lit: Option<bool>,
-    /// Whether setting it failed last time: the same again is not worth a line in the log.
+    /// Whether setting it failed last time: a repeated failure is not logged.
     failed: bool,
     /// When to set it again, even if nothing has changed.
     due: Duration,
@@ -90,8 +91,8 @@ impl GpioLoop {
         }
     }
 
-    /// Whether the LED shows the opposite for a moment: the device was asked to identify itself. Two flashes a
-    /// second.
+    /// Whether the LED is inverted for a moment because the device was asked to identify itself: two flashes
+    /// per second.
     fn flashes(&mut self, now: Duration) -> bool {
         if self.context.requests.take_identify() {
             self.identify = Some(now);
@@ -103,12 +104,12 @@ impl GpioLoop {
             self.identify = None;
             return false;
         }
-        // The blinking tells more: that a picture is sent.
+        // Blinking takes precedence: it shows that a picture is being sent.
         let part = elapsed.as_millis() % 1000 / FLASH.as_millis();
         [0, 2].contains(&part) && !self.context.preview.is_sending(now)
     }
 
-    /// Whether the LED may be lit: while a picture is sent for aiming, it blinks.
+    /// Whether the LED may be lit: it blinks while a picture is being sent for aiming.
     fn is_blink_on(&self, now: Duration) -> bool {
         let is_second_half = now.as_millis() / BLINK.as_millis() % 2 == 1;
         !self.context.preview.is_sending(now) || is_second_half
@@ -132,13 +133,14 @@ impl GpioLoop {
             log_change(&switch.state, &state);
             switch.state = state;
         }
-        // Also when nothing is new: the supervisor may have spoken for a driver that did not answer.
+        // Done even if nothing is new: the supervisor may have set the state for a driver that did not
+        // answer.
         self.context.metrics.record_switch_answer(now);
         self.context.gate.set_switch(switch.state.clone());
     }
 
-    /// Sets the LED when it must change, and now and then again: its chip may have been away. An LED failure
-    /// is not fatal.
+    /// Sets the LED when it must change, and again from time to time, because its chip may have been gone. An
+    /// LED failure is not fatal.
     fn set_led(&mut self, now: Duration, lit: bool) {
         let Some(led) = &mut self.led else {
             return;

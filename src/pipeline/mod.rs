@@ -38,18 +38,18 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// What a run needs; everything that touches the outside is handed in.
+/// What a run needs. Everything that touches the outside is passed in.
 pub struct Deps {
     /// Opens the camera.
     pub opener: Box<dyn Opener>,
     /// Finds and follows faces and classifies their expressions.
     pub sensor: SensorSource,
-    /// The LED and the privacy switch of the device, where there are any.
+    /// The LED and the privacy switch of the device, if there are any.
     pub gpio: Option<GpioConfigured>,
-    /// Whether the camera may look. The run writes the switch to it; whoever receives commands must write
-    /// those, or the camera never looks.
+    /// Whether the camera may be used. The run writes the switch's state to it; the receiver of commands must
+    /// write those, or the camera is never opened.
     pub gate: PrivacyGate,
-    /// What is asked of the run from outside.
+    /// Requests to the run from outside.
     pub requests: Arc<Requests>,
     /// Takes the picture for aiming, while it is open.
     pub preview: Preview,
@@ -67,12 +67,12 @@ pub struct Deps {
 
 /// Where the sensor comes from.
 pub enum SensorSource {
-    /// Its networks are loaded.
+    /// Its networks are already loaded.
     Loaded(Box<Sensor>),
     /// They are loaded once the camera is open: a daemon that must not or cannot use its camera does not load
     /// them.
     OnceOpen {
-        /// How long an unseen face is kept, as the sensor will say.
+        /// How long an unseen face is kept, as the sensor will report it.
         lost_after: Duration,
         /// Loads them; called in the sensing thread.
         load: Box<dyn FnOnce() -> Result<Sensor, Failure> + Send>,
@@ -164,7 +164,7 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     } else {
         context.stop();
         context.slot.close();
-        // On a slow board a frame in work takes longer than systemd lets a stop take.
+        // On a slow board, a frame in progress can take longer than systemd allows for a stop.
         join_within_limit(sensing, "a frame in work")
     };
     let captured = join_within_limit(capture, "the camera");
@@ -174,8 +174,8 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     sensed.and(captured).and(shown)
 }
 
-/// Overwrites the waiting frame with zeros as soon as the gate closes, so that nobody reads what was seen
-/// before.
+/// Overwrites the waiting frame with zeros as soon as the gate closes, so nothing captured before can be
+/// read.
 fn empty_when_closed(slot: &Arc<Slot>, gate: &PrivacyGate) {
     let slot = slot.clone();
     gate.observe(move |privacy| {

@@ -19,16 +19,16 @@ use crate::{
 /// How long to wait for a frame before looking at the privacy gate again.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// Younger frames are never too old: the machine may be busy.
+/// Frames younger than this are never stale: the machine may be busy.
 const MIN_STALE: Duration = Duration::from_secs(1);
 
 /// How often to see whether the camera is open.
 const OPEN_POLL: Duration = Duration::from_millis(10);
 
-/// Loads the networks, if they are not yet, and senses until the slot is closed.
+/// Loads the networks, unless they are loaded already, and senses until the slot is closed.
 ///
 /// # Errors
-/// When a network cannot be loaded or fails on a frame: that is a fault of the model or of the program, not of
+/// If a network cannot be loaded or fails on a frame: that is a fault of the model or of the program, not of
 /// the frame.
 pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure> {
     let sensor = match sensor {
@@ -62,7 +62,7 @@ struct SenseLoop {
     interval: Duration,
 }
 
-/// What is reused from frame to frame.
+/// Buffers that are reused from frame to frame.
 #[derive(Default)]
 struct Buffers {
     frame: Frame,
@@ -84,7 +84,7 @@ impl SenseLoop {
     /// Runs until the slot is closed.
     ///
     /// # Errors
-    /// When a network fails on a frame: that is a fault of the model or of the program, not of the frame.
+    /// If a network fails on a frame: that is a fault of the model or of the program, not of the frame.
     fn run(mut self) -> Result<(), Failure> {
         let mut buffers = Buffers::default();
         loop {
@@ -92,7 +92,7 @@ impl SenseLoop {
                 Recv::Frame => self.sense(&mut buffers)?,
                 Recv::Timeout => {}
                 Recv::Closed => {
-                    // At the end of a finite source, everybody leaves.
+                    // At the end of a finite source, all faces are lost.
                     if !self.context.shutdown.is_raised() {
                         self.lose_all();
                     }
@@ -117,12 +117,12 @@ impl SenseLoop {
         }
     }
 
-    /// How long faces are kept without a usable frame. A camera may be slower than the setting says.
+    /// How long faces are kept without a usable frame. A camera may be slower than the setting assumes.
     fn lost_after(&self) -> Duration {
         self.sensor.lost_after().max(self.interval * 2)
     }
 
-    /// Ends all tracks, because the camera shows nothing any more. While privacy is on nobody hears of it.
+    /// Ends all tracks, because the camera no longer shows anything. Nothing is reported while privacy is on.
     fn lose_all(&mut self) {
         if self.usable.take().is_none() {
             return;
@@ -133,10 +133,10 @@ impl SenseLoop {
         }
     }
 
-    /// Whether a frame has waited for too long; then it is counted.
+    /// Whether a frame has waited too long. If so, it is counted.
     fn is_stale(&self, captured: Duration, now: Duration) -> bool {
         let age = now.saturating_sub(captured);
-        // Whoever it shows may have left since.
+        // The people in it may have left in the meantime.
         let is_stale = age >= self.lost_after().max(MIN_STALE);
         if is_stale {
             self.context.metrics.count_stale();
@@ -145,9 +145,9 @@ impl SenseLoop {
         is_stale
     }
 
-    /// Takes one frame through all stages, unless there is a reason to leave it out.
+    /// Takes one frame through all stages, unless there is a reason to skip it.
     fn sense(&mut self, buffers: &mut Buffers) -> Result<(), Failure> {
-        // The slot is emptied when the gate closes, so that this frame was taken under this permit.
+        // The slot is cleared when the gate closes, so this frame was captured under this permit.
         let Some(permit) = self.context.gate.permit() else {
             return Ok(());
         };
@@ -158,7 +158,7 @@ impl SenseLoop {
             decoder,
         } = buffers;
         let start = self.context.clock.now();
-        // Whoever aims wants to see every frame.
+        // While the camera is being aimed, every frame is wanted.
         let is_watched = self.context.preview.is_open(start);
         if self.is_stale(frame.captured, start)
             || !admit(
@@ -197,7 +197,7 @@ impl SenseLoop {
         if let Some(picture) = picture {
             preview.offer(last, permit, |small| shrink(picture, small));
         }
-        // First the status: reports are ignored while the camera is not ok.
+        // The status comes first: reports are ignored while the camera is not ok.
         camera.usable(last, permit);
         metrics.record_stage(start, Stage::Decode, last.saturating_sub(start));
         let time = FrameTime {
@@ -213,7 +213,7 @@ impl SenseLoop {
             })
             .map_err(|error| Failure::new(Exit::Software, error))?;
         let sensed = clock.now();
-        // What was seen before the gate closed is not reported after.
+        // Frames captured before the gate closed are not reported afterwards.
         if permit.is_valid() {
             sink.report(report);
         }
@@ -228,7 +228,8 @@ impl SenseLoop {
     }
 }
 
-/// Whether to sense a frame; one that needs no work is counted. While somebody watches, every frame is wanted.
+/// Whether to sense a frame. A frame that needs no work is counted. While the preview is watched, every frame
+/// is wanted.
 fn admit(sensor: &mut Sensor, metrics: &Metrics, captured: Duration, is_watched: bool) -> bool {
     sensor.set_rate_fraction(metrics.rate_fraction());
     match sensor.admit(captured) {
@@ -241,7 +242,7 @@ fn admit(sensor: &mut Sensor, metrics: &Metrics, captured: Duration, is_watched:
     }
 }
 
-/// Fills `small` with `picture`, reduced so that its longer side has [`LONGEST_SIDE`] pixels at most.
+/// Fills `small` with `picture`, reduced so its longer side has at most [`LONGEST_SIDE`] pixels.
 fn shrink(picture: &Picture, small: &mut Picture) {
     let (width, height) = (picture.width(), picture.height());
     let scale = (f64::from(LONGEST_SIDE) / f64::from(width.max(height).max(1))).min(1.0);

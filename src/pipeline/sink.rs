@@ -8,7 +8,7 @@ use crate::{capture::CameraStatus, health::Health, http::Live, publish::Publishe
 pub trait Sink: Send + Sync {
     /// Takes the report of one frame.
     fn report(&self, report: &Report);
-    /// Takes the camera's status when it changes, with a reason for a person.
+    /// Takes the camera's status when it changes, with a human-readable reason.
     fn camera(&self, status: CameraStatus, reason: &str);
     /// Takes the daemon's health, at regular intervals.
     fn health(&self, health: &Health);
@@ -37,11 +37,11 @@ impl Sink for Live {
         Live::camera(self, status, reason);
     }
 
-    /// The server reads the metrics itself when somebody asks.
+    /// The server reads the metrics itself on request.
     fn health(&self, _health: &Health) {}
 }
 
-/// Hands every result to several sinks, in their order.
+/// Passes every result to several sinks, in order.
 pub struct FanOut(pub Vec<Arc<dyn Sink>>);
 
 impl Sink for FanOut {

@@ -9,7 +9,7 @@ use crate::{
     privacy::Input,
 };
 
-/// How often to look at the threads: well below the second in which a shutdown must be done.
+/// How often to check the threads: well below the second within which a shutdown must complete.
 const SUPERVISE: Duration = Duration::from_millis(100);
 
 /// How often to read the board and to decide on the work rate.
@@ -18,8 +18,8 @@ const GOVERN: Duration = Duration::from_secs(1);
 /// When the first health report is made: subscribers should not wait for a whole interval after a start.
 const FIRST_REPORT: Duration = Duration::from_secs(2);
 
-/// A privacy switch whose driver has not answered for this long cannot be relied on. A busy board with one
-/// core was seen to keep the reading thread waiting for more than a second.
+/// A privacy switch whose driver has not answered for this long cannot be relied on. A busy single-core board
+/// was observed to delay the reading thread by more than a second.
 const SWITCH_SILENCE: Duration = Duration::from_secs(4);
 
 pub(super) struct Supervisor<'a> {
@@ -114,7 +114,7 @@ impl<'a> Supervisor<'a> {
         self.watchdog.stopping();
     }
 
-    /// Closes the privacy gate for a switch whose driver blocks.
+    /// Closes the privacy gate if the switch's driver blocks.
     fn check_switch(&mut self, now: Duration) {
         let is_silent = now.saturating_sub(self.context.metrics.switch_answered()) >= SWITCH_SILENCE;
         if is_silent {
@@ -149,7 +149,7 @@ impl<'a> Supervisor<'a> {
             work_rate: rate,
             captured_fps: fps(self.governed.captured - last.captured),
             sensed_fps: fps(self.governed.sensed - last.sensed),
-            // A long frame counts when it is finished.
+            // A long frame is counted when it is finished.
             load: load.min(1.0),
             drops: slot.dropped() + metrics.stale_frames(),
         });

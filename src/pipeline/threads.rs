@@ -7,7 +7,7 @@ use crate::error::{Exit, Failure};
 /// How long a device that blocks in its driver may delay the end of the process.
 const RELEASE: Duration = Duration::from_millis(700);
 
-/// A thread of the pipeline and what it ends with.
+/// A pipeline thread and its result.
 pub(super) type Worker = thread::JoinHandle<Result<(), Failure>>;
 
 /// Starts a thread.
@@ -32,7 +32,7 @@ pub(super) fn join(worker: Worker) -> Result<(), Failure> {
     })
 }
 
-/// Waits for a thread for [`RELEASE`] at most; after that the kernel releases what it holds when the process
+/// Waits at most [`RELEASE`] for a thread. After that, the kernel releases its resources when the process
 /// ends.
 pub(super) fn join_within_limit(worker: Worker, what: &str) -> Result<(), Failure> {
     let step = Duration::from_millis(10);

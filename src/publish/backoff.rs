@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::random::random;
 
-/// Longest wait in seconds before jitter, which makes it 60 s.
+/// Longest wait in seconds before jitter, which extends it to up to 60 s.
 const CEILING_S: f64 = 40.0;
 
 /// Doubling waits with jitter: 1 to 1.5 s, 2 to 3 s, … 40 to 60 s. The jitter keeps the devices of a site

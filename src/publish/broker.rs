@@ -1,4 +1,4 @@
-//! The broker as a transport: takes messages as long as few enough bytes are under way.
+//! The broker as a transport: accepts messages while few enough bytes are in flight.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,13 +18,13 @@ use super::{
 };
 use crate::health::BrokerLink;
 
-/// While messages are unacknowledged, a broker that is silent for this long is gone. The library's own pings
-/// do not notice it: they are only sent when nothing else is.
+/// While messages are unacknowledged, a broker that is silent for this long is considered gone. The library's
+/// own keep-alive pings do not detect this: they are only sent when nothing else is.
 const SILENCE: Duration = Duration::from_secs(KEEP_ALIVE_S as u64);
 
-/// Bytes of a PUBLISH packet beside topic and payload, at most: type and length (5), length of the topic (2),
-/// packet identifier (2), and the properties (27): their length, expiry and content type (MQTT 5, section
-/// 3.3).
+/// Maximum bytes of a PUBLISH packet in addition to topic and payload: type and length (5), length of the
+/// topic (2), packet identifier (2), and the properties (27): their length, expiry and content type (MQTT 5,
+/// section 3.3).
 const OVERHEAD: usize = 36;
 
 /// The client of one connection after another.
@@ -62,7 +62,7 @@ impl Broker {
         }
     }
 
-    /// Sets the time of what is sent next.
+    /// Sets the time at which the next messages are sent.
     pub fn set_time(&mut self, now: Duration) {
         self.now = now;
     }
@@ -79,7 +79,7 @@ impl Broker {
         self.subscribing = 0;
     }
 
-    /// The broker has accepted it.
+    /// The broker has accepted the connection.
     pub fn accepted(&mut self, limits: Limits) {
         if limits.stores_nothing {
             warn!(
@@ -91,8 +91,8 @@ impl Broker {
         self.in_flight = InFlight::new(limits.unacknowledged);
     }
 
-    /// The connection has ended. If the broker has closed it, `closed` is how long after accepting it: a
-    /// message that it does not take is left out from now on.
+    /// The connection has ended. If the broker closed it, `closed` is how long after accepting it. A message
+    /// that the broker seems to reject is left out from now on.
     pub fn ended(&mut self, closed: Option<Duration>) {
         self.requests = None;
         self.subscribing = 0;
@@ -112,12 +112,12 @@ impl Broker {
         }
     }
 
-    /// Lets as many messages through as the library takes, for the last ones before the end.
+    /// Lets through as many messages as the library accepts, for the last ones before the exit.
     pub fn widen_window(&mut self) {
         self.in_flight.widen();
     }
 
-    /// The broker has answered the oldest message of QoS 1. Returns its topic; `None` if there is no such
+    /// The broker has answered the oldest QoS 1 message. Returns its topic; `None` if there is no such
     /// message.
     pub fn acknowledged(&mut self, answer: Answer) -> Option<String> {
         let Pending { topic, .. } = self.in_flight.answered(self.now)?;
@@ -145,7 +145,7 @@ impl Broker {
         self.subscribing = self.subscribing.saturating_sub(1);
     }
 
-    /// Whether the broker has acknowledged every packet that asks for it.
+    /// Whether the broker has acknowledged every packet that requires it.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.subscribing == 0
     }
@@ -155,8 +155,8 @@ impl Broker {
         (!self.is_idle()).then(|| (self.waiting_since + SILENCE).saturating_sub(self.now))
     }
 
-    /// Subscribes to all `topics` in one packet, with QoS 1 where it says so. The broker answers it with one
-    /// code for each, in the same order.
+    /// Subscribes to all `topics` in one packet, with QoS 1 where the flag is `true`. The broker answers with
+    /// one code for each, in the same order.
     ///
     /// # Errors
     /// [`Backpressure`] if there is no room for it now.
@@ -175,7 +175,7 @@ impl Broker {
         self.requests.as_ref().ok_or(Backpressure)?.unsubscribe(topics)
     }
 
-    /// Says goodbye, so that the last will is not published.
+    /// Disconnects cleanly, so the last will is not published.
     pub fn disconnect(&mut self) {
         if let Some(requests) = &self.requests {
             requests.disconnect();
@@ -189,7 +189,7 @@ impl Broker {
         }
     }
 
-    /// Whether the broker takes a message of this size, as far as that is known.
+    /// Whether the broker accepts a message of this size, as far as is known.
     fn permits(&mut self, topic: &str, bytes: usize) -> bool {
         if let Some(max) = self.limits.packet
             && bytes > max as usize
@@ -219,7 +219,7 @@ impl Transport for Broker {
         }
         let acknowledged = message.acknowledged || self.in_flight.needs_acknowledgement(bytes);
         let expiry = self.lifetimes.of(message.topic);
-        // A broker of MQTT 5 that does not store messages ends the connection on one that asks for it.
+        // An MQTT 5 broker that does not store messages ends the connection on a retained one.
         let retain = message.retain && !self.limits.stores_nothing;
         requests.publish(Message { retain, ..message }, acknowledged, expiry)?;
         self.link.count_message();

@@ -1,4 +1,4 @@
-//! One attempt with each broker, for `affectd check`: is its name known, does it answer, does it accept the
+//! Tries each broker once, for `affectd check`: is its name known, does it answer, does it accept the
 //! credentials, and may this device publish and receive?
 
 use std::{
@@ -40,9 +40,9 @@ struct Accepted {
     broker: String,
     address: Option<SocketAddr>,
     version: Version,
-    /// Until it had accepted the connection.
+    /// Time until it accepted the connection.
     elapsed: Duration,
-    /// A topic that it does not let this device subscribe to, and that is not essential.
+    /// A non-essential topic that it does not let this device subscribe to.
     not_subscribed: Option<String>,
 }
 
@@ -83,9 +83,9 @@ impl fmt::Display for Accepted {
     }
 }
 
-/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message that nobody
-/// obeys (see `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name.
-/// The client id differs from the daemon's, so that a running daemon keeps its session.
+/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message without
+/// effect (see `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name.
+/// The client id differs from the daemon's, so a running daemon keeps its session.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
@@ -107,7 +107,7 @@ pub fn probe_broker(settings: &config::Mqtt, device: &DeviceId) -> Result<Broker
         let mut negotiation = Negotiation::new(settings.version);
         found.push(runtime.block_on(probe.run(&destination, &mut negotiation)));
     }
-    // A name that is still being looked up must not delay the answer.
+    // A pending name lookup must not delay the answer.
     runtime.shutdown_background();
     if found.iter().any(Result::is_ok) {
         return Ok(BrokerProbe(found));
@@ -131,7 +131,7 @@ struct Probe {
 }
 
 impl Probe {
-    /// Tries one broker, in the versions that may do.
+    /// Tries one broker with each version that may work.
     async fn run(
         &self,
         destination: &Destination,
@@ -168,7 +168,7 @@ impl Probe {
             )),
         };
         requests.disconnect();
-        // The answer is known: whether the farewell succeeds does not matter.
+        // The answer is known, so a failed disconnect is not an error.
         let _ = timeout(PATIENCE, async {
             while !matches!(events.next().await, Ok(Event::Disconnected) | Err(_)) {}
         })
@@ -193,8 +193,8 @@ impl Probe {
         })
     }
 
-    /// Subscribes, publishes and waits for the message to return. Returns the topic that is not essential and
-    /// was refused, if it was.
+    /// Subscribes, publishes and waits for the message to return. Returns the non-essential topic if it was
+    /// refused.
     ///
     /// # Errors
     /// What the broker does not permit.

@@ -1,4 +1,4 @@
-//! Connects to a broker, and connects again after the connection was lost.
+//! Connects to a broker, and reconnects after the connection is lost.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
     shared::Shared,
 };
 
-/// A connection that lasted this long was stable: the next attempt follows after the shortest wait.
+/// A connection that lasted this long was stable: the backoff starts again at the shortest wait.
 const STABLE: Duration = Duration::from_secs(30);
 
 /// How the brokers are reached.
@@ -53,7 +53,7 @@ pub async fn run(shared: &Shared, mut session: Session<'_>, mut route: Route) ->
         } else {
             let destination = destination.clone();
             let goes_on = route.rotation.failed(&reason);
-            // Another version of MQTT may do: that is no failure yet.
+            // Another version of MQTT may work, so this is not a failure yet.
             if !goes_on || route.rotation.current().0 != &destination {
                 session.disconnected(&destination, &reason);
             }

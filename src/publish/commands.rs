@@ -1,14 +1,14 @@
-//! What arrives from the broker, parsed.
+//! Parses messages from the broker.
 
 /// A message on `base/privacy/set`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrivacyCommand {
-    /// Stop sensing. A retained one counts at each connection until it is cleared at the broker.
+    /// Stop sensing. A retained one applies at each connection until it is cleared at the broker.
     On,
-    /// Sense again.
+    /// Resume sensing.
     Off,
-    /// A retained OFF, which may be older than whatever turned privacy on: a stale command may give privacy,
-    /// never take it.
+    /// A retained OFF, which may be older than what turned privacy on: a stale command may turn privacy on,
+    /// but never off.
     StaleOff,
     /// Neither ON nor OFF.
     Invalid,

@@ -1,4 +1,4 @@
-//! What is logged when connections are made, lost or fail: once for each kind of reason.
+//! Logs when connections are made, lost or fail, once for each kind of reason.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 /// Remembers what was logged.
 pub struct ConnectionLog {
     client_id: String,
-    /// The broker and the kind of the last failure: the same again is not worth a line.
+    /// The broker and the kind of the last failure: a repetition is not worth a warning.
     last: Option<(String, Kind)>,
     takeovers: Takeovers,
 }

@@ -1,7 +1,7 @@
-//! Topics on which the broker does not take messages: each is worth one line when that begins, and one when
-//! it ends.
+//! Topics on which the broker does not accept messages. Each is logged once when that begins and once when it
+//! ends.
 
-/// Most topics that are remembered; there are about ten.
+/// Maximum number of topics that are remembered; there are about ten.
 const CAPACITY: usize = 16;
 
 /// The topics on which messages are denied.
@@ -9,7 +9,7 @@ const CAPACITY: usize = 16;
 pub struct Denials(heapless::Vec<String, CAPACITY>);
 
 impl Denials {
-    /// A message on `topic` was denied. Returns how to name the topic in the log if that is new.
+    /// A message on `topic` was denied. Returns the topic's name for the log if that is new.
     pub fn denied(&mut self, topic: &str) -> Option<String> {
         let name = name(topic);
         if self.0.contains(&name) {
@@ -19,7 +19,8 @@ impl Denials {
         Some(name)
     }
 
-    /// A message on `topic` was taken. Returns how to name the topic if such messages were denied before.
+    /// A message on `topic` was accepted. Returns the topic's name for the log if messages on it were denied
+    /// before.
     pub fn taken(&mut self, topic: &str) -> Option<String> {
         if self.0.is_empty() {
             return None;

@@ -26,7 +26,7 @@ pub struct Destination {
     pub authorities: String,
     /// The file of the client certificate, if there is one.
     pub client_certificate: Option<String>,
-    /// What to say of a broker that speaks none of the wanted versions.
+    /// The message about a broker that speaks none of the configured versions.
     pub wrong_version: &'static str,
 }
 
@@ -114,7 +114,7 @@ pub fn readable_by_others(settings: &config::Mqtt) -> Option<&'static str> {
     }
 }
 
-/// The TCP port: by default those of MQTT and, with WebSocket, those of the web.
+/// The TCP port; by default the standard one of MQTT or, with WebSocket, of HTTP.
 fn port(settings: &config::Mqtt) -> u16 {
     match (settings.port, settings.tls, settings.websocket_path.is_empty()) {
         (0, true, true) => 8883,
@@ -125,7 +125,7 @@ fn port(settings: &config::Mqtt) -> u16 {
     }
 }
 
-/// Whether messages to this host do not leave the machine.
+/// Whether messages to this host stay on this machine.
 fn is_local(host: &str) -> bool {
     host.starts_with('/')
         || host.eq_ignore_ascii_case("localhost")

@@ -20,13 +20,13 @@ pub enum DisconnectReason {
     Lookup(io::Error),
     /// There is no connection to this address, or to the Unix socket.
     Connect(Option<SocketAddr>, io::Error),
-    /// TLS failed; the error is one of the system.
+    /// TLS failed because of a system error.
     TlsStream(io::Error),
     /// TLS itself failed.
     Tls(rustls::Error),
     /// The WebSocket could not be opened.
     WebSocket(String),
-    /// The broker takes the connection and does not answer in time.
+    /// The broker accepts the connection but does not answer in time.
     Unanswered,
     /// It refuses the connection.
     Refused(Refusal),
@@ -43,7 +43,7 @@ pub enum DisconnectReason {
         /// What it adds in its own words.
         text: Option<String>,
     },
-    /// What it sends is not MQTT, or not valid.
+    /// What it sends is not MQTT, or is invalid.
     NotMqtt,
     /// The broker left messages unacknowledged and sent nothing else.
     Silence,
@@ -93,7 +93,8 @@ impl DisconnectReason {
         }
     }
 
-    /// Whether a broker that does not speak the version of MQTT may end a connection so before accepting it.
+    /// Whether a broker that does not speak the version of MQTT may end a connection this way before
+    /// accepting it.
     pub fn may_be_about_the_version(&self) -> bool {
         matches!(self, Self::WrongVersion | Self::Closed(_) | Self::NotMqtt)
     }
@@ -103,7 +104,8 @@ impl DisconnectReason {
         matches!(self, Self::Closed(_))
     }
 
-    /// What the reason has in common with others that are worth one line together. Its text may hold the time.
+    /// The part of the reason by which repetitions are recognized, so they are logged only once. Its text is
+    /// unsuitable, because it may hold the time.
     pub fn kind(&self) -> Kind {
         let (tls, certificate) = match self {
             Self::Tls(error @ rustls::Error::InvalidCertificate(certificate)) => {
@@ -127,7 +129,7 @@ impl DisconnectReason {
         }
     }
 
-    /// Whether a broker may end the connection so because of a message that it does not take.
+    /// Whether a broker may end the connection this way because of a message that it rejects.
     pub fn may_be_about_a_message(&self) -> bool {
         match self {
             Self::Closed(_) | Self::NotMqtt => true,
@@ -220,14 +222,14 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
     format!("{error}{hint}")
 }
 
-/// What the broker's TLS says (RFC 8446, section 6.2).
+/// What the broker's TLS alert says (RFC 8446, section 6.2).
 fn describe_alert(alert: AlertDescription, destination: &Destination) -> String {
     let certificate = &destination.client_certificate;
     match (alert, certificate) {
         (AlertDescription::CertificateRequired, None) => {
             "it requires a client certificate: set mqtt.client_cert_file and mqtt.client_key_file".into()
         }
-        // TLS 1.2 has no alert of its own for it.
+        // TLS 1.2 has no specific alert for this.
         (AlertDescription::HandshakeFailure, None) => {
             "it ends the TLS handshake; if it requires a client certificate, set mqtt.client_cert_file and \
              mqtt.client_key_file"

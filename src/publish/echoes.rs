@@ -1,9 +1,9 @@
-//! Finds topics that this device may not write, with MQTT 3.1.1.
+//! Finds topics that this device may not publish to, with MQTT 3.1.1.
 //!
 //! MQTT 5 answers a forbidden message with a reason. MQTT 3.1.1 acknowledges it like any other (section
 //! 3.3.5.2). So on the first connection the daemon subscribes to its own results for a while. A broker that
-//! returns some of them and not others does not take the others. If none returns, nothing is known: reading
-//! may be what is forbidden.
+//! returns some of them but not others rejects the others. If none returns, nothing is known, because reading
+//! may be forbidden.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Echoes {
         Self { topics, begun: now }
     }
 
-    /// The topics to subscribe to. None of them is one of the commands, which would arrive twice.
+    /// The topics to subscribe to. None of them is a command topic, because commands would then arrive twice.
     pub fn topics(topics: &Topics) -> [&str; 6] {
         [
             &topics.availability,
@@ -61,7 +61,7 @@ impl Echoes {
         }
     }
 
-    /// A message that was not stored has arrived on `topic`. Returns whether it is one of the device's own.
+    /// A message that was not retained has arrived on `topic`. Returns whether it is one of the device's own.
     pub fn returned(&mut self, topic: &[u8]) -> bool {
         let echo = self.topics.iter_mut().find(|echo| echo.topic.as_bytes() == topic);
         echo.map(|echo| echo.returned = true).is_some()
@@ -74,7 +74,7 @@ impl Echoes {
             .filter(|wait| !wait.is_zero())
     }
 
-    /// The topics on which the broker does not take messages, separated by commas; empty if there are none.
+    /// The topics on which the broker does not accept messages, separated by commas; empty if there are none.
     pub fn missing(&self) -> String {
         if !self.topics.iter().any(|echo| echo.returned) {
             return String::new();

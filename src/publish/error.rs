@@ -17,7 +17,7 @@ pub enum PublishErrorKind {
     System,
 }
 
-/// Why nothing can be published: the kind for the machine, the reason for the person.
+/// Why nothing can be published: the kind for programs, the reason for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct PublishError {

@@ -1,4 +1,4 @@
-//! Removes what the broker keeps of a device, for `affectd forget`.
+//! Removes the retained messages of a device, for `affectd forget`.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ use crate::config::{self, DeviceId};
 /// Longest time for the broker's answer to each request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A broker does not say when it has sent all that it keeps: this long a silence ends the list.
+/// A broker does not say when it has sent all retained messages: silence for this long ends the list.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long Home Assistant gets to remove the device's entities. As long as it has them, it tries to read the
-/// empty messages that clear their states, and logs warnings.
+/// How long Home Assistant gets to remove the device's entities. While it still has them, it tries to parse
+/// the empty messages that clear their states, and logs warnings.
 const WITHDRAWAL: Duration = Duration::from_secs(3);
 
-/// Most retained topics of one device. There are about ten.
+/// Maximum number of retained topics of one device. There are about ten.
 const MAX_TOPICS: usize = 1000;
 
 /// A retained message.
@@ -41,9 +41,10 @@ struct Retained {
     payload: Vec<u8>,
 }
 
-/// Removes the retained messages of `device` from the first broker of `settings` that accepts the connection,
-/// Home Assistant's discovery among them, and returns their topics. A device that is online would publish them
-/// again, so it is left alone unless `even_if_online` is set: the broker may believe that of one that is gone.
+/// Removes the retained messages of `device`, including Home Assistant's discovery, from the first broker of
+/// `settings` that accepts the connection, and returns their topics. A device that is online would publish
+/// them again, so this fails unless `even_if_online` is set: the broker may still list a device that is gone
+/// as online.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`], [`PublishErrorKind::Refused`] or [`PublishErrorKind::Unreachable`] as for a
@@ -75,12 +76,12 @@ pub fn forget(
             }
         }
     }
-    // A name that is still being looked up must not delay the answer.
+    // A pending name lookup must not delay the answer.
     runtime.shutdown_background();
     Err(first_error.unwrap_or_else(|| PublishError::config("mqtt.host is empty")))
 }
 
-/// What is to be done at a broker.
+/// The task to do at a broker.
 struct Janitor<'a> {
     login: Login,
     connector: Connector,
@@ -90,8 +91,8 @@ struct Janitor<'a> {
 }
 
 impl Janitor<'_> {
-    /// Tries one broker, in the versions that may do. The inner error is about what happened after it had
-    /// accepted the connection.
+    /// Tries one broker with each version that may work. The inner error is about what happened after the
+    /// broker accepted the connection.
     async fn run(
         &self,
         destination: &Destination,
@@ -106,7 +107,7 @@ impl Janitor<'_> {
         };
         let result = self.clear(destination, &requests, &mut events).await;
         requests.disconnect();
-        // The answer is known: whether the farewell succeeds does not matter.
+        // The answer is known, so a failed disconnect is not an error.
         let _ = timeout(SILENCE, async {
             while !matches!(events.next().await, Ok(Event::Disconnected) | Err(_)) {}
         })
@@ -164,7 +165,7 @@ impl Janitor<'_> {
                 }
             }
         }
-        // MQTT 3.1.1 acknowledges what it does not permit as well.
+        // With MQTT 3.1.1, forbidden messages are acknowledged too.
         let left = self.retained(destination, requests, events).await?;
         if let Some(first) = left.first() {
             return Err(denied(format!(
@@ -177,7 +178,8 @@ impl Janitor<'_> {
         Ok(kept.into_iter().map(|message| message.topic).collect())
     }
 
-    /// Subscribes, and collects what the broker keeps: it sends that to every subscription (MQTT 3.1.1, 3.8.4).
+    /// Subscribes, and collects the retained messages, which the broker sends for every subscription (MQTT
+    /// 3.1.1, 3.8.4).
     async fn retained(
         &self,
         destination: &Destination,

@@ -1,4 +1,4 @@
-//! Who publishes.
+//! The identity of the publisher.
 
 use super::random::random;
 use crate::{
@@ -21,13 +21,13 @@ pub struct Identity {
     pub version: String,
     /// 16 hexadecimal digits drawn at each start of the process, so that subscribers notice a restart.
     pub boot: String,
-    /// The categories that the model knows; empty for a model of valence and arousal alone.
+    /// The categories that the model predicts; empty for a model of valence and arousal only.
     pub categories: Vec<Category>,
     /// Where the model's valence and arousal come from, if it has them.
     pub va: VaOrigin,
-    /// The board; nothing is known of it unless it is set.
+    /// The board; unknown unless set.
     pub hardware: Hardware,
-    /// The address of the live page for other machines; `None` without one unless it is set.
+    /// The address of the live page for other machines; `None` if there is no page, and until it is set.
     pub page: Option<String>,
 }
 

@@ -1,40 +1,40 @@
-//! How much is on its way to the broker, and how much may be.
+//! How much is in flight to the broker, and how much may be.
 //!
-//! Whatever waits in the buffers of this machine and of the network is late when it arrives, and nothing
-//! newer can overtake it. So only a few bytes are under way at a time, as many as the broker acknowledges
-//! quickly; everything else waits in the outbox, where the newest value wins. Acknowledgements arrive in
-//! order (MQTT 5, section 4.6), so one of QoS 1 also says that everything sent before has arrived.
+//! Messages that wait in the buffers of this machine and of the network arrive late, and nothing newer can
+//! overtake them. So only a few bytes are in flight at a time, as many as the broker acknowledges quickly;
+//! everything else waits in the outbox, where the newest value wins. Acknowledgements arrive in order (MQTT
+//! 5, section 4.6), so the one for a QoS 1 message confirms that everything sent before it has arrived.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::connection::login::CHANNEL;
 
-/// Most messages of QoS 1 that wait for the broker's acknowledgement.
+/// Maximum number of unacknowledged QoS 1 messages.
 const MESSAGES: usize = 16;
 
-/// Bytes that may be under way: at first, at least, and at most. Less than the smallest still lets one message
-/// through at a time.
+/// Bytes that may be in flight: initially, at least, and at most. Even the smallest window lets one message
+/// of any size through at a time.
 const INITIAL: usize = 4 << 10;
 const SMALLEST: usize = 1 << 10;
 const LARGEST: usize = 64 << 10;
 
-/// An acknowledgement within this time lets more bytes be under way, and one after the other time fewer.
+/// An acknowledgement within `FAST` permits more bytes in flight, and one after `SLOW` fewer.
 const FAST: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A message of QoS 1 that is under way.
+/// A QoS 1 message in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// Its topic.
     pub topic: String,
     /// The bytes of its packet.
     pub bytes: usize,
-    /// Of everything that was sent, the end of this message.
+    /// Where this message ends in the count of all bytes sent.
     end: u64,
     sent: Duration,
 }
 
-/// What is under way on one connection.
+/// What is in flight on one connection.
 #[derive(Debug)]
 pub struct InFlight {
     pending: VecDeque<Pending>,
@@ -46,7 +46,8 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Nothing is under way. The broker permits this many unacknowledged messages, if it says so.
+    /// Nothing in flight yet. `permitted` is how many unacknowledged messages the broker permits, if it says
+    /// so.
     pub fn new(permitted: Option<u16>) -> Self {
         let permitted = permitted.map_or(MESSAGES, usize::from);
         Self {
@@ -58,25 +59,25 @@ impl InFlight {
         }
     }
 
-    /// Whether a message of this many bytes may be sent. While no answer is due, one always may: its own
-    /// answer then makes room for others, see [`Self::needs_acknowledgement`].
+    /// Whether a message of this many bytes may be sent. While no acknowledgement is pending, any message may
+    /// be: its own acknowledgement then makes room for others, see [`Self::needs_acknowledgement`].
     pub fn has_room(&self, bytes: usize) -> bool {
         let fits = self.under_way() + bytes as u64 <= self.bytes as u64;
         self.pending.is_empty() || (fits && self.pending.len() < self.messages)
     }
 
-    /// Whether a message of this many bytes must be acknowledged, because nothing else would tell that it and
-    /// those before it have arrived.
+    /// Whether a message of this many bytes must be acknowledged, because nothing else would confirm that it
+    /// and those before it have arrived.
     pub fn needs_acknowledgement(&self, bytes: usize) -> bool {
         self.pending.is_empty() && self.under_way() + bytes as u64 > self.bytes as u64 / 2
     }
 
-    /// A message of QoS 0 was sent.
+    /// A QoS 0 message was sent.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    /// A message of QoS 1 was sent at `now`.
+    /// A QoS 1 message was sent at `now`.
     pub fn sent_acknowledged(&mut self, topic: &str, bytes: usize, now: Duration) {
         self.sent(bytes);
         self.pending.push_back(Pending {
@@ -87,7 +88,7 @@ impl InFlight {
         });
     }
 
-    /// The broker has answered the oldest message of QoS 1 at `now`.
+    /// The broker has acknowledged the oldest QoS 1 message at `now`.
     pub fn answered(&mut self, now: Duration) -> Option<Pending> {
         let pending = self.pending.pop_front()?;
         self.arrived = pending.end;
@@ -100,17 +101,17 @@ impl InFlight {
         Some(pending)
     }
 
-    /// Whether every message of QoS 1 is answered.
+    /// Whether every QoS 1 message is acknowledged.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// The largest message of QoS 1 that is not answered.
+    /// The largest unacknowledged QoS 1 message.
     pub fn largest(&self) -> Option<&Pending> {
         self.pending.iter().max_by_key(|pending| pending.bytes)
     }
 
-    /// Lets the last messages before the end through, without waiting for room.
+    /// Lets the last messages before the exit through without waiting for room.
     pub fn widen(&mut self) {
         self.messages = CHANNEL;
         self.bytes = usize::MAX / 4;
@@ -142,7 +143,7 @@ mod tests {
         assert!(in_flight.has_room(100_000), "even a large one, alone");
         in_flight.sent_acknowledged("t", 1000, now);
         assert!(!in_flight.has_room(100));
-        // When it is fast again, more may be under way.
+        // When it is fast again, more may be in flight.
         in_flight.answered(now + ms(10)).unwrap();
         in_flight.sent_acknowledged("t", 1000, now);
         assert!(in_flight.has_room(1000));

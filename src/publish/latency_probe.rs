@@ -1,5 +1,5 @@
-//! A second client that subscribes to what this process publishes, for `affectd latency`: how old a state is
-//! when it arrives.
+//! A second client for `affectd latency`, which subscribes to what this process publishes and measures how
+//! old a state is when it arrives.
 
 use std::{
     convert::Infallible,
@@ -31,14 +31,14 @@ use crate::{clock::Clock, config};
 /// The states that arrived.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LatencySamples {
-    /// From the capture of a frame until a subscriber had the state about it; in the order of arrival.
+    /// From the capture of a frame until a subscriber received the state about it, in order of arrival.
     pub ages: Vec<Duration>,
     /// States that were published in between and did not arrive.
     pub lost: u64,
     last: Option<u64>,
 }
 
-/// The fields of a state that matter here, see [`super::payload::StatePayload`].
+/// The fields of a state that are used here, see [`super::payload::StatePayload`].
 #[derive(Deserialize)]
 struct State {
     boot: String,
@@ -48,7 +48,7 @@ struct State {
 }
 
 impl LatencySamples {
-    /// Takes a message that arrived at `now`. States of other processes, and those without a frame, do not
+    /// Records a message that arrived at `now`. States of other processes and states without a frame do not
     /// count.
     fn record(&mut self, payload: &[u8], boot: &str, now: Timestamp) {
         let Ok(state) = serde_json::from_slice::<State>(payload) else {
@@ -139,7 +139,7 @@ impl LatencySubscriber {
     }
 }
 
-/// Passes every message on `topic` to `receive`, and subscribes again after the connection was lost.
+/// Passes every message on `topic` to `receive`, and subscribes again after the connection is lost.
 async fn subscribe(mut route: Route, topic: &str, mut receive: impl FnMut(&Received)) {
     loop {
         let Err(reason) = listen(&route, topic, &mut receive).await;
@@ -149,7 +149,7 @@ async fn subscribe(mut route: Route, topic: &str, mut receive: impl FnMut(&Recei
     }
 }
 
-/// Does so until the connection ends.
+/// Passes messages on until the connection ends.
 async fn listen(
     route: &Route,
     topic: &str,

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::topics::Topics;
 
 /// An unchanged message about visits is published again after this long, or after `mqtt.refresh_s` if that is
-/// longer. The statistics of Home Assistant have periods of the same length.
+/// longer. Home Assistant's statistics have periods of the same length.
 pub const VISITS_REFRESH: Duration = Duration::from_secs(300);
 
-/// The messages that expire: what is seen, unless it is published again. A device that the broker has lost
-/// without noticing leaves no stale result behind.
+/// The messages about what is seen, which expire unless they are published again. If a device is lost and the
+/// broker does not notice, no stale result is left behind.
 #[derive(Debug)]
 pub struct Lifetimes {
     /// The topics, and after how many seconds their messages expire.
@@ -17,7 +17,7 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// State, scene and visits expire when they have missed three times their refresh.
+    /// State, scene and visits expire after three times their refresh interval.
     pub fn new(topics: &Topics, refresh: Duration) -> Self {
         let refreshes = [
             (&topics.state, refresh),

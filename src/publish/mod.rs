@@ -1,11 +1,11 @@
 //! Publishes results: over MQTT, or without a broker as JSON lines on standard output.
 //!
-//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due, which
-//! renders a [`payload`] for one of the [`topics`] and gives it to the broker (`client`) or to standard
+//! The pipeline puts the newest values into the `outbox`. One thread asks `dispatch` what is due. `dispatch`
+//! renders a [`payload`] for one of the [`topics`] and passes it to the broker (`client`) or to standard
 //! output (`stdout`).
 //!
-//! `client` connects to one broker after another. One `connection` is a stream of bytes with MQTT 5 or 3.1.1
-//! over it; a `session` is what the daemon says on it.
+//! `client` connects to one broker after another. A `connection` is a byte stream that carries MQTT 5 or
+//! 3.1.1; a `session` is what the daemon does on it.
 
 mod backoff;
 mod broker;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::{self, DeviceId};
 
-/// The largest password file: MQTT carries no longer password (MQTT 5, section 3.1.3.6).
+/// The largest password file: MQTT does not carry longer passwords (MQTT 5, section 3.1.3.6).
 const MAX_PASSWORD: u64 = 64 << 10;
 
 /// The daemon's login.
@@ -187,7 +187,7 @@ mod tests {
         assert!(error.to_string().contains("mqtt.username"), "{error}");
     }
 
-    /// A certificate of its own authority and its key, in PEM.
+    /// A self-signed certificate and its key, in PEM.
     fn certificate() -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["lobby".into()])
@@ -197,7 +197,7 @@ mod tests {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// What becomes of a client certificate and key.
+    /// The connector with a client certificate and key, or the error.
     fn client(certificate: &str, key: &str) -> Result<Connector, String> {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);

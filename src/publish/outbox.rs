@@ -1,7 +1,7 @@
-//! The values between sensing and publishing: the newest one per topic, and a small ring of events.
+//! The values passed from sensing to publishing: the newest one per topic, and a small ring of events.
 //!
 //! Its size is fixed, so a broker outage costs neither memory nor freshness. Writers copy a few kilobytes
-//! under a lock that is never held across input or output, and allocate nothing.
+//! under a lock that is never held across I/O, and allocate nothing.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Most events that wait; the oldest is dropped for a new one.
+/// Maximum number of queued events; the oldest is dropped for a new one.
 pub const MAX_EVENTS: usize = 32;
 
 /// Longest reason on the camera topic, in bytes.
@@ -50,7 +50,7 @@ impl<T> Versioned<T> {
     }
 }
 
-/// The camera's status, with a reason for a person.
+/// The camera's status, with a reason for people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Camera {
     /// The status.
@@ -79,7 +79,7 @@ pub struct Snapshot {
     pub frame_version: u64,
     /// The camera.
     pub camera: Versioned<Camera>,
-    /// Whether privacy is on, for whatever reason.
+    /// Whether privacy is on, for any reason.
     pub privacy: Versioned<bool>,
     /// Whether privacy was commanded; `None` while that is unknown.
     pub privacy_command: Versioned<Option<bool>>,
@@ -96,7 +96,7 @@ impl Snapshot {
         !self.privacy.value && self.camera.value.status == CameraStatus::Ok
     }
 
-    /// Forgets the faces: there is no camera, or it may not look.
+    /// Clears the faces, because there is no camera or it may not look.
     fn forget_faces(&mut self) {
         self.faces.clear();
         self.withheld = false;
@@ -164,8 +164,9 @@ impl Outbox {
         }
     }
 
-    /// Takes a report made at `now`. Ignored while privacy is on. While the camera is not ok only the end of visits
-    /// is taken, so that a frame that was still being processed cannot bring back what was just overwritten.
+    /// Stores a report made at `now`. It is ignored while privacy is on. While the camera is not ok, only the
+    /// end of visits is stored, so a frame that was still being processed cannot restore what was just
+    /// overwritten.
     pub fn report(&self, report: &Report, now: Duration) {
         let mut state = self.lock();
         if state.newest.privacy.value {
@@ -203,7 +204,7 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes the camera's status; any but ok forgets the faces. A reason that is too long is cut.
+    /// Stores the camera's status; any but ok clears the faces. A reason that is too long is truncated.
     pub fn camera(&self, status: CameraStatus, reason: &str) {
         let mut state = self.lock();
         let newest = &mut state.newest;
@@ -223,14 +224,14 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Takes the daemon's newest health.
+    /// Stores the daemon's newest health.
     pub fn health(&self, health: &Health) {
         self.lock().newest.health.set(Some(health.clone()));
         self.wake.notify_one();
     }
 
-    /// Takes the inputs of the privacy gate. Privacy that has just come on forgets the faces and the waiting
-    /// events.
+    /// Stores the inputs of the privacy gate. When privacy turns on, the faces and the queued events are
+    /// cleared.
     pub fn privacy(&self, privacy: &Privacy) {
         let mut state = self.lock();
         let is_on = privacy.is_on();
@@ -257,7 +258,7 @@ impl Outbox {
         self.lock().newest.clone()
     }
 
-    /// The oldest waiting event that happened at `oldest` or later; older ones are dropped and counted.
+    /// The oldest queued event that happened at `oldest` or later; older ones are dropped and counted.
     #[must_use]
     pub fn first_event(&self, oldest: Duration) -> Option<QueuedEvent> {
         let mut state = self.lock();

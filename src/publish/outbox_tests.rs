@@ -73,7 +73,7 @@ fn visits_outlast_the_camera() {
     assert_eq!(visits.since_start.visits, 3);
 }
 
-/// The faces of a camera that was unplugged have left; those of a frame in work have not appeared.
+/// When a camera is unplugged, its faces have left; faces of a frame in progress have not appeared.
 #[test]
 fn visits_end_after_the_camera_is_lost() {
     let outbox = outbox();

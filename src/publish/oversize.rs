@@ -1,18 +1,18 @@
-//! Recognizes a message that is larger than the broker permits by what the broker does.
+//! Recognizes from the broker's behaviour that a message is larger than it permits.
 //!
-//! MQTT 3.1.1 has no way to say it, and some brokers do not say it in MQTT 5 either: they close the
-//! connection. So the largest message that was unacknowledged when the connection ended is suspected, and the
-//! second time in a row that it is the same one, it is left out.
+//! MQTT 3.1.1 has no way to report this, and some brokers do not report it in MQTT 5 either: they close the
+//! connection. So the largest message that was unacknowledged when the connection ended is suspected. A
+//! message that is suspected twice in a row is left out.
 
 use std::time::Duration;
 
-/// A broker that does not take a message ends the connection within this time of accepting it.
+/// A broker that rejects a message ends the connection within this time of accepting the connection.
 const EARLY: Duration = Duration::from_secs(10);
 
-/// A message of fewer bytes is not suspected: no broker has such a limit.
+/// A message of fewer bytes is not suspected: no broker has a limit this low.
 const SMALL: usize = 512;
 
-/// Most messages that are left out.
+/// Maximum number of messages that are left out.
 const CAPACITY: usize = 4;
 
 /// The suspected message, and those that are left out.
@@ -23,8 +23,8 @@ pub struct Oversize {
 }
 
 impl Oversize {
-    /// The broker has closed a connection this long after accepting it. `largest` is the largest unacknowledged
-    /// message, its topic and its bytes. Returns whether it is left out from now on.
+    /// The broker has closed a connection this long after accepting it. `largest` is the topic and size in
+    /// bytes of the largest unacknowledged message. Returns whether that message is left out from now on.
     pub fn closed(&mut self, after: Duration, largest: Option<(&str, usize)>) -> bool {
         let suspect = largest
             .filter(|(_, bytes)| after < EARLY && *bytes >= SMALL)
@@ -37,14 +37,14 @@ impl Oversize {
         }
     }
 
-    /// The broker has answered a message of this topic.
+    /// The broker has answered a message on this topic.
     pub fn survived(&mut self, topic: &str) {
         if self.suspect.as_deref() == Some(topic) {
             self.suspect = None;
         }
     }
 
-    /// Whether messages of this topic are left out.
+    /// Whether messages on this topic are left out.
     pub fn contains(&self, topic: &str) -> bool {
         self.left_out.iter().any(|left_out| left_out == topic)
     }

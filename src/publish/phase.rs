@@ -1,4 +1,4 @@
-//! How far a connection to the broker has come.
+//! The progress of a connection to the broker.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ pub enum Phase {
     Connecting,
     /// The subscriptions are to be sent.
     Accepted,
-    /// They wait for acknowledgement.
+    /// The subscriptions wait for acknowledgement.
     Subscribing,
-    /// The question for the past is to be sent.
+    /// The question for the recorded command is to be sent.
     Subscribed,
-    /// It waits for its echo, until this time at the latest.
+    /// The question waits for its echo, until this time at the latest.
     Asking(Duration),
     /// Commands arrive; whatever is due is sent.
     Live,

@@ -1,9 +1,9 @@
-//! Commands about privacy from the broker: those of now, and the one that was recorded by an earlier run.
+//! Privacy commands from the broker: new ones, and the one recorded by an earlier run.
 //!
 //! A broker sends the retained message of a topic when the subscription is made, but does not say when there
 //! is none (MQTT 3.1.1, 3.8.4), and may do so before or after the SubAck. Messages of one topic arrive in
 //! order (4.6). So the daemon publishes this run's boot id, not retained, on the topic of the recorded
-//! command, and when this question returns, a recorded command would have arrived before it.
+//! command. When this question returns, a recorded command must already have arrived.
 
 use tracing::{info, warn};
 
@@ -17,7 +17,7 @@ use crate::privacy::{Input, PrivacyGate};
 /// Passes commands on to the gate.
 pub struct PrivacyCommands<'a> {
     gate: &'a PrivacyGate,
-    /// Whether the last command was unusable: the next one of those is not worth a line.
+    /// Whether the last command was invalid; further invalid ones in a row are not logged.
     ignored: bool,
 }
 
@@ -27,7 +27,8 @@ impl<'a> PrivacyCommands<'a> {
         Self { gate, ignored: false }
     }
 
-    /// What was commanded is not known, so nothing may be sensed. A command to be private stays as it is.
+    /// The command cannot be read, so nothing may be sensed. A privacy command that is in force stays in
+    /// force.
     pub fn cannot_be_read(&self, reason: String) {
         if self.gate.privacy().command == Input::On {
             return;
@@ -38,11 +39,11 @@ impl<'a> PrivacyCommands<'a> {
         }
     }
 
-    /// Takes a message on the topic of the recorded command: the command of an earlier run, or the question
+    /// Handles a message on the topic of the recorded command: the command of an earlier run, or the question
     /// of the run `boot`. Returns whether it is the question.
     pub fn recall(&self, message: &Received, topic: &str, boot: &str) -> bool {
-        // A recorded OFF takes nothing back, and our own records return as well.
-        // A command that is in force is not given again: what was commanded on the device stays that.
+        // A recorded OFF revokes nothing, and this run's own records return as well.
+        // A command in force is not set again, so a command given on the device still counts as such.
         if message.retain
             && message.payload == b"ON"
             && self.gate.privacy().command != Input::On
@@ -60,7 +61,7 @@ impl<'a> PrivacyCommands<'a> {
         is_question
     }
 
-    /// Takes a message on `topic`, that of commands.
+    /// Handles a message on `topic`, the topic of privacy commands.
     pub fn command(&mut self, message: &Received, topic: &str) {
         let is_on = match commands::privacy_command(&message.payload, message.retain) {
             PrivacyCommand::On => true,

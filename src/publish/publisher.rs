@@ -1,4 +1,4 @@
-//! The handle to publish with, and the thread behind it.
+//! The handle for publishing, and the thread behind it.
 
 use std::{
     fs::File,
@@ -47,9 +47,9 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The publisher writes the commands that it receives, and observes the outcome.
     pub gate: PrivacyGate,
-    /// Where commands go that other threads carry out.
+    /// Receives the commands that other threads carry out.
     pub requests: Arc<Requests>,
-    /// The publisher raises it when it has failed for good; [`PublisherThread::stop`] then returns the
+    /// The publisher raises it when it has failed permanently; [`PublisherThread::stop`] then returns the
     /// reason.
     pub shutdown: Shutdown,
 }
@@ -61,11 +61,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Starts the publishing thread: towards the broker of `settings`, or to standard output without one.
+    /// Starts the publishing thread, which publishes to the broker of `settings`, or to standard output
+    /// without one.
     ///
     /// # Errors
-    /// [`PublishError`] if a setting, or a file that it names, cannot be used. A broker that cannot be
-    /// reached is no error: the thread keeps trying.
+    /// [`PublishError`] if a setting, or a file that it names, cannot be used. An unreachable broker is not
+    /// an error: the thread keeps trying.
     pub fn start(
         settings: &config::Mqtt,
         identity: Identity,
@@ -107,9 +108,9 @@ impl Publisher {
         let for_thread = Arc::clone(&shared);
         let thread = match route {
             None => {
-                // Nobody can command anything.
+                // Without a broker there are no commands.
                 gate.set_command(Input::Off);
-                // Not through the standard library's buffer, which keeps what it could not write.
+                // Bypasses the standard library's buffer, which keeps what it could not write.
                 let output = rustix::stdio::stdout().try_clone_to_owned();
                 let output = File::from(output.map_err(PublishError::start)?);
                 builder.spawn(move || {
@@ -129,7 +130,7 @@ impl Publisher {
                     let privacy = PrivacyCommands::new(&gate);
                     let session = Session::new(&for_thread, dispatcher, broker, privacy, log);
                     let result = runtime.block_on(client::run(&for_thread, session, route));
-                    // A name that is still being looked up must not delay the exit.
+                    // A pending name lookup must not delay the exit.
                     runtime.shutdown_background();
                     result
                 })
@@ -189,7 +190,7 @@ impl PublisherThread {
             warn!("publishing did not end in time");
             return Ok(());
         }
-        // The thread drops its end of the channel when it is done.
+        // The thread drops its end of the channel when it ends.
         self.thread.join().unwrap_or_else(|_| {
             Err(PublishError::new(
                 PublishErrorKind::System,

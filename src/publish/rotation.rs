@@ -7,8 +7,8 @@ use super::{
 };
 use crate::config::MqttVersion;
 
-/// The configured brokers, tried in order. Whoever accepts the connection keeps it until it ends; then the
-/// first is tried again.
+/// The configured brokers, tried in order. A broker that accepts the connection is used until it ends; then
+/// the first broker is tried again.
 pub struct Rotation {
     brokers: Vec<(Destination, Negotiation)>,
     current: usize,
@@ -47,7 +47,7 @@ impl Rotation {
         self.current != 0
     }
 
-    /// Whether every broker has refused the credentials in the round that is over.
+    /// Whether every broker has refused the credentials in the completed round.
     pub fn all_refused(&self) -> bool {
         self.all_refused
     }

@@ -1,4 +1,4 @@
-//! Values that the tests of this folder share.
+//! Values shared by the tests of this folder.
 
 use std::{path::PathBuf, time::Duration};
 

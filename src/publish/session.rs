@@ -1,10 +1,11 @@
-//! One connection to the broker: subscribe, ask for the past, publish, say goodbye.
+//! One connection to the broker: subscribe, ask for the recorded command, publish, disconnect.
 //!
-//! After every ConnAck the subscriptions, and once the broker has acknowledged them, a question for what was
-//! commanded before (see `privacy_commands`). Once that is answered, in this order: availability, discovery,
-//! state, camera, the recorded command and privacy; then events, faces and health. So a client that sees this
-//! device online can send commands at once, and a retained command takes effect before any result is published.
-//! Nothing is queued while the broker is away: sessions are clean, and the outbox holds only what is new.
+//! After every ConnAck, the session subscribes. Once the broker has acknowledged the subscriptions, it asks
+//! for the command of an earlier run (see `privacy_commands`). Once that is answered, it publishes, in this
+//! order: availability, discovery, state, camera, the recorded command and privacy; then events, faces and
+//! health. So a client that sees this device online can send commands at once, and a retained command takes
+//! effect before any result is published. Nothing is queued while the broker is unreachable: sessions are
+//! clean, and the outbox holds only what is new.
 
 use std::{pin::pin, time::Duration};
 
@@ -44,7 +45,7 @@ pub enum End {
     Disconnected(DisconnectReason),
 }
 
-/// The connection, and what is remembered from one to the next.
+/// The connection, and the state kept from one connection to the next.
 pub struct Session<'a> {
     shared: &'a Shared,
     dispatcher: Dispatcher,
@@ -52,13 +53,13 @@ pub struct Session<'a> {
     privacy: PrivacyCommands<'a>,
     log: ConnectionLog,
     phase: Phase,
-    /// The version of the present connection.
+    /// The version of the current connection.
     version: Version,
-    /// While the daemon listens to its own results.
+    /// Set while the daemon listens to its own results.
     echoes: Option<Echoes>,
-    /// Whether it has done so: once is enough.
+    /// Whether it has already done so; once is enough.
     has_listened: bool,
-    /// When the broker accepted the present connection.
+    /// When the broker accepted the current connection.
     accepted: Option<Duration>,
     /// When to leave at the latest, once the daemon is stopping.
     deadline: Option<Duration>,
@@ -94,8 +95,7 @@ impl<'a> Session<'a> {
         self.accepted = None;
     }
 
-    /// For how long the broker has accepted the present connection, or had accepted the last one; `None` if
-    /// it has not.
+    /// How long the current or last connection has lasted since the broker accepted it; `None` if it did not.
     pub fn lasted(&self) -> Option<Duration> {
         let now = self.shared.clock.now();
         self.accepted.map(|accepted| now.saturating_sub(accepted))
@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
         self.broker.connect(requests);
         loop {
             let event = {
-                // Only cancelled to give up: a cancelled write would lose a message.
+                // Only cancelled when giving up, because a cancelled write would lose a message.
                 let mut next = pin!(events.next());
                 loop {
                     let wait = match self.step() {
@@ -161,8 +161,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Does what can be done without waiting. Returns for how long there is nothing more to do, or why to
-    /// end.
+    /// Does what can be done without waiting. Returns how long there is nothing more to do, or why the
+    /// session ends.
     fn step(&mut self) -> Result<Duration, End> {
         let now = self.shared.now();
         self.broker.set_time(now.monotonic);
@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
         if !matches!(self.phase, Phase::Leaving(_))
             && let Some(left) = self.time_to_leave()
         {
-            // Wait for the ConnAck even when already stopping, so that an immediate camera failure is still
+            // Wait for the ConnAck even when already stopping, so an immediate camera failure is still
             // published.
             if self.phase == Phase::Connecting && !left.is_zero() {
                 return Ok(left);
@@ -240,7 +240,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ends listening to the own results when it is time. Returns for how long it is not.
+    /// Stops listening to this device's own results when it is time. Returns the time until then.
     fn listen(&mut self, now: Duration) -> Duration {
         let Some(echoes) = &self.echoes else {
             return Duration::MAX;
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
         if let Some(echoes) = &mut self.echoes {
             echoes.acknowledged(&topic, self.shared.clock.now());
         }
-        // A question that is not taken cannot return either.
+        // A question that is rejected cannot return either.
         if answer.is_err()
             && topic == self.dispatcher.topics.privacy_command
             && matches!(self.phase, Phase::Asking(_))
@@ -342,7 +342,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The broker took the question and did not return it.
+    /// The broker accepted the question but did not return it.
     fn missed_echo(&mut self) {
         let topic = &self.dispatcher.topics.privacy_command;
         let reason = format!("the broker does not return what this device publishes on {topic}");

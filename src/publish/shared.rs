@@ -1,4 +1,4 @@
-//! What the publisher's handles and its thread share.
+//! The state that the publisher's handles and its thread share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ pub struct Shared {
     pub outbox: Outbox,
     /// Where the thread reads the time from.
     pub clock: Arc<dyn Clock>,
-    /// What others know of the connection.
+    /// The connection's status for the rest of the daemon.
     pub link: Arc<BrokerLink>,
 }
 

@@ -1,4 +1,4 @@
-//! Without a broker: the same messages as JSON lines, `{"topic": …, "payload": …}`.
+//! Output without a broker: the same messages as JSON lines, `{"topic": …, "payload": …}`.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -14,11 +14,12 @@ use super::{
 };
 use crate::health::BrokerLink;
 
-/// Pause between two attempts to write to an output that refuses.
+/// Pause between two attempts to write to an output that rejects writes.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Writes messages until the outbox is stopped. If the reader goes away the writing ends, but not the daemon. An
-/// output that refuses for a while, such as a file on a full disk, gets the newest values when it accepts again.
+/// Writes messages until the outbox is stopped. If the reader goes away, writing ends but the daemon
+/// continues. An output that rejects writes for a while, such as a file on a full disk, gets the newest
+/// values once it accepts writes again.
 pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write) {
     let mut lines = Lines::new(output, &shared.link);
     dispatcher.on_connect();
@@ -31,7 +32,7 @@ pub async fn run(shared: &Shared, mut dispatcher: Dispatcher, output: impl Write
             () = tokio::time::sleep(wait) => {}
         }
     }
-    // If the output still refuses there is nothing to be done.
+    // If the output still rejects writes, the message is lost.
     let _ = dispatcher.publish_offline(&shared.outbox, shared.now(), &mut lines);
 }
 
@@ -42,7 +43,7 @@ struct Lines<'a, W> {
     line: Vec<u8>,
     /// How much of it was written.
     written: usize,
-    /// The output refused the last write.
+    /// Whether the output rejected the last write.
     is_refused: bool,
     link: &'a BrokerLink,
 }
@@ -113,7 +114,7 @@ impl<W: Write> Transport for Lines<'_, W> {
         let _ = line(&mut self.line, message);
         self.write();
         if self.output.is_some() && self.written == 0 {
-            // A newer one may take its place.
+            // A newer message may replace this one.
             self.line.clear();
             return Err(Backpressure);
         }
@@ -162,7 +163,7 @@ mod tests {
         );
     }
 
-    /// Accepts a number of bytes in all, then fails.
+    /// Accepts `room` bytes in total, then fails.
     struct Limited {
         bytes: Vec<u8>,
         room: usize,

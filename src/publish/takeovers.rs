@@ -1,4 +1,4 @@
-//! Recognizes another client of the same id by what the broker does.
+//! Recognizes from the broker's behaviour that another client has the same id.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::disconnect::DisconnectReason;
 const EARLY: Duration = Duration::from_secs(30);
 
 /// After this many early closings in a row, another client probably has the same id: the broker closes the
-/// older connection of the two (MQTT 3.1.1, 3.1.4), each time one of them connects again.
+/// older of the two connections (MQTT 3.1.1, 3.1.4) each time one of the clients reconnects.
 const LIMIT: u32 = 2;
 
 /// Counts connections that the broker closed soon after it had accepted them.
@@ -25,8 +25,8 @@ impl Takeovers {
         self.accepted = now;
     }
 
-    /// An accepted connection has ended. Returns whether another client takes over the session: MQTT 5 says
-    /// so, with 3.1.1 it is probable.
+    /// An accepted connection has ended. Returns whether another client took over the session: MQTT 5 reports
+    /// it, with 3.1.1 it is only probable.
     pub fn ended(&mut self, now: Duration, reason: &DisconnectReason) -> bool {
         if let DisconnectReason::Ended {
             is_takeover: true, ..

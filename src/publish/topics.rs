@@ -2,7 +2,7 @@
 
 use crate::config::{DeviceId, TopicPrefix};
 
-/// Every topic of one device. `base` stands for `<mqtt.base>/<device>`, e.g. `affectd/lobby`.
+/// Every topic of one device. `base` is `<mqtt.base>/<device>`, e.g. `affectd/lobby`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
     /// `base/availability`, retained, also the last will: `online`, `offline` or `stopped`.

@@ -46,15 +46,15 @@ impl<'a> Payload<'a> {
     }
 }
 
-/// The transport cannot take a message now; try again later.
+/// The transport cannot accept a message now; try again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backpressure;
 
 /// Where messages go. Does not block.
 pub trait Transport {
-    /// Takes a message.
+    /// Accepts a message.
     ///
     /// # Errors
-    /// [`Backpressure`] if it cannot be taken now.
+    /// [`Backpressure`] if it cannot be accepted now.
     fn send(&mut self, message: Message<'_>) -> Result<(), Backpressure>;
 }

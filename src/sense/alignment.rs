@@ -1,11 +1,11 @@
-//! Aligns faces: a square that the landmarks alone determine, so that the boxes of different detectors, which
-//! differ, cannot move it.
+//! Aligns faces: computes a square from the landmarks alone, so the boxes, which differ between detectors,
+//! cannot move it.
 
 use super::{face::Landmarks, geometry::Point};
 
 /// Where right eye, left eye, nose and mouth lie in the canonical square, as fractions of its side: the
-/// medians that a detector found on the faces of FER2013, made symmetric. A model whose training faces are
-/// cut wider or tighter says so by the margin in its manifest.
+/// medians of what a detector found on the faces of FER2013, made symmetric. The margin in a model's manifest
+/// accounts for training faces that are cropped wider or tighter.
 pub const TEMPLATE: [Point; 4] = [
     Point { x: 0.31, y: 0.40 },
     Point { x: 0.69, y: 0.40 },
@@ -32,7 +32,7 @@ impl AlignedCrop {
     /// closed form; S. Umeyama, "Least-squares estimation of transformation parameters between two point
     /// patterns", IEEE PAMI 13(4), 1991.
     ///
-    /// `None` where the landmarks are not finite or lie closer together than those of a face two pixels wide.
+    /// `None` if the landmarks are not finite or lie closer together than those of a face two pixels wide.
     #[must_use]
     pub fn fit(landmarks: &Landmarks) -> Option<Self> {
         let points = landmarks.points();
@@ -55,7 +55,7 @@ impl AlignedCrop {
             y: cross / norm / side,
         };
         let middle = minus(Point { x: 0.5, y: 0.5 }, from);
-        // What the best similarity leaves of the sum of squares, by Pythagoras.
+        // The mean squared residual of the best similarity transform, by Pythagoras.
         let left = (spread - side * side * norm).max(0.0) / points.len() as f32;
         Some(Self {
             centre: Point {

@@ -1,4 +1,4 @@
-//! What a face looks like, coarsely: whether it has changed since it was classified.
+//! The coarse appearance of a face, which shows whether it has changed since it was classified.
 
 use super::{
     alignment::AlignedCrop,
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::picture::Picture;
 
-/// Side in cells. The alignment is off by some 2 % of the distance between the eyes from frame to frame, so
+/// Side in cells. From frame to frame, the alignment is off by about 2 % of the distance between the eyes, so
 /// finer cells would show the detector's noise instead of the face.
 const SIDE: usize = 16;
 
-/// The least contrast, as a standard deviation in levels, that counts as one: a flat crop has only noise.
+/// The minimum contrast, as a standard deviation in levels: a flat crop has only noise.
 const MIN_CONTRAST: f32 = 4.0;
 
-/// The luma of an aligned crop in coarse cells, of mean 0 and standard deviation 1, so that light and exposure
-/// make no difference.
+/// The luma of an aligned crop in coarse cells, scaled to mean 0 and standard deviation 1, so light and
+/// exposure make no difference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Appearance([f32; SIDE * SIDE]);
 
@@ -62,7 +62,8 @@ mod tests {
     use super::*;
     use crate::sense::{alignment::TEMPLATE, face::Landmarks};
 
-    /// A pattern about (100, 80), moved by `shift` pixels, with `light` and a mark of this size at its mouth.
+    /// A pattern around (100, 80), moved by `shift` pixels, scaled by `light`, with a mark of this size at
+    /// its mouth.
     fn picture(shift: f32, light: f32, mark: f32) -> Picture {
         let mut picture = Picture::default();
         for (index, pixel) in picture.reset(220, 180).chunks_exact_mut(3).enumerate() {

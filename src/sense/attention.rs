@@ -1,10 +1,10 @@
 //! Estimates which way a head is turned, and from that whether a face looks towards the camera.
 //!
 //! # The estimate
-//! Eyes, nose and mouth of a generic head are seen under weak perspective: the head is small
-//! against its distance from the camera. Let `u` be the vector from the right to the left eye in the picture,
+//! The eyes, nose and mouth of a generic head are seen under weak perspective: the head is small compared
+//! with its distance from the camera. Let `u` be the vector from the right to the left eye in the picture,
 //! `v` the vector from the midpoint between the eyes to the mouth, and `a u + b v` the vector from that
-//! midpoint to the tip of the nose. `a` and `b` do not change with the head's position, size and roll. For a
+//! midpoint to the tip of the nose. `a` and `b` do not depend on the head's position, size and roll. For a
 //! head whose mouth is `m` below and `zm` in front of its eyes, and whose nose is `n` below and `zn` in front
 //! of them, in distances between the eyes,
 //!
@@ -14,16 +14,16 @@
 //! pitch = atan((n - b m) cos(yaw) / k)
 //! ```
 //!
-//! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so
-//! that a face at the picture's edge that looks into the lens has none.
+//! solves the projection exactly. Angles are relative to the line of sight from the camera to the face, so a
+//! face at the picture's edge that looks into the lens has angles of 0.
 //!
 //! It remains an estimate of the direction of the head, not of the eyes. Real heads differ from the generic
-//! one, which shifts the pitch of a person by up to some 10 degrees. On the two portraits of
+//! one, which shifts the pitch of a person by up to about 10 degrees. On the two portraits of
 //! tests/data/heads, turned by up to 30 degrees, BlazeFace's landmarks give a yaw that is off by 2.4 degrees
-//! on average (at most 8) and a pitch that is off by 3.0 (at most 9), counted from the photograph's own pose.
-//! Beyond that the detectors guess what they do not see: 45 and 60 degrees look like 30 to 40. CenterFace is
-//! as good in yaw (2.8, at most 6) and hardly notices a raised head: its pitch is off by up to 25 degrees.
-//! Almost all landmarks of tracked faces are BlazeFace's.
+//! on average (at most 8) and a pitch that is off by 3.0 (at most 9), relative to the photograph's own pose.
+//! Beyond 30 degrees the detectors guess what they do not see: 45 and 60 degrees look like 30 to 40.
+//! CenterFace is as good in yaw (2.8, at most 6) but hardly notices a raised head: its pitch is off by up to
+//! 25 degrees. Almost all landmarks of tracked faces are BlazeFace's.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ const HEAD: Head = Head {
     mouth_ahead: 0.15,
 };
 
-/// Where a head is turned to, relative to the line of sight.
+/// The direction of a head, relative to the line of sight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadPose {
     /// Degrees from looking into the camera, positive towards the picture's right.
@@ -61,8 +61,8 @@ pub struct HeadPose {
 impl HeadPose {
     /// Estimates the pose from a face's landmarks.
     ///
-    /// `None` where the landmarks cannot be those of a head that is turned by less than 90 degrees: where
-    /// eyes and mouth lie in a line, or the tip of the nose is too far outside of them.
+    /// `None` if the landmarks cannot be those of a head turned by less than 90 degrees: if eyes and mouth
+    /// lie in a line, or the tip of the nose is too far outside them.
     #[must_use]
     pub fn estimate(landmarks: &Landmarks) -> Option<Self> {
         let origin = landmarks.right_eye.midpoint(landmarks.left_eye);
@@ -95,12 +95,12 @@ impl HeadPose {
 pub struct Attention {
     settings: config::Attention,
     attending: bool,
-    /// Since when the poses contradict `attending`.
+    /// Since when the poses have contradicted `attending`.
     contradicted: Option<Duration>,
 }
 
 impl Attention {
-    /// A face that was not seen yet does not attend.
+    /// A face that has not been seen yet is not attending.
     #[must_use]
     pub fn new(settings: &config::Attention) -> Self {
         Self {
@@ -110,9 +110,9 @@ impl Attention {
         }
     }
 
-    /// Adds the pose of a frame that was captured at `now`, and returns whether the face attends: once its
-    /// poses have been within both limits for `hold_s`, until they have been outside of them for as long. A
-    /// face without a pose is outside.
+    /// Adds the pose of a frame that was captured at `now`, and returns whether the face is attending: from
+    /// when its poses have been within both limits for `hold_s` until they have been outside them for as
+    /// long. A missing pose counts as outside.
     pub fn update(&mut self, now: Duration, pose: Option<HeadPose>) -> bool {
         let within = pose.is_some_and(|pose| {
             pose.yaw_deg.abs() <= self.settings.yaw_deg && pose.pitch_deg.abs() <= self.settings.pitch_deg

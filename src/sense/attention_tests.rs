@@ -11,8 +11,8 @@ const SETTINGS: config::Attention = config::Attention {
     hold_s: 0.5,
 };
 
-/// A head in space: right eye, left eye, nose and mouth, in any unit. To the right, downwards, towards the
-/// camera.
+/// A head in space: right eye, left eye, nose and mouth, in any unit. The axes point to the right, downwards
+/// and towards the camera.
 type Solid = [[f32; 3]; 4];
 
 /// The points of [`HEAD`].
@@ -25,7 +25,7 @@ fn generic() -> Solid {
     ]
 }
 
-/// A camera looks at a head that is turned first by yaw, then by pitch, then by roll, all in degrees.
+/// The pose of a head in front of a camera, turned first by yaw, then by pitch, then by roll, all in degrees.
 #[derive(Debug, Clone, Copy)]
 struct Pose {
     yaw: f32,

@@ -1,4 +1,4 @@
-//! What sensing needs of an expression classifier.
+//! The interface of an expression classifier.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct Classification {
 /// The results of one batch, in the order of its crops.
 pub type Classifications = heapless::Vec<Classification, MAX_FACES>;
 
-/// Predicts what faces show.
+/// Predicts the expressions of faces.
 pub trait Classifier: Send {
     /// Number of faces that are classified at the same time, at least 1.
     fn batch_size(&self) -> usize;

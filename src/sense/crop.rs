@@ -12,7 +12,7 @@ use crate::{
     picture::Picture,
 };
 
-/// Cuts crops for one network. Allocates nothing after it was made.
+/// Cuts crops for one network. Allocates nothing after its creation.
 #[derive(Debug, Clone)]
 pub struct Cropper {
     input: InputTensor,
@@ -22,7 +22,7 @@ pub struct Cropper {
 }
 
 impl Cropper {
-    /// For a network's input and the crop that its manifest describes.
+    /// A cropper for a network's input and the crop that its manifest describes.
     #[must_use]
     pub fn new(input: &Input, crop: Crop) -> Self {
         Self {
@@ -49,14 +49,14 @@ impl Cropper {
         self.quality(side_px, 1.0 - ramp(square.residual, FRONTAL, TURNED), presence)
     }
 
-    /// Writes a whole picture, stretched to the input's size, and returns its quality as [`Self::face`] does. It
-    /// counts as frontal and complete, because there are no landmarks to tell.
+    /// Writes a whole picture, stretched to the input's size, and returns its quality as [`Self::face`] does.
+    /// It counts as frontal and complete, because there are no landmarks to judge by.
     pub fn whole(&mut self, picture: &Picture, tensor: &mut [f32]) -> CropQuality {
         self.write(picture, &Region::whole(picture), tensor);
         self.quality(picture.width().min(picture.height()) as f32, 1.0, 1.0)
     }
 
-    /// The quality of the crop that was written last, from so many pixels of the picture a side.
+    /// The quality of the crop written last, whose side is `side_px` pixels of the picture.
     fn quality(&self, side_px: f32, frontal: f32, presence: f32) -> CropQuality {
         let pixels = self.input.width().max(self.input.height()) as f32;
         CropQuality {
@@ -69,7 +69,7 @@ impl Cropper {
         }
     }
 
-    /// Turns the written crop into its mirror image.
+    /// Mirrors the written crop, left to right.
     pub fn mirror(&self, tensor: &mut [f32]) {
         self.input.mirror(tensor);
     }
@@ -89,8 +89,8 @@ impl Cropper {
     }
 }
 
-/// The square as a manifest asks for it: its margin adds that fraction to the side around the centre; without
-/// alignment the square is upright around the same centre.
+/// The square that a manifest asks for: its margin is the fraction added to the side, around the centre;
+/// without alignment the square is upright around the same centre.
 fn presented(square: &AlignedCrop, crop: Crop) -> Region {
     let side = square.side * (1.0 + crop.margin);
     let right = match crop.align {
@@ -125,7 +125,7 @@ fn sharpness(luma: &[f32], width: usize) -> f32 {
     }
     let mean = sum / count;
     let deviation = (squares / count - mean * mean).max(0.0).sqrt();
-    // Below one step of 8 bits there is no texture to measure.
+    // Below one 8-bit level there is no texture to measure.
     if deviation < 1.0 {
         0.0
     } else {

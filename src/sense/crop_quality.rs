@@ -1,6 +1,6 @@
 //! How well the crop of a face suits the expression network, part by part.
 
-/// The parts of a crop's quality. Each is 0 to 1 unless it says otherwise.
+/// The parts of a crop's quality. Each is 0 to 1 unless stated otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CropQuality {
     /// Side of the crop, in pixels of the picture; the network's input may have more or fewer.
@@ -13,7 +13,7 @@ pub struct CropQuality {
     pub frontal: f32,
     /// How much of the crop lies inside the picture.
     pub presence: f32,
-    /// Mean luma of the crop. It is no part of [`Self::value`].
+    /// Mean luma of the crop. It is not part of [`Self::value`].
     pub light: f32,
 }
 
@@ -22,13 +22,13 @@ pub struct CropQuality {
 pub enum Flaw {
     /// The face is too far away.
     Small,
-    /// The face is out of focus, or moves.
+    /// The face is out of focus or moving.
     Blurred,
     /// The face is turned to the side, up or down.
     Turned,
     /// The face is badly lit.
     Dark,
-    /// A part of the face is outside of the picture.
+    /// Part of the face is outside the picture.
     CutOff,
 }
 
@@ -36,7 +36,7 @@ pub enum Flaw {
 /// blur, the shipped network begins to lose accuracy (models/maxvit-ferplus-64.md, degraded faces).
 pub const FLAWED: f32 = 0.5;
 
-/// With less of the crop inside the picture the face is cut off.
+/// With less than this fraction of its crop inside the picture, a face is cut off.
 const CUT_OFF: f32 = 0.9;
 
 /// Below this mean luma a face counts as dark; correctly exposed faces have 0.3 to 0.7.

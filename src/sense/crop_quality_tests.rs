@@ -19,7 +19,7 @@ fn a_whole_picture_has_the_quality_of_its_size_and_detail() {
     assert!(quality(side, 1.5).sharpness < 0.5 * sharp.sharpness);
 }
 
-/// A picture of stripes, `wavelength` of the square's side apart, softened by none.
+/// A picture of unblurred stripes, `wavelength` of the square's side apart.
 fn stripes(pose: Pose, wavelength: f32) -> Picture {
     picture(320, 240, |x, y| {
         let at = pose.find(x, y);
@@ -61,8 +61,8 @@ fn quality_is_blind_to_light() {
 
 #[test]
 fn quality_falls_as_the_head_turns() {
-    // Eyes, nose and mouth of a head, in distances between the eyes; the nose and the mouth stand before the
-    // eyes.
+    // Eyes, nose and mouth of a head, in distances between the eyes; the nose and the mouth are in front of
+    // the eyes.
     let head = [
         (-0.5, 0.0, 0.0),
         (0.5, 0.0, 0.0),

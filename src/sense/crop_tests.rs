@@ -39,7 +39,7 @@ fn grey() -> Cropper {
     cropper(Colour::Gray, Layout::Nchw)
 }
 
-/// A picture whose pixel at (x, y), taken in its middle, is `colour(x, y)`, each channel 0 to 1.
+/// A picture whose pixel with its centre at (x, y) is `colour(x, y)`, each channel 0 to 1.
 fn picture(width: u32, height: u32, colour: impl Fn(f32, f32) -> [f32; 3]) -> Picture {
     let mut picture = Picture::default();
     let pixels = picture.reset(width, height).chunks_exact_mut(3);
@@ -51,7 +51,7 @@ fn picture(width: u32, height: u32, colour: impl Fn(f32, f32) -> [f32; 3]) -> Pi
     picture
 }
 
-/// A canonical square laid into a picture.
+/// A canonical square placed in a picture.
 #[derive(Debug, Clone, Copy)]
 struct Pose {
     centre: Point,
@@ -137,7 +137,7 @@ proptest! {
         prop_assert!(square.residual < 2e-3);
     }
 
-    /// Detectors disagree a little about landmarks; their boxes, which disagree much, are not even asked for.
+    /// Detectors disagree a little about landmarks; their boxes, which differ much more, are not used.
     #[test]
     fn landmarks_that_differ_a_little_give_squares_that_differ_a_little(
         side in 40.0_f32..300.0, roll in -0.6_f32..0.6,
@@ -182,7 +182,7 @@ proptest! {
         places in prop::array::uniform8(prop::num::f32::ANY), scale in -3_i32..9,
         width in 0_u32..5, height in 0_u32..5,
     ) {
-        // Any numbers at all, and numbers of one magnitude.
+        // Arbitrary numbers, and numbers of one magnitude.
         let tamed = places.map(|place| place.clamp(-1e30, 1e30) % 1.0 * 10.0_f32.powi(scale));
         for [a, b, c, d, e, f, g, h] in [places, tamed] {
             let at = |x, y| Point { x, y };
@@ -301,7 +301,7 @@ fn the_mirror_image_of_every_layout() {
 
 #[test]
 fn a_large_face_does_not_alias() {
-    // Pixels alternate between black and white; every other one sampled would give black, white or bands.
+    // Pixels alternate between black and white; sampling every other one would give black, white or bands.
     let checks = picture(480, 480, |x, y| [((x as u32 + y as u32) % 2) as f32; 3]);
     for roll in [0.0, 0.4] {
         let (numbers, _) = crop(&mut grey(), &checks, &pose(240.0, 240.0, 240.0, roll).landmarks());

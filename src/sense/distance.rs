@@ -3,25 +3,25 @@
 use super::{attention::HeadPose, face::Landmarks};
 
 /// Distance between the centres of the eyes of an adult, in metres: the mean of N. A. Dodgson, "Variation and
-/// extrema of human interpupillary distance", Proc. SPIE 5291, 2004. Most adults have 0.055 to 0.07, so that
-/// the estimate is off by up to 12 %; children are nearer than it says.
+/// extrema of human interpupillary distance", Proc. SPIE 5291, 2004. Most adults have 0.055 to 0.07, so the
+/// estimate is up to 15 % too far or 10 % too near; children are closer than estimated.
 const EYES_M: f32 = 0.063;
 
-/// A lens that is described by the angle it sees.
+/// A lens, described by its field of view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lens {
     /// Horizontal field of view of the camera, in degrees.
     pub fov_deg: f32,
-    /// Whether the picture was turned by a quarter, so that the camera's width is its height.
+    /// Whether the picture was rotated by a quarter turn, so its height is the camera's width.
     pub is_turned: bool,
 }
 
 impl Lens {
-    /// The distance of a face in metres, in a picture of `size` pixels; `None` where the eyes coincide.
+    /// The distance of a face in metres, in a picture of `size` pixels; `None` if the eyes coincide.
     ///
     /// For a lens without distortion and eyes that are `d` pixels apart, seen from the front, it is
-    /// `EYES_M * f / d`, where the focal length in pixels is `f = width / 2 / tan(fov / 2)`. A head that is
-    /// turned by its yaw shows its eyes closer together by the cosine.
+    /// `EYES_M * f / d`, where the focal length in pixels is `f = width / 2 / tan(fov / 2)`. The eyes of a
+    /// turned head appear closer together by the cosine of its yaw.
     #[must_use]
     pub fn distance(&self, size: (u32, u32), landmarks: &Landmarks, pose: Option<HeadPose>) -> Option<f32> {
         let width = if self.is_turned { size.1 } else { size.0 } as f32;

@@ -1,4 +1,4 @@
-//! Which changes of the picture the faces in sight explain, so that they ask for no search.
+//! Which changes of the picture are explained by the faces in sight, so they ask for no search.
 
 use super::{face::MAX_FACES, geometry::Rect, region::SearchRegion};
 
@@ -6,7 +6,7 @@ use super::{face::MAX_FACES, geometry::Rect, region::SearchRegion};
 /// scale, and larger ones at any (models/detectors.md).
 pub const SURROUNDINGS_SCALE: f32 = 2.5;
 
-/// Side of the square, in sides of the face's box, whose changes are a face's own.
+/// Side of the square, in sides of the face's box, within which changes are attributed to the face itself.
 pub const OWN_SCALE: f32 = 1.5;
 
 /// Width of a body and its head's movements, in sides of the face's box.
@@ -23,15 +23,16 @@ pub struct ExplainedChanges {
 }
 
 impl ExplainedChanges {
-    /// By the faces with these boxes, in a picture of this height.
+    /// The changes explained by the faces with these boxes, in a picture of this height.
     #[must_use]
     pub fn new(faces: FaceRects, height: u32) -> Self {
         let bodies = faces.iter().map(|face| body(face, height)).collect();
         Self { faces, bodies }
     }
 
-    /// By the faces, when `region` is searched. The following detector sees other faces of similar size in the surroundings
-    /// of one, so that these need no search of the whole; smaller faces are left to the quarters.
+    /// Where the faces explain changes when `region` is searched. The following detector sees other faces of
+    /// similar size in the surroundings of a face, so these need no search of the whole picture; smaller
+    /// faces are left to the quarters.
     #[must_use]
     pub fn by_faces(&self, region: SearchRegion) -> FaceRects {
         let scale = match region {
@@ -41,13 +42,13 @@ impl ExplainedChanges {
         self.faces.iter().map(|face| around(face, scale)).collect()
     }
 
-    /// By the bodies of the faces: a new face is hardly there.
+    /// Where the faces' bodies explain changes: a new face is unlikely there.
     #[must_use]
     pub fn by_bodies(&self) -> &[Rect] {
         &self.bodies
     }
 
-    /// By the faces, when `region` is searched, or by their bodies.
+    /// Where the faces or their bodies explain changes when `region` is searched.
     #[must_use]
     pub fn by_all(&self, region: SearchRegion) -> heapless::Vec<Rect, { 2 * MAX_FACES }> {
         self.by_faces(region)
@@ -70,7 +71,7 @@ pub fn around(face: &Rect, scale: f32) -> Rect {
     }
 }
 
-/// Where head and body of a face move in a picture of this height, roughly: down to the lower edge.
+/// Roughly where the head and body of a face move in a picture of this height: down to the lower edge.
 fn body(face: &Rect, height: u32) -> Rect {
     let head = around(face, BODY_SCALE);
     Rect {

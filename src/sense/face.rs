@@ -1,4 +1,4 @@
-//! What is known of one face: where it is and what it shows.
+//! The data about one face: where it is and what it shows.
 
 use super::{
     attention::HeadPose,
@@ -59,7 +59,7 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// Whether both detections are of one face, found twice.
+    /// Whether both detections are of the same face.
     #[must_use]
     pub fn is_same_face(&self, other: &Self) -> bool {
         self.rect.iou(&other.rect) >= SAME_FACE_IOU
@@ -88,13 +88,13 @@ impl Detection {
 pub struct Prediction {
     /// `None` for a model of valence and arousal alone.
     pub probabilities: Option<Probabilities>,
-    /// -1 (unpleasant) to 1 (pleasant); `None` where the model has no such output.
+    /// -1 (unpleasant) to 1 (pleasant); `None` if the model has no such output.
     pub valence: Option<f32>,
-    /// -1 (calm) to 1 (excited); `None` where the model has no such output.
+    /// -1 (calm) to 1 (excited); `None` if the model has no such output.
     pub arousal: Option<f32>,
 }
 
-/// What is published in the place of a category.
+/// What is published as the category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
     /// One category holds.
@@ -135,16 +135,15 @@ pub struct Smoothed {
 /// A tracked face in one report.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TrackedFace {
-    /// Short-lived number of the track; means nothing after a restart.
+    /// Short-lived number of the track; meaningless after a restart.
     pub track: u32,
     /// Where it is now, or where it was seen last.
     pub detection: Detection,
     /// Whether it was seen in this frame.
     pub seen: bool,
-    /// Where the head is turned to, an estimate, when it was seen last; `None` where the landmarks allow
-    /// none.
+    /// Estimated pose of the head when it was last seen; `None` if the landmarks allow no estimate.
     pub pose: Option<HeadPose>,
-    /// Whether it looks towards the camera, an estimate.
+    /// Whether it is estimated to look towards the camera.
     pub attending: bool,
     /// Quality of the newest crop, 0 to 1: small, blurred or turned faces score lower.
     pub quality: f32,
@@ -157,7 +156,7 @@ pub struct TrackedFace {
     pub smoothed: Option<Smoothed>,
 }
 
-/// Most faces tracked at a time.
+/// Maximum number of faces tracked at a time.
 pub const MAX_FACES: usize = 8;
 
 /// The events of one frame: every visit can end, and every face can appear, become present and change its
@@ -167,11 +166,11 @@ pub type Events = heapless::Vec<Event, { MAX_VISITS + 3 * MAX_FACES }>;
 /// What happened to a track in this frame; published on the event topic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
-    /// A face came and was confirmed.
+    /// A face arrived and was confirmed.
     Appeared {
         /// The new track.
         track: u32,
-        /// The lost track whose visit it continues; that one does not leave.
+        /// The lost track whose visit it continues; that track gets no [`Event::Left`].
         continues: Option<u32>,
     },
     /// A face has stayed for `visit.present_s`; once for each visit.
@@ -181,7 +180,7 @@ pub enum Event {
         /// How long it has stayed, in seconds.
         seconds: f32,
     },
-    /// A face has left for longer than `visit.gap_s`.
+    /// A face has been gone for longer than `visit.gap_s`.
     Left {
         /// The visit's last track.
         track: u32,
@@ -204,17 +203,18 @@ pub enum Event {
 pub struct Report {
     /// The frame's size in pixels, which boxes refer to.
     pub size: (u32, u32),
-    /// Light and sharpness of this frame or of one shortly before; `None` for a frame of hardly any pixels.
+    /// Light and sharpness of this frame or of one shortly before; `None` before the first measurement and for a
+    /// frame too small to measure.
     pub quality: Option<FrameQuality>,
     /// When the frame was captured, on the daemon's monotonic clock.
     pub captured: std::time::Duration,
-    /// The tracked faces, the primary one (the largest, with hysteresis) first; none where they are withheld.
+    /// The tracked faces, the primary one (the largest, with hysteresis) first; empty if they are withheld.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Whether there are faces that `publish.min_faces` withholds.
     pub withheld: bool,
-    /// What changed in this frame; nothing where single faces are withheld.
+    /// What changed in this frame; empty if single faces are withheld.
     pub events: Events,
-    /// Everybody in view.
+    /// Everyone in view.
     pub scene: Scene,
     /// The visits so far.
     pub visits: VisitTotals,

@@ -1,5 +1,6 @@
-//! Finds and tracks faces: searches the picture where something changed, when a face got out of sight, and after a
-//! bounded time in any case; follows each tracked face, in every frame while one moves fast or is in doubt.
+//! Finds and tracks faces. Searches the picture where something has changed, when a face has gone out of
+//! sight, and in any case after a bounded time. Follows each tracked face, in every frame while any of them
+//! moves fast or is in doubt.
 
 use affectd_infer::InferError;
 use std::time::Duration;
@@ -20,20 +21,21 @@ use super::{
 };
 use crate::{config::Detect, health::Stage, luma::LumaGrid, picture::Picture};
 
-/// A face that no search found for this many intervals after the first that should have has left: five
-/// searches of the whole, or two of the quarter that a distant face is searched for in.
+/// A face has left if no search has found it for this many intervals after the first search that should have:
+/// five searches of the whole picture, or two of the quarter in which a distant face is searched for.
 const UNCONFIRMED_INTERVALS: u32 = 5;
 
-/// A search must find a face that changes once in this many intervals.
+/// Once in this many intervals, a search must find each face that changes.
 const CONFIRM_INTERVALS: u32 = 3;
 
-/// A face whose detection scores less is searched for at once.
+/// A face whose detection scores less than this is searched for at once.
 const CERTAIN_SCORE: f32 = 0.75;
 
-/// While no face moves faster, in widths a second, the following detector need not look at every frame.
+/// While no face moves faster than this, in widths per second, the following detector need not run on every
+/// frame.
 const CALM_SPEED: f32 = 1.0;
 
-/// The change flags: those of the search regions, then those of the tracks.
+/// Number of the first track's change flag; the flags of the search regions come before it.
 const FIRST_TRACK: u8 = SearchRegion::COUNT as u8;
 
 /// A confirmed face in one frame.
@@ -43,7 +45,7 @@ pub struct FollowedFace {
     pub track: u32,
     /// Where it is, or where it was seen last.
     pub detection: Detection,
-    /// Whether it was in sight in the last frame that was looked at; otherwise a crop would show something else.
+    /// Whether it was in sight in the last picture processed; if not, a crop would show something else.
     pub seen: bool,
 }
 
@@ -57,11 +59,11 @@ pub struct FaceTracker {
     states: FollowStates,
     min_face_px: f32,
     interval: Duration,
-    /// Limits how often faces are followed that move slowly.
+    /// Limits how often slowly moving faces are followed.
     follows: RateLimiter,
     /// Width and height of the picture.
     size: (u32, u32),
-    /// When the last picture was looked at.
+    /// When the last picture was processed.
     looked: Duration,
     found: Detections,
     seen: heapless::Vec<Detection, MAX_OBSERVATIONS>,
@@ -111,7 +113,7 @@ impl FaceTracker {
         self.tracker.lost_after()
     }
 
-    /// Drops all tracks and what is known of the picture.
+    /// Drops all tracks and all data about the picture.
     pub fn clear(&mut self) {
         self.tracker.clear();
         self.states.clear();
@@ -143,8 +145,8 @@ impl FaceTracker {
         }
     }
 
-    /// Processes the frame captured at `now`, after [`FaceTracker::observe`]; `picture` may be left out where
-    /// it is not needed. `done` is called as each stage of the work ends.
+    /// Processes the frame captured at `now`, after [`FaceTracker::observe`]; `picture` may be `None` if it
+    /// is not needed. `done` is called as each stage of the work ends.
     ///
     /// # Errors
     /// [`InferError`] if a network fails; the tracks are then unchanged.
@@ -228,7 +230,8 @@ impl FaceTracker {
         demand
     }
 
-    /// A window around everything that asks for a search, if it may take the place of `region`, which is due.
+    /// A window around everything that asks for a search, if it may replace the search of `region`, which is
+    /// due.
     fn window(&self, region: SearchRegion, now: Duration, demand: &Demand) -> Option<SearchWindow> {
         if !(self.quarters_help() && self.schedule.allows_window(region, now, demand)) {
             return None;
@@ -264,19 +267,19 @@ impl FaceTracker {
             && (!self.changes.is_known() || self.follows.is_due(now) || !tracks.iter().all(is_calm))
     }
 
-    /// Whether it is not certain that this track's face is there.
+    /// Whether it is uncertain that this track's face is still there.
     fn is_in_doubt(&self, track: &Track) -> bool {
         track.is_doubtful() || !self.states.is_seen(track.id)
     }
 
-    /// Whether a search should find this track, which is seen, again.
+    /// Whether a search should confirm this track, which is in sight.
     fn needs_confirming(&self, track: &Track, now: Duration) -> bool {
         let since = now.saturating_sub(track.searched());
         self.states.has_changed(track.id)
             && (since >= self.interval * CONFIRM_INTERVALS || track.detection.score < CERTAIN_SCORE)
     }
 
-    /// Looks for each track in its surroundings; true if one was in sight before and is not any more.
+    /// Looks for each track in its surroundings; returns whether any track has gone out of sight.
     fn follow_tracks(&mut self, picture: &Picture, now: Duration) -> Result<bool, InferError> {
         self.follows.advance(now);
         let mut out_of_sight = false;
@@ -291,7 +294,7 @@ impl FaceTracker {
                     seen = Some(*face);
                     merge(&mut self.seen, face);
                 } else {
-                    // Other faces have tracks of their own, or are left to a search.
+                    // Other faces have their own tracks or are left to a search.
                     if !tracks.iter().any(|other| other.matches(face, now)) {
                         self.untracked = Some(face.rect);
                     }
@@ -307,8 +310,8 @@ impl FaceTracker {
         Ok(out_of_sight)
     }
 
-    /// Searches a region if that is due, and adds what is found to what was seen. Returns from which index on
-    /// detections may start tracks.
+    /// Searches a region if one is due, and adds the faces found to those seen. Returns the index of the
+    /// first detection that may start a track.
     fn search(
         &mut self,
         picture: &Picture,
@@ -316,7 +319,7 @@ impl FaceTracker {
         out_of_sight: bool,
         done: &mut dyn FnMut(Stage),
     ) -> Result<usize, InferError> {
-        // What the following detector saw comes first, which keeps positions steady; a search only adds new
+        // The following detector's faces come first, which keeps positions steady; a search only adds new
         // faces.
         let starting = self.seen.len();
         let demand = self.demand(now, out_of_sight);
@@ -359,7 +362,7 @@ fn flag_of(region: SearchRegion) -> ChangeFlag {
     ChangeFlag::new(region.index() as u8)
 }
 
-/// Adds a detection; of two of the same face, seen from two tracks, the better one stays.
+/// Adds a detection. If two tracks saw the same face, the better detection is kept.
 fn merge(seen: &mut heapless::Vec<Detection, MAX_OBSERVATIONS>, face: &Detection) {
     match seen.iter_mut().find(|other| other.is_same_face(face)) {
         Some(other) if other.score < face.score => *other = *face,

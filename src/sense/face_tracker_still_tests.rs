@@ -1,14 +1,14 @@
-//! Where nothing changes, and where something does.
+//! The face tracker on pictures where nothing changes, and where something does.
 
 use super::*;
 
 impl Bench {
-    /// From now on the luma is known: the same everywhere and at all times.
+    /// Makes the luma known from now on: uniform and constant.
     fn show_light(&mut self) {
         self.luma.reset(640, 480).fill(800);
     }
 
-    /// Nothing changes for so long that searches have become as rare as they do.
+    /// Runs without changes until searches are as rare as they get.
     fn rest(&mut self) {
         for _ in 0..100 * self.rate {
             self.next();

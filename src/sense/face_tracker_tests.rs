@@ -38,7 +38,7 @@ impl World {
     }
 }
 
-/// Sees every face whose centre lies in the region, if it is at least so wide.
+/// Sees every face whose centre lies in the region, if it is at least `narrowest` wide.
 struct Fake {
     world: Arc<World>,
     narrowest: f32,
@@ -98,7 +98,7 @@ impl Bench {
         Self::with(rate, 0.0, narrowest)
     }
 
-    /// The same with the narrowest face that a search sees.
+    /// As [`Bench::new`], with the narrowest face that a search sees.
     fn with(rate: u32, narrowest_searched: f32, narrowest: f32) -> Self {
         let world = Arc::new(World::default());
         let settings = Detect {
@@ -198,7 +198,7 @@ fn a_face_out_of_sight_is_searched_for_at_once_but_not_in_every_frame() {
     let faces = bench.next();
     assert_eq!(bench.searches, 2);
     assert!(!faces[0].seen);
-    // Until the next one's own time, half a second after the first.
+    // The next regular search comes half a second after the first.
     for _ in 5..10 {
         bench.next();
     }

@@ -1,5 +1,5 @@
-//! The state of each tracked face between two frames: whether the following detector saw it when it looked last, and
-//! whether its surroundings have changed since a search found it.
+//! The state of each tracked face between two frames: whether the following detector saw it when it last
+//! looked, and whether its surroundings have changed since a search found it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct FollowStates {
 #[derive(Debug, Clone, Copy)]
 struct FollowState {
     track: u32,
-    /// Number of its change flag among those of tracks.
+    /// Index of its change flag among the tracks' flags.
     slot: u8,
     /// When a detector last looked for it.
     at: Duration,
@@ -26,7 +26,7 @@ struct FollowState {
 }
 
 impl FollowStates {
-    /// Drops tracks that ended, adds new ones, and notes which were in fact seen at `now`, by either detector.
+    /// Drops tracks that ended, adds new ones, and records which were seen at `now` by either detector.
     pub fn update(&mut self, tracks: &[Track], now: Duration) {
         self.states
             .retain(|state| tracks.iter().any(|track| track.id == state.track));
@@ -42,7 +42,7 @@ impl FollowStates {
             if self.find(track.id).is_none() {
                 let is_free = |slot: &u8| self.states.iter().all(|state| state.slot != *slot);
                 let slot = (0..MAX_FACES as u8).find(is_free).unwrap_or(0);
-                // There is room: at most as many as tracks.
+                // There is room for one per track.
                 let _ = self.states.push(FollowState {
                     track: track.id,
                     slot,
@@ -54,7 +54,7 @@ impl FollowStates {
         }
     }
 
-    /// The change flag of a track: the one after `first` by its slot.
+    /// The change flag of a track: its slot, counted from `first`.
     #[must_use]
     pub fn change_flag(&self, track: u32, first: u8) -> ChangeFlag {
         ChangeFlag::new(first + self.find(track).map_or(0, |state| state.slot))
@@ -134,7 +134,7 @@ mod tests {
         states.update(tracker.tracks(), FRAME);
         let first = flags(tracker.tracks(), &states);
         assert_ne!(first[0], first[1]);
-        // The first leaves, another comes.
+        // The first face leaves and another arrives.
         let later = Duration::from_secs(2);
         tracker.update(&[face(200.0), face(400.0)], 0, FRAME * 2);
         tracker.update(&[face(200.0), face(400.0)], 0, later);

@@ -1,9 +1,9 @@
 //! Light and sharpness of a whole picture: what a technician needs to know to light a place and to focus a
-//! camera. Sampled, because nothing else depends on it.
+//! camera. Measured on a sample of rows, because nothing else depends on it.
 
 use crate::picture::Picture;
 
-/// Light and sharpness of a picture. All are 0 to 1.
+/// Light and sharpness of a picture. All values are 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrameQuality {
     /// Mean luma.
@@ -12,21 +12,21 @@ pub struct FrameQuality {
     pub dark: f32,
     /// Share of the pixels that are nearly white.
     pub bright: f32,
-    /// 0 without detail, 1 with the detail of a focused lens. It depends on the scene too, so that it tells
-    /// whether turning the lens makes a picture sharper, not how good the lens is.
+    /// 0 without detail, 1 with the detail of a focused lens. It also depends on the scene, so it shows
+    /// whether turning the lens sharpens the picture, not how good the lens is.
     pub sharpness: f32,
 }
 
-/// Most rows that are looked at; each with the rows above and below.
+/// Maximum number of rows measured, each with the rows above and below it.
 const MOST_ROWS: usize = 32;
 
 /// Luma below this is nearly black, 0 to 255.
 const BLACK: i32 = 16;
 
-/// Luma from this on is nearly white, 0 to 255.
+/// Luma of at least this is nearly white, 0 to 255.
 const WHITE: i32 = 250;
 
-/// Below one step of 8 bits there is no texture to measure.
+/// Below one 8-bit level there is no texture to measure.
 const LEAST_DEVIATION: f32 = 1.0;
 
 impl FrameQuality {
@@ -116,10 +116,12 @@ fn luma(rgb: &[u8]) -> i32 {
     (77 * r + 150 * g + 29 * b) >> 8
 }
 
-/// Detail of a picture out of focus: two photographs of 512 pixels and the bundled clip have 0.017 to 0.020 after a
-/// Gaussian blur of 4 pixels, and 0.024 to 0.033 after one of 2 pixels. An empty wall has as little.
+/// Detail of a picture out of focus: two photographs of 512 pixels and the bundled clip have 0.017 to 0.020
+/// after a Gaussian blur of 4 pixels, and 0.024 to 0.033 after one of 2 pixels. An empty wall has as little
+/// detail.
 pub const BLURRED: f32 = 0.02;
-/// Detail of a picture in focus: the same have 0.08 to 0.26 as they are, and 0.04 to 0.08 after a blur of 1 pixel.
+/// Detail of a picture in focus: the same pictures have 0.08 to 0.26 unblurred, and 0.04 to 0.08 after a blur
+/// of 1 pixel.
 pub const SHARP: f32 = 0.1;
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn light_is_the_mean_and_the_extremes_are_counted() {
 fn a_blurred_edge_is_less_sharp_whatever_the_exposure() {
     let edge = |blur: f32, contrast: f32| {
         measure(&picture(96, 48, |x, _| {
-            // Up and down again, so that the only edges are those that are blurred.
+            // Rises and falls again, so the only edges are the blurred ones.
             let place = ((x % 32) as f32 - 16.0).abs() - 8.0;
             let level = (place / blur).clamp(-1.0, 1.0);
             (128.0 + contrast * level) as u8

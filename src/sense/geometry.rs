@@ -68,7 +68,7 @@ impl Rect {
         }
     }
 
-    /// Area in square pixels; 0 where width or height is negative.
+    /// Area in square pixels; 0 if width or height is negative.
     #[must_use]
     pub fn area(&self) -> f32 {
         self.width.max(0.0) * self.height.max(0.0)

@@ -1,4 +1,4 @@
-//! Writes pixels into a network's input tensor, in the layout, colours and range that its manifest asks for.
+//! Writes pixels into a network's input tensor, in the layout, colours and range that its manifest specifies.
 
 use crate::model::{Colour, Input, Layout};
 
@@ -65,7 +65,7 @@ impl InputTensor {
         self.height
     }
 
-    /// Elements of the tensor.
+    /// Number of elements of the tensor.
     #[must_use]
     pub fn elements(&self) -> usize {
         self.width * self.height * self.colour.channels()
@@ -80,7 +80,7 @@ impl InputTensor {
         }
     }
 
-    /// Writes a row of pixels, whose red, green and blue are 0 to 255; the fourth values mean nothing.
+    /// Writes a row of pixels, whose red, green and blue are 0 to 255; the fourth values are ignored.
     pub fn put_row(&self, tensor: &mut [f32], row: usize, pixels: &[[f32; 4]]) {
         match self.colour {
             Colour::Rgb => self.put_plane_rows(tensor, row, pixels, [0, 1, 2]),
@@ -93,13 +93,13 @@ impl InputTensor {
         }
     }
 
-    /// Writes a row of each channel, from the pixels' values in this order.
+    /// Writes a row of each channel; `order` gives the index of each channel's value in a pixel.
     fn put_plane_rows(&self, tensor: &mut [f32], row: usize, pixels: &[[f32; 4]], order: [usize; 3]) {
         for (channel, from) in order.into_iter().enumerate() {
             let (scale, offset) = (self.scale[channel], self.offset[channel]);
             let start = row * self.row_stride + channel * self.channel_stride;
             let values = pixels.iter().map(|pixel| pixel[from] * scale + offset);
-            // A loop of its own, because the compiler makes vectors of it only without a stride.
+            // A separate loop, because the compiler vectorizes it only without a stride.
             if self.pixel_stride == 1 {
                 for (to, value) in tensor[start..].iter_mut().zip(values) {
                     *to = value;
@@ -121,7 +121,7 @@ impl InputTensor {
         }
     }
 
-    /// Turns what is written into its mirror image, left to right.
+    /// Mirrors what has been written, left to right.
     pub fn mirror(&self, tensor: &mut [f32]) {
         let pixel = self.pixel_stride;
         for row in tensor.chunks_exact_mut(self.row_stride) {

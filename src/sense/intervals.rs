@@ -1,11 +1,11 @@
-//! How often the sensor does what.
+//! How often the sensor does each piece of work.
 
 use std::time::Duration;
 
 use crate::config::{Settings, Smoothing};
 
-/// The longest time between two runs of the following detector for a slow face. If it starts to move at two widths a second, it has then moved
-/// by half of what the tracker allows.
+/// The longest time between two runs of the following detector for a slow face. If it starts to move at two
+/// widths per second, it moves by half of what the tracker allows before the next run.
 const MAX_FOLLOW: Duration = Duration::from_millis(200);
 
 /// Mean intervals between two pieces of work.
@@ -34,8 +34,8 @@ impl Intervals {
         }
     }
 
-    /// At the fraction `rate_fraction` of the rate. Predictions further apart than the smoothing's gap would
-    /// each reset the means, so that is the limit.
+    /// At the fraction `rate_fraction` of the full rate. Predictions further apart than the smoothing's gap
+    /// would each reset the means, so the gap limits the interval between classifications.
     pub fn at(&self, rate_fraction: f32, smoothing: &Smoothing) -> Self {
         Self {
             frame: self.frame.div_f32(rate_fraction),

@@ -1,49 +1,51 @@
-//! Where the picture changed, so that the networks do not run where nothing happens.
+//! Detects where the picture changed, so the networks do not run where nothing happens.
 //!
-//! Each cell of the luma grid is compared with a reference, its luma when it last changed. A cell that differs gets
-//! every change flag: one for each search region and one for each track. Searching the region, or following the
-//! track, clears its flag. As the reference stays until a cell has changed, slow changes add up and are not missed.
+//! Each cell of the luma grid is compared with a reference, its luma when it last changed. A cell that
+//! differs gets every change flag: one for each search region and one for each track. Searching the region,
+//! or following the track, clears its flag. Because a cell keeps its reference until it has changed, slow
+//! changes add up and are not missed.
 //!
 //! What must not count as a change:
-//! - **Exposure steps and flicker.** Both multiply the luma, flicker of mains light by bands of rows
-//!   (rolling shutter). So each row of cells is compared up to a factor, the median of its cells' ratios.
+//! - **Exposure steps and flicker.** Both scale the luma; mains flicker does so in bands of rows (rolling
+//!   shutter). Each row of cells is therefore compared up to a factor, the median of its cells' ratios.
 //! - **Noise.** The threshold rises with the mean difference of the quieter rows, and a cell must have a
 //!   neighbour that differs too, or differ by twice the threshold.
 //!
-//! A row of which more than half changes by the same factor would be mistaken for a change of light, so what
-//! relies on the flags must also be done now and then without them.
+//! A row of which more than half changes by the same factor is mistaken for a change of light, so work that
+//! relies on the flags must also be done occasionally without them.
 
 use super::geometry::Rect;
 use crate::luma::{LumaGrid, MAX_CELLS, PARTS};
 
-/// Least difference that counts, in levels.
+/// Smallest difference that counts, in levels.
 const MIN_DIFFERENCE: i32 = 4;
 
-/// Greatest threshold, in levels: in more noise than this some cells change in every frame.
+/// Largest threshold, in levels: with more noise than this, some cells change in every frame.
 const MAX_DIFFERENCE: i32 = 12;
 
-/// The threshold in mean absolute differences of an unchanged row: five standard deviations of normal noise.
+/// The threshold as a multiple of an unchanged row's mean absolute difference: 4.8 standard deviations of
+/// Gaussian noise.
 const NOISE_FACTOR: i32 = 6;
 
-/// Fraction bits of a row's factor.
+/// Fractional bits of a row's factor.
 const FACTOR_BITS: u32 = 10;
 
 /// A factor of 1.
 const UNITY: i32 = 1 << FACTOR_BITS;
 
-/// Factors between which a row's light may have changed; beyond them something else has happened.
+/// Factors by which a row's light may have changed; outside this range something else has happened.
 const FACTORS: std::ops::RangeInclusive<i32> = UNITY / 4..=UNITY * 4;
 
-/// The references of a row are multiplied by a factor that differs from 1 by more than this.
+/// A row's references are scaled only by a factor that differs from 1 by more than this.
 const REBASE: i32 = UNITY / 64;
 
-/// Cells darker than this have no meaningful ratio, in levels.
+/// Cells darker than this, in levels, have no meaningful ratio.
 const DARK: i16 = 8;
 
-/// Fewest cells from which a row's factor is estimated.
+/// Minimum number of cells from which a row's factor is estimated.
 const MIN_RATIOS: usize = 8;
 
-/// Which of the at most 16 flags of every cell.
+/// One of the up to 16 change flags of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeFlag(u8);
 
@@ -51,7 +53,7 @@ impl ChangeFlag {
     /// The flag of this number.
     ///
     /// # Panics
-    /// If `number` is 16 or more; in a constant that is an error of compilation.
+    /// If `number` is 16 or more; in a constant, that is a compile error.
     #[must_use]
     pub const fn new(number: u8) -> Self {
         assert!(number < 16, "a cell has 16 flags");
@@ -67,7 +69,7 @@ impl ChangeFlag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
     None,
-    /// Half the threshold: counts for tracks, whose faces change by little.
+    /// Half the threshold: counts for tracks, whose faces change only slightly.
     Slight,
     /// The threshold.
     Clear,
@@ -84,14 +86,14 @@ pub struct ChangeMap {
     current: Vec<i16>,
     flags: Vec<u16>,
     differences: Vec<Difference>,
-    /// Mean absolute difference of the quieter rows, in parts of a level.
+    /// Mean absolute difference of the quieter rows, in units of the grid ([`PARTS`] per level).
     noise: i32,
-    /// The flags that a slight difference sets too.
+    /// The flags that even a slight difference sets.
     sensitive: u16,
 }
 
 impl ChangeMap {
-    /// A map of which nothing is known. Half the difference sets the `sensitive` flags.
+    /// A map without data. Half the usual difference sets the `sensitive` flags.
     #[must_use]
     pub fn new(sensitive: &[ChangeFlag]) -> Self {
         Self {
@@ -122,7 +124,7 @@ impl ChangeMap {
         }
     }
 
-    /// Forgets everything, so that nothing of the picture is left and everything counts as changed.
+    /// Erases all data, so nothing of the picture is left and everything counts as changed.
     pub fn clear(&mut self) {
         for cells in [&mut self.reference, &mut self.current] {
             cells.fill(0);
@@ -151,8 +153,8 @@ impl ChangeMap {
         !self.is_known() || self.changed_outside(flag, rect, explained).next().is_some()
     }
 
-    /// The smallest box around what [`ChangeMap::has_changed_outside`] tells of, in pixels of the picture; `None` if there
-    /// is none, or the luma is not known.
+    /// The smallest box around the cells that [`ChangeMap::has_changed_outside`] reports, in pixels of the
+    /// picture; `None` if there are none or the luma is not known.
     #[must_use]
     pub fn box_outside(&self, flag: ChangeFlag, rect: &Rect, explained: &[Rect]) -> Option<Rect> {
         let cell = self.cell as f32;
@@ -166,8 +168,8 @@ impl ChangeMap {
             .reduce(|all, other| all.union(&other))
     }
 
-    /// The changed cells that touch `rect`, have their centres in none of `explained` and belong to a block of two by two
-    /// changed cells: a single cell or a thin line is no face.
+    /// The changed cells that touch `rect`, have their centres in none of `explained` and belong to a block
+    /// of two by two changed cells: a single cell or a thin line is not a face.
     fn changed_outside(
         &self,
         flag: ChangeFlag,
@@ -208,8 +210,8 @@ impl ChangeMap {
         }
     }
 
-    /// As [`ChangeMap::mark_unchanged`], for a track: what its cells show now becomes their reference, so that
-    /// slight differences are counted from here.
+    /// As [`ChangeMap::mark_unchanged`], for a track: its cells' current luma becomes their reference, so
+    /// slight differences are measured from here.
     pub fn rebase(&mut self, flag: ChangeFlag, rect: &Rect) {
         self.mark_unchanged(flag, rect);
         for row in self.rows(rect) {
@@ -250,7 +252,8 @@ impl ChangeMap {
                     *cell = ((i32::from(*cell) * factor + UNITY / 2) >> FACTOR_BITS) as i16;
                 }
             }
-            // A change of light is not the same everywhere in a row: the more it changes, the less is certain.
+            // A change of light is not uniform along a row: the larger the change, the larger the
+            // uncertainty.
             let uncertainty = (factor - UNITY).abs() / 8;
             let mut sum = 0_i32;
             for ((&before, &now), difference) in reference.iter().zip(current).zip(differences) {
@@ -308,13 +311,13 @@ impl ChangeMap {
     }
 }
 
-/// The factor by which the light of a row changed: the median ratio of its cells, 1 where that is unclear.
+/// The factor by which the light of a row changed: the median ratio of its cells, or 1 if that is unclear.
 fn factor(reference: &[i16], current: &[i16]) -> i32 {
     let mut ratios: heapless::Vec<u16, MAX_CELLS> = heapless::Vec::new();
     let dark = DARK * PARTS;
     for (&before, &now) in reference.iter().zip(current) {
         if before >= dark {
-            // At most 2040 << 10 over 64.
+            // At most (2040 << 10) / 64.
             let ratio = (i32::from(now) << FACTOR_BITS) / i32::from(before);
             // There is room for every cell.
             let _ = ratios.push(ratio.min(i32::from(u16::MAX)) as u16);

@@ -1,4 +1,4 @@
-//! Made frames: a textured wall with noise, light that changes, and things that move.
+//! Synthetic frames: a textured wall with noise, light that changes, and things that move.
 
 use super::*;
 
@@ -24,7 +24,7 @@ impl Camera {
         }
     }
 
-    /// About normal, standard deviation 1: the sum of twelve uniform numbers.
+    /// Approximately normal with standard deviation 1: the sum of twelve uniform numbers.
     fn normal(&mut self) -> f32 {
         let mut sum = -6.0;
         for _ in 0..12 {
@@ -34,8 +34,8 @@ impl Camera {
         sum
     }
 
-    /// Shows the wall with `light` at each row of cells and `thing` in front, which gives the luma of a cell
-    /// where it is.
+    /// Shows the wall with `light` at each row of cells and `thing` in front of it, which returns the luma of
+    /// the cells that it covers.
     fn show(&mut self, light: impl Fn(usize) -> f32, thing: impl Fn(usize, usize) -> Option<f32>) {
         self.grid.reset(640, 480);
         for index in 0..4800 {
@@ -101,7 +101,7 @@ fn noise_is_no_change() {
         let mut changes = 0;
         for frame in 0..300 {
             camera.show_wall();
-            // The first frames teach how much noise there is.
+            // The noise level is learned from the first frames.
             changes += usize::from(camera.search() && frame > 10);
         }
         assert!(changes <= 1, "{changes} of 290 frames at {noise}");
@@ -150,7 +150,7 @@ fn what_comes_in_is_a_change_where_it_is_in_any_light() {
             let is_there = (40..42).contains(&column) && (30..32).contains(&row);
             is_there.then(|| wall(column, row) - 20.0)
         };
-        // In the frame of a step of the light, less is certain.
+        // In the frame in which the light steps, the uncertainty is larger.
         camera.show(|_| light, thing);
         camera.show(|_| light, thing);
         assert!(camera.has_changed(&square(310.0, 230.0, 40.0)), "at {light}");
@@ -194,7 +194,7 @@ fn a_track_notices_half_as_much() {
     camera.show(|_| 1.0, mouth(3.0));
     let near = square(310.0, 230.0, 40.0);
     assert!(camera.map.has_changed(TRACK, &near) && !camera.has_changed(&near));
-    // A track that was followed counts from what it showed.
+    // After a track was followed, differences are measured from what it showed.
     camera.map.rebase(TRACK, &near);
     camera.show(|_| 1.0, mouth(3.5));
     assert!(!camera.map.has_changed(TRACK, &near));

@@ -4,7 +4,7 @@ use super::face::{Prediction, Probabilities};
 use crate::model::Expression as Contract;
 use affectd_infer::{InferError, Output};
 
-/// Most elements: eight logits, valence and arousal.
+/// Maximum number of elements: eight logits, valence and arousal.
 const MAX_ELEMENTS: usize = 10;
 
 /// The elements that a manifest names: logits in the manifest's order, then valence and arousal. All are
@@ -16,7 +16,7 @@ impl OutputVector {
     /// Takes the elements from the outputs, whose concatenation the manifest's indices refer to.
     ///
     /// # Errors
-    /// [`InferError::NotFinite`]; [`InferError::Run`] where an output is too short.
+    /// [`InferError::NotFinite`]; [`InferError::Run`] if an output is too short.
     pub(super) fn gather(contract: &Contract, outputs: &[Output<'_>]) -> Result<Self, InferError> {
         let logits = contract.logits.iter().map(|(_, index)| *index);
         let others = contract
@@ -30,7 +30,7 @@ impl OutputVector {
             .map(Self)
     }
 
-    /// The mean with the outputs of another run.
+    /// The mean of these outputs and those of another run.
     pub(super) fn mean(&self, other: &Self) -> Self {
         Self(
             self.0
@@ -71,12 +71,12 @@ fn element(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
             None => index -= output.data.len(),
         }
     }
-    // Loading the model has checked the highest index against the length.
+    // Loading the model has already checked the highest index against the length.
     Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
-/// Softmax over the categories that the model knows; the others get 0. The largest logit is subtracted first,
-/// so that no exponential overflows. `None` where the model knows no categories.
+/// Softmax over the categories that the model predicts; the others get 0. The largest logit is subtracted first,
+/// so no exponential overflows. `None` if the model predicts no categories.
 fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Option<Probabilities> {
     let largest = logits
         .iter()

@@ -1,4 +1,4 @@
-//! Limits how often a piece of work is done: to a mean rate that does not depend on when frames arrive.
+//! Limits how often a piece of work is done, to a mean rate that does not depend on when frames arrive.
 
 use std::time::Duration;
 

@@ -3,12 +3,12 @@
 //! A network of 320 pixels sees a picture of 640 at half its size and misses faces narrower than 30 pixels; a
 //! network of 640 pixels costs four times as much per search. So the whole picture is searched with the small
 //! network, and between two such searches one of its overlapping quarters, in turn: near faces are found
-//! within the interval, distant ones within four of them (models/detectors.md has the figures).
+//! within one interval, distant ones within four (models/detectors.md has the figures).
 
 use super::{detect::Detector, geometry::Rect};
 
-/// Width and height of a quarter as fractions of the picture's; more than a half, so that a face which is cut
-/// by one quarter's edge lies whole in another.
+/// Width and height of a quarter as fractions of the picture's; more than half, so a face cut by one
+/// quarter's edge lies entirely within another.
 const QUARTER: f32 = 0.55;
 
 /// A region of the picture.
@@ -33,8 +33,8 @@ impl SearchRegion {
         Self::Quarter(3),
     ];
 
-    /// Whether quarters resolve more than the whole of a picture of this width and height does: only where the
-    /// network shrinks the picture.
+    /// Whether searching quarters resolves more than searching the whole of a picture of this width and
+    /// height: only if the network shrinks the picture.
     #[must_use]
     pub fn quarters_help((width, height): (u32, u32), detector: &dyn Detector) -> bool {
         let (input_width, input_height) = detector.input_size();

@@ -30,13 +30,14 @@ impl Region {
     }
 }
 
-/// Most samples along a side of a new pixel; a region that asks for more is larger than any picture.
+/// Maximum number of samples along a side of a new pixel; a region that needs more is larger than any
+/// picture.
 const MOST_SAMPLES: f32 = 64.0;
 
 /// Resamples a region to `width` x `height` pixels and passes each to `put` (row, column, red, green and blue
 /// from 0 to 255). Returns how much of the region lies inside the picture, 0 to 1. Allocates nothing.
 ///
-/// Where the region shrinks, each new pixel is the mean of as many samples as it covers pixels, because
+/// If the region is scaled down, each new pixel is the mean of as many samples as it covers pixels, because
 /// single samples would alias. Outside the picture its edge pixels are repeated: a border of a fixed colour
 /// would add a contour that the scene does not have. A picture without pixels is black.
 pub fn resample(
@@ -46,7 +47,7 @@ pub fn resample(
     mut put: impl FnMut(usize, usize, [f32; 3]),
 ) -> f32 {
     let samples = |edge: Point, pixels: usize| {
-        // Rounding errors must not ask for a second sample.
+        // Rounding errors must not cause a second sample.
         let covered = edge.x.hypot(edge.y) / pixels as f32;
         (covered - 0.01).ceil().clamp(1.0, MOST_SAMPLES) as usize
     };
@@ -61,7 +62,7 @@ pub fn resample(
         (0..width * height).for_each(|index| put(index / width, index % width, [0.0; 3]));
         return 0.0;
     }
-    // With three or more samples a side, averaging smooths enough for nearest-neighbour samples.
+    // With three or more samples a side, averaging is smooth enough for nearest-neighbour samples.
     let many = grid.columns >= 3 && grid.rows >= 3;
     let mut inside = 0_usize;
     for row in 0..height {
@@ -135,7 +136,7 @@ impl Grid {
     /// Sum of the samples' pixels, from `corner` on. A missing pixel is black.
     #[inline]
     fn sum_nearest<'a>(&self, corner: Point, pixel: impl Fn(i64, i64) -> Option<&'a [u8; 3]>) -> [u32; 3] {
-        // Beyond any picture, and small enough for sums of steps not to overflow.
+        // The limit is beyond any picture, yet small enough that sums of steps do not overflow.
         let fixed = |number: f32| (number.clamp(-1e9, 1e9) * 65_536.0) as i64;
         let across = [fixed(self.across.x), fixed(self.across.y)];
         let down = [fixed(self.down.x), fixed(self.down.y)];
@@ -200,7 +201,8 @@ impl<'a> Source<'a> {
     fn add(&self, x: f32, y: f32, sum: &mut [f32; 3]) {
         let x = (x - 0.5).clamp(0.0, (self.width - 1) as f32);
         let y = (y - 0.5).clamp(0.0, (self.height - 1) as f32);
-        // The last pixel has no neighbour; a point there takes all its weight from it.
+        // The last pixel has no neighbour; a point there is interpolated from the last pair, with all the
+        // weight on that pixel.
         let left = (x as usize).min(self.width.saturating_sub(2));
         let top = (y as usize).min(self.height.saturating_sub(2));
         let (fx, fy) = (x - left as f32, y - top as f32);

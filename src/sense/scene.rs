@@ -1,4 +1,4 @@
-//! Everybody in view, as one result.
+//! Everyone in view, as one result.
 
 use super::face::{Category, Label, MAX_FACES, Prediction, Probabilities, Smoothed, TrackedFace};
 use crate::config;
@@ -6,7 +6,7 @@ use crate::config;
 /// A face smiles when its smoothed probability of happiness is at least this.
 const SMILE_PROBABILITY: f32 = 0.5;
 
-/// How many faces do what. Each count is 0 to [`MAX_FACES`].
+/// The numbers of faces, in total and by what they do. Each count is 0 to [`MAX_FACES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SceneCounts {
     /// Faces in view.
@@ -17,17 +17,17 @@ pub struct SceneCounts {
     pub smiling: usize,
 }
 
-/// Everybody in view.
+/// Everyone in view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scene {
-    /// `None` where they are withheld.
+    /// `None` if they are withheld.
     pub counts: Option<SceneCounts>,
-    /// The dominant category; none where nobody is in view, withheld where too few are, and uncertain where
-    /// no category stands out or no face has a prediction good enough.
+    /// The dominant category; none if nobody is in view, withheld if too few faces are, and uncertain if no
+    /// category stands out or no face has a good enough prediction.
     pub label: Label,
     /// Means over all faces whose crops are good enough.
     pub prediction: Prediction,
-    /// Whether a visit is going on: somebody is in view, or was until `visit.gap_s` ago.
+    /// Whether a visit is in progress: someone is in view, or was until `visit.gap_s` ago.
     pub occupied: bool,
 }
 
@@ -43,7 +43,7 @@ impl Default for Scene {
     }
 }
 
-/// Whether a face smiles. One whose crops are too poor does not.
+/// Whether a face smiles; false if its crops are too poor.
 #[must_use]
 pub fn is_smiling(smoothed: &Smoothed) -> bool {
     let happiness = smoothed
@@ -53,7 +53,7 @@ pub fn is_smiling(smoothed: &Smoothed) -> bool {
     !smoothed.poor && happiness >= SMILE_PROBABILITY
 }
 
-/// Makes the scene of each frame; keeps the dominant category for its hysteresis.
+/// Builds the scene of each frame; remembers the dominant category for hysteresis.
 #[derive(Debug, Clone)]
 pub struct SceneSummary {
     smoothing: config::Smoothing,
@@ -62,7 +62,7 @@ pub struct SceneSummary {
 }
 
 impl SceneSummary {
-    /// Nobody was seen yet.
+    /// Nobody has been seen yet.
     #[must_use]
     pub fn new(smoothing: &config::Smoothing, publish: &config::Publish) -> Self {
         Self {
@@ -72,9 +72,9 @@ impl SceneSummary {
         }
     }
 
-    /// The scene with these faces in view, and whether a visit is going on.
+    /// The scene with these faces in view, given whether a visit is in progress.
     ///
-    /// With fewer faces than `publish.min_faces`, but any, it is withheld.
+    /// It is withheld if there are faces, but fewer than `publish.min_faces`.
     pub fn update(&mut self, faces: &[TrackedFace], occupied: bool) -> Scene {
         if faces.is_empty() || faces.len() < self.min_faces {
             self.dominant = None;
@@ -107,8 +107,7 @@ impl SceneSummary {
         }
     }
 
-    /// The most probable category on average; the one before keeps its place until another leads by the
-    /// margin.
+    /// The most probable category on average; the previous one is kept until another leads by the margin.
     fn label(&mut self, probabilities: Option<&Probabilities>) -> Label {
         self.dominant = probabilities.and_then(|probabilities| {
             let (top, lead) = probabilities.argmax();

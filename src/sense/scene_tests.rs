@@ -51,7 +51,7 @@ fn poor(face: TrackedFace) -> TrackedFace {
 #[test]
 fn nobody_in_view() {
     assert_eq!(summary(1).update(&[], false), Scene::default());
-    // Also where groups alone may be reported: nobody is no secret.
+    // The same if only groups may be reported: an empty view reveals nobody.
     assert_eq!(summary(3).update(&[], false), Scene::default());
 }
 
@@ -81,7 +81,7 @@ fn means_and_counts_are_over_all_faces() {
     assert_eq!(scene.counts, Some(counts));
     assert_eq!(scene.label, Label::Category(Category::Happiness));
     let near = |found: f32, expected: f32| assert!((found - expected).abs() < 1e-6, "{scene:?}");
-    // The face that was not classified yet counts in none of the means.
+    // The face that has not been classified yet is not part of the means.
     let probabilities = scene.prediction.probabilities.unwrap();
     near(probabilities.of(Category::Happiness), 0.5);
     near(probabilities.of(Category::Sadness), 0.7 / 3.0);

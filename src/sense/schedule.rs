@@ -1,4 +1,4 @@
-//! Which region of the picture is searched when.
+//! Decides when each region of the picture is searched.
 
 use std::time::Duration;
 
@@ -7,21 +7,23 @@ use super::region::SearchRegion;
 /// How many quarters there are.
 const QUARTERS: u32 = 4;
 
-/// A face that got out of sight causes an expedited search, at most this many times per interval.
+/// A face that goes out of sight triggers an expedited search, at most this many times per interval.
 const EXPEDITED_SEARCH_DIVISOR: u32 = 4;
 
-/// How long a region is searched at the full rate after it has settled, in seconds: a face may have stopped moving before
-/// a search could find it. From then on the interval grows with the square of the rest.
+/// How long a region is still searched at the full rate after it has settled, in seconds, because a face may
+/// have stopped moving before a search could find it. After that the interval grows with the square of the
+/// time at rest.
 const SETTLED_S: f32 = 4.0;
 
-/// Searches of a region that only the body of a tracked face asks for come at this multiple of the interval.
+/// A region that is searched only because of a tracked face's body is searched at this multiple of the
+/// interval.
 const BODY_INTERVALS: u32 = 3;
 
 /// While windows are searched, whole regions are searched as a precaution at this multiple of their interval.
 const WINDOW_INTERVALS: u32 = 4;
 
-/// For how long after the search of a window these searches are that rare, in seconds. By then their interval has grown to
-/// the same length where nothing happens.
+/// How long after the search of a window these searches stay that rare, in seconds. By the end of this time,
+/// their interval has grown to the same length where nothing happens.
 const WINDOW_S: f32 = 8.0;
 
 /// How urgently something asks for a search of a region.
@@ -30,7 +32,7 @@ pub enum RegionDemand {
     /// Nothing asks for it.
     #[default]
     None,
-    /// The only changes are where the body of a tracked face moves: a new face is hardly there.
+    /// The only changes are where the body of a tracked face moves: a new face is unlikely there.
     Body,
     /// At the full rate.
     Full,
@@ -43,15 +45,15 @@ pub struct Demand {
     pub regions: [RegionDemand; SearchRegion::COUNT],
     /// By the same index: whether something in the region is not explained by the faces in sight.
     pub unsettled: [bool; SearchRegion::COUNT],
-    /// Whether a face got out of sight, for which the whole picture may be searched early.
+    /// Whether a face went out of sight, so the whole picture may be searched early.
     pub expedite: bool,
 }
 
 /// When to search, and which region.
 ///
 /// At the full rate the whole picture is searched every interval, and between two such searches one of the
-/// quarters, in turn. Regions that nothing asks for are searched as a precaution, at an interval that grows from that
-/// of the full rate to the still interval while they are settled.
+/// quarters, in turn. Regions that nothing asks for are searched as a precaution, at an interval that grows
+/// from the full-rate interval to the still interval while they are settled.
 #[derive(Debug)]
 pub struct SearchSchedule {
     interval: Duration,
@@ -62,10 +64,10 @@ pub struct SearchSchedule {
     last: Option<Duration>,
     /// When a window was searched last.
     window: Option<Duration>,
-    /// When the last search was that nothing asked for.
+    /// When a search that nothing asked for was last done.
     unasked: Duration,
-    /// Whether the last search went to the whole picture although a quarter was due too: a camera that is
-    /// slower than the interval must not keep the quarters waiting for ever.
+    /// Whether the last search went to the whole picture although a quarter was due too: a camera slower than
+    /// the interval must not starve the quarters.
     owes_quarter: bool,
 }
 
@@ -74,27 +76,27 @@ pub struct SearchSchedule {
 struct RegionTimes {
     /// When all of it was searched last.
     searched: Option<Duration>,
-    /// When it or what had changed in it was searched last.
+    /// When all of it, or what had changed in it, was searched last.
     served: Option<Duration>,
-    /// When a window was searched instead, for the first time since all of it was.
+    /// When a window first replaced its search since all of it was searched last.
     replaced: Option<Duration>,
     /// When it may be searched again.
     due: Duration,
-    /// When something in it was unexplained last.
+    /// When something in it was last unexplained.
     unsettled: Duration,
 }
 
 impl RegionTimes {
-    /// How long nothing in it has been unexplained.
+    /// How long everything in it has been explained.
     fn rest(&self, now: Duration) -> Duration {
         now.saturating_sub(self.unsettled)
     }
 
-    /// Records that what asked for a search got one at `now`.
+    /// Records that the demand for a search was met at `now`.
     fn serve(&mut self, now: Duration, interval: Duration) {
         self.served = Some(now);
-        // On time: no drift caused by the frames' times. Late: missed searches are not made up for. One that comes early
-        // by less than half an interval replaces the next.
+        // If on time, the schedule does not drift with the frames' times. If late, missed searches are not
+        // made up for. A search that comes early by less than half an interval replaces the next.
         if now + interval / 2 > self.due {
             let next = self.due + interval;
             self.due = if now < next { next } else { now + interval };
@@ -102,13 +104,13 @@ impl RegionTimes {
     }
 }
 
-/// The time since a search, the longest possible if there was none.
+/// The time since a search, or the longest possible if there was none.
 fn since(search: Option<Duration>, now: Duration) -> Duration {
     search.map_or(Duration::MAX, |search| now.saturating_sub(search))
 }
 
 impl SearchSchedule {
-    /// Searches the whole picture every `interval` at the full rate, and every `still_interval` at least.
+    /// Searches the whole picture every `interval` at the full rate, and at least every `still_interval`.
     #[must_use]
     pub fn new(interval: Duration, still_interval: Duration) -> Self {
         Self {
@@ -133,7 +135,7 @@ impl SearchSchedule {
         self.choose(now, demand, quarters).is_some()
     }
 
-    /// Whether nothing in any region that is searched has been unexplained for some seconds.
+    /// Whether everything in all searched regions has been explained for some seconds.
     #[must_use]
     pub fn is_settled(&self, now: Duration, quarters: bool) -> bool {
         let searched = if quarters { SearchRegion::COUNT } else { 1 };
@@ -168,8 +170,8 @@ impl SearchSchedule {
         }
     }
 
-    /// Whether a window around everything that asks for a search may take the place of `region`, which is due: not
-    /// always, as some of what is there may not have moved.
+    /// Whether a window around everything that asks for a search may replace the search of `region`, which is
+    /// due. It may not always, because some of what is there may not have moved.
     #[must_use]
     pub fn allows_window(&self, region: SearchRegion, now: Duration, demand: &Demand) -> bool {
         let index = region.index();
@@ -178,8 +180,9 @@ impl SearchSchedule {
         is_asked && self.is_replaceable(region, now)
     }
 
-    /// Records that a window is searched at `now` instead of whole regions. The next comes when the whole picture is due; the
-    /// quarters wait as long as if they had been searched, unless windows have replaced them for too long.
+    /// Records that a window is searched at `now` instead of whole regions. The next search comes when the
+    /// whole picture is due; the quarters wait as long as if they had been searched, unless windows have
+    /// replaced them for too long.
     pub fn record_window(&mut self, now: Duration) {
         self.regions[0].serve(now, self.interval);
         for quarter in SearchRegion::ALL[1..].iter().copied() {
@@ -196,7 +199,7 @@ impl SearchSchedule {
         self.owes_quarter = false;
     }
 
-    /// Whether a window may take the place of a search of `region`: only for some time after it first did.
+    /// Whether a window may replace a search of `region`: only for some time after one first did.
     fn is_replaceable(&self, region: SearchRegion, now: Duration) -> bool {
         let longest = self.full_interval(region) * WINDOW_INTERVALS;
         self.regions[region.index()]
@@ -234,7 +237,7 @@ impl SearchSchedule {
             }
     }
 
-    /// The quarter that is due and waits longest, half an interval after any other search.
+    /// The due quarter that has waited longest, at the earliest half an interval after any other search.
     fn due_quarter(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
         let last = self.last?;
         if !quarters || now.saturating_sub(last) < self.interval / 2 {
@@ -245,9 +248,10 @@ impl SearchSchedule {
         quarters.min_by_key(|region| self.regions[region.index()].due)
     }
 
-    /// As a precaution, the whole picture, and in turn the quarters that have waited for long enough.
+    /// The region to search as a precaution: the whole picture or, in turn, a quarter that has waited long
+    /// enough.
     fn choose_unasked(&self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
-        // A window has shown everything that had changed.
+        // A search of a window covers everything that had changed.
         let since = |region: SearchRegion| since(self.regions[region.index()].searched.max(self.window), now);
         let is_due = |region: SearchRegion| {
             let is_unasked = demand.regions[region.index()] == RegionDemand::None;

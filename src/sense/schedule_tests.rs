@@ -1,4 +1,4 @@
-//! When which region is searched.
+//! When each region is searched.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn a_slow_camera_still_gets_every_region() {
     let whole = searches
         .iter()
         .filter(|(_, region)| *region == SearchRegion::Whole);
-    // In turn with the quarters, after the first.
+    // In turn with the quarters, after the first search.
     assert_eq!(whole.count(), 9);
 }
 
@@ -185,8 +185,8 @@ fn a_face_out_of_sight_is_searched_for_early_and_not_in_every_frame() {
     assert_eq!(searches.len(), 7, "{searches:?}");
 }
 
-/// Searches a window where the schedule allows it, for as long as everything asks for a search. Returns the times of the
-/// windows, and those of the regions.
+/// Searches a window where the schedule allows it, while everything asks for a search all the time. Returns
+/// the times of the windows, and those of the regions.
 fn windows_and_regions(seconds: u32) -> (Vec<Duration>, Vec<(Duration, SearchRegion)>) {
     let demand = Demand {
         regions: [RegionDemand::Full; SearchRegion::COUNT],
@@ -215,7 +215,8 @@ fn windows_replace_whole_regions_but_not_for_ever() {
     let (windows, regions) = windows_and_regions(40);
     assert!((60..=66).contains(&windows.len()), "{}", windows.len());
     let count = |region: SearchRegion| regions.iter().filter(|(_, r)| *r == region).count();
-    // After four intervals of windows all of the picture, each quarter after sixteen; nothing else comes in between.
+    // The whole picture is searched after four intervals of windows, each quarter after sixteen; nothing else
+    // comes in between.
     assert!((15..=17).contains(&count(SearchRegion::Whole)), "{regions:?}");
     for quarter in &SearchRegion::ALL[1..] {
         assert!((3..=5).contains(&count(*quarter)), "{quarter:?}: {regions:?}");

@@ -1,8 +1,8 @@
 //! One run of the search network on a part of the picture.
 //!
-//! A whole picture of 640 pixels is seen at half its size, and a face of less than 30 pixels is missed there. Where all
-//! changes lie close together a window around them shows as much in more detail than the whole, and takes the place of
-//! a search of the whole and of all quarters.
+//! A whole picture of 640 pixels is seen at half its size, so a face of less than 30 pixels is missed. Where
+//! all changes lie close together, a window around them shows them in more detail than the whole, and
+//! replaces a search of the whole and of all quarters.
 
 use affectd_infer::InferError;
 
@@ -14,16 +14,16 @@ use super::{
 };
 use crate::picture::Picture;
 
-/// A box that comes nearer than this to a window's edge, in pixels of the picture, is cut by it.
+/// A box closer than this to a window's edge, in pixels of the picture, counts as cut by it.
 const CUT_MARGIN: f32 = 2.0;
-/// A search of the whole picture finds a face as good as always from this width on, in pixels of the network's
-/// input: 30 pixels of a picture of 640 in a network of 320 (models/detectors.md).
+/// A search of the whole picture finds a face of at least this width almost always, in pixels of the
+/// network's input: 30 pixels of a picture of 640 in a network of 320 (models/detectors.md).
 const RESOLVED: f32 = 15.0;
 /// A window around changes reaches this far beyond them, as a fraction of the picture's width: two cells of its luma
 /// grid.
 const CHANGE_MARGIN: f32 = 1.0 / 40.0;
-/// A window around changes shows a face at this fraction of its size in a quarter at least. In a picture of 640 pixels,
-/// 25 pixels are then as wide as 30 in a search of the whole.
+/// A window around changes shows a face at no less than this fraction of its size in a quarter. In a picture
+/// of 640 pixels, 25 pixels are then as wide as 30 in a search of the whole.
 const LEAST_DETAIL: f32 = 0.65;
 
 /// What one run of the search network sees.
@@ -53,8 +53,8 @@ impl SearchWindow {
         }
     }
 
-    /// The window around `changes` in a picture of this width and height: of the size of the network's input, or as much
-    /// larger as necessary. `None` if a face would be shown much smaller than in a quarter.
+    /// The window around `changes` in a picture of this width and height: of the size of the network's input,
+    /// or larger if necessary. `None` if a face would be shown much smaller than in a quarter.
     #[must_use]
     pub fn around(changes: &Rect, picture: (u32, u32), detector: &dyn Detector) -> Option<Self> {
         let margin = picture.0 as f32 * CHANGE_MARGIN;
@@ -69,8 +69,8 @@ impl SearchWindow {
         if scale_of_window < LEAST_DETAIL * scale(&quarter, detector) {
             return None;
         }
-        // As near to the middle of the changes as the picture's edges allow, and on whole pixels, so that a window of the
-        // input's size needs no interpolation.
+        // As close to the middle of the changes as the picture's edges allow, and on whole pixels, so a
+        // window of the input's size needs no interpolation.
         let place = |centre: f32, input: usize, length: u32| {
             let length = length as f32;
             let side = (input as f32 / scale_of_window).min(length);
@@ -102,8 +102,8 @@ impl SearchWindow {
         is_inside && !self.cuts(face) && face.width >= self.narrowest
     }
 
-    /// Searches this window and adds each face to `faces` that is not in it yet and that the window's edge does not cut.
-    /// `found` is scratch space.
+    /// Searches this window and adds to `faces` each new face that the window's edge does not cut. `found` is
+    /// scratch space.
     ///
     /// # Errors
     /// [`InferError`] if the network fails.
@@ -133,7 +133,7 @@ impl SearchWindow {
     }
 }
 
-/// Pixels of the network's input to a pixel of the picture, where the network sees `rect`.
+/// Pixels of the network's input per pixel of the picture when the network sees `rect`.
 fn scale(rect: &Rect, detector: &dyn Detector) -> f32 {
     let (width, height) = detector.input_size();
     Letterbox::fit(rect, width, height).scale()
@@ -146,7 +146,7 @@ fn add<const N: usize>(faces: &mut heapless::Vec<Detection, N>, face: &Detection
     }
 }
 
-/// All faces of a single picture: the whole of it and, where that helps, each quarter.
+/// All faces of a single picture: from searches of the whole of it and, where that helps, of each quarter.
 ///
 /// # Errors
 /// [`InferError`] if the network fails.

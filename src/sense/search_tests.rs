@@ -42,7 +42,7 @@ fn quarters_overlap_and_cover_the_picture() {
     assert_eq!((first.x, first.y), (0.0, 0.0));
     assert!((last.x + last.width - 640.0).abs() < 1e-3);
     assert!((last.y + last.height - 480.0).abs() < 1e-3);
-    // Any face of up to 50 pixels lies whole in one of them.
+    // Any face of up to 40 pixels lies whole in one of them.
     for x in 0..59 {
         for y in 0..43 {
             let face = rect(x as f32 * 10.0, y as f32 * 10.0, 40.0, 40.0);
@@ -78,7 +78,7 @@ fn small_changes_are_shown_at_full_size_and_large_ones_in_no_window() {
     assert!(small.covers(&rect(500.0, 300.0, 14.0, 14.0)));
     let larger = window(rect(0.0, 0.0, 400.0, 100.0)).unwrap();
     assert_eq!(*larger.rect(), rect(0.0, 0.0, 432.0, 345.6));
-    // Whole pixels do not move a window away from the picture's edge.
+    // Rounding to whole pixels does not move a window away from the picture's edge.
     let at_edge = SearchWindow::around(&rect(0.0, 518.0, 1.0, 236.0), (400, 754), &Blind).unwrap();
     assert_eq!(at_edge.rect().y + at_edge.rect().height, 754.0);
     assert_eq!(window(rect(0.0, 0.0, 560.0, 100.0)), None);

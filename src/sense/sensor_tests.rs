@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What there is to see and to predict.
+/// What the fakes see and predict.
 #[derive(Default)]
 struct World {
     faces: Vec<Detection>,
@@ -131,7 +131,7 @@ impl Bench {
         let sensor = Sensor::new(&settings, tracker, Box::new(world.clone()));
         let mut picture = Picture::default();
         picture.reset(640, 480);
-        // So that every frame is sensed at the full rate.
+        // With unknown luma, every frame is sensed at the full rate.
         let mut luma = LumaGrid::default();
         luma.reset_unknown(640, 480);
         Self {

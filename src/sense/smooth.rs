@@ -9,8 +9,9 @@
 //! m(t) = ∫ w(s) x(s) exp(-(t - s)/tau) ds / ∫ w(s) exp(-(t - s)/tau) ds,   s from the first prediction to t
 //! ```
 //!
-//! Both integrals are kept, and decayed and extended at each prediction. With `r = dt/tau`, `mu = exp(-r)`
-//! and `nu = (1 - mu)/r`, an integral `I` over a signal `y` that is linear from `y0` to `y1` becomes
+//! Both integrals are stored, and are decayed and extended at each prediction. With `r = dt/tau`,
+//! `mu = exp(-r)` and `nu = (1 - mu)/r`, an integral `I` over a signal `y` that is linear from `y0` to `y1`
+//! becomes
 //!
 //! ```text
 //! I ← mu I + (nu - mu) y0 + (1 - nu) y1
@@ -24,16 +25,16 @@
 //!
 //! # The label
 //! The most probable category replaces the held one when it leads by a margin. A held category that falls
-//! below the floor is replaced by `uncertain`, which is left again once a category exceeds the floor by the
-//! margin. Either change waits until the held label has lasted for the dwell time. While the mean quality of
-//! the crops, over the same time constant, is below a minimum, the label is `uncertain` too.
+//! below the floor is replaced by `uncertain` until a category exceeds the floor by the margin. Either change
+//! waits until the held label has lasted for the dwell time. While the mean quality of the crops, over the
+//! same time constant, is below a minimum, the label is `uncertain` too.
 
 use std::time::Duration;
 
 use super::face::{Category, Label, Prediction, Probabilities, Smoothed};
 use crate::config::Smoothing;
 
-/// The least weight of a prediction: a track that is never seen well still has a mean.
+/// The minimum weight of a prediction, so a track that is never seen well still has a mean.
 const MIN_WEIGHT: f32 = 1e-3;
 
 /// The smoothing state of one track, of fixed size.
@@ -49,7 +50,7 @@ pub struct Smoother {
     current: Option<Smoothed>,
 }
 
-/// The published label and since when it holds.
+/// The published label and since when it has held.
 #[derive(Debug, Clone, Copy)]
 struct Held {
     label: Label,
@@ -73,8 +74,8 @@ impl Smoother {
         }
     }
 
-    /// Adds a prediction for a crop of the given quality (0 to 1) that was captured at `now`, and returns
-    /// what holds then.
+    /// Adds a prediction for a crop of the given quality (0 to 1) that was captured at `now`, and returns the
+    /// smoothed result.
     ///
     /// Valence and arousal that are not finite are ignored, as is a prediction no newer than the last. After
     /// `gap` without a usable prediction, or when the clock went back further than that, the state is
@@ -249,7 +250,7 @@ fn shares(r: f64) -> (f64, f64, f64) {
     (mu, (nu - mu).max(0.0), (1.0 - nu).max(0.0))
 }
 
-/// From `a` to `b`, negative where `b` is earlier.
+/// From `a` to `b`, negative if `b` is earlier.
 fn seconds_between(a: Duration, b: Duration) -> f64 {
     b.as_secs_f64() - a.as_secs_f64()
 }

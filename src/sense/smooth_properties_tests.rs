@@ -1,4 +1,4 @@
-//! What holds for every sequence of predictions.
+//! Properties that hold for every sequence of predictions.
 
 use super::*;
 
@@ -91,7 +91,7 @@ proptest! {
             let prediction = Prediction { probabilities: Probabilities::from_weights(weights), valence: None, arousal: None };
             smoother.update(at(time), &prediction, 1.0);
         }
-        // Five seconds in time order wear off whatever the stray stamps left.
+        // Five seconds in time order outlast any effect of the stray timestamps.
         let mut last = None;
         for i in 0..=100 {
             last = Some(smoother.update(at(5.0 + f64::from(i) / 20.0), &predicted(Category::Anger, 0.9), 1.0));

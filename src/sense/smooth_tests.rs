@@ -47,12 +47,12 @@ fn at(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// A signal that can be read at any time: waves of a period of 4 s and more, and steps.
+/// A signal that can be sampled at any time: waves with periods of at least 4 s, and steps.
 #[derive(Debug, Clone)]
 struct Signal {
     /// Amplitude, period in seconds and phase of each logit's wave.
     waves: Vec<(f32, f64, f64)>,
-    /// When the signal jumps, and by how much the jump turns the categories round.
+    /// When the signal jumps, and by how many places the jump rotates the categories.
     steps: Vec<(f64, usize)>,
 }
 
@@ -127,7 +127,7 @@ fn follows_a_step_with_its_time_constant() {
     for i in 0..=200 {
         smoother.update(at(f64::from(i) / 20.0), &affect(0.0, 1.0), 1.0);
     }
-    // A finely sampled step: after one time constant 1/e of the old value is left.
+    // A finely sampled step: after one time constant 1/e of the old value remains.
     let mut last = None;
     for i in 1..=900 {
         last = Some(smoother.update(at(10.0 + f64::from(i) / 1000.0), &affect(1.0, 1.0), 1.0));
@@ -153,7 +153,7 @@ fn the_mean_is_the_integral_over_straight_lines() {
             .unwrap();
     }
 
-    // The same integral by brute force, with weight and weighted value running straight between the
+    // The same integral by brute force, with weight and weighted value interpolated linearly between the
     // predictions.
     let (mut sum, mut weight) = (0.0, 0.0);
     for pair in points.windows(2) {
@@ -286,7 +286,7 @@ fn nan_is_ignored() {
     let good = smoother.update(at(0.1), &predicted(Category::Sadness, 0.9), 1.0);
     let still = smoother.update(at(0.2), &broken, 1.0);
     assert_eq!(good, still);
-    // Beyond the gap it no longer stands for the present.
+    // Beyond the gap the old value is no longer used.
     let gone = smoother.update(at(9.0), &broken, 1.0);
     assert_eq!(gone.prediction, Prediction::default());
     assert_eq!(gone.label, Label::Uncertain);
@@ -332,7 +332,7 @@ fn poor_crops_make_a_face_uncertain_until_they_are_better() {
     );
     let poor = hold(0.15);
     assert_eq!((poor.label, poor.poor), (Label::Uncertain, true));
-    // What the network predicts is still there.
+    // The network's prediction is still available.
     assert!(poor.prediction.probabilities.unwrap().of(Category::Happiness) > 0.8);
     let good = hold(0.3);
     assert_eq!(

@@ -29,7 +29,7 @@ const HORIZON_S: f32 = 0.3;
 /// Cut-off frequency of the position's low-pass filter for a face at rest, in hertz; removes the networks'
 /// jitter.
 const REST_HZ: f32 = 2.0;
-/// How much the cut-off rises for each width per second that the face moves, so that it does not lag.
+/// How much the cut-off rises for each width per second that the face moves, so the position does not lag.
 const HZ_PER_SPEED: f32 = 8.0;
 
 /// A tracked face.
@@ -55,7 +55,7 @@ pub struct Track {
 }
 
 impl Track {
-    /// Where it should be at `now`.
+    /// The predicted box at `now`.
     #[must_use]
     pub fn expected(&self, now: Duration) -> Rect {
         let ahead = now.saturating_sub(self.seen).as_secs_f32().min(HORIZON_S);
@@ -80,7 +80,7 @@ impl Track {
         self.velocity.x.hypot(self.velocity.y) / self.detection.rect.width.max(1.0)
     }
 
-    /// Whether it has been seen as often or as well as a face must be.
+    /// Whether it has been seen often enough, or with a high enough score, to count as a face.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed
@@ -116,7 +116,7 @@ impl Track {
         let dt = now.saturating_sub(self.seen).as_secs_f32();
         let centre = detection.rect.centre();
         if dt > HORIZON_S {
-            // Too long ago to estimate a velocity from, or to be filtered with.
+            // The last detection is too old to estimate a velocity from or to filter with.
             self.velocity = Point::default();
             self.detection = *detection;
         } else if dt > 0.0 {
@@ -136,7 +136,7 @@ impl Track {
     }
 }
 
-/// Most detections passed to one update: those of a search, and one for each tracked face.
+/// Maximum number of detections passed to one update: those of a search, and one for each tracked face.
 pub const MAX_OBSERVATIONS: usize = MAX_DETECTIONS + MAX_FACES;
 
 /// At most [`MAX_FACES`] tracks. Deterministic: the time is passed in with the detections.
@@ -147,13 +147,13 @@ pub struct Tracker {
     tracks: heapless::Vec<Track, MAX_FACES>,
     next_id: u32,
     primary: Option<u32>,
-    /// A larger face than the primary one, and since when it is.
+    /// A face larger than the primary one, and since when it has been larger.
     challenger: Option<(u32, Duration)>,
 }
 
 impl Tracker {
-    /// A face not seen for `lost_after` has left; so has one that no search has found for
-    /// `unconfirmed_after` after the first that should have.
+    /// A face not seen for `lost_after` has left; so has one that no search has found for `unconfirmed_after`
+    /// since the first search that should have.
     #[must_use]
     pub fn new(lost_after: Duration, unconfirmed_after: Duration) -> Self {
         Self {
@@ -179,7 +179,7 @@ impl Tracker {
         self.challenger = None;
     }
 
-    /// Sets how long a track is kept after a search that should have found it.
+    /// Sets how long a track is kept after the first search that should have found it but did not.
     pub fn set_unconfirmed_after(&mut self, unconfirmed_after: Duration) {
         self.unconfirmed_after = unconfirmed_after;
     }
@@ -209,7 +209,7 @@ impl Tracker {
         faces
     }
 
-    /// Notes which tracks a search of the picture at `now` found, and which it `covers` and missed. The
+    /// Records which tracks a search of the picture at `now` found, and which it `covers` but missed. The
     /// detector that follows a face looks only at its surroundings, and may stay on a face-like patch of
     /// background after the person has left.
     pub fn confirm(&mut self, found: &[Detection], now: Duration, covers: impl Fn(&Rect) -> bool) {
@@ -224,7 +224,7 @@ impl Tracker {
     }
 
     /// Updates the tracks with the detections of one frame. Those from index `starting` on may start new
-    /// tracks; the ones before only continue tracks.
+    /// tracks; earlier ones only continue tracks.
     pub fn update(&mut self, detections: &[Detection], starting: usize, now: Duration) {
         let detections = &detections[..detections.len().min(MAX_OBSERVATIONS)];
         let matched = self.associate(detections, now);
@@ -255,9 +255,9 @@ impl Tracker {
 
     /// Assigns detections to tracks; returns which detections were assigned.
     ///
-    /// Greedy, the best pair first. Two faces cannot occupy one place: a detection matches two tracks only
-    /// while they pass each other, and then the velocities separate them, so an optimal assignment would
-    /// choose the same.
+    /// Greedy, best pair first. Two faces cannot occupy the same place: a detection matches two tracks only
+    /// while they pass each other, and then their velocities separate them, so an optimal assignment would
+    /// make the same choice.
     fn associate(
         &mut self,
         detections: &[Detection],
@@ -334,7 +334,7 @@ fn affinity(expected: &Rect, found: &Rect) -> Option<f32> {
     (distance < MAX_DISTANCE && ratio < MAX_WIDTH_RATIO).then(|| expected.iou(found) - distance)
 }
 
-/// A total order of detections by their values, so that their order in a list does not matter.
+/// A total order of detections by their values, so results do not depend on their order in a list.
 fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
     let key = |d: &Detection| [d.rect.area(), d.score, d.rect.x, d.rect.y];
     let (a, b) = (key(a), key(b));

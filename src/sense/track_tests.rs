@@ -88,7 +88,8 @@ fn detections_of_followers_continue_tracks_but_start_none() {
 #[test]
 fn a_face_that_searches_miss_has_left() {
     let seen = [face(100.0, 100.0, 50.0)];
-    // Found by each search, missed by searches that should have found it, and by some that need not.
+    // Found by each search; missed by searches that should have found it; missed by searches that need not
+    // have.
     for (found, covers, stays) in [(&seen[..], true, true), (&[], true, false), (&[], false, true)] {
         let mut bench = Bench::new();
         bench.tracker.unconfirmed_after = seconds(2.5);

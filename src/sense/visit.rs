@@ -22,27 +22,27 @@ pub struct Spread {
 /// A visit that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Visit {
-    /// From the first to the last sight of the face, in seconds.
+    /// Time from the first to the last sighting of the face, in seconds.
     pub seconds: f32,
     /// How long the face looked towards the camera, in seconds.
     pub attended_s: f32,
     /// How long the face smiled, in seconds.
     pub smiled_s: f32,
     /// The share of each category in the time that the face was tracked, in the order of
-    /// [`crate::category::Category::ALL`]. What their sum lacks to 1 was uncertain.
+    /// [`crate::category::Category::ALL`]. The remainder to 1 was uncertain.
     pub shares: [f32; 8],
-    /// `None` where the model gives none, or the face was never classified.
+    /// `None` if the model does not predict it or the face was never classified.
     pub valence: Option<Spread>,
     /// As for valence.
     pub arousal: Option<Spread>,
 }
 
-/// A visit that goes on, or whose face was lost a moment ago.
+/// A visit in progress, or one whose face was lost a moment ago.
 #[derive(Debug, Clone)]
 pub(super) struct OpenVisit {
     /// Its newest track.
     pub track: u32,
-    /// Whether that track is still there.
+    /// Whether that track still exists.
     pub tracked: bool,
     /// When the face was seen first.
     pub first: Duration,
@@ -52,9 +52,9 @@ pub(super) struct OpenVisit {
     pub place: Rect,
     /// Whether it was announced as present.
     pub announced: bool,
-    /// The state that holds since `last`; `None` while the face is lost.
+    /// The state that has held since `last`; `None` while the face is lost.
     state: Option<State>,
-    /// Seconds that the face was tracked.
+    /// Seconds for which the face was tracked.
     tracked_s: f64,
     attended_s: f64,
     smiled_s: f64,
@@ -87,7 +87,7 @@ impl State {
 }
 
 impl OpenVisit {
-    /// Begins with the first sight of `face`.
+    /// Begins a visit with the first sighting of `face`.
     pub fn new(now: Duration, face: &TrackedFace) -> Self {
         Self {
             track: face.track,
@@ -106,15 +106,15 @@ impl OpenVisit {
         }
     }
 
-    /// Another track goes on where this visit's track was lost.
+    /// Continues the visit with another track after its own was lost.
     pub fn continue_as(&mut self, track: u32) {
         self.track = track;
         self.tracked = true;
         self.state = None;
     }
 
-    /// Adds the time since the last frame, in which the face was as it was then, and takes its state from now
-    /// on.
+    /// Adds the time since the last frame, during which the previous state held, and records the face's state
+    /// from now on.
     pub fn sample(&mut self, now: Duration, face: &TrackedFace) {
         let seconds = now.saturating_sub(self.last).as_secs_f64();
         if let Some(before) = self.state {
@@ -160,14 +160,14 @@ impl OpenVisit {
 struct Accumulator {
     /// Integral of the value over time.
     integral: f64,
-    /// The time that it is known for, in seconds.
+    /// How long the value was known, in seconds.
     seconds: f64,
     /// Smallest and largest value.
     extremes: Option<(f32, f32)>,
 }
 
 impl Accumulator {
-    /// Adds the time that the value was held.
+    /// Adds the time for which the value held.
     fn add_time(&mut self, value: Option<f32>, seconds: f64) {
         if let Some(value) = value {
             self.integral += f64::from(value) * seconds;
@@ -175,7 +175,7 @@ impl Accumulator {
         }
     }
 
-    /// The value became this.
+    /// Records a new value.
     fn add_value(&mut self, value: Option<f32>) {
         if let Some(value) = value {
             let (min, max) = self.extremes.unwrap_or((value, value));

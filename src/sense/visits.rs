@@ -1,12 +1,12 @@
-//! Visits: how long people stay, and how they fare meanwhile.
+//! Visits: how long people stay, and what their faces show in that time.
 //!
 //! A visit begins with a track and ends when its face has left. A track that begins near the place where
-//! another face was lost, within `visit.gap_s`, continues that face's visit under its own number: whoever
-//! turns away for a moment does not count twice. A track that was lost is otherwise a visit of its own.
+//! another face was lost, within `visit.gap_s`, continues that face's visit under its own number, so a person
+//! who turns away for a moment is not counted twice. Otherwise the visit ends with the lost track.
 //!
-//! Times are those of the frames. Between two frames of one track the earlier one's state holds; the time
-//! from a loss until a visit is continued counts into its length alone. A visit that spans midnight counts
-//! for the day on which it ends.
+//! Times are those of the frames. Between two frames of a track, the state of the earlier one holds. The time
+//! from a loss until the visit is continued counts only towards its length. A visit that spans midnight
+//! counts for the day on which it ends.
 //!
 //! The state is bounded and kept in memory only.
 
@@ -26,9 +26,9 @@ use crate::config;
 const MAX_DISTANCE: f32 = 1.5;
 /// ... and neither box is more than this many times as wide as the other.
 const MAX_WIDTH_RATIO: f32 = 2.0;
-/// Most visits that are going on: those of all tracks, and as many whose face was lost.
+/// Maximum number of open visits: those of all tracks, and as many whose face was lost.
 pub const MAX_VISITS: usize = 2 * MAX_FACES;
-/// An end that is noticed later than this is counted but not announced: sensing had stopped meanwhile.
+/// An end noticed later than this is counted but not announced, because sensing had stopped in the meantime.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Visits that have ended.
@@ -40,7 +40,7 @@ pub struct VisitCounters {
     pub attended: u64,
     /// Those in which the face smiled for at least `visit.smile_s`.
     pub smiled: u64,
-    /// Length of all visits together, in seconds.
+    /// Total length of all visits, in seconds.
     pub seconds: f64,
     /// Length of the longest one, in seconds.
     pub longest_s: f32,
@@ -62,14 +62,14 @@ impl VisitCounters {
     }
 }
 
-/// The counters of one moment.
+/// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct VisitTotals {
     /// Since the daemon's start.
     pub since_start: VisitCounters,
     /// Since local midnight of `day`.
     pub today: VisitCounters,
-    /// The local date that `today` is about; `None` before the first frame.
+    /// The local date that `today` covers; `None` before the first frame.
     pub day: Option<Date>,
 }
 
@@ -98,7 +98,7 @@ impl Visits {
         self.totals
     }
 
-    /// Whether anybody is here, or left so recently that the visit may be continued.
+    /// Whether anyone is in view, or left so recently that the visit may be continued.
     #[must_use]
     pub fn is_any_open(&self) -> bool {
         !self.open.is_empty()
@@ -111,7 +111,8 @@ impl Visits {
             self.totals.day = Some(today);
             self.totals.today = VisitCounters::default();
         }
-        // Tracks go on first, so that a new one cannot take a visit whose own track is still there.
+        // Existing tracks are matched first, so a new one cannot take over a visit whose own track still
+        // exists.
         for visit in &mut self.open {
             visit.tracked = faces.iter().any(|face| face.track == visit.track);
         }
@@ -140,14 +141,14 @@ impl Visits {
         }
     }
 
-    /// Ends all visits, without waiting for a face to come back: nobody looks any more.
+    /// Ends all visits without waiting for a face to come back, because no more frames arrive.
     pub fn end_all(&mut self, events: &mut Events) {
         while let Some(ended) = self.open.pop() {
             self.end(&ended, true, events);
         }
     }
 
-    /// Ends the visits whose face has left for longer than the gap that may be bridged.
+    /// Ends the visits whose face has been gone for longer than `visit.gap_s`.
     fn end_visits(&mut self, now: Duration, events: &mut Events) {
         let gap = Duration::from_secs_f32(self.settings.gap_s);
         let mut index = 0;
@@ -195,7 +196,8 @@ impl Visits {
             return Some(index);
         }
         if self.open.is_full() {
-            // More faces came and went within the gap than there is room for: the one lost first has left.
+            // More faces came and went within the gap than there is room for, so the visit of the face lost
+            // first ends.
             let (oldest, _) = self
                 .open
                 .iter()
@@ -216,7 +218,7 @@ fn push(events: &mut Events, event: Event) {
 }
 
 /// How far a face is from where another was lost, in widths of the larger box; `None` if it cannot be the
-/// same.
+/// same face.
 fn distance(lost: &Rect, found: &Rect) -> Option<f32> {
     let (a, b) = (lost.centre(), found.centre());
     let (wider, narrower) = (lost.width.max(found.width), lost.width.min(found.width));

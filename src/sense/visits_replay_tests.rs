@@ -4,13 +4,13 @@ use jiff::ToSpan;
 
 use super::*;
 
-/// Somebody who comes once; all times are in quarters of a second.
+/// A person who comes once; all times are in quarters of a second.
 struct Person {
     track: u32,
     x: f32,
     comes: u64,
     leaves: u64,
-    /// Out of sight from, until; the track after that has another number.
+    /// Out of sight from and until; the track after that has another number.
     away: Option<(u64, u64)>,
     attends: (u64, u64),
     smiles: (u64, u64),
@@ -82,7 +82,7 @@ impl Person {
         })
     }
 
-    /// Quarters within `span` after which the face was there again: the naive count.
+    /// Quarters between `from` and `until` at whose beginning and end the face was there: the naive count.
     fn quarters(&self, (from, until): (u64, u64)) -> u64 {
         let there = |now: u64| self.face(now).is_some();
         (self.comes.max(from)..self.leaves.min(until))
@@ -105,7 +105,8 @@ fn count(people: &[&Person]) -> VisitCounters {
     }
 }
 
-/// A day and a half at four frames a second, in seconds, beside a count from the schedule alone.
+/// Replays a day and a half at four frames a second within seconds, and compares it with a count from the
+/// schedule alone.
 #[test]
 fn a_replayed_day_gives_the_visits_of_an_independent_count() {
     let people = people();

@@ -191,7 +191,7 @@ fn a_short_loss_continues_the_visit_under_the_new_track_s_number() {
     };
     assert_eq!(bench.events.len(), 4, "present is announced once");
     near(visit.seconds, 20.0);
-    // The four seconds out of sight are nobody's.
+    // The four seconds out of sight count only towards the length.
     near(visit.attended_s, 16.0);
     near(visit.shares[Category::Neutral as usize], 1.0);
 }

@@ -119,10 +119,10 @@ impl Board {
         self.run("ln -sfn video0 /dev/camera");
     }
 
-    /// Like [`Self::plug_in`], with frames of another size than the subject's, so that it is not shown.
+    /// Like [`Self::plug_in`], with a frame size other than the subject's, so the subject is not shown.
     pub fn plug_in_with_size(&mut self, width: u32, height: u32) {
         self.bind(width, height);
-        // Without a scaler the driver gives this size, whatever the daemon asks for.
+        // Without a scaler, the driver delivers this size regardless of the size requested.
         self.run(
             "for part in cropping composing scaler; do v4l2-ctl -d 0 --set-ctrl enable_capture_$part=0; done
             ln -sfn video0 /dev/camera",

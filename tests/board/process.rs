@@ -15,7 +15,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts it and waits for its shell, which is connected to the program's standard input and output.
+    /// Starts the machine and waits for its shell, which is connected to the program's standard input and
+    /// output.
     ///
     /// `prepare` adds the program's arguments and may redirect standard error.
     pub fn start(program: impl AsRef<OsStr>, prepare: impl FnOnce(&mut Command), timeout: Duration) -> Self {

@@ -25,7 +25,7 @@ pub struct Suite {
     pub scenarios: &'static [Scenario],
 }
 
-/// The arguments of the test program that are no options, and whether `--json` is among the options.
+/// Returns the positional arguments of the test program, and whether `--json` is given.
 pub fn arguments() -> (Vec<String>, bool) {
     let (options, arguments): (Vec<String>, Vec<String>) = env::args()
         .skip(1)
@@ -34,8 +34,8 @@ pub fn arguments() -> (Vec<String>, bool) {
     (arguments, json)
 }
 
-/// Runs suites in parallel. When one fails, the others still run to their end. With `json` the passed scenarios are
-/// printed in the end.
+/// Runs suites in parallel. If one fails, the others still run to completion. With `json`, the passed
+/// scenarios are printed at the end.
 ///
 /// The first scenario of each suite installs `package`.
 pub fn run_suites(suites: Vec<Suite>, package: &Path, json: bool) -> ExitCode {

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Run the example flow in a real Node-RED beside a broker and the daemon with the bundled clip.
+"""Run the example flow in a real Node-RED with a broker and the daemon with the bundled clip.
 
     node_red.py NODE_RED AFFECTD
 
 NODE_RED is the folder in which npm has installed it. Needs node and mosquitto. Exits with 1 and the logs if
-the flow does not tell of a face that stays and of a visit that has ended.
+the flow does not report a face that stays and a visit that has ended.
 """
 
 import json
@@ -24,12 +24,12 @@ EXPECTED = (
 
 
 def main() -> None:
-    """Start the parts, wait for both lines, and end the parts."""
+    """Start the parts, wait for both lines, and stop the parts."""
     node_red, affectd = Path(sys.argv[1]), sys.argv[2]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         port = parts.free_port()
-        # What the tab's description asks for: set the broker.
+        # The tab's description says to set the broker.
         flow = json.loads(FLOW.read_text())
         for node in flow:
             if node["type"] == "mqtt-broker":
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def missing(log: Path) -> list[str]:
-    """Return the expected lines that are not there."""
+    """Return the expected lines that are missing from the log."""
     text = log.read_text()
     return [line for line in EXPECTED if not re.search(line, text)]
 

@@ -1,4 +1,4 @@
-"""What the tests of the examples share: a broker, and the daemon with the bundled clip."""
+"""Shared by the tests of the examples: a broker, and the daemon with the bundled clip."""
 
 import contextlib
 import signal
@@ -15,7 +15,7 @@ PATIENCE_S = 180
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -48,7 +48,7 @@ def daemon(affectd: str, port: int) -> list[str]:
 
 @contextlib.contextmanager
 def running(folder: Path, commands: dict[str, list[str]], environment: dict[str, str]) -> Iterator[None]:
-    """Run programs, each with its output in FOLDER/NAME.log, and end them."""
+    """Run programs, each with its output in FOLDER/NAME.log, and terminate them at the end."""
     programs = []
     for name, command in commands.items():
         with (folder / f"{name}.log").open("wb") as log:
@@ -62,7 +62,7 @@ def running(folder: Path, commands: dict[str, list[str]], environment: dict[str,
 
 
 def wait_until(nothing_is_missing: Callable[[], bool]) -> None:
-    """Wait until the condition holds, or patience ends."""
+    """Wait until the condition holds or the time limit is reached."""
     deadline = time.monotonic() + PATIENCE_S
     while not nothing_is_missing() and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the example configuration in a real Telegraf beside a broker and the daemon with the bundled clip.
+"""Run the example configuration in a real Telegraf with a broker and the daemon with the bundled clip.
 
     telegraf.py TELEGRAF AFFECTD
 
@@ -32,7 +32,7 @@ EXPECTED = (
     r"^visits,device=lobby\S* (\S*,)?today_visits=[1-9]",
     r"^health,device=lobby\S* (\S*,)?fps=\d+",
 )
-# A point is at most this old when it is written, in seconds: Telegraf collects for ten.
+# The maximum age of a point when it is written, in seconds; Telegraf collects for ten.
 MAX_AGE_S = 120
 
 
@@ -42,7 +42,7 @@ class Database(BaseHTTPRequestHandler):
     lines: ClassVar[list[str]] = []
 
     def do_POST(self) -> None:
-        """Take in points."""
+        """Receive points."""
         body = b"".join(self.chunks())
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -62,7 +62,7 @@ class Database(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Start the parts, wait for the points, and end the parts."""
+    """Start the parts, wait for the points, and stop the parts."""
     telegraf, affectd = sys.argv[1:]
     database = HTTPServer(("127.0.0.1", 0), Database)
     threading.Thread(target=database.serve_forever, daemon=True).start()
@@ -91,12 +91,12 @@ def main() -> None:
 
 
 def missing() -> list[str]:
-    """Return what no point matches."""
+    """Return the expected patterns that no point matches."""
     return [point for point in EXPECTED if not any(re.search(point, line) for line in Database.lines)]
 
 
 def late() -> list[str]:
-    """Return the points whose time is not about now."""
+    """Return the points whose time is not close to now."""
     now = time.time()
     return [line for line in Database.lines if abs(now - int(line.rsplit(" ", 1)[1]) / 1e9) > MAX_AGE_S]
 

@@ -17,7 +17,7 @@ use crate::{
 /// Topics of the daemon.
 pub const BASE: &str = "affectd/lab";
 
-/// What a subscriber wants to know.
+/// The topic filters of the subscriber.
 const TOPICS: [&str; 4] = [
     "affectd/lab/+",
     "affectd/lab/face/+",
@@ -37,13 +37,13 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Starts it with further lines of configuration, on loopback, and a subscriber.
+    /// Starts a broker on loopback with additional lines of configuration, and a subscriber.
     pub fn start(lab: &Lab, config: &str) -> Self {
         let broker = Self::without_subscriber(lab, config, "127.0.0.1", &[]);
         broker.subscribed(lab)
     }
 
-    /// Starts it at an address in a network namespace (arguments of nsenter(1); empty for this one).
+    /// Starts a broker at an address in a network namespace (arguments of nsenter(1); empty for this one).
     pub fn without_subscriber(lab: &Lab, config: &str, address: &str, namespace: &[String]) -> Self {
         let port = free_port();
         let log = lab.path("mosquitto.log");
@@ -70,7 +70,7 @@ impl Broker {
         self
     }
 
-    /// Starts a subscriber that connects again whenever the connection is lost.
+    /// Starts a subscriber that reconnects whenever the connection is lost.
     pub fn subscribe(&self, lab: &Lab, address: &str) -> Child {
         let subscriptions = || self.log().matches("Sending SUBACK").count();
         let before = subscriptions();
@@ -79,7 +79,7 @@ impl Broker {
             .env("TZ", "UTC")
             .args(["-h", address, "-p", &self.port.to_string(), "-F", "%j"])
             .args(["-V", "mqttv5", "--retain-as-published"])
-            // Not what scenarios send to the daemon: mosquitto_sub does not escape it.
+            // Messages to the daemon are left out, because mosquitto_sub does not escape them.
             .args(TOPICS.map(|topic| ["-t", topic]).as_flattened())
             .stdout(File::create(lab.path("messages.log")).unwrap())
             .stderr(Stdio::null())
@@ -96,7 +96,7 @@ impl Broker {
         command
     }
 
-    /// Starts it, or starts it again.
+    /// Starts or restarts the broker.
     pub fn run(&mut self) {
         let runs = || self.log().matches(" running").count();
         let before = runs();
@@ -112,7 +112,7 @@ impl Broker {
         self.process = Some(process);
     }
 
-    /// Kills it. What it retained is lost.
+    /// Kills the broker. Its retained messages are lost.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
@@ -161,7 +161,7 @@ pub fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
-/// A port that nobody listens at.
+/// Returns a free port.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()

@@ -1,4 +1,4 @@
-//! Certificates with one fault each, and a broker that shows them.
+//! Certificates with one fault each, and a broker that presents them.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use crate::{broker::Broker, lab::Lab, lab::shell};
 
-/// An authority, and what a broker needs to show a certificate of it.
+/// A certificate authority, and the files of a broker that presents one of its certificates.
 pub struct Authority<'a> {
     lab: &'a Lab,
     issuer: Issuer<'static, KeyPair>,
@@ -45,7 +45,7 @@ impl<'a> Authority<'a> {
         self.lab.write("server.key", key.serialize_pem());
     }
 
-    /// The same by openssl(1) as in many instructions: without extensions, of X.509 version 1.
+    /// Like [`Self::issue`], with openssl(1) as in many tutorials: X.509 version 1, without extensions.
     pub fn issue_by_openssl(&self) {
         let folder = self.lab.path("");
         shell(&format!(
@@ -56,7 +56,7 @@ impl<'a> Authority<'a> {
         ));
     }
 
-    /// A broker that shows `server.pem`, with further lines of configuration.
+    /// Starts a broker that presents `server.pem`, with additional lines of configuration.
     pub fn broker(&self, config: &str) -> Broker {
         let config = format!(
             "allow_anonymous true\ncertfile {}\nkeyfile {}\n{config}",
@@ -67,13 +67,13 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Was valid until five years ago.
+/// Makes a certificate that expired years ago.
 pub fn expired(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2010, 1, 1);
     params.not_after = date_time_ymd(2021, 1, 1);
 }
 
-/// Will be valid.
+/// Makes a certificate that is not valid yet.
 pub fn not_yet_valid(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2090, 1, 1);
     params.not_after = date_time_ymd(2095, 1, 1);

@@ -22,7 +22,7 @@ pub struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// `name` is that of its log and of its standard output.
+    /// `name` is the file name of its log and of its standard output.
     pub fn new(lab: &'a Lab, name: &'static str) -> Self {
         let setup = Self {
             lab,
@@ -49,7 +49,7 @@ impl<'a> Setup<'a> {
         self
     }
 
-    /// A camera program: a script for the shell.
+    /// Uses a shell script as the camera program.
     pub fn camera(self, script: &str) -> Self {
         let command = serde_json::json!(["sh", "-c", script]);
         self.set("camera.source=pipe")
@@ -57,24 +57,24 @@ impl<'a> Setup<'a> {
             .set(format!("camera.command={command}"))
     }
 
-    /// The broker at this port.
+    /// Uses the broker at this port.
     pub fn broker(self, port: u16) -> Self {
         self.set("mqtt.host=127.0.0.1").set(format!("mqtt.port={port}"))
     }
 
-    /// Another subcommand than `run`.
+    /// Uses a subcommand other than `run`.
     pub fn subcommand(mut self, name: &'static str) -> Self {
         self.subcommand = name;
         self
     }
 
-    /// Another name than the first daemon's.
+    /// Uses a name other than the first daemon's.
     pub fn called(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// A program that replaces itself by the daemon, and its arguments.
+    /// Starts the daemon through a program that execs it, given with its arguments.
     pub fn within(mut self, wrapper: &[&str]) -> Self {
         self.wrapper.extend(wrapper.iter().map(ToString::to_string));
         self
@@ -85,13 +85,13 @@ impl<'a> Setup<'a> {
         self
     }
 
-    /// Otherwise a file.
+    /// Redirects standard output, by default to a file.
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Self {
         self.stdout = Some(to.into());
         self
     }
 
-    /// Otherwise a file.
+    /// Redirects standard error, by default to a file.
     pub fn stderr(mut self, to: impl Into<Stdio>) -> Self {
         self.stderr = Some(to.into());
         self
@@ -102,7 +102,8 @@ impl<'a> Setup<'a> {
             self.lab.path(&format!("{}.log", self.name)),
             self.lab.path(&format!("{}.jsonl", self.name)),
         );
-        // It must not outlive this program, even if that is killed. An ignored SIGHUP would be inherited.
+        // The daemon must not outlive this program, even if this is killed. An ignored SIGHUP would be
+        // inherited.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "env", "--default-signal=HUP"]);
         for (name, value) in &self.environment {
@@ -144,7 +145,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Whether this is not more than before, but for memory of which a part is touched late.
+    /// Whether this does not exceed `before`, with a margin for memory that is touched late.
     pub fn is_like(&self, before: &Self) -> bool {
         self.resident <= before.resident + 12
             && self.descriptors <= before.descriptors + 4
@@ -157,17 +158,17 @@ impl Daemon {
         self.process.id()
     }
 
-    /// What it has logged.
+    /// Returns its log so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// What it has written to standard output.
+    /// Returns its standard output so far.
     pub fn output(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 
-    /// Waits until its log holds a text.
+    /// Waits until its log contains a text.
     pub fn wait_for_log(&self, text: &str) -> f32 {
         until(&format!("{text:?} in the log"), || self.log().contains(text))
     }
@@ -183,7 +184,7 @@ impl Daemon {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     pub fn wait(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
@@ -195,7 +196,7 @@ impl Daemon {
         }
     }
 
-    /// Asks it to stop, which must succeed within the unit's TimeoutStopSec, and returns how long it took.
+    /// Stops it, which must succeed within the unit's TimeoutStopSec, and returns how long that took.
     pub fn stop(&mut self, signal: &str) -> f32 {
         let start = Instant::now();
         self.signal(signal);
@@ -220,7 +221,7 @@ impl Daemon {
         }
     }
 
-    /// The most memory that it ever had, MiB.
+    /// Its peak memory, MiB.
     pub fn peak(&self) -> u64 {
         self.status("VmHWM:") >> 10
     }

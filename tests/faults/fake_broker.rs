@@ -1,4 +1,4 @@
-//! Something that listens like a broker and behaves unlike one.
+//! A server that listens like a broker but does not behave like one.
 
 use std::{
     io::{Read, Write},
@@ -11,18 +11,18 @@ use std::{
     time::Duration,
 };
 
-/// What it does with a connection; the CONNECT packet was read before.
+/// What it does with a connection after reading the CONNECT packet.
 #[derive(Debug, Clone, Copy)]
 pub enum Habit {
-    /// Says nothing.
+    /// Sends nothing.
     Silent,
-    /// Closes at once.
+    /// Closes the connection immediately.
     Closing,
     /// Sends these bytes, then waits.
     Saying(&'static [u8]),
-    /// Sends these bytes for ever.
+    /// Sends these bytes repeatedly, without end.
     Repeating(&'static [u8]),
-    /// Accepts the connection and then sends a packet of four mebibytes, a byte in a hundred milliseconds.
+    /// Accepts the connection and then sends a packet of 4 MiB, one byte every 100 ms.
     Dripping,
 }
 
@@ -59,7 +59,7 @@ impl FakeBroker {
 /// Ends when the other side closes the connection.
 fn behave(mut stream: TcpStream, habit: Habit) -> Option<()> {
     let mut buffer = [0; 4096];
-    // However much of CONNECT has come.
+    // As much of CONNECT as has arrived.
     let _length = stream.read(&mut buffer).ok()?;
     match habit {
         Habit::Silent => {}
@@ -70,7 +70,7 @@ fn behave(mut stream: TcpStream, habit: Habit) -> Option<()> {
         },
         Habit::Dripping => {
             stream.write_all(CONNACK).ok()?;
-            // A PUBLISH of 4 MiB less a byte.
+            // A PUBLISH of 4 MiB minus one byte.
             stream.write_all(&[0x30, 0xFF, 0xFF, 0xFF, 0x01]).ok()?;
             loop {
                 stream.write_all(&[0]).ok()?;

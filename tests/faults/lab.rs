@@ -1,4 +1,5 @@
-//! What a scenario works with: a folder of its own, and the parts that it starts there. Everything ends with it.
+//! The environment of a scenario: its own folder, and the parts that it starts there. All of it ends with the
+//! scenario.
 
 use std::{
     fs,
@@ -38,7 +39,7 @@ impl Lab {
         path
     }
 
-    /// Starts a broker that anybody may use, and a subscriber to everything.
+    /// Starts a broker that accepts anonymous clients, and a subscriber.
     pub fn broker(&self) -> Broker {
         Broker::start(self, "allow_anonymous true\n")
     }
@@ -48,8 +49,8 @@ impl Lab {
         Setup::new(self, "daemon")
     }
 
-    /// A camera program that shows the picture of tests/data of which the name is in the file `picture`, five times a
-    /// second. Nothing is shown while the file is empty.
+    /// A camera program that shows the picture whose path is in the file `picture`, five times a second.
+    /// Nothing is shown while the file is empty.
     pub fn camera(&self) -> String {
         self.show("astronaut");
         format!(
@@ -58,9 +59,9 @@ impl Lab {
         )
     }
 
-    /// Lets the camera show a picture: `astronaut`, who smiles, `grace_hopper`, who does not, or `wall`.
+    /// Makes the camera show a picture: `astronaut`, who smiles, `grace_hopper`, who does not, or `wall`.
     pub fn show(&self, picture: &str) {
-        // Renamed, so that the program never reads half a name.
+        // Renamed, so the program never reads a partial path.
         let path = self.write("next-picture", format!("{}\n", self.picture(picture).display()));
         fs::rename(path, self.path("picture")).unwrap();
     }
@@ -103,7 +104,7 @@ pub fn data(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// Waits until `condition` holds, and returns for how long.
+/// Waits until `condition` holds, and returns how long that took.
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) -> f32 {
     let start = Instant::now();
     while !condition() {
@@ -113,7 +114,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) -> f32 {
     start.elapsed().as_secs_f32()
 }
 
-/// Lets time pass in which something must not happen, or a fault lasts.
+/// Waits for a time in which something must not happen, or a fault lasts.
 pub fn pass(seconds: f32) {
     thread::sleep(Duration::from_secs_f32(seconds));
 }
@@ -144,7 +145,7 @@ pub fn has_program(name: &str) -> bool {
     search.is_ok_and(|status| status.success())
 }
 
-/// Numbers of the processes whose command line holds `word`.
+/// Ids of the processes whose command line contains `word`.
 pub fn processes(word: &str) -> Vec<u32> {
     let holds = |entry: &fs::DirEntry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();

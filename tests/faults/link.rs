@@ -10,9 +10,9 @@ pub struct Link {
 }
 
 impl Link {
-    /// Lays the cable. `number` tells the links of this program apart.
+    /// Creates the link. `number` distinguishes the links of this program.
     pub fn new(number: u8) -> Result<Self, Impossible> {
-        // Namespaces are visible to the whole machine, so that their names must be this process's own.
+        // Namespaces are visible to the whole machine, so their names must be unique to this process.
         let name = format!("affectd-{}-{number}", std::process::id());
         let script = format!(
             "ip netns add {name}-board && ip netns add {name}-broker
@@ -54,13 +54,13 @@ impl Link {
         ]
     }
 
-    /// Packets vanish in both directions, and neither side is told.
+    /// Drops packets in both directions without notifying either side.
     pub fn cut(&self) {
-        // The other end of a cable whose one end is down has no carrier; its route stays.
+        // If one end is down, the other end has no carrier but keeps its route.
         shell(&format!("ip -n {}-broker link set cable down", self.name));
     }
 
-    /// The opposite.
+    /// Undoes [`Self::cut`].
     pub fn mend(&self) {
         shell(&format!("ip -n {}-broker link set cable up", self.name));
     }
@@ -96,7 +96,7 @@ impl Link {
         Ok(())
     }
 
-    /// Takes the limit back.
+    /// Removes the limit.
     pub fn speed_up(&self) {
         for end in ["board", "broker"] {
             shell(&format!("tc -n {}-{end} qdisc delete dev cable root", self.name));

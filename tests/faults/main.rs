@@ -2,8 +2,8 @@
 //! signals, limits, disks, logs, camera programs and models. Each scenario has a number and a promise, and ends with
 //! what was measured.
 //!
-//! `make test-faults` runs it as root in network and mount namespaces of its own. With names or numbers as arguments
-//! only those scenarios run. `--json` prints the results in the end, which docs/faults.md shows.
+//! `make test-faults` runs it as root in its own network and mount namespaces. With names or numbers as
+//! arguments, only those scenarios run. `--json` prints the results at the end, which docs/faults.md shows.
 #![allow(clippy::unwrap_used)]
 
 mod broker;
@@ -33,7 +33,7 @@ use std::{env, process::ExitCode};
 
 use runner::Group;
 
-/// All scenarios. Their numbers follow from this order.
+/// All scenarios. This order determines their numbers.
 const GROUPS: &[Group] = &[
     ("broker", scenarios::broker::ALL),
     ("network", scenarios::network::ALL),

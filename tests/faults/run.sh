@@ -1,9 +1,9 @@
 #!/bin/bash
-# Runs a program with arguments as root, in a network namespace and a mount namespace of its own, whose links,
-# addresses and mounts end with it.
+# Runs a program with arguments as root, in its own network and mount namespaces, whose links, addresses and
+# mounts end with it.
 set -euo pipefail
 
-# /run/netns: the namespaces that the program makes have their names there.
+# The namespaces that the program creates have their names in /run/netns.
 # shellcheck disable=SC2016
 exec unshare --net --mount sh -ec '
 	ip link set lo up

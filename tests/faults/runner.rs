@@ -138,7 +138,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
-/// A lane that panicked outside of a scenario left whole values.
+/// Ignores poisoning, because a lane that panics outside a scenario leaves consistent values.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,11 +15,11 @@ from parts import STARTING_S, Fleet, Subscriber, listens, retained_states, runni
 
 NODES = [1, 2, 3]
 PORT = 1883
-# The node that is killed, and one that is not and where a subscriber watches.
+# The node that is killed, and another one, to which a subscriber is connected.
 KILLED, WATCHED = 1, 2
 # Load before and after, in seconds: more than `mqtt.refresh_s`, so that every device publishes its state.
 LOAD_S = 20.0
-# Devices are back within this, says the issue that asked for this test.
+# Devices must be back within this time, according to the issue that asked for this test.
 LIMIT_S = 30.0
 
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
 
 
 def address(number: int) -> str:
-    """Where a node listens."""
+    """The address that a node listens on."""
     return f"127.0.0.{number}"
 
 
@@ -96,7 +96,7 @@ def beam(number: int) -> int | None:
     """The process of a node."""
     name = f"RABBITMQ_NODENAME=rabbit{number}@localhost".encode()
     for entry in Path("/proc").glob("[0-9]*"):
-        # Processes end while we look at them.
+        # Processes may exit while they are inspected.
         with contextlib.suppress(OSError):
             is_beam = (entry / "comm").read_text() == "beam.smp\n"
             if is_beam and name in (entry / "environ").read_bytes().split(b"\0"):

@@ -19,7 +19,7 @@ LOAD_S = 30.0
 
 
 def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Every visit must be in the database once, although a consumer is killed and started again."""
+    """Check that every visit is in the database once, although a consumer is killed and restarted."""
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(postgresql(folder))
         stack.enter_context(mosquitto(PORT, folder))
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
         stack.enter_context(consumer(args.python, database, 0, folder))
         time.sleep(LOAD_S)
         fleet.stop()
-        # What is on its way to the subscriber.
+        # Messages to the subscriber may still be in flight.
         time.sleep(2)
         rows = 0
 

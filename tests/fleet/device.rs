@@ -1,4 +1,4 @@
-//! One device: faces that come and go, the real code from there on.
+//! One device: simulated faces that come and go, and the daemon's own code from there on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +36,7 @@ pub struct Device {
     thread: PublisherThread,
     gate: PrivacyGate,
     clock: Arc<SystemClock>,
-    /// Devices are not in step.
+    /// Phase within the period, so devices are not in step.
     offset: Duration,
     scene: SceneSummary,
     visits: Visits,
@@ -47,8 +47,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// Starts the device of this number. Of several brokers it prefers one by its number, so that a fleet spreads
-    /// over them.
+    /// Starts the device with this number, which determines the preferred one of several brokers, so a fleet
+    /// is spread over them.
     pub fn start(settings: &Settings, number: usize, clock: Arc<SystemClock>) -> Self {
         let identity = Identity::new(
             format!("device-{number:05}").parse().unwrap(),
@@ -85,7 +85,7 @@ impl Device {
         }
     }
 
-    /// Whether the broker has accepted the device and answered its question for earlier commands.
+    /// Whether the broker has accepted the device and answered its query for earlier commands.
     pub fn is_accepted(&self) -> bool {
         self.gate.permit().is_some()
     }

@@ -2,9 +2,10 @@
 //!
 //!     fleet HOST:PORT DEVICES [SECTION.NAME=VALUE...]
 //!
-//! Each device is a thread with a connection of its own, as in the daemon. A face comes into view every
-//! [`device::PERIOD`] and stays for [`device::STAY`]. Once a second it prints how many devices the broker has accepted,
-//! and what was published and consumed so far. It ends when its standard input does.
+//! Each device is a thread with its own connection, as in the daemon. A face comes into view every
+//! [`device::PERIOD`] and stays for [`device::STAY`]. Once a second, the generator prints how many devices
+//! the broker has accepted, and what was published and consumed so far. It exits when its standard input is
+//! closed.
 #![allow(clippy::unwrap_used)]
 
 mod device;
@@ -29,7 +30,7 @@ use affectd::{
 use device::Device;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Time between two frames of a device: more frames than any default rate lets states through.
+/// Frame interval of a device, shorter than that of states at any default rate.
 const FRAME: Duration = Duration::from_millis(250);
 
 fn main() {
@@ -53,7 +54,7 @@ fn main() {
     let mut printed = Duration::ZERO;
     let mut round = 0;
     while is_running.load(Ordering::Relaxed) {
-        // A few at a time: boards are not switched on at the same instant either.
+        // A few at a time, because boards are not switched on simultaneously either.
         for index in devices.len()..count.min(devices.len() + 25) {
             devices.push(Device::start(&settings, index, Arc::clone(&clock)));
         }
@@ -68,7 +69,7 @@ fn main() {
         thread::sleep((FRAME * round).saturating_sub(start.elapsed()));
     }
     print(&devices);
-    // All say goodbye at once, and none waits for another.
+    // All devices disconnect in parallel.
     let stopping: Vec<_> = devices
         .into_iter()
         .map(|device| thread::spawn(|| device.stop()))

@@ -1,4 +1,4 @@
-"""A fleet on one mosquitto: traffic and processor time, and how long it takes after the broker was killed."""
+"""A fleet on one mosquitto: traffic and processor time, and the recovery after the broker is killed."""
 
 import argparse
 import collections
@@ -10,7 +10,7 @@ from parts import Fleet, Subscriber, cpu_seconds, mosquitto, rss_bytes, until
 PORT = 1883
 # How long traffic is counted, in seconds: three of the load generator's periods.
 WINDOW_S = 60.0
-# How long the broker stays away.
+# How long the broker stays down, in seconds.
 AWAY_S = 5.0
 
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Measure."""
     with mosquitto(PORT, folder) as broker, Fleet(args.fleet, f"127.0.0.1:{PORT}", args.devices) as fleet:
         accepted_s = fleet.wait_for_all()
-        # Discovery and the first states are not part of what a fleet sends from day to day.
+        # Discovery and the first states are not part of a fleet's regular traffic.
         time.sleep(5)
         traffic = count_traffic(fleet, broker.pid)
         broker.kill()
@@ -81,7 +81,7 @@ def packet_bytes(topic: str, qos: int, length: int) -> int:
 
 
 def seconds_until_back(fleet: Fleet) -> dict[str, float]:
-    """Seconds from now until a state of each device has come: median, and the last."""
+    """Seconds from now until a state of each device has arrived: median and last."""
     seen: dict[str, float] = {}
     started = time.time()
 

@@ -15,13 +15,13 @@ from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 120.0
-# For servers, and for a fleet that is switched on.
+# For servers to start, and for a fleet to connect.
 STARTING_S = 300.0
 LOOPBACK = "127.0.0.1"
 
 
 def until(what: str, condition: Callable[[], bool], patience: float = PATIENCE_S) -> float:
-    """Wait for a condition; the seconds that it took."""
+    """Wait for a condition; returns the seconds that it took."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > patience:
@@ -37,7 +37,7 @@ def listens(port: int, host: str = LOOPBACK) -> bool:
 
 
 def program(name: str) -> str:
-    """The path of a program; Debian installs servers where ordinary users do not look."""
+    """The path of a program; Debian installs servers outside the PATH of ordinary users."""
     path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if path is None:
         sys.exit(f"fleet: {name} is not installed")
@@ -57,7 +57,7 @@ def rss_bytes(pid: int) -> int:
 
 @contextlib.contextmanager
 def running(*command: object, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is killed at the end. If the test ends too early, its last words are printed."""
+    """A program that is killed at the end. If the test fails, the end of the program's log is printed."""
     with log.open("ab") as file:
         process = subprocess.Popen([str(part) for part in command], stdout=file, stderr=file)
     try:
@@ -98,7 +98,7 @@ class Fleet:
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self) -> None:
-        """Take in its lines."""
+        """Read its lines."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.last = json.loads(line)
@@ -123,7 +123,7 @@ class Fleet:
         self.process.wait()
 
     def stop(self) -> None:
-        """Let the devices say goodbye."""
+        """Let the devices disconnect cleanly."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         if self.process.wait(timeout=60) != 0:
@@ -148,7 +148,7 @@ class Subscriber:
         self.thread.start()
 
     def read(self) -> None:
-        """Take in messages until the subscriber ends."""
+        """Read messages until the subscriber exits."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             at, qos, length, topic, payload = line.rstrip("\n").split(" ", 4)
@@ -163,16 +163,16 @@ class Subscriber:
         self.thread.join()
 
 
-# Devices whose retained states are asked for, and in how many subscribers.
+# Devices whose retained states are requested, and the number of subscribers that do so.
 SAMPLE = 50
 SUBSCRIBERS = 5
 
 
 def retained_states(host: str, port: int, devices: int) -> dict[str, dict[str, Any]]:
-    """The retained states of some devices as new subscribers get them from a broker.
+    """The retained states of some devices as new subscribers receive them from a broker.
 
-    They ask for each topic by name: RabbitMQ sends no retained messages for filters with wildcards, and takes
-    seconds for tens of filters on a busy machine.
+    They subscribe to each topic by name: RabbitMQ sends no retained messages for filters with wildcards, and
+    takes seconds for tens of filters on a busy machine.
     """
     step = max(1, devices // SAMPLE)
     topics = [f"affectd/device-{number:05}/state" for number in range(0, devices, step)][:SAMPLE]
@@ -182,7 +182,7 @@ def retained_states(host: str, port: int, devices: int) -> dict[str, dict[str, A
         options = f"-h {host} -p {port} -q 0 --retained-only -C {len(mine)} -W 20 -F".split()
         filters = [part for topic in mine for part in ("-t", topic)]
         command = ["mosquitto_sub", *options, "%t %p", *filters]
-        # It ends with a timeout where there is nothing, which is no failure.
+        # It exits with a timeout if there is no message, which is not a failure.
         asking.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
     states: dict[str, dict[str, Any]] = {}
     for process in asking:

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs one node of a RabbitMQ cluster of three with its MQTT plugin, from a root that `make test-fleet` makes (Debian 13).
-# Needs root, for chroot.
+# Runs one node of a RabbitMQ cluster of three with its MQTT plugin, from a Debian 13 root that
+# `make test-fleet` creates. Needs root, for chroot.
 # usage: rabbitmq.sh ROOT WORK NUMBER      NUMBER 1 to 3; MQTT on port 1883 of 127.0.0.NUMBER
 set -euo pipefail
 root=$(realpath "$1") work=$2 number=$3

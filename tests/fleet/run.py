@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-r"""Load test of a fleet: devices of the real publishing code on one mosquitto, on a cluster, with consumers.
+r"""Load test of a fleet: devices with the real publishing code on a mosquitto, a cluster, with consumers.
 
     unshare --net --pid --fork --kill-child --mount-proc \
         tests/fleet/run.py --build FILE --rabbitmq ROOT --python PYTHON [--json]
 
-FILE is what cargo printed when it built the load generator, ROOT a Debian 13 with rabbitmq-server, PYTHON one
-with what the example consumer needs. Runs in a network namespace of its own, because the ports are fixed, and
-as root, for chroot and PostgreSQL's own user. `make test-fleet` prepares all of it.
+FILE is what cargo printed when it built the load generator, ROOT a Debian 13 with rabbitmq-server, PYTHON an
+interpreter with the example consumer's packages. Runs in its own network namespace, because the ports are
+fixed, and as root, for chroot and PostgreSQL's own user. `make test-fleet` prepares all of it.
 """
 
 import argparse

@@ -11,7 +11,7 @@ use crate::target::fuzz;
 /// Largest packet, as the daemon's options say.
 const MAX_PACKET: u32 = 64 << 10;
 
-/// Packets of MQTT 3.1.1, and what the client makes of them.
+/// Packets of MQTT 3.1.1, and how the client handles them.
 #[test]
 fn packets_v4() {
     fuzz("broker__packets_v4", |bytes| {
@@ -25,7 +25,7 @@ fn packets_v4() {
     });
 }
 
-/// The same of MQTT 5.
+/// The same for MQTT 5.
 #[test]
 fn packets_v5() {
     fuzz("broker__packets_v5", |bytes| {
@@ -45,7 +45,7 @@ fn messages() {
     fuzz("broker__messages", |bytes| {
         for retain in [false, true] {
             let command = commands::privacy_command(bytes, retain);
-            // A stale or damaged command never takes privacy.
+            // A stale or damaged command never turns privacy off.
             if command == commands::PrivacyCommand::Off {
                 assert!(!retain && bytes == b"OFF");
             }

@@ -1,4 +1,4 @@
-//! What drivers and camera programs say.
+//! Data from drivers and camera programs.
 
 use affectd::{
     capture::{
@@ -15,7 +15,7 @@ use affectd::{
 
 use crate::target::fuzz;
 
-/// Reads numbers from the bytes; zeros behind their end.
+/// Reads numbers from the bytes, and zeros past their end.
 struct Numbers<'a>(&'a [u8]);
 
 impl Numbers<'_> {
@@ -35,7 +35,7 @@ impl Numbers<'_> {
         (self.word(), self.word())
     }
 
-    /// A code that can be decoded, or any.
+    /// The code of a supported format, or an arbitrary one.
     fn fourcc(&mut self) -> [u8; 4] {
         let number = self.byte();
         let known = PixelFormat::ALL.get(usize::from(number % 12));
@@ -103,13 +103,13 @@ fn driver_modes() {
 fn program_messages() {
     fuzz("camera__program_messages", |bytes| {
         let mut line = LastLine::default();
-        // However they arrive.
+        // The bytes may arrive in pieces.
         let (first, second) = bytes.split_at(bytes.len() / 3);
         line.push(first);
         line.push(second);
         if let Some(text) = line.text() {
             assert!(!text.contains(text::is_unsafe), "{text}");
-            // A character takes at most ten when it is escaped.
+            // An escaped character takes at most ten.
             assert!(text.chars().count() <= 2001);
         }
         let text = String::from_utf8_lossy(bytes);

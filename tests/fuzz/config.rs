@@ -33,7 +33,7 @@ fn file() {
         match stack(Some((Path::new("fuzz.toml"), &text)), &[], &[]) {
             Ok(loaded) => {
                 assert_in_range(&loaded);
-                // What is printed can be read, and says the same.
+                // The printed settings can be read back and are the same.
                 let printed = loaded.to_toml();
                 let again = stack(Some((Path::new("printed.toml"), &printed)), &[], &[]).unwrap();
                 assert_eq!(again.settings, loaded.settings);
@@ -52,7 +52,7 @@ fn file() {
     });
 }
 
-/// Variables and options: `name=value`, one a line. Both the name and the value are foreign.
+/// Variables and options: `name=value`, one a line. Both the name and the value are untrusted.
 #[test]
 fn environment() {
     fuzz("config__environment", |bytes| {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the corpora of the fuzz targets: a few small inputs each, from the tests' data and made here.
+"""Write the corpora of the fuzz targets: a few small inputs each, from the tests' data or generated here.
 
     tests/fuzz/corpus.py        needs Pillow, for WebP
 

@@ -14,7 +14,7 @@ use crate::{memory_file::MemoryFile, target::fuzz};
 /// The input shapes of the networks in the corpus.
 const SHAPES: [[usize; 4]; 3] = [[1, 3, 16, 16], [1, 1, 16, 16], [1, 16, 16, 3]];
 
-/// An ONNX network, with int8 weights or without. One that can be loaded can be run.
+/// An ONNX network, with or without int8 weights. A network that loads can also be run.
 #[test]
 fn onnx() {
     fuzz("model__onnx", |bytes| {
@@ -62,7 +62,7 @@ fn manifest() {
     });
 }
 
-/// Golden vectors; the first three bytes are what the manifest says of them.
+/// Golden vectors; the first three bytes replace the sizes in the manifest.
 #[test]
 fn golden_vectors() {
     fuzz("model__golden_vectors", |bytes| {

@@ -16,8 +16,8 @@ pub fn assert_whole(picture: &Picture) {
     );
 }
 
-/// A JPEG picture of a camera or a file. Whatever is accepted from a camera is accepted from a file and looks the
-/// same there.
+/// A JPEG picture of a camera or a file. What is accepted from a camera is also accepted from a file, and
+/// decodes to the same picture.
 #[test]
 fn jpeg() {
     fuzz("picture__jpeg", |bytes| {
@@ -55,7 +55,7 @@ fn exif() {
     });
 }
 
-/// A frame without compression: its description, 16 bytes, then its data.
+/// An uncompressed frame: 16 bytes of description, then its data.
 #[test]
 fn raw_frame() {
     fuzz("picture__raw_frame", |bytes| {
@@ -67,7 +67,7 @@ fn raw_frame() {
             data: data.to_vec(),
             format: PixelFormat::ALL[usize::from(description[0]) % PixelFormat::ALL.len()],
             orientation: Orientation::new(90 * u32::from(description[1] % 4), description[1] & 4 != 0),
-            // Small sizes are the ones that few bytes fill.
+            // Mostly small sizes, which few bytes can fill.
             width: number(2) % if description[1] & 8 == 0 { 64 } else { 65_536 },
             height: number(4) % if description[1] & 16 == 0 { 64 } else { 65_536 },
             stride: number(6) << (description[1] >> 5),

@@ -4,8 +4,8 @@
     tests/fuzz/run.py --seconds 600 --work FOLDER [--json] [TARGET...]
 
 Builds the program of tests/fuzz with coverage and runs each target for SECONDS of processor time, as many at
-once as there are cores. The targets take turns of a minute, so that an interrupted run (SIGINT, SIGTERM) has
-given each about the same time; it reports what was reached. What libFuzzer learns is kept in FOLDER/TARGET
+once as there are cores. The targets take turns of a minute, so an interrupted run (SIGINT, SIGTERM) has given
+each about the same time; it still reports what was reached. What libFuzzer learns is kept in FOLDER/TARGET
 for the next run, findings in FOLDER/findings. Exits with 1 if there is a finding.
 """
 
@@ -31,11 +31,11 @@ TIMED_OUT = 70
 TIMEOUT_S = 20
 # Decoding the largest photograph that is allowed takes 740 MB.
 MEMORY_MB = 2048
-# Of an input, in bytes: the largest files of the corpora have 14 KB. The same as in target.rs.
+# The longest input in bytes; the largest files of the corpora have 14 KB. The same as in target.rs.
 MAX_LENGTH = 16384
 # Processor time of a turn. Every turn reads the corpus again.
 TURN_S = 60
-# libtest runs a test on a thread of its own; networks are loaded on one with a stack of this size.
+# libtest runs a test on its own thread; the daemon loads networks on a thread with this stack size.
 STACK_BYTES = 8 << 20
 
 
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def take_turns(binary: Path, targets: list[str], seconds: float, work: Path) -> list[Reached]:
-    """Run the targets by turns, on every core the one that has run for the shortest time."""
+    """Run the targets in turns; each core picks the one that has run for the shortest time."""
     everything = [Reached(target) for target in targets]
     waiting = list(everything)
     lock = threading.Lock()
@@ -106,7 +106,7 @@ def take_turns(binary: Path, targets: list[str], seconds: float, work: Path) -> 
 
 
 def report(reached: Reached) -> None:
-    """Tell a person what a target reached."""
+    """Print what a target reached to standard error."""
     print(
         f"{reached.target}: {reached.executions} executions in {reached.cpu_seconds:.0f} s, "
         f"{reached.edges} edges, {reached.inputs} inputs, {reached.timeouts} timeouts, "
@@ -141,7 +141,7 @@ def listed(binary: Path) -> Iterator[str]:
 
 
 def run(binary: Path, reached: Reached, seconds: float, work: Path) -> None:
-    """Run a target until it has used this much processor time in all, or found something."""
+    """Run a target until it has used this much processor time in total, or found something."""
     target = reached.target
     name = target.replace("::", "__")
     kept, findings, scratch = work / name, work / "findings" / name, work / "scratch" / name
@@ -190,7 +190,7 @@ def execute(binary: Path, target: str, arguments: str, scratch: Path, reached: R
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            # Not to be interrupted together with this program.
+            # Keeps the signals that interrupt this program away from it.
             process_group=0,
         )
         ended = os.wait4(process.pid, os.WNOHANG)

@@ -10,7 +10,7 @@ coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 case "$*" in
 # Build scripts are not linked with libFuzzer.
 *"--crate-name build_script_"*) exec "$@" ;;
-# bolero depends on its engine under a condition, which cargo asks the compiler about.
+# bolero depends on its engine under a cfg condition, which cargo queries from the compiler.
 *--print=cfg* | *"--crate-name bolero"*) exec "$@" $engine ;;
 *debug-assertions=on*) exec "$@" $engine $coverage ;;
 esac

@@ -1,4 +1,4 @@
-//! What all targets share.
+//! Shared by all targets.
 
 use std::panic::RefUnwindSafe;
 #[cfg(not(fuzzing_libfuzzer))]
@@ -7,9 +7,9 @@ use std::{fs, path::Path};
 /// The longest input, bytes; bolero's default would cut off the networks of the corpus. The same as in run.py.
 const MAX_LENGTH: usize = 16_384;
 
-/// Runs `check` on the corpus of `target` (`__fuzz__/TARGET/corpus`; findings that were mended are in
-/// `__fuzz__/TARGET/crashes`), on damaged copies of it and on random bytes. Guided by coverage, libFuzzer decides
-/// what to run, and this function does not return.
+/// Runs `check` on the corpus of `target` (`__fuzz__/TARGET/corpus`; fixed findings are in
+/// `__fuzz__/TARGET/crashes`), on damaged copies of it and on random bytes. When guided by coverage,
+/// libFuzzer decides what to run, and this function does not return.
 pub fn fuzz(target: &str, check: impl Fn(&[u8]) + RefUnwindSafe) {
     #[cfg(not(fuzzing_libfuzzer))]
     damaged(target, &check);
@@ -19,7 +19,7 @@ pub fn fuzz(target: &str, check: impl Fn(&[u8]) + RefUnwindSafe) {
         .for_each(|bytes: &[u8]| check(bytes));
 }
 
-/// Random bytes rarely get past the first check of a format, files of the corpus with some bytes changed do.
+/// Random bytes rarely get past the first check of a format, but corpus files with some changed bytes do.
 #[cfg(not(fuzzing_libfuzzer))]
 fn damaged(target: &str, check: &(impl Fn(&[u8]) + RefUnwindSafe)) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("__fuzz__/{target}/corpus"));

@@ -1,7 +1,7 @@
 //! Fuzzing of everything that parses bytes from outside. One test is one target.
 //!
-//! `cargo test` checks each target on its corpus, on damaged copies of the corpus, and for a moment on random bytes.
-//! `make fuzz` runs the same targets guided by coverage, see run.py.
+//! `cargo test` checks each target on its corpus, on damaged copies of the corpus, and briefly on random
+//! bytes. `make fuzz` runs the same targets guided by coverage; see run.py.
 #![allow(clippy::unwrap_used)]
 #![allow(unexpected_cfgs, reason = "rustc.sh sets fuzzing_libfuzzer")]
 

@@ -43,7 +43,7 @@ OPTIONAL = {"sensor.affectd_lobby_temperature"}
 
 
 class Checks:
-    """The checks, in an order in which each leaves the parts as the next one needs them."""
+    """The checks, ordered so that each leaves the parts in the state that the next one needs."""
 
     def __init__(self, broker: Broker, daemon: Daemon, home: HomeAssistant) -> None:
         self.broker = broker
@@ -144,7 +144,8 @@ class Checks:
         await until("the automation", lambda: home.state("automation.lobby_light") == "on")
         await home.service("input_boolean", "turn_off", LIGHT)
         await until("the light", lambda: home.state(LIGHT) == "on")
-        # The camera goes and comes back: the entity shows its last event again, and nothing may happen.
+        # When the camera goes and comes back, the entity shows its last event again, which must not trigger
+        # anything.
         await home.service("switch", "turn_on", PRIVACY)
         await until("privacy", lambda: home.state(FACE) == "unavailable")
         await home.service("input_boolean", "turn_off", LIGHT)
@@ -221,8 +222,8 @@ class Checks:
     async def statistics_without_zeros(self) -> None:
         """A time in which nobody looks has no statistics, and none is in need of repair."""
         home = self.home
-        # Home Assistant compiles them every five minutes, some seconds later. Privacy is on: the next period is the first
-        # in which nobody looked at all.
+        # Home Assistant compiles statistics a few seconds after each period of five minutes. Privacy is on,
+        # so the next period is the first in which nothing was sensed.
         period = 300
         begin = (int(time.time()) // period + 1) * period
         await asyncio.sleep(begin + period + 15 - time.time())
@@ -284,7 +285,7 @@ class Checks:
         await until("nothing available", lambda: set(self.home.entities().values()) == {"unavailable"})
 
     async def nothing_seen(self) -> None:
-        """Wait until whatever is about what is seen is unavailable, and all else is available."""
+        """Wait until the entities of what is seen are unavailable, and all others are available."""
         home = self.home
         await until("nothing seen", lambda: all(home.state(name) == "unavailable" for name in SEEN))
         for name in (*COUNTERS, CAMERA, RESTART):
@@ -322,7 +323,7 @@ def number(state: str | None) -> float | None:
 
 
 async def main() -> None:
-    """Start the parts, run the checks, and end the parts."""
+    """Start the parts, run the checks, and stop the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--screenshot", type=Path, metavar="FILE", help="only take a picture of the device's page")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help="run only these; each needs the state that the others leave")

@@ -25,7 +25,7 @@ PATIENCE = 300.0
 
 
 class CheckError(Exception):
-    """What was expected did not come."""
+    """An expectation that was not met."""
 
 
 async def until(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> float:
@@ -60,7 +60,7 @@ class Program:
         self.process.send_signal(number)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it, and return its exit status."""
+        """Stop it, and return its exit status."""
         assert self.process
         if self.process.returncode is None:
             self.send(number)
@@ -68,7 +68,7 @@ class Program:
 
 
 class Broker(Program):
-    """mosquitto on loopback. It keeps retained messages over a restart, as an installed one does."""
+    """mosquitto on loopback. It keeps retained messages across restarts, as an installed one does."""
 
     def __init__(self) -> None:
         folder = Path("/tmp/broker")
@@ -82,7 +82,7 @@ class Broker(Program):
     async def messages(self, topic: str, *arguments: str) -> list[str]:
         """Return the lines of mosquitto_sub."""
         command = ["mosquitto_sub", "-p", str(PORT), "-t", topic, *arguments]
-        # It ends by running out of time, and says so.
+        # It exits with a timeout and prints a message about it.
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
         )
@@ -115,7 +115,7 @@ class Daemon(Program):
         self.notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notifications.bind(str(path))
         self.notifications.setblocking(False)
-        # The kernel keeps only a few that nobody has read.
+        # The kernel queues only a few unread notifications.
         asyncio.get_running_loop().add_reader(self.notifications, self.notifications.recv, 4096)
         command = ["/run/affectd", "run"]
         for setting in (*self.SETTINGS, *settings):
@@ -138,7 +138,8 @@ class HomeAssistant(Program):
     URL = "http://127.0.0.1:8123"
     CLIENT = URL + "/"
     FOLDER = Path("/tmp/homeassistant")
-    # Without a section of its web server: Home Assistant tries one for five minutes, and restarts if nobody confirms it.
+    # Has no section for the web server: Home Assistant tries such a section for five minutes, then restarts
+    # unless it is confirmed.
     CONFIGURATION = """\
 frontend:
 history:
@@ -205,7 +206,7 @@ automation:
         await self.connect()
 
     async def restart(self) -> None:
-        """End it and start it again."""
+        """Stop it and start it again."""
         self.reader.cancel()
         await self.stop()
         await self.start()
@@ -246,7 +247,7 @@ automation:
         self.states = {state["entity_id"]: state for state in await self.call("get_states")}
 
     async def read(self) -> None:
-        """Take the messages of the WebSocket API."""
+        """Handle the messages of the WebSocket API."""
         async for message in self.socket:
             content = json.loads(message.data)
             if content["type"] == "result":

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Runs a Python program beside Home Assistant, a broker and the daemon, in namespaces of their own: nothing of it is left, and
-# only loopback can be reached. Needs root.
+# Runs a Python program next to Home Assistant, a broker and the daemon, in separate namespaces: nothing
+# remains afterwards, and only loopback can be reached. Needs root.
 # usage: run.sh ROOT AFFECTD OUT PROGRAM [ARGUMENT…]     PROGRAM is a file of this folder; OUT is /run/out to it
 set -euo pipefail
 root=$1 affectd=$(realpath "$2") out=$(realpath "$3") repository=$(realpath "$(dirname "$0")/../..")
 shift 3
-# Variables reach the inner shell, so that no path is quoted twice.
+# Exported to the inner shell, so no path is quoted twice.
 export root affectd out repository
 exec unshare --mount --pid --net --fork --kill-child /bin/bash -euc '
 	mount --make-rprivate /

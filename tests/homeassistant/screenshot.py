@@ -12,7 +12,7 @@ import aiohttp
 from parts import PATIENCE, CheckError, HomeAssistant, until
 
 PORT = 9222
-# Whether the page has its last card; Home Assistant's elements hide their contents from one another.
+# Whether the page has its last card; Home Assistant's elements hide their contents in shadow roots.
 DRAWN = """(function shows(node) {
     const parts = [...node.querySelectorAll("*")];
     return node.textContent.includes("Mean visit")
@@ -22,7 +22,7 @@ SIZE = (1280, 1500)
 
 
 async def screenshot(home: HomeAssistant, file: Path) -> None:
-    """Log in by the token, open the page, and write a PNG."""
+    """Log in with the token, open the page, and write a PNG."""
     registry = await home.call("config/device_registry/list")
     device = next(device for device in registry if device["name"] == "affectd lobby")
     command = ["chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "about:blank"]
@@ -38,12 +38,12 @@ async def screenshot(home: HomeAssistant, file: Path) -> None:
         await page.call("Page.navigate", url=f"{home.URL}/config/devices/device/{device['id']}")
         try:
             await page.until(DRAWN)
-            # Icons and the logbook follow, without a mark at their end.
+            # Icons and the logbook load later, and nothing signals their completion.
             await asyncio.sleep(5)
             await until("a happy face", lambda: home.state("sensor.affectd_lobby_expression") == "happiness")
             await asyncio.sleep(1)
         finally:
-            # Where the page is not drawn, the picture shows why.
+            # If the page was not drawn, the picture shows why.
             picture = await page.call("Page.captureScreenshot", format="png")
             file.write_bytes(base64.b64decode(picture["data"]))
     finally:

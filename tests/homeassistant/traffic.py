@@ -2,7 +2,8 @@
 
     traffic.py [--minutes MINUTES] [--json]
 
-Once with the default settings, and once with settings that publish everything that is seen. Prints a table, or JSON.
+Measures once with the default settings, and once with settings that publish everything that is seen. Prints a
+table, or JSON.
 """
 
 import argparse
@@ -19,12 +20,12 @@ from parts import PORT, Broker, CheckError, Daemon, HomeAssistant, Program, unti
 
 MODES = {
     "defaults": (),
-    # As it was before there was a dead band, and with everything about each face.
+    # As before the dead band was introduced, and with everything about each face.
     "everything": ("mqtt.rate=2", "mqtt.scene_rate=2", "mqtt.face_rate=2", "mqtt.dead_band=0", "mqtt.faces=true"),
 }
-# What a subscriber may wait for, whether it changes or not.
+# Topics that are published again even without a change.
 REFRESHED = ("state", "scene")
-# Until the first visits have ended, and the entities show what they show all day.
+# Until the first visits have ended and the entities have reached their steady state.
 WARM_UP_S = 60.0
 
 
@@ -36,7 +37,7 @@ class Subscriber(Program):
         super().__init__("subscriber", [*command, "-F", "%U %r %t %p"])
 
     def messages(self, begin: float, end: float) -> list[tuple[float, str, str]]:
-        """Return what was published in this time: when, where and what."""
+        """Return the messages that were published in this period: time, topic and payload."""
         found = []
         for line in self.log.read_text().splitlines():
             at, stored, topic, payload = line.split(" ", 3)
@@ -67,7 +68,7 @@ async def measure(home: HomeAssistant, settings: tuple[str, ...], seconds: float
 
 
 def counted(messages: list[tuple[float, str, str]], begin: float, end: float) -> dict[str, Any]:
-    """Return what the messages tell: their number, their size, and what was seen."""
+    """Return figures about the messages: their number, their size, and what was seen."""
     seconds = end - begin
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
@@ -114,7 +115,7 @@ def words(name: str, mode: dict[str, Any]) -> str:
 
 
 async def main() -> None:
-    """Start the parts, measure, and end them."""
+    """Start the parts, measure, and stop the parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10, help="how long each measurement takes")
     parser.add_argument("--json", action="store_true", help="print JSON")

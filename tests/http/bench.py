@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measure what the HTTP server costs: memory, processor time, and what abuse of it takes from sensing.
+"""Measure the cost of the HTTP server: memory, processor time, and how much its abuse slows sensing.
 
     tests/http/bench.py AFFECTD [--rounds 3] [--seconds 8] [--json]
 
-A daemon without a broker senses one face as fast as it can on a core of its own; its HTTP thread and
-everybody who asks share another core, as on a board with several. Each kind of load alternates with quiet,
-and the rates of frames that were sensed, and the processor time that each of them took, are compared within
-the run. The rates need a machine that does nothing else. Needs two cores.
+A daemon without a broker senses one face as fast as it can on its own core; its HTTP thread and all clients
+share another core, as on a board with several. Each kind of load alternates with idle periods. The rate of
+sensed frames, and the processor time of each frame, are compared within the run. The rates need an otherwise
+idle machine. Needs two cores.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Of a still picture every frame is the same work.
+# Every frame of a still picture is the same work.
 PICTURE = ROOT / "tests/data/pictures/astronaut.jpg"
 
 # Frames until buffers have their final size.
@@ -47,7 +47,7 @@ class Daemon:
             "camera.path": PICTURE,
             "camera.repeat": "true",
             "camera.rate": 240,
-            # Nothing is shed: the rate is the full one.
+            # Prevents load shedding, so the rate is the full one.
             "health.dwell_s": 3600,
             "mqtt.health_s": 1,
         }
@@ -65,7 +65,7 @@ class Daemon:
         self.separate()
 
     def read(self) -> None:
-        """Take in the frames sensed in each second."""
+        """Read the number of frames sensed in each second."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             message = json.loads(line)
@@ -87,7 +87,7 @@ class Daemon:
 
     def rate(self, seconds: float) -> tuple[float, float]:
         """Frames sensed a second over the next seconds, and processor time of sensing for each of them."""
-        # A second has begun before.
+        # The current second began before this measurement.
         before = len(self.rates) + 1
         until("a second begins", lambda: len(self.rates) >= before)
         spent = self.seconds_of(lambda name: name != "http")
@@ -112,18 +112,18 @@ class Daemon:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def ask(self, path: str) -> socket.socket:
-        """Send a request; its answer is not read."""
+        """Send a request; its response is not read."""
         stream = self.connect()
         stream.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         return stream
 
     def get(self, path: str) -> bytes:
-        """Send a request, and return the whole answer."""
+        """Send a request, and return the whole response."""
         with self.ask(path) as stream:
             return b"".join(iter(lambda: stream.recv(65536), b""))
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
         os.sched_setaffinity(0, CORES)
@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def memory(affectd: Path, folder: Path) -> tuple[float, float]:
-    """Resident memory without the server, and with one that nobody asks, in megabytes."""
+    """Resident memory without the server, and with an idle one, in megabytes."""
     found = []
     for with_http in (False, True):
         daemon = Daemon(affectd, folder, with_http=with_http)
@@ -182,7 +182,7 @@ def memory(affectd: Path, folder: Path) -> tuple[float, float]:
 
 
 def processor_time(daemon: Daemon) -> dict[str, float]:
-    """Processor time of the HTTP thread: nobody asks, one page, a scrape, a malformed request."""
+    """Processor time of the HTTP thread: idle, with one page, per scrape, per malformed request."""
 
     def spent(work: Callable[[], object]) -> float:
         before = daemon.seconds_of(lambda name: name == "http")
@@ -241,7 +241,7 @@ def malformed(daemon: Daemon, stop: threading.Event) -> int:
 
 
 def send_malformed(daemon: Daemon, numbers: random.Random, count: int) -> None:
-    """Send requests with something wrong in them; read the answers."""
+    """Send malformed requests and read the responses."""
     for _ in range(count):
         kind = numbers.randrange(4)
         request = (
@@ -276,7 +276,7 @@ def slow_readers(daemon: Daemon, stop: threading.Event) -> int:
 
 
 def connections(daemon: Daemon, stop: threading.Event) -> int:
-    """Two hundred connections at a time, each of which is opened again when it is closed."""
+    """Two hundred connections at a time, each of which is reopened when it is closed."""
     opened: list[socket.socket] = []
     count = 0
     while not stop.is_set():
@@ -290,7 +290,7 @@ def connections(daemon: Daemon, stop: threading.Event) -> int:
 
 
 def is_open(stream: socket.socket) -> bool:
-    """Whether the server has not closed it; what it sent is thrown away."""
+    """Whether the server has kept it open; received data is discarded."""
     stream.setblocking(False)
     try:
         return stream.recv(4096) != b""
@@ -301,7 +301,7 @@ def is_open(stream: socket.socket) -> bool:
 
 
 def pages(daemon: Daemon, stop: threading.Event) -> int:
-    """As many pages as may follow the events."""
+    """As many pages as the server lets follow the events."""
     with reading(daemon, 8):
         stop.wait()
     return 8
@@ -309,7 +309,7 @@ def pages(daemon: Daemon, stop: threading.Event) -> int:
 
 @contextmanager
 def reading(daemon: Daemon, count: int) -> Iterator[None]:
-    """Read the events of so many pages."""
+    """Read the events of `count` pages."""
     streams = [daemon.ask("/events") for _ in range(count)]
 
     def read(stream: socket.socket) -> None:
@@ -333,7 +333,7 @@ def reading(daemon: Daemon, count: int) -> Iterator[None]:
 def close(streams: list[socket.socket]) -> None:
     """Close connections, also those that another thread reads."""
     for stream in streams:
-        # The server may have been first.
+        # The server may have closed it first.
         with suppress(OSError):
             stream.shutdown(socket.SHUT_RDWR)
         stream.close()

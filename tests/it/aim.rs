@@ -1,5 +1,5 @@
 //! `affectd aim`: the control socket, and the page that it opens, as a console, a browser and an intruder see
-//! them. tests/page shows the same in a real browser.
+//! them. tests/page tests the same in a real browser.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -82,7 +82,7 @@ impl Console {
         (length > 0).then(|| serde_json::from_str(&line).unwrap())
     }
 
-    /// Begins a session, and returns where its page is and what opens it.
+    /// Begins a session, and returns the address of its page and the code that opens it.
     fn begin(&mut self, preview: bool) -> (SocketAddr, String) {
         self.send(&format!(
             "{}\n",
@@ -103,7 +103,7 @@ impl Console {
     }
 }
 
-/// What the page sends with a code.
+/// Sends a code as the page does.
 fn enter(address: SocketAddr, code: &str) -> Answer {
     post(
         address,

@@ -80,8 +80,8 @@ fn heads_turned_by_known_angles_are_estimated_within_tolerance() {
                     yaw_errors.push((pose.yaw_deg - own.yaw_deg - yaw).abs());
                     pitch_errors.push((pose.pitch_deg - own.pitch_deg - pitch).abs());
                 } else {
-                    // Eyes behind the nose are guessed: too little, but to the right side and beyond the
-                    // limit.
+                    // An eye hidden behind the nose is guessed: the yaw is underestimated, but has the right
+                    // sign and exceeds the limit.
                     assert!(
                         pose.yaw_deg * yaw.signum() > 20.0,
                         "{portrait} at {yaw}: {pose:?}"

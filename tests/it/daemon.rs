@@ -1,4 +1,4 @@
-//! The daemon itself against a real broker: photographs go in, a subscriber says what came out.
+//! The daemon itself against a real broker: photographs go in, and a subscriber receives what is published.
 
 use crate::common::{broker, daemon, models};
 use std::{
@@ -11,7 +11,7 @@ use broker::{Broker, Watcher, until};
 use daemon::{Daemon, clip, data};
 use serde_json::Value;
 
-/// Starts `affectd run` on a folder of photographs, with the broker's own settings and further ones.
+/// Starts `affectd run` on a folder of photographs, with the broker's settings and additional ones.
 fn start(broker: &Broker, models: &Path, more: &[&str]) -> Daemon {
     let mut settings = vec![
         "device=lobby".to_owned(),
@@ -20,7 +20,7 @@ fn start(broker: &Broker, models: &Path, more: &[&str]) -> Daemon {
         "camera.source=files".to_owned(),
         format!("camera.path={}", data("pictures")),
         "camera.repeat=true".to_owned(),
-        // A picture stands long enough for a face to be confirmed in it and in the next.
+        // Each picture is shown long enough for a face to be confirmed in it and in the next.
         "camera.rate=4".to_owned(),
         "detect.lost_s=2".to_owned(),
         "mqtt.health_s=1".to_owned(),
@@ -45,7 +45,7 @@ fn state(watcher: &Watcher) -> Vec<Value> {
         .collect()
 }
 
-/// One face or two: a face of the picture before is remembered for a while.
+/// One face or two, because a face of the previous picture is kept for a while.
 fn shows_a_face(state: &Value) -> bool {
     state["faces"].as_u64().is_some_and(|faces| faces > 0) && state["category"] != "none"
 }
@@ -80,7 +80,7 @@ fn photographs_become_messages_and_a_signal_ends_it_cleanly() {
         let retained = !["/face/", "/event"]
             .iter()
             .any(|part| message.topic.contains(part));
-        // The watcher was there before the messages, so that the broker hands them on as live ones.
+        // The watcher subscribed before the messages, so the broker delivers them as live ones.
         assert!(!message.retain, "{}", message.topic);
         if !retained {
             assert_eq!(
@@ -153,7 +153,8 @@ fn refused_credentials_end_it_with_69() {
 fn a_program_that_writes_frames_may_end_and_is_started_again() {
     let (broker, models) = (Broker::start(), models::folder());
     let watcher = broker.watch();
-    // The clip at about its own pace, by a program that ends after a second: the camera goes and comes back.
+    // Plays the clip at about its own rate, from a program that exits after a second: the camera goes and
+    // comes back.
     let script = format!(
         "for i in 1 2 3 4 5 6 7 8 9 10; do tail -c +1 {} | head -c 400000 | tail -c 120000; sleep 0.1; done",
         clip()
@@ -180,7 +181,7 @@ fn an_outage_of_the_broker_costs_neither_memory_nor_freshness() {
     let watcher = broker.watch();
     let daemon = start(&broker, models.path(), &[]);
     a_face_is_published(&watcher);
-    // Buffers have their size after some seconds.
+    // Buffers reach their final size after a few seconds.
     thread::sleep(Duration::from_secs(10));
     let before = daemon.resident();
     drop(watcher);
@@ -213,7 +214,7 @@ fn an_outage_of_the_broker_costs_neither_memory_nor_freshness() {
     }
     let after = daemon.resident();
     for (when, resident) in [("during", away), ("after", after)] {
-        // The allocator and mapped pages move a little; a queue would hold megabytes a second.
+        // The allocator and mapped pages vary slightly; a queue would grow by megabytes a second.
         assert!(
             resident < before + (4 << 20),
             "memory {when} the outage: {before} became {resident}"

@@ -75,7 +75,7 @@ fn programs_learn_whether_the_daemon_works() {
             "{answer:?}"
         );
     }
-    // Nobody wants the camera.
+    // The camera is not wanted.
     served.press("ON");
     assert_eq!(get(served.address, "/readyz", "").status, 200);
     drop(served);
@@ -160,7 +160,7 @@ fn only_the_page_s_own_script_commands_privacy() {
         );
     }
     assert_eq!(get(served.address, "/privacy", &own).status, 405);
-    // A browser that is asked to send the header elsewhere first asks for permission.
+    // Before a browser sends the header to another origin, it sends a preflight request.
     let preflight = format!(
         "OPTIONS /privacy HTTP/1.0\r\nHost: {}\r\nOrigin: http://evil.example\r\n\
          Access-Control-Request-Method: POST\r\n\r\n",

@@ -1,4 +1,4 @@
-//! What nobody with good intentions sends to the HTTP server.
+//! Hostile requests to the HTTP server.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,10 +10,10 @@ use crate::common::{
     http::{Events, Served, connect, get, send},
 };
 
-/// More than the server may keep of what it was sent.
+/// More memory than the server may keep of what it received.
 const GROWTH: u64 = 4 << 20;
 
-/// Numbers that look random and are the same in every run (Knuth's MMIX generator).
+/// Pseudo-random numbers that are the same in every run (Knuth's MMIX generator).
 struct Numbers(u64);
 
 impl Numbers {
@@ -26,14 +26,14 @@ impl Numbers {
     }
 }
 
-/// A request with something wrong in it.
+/// A malformed request.
 fn malformed(numbers: &mut Numbers) -> Vec<u8> {
     let good = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: */*\r\n\r\n".to_vec();
     let mut request = good;
     match numbers.below(8) {
         // Bytes that no request begins with.
         0 => (0..64).map(|_| numbers.below(256) as u8).collect(),
-        // One byte of the request line is another.
+        // One byte of the request line is replaced.
         1 => {
             request[numbers.below(14)] = b"\0\x7f\xff"[numbers.below(3)];
             request
@@ -117,7 +117,7 @@ fn no_path_leads_out_of_the_page() {
 fn two_hundred_idle_connections_are_told_or_closed_and_do_not_last() {
     let served = Served::start(&[]);
     let mut connections: Vec<TcpStream> = (0..200).map(|_| connect(served.address)).collect();
-    // Those beyond the limit are told so, and closed.
+    // Connections beyond the limit receive an error and are closed.
     let mut told = 0;
     for stream in &mut connections[64..] {
         let mut answer = String::new();
@@ -145,7 +145,7 @@ fn readers_that_do_not_read_are_closed_and_cost_no_memory() {
     until("no more can follow the events", || {
         Events::status(served.address) == 503
     });
-    // Requests without an end, and one byte at a time.
+    // Endless requests, sent one byte at a time.
     let mut slow: Vec<TcpStream> = (0..8).map(|_| connect(served.address)).collect();
     for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\n" {
         for stream in &mut slow {

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
-/// A daemon with everything that a server in a network needs, on loopback, and the settings of its server.
+/// A daemon on loopback whose server is set up as for a network, and the settings of that server.
 struct Public {
     settings: Vec<String>,
     _daemon: Daemon,
     _folders: [TempDir; 2],
-    /// Its certificates are used; nothing is published to it.
+    /// Provides the certificates; nothing is published to it.
     _broker: Broker,
 }
 
@@ -55,7 +55,7 @@ impl Public {
         }
     }
 
-    /// `affectd check --running` with further settings.
+    /// Runs `affectd check --running` with additional settings.
     fn check(&self, more: &[&str]) -> (Option<i32>, String) {
         let mut arguments = vec!["check", "--running"];
         for setting in self
@@ -85,7 +85,7 @@ fn the_running_daemon_is_asked_with_its_token_over_tls() {
     let (code, text) = public.check(&[&format!("http.token_file={}", wrong.display())]);
     assert!(code == Some(70) && text.contains("401"), "{text}");
 
-    // Another certificate than the daemon's is not trusted, and gets no token.
+    // A certificate other than the daemon's is not trusted, so the token is not sent.
     let stranger = Broker::start();
     let certificate = format!("http.cert_file={}", stranger.path("server.pem").display());
     let key = format!("http.key_file={}", stranger.path("server.key").display());
@@ -115,7 +115,7 @@ fn a_unix_socket_is_served_and_removed() {
     let (models, folder) = (models::folder(), TempDir::new().unwrap());
     let socket = folder.path().join("http.sock");
     let listen = format!("http.listen=unix:{}", socket.display());
-    // One of a daemon that was killed.
+    // The socket of a daemon that was killed.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let models = format!("models={}", models.path().display());
     let model = format!("expression.model={}", models::TINY);

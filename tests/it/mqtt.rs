@@ -148,7 +148,7 @@ fn after_an_outage_the_state_is_right_and_fresh() {
         "{before} bytes before, {} after",
         resident()
     );
-    // Whatever happened then is long past when the broker returns.
+    // All of this is long past when the broker returns.
     daemon.clock.forward(60);
     daemon.report(
         Category::Surprise,
@@ -168,7 +168,7 @@ fn after_an_outage_the_state_is_right_and_fresh() {
     let time: jiff::Timestamp = state["time"].as_str().unwrap().parse().unwrap();
     assert!(time >= now, "{time} is older than {now}");
     assert_eq!(broker.retained_at(AVAILABILITY), "online");
-    // A sign that the events have had their turn.
+    // Shows that the events have been processed.
     daemon.publisher.health(&health());
     watcher.wait_for(HEALTH, "events_dropped");
     let events: Vec<_> = watcher
@@ -189,7 +189,7 @@ fn a_broker_that_hangs_is_noticed() {
     broker.signal("STOP");
     daemon.report(Category::Fear, &[]);
     until("given up", || {
-        // Nobody answers, and the clock goes on.
+        // The broker does not answer, and the clock advances.
         daemon.clock.forward(31);
         daemon.report(Category::Disgust, &[]);
         logged(&format!(":{} lost, trying again: no answer", broker.port)) == 1

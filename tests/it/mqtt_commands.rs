@@ -68,14 +68,14 @@ fn hostile_commands_are_answered_and_logged_once() {
                 .unwrap()
                 .contains("allowed: a JSON object")
         );
-        // Not more than the daemon takes in a second.
+        // Stays below the number of commands that the daemon accepts in a second.
         std::thread::sleep(std::time::Duration::from_millis(400));
     }
     let answer = command(&watcher, vec![b' '; 8192]);
     assert_eq!(answer["error"], "found 8192 bytes; allowed: up to 4096");
     assert_eq!(logged("a command over MQTT was refused: expected value"), 1);
 
-    // A retained command may be from yesterday: the daemon gets it as such after the next connection.
+    // A retained command may be old. The daemon receives it as retained after the next connection.
     daemon.stop();
     watcher.publish(COMMAND, r#"{"command": "restart"}"#, true);
     let daemon = Daemon::live(&broker.settings());
@@ -143,7 +143,7 @@ fn the_example_access_rules_let_a_board_do_what_it_needs_and_no_more() {
     home_assistant.publish("homeassistant/status", "online", false);
     everything.wait_for(DISCOVERY, "cmps");
 
-    // Whoever has stolen a board's password.
+    // An attacker who has stolen a board's password.
     let board = broker.watch_as("lobby");
     everything.publish("affectd/kitchen/state", "secret", true);
     for topic in [
@@ -155,7 +155,7 @@ fn the_example_access_rules_let_a_board_do_what_it_needs_and_no_more() {
     ] {
         board.publish(topic, "forged", true);
     }
-    // Its messages arrive in order, so when this one has, the others have been refused.
+    // Messages arrive in order, so once this one has arrived, the others have been refused.
     board.publish(RESULT, "the last", false);
     everything.wait_for(RESULT, "the last");
     let forged = everything.messages();

@@ -1,4 +1,4 @@
-//! What a broker does not permit: large messages, and writing where its access list forbids it.
+//! What a broker does not permit: large messages, and messages on topics that its access list forbids.
 
 use affectd::{
     config::{Mqtt, MqttVersion},
@@ -10,7 +10,7 @@ use crate::common::{
     publisher::{AVAILABILITY, DISCOVERY, Daemon, PRIVACY_SET, STATE, health, logged, showing},
 };
 
-/// The daemon at a broker with this limit works, but is not announced.
+/// Asserts that the daemon works at a broker with this limit, but is not announced.
 fn works_without_discovery(limit: &str, version: MqttVersion, words: &str) {
     let broker = Broker::with_plain_lines(&format!("{limit} 5000\n"));
     let daemon = Daemon::live(&Mqtt {
@@ -40,7 +40,7 @@ fn a_message_that_the_broker_does_not_survive_is_left_out() {
     works_without_discovery("message_size_limit", MqttVersion::V5, words);
 }
 
-/// A broker where this device may not write its state, its visits and its camera, nor discovery.
+/// A broker where this device may write neither its state, visits and camera nor its discovery.
 fn forbidding() -> Broker {
     Broker::with_access(
         "pattern readwrite affectd/lobby/privacy/#\npattern write affectd/lobby/availability\n\
@@ -79,7 +79,7 @@ fn with_3_1_1_such_topics_are_found_by_reading_them_back() {
     let words = "the broker does not take what this device publishes on affectd/lobby/state, affectd/lobby/visits, \
                  affectd/lobby/camera: it acknowledges it, but does not pass it on";
     assert_eq!(logged(words), 0);
-    // A command that has arrived shows that everything before it has, too.
+    // Once a command has arrived, everything before it has arrived too.
     broker.watch().publish(PRIVACY_SET, "ON", false);
     until("the command has arrived", || daemon.is_private());
     daemon.clock.forward(25);

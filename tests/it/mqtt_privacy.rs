@@ -1,4 +1,4 @@
-//! Privacy by command, over restarts and outages, against a real broker.
+//! Privacy by command, across restarts and outages, against a real broker.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ fn connections(broker: &Broker) -> usize {
         .count()
 }
 
-/// For a broker that knows no users.
+/// Settings for a broker without users.
 fn anonymous(broker: &Broker) -> Mqtt {
     Mqtt {
         username: String::new(),
@@ -110,7 +110,7 @@ fn the_last_command_outlives_a_restart() {
     );
     daemon.stop();
 
-    // A switch in Home Assistant that was OFF before; it must not be believed, and is no reason to complain.
+    // A switch in Home Assistant that was OFF before. It must be ignored, and not logged.
     watcher.publish(PRIVACY_SET, "OFF", true);
     until("retained", || broker.retained_at(PRIVACY_SET) == "OFF");
     let daemon = Daemon::start(&broker.settings());
@@ -174,7 +174,7 @@ fn an_outage_of_the_broker_changes_nothing() {
     watcher.wait_for(PRIVACY, "ON");
     drop(watcher);
     broker.end();
-    // The broker comes back without what it has retained.
+    // The broker comes back without its retained messages.
     std::fs::remove_file(broker.path("mosquitto.db")).unwrap();
     broker.run();
     until("online", || connections(&broker) == 3);
@@ -205,7 +205,7 @@ fn a_broker_that_keeps_messages_from_this_device_leaves_it_private() {
     let broker = Broker::that_lets_nobody_read();
     let daemon = Daemon::start(&anonymous(&broker));
     until("it gives up waiting", || {
-        // The echo does not come; the clock goes on, and something wakes the publisher.
+        // The echo does not come. The clock advances, and the health message wakes the publisher.
         daemon.clock.forward(1);
         daemon.publisher.health(&health());
         connections(&broker) == 1

@@ -1,4 +1,4 @@
-//! The publisher in a process of its own: one that is killed, and one that writes to standard output.
+//! The publisher in its own process: one that is killed, and one that writes to standard output.
 
 use std::{
     io::{BufRead, BufReader},
@@ -39,7 +39,7 @@ fn without_a_broker_lines_go_to_standard_output() {
             0,
             "ended early; saw {topics:?}"
         );
-        // The test harness writes there too, on one core before the first message in its line.
+        // The test harness also writes there; on one core, on the same line before the first message.
         let start = line.find('{').unwrap_or(0);
         if let Ok(message) = serde_json::from_str::<Value>(&line[start..]) {
             assert!(!message["payload"].is_null());

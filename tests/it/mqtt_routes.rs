@@ -1,4 +1,4 @@
-//! The ways to a broker: client certificates, ALPN, Unix sockets, WebSocket, several brokers, slow links.
+//! Routes to a broker: client certificates, ALPN, Unix sockets, WebSocket, several brokers, slow links.
 
 use std::{
     fs::{self, File},
@@ -31,7 +31,7 @@ fn publishes(broker: &Broker, settings: &Mqtt) {
     assert_eq!(broker.retained_at(AVAILABILITY), "stopped");
 }
 
-/// What `affectd check` says.
+/// Returns what `affectd check` reports.
 fn check(settings: &Mqtt) -> String {
     match probe_broker(settings, &"lobby".parse().unwrap()) {
         Ok(probe) => probe.to_string(),
@@ -50,7 +50,7 @@ fn with_certificate(broker: &Broker, certificate: &str, key: &Path) -> Mqtt {
     }
 }
 
-/// A key as openssl writes it.
+/// Converts a key with openssl.
 fn openssl(arguments: &[&str], input: &Path, output: &Path) {
     let made = Command::new("openssl")
         .args(arguments)
@@ -162,7 +162,8 @@ fn another_name_in_the_certificate() {
     );
 }
 
-/// A TLS endpoint of openssl with the broker's certificate, which offers one protocol (ALPN). It speaks no MQTT.
+/// A TLS endpoint of openssl with the broker's certificate, which offers one protocol (ALPN). It does not
+/// speak MQTT.
 struct TlsServer {
     process: Child,
     output: PathBuf,
@@ -178,7 +179,7 @@ impl TlsServer {
             .arg(broker.path("server.pem"))
             .arg("-key")
             .arg(broker.path("server.key"))
-            // It ends with its input.
+            // It exits when its input is closed.
             .stdin(Stdio::piped())
             .stdout(File::create(&output).unwrap())
             .stderr(Stdio::null())
@@ -198,7 +199,7 @@ impl TlsServer {
         server
     }
 
-    /// What follows `start` in the first complete line that starts so.
+    /// What follows `start` in the first complete line that starts with it.
     fn line(&self, start: &str) -> Option<String> {
         let output = String::from_utf8_lossy(&fs::read(&self.output).unwrap()).into_owned();
         let line = output
@@ -264,7 +265,7 @@ fn the_next_broker_takes_over_and_the_first_is_tried_again_after_it() {
     until("the second has the state", || {
         second.retained_at(STATE).contains(&showing(Category::Sadness))
     });
-    // It keeps the second one until that goes.
+    // The daemon keeps the second broker until that one goes away.
     first.run();
     second.end();
     until("the first has the state", || {
@@ -306,7 +307,7 @@ fn states_on_a_slow_link_are_not_held_up_by_older_ones() {
     let arrived = watcher.messages().len();
     daemon.report(Category::Contempt, &[]);
     watcher.wait_for(STATE, &showing(Category::Contempt));
-    // Only what was under way comes before it: without a bound that is all that the buffers hold.
+    // Only messages in flight come before it. Without a bound, those are all that the buffers hold.
     let messages = watcher.messages();
     let newest = messages
         .iter()

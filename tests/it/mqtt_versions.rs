@@ -23,7 +23,7 @@ use crate::common::{
     },
 };
 
-/// How `mosquitto_sub` shows the retained messages to a client of MQTT 5.
+/// The properties of a retained message, as `mosquitto_sub` prints them with MQTT 5.
 fn properties(broker: &Broker, topic: &str) -> Value {
     let output = Command::new("mosquitto_sub")
         .args(["-V", "5", "-F", r#"{"type": "%C", "expiry": "%E", "retain": %r}"#])
@@ -68,7 +68,8 @@ fn messages_say_what_they_are_and_when_they_expire() {
     daemon.stop();
 }
 
-/// The daemon at a broker that refuses MQTT 5 so: how often it logged in with 5 and with 3.1.1.
+/// Runs the daemon at a broker that refuses MQTT 5 in this way. Returns the number of logins with 5 and with
+/// 3.1.1.
 fn logins_without_5(refusal: Refusal, version: MqttVersion) -> (usize, usize) {
     let broker = Broker::without_tls();
     let proxy = Proxy::start(

@@ -1,4 +1,5 @@
-//! Nothing is lost by looking only where something happens: made recordings, sensed by need and at the full rate.
+//! Nothing is lost by sensing only where something changes: generated recordings, sensed on demand and at the
+//! full rate.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const FULL_RATE: f32 = 10.0;
 /// How long the room is empty and still before each act, in seconds.
 const REST_S: u32 = 60;
 
-/// A sensor, and whether it may look only where something changes.
+/// A sensor, and whether it may sense only where something changes.
 struct Observer {
     sensor: Sensor,
     by_need: bool,
@@ -63,7 +64,8 @@ impl Observer {
     fn watch(&mut self, stage: &mut stage::Stage, begun: Duration, frames: u32) -> Seen {
         self.sensor.lose_all();
         let mut seen = Seen::default();
-        // The empty room, so that it is searched as rarely as it ever is; few frames, because drawing one takes long.
+        // The empty room first, so that searches reach their longest interval; few frames, because drawing
+        // one takes long.
         let rest = (0..REST_S).map(|second| (None, begun + Duration::from_secs(second.into())));
         let begun = begun + Duration::from_secs(REST_S.into());
         let act = (0..frames).map(|number| (Some(number), begun + Duration::from_secs(number.into()) / RATE));
@@ -113,7 +115,7 @@ impl Observer {
     }
 }
 
-/// How the two compare over several recordings.
+/// A comparison of the two over several recordings.
 #[derive(Debug, Default)]
 struct Comparison {
     recordings: u32,
@@ -124,8 +126,8 @@ struct Comparison {
     /// The same at the full rate.
     near_full: (u32, u32),
     distant_full: (u32, u32),
-    /// Frames in which both report a near face, and those of them with the same label. What the model says of a distant
-    /// face is uncertain at any rate.
+    /// Frames in which both report a near face, and those of them with the same label. The model's prediction
+    /// for a distant face is uncertain at any rate.
     frames: u32,
     same_label: u32,
     /// Sums of the squared differences of valence and arousal.
@@ -182,7 +184,7 @@ impl Comparison {
 
     fn assert_nothing_is_lost(&self) {
         println!("{self:#?}");
-        // When a face comes within the interval between two searches is chance.
+        // It is chance when a face comes within the interval between two searches.
         let chance = self.recordings / 18;
         let found = self.near.0 + self.distant.0;
         let found_full = self.near_full.0 + self.distant_full.0;
@@ -190,7 +192,7 @@ impl Comparison {
             found + chance >= found_full,
             "{found} faces in time, {found_full} at the full rate"
         );
-        // 98 %, less what chance moves: one face that is lost from sight at one rate only differs for seconds.
+        // 98 %, minus a margin for chance: a face that is lost at only one of the rates differs for seconds.
         let same = self.same_label as f32 / self.frames as f32;
         assert!(same >= 0.975, "the same label in {same} of the frames");
         for (what, squares) in [("valence", self.valence), ("arousal", self.arousal)] {
@@ -233,11 +235,11 @@ fn compare(acts: &[Act], seconds: f32) -> Comparison {
     comparison
 }
 
-/// An act of nine seconds whose details follow from its number.
+/// An act of nine seconds whose details are derived from its number.
 fn act(number: u32, face_px: f32) -> Act {
     let backgrounds = [Background::Still, Background::Moving, Background::Flickering];
     let lights = [Light::Even, Light::Dim, Light::Side];
-    // Steps that share no factor with the ranges spread the values.
+    // Steps that are coprime to the ranges spread the values.
     let part = |step: u32, of: u32| (number * step % of) as f32 / of as f32;
     Act {
         background: backgrounds[number as usize % 3],

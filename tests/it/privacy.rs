@@ -1,4 +1,4 @@
-//! The privacy gate in the pipeline, with cameras that do what is awkward for it.
+//! The privacy gate in the pipeline, with badly behaved cameras.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use affectd::{
 
 use crate::common::{broker::until, sensor};
 
-/// What a camera does for each frame; gets the number of the frame, from 0 on.
+/// What a camera does for each frame; receives the number of the frame, starting at 0.
 type Next = Arc<dyn Fn(usize, &Interrupt) -> Result<(), CaptureError> + Send + Sync>;
 
 /// A camera that shows one portrait.
@@ -90,7 +90,7 @@ impl Sink for Reports {
     fn health(&self, _health: &Health) {}
 }
 
-/// A pipeline that runs.
+/// A running pipeline.
 struct Run {
     gate: PrivacyGate,
     sink: Arc<Reports>,
@@ -154,7 +154,7 @@ fn gate() -> PrivacyGate {
     gate
 }
 
-/// Blocks for as long as `held` is set, as a driver does that does not heed an interrupt.
+/// Blocks while `held` is set, like a driver that ignores an interrupt.
 fn block(held: &AtomicBool) {
     while held.load(SeqCst) {
         thread::sleep(Duration::from_millis(5));
@@ -259,7 +259,7 @@ fn a_frame_that_is_captured_while_the_gate_closes_is_not_handed_on() {
 fn closing_ends_a_wait_for_a_frame() {
     let waiting = Arc::new(AtomicBool::new(false));
     let reached = waiting.clone();
-    // The camera gives one frame and then nothing for an hour.
+    // The camera delivers one frame and then nothing for an hour.
     let next = move |frame, interrupt: &Interrupt| {
         if frame == 0 {
             return Ok(());
@@ -291,7 +291,7 @@ fn closing_ends_a_wait_for_a_frame() {
     run.stop();
 }
 
-/// Closes a gate once the sensing thread asks for the time: a frame is being processed then.
+/// Closes a gate when the sensing thread reads the time, which it does while it processes a frame.
 struct Closing {
     system: SystemClock,
     gate: PrivacyGate,

@@ -367,7 +367,8 @@ fn the_led_blinks_while_a_picture_is_sent_and_the_switch_ends_that() {
     thread::sleep(Duration::from_millis(600));
     assert!(daemon.is_lit(), "nobody asks for a picture");
 
-    // Pictures come half a second apart, a period of the blinking: the LED is watched beside them.
+    // Pictures come half a second apart, which is a period of the blinking, so the LED is watched in
+    // parallel.
     let watched = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Compare the whole line of affectd, from a camera's bytes to the report, with Python scripts.
+"""Compare the whole pipeline of affectd, from a camera's bytes to the report, with Python scripts.
 
     bench.py --affectd PROGRAM --models FOLDER --recordings FOLDER [--yunet FILE] [--rounds 9] [--json] [SCENE …]
 
-Every program plays every scene (see scenes.py) as fast as it can, on the clock of a camera with 15 frames a second, in
-one thread. They take turns in random order within each round, so that other load affects all of them equally. A
-figure is the processor time of a frame: without loading, without waiting. Ratios are those of one round; medians and
-quartiles are over the rounds. `peer.py` describes the scripts.
+Every program plays every scene (see scenes.py) as fast as it can, on the clock of a camera with 15 frames a
+second, in one thread. They take turns in random order within each round, so other load affects all of them
+equally. A figure is the processor time of a frame, without loading and waiting. Ratios are those of one
+round; medians and quartiles are over the rounds. `peer.py` describes the scripts.
 
-affectd searches a room in which nothing moves ever more rarely. So it plays the recordings of `empty` and `still` for a
-minute first, which is not counted. To the scripts, which do the same for every frame, that makes no difference.
+affectd searches a static room less and less often. It therefore plays the recordings of `empty` and `still`
+for a minute first, which is not counted. This makes no difference for the scripts, which do the same work for
+every frame.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import machine  # noqa: E402 (it lies beside the other benchmark)
 SCENES = ["empty", "still", "one", "two", "four", "eight"]
 RESTING = {"empty", "still"}
 REST_S, RATE = 60, 15
-# A recording of ten seconds is too short for searches that come every fifteen.
+# A recording of ten seconds is too short for searches every fifteen seconds.
 RESTING_PASSES = 6
 
 
@@ -78,7 +79,7 @@ def affectd(args, _, recording):
 
 
 def played(args, recording, frames):
-    """The figures of affectd for so many frames of a recording, which is repeated."""
+    """The figures of affectd for `frames` frames of a recording, which is repeated."""
     command = [args.affectd, "--set", f"models={args.models.resolve()}", "bench", "--json", "--threads", "1",
                "--format", "MJPG", "--frames", frames, "--recording", recording]
     (run,) = (result := output(command))["runs"]

@@ -148,7 +148,7 @@ class Expression:
         if matrix is None:
             return None
         scale = np.hypot(matrix[0, 0], matrix[0, 1])
-        # warpAffine does not average, so that a large face is made smaller first.
+        # warpAffine does not average, so a large face is reduced first.
         if scale < 0.5:
             left, top, width, height = face[:4]
             x, y = max(0, int(left - width)), max(0, int(top - height))

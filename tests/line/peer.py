@@ -4,9 +4,9 @@
 
 `same` runs the same three networks as affectd, at the same cadence as affectd at its full rate: CenterFace on the
 whole frame twice a second and on one of four quarters in between, BlazeFace around each face in every frame, the
-expression network in every second frame for each face. `plain` runs one detector and the expression network on every
-frame: OpenCV's YuNet where its file is given (its authors publish it, no package carries it), otherwise CenterFace.
-Both smooth exponentially and render a JSON payload.
+expression network in every second frame for each face. `plain` runs one detector and the expression network
+on every frame: OpenCV's YuNet if its file is given (its authors publish it; no package contains it),
+otherwise CenterFace. Both smooth exponentially and render a JSON payload.
 
 Prints one JSON object: frames, processor time in seconds without loading, mean number of faces, and peak memory.
 """
@@ -82,7 +82,7 @@ class Track:
 
 
 class Line:
-    """What both scripts share."""
+    """The part shared by both scripts."""
 
     def __init__(self, models):
         self.expression = Expression(models / "maxvit-ferplus-64.onnx")
@@ -141,7 +141,7 @@ class Same(Line):
         return [face for face in faces if all(overlap(face, other) <= 0.3 for other in seen)]
 
     def region(self, frame):
-        """The region that is next: the whole, then a quarter."""
+        """The next region: alternately the whole frame and a quarter."""
         height, width = frame.shape[:2]
         turn, self.turn = self.turn, (self.turn + 1) % 8
         if turn % 2 == 0:

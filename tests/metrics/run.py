@@ -35,7 +35,7 @@ OPTIONAL = ("affectd_temperature_celsius", "affectd_undervoltage", "affectd_thro
 
 
 def camera(clip: Path, unplugged: Path) -> None:
-    """Writes the pictures of a clip, ten a second, again and again until the file `unplugged` exists."""
+    """Writes the pictures of a clip in a loop, ten a second, until the file `unplugged` exists."""
     pictures = [b"\xff\xd8" + part for part in clip.read_bytes().split(b"\xff\xd8")[1:]]
     while True:
         for picture in pictures:
@@ -93,7 +93,7 @@ def read(url: str) -> str:
 
 
 class Prometheus:
-    """Asks the server at one port."""
+    """Queries the server on one port."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/api/v1"
@@ -113,7 +113,7 @@ class Prometheus:
 
 
 def promtool(*arguments: str, text: str | None = None) -> None:
-    """Runs promtool, which must have nothing to complain about."""
+    """Runs promtool, which must not report any problem."""
     result = subprocess.run(
         [program("promtool"), *arguments], input=text, capture_output=True, text=True, check=False, cwd=HERE
     )
@@ -132,7 +132,7 @@ def dashboard_queries() -> Iterator[str]:
 
 
 def start(stack: ExitStack, folder: Path, affectd: str) -> tuple[str, Prometheus, subprocess.Popen[bytes]]:
-    """Starts broker, daemon and Prometheus; returns the metrics' address, and the latter with the broker."""
+    """Starts broker, daemon and Prometheus; returns the metrics' address, Prometheus and the broker."""
     broker_port, http_port, prometheus_port = free_port(), free_port(), free_port()
     (folder / "mosquitto.conf").write_text(f"listener {broker_port} 127.0.0.1\nallow_anonymous true\n")
     broker = stack.enter_context(
@@ -151,7 +151,7 @@ def start(stack: ExitStack, folder: Path, affectd: str) -> tuple[str, Prometheus
     }
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     stack.enter_context(running([affectd, "run", *options], folder / "affectd.log"))
-    # Minutes become seconds; promtool tests the minutes.
+    # Shortens the minutes to seconds; promtool tests the minutes.
     rules = (EXAMPLES / "affectd-alerts.yml").read_text()
     (folder / "alerts.yml").write_text(re.sub(r"for: \d+[mh]", "for: 2s", rules))
     (folder / "prometheus.yml").write_text(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = "/usr/bin/chromium"
 
-# Nothing but this machine can be reached, whatever a page or the browser itself asks for.
+# Only this machine can be reached, regardless of what a page or the browser itself requests.
 ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
@@ -53,7 +53,7 @@ def daemon(program: Path, broker: Broker, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(autouse=True)
 def privacy_off(daemon: Daemon, broker: Broker) -> Iterator[None]:
-    """Leave privacy off to the next test, also after a failure."""
+    """Leave privacy off for the next test, even after a failure."""
     yield
     if daemon.view()["privacy"]["on"]:
         broker.publish("affectd/kiosk-7/privacy/set", "OFF")
@@ -61,7 +61,7 @@ def privacy_off(daemon: Daemon, broker: Broker) -> Iterator[None]:
 
 
 class Visitor:
-    """A page in a browser, and what went wrong on it."""
+    """A page in a browser, and the errors on it."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.page: Page = context.new_page()

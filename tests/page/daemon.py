@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-# As the page shows it: relative to the folder in which the daemon runs.
+# Relative to the folder in which the daemon runs, as the page shows it.
 CLIP = Path("src/measure/clip/two-portraits.mjpeg")
 
 # Generous, because a shared machine may be slow; a passing test never waits this long.
@@ -35,7 +35,7 @@ def until(what: str, condition: Callable[[], object]) -> None:
 
 
 def free_port() -> int:
-    """Find a port that was free a moment ago."""
+    """Find a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -48,14 +48,14 @@ def answers(port: int) -> bool:
 
 
 def end(process: subprocess.Popen[Any]) -> None:
-    """End a child and wait for it."""
+    """Terminate a child and wait for it."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
 
 
 class Broker:
-    """A mosquitto on a port of its own, and a subscriber that writes down every message."""
+    """A mosquitto on its own port, and a subscriber that records every message."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -86,7 +86,7 @@ class Broker:
         subprocess.run(command, check=True)
 
     def stop(self) -> None:
-        """End both."""
+        """Stop both."""
         end(self.subscriber)
         end(self.process)
 
@@ -108,16 +108,16 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Where its page is."""
+        """The address of its page."""
         return f"http://127.0.0.1:{self.port}/"
 
     @property
     def control(self) -> Path:
-        """Where the console reaches it."""
+        """The path of its control socket."""
         return self.folder / "control"
 
     def start(self) -> None:
-        """Start it, or start it again."""
+        """Start or restart it."""
         settings = {
             "device": "kiosk-7",
             "models": ROOT / "models",
@@ -156,7 +156,7 @@ class Daemon:
         return (self.folder / "log").read_text()
 
     def view(self) -> dict[str, Any]:
-        """Return what the page is sent first."""
+        """Return the first event that a page receives."""
         with urllib.request.urlopen(f"{self.url}events", timeout=PATIENCE) as events:
             for line in events:
                 if line.startswith(b"data: "):
@@ -166,7 +166,7 @@ class Daemon:
 
 
 class Console:
-    """`affectd aim`, as somebody on the board's console runs it."""
+    """`affectd aim`, as run on the board's console."""
 
     def __init__(self, daemon: Daemon, *options: str) -> None:
         self.output = daemon.folder / "console"
@@ -198,5 +198,5 @@ class Console:
         return found.group()
 
     def stop(self) -> None:
-        """End it, as Ctrl-C does."""
+        """Stop it, as Ctrl-C does."""
         end(self.process)

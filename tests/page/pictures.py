@@ -2,8 +2,8 @@
 
 AFFECTD=PROGRAM tests/page/pictures.py FOLDER
 
-The three for aiming are of made scenes: one public-domain portrait (tests/data/pictures) in front of a plain
-wall, too small, too dark, and right.
+The three for aiming show composed scenes: one public-domain portrait (tests/data/pictures) in front of a
+plain wall, too small, too dark, and right.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from daemon import PATIENCE, ROOT, Broker, Console, Daemon, until
 PORTRAIT = ROOT / "tests/data/pictures/grace_hopper.jpg"
 SIZE = (640, 480)
 
-# Colours of a picture, which with an optimized palette has some 100 KB.
+# Colours of a picture, which takes about 100 KB with an optimized palette.
 COLOURS = 255
 
 
 def scene(height: int, brightness: float) -> Image.Image:
     """Put the portrait, `height` pixels high, in front of a wall."""
-    # Grain, as every camera adds: a flat wall would compress to nothing and look like none.
+    # Grain as from a camera: a flat wall would compress to nothing and would not look like one.
     grain = random.Random(1)
     wall = Image.new("L", SIZE)
     wall.putdata(
@@ -52,7 +52,7 @@ SCENES = {
     "aim-right": scene(400, 1.0),
 }
 
-# What stands on the page when the scene was understood.
+# The heading on the page when the scene is judged correctly.
 TITLES = {"aim-too-far": "Too far away", "aim-too-dark": "Too dark", "aim-right": "Good"}
 
 
@@ -80,7 +80,7 @@ def open_page(browser: Browser, address: str, scheme: str, width: int, height: i
 
 
 def aiming(browser: Browser, program: Path, folder: Path) -> None:
-    """Show the three scenes as somebody sees them who aims with the picture."""
+    """Show the three scenes as seen when aiming with the picture."""
     for name, picture in SCENES.items():
         with tempfile.TemporaryDirectory() as place:
             still = Path(place) / "scene.png"
@@ -107,7 +107,7 @@ def live_page(browser: Browser, program: Path, folder: Path) -> None:
             "page-dark": open_page(browser, daemon.url, "dark", 1280, 960),
             "page-phone": open_page(browser, daemon.url, "dark", 390, 844),
         }
-        # A minute, so that the band is full.
+        # Wait a minute, so the band is full.
         next(iter(pages.values())).wait_for_timeout(62_000)
         for name, page in pages.items():
             page.wait_for_selector("#faces > li .bars .fill", state="attached")

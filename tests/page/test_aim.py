@@ -32,7 +32,7 @@ def console(daemon: Daemon) -> Iterator[Console]:
 
 
 def status(address: str) -> int:
-    """Return the status of an answer to a visitor without a cookie."""
+    """Return the status of the response to a visitor without a cookie."""
     try:
         with urllib.request.urlopen(address, timeout=30) as answer:
             return int(answer.status)
@@ -71,7 +71,7 @@ def test_the_code_opens_the_page_with_the_picture(visitor: Visitor, daemon: Daem
 
 
 def test_without_the_code_there_is_nothing(visitor: Visitor, console: Console) -> None:
-    """Neither figures nor pictures are answered, and a code that was used opens nothing."""
+    """No request for figures or pictures is answered, and a code that was used opens nothing."""
     page = visitor.page
     page.goto(console.page())
     shows_nothing(page)
@@ -90,7 +90,7 @@ def test_without_the_code_there_is_nothing(visitor: Visitor, console: Console) -
 
     page.context.clear_cookies()
     page.goto("about:blank")
-    # One try a second is accepted.
+    # One attempt a second is accepted.
     page.wait_for_timeout(1100)
     page.goto(console.address())
     shows_nothing(page)
@@ -112,7 +112,7 @@ def test_a_code_of_an_ended_session_shows_nothing(visitor: Visitor, daemon: Daem
 
 
 def test_privacy_ends_the_picture_for_good(visitor: Visitor, broker: Broker, console: Console) -> None:
-    """Only the console can begin again; the page goes on with outlines."""
+    """Only the console can restart it; the page continues with outlines."""
     page = visitor.open(console.address())
     wait(page, SHOWN)
     broker.publish(f"{PRIVACY}/set", "ON")
@@ -126,7 +126,7 @@ def test_privacy_ends_the_picture_for_good(visitor: Visitor, broker: Broker, con
 
 
 def test_no_picture_is_opened_while_privacy_is_on(daemon: Daemon, broker: Broker) -> None:
-    """The command says why."""
+    """The command prints the reason."""
     broker.publish(f"{PRIVACY}/set", "ON")
     until("privacy is on", lambda: daemon.view()["privacy"]["on"])
     console = Console(daemon, "--preview")

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 PRIVACY = "affectd/kiosk-7/privacy"
 
-# Whatever is about people.
+# Everything about people.
 SEEN = "#outlines .box, #outlines .landmark, #faces > li, #circumplex .point, #minute rect, #legend > li"
 
 
-# Tries of what a busy machine may delay.
+# Attempts at something that a busy machine may delay.
 TRIES = 5
 
 
@@ -33,7 +33,7 @@ def wait_for_a_face(page: Page) -> None:
 
 
 def wait(page: Page, condition: str, argument: object = None) -> None:
-    """Wait until an expression holds. The page's policy forbids what Playwright's own way would need."""
+    """Wait until an expression holds. The page's policy forbids what Playwright's own function needs."""
     until(condition, lambda: page.evaluate(condition, argument))
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_asked_of_other_machines(visitor: Visitor, daemon: Daemon) ->
 
 
 def test_every_figure_is_shown(visitor: Visitor, daemon: Daemon) -> None:
-    """The figures of the daemon stand on the page in words."""
+    """The daemon's figures are on the page as text."""
     page = visitor.open(daemon.url)
     wait_for_a_face(page)
     view = daemon.view()
@@ -116,7 +116,7 @@ def test_every_figure_is_shown(visitor: Visitor, daemon: Daemon) -> None:
 
 
 def test_the_page_comes_back_after_a_restart(visitor: Visitor, daemon: Daemon) -> None:
-    """The page says that the daemon is gone, removes what it showed, and connects again by itself."""
+    """The page reports that the daemon is gone, removes what it showed, and reconnects by itself."""
     page = visitor.open(daemon.url)
     wait_for_a_face(page)
     daemon.stop()
@@ -127,7 +127,7 @@ def test_the_page_comes_back_after_a_restart(visitor: Visitor, daemon: Daemon) -
     daemon.start()
     page.wait_for_selector("#status[data-state=live]")
     wait_for_a_face(page)
-    # Chromium writes a line for each connection that is refused; nothing else is allowed.
+    # Chromium logs a line for each connection that is refused; nothing else is allowed.
     assert all("ERR_CONNECTION_REFUSED" in error or "ERR_INCOMPLETE" in error for error in visitor.errors)
 
 
@@ -152,9 +152,9 @@ def seconds_until_blank(page: Page, broker: Broker) -> float:
 
 
 def test_privacy_blanks_the_page_within_a_second(visitor: Visitor, daemon: Daemon, broker: Broker) -> None:
-    """What was seen is gone one second after the daemon has said that privacy is on."""
+    """Everything seen is gone one second after the daemon has reported that privacy is on."""
     page = visitor.open(daemon.url)
-    # A busy machine may delay one or the other.
+    # A busy machine may delay some attempts.
     for _ in range(TRIES):
         if seconds_until_blank(page, broker) < 1.0:
             break
@@ -171,7 +171,7 @@ def test_privacy_blanks_the_page_within_a_second(visitor: Visitor, daemon: Daemo
 
 
 def test_the_privacy_button_works_with_the_keyboard(visitor: Visitor, daemon: Daemon, broker: Broker) -> None:
-    """Tab reaches the button; it commands privacy, also at the broker, and takes it back."""
+    """Tab reaches the button, which commands privacy, also at the broker, and revokes it."""
     page = visitor.open(daemon.url)
     wait_for_a_face(page)
     page.keyboard.press("Tab")
@@ -190,7 +190,7 @@ def test_the_privacy_button_works_with_the_keyboard(visitor: Visitor, daemon: Da
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 960), (860, 700), (390, 844), (320, 640)])
 def test_everybody_can_use_it(browser: Browser, daemon: Daemon, scheme: Any, width: int, height: int) -> None:
-    """No violation of accessibility, and nothing beside the screen, on a desk and on a phone."""
+    """No accessibility violation and no horizontal overflow, on a desktop and on a phone."""
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(1000 * PATIENCE)

@@ -2,16 +2,17 @@
 
     python tests/peers/bench.py --bin target/release --work FOLDER [--json] [NETWORK …]
 
-Every engine runs in a process of its own with one thread, and in another with two. They take turns in rounds of
-random order, so that other load affects all of them equally; a turn is about a tenth of a second, or one run.
-The figures are medians and quartiles, over the rounds, of a turn's time divided by that of ONNX Runtime f32 with as
-many threads in the same round. A turn's time is that of its fastest run. Processor time, which other load
+Every engine runs in its own process with one thread, and in another with two. They take turns in rounds of
+random order, so other load affects all of them equally; a turn is about a tenth of a second, or one run. The
+figures are medians and quartiles, over the rounds, of a turn's time divided by that of ONNX Runtime f32 with
+as many threads in the same round. A turn's time is that of its fastest run. Processor time, which other load
 affects least, is what the kernel accounts to all threads of the process.
 
 With two threads ONNX Runtime and rten divide the work on one face. affectd and unmodified tract run one face
 per thread, as the daemon does for several faces; their time is that of a run divided by two.
 
-Where there are several ways to quantize, all are tried first and the fastest of those that keep near f32 is compared.
+Where there are several ways to quantize, all are tried first, and the fastest of those close to f32 is
+compared.
 """
 
 import argparse

@@ -46,7 +46,7 @@ class Network:
     shipped: Path
     folder: Path
     faces: np.ndarray
-    # What ONNX Runtime's tools can quantize in it.
+    # The kinds of quantization that ONNX Runtime's tools support for it.
     kinds: tuple = ("dynamic", "static")
 
     def path(self, form):
@@ -116,7 +116,7 @@ def centerface(folder):
     model = onnx.load(ROOT / "models/centerface.onnx")
     for dim, length in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (height, width), strict=True):
         dim.dim_value = length
-    # The sizes that are noted of results are those of the exported input.
+    # The recorded shapes of intermediate results are those of the exported input.
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -127,7 +127,7 @@ def centerface(folder):
 
 
 def dequantized(model):
-    """The same network with its weights as floats of 32 bits."""
+    """The same network with its weights in f32."""
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Cast" and node.input[0] in tensors]:

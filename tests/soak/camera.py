@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The camera of `make test-soak`: writes MJPEG frames to standard output as fast as they are taken, for ever.
+"""The camera of `make test-soak`: writes endless MJPEG frames to standard output, as fast as they are read.
 
     tests/soak/camera.py CLIP TINY
 
@@ -21,7 +21,7 @@ TINY_FRAMES = 20_000
 
 
 def main() -> None:
-    """Write until the reader is gone."""
+    """Write until the reader closes the pipe."""
     faces = [padded(picture) for picture in pictures(Path(sys.argv[1]).read_bytes())]
     tiny = padded(Path(sys.argv[2]).read_bytes())
     while True:
@@ -38,7 +38,7 @@ def pictures(clip: bytes) -> list[bytes]:
 
 
 def padded(picture: bytes) -> bytes:
-    """The picture with a comment behind its SOI."""
+    """The picture with a comment after its SOI."""
     return picture[:2] + COMMENT + picture[2:]
 
 

@@ -32,12 +32,12 @@ CAMERA = [
 ]
 FIRST = 1000
 MAX_GROWTH_KB = 1000
-# The age below which a tenth of the states is must not grow by more than this. A delay that builds up raises
+# The tenth percentile of the states' ages must not grow by more than this. A delay that accumulates raises
 # every age; other work on the machine raises the median.
 MAX_DRIFT_S = 0.05
 # States at either end whose ages are compared.
 STATES = 200
-# Debian installs the broker where ordinary users do not look.
+# Debian installs the broker outside the PATH of ordinary users.
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
 
 
@@ -53,7 +53,7 @@ class Sample:
 
 
 class Messages:
-    """What a subscriber sees."""
+    """What a subscriber receives."""
 
     def __init__(self, port: int) -> None:
         self.frames = 0.0
@@ -66,13 +66,13 @@ class Messages:
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self) -> None:
-        """Take in messages until the subscriber ends."""
+        """Read messages until the subscriber exits."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             topic, _, payload = line.partition(" ")
             if topic.endswith("/health"):
                 health = json.loads(payload)
-                # Frames sensed a second over the last interval, which the uptime tells.
+                # Frames sensed a second over the last interval, whose length follows from the uptime.
                 self.frames += health["fps"] * (health["uptime"] - self.uptime)
                 self.uptime, self.drops = health["uptime"], health["drops"]
             elif topic.endswith("/state"):
@@ -156,7 +156,7 @@ def sample_of(pid: int, frames: int, seconds: float) -> Sample:
 
 
 def summary(first: Sample, last: Sample, peak: int, messages: Messages, log: str) -> dict[str, object]:
-    """What is reported."""
+    """The figures of the report."""
     return {
         "frames": last.frames,
         "seconds": round(last.seconds),
@@ -180,7 +180,7 @@ def summary(first: Sample, last: Sample, peak: int, messages: Messages, log: str
 
 
 def faults_of(first: Sample, last: Sample, result: dict[str, object], code: int) -> list[str]:
-    """What was promised and is not so."""
+    """The promises that were broken."""
     ages = result["low_age_s"]
     assert isinstance(ages, dict)
     checks = {
@@ -194,7 +194,7 @@ def faults_of(first: Sample, last: Sample, result: dict[str, object], code: int)
 
 
 def free_port() -> int:
-    """A port that nobody uses."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

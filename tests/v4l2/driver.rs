@@ -1,5 +1,5 @@
-//! The simulated driver: functions of the C library that the linker prefers to the library's own, and what they
-//! answer for one device.
+//! The simulated driver: replacements for functions of the C library, which the linker prefers to the
+//! library's own, and their answers for one device.
 
 use std::{
     collections::VecDeque,
@@ -33,7 +33,7 @@ pub struct Driver {
     pub unplugged: bool,
     /// Number of calls that fail with EINTR first.
     pub interrupts: u32,
-    /// The request that fails, with its error.
+    /// The requests that fail, with their errors.
     pub fails: Vec<(vidioc::_IOC_TYPE, c_int)>,
 }
 
@@ -74,7 +74,7 @@ pub fn plug(change: impl FnOnce(&mut Driver)) -> MutexGuard<'static, ()> {
     turn
 }
 
-/// Captures a frame into the first queued buffer; without one it is lost.
+/// Captures a frame into the first queued buffer. If there is none, the frame is lost.
 pub fn shoot(bytes: &[u8], flags: u32) {
     let mut driver = camera();
     driver.sequence += 1;
@@ -195,7 +195,7 @@ unsafe fn answer(
     Ok(())
 }
 
-/// What the device can do, and what was negotiated.
+/// Answers requests about capabilities and the negotiated mode.
 unsafe fn answer_about_mode(
     driver: &Driver,
     request: vidioc::_IOC_TYPE,

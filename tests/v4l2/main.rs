@@ -170,7 +170,7 @@ fn the_newest_frame_cut_at_its_length() {
     }
 }
 
-/// Its driver has filled a buffer before the machine was suspended: the driver's clock does not show that.
+/// The driver filled a buffer before the machine was suspended, which the driver's clock does not show.
 #[test]
 fn a_frame_that_waited_during_a_pause_is_not_new() {
     let _turn = plug(|_| {});

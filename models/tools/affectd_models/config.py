@@ -9,7 +9,7 @@ from affectd_models.errors import InvalidInput
 
 
 class ModelTable(TypedDict):
-    """The [model] table: the network. `FAMILIES` says which keys a family has besides these two."""
+    """The [model] table: the network. `FAMILIES` lists the further keys of each family."""
 
     family: NotRequired[str]
     size: int
@@ -102,7 +102,7 @@ class Config(TypedDict):
 
 OPTIMIZERS = ("muon", "adamw")
 
-# Where valence and arousal come from, as the manifest says it.
+# The source of valence and arousal, as in the manifest.
 VA = ("projected", "fitted")
 
 TABLES: dict[str, type] = {
@@ -147,7 +147,7 @@ def check(table: Mapping[str, Any], source: Path) -> None:
 
 
 def check_family(model: Mapping[str, Any], where: str) -> None:
-    """Refuse a [model] table with keys of another family than its own."""
+    """Refuse a [model] table with keys of another family."""
     family = model.get("family", "maxvit")
     if family not in FAMILIES:
         raise InvalidInput(f"{where}: family is {family!r}; allowed are {', '.join(FAMILIES)}")
@@ -159,7 +159,7 @@ def check_family(model: Mapping[str, Any], where: str) -> None:
 
 
 def check_keys(table: Mapping[str, Any], kind: type, where: str) -> None:
-    """Refuse what differs from the keys and plain types of the TypedDict `kind`."""
+    """Refuse a table that differs from the keys and plain types of the TypedDict `kind`."""
     required: frozenset[str] = kind.__required_keys__  # type: ignore[attr-defined]
     if missing := sorted(required - set(table)):
         raise InvalidInput(f"{where}: {', '.join(missing)} missing")
@@ -169,7 +169,7 @@ def check_keys(table: Mapping[str, Any], kind: type, where: str) -> None:
         allowed = plain_type(kind.__annotations__[key])
         if allowed is None:
             continue
-        # An integer is a number too; a bool is none, though Python counts it among the integers.
+        # An integer is also accepted as a float. A bool is not, although it is an int in Python.
         accepted = (int, float) if allowed is float else (allowed,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and allowed is not bool):
             raise InvalidInput(f"{where}: {key} is {value!r}; {allowed.__name__} is expected")

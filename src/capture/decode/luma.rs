@@ -1,7 +1,7 @@
-//! The luma grid of an uncompressed frame, from its bytes as they are.
+//! Measures the luma grid of an uncompressed frame directly from its bytes.
 //!
-//! The inner loops use wrapping arithmetic, because overflow checks would keep the compiler from vectorising:
-//! a cell's sum is at most 255 times the pixels of a row of 64, times [`ROWS`].
+//! The inner loops use wrapping arithmetic, because overflow checks would prevent vectorisation. A cell's sum
+//! cannot overflow: it is at most 255 times 64 pixels per row times [`ROWS`].
 
 use crate::{
     capture::{
@@ -11,16 +11,16 @@ use crate::{
     luma::{LumaGrid, MAX_CELLS, PARTS},
 };
 
-/// Rows of each cell that are read.
+/// Number of rows that are read of each cell.
 const ROWS: usize = 4;
 
 /// Black in limited range.
 const LIMITED_BLACK: i32 = 16;
 
-/// Measures a frame that was checked. Of RGB the green channel stands for luma.
+/// Measures a frame that was checked. For RGB, the green channel serves as luma.
 pub(super) fn measure(frame: &Frame, grid: &mut LumaGrid) {
     let (width, height, stride) = (frame.width as usize, frame.height as usize, frame.stride as usize);
-    // Where a row's samples are: the first byte, and the bytes from one to the next.
+    // Position of a row's samples: the first byte, and the bytes from one sample to the next.
     let (first, step, range) = match frame.format {
         PixelFormat::Yuyv => (0, 2, Range::Limited),
         PixelFormat::Nv12 | PixelFormat::Yu12 => (0, 1, Range::Limited),
@@ -57,7 +57,7 @@ pub(super) fn measure(frame: &Frame, grid: &mut LumaGrid) {
 
 /// Adds the samples of a row, `STEP` bytes apart, to the sums of its cells.
 fn add<const STEP: usize>(row: &[u8], width: usize, cell: usize, sums: &mut [u32; MAX_CELLS]) {
-    // The bytes behind the last sample of a row belong to other channels, and may be missing.
+    // The bytes after the last sample of a row belong to other channels, and may be missing.
     let bytes = &row[..(width - 1) * STEP + 1];
     for (pixels, sum) in bytes.chunks(cell * STEP).zip(sums) {
         let mut total = 0_u32;

@@ -12,8 +12,8 @@ use super::{
 use crate::{luma::LumaGrid, picture::Picture};
 use yuv::Factors;
 
-/// Converts frames of every [`PixelFormat`] to RGB. It keeps scratch buffers, so that in steady state the
-/// uncompressed formats allocate nothing.
+/// Converts frames of every [`PixelFormat`] to RGB. It keeps scratch buffers, so the uncompressed formats
+/// allocate nothing in steady state.
 #[derive(Debug, Default)]
 pub struct Decoder {
     jpeg: jpeg::Decoder,
@@ -21,11 +21,11 @@ pub struct Decoder {
     turned_cells: Vec<i16>,
 }
 
-/// A frame whose bytes are known to be there, and which can be decoded.
+/// A frame that is known to be complete and can be decoded.
 #[derive(Debug)]
 struct CheckedFrame<'a> {
     frame: &'a Frame,
-    /// Only of a JPEG picture.
+    /// `None` unless the frame is a JPEG picture.
     complete: Option<jpeg::Complete>,
 }
 
@@ -36,8 +36,8 @@ impl Decoder {
         Self::default()
     }
 
-    /// Decodes `frame` into `picture`, reusing the picture's buffer, and turns it as the frame's orientation
-    /// says. YUV is converted as the frame's colour encoding says, JPEG in full range as JFIF specifies.
+    /// Decodes `frame` into `picture`, reusing the picture's buffer, and applies the frame's orientation. YUV
+    /// is converted according to the frame's colour encoding, JPEG in full range as JFIF specifies.
     ///
     /// # Errors
     /// [`CaptureKind::Corrupt`] if the frame has no size, is larger than [`MAX_SIDE`], is shorter than its
@@ -55,8 +55,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Checks a frame and measures its luma, turned like the picture, for a fraction of the cost of decoding
-    /// it. Decodes it into `picture` only if `is_needed` says so of its luma, and returns the picture then.
+    /// Checks a frame and measures its luma, turned like the picture, at a fraction of the cost of decoding.
+    /// Decodes the frame into `picture` and returns it only if `is_needed` returns true for its luma.
     ///
     /// # Errors
     /// As [`Decoder::decode`]; the content of `luma` is then unspecified too.
@@ -93,8 +93,8 @@ impl Decoder {
         Ok(CheckedFrame { frame, complete })
     }
 
-    /// As [`Decoder::decode`], of a frame that was checked already: it fails only if a JPEG picture is complete
-    /// and cannot be decoded all the same.
+    /// Like [`Decoder::decode`], for a frame that was already checked. Fails only if a JPEG picture is
+    /// complete but still cannot be decoded.
     fn decode_checked(
         &mut self,
         checked: &CheckedFrame<'_>,
@@ -112,7 +112,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Overwrites what is kept of the last frame with zeros.
+    /// Overwrites all data kept from the last frame with zeros.
     pub fn clear(&mut self) {
         self.jpeg.clear();
         crate::picture::wipe(&mut self.turned);
@@ -125,7 +125,7 @@ fn undecodable(frame: &Frame, error: JpegError) -> CaptureError {
     CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 
-/// Whether an uncompressed frame has the bytes that its description requires.
+/// Checks that an uncompressed frame has the bytes that its description requires.
 fn check(frame: &Frame) -> Result<(), CaptureError> {
     let Frame {
         format,
@@ -141,7 +141,8 @@ fn check(frame: &Frame) -> Result<(), CaptureError> {
         return refuse(format!("1x1 to {MAX_SIDE}x{MAX_SIDE} are allowed"));
     }
     let (row, stride) = (format.row_bytes(width), frame.stride as usize);
-    // Rows of more than four of the widest pixels are nonsense, and this bounds the arithmetic below.
+    // A stride of more than four of the widest rows is implausible, and the limit bounds the arithmetic
+    // below.
     if stride < row || stride > 4 * 4 * MAX_SIDE as usize {
         return refuse(format!("its rows are {stride} bytes apart, but hold {row}"));
     }

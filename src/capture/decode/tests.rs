@@ -182,8 +182,8 @@ fn worst_difference(matrix: Matrix, range: Range) -> f32 {
     worst
 }
 
-/// The same picture in both ranges decodes to the same colours; without a stated range YUV is limited, grey
-/// full.
+/// The same picture in both ranges decodes to the same colours; without a stated range, YUV is limited and
+/// grey is full.
 #[test]
 fn the_stated_range_is_used() {
     let frame = |format: PixelFormat, sample: u8, range: Option<Range>| Frame {
@@ -230,7 +230,7 @@ fn pictures_are_turned_as_the_frame_says() {
 
 #[test]
 fn odd_sizes_use_the_last_chroma_sample() {
-    // Three by three, rows without padding: one luma, chroma of two by two.
+    // 3x3 pixels, rows without padding: one luma plane, chroma planes of 2x2.
     let frame = Frame {
         data: [vec![81; 9], vec![90, 90, 90, 90], vec![240, 240, 240, 240]].concat(),
         format: PixelFormat::Yu12,
@@ -296,7 +296,7 @@ fn wrong_sizes_are_refused() {
             .contains("rows are")
         );
     }
-    // Bytes behind the frame are the driver's padding.
+    // Bytes after the frame are the driver's padding.
     let mut padded = good.clone();
     padded.data.extend_from_slice(&[0; 1000]);
     assert_eq!(decode(&padded).unwrap(), decode(&good).unwrap());
@@ -318,7 +318,7 @@ fn buffers_are_kept() {
     assert_eq!(picture.rgb().as_ptr(), at);
 }
 
-/// The bars as a JPEG picture of the image crate's encoder, which uses the standard Huffman tables.
+/// The bars as a JPEG picture from the image crate's encoder, which uses the standard Huffman tables.
 fn jpeg(bar: u32, height: u32) -> Vec<u8> {
     let rgb: Vec<u8> = (0..height)
         .flat_map(|_| (0..bar * 8).flat_map(move |x| BARS[(x / bar) as usize].0))
@@ -331,7 +331,7 @@ fn jpeg(bar: u32, height: u32) -> Vec<u8> {
 }
 
 proptest! {
-    /// Whatever a driver claims, decoding ends in a whole picture or in an error.
+    /// Whatever a driver claims, decoding yields a whole picture or an error.
     #[test]
     fn any_claim_about_a_frame_is_survived(
         format in 0..PixelFormat::ALL.len(),

@@ -1,12 +1,12 @@
 //! YUV to RGB, a row at a time.
 //!
 //! ITU-R BT.601, 8 bits, limited range: R = 1.164 (Y-16) + 1.596 (V-128), G = 1.164 (Y-16) - 0.392 (U-128) -
-//! 0.813 (V-128), B = 1.164 (Y-16) + 2.017 (U-128); the other matrices and full range accordingly. Computed
-//! in 16-bit fixed point with six fraction bits, so that eight pixels fit one vector register; the result is
+//! 0.813 (V-128), B = 1.164 (Y-16) + 2.017 (U-128); the other matrices and full range are analogous. Computed
+//! in 16-bit fixed point with six fraction bits, so eight pixels fit into one vector register; the result is
 //! within 2.3 of the exact value.
 //!
 //! The inner loops use wrapping arithmetic: no operand can overflow (the ranges are stated beside each), and
-//! overflow checks would keep the compiler from vectorising.
+//! overflow checks would prevent vectorisation.
 
 use crate::capture::color::{ColorEncoding, Matrix, Range};
 
@@ -16,7 +16,7 @@ const BLOCK: usize = 32;
 /// The factors of a conversion, times 64.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Factors {
-    /// Of Y, times 255: 16,320 for full range, 18,997 for limited range.
+    /// The factor of Y, times 255: 16,320 for full range, 18,997 for limited range.
     luma: u32,
     /// Added to luma: the black level, and a half for rounding.
     offset: i16,
@@ -27,7 +27,7 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    /// For frames whose range is `range` where their encoding does not state it.
+    /// Factors for `encoding`, with `range` if the encoding does not state one.
     pub(super) fn new(encoding: ColorEncoding, range: Range) -> Self {
         let range = encoding.range.unwrap_or(range);
         let matrix = encoding.matrix.unwrap_or(Matrix::Bt601);
@@ -40,7 +40,7 @@ impl Factors {
             (Matrix::Bt2020, Range::Full) => [94, 11, 37, 120],
         };
         let (luma, offset) = match range {
-            // 16 * 74.5 less a half
+            // 16 * 74.5 minus a half
             Range::Limited => (18_997, -1160),
             Range::Full => (16_320, 32),
         };

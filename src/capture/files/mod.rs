@@ -22,7 +22,7 @@ use picture::failure;
 
 pub use picture::read_picture;
 
-/// Opens the picture, folder or clip of the settings.
+/// Opens the configured picture, folder or clip.
 pub struct FilesOpener {
     path: PathBuf,
     rate: Option<f32>,
@@ -32,7 +32,7 @@ pub struct FilesOpener {
 
 impl FilesOpener {
     /// An opener for `settings.path`; with a `settings.rate` of 0 each frame is delivered as soon as it is
-    /// asked for.
+    /// requested.
     #[must_use]
     pub fn new(settings: &Camera, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -171,7 +171,7 @@ impl Source for Files {
     }
 }
 
-/// Pictures one after the other, each decoded when it is due.
+/// Pictures in sequence, each decoded when it is due.
 struct Pictures {
     paths: Vec<PathBuf>,
     next: usize,
@@ -184,7 +184,7 @@ impl Pictures {
             return Ok(false);
         };
         self.next += 1;
-        // The next picture may be readable: only this one is lost.
+        // Only this picture is lost: the next one may be readable.
         picture::read_bounded(path, &mut self.picture, (MAX_FRAME_BYTES / 3) as u64).map_err(|error| {
             CaptureError {
                 kind: CaptureKind::Corrupt,
@@ -224,7 +224,7 @@ fn is_clip(path: &Path) -> bool {
     ["mjpeg", "mjpg", "y4m"].contains(&extension(path).as_str())
 }
 
-/// The pictures in a folder, by name; files whose names begin with a dot are left out.
+/// The pictures in a folder, sorted by name; files whose names begin with a dot are skipped.
 fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
     let entries = fs::read_dir(folder).map_err(|error| failure(folder, error))?;
     let mut paths: Vec<PathBuf> = entries

@@ -1,4 +1,4 @@
-//! Photographs: turned upright, without transparency, and bounded in memory.
+//! Reads photographs: turned upright, without transparency, and bounded in memory.
 
 use std::{
     io::{self, BufRead, Cursor, Seek},
@@ -19,16 +19,16 @@ use crate::{
     text,
 };
 
-/// Largest picture file that is read, bytes.
+/// Largest picture file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Most bytes that a decoder may take for a picture's samples: 8192x8192 pixels in 8-bit RGBA.
+/// Most bytes that a decoder may use for a picture's samples: 8192x8192 pixels in 8-bit RGBA.
 const MAX_DECODED_BYTES: u64 = 256 << 20;
 
-/// Most pixels of a photograph.
+/// Maximum number of pixels of a photograph.
 const MAX_PIXELS: u64 = MAX_SIDE as u64 * MAX_SIDE as u64;
 
-/// Reads a photograph (JPEG, PNG, WebP, BMP, PNM) into `picture`, turned as its EXIF orientation says.
+/// Reads a photograph (JPEG, PNG, WebP, BMP, PNM) into `picture` and applies its EXIF orientation.
 /// Transparent pixels are blended with white.
 ///
 /// # Errors
@@ -44,7 +44,7 @@ pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) 
     let mut header = header(path, Cursor::new(&bytes), max_pixels)?;
     let orientation = orientation(&mut header, &bytes);
     if header.format == Some(ImageFormat::Jpeg) {
-        // The image crate accepts half pictures.
+        // The image crate accepts truncated pictures.
         drop(header);
         jpeg::Decoder::default()
             .decode(&bytes, Coding::Any, picture)
@@ -60,7 +60,7 @@ pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) 
     Ok(())
 }
 
-/// Width and height of a photograph in pixels, turned upright.
+/// Width and height of an upright photograph in pixels.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
     let bytes = read(path)?;
     let mut header = header(path, Cursor::new(&bytes), MAX_PIXELS)?;
@@ -72,7 +72,7 @@ pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
     })
 }
 
-/// The bytes of a photograph's file, if it is one of a size that may be read.
+/// The bytes of a photograph's file, if its size is allowed.
 fn read(path: &Path) -> Result<Vec<u8>, CaptureError> {
     let refuse =
         |why: String| CaptureError::new(CaptureKind::Corrupt, format!("{}: {why}", text::path(path)));
@@ -124,7 +124,7 @@ fn header<'a>(
     Ok(Header { decoder, format })
 }
 
-/// How the photograph must be turned. One whose EXIF data are missing or damaged is shown as it is stored.
+/// The photograph's orientation. If its EXIF data are missing or damaged, it is used as stored.
 fn orientation(header: &mut Header<impl ImageDecoder>, bytes: &[u8]) -> Orientation {
     let chunk = match header.format {
         Some(ImageFormat::Png) => png_exif(bytes).map(<[u8]>::to_vec),
@@ -159,7 +159,7 @@ fn to_rgb(image: DynamicImage, picture: &mut Picture) {
     }
     let rgba = image.into_rgba8();
     let out = picture.reset(rgba.width(), rgba.height());
-    // BMP pictures may have an alpha channel of zeros that means nothing.
+    // BMP pictures may have a meaningless alpha channel of zeros.
     let is_opaque = rgba.pixels().all(|pixel| pixel.0[3] == 0);
     for (out, pixel) in out.chunks_exact_mut(3).zip(rgba.pixels()) {
         let [colour @ .., alpha] = pixel.0;
@@ -180,7 +180,7 @@ fn corrupt(path: &Path, error: ImageError) -> CaptureError {
     CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 
-/// What an error of the file system means.
+/// Turns a file system error into a capture error.
 pub(super) fn failure(path: &Path, error: io::Error) -> CaptureError {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied => CaptureKind::Denied,

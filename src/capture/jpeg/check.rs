@@ -1,4 +1,4 @@
-//! Where a JPEG picture ends, whether it is complete, and its luma in coarse cells.
+//! Finds where a JPEG picture ends and whether it is complete, and measures its luma in coarse cells.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub enum Coding {
     /// Baseline and extended sequential: what cameras send. Progressive pictures cost far more to decode than
     /// their bytes suggest.
     Sequential,
-    /// Progressive ones too, for photographs.
+    /// Also progressive, for photographs.
     Any,
 }
 
@@ -34,7 +34,7 @@ pub struct Complete {
     pub(super) exif: Option<Range<usize>>,
 }
 
-/// Checks that every block of the picture at the start of `data` is there, and measures its luma on the way
+/// Checks that every block of the picture at the start of `data` is present, and measures its luma in passing
 /// if a grid is given: the DC coefficient of a block is its mean.
 pub(super) fn check(
     data: &[u8],
@@ -135,9 +135,9 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Reads the segment at `at` and moves behind it.
+    /// Reads the segment at `at` and moves past it.
     fn next(&mut self) -> Result<Segment, JpegError> {
-        // Bytes FF may come before a marker.
+        // FF fill bytes may precede a marker.
         while self.data.get(self.at) == Some(&0xFF) && self.data.get(self.at + 1) == Some(&0xFF) {
             self.at += 1;
         }
@@ -251,8 +251,8 @@ impl<'a> Walk<'a> {
         Ok(after)
     }
 
-    /// Whether no scan is missing. A progressive picture that `has_ended` properly may leave out coefficients
-    /// that are zero everywhere.
+    /// Whether no scan is missing. A progressive picture that `has_ended` properly may omit coefficients that
+    /// are zero everywhere.
     fn is_complete(&self, has_ended: bool) -> bool {
         let Some(frame) = &self.frame else {
             return false;

@@ -30,7 +30,7 @@ pub enum JpegError {
     /// Progressive coding where it is not allowed.
     #[error("its coding is progressive, which Motion JPEG does not allow")]
     Progressive,
-    /// EOI or a scan comes before the frame header.
+    /// A scan comes before the frame header.
     #[error("it has no frame header before its data")]
     NoFrameHeader,
     /// More than one frame header.
@@ -69,7 +69,7 @@ pub enum JpegError {
     /// There are too few scans.
     #[error("the picture is cut off: a scan is missing")]
     MissingScan,
-    /// The decoder refuses it.
+    /// The decoder rejects it.
     #[error("it cannot be decoded")]
     Decode(#[source] DecodeErrors),
 }

@@ -156,7 +156,7 @@ impl ScanHeader {
     }
 }
 
-/// DQT: notes the step of the DC coefficient of each table in the segment at byte `at`.
+/// DQT: records the step of the DC coefficient of each table in the segment at byte `at`.
 pub(super) fn define_dc_steps(mut content: &[u8], steps: &mut [u16; 4], at: usize) -> Result<(), JpegError> {
     let invalid = || JpegError::Segment(at);
     while let Some((&precision_and_destination, rest)) = content.split_first() {

@@ -1,7 +1,8 @@
 //! Huffman tables and the bits of entropy-coded data (ITU-T T.81, annexes C and F).
 //!
-//! Mostly lengths matter here: symbols are skipped, and of the coefficients only DC is computed. The inner loops use wrapping
-//! arithmetic, because overflow checks cost a third of the time; no operand can overflow.
+//! Mostly only lengths matter: symbols are skipped, and DC is the only coefficient that is computed. The
+//! inner loops use wrapping arithmetic, because overflow checks cost a third of the time; no operand can
+//! overflow.
 
 /// Bits that one look-up resolves.
 const LOOKAHEAD: u32 = 10;
@@ -9,13 +10,14 @@ const LOOKAHEAD: u32 = 10;
 /// A Huffman table.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    /// By the next [`LOOKAHEAD`] bits: in the lower byte the bits of the code and of the value behind it, in
-    /// the upper byte by how many coefficients it advances, [`END_OF_BLOCK`] for the rest of the block; 0 for
-    /// a longer or undefined code.
+    /// Indexed by the next [`LOOKAHEAD`] bits. The lower byte is the number of bits of the code and the value
+    /// after it; the upper byte is the number of coefficients to advance by, [`END_OF_BLOCK`] for the rest of
+    /// the block. 0 for a longer or undefined code.
     skip: [u16; 1 << LOOKAHEAD],
-    /// As `skip`, for as many codes of a block in a row as these bits hold; 0 before [`Table::join_codes`].
+    /// Like `skip`, for as many consecutive codes of a block as these bits hold; 0 before
+    /// [`Table::join_codes`].
     skip_run: [u16; 1 << LOOKAHEAD],
-    /// By the next [`LOOKAHEAD`] bits: the symbol, where `skip` is not 0.
+    /// Indexed by the next [`LOOKAHEAD`] bits: the symbol, if `skip` is not 0.
     found: [u8; 1 << LOOKAHEAD],
     /// By length: the first code that is longer, left-aligned in 16 bits.
     limit: [u32; 17],
@@ -27,8 +29,8 @@ pub(super) struct Table {
 /// More coefficients than a block has.
 const END_OF_BLOCK: u16 = 64;
 
-/// Up to this coefficient of a block several codes may be skipped at once: all but the last of them advance by less
-/// than the rest of the block, so that none belongs to the next one.
+/// Up to this coefficient of a block, several codes may be skipped at once: all but the last of them advance
+/// by less than the rest of the block, so none of them belongs to the next block.
 const LAST_OF_RUN: u16 = 32;
 
 /// Bits that [`Bits::refill`] provides.
@@ -70,7 +72,8 @@ impl Table {
         Some(table)
     }
 
-    /// Lets blocks be skipped several codes at a time, for a table of AC coefficients. Most of them are short.
+    /// Allows several codes of a block to be skipped at a time, for a table of AC coefficients. Most codes
+    /// are short.
     pub(super) fn join_codes(&mut self) {
         let all = 1_usize << LOOKAHEAD;
         for (first, run) in self.skip_run.iter_mut().enumerate() {
@@ -81,7 +84,7 @@ impl Table {
                 let next = (first << bits) & (all - 1);
                 let entry = self.skip[next];
                 let length = (entry & 0xFF).wrapping_sub(u16::from(self.found[next] & 15));
-                // The bits behind those that are known look like zeros.
+                // The bits after the known ones look like zeros.
                 let is_known = entry != 0 && bits + length <= LOOKAHEAD as u16;
                 if !is_known || bits + (entry & 0xFF) > REFILLED {
                     break;
@@ -136,7 +139,7 @@ pub(super) struct Bits<'a> {
     at: usize,
     /// The next bits, left-aligned; zeros follow.
     buffer: u64,
-    /// Bits in `buffer`; negative once more were consumed than there are.
+    /// Number of bits in `buffer`; negative once more were consumed than there are.
     left: i32,
     /// `at` is at a marker or at the end.
     ended: bool,
@@ -154,7 +157,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// At least 32 bits, where there are as many.
+    /// Refills the buffer to at least 32 bits, if the data hold that many.
     #[inline(always)]
     fn refill(&mut self) {
         if self.left >= 32 || self.ended {
@@ -183,7 +186,7 @@ impl<'a> Bits<'a> {
                 return;
             };
             if byte == 0xFF {
-                // Fill bytes may come before the stuffed zero, too: decoders accept them.
+                // Fill bytes may also precede the stuffed zero: decoders accept them.
                 let fill = self.data[self.at..]
                     .iter()
                     .take_while(|&&byte| byte == 0xFF)
@@ -207,7 +210,7 @@ impl<'a> Bits<'a> {
         self.left = self.left.wrapping_sub(count as i32);
     }
 
-    /// `count` bits, at most 16.
+    /// The next `count` bits, at most 16.
     pub(super) fn take(&mut self, count: u32) -> Result<u32, Stop> {
         self.refill();
         let value = (self.buffer >> 32) as u32;
@@ -231,7 +234,7 @@ impl<'a> Bits<'a> {
         Ok(symbol)
     }
 
-    /// Skips a code and the value behind it. Returns by how many coefficients they advance.
+    /// Skips a code and the value after it. Returns the number of coefficients that they advance by.
     #[inline(always)]
     fn skip(&mut self, table: &Table) -> Result<u16, Stop> {
         self.refill();
@@ -243,7 +246,7 @@ impl<'a> Bits<'a> {
         Ok(entry >> 8)
     }
 
-    /// Why no code was found: the zeros after the end are none either.
+    /// Why no code was found: the zeros after the end do not form one either.
     #[cold]
     fn undefined(&self) -> Stop {
         if self.ended && self.left < 16 {
@@ -260,7 +263,8 @@ impl<'a> Bits<'a> {
         self.skip_ac(ac)
     }
 
-    /// As [`Bits::skip_block`]; returns the difference of the DC coefficient from the block before (F.2.2.1).
+    /// Like [`Bits::skip_block`], but returns the difference of the DC coefficient from the previous block's
+    /// (F.2.2.1).
     #[inline]
     pub(super) fn skip_block_after_dc(&mut self, dc: &Table, ac: &Table) -> Result<i32, Stop> {
         self.refill();
@@ -307,12 +311,12 @@ impl<'a> Bits<'a> {
         while k < 64 {
             k = k.wrapping_add(self.skip(ac)?);
         }
-        // After the end zeros were skipped.
+        // Past the end, zeros were skipped.
         if self.left < 0 { Err(Stop::End) } else { Ok(()) }
     }
 
-    /// Drops the rest of the data. Returns where the next marker begins; the length of the data if there is
-    /// none.
+    /// Drops the rest of the data. Returns where the next marker begins, or the length of the data if there
+    /// is none.
     pub(super) fn skip_to_marker(&mut self) -> usize {
         // While bits are left over, stray bytes may follow before the marker.
         while !self.ended {
@@ -344,7 +348,7 @@ mod tests {
 
     use super::*;
 
-    /// A table with codes of every length from 2 to 16 bits, and every code but that of ones.
+    /// A table with codes of every length from 2 to 16 bits, which uses every code but the one of all ones.
     fn ac_table(symbols: &[u8]) -> Table {
         let mut counts = [1; 16];
         counts[0] = 0;

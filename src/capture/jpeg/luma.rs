@@ -19,16 +19,16 @@ const WHITE: i32 = 255 * PARTS as i32;
 pub(super) struct BlockMeans<'a> {
     cells: &'a mut [i16],
     columns: usize,
-    /// A cell is this power of two wide and high, in blocks.
+    /// Base-2 logarithm of a cell's width and height in blocks.
     shift: u32,
     step: i32,
-    /// Blocks of the picture, across and down; others only fill up an MCU.
+    /// Blocks of the picture, across and down; other blocks only pad an MCU.
     blocks: (usize, usize),
 }
 
 impl<'a> BlockMeans<'a> {
     /// `None` if the scan does not hold the first component, or holds it at less than the picture's full
-    /// resolution; the grid then stays as it is.
+    /// resolution; the grid is then left unchanged.
     pub(super) fn new(
         frame: &FrameHeader,
         scan: &ScanHeader,
@@ -74,7 +74,7 @@ impl DcSink for BlockMeans<'_> {
             .clamp(0, WHITE);
         let index = (row >> self.shift) * self.columns + (column >> self.shift);
         if let Some(cell) = self.cells.get_mut(index) {
-            // Each block of a cell has its share, so that the sum of the shares is the mean.
+            // Each block of a cell contributes its share, so the sum of the shares is the mean.
             *cell = cell.wrapping_add((luma >> (2 * self.shift)) as i16);
         }
     }

@@ -1,10 +1,10 @@
-//! JPEG pictures (ITU-T T.81): Motion JPEG, one picture a frame and often without Huffman tables, and
+//! JPEG pictures (ITU-T T.81): Motion JPEG, one picture per frame and often without Huffman tables, and
 //! photographs.
 //!
 //! A picture is complete if every block of it can be decoded, whatever its markers say: half a picture may
 //! end in an EOI, and many cameras send none. What follows the data (padding, a second EOI, the video of a
-//! motion photo, the next picture of an MPO file) is not part of the picture. Files, programs and cameras
-//! share this rule.
+//! motion photo, the next picture of an MPO file) is not part of the picture. The same rule applies to files,
+//! programs and cameras.
 
 mod check;
 mod error;
@@ -28,7 +28,7 @@ pub use error::JpegError;
 /// Decodes JPEG pictures.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// The picture with the Huffman tables and the EOI that it lacks.
+    /// The picture, completed with the Huffman tables and the EOI that it lacks.
     completed: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl Decoder {
     /// Decodes the picture at the start of `data` that [`measure`] found complete.
     ///
     /// # Errors
-    /// [`JpegError::Decode`] if the decoder refuses it all the same. The content of `picture` is then
+    /// [`JpegError::Decode`] if the decoder rejects it nevertheless. The content of `picture` is then
     /// unspecified.
     pub fn decode_complete(
         &mut self,
@@ -95,7 +95,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Overwrites what is kept of the last picture.
+    /// Overwrites all data kept from the last picture.
     pub fn clear(&mut self) {
         crate::picture::wipe(&mut self.completed);
     }
@@ -104,7 +104,7 @@ impl Decoder {
 const EOI: [u8; 2] = [0xFF, 0xD9];
 
 /// Checks that the picture at the start of `data` is complete, and measures its luma without decoding it. The
-/// grid is empty where the coding does not show the luma of each block.
+/// grid is empty if the coding does not show the luma of each block.
 ///
 /// # Errors
 /// [`JpegError`] if it is not a complete picture in a coding that is accepted.

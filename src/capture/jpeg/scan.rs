@@ -1,6 +1,6 @@
-//! Whether every block of a scan is there, found by skipping through its Huffman codes.
+//! Skips through the Huffman codes of a scan to check that every block is present.
 //!
-//! Markers cannot tell: half a picture may end in an EOI, a whole one without.
+//! Markers cannot show this: half a picture may end in an EOI, and a whole picture may lack it.
 
 use super::{
     error::JpegError,
@@ -25,12 +25,12 @@ impl Tables {
     }
 }
 
-/// Which coefficients of a progressive picture's blocks are not zero: a bit for each, by zigzag position.
-/// Refinement scans have a bit for each of these.
+/// Which coefficients of a progressive picture's blocks are not zero: one bit each, by zigzag position.
+/// Refinement scans have a bit for each nonzero coefficient.
 #[derive(Debug, Default)]
 pub(super) struct Coefficients {
     nonzero: Vec<u64>,
-    /// Blocks in a row, those that only fill up an MCU included.
+    /// Blocks per row, including those that only pad an MCU.
     columns: usize,
 }
 
@@ -48,7 +48,7 @@ impl Coefficients {
 /// The position in a scan, for restarts and messages.
 struct Progress<'a> {
     bits: Bits<'a>,
-    /// MCUs until the next restart marker; 0 for never.
+    /// MCUs between restart markers; 0 for none.
     interval: usize,
     until_restart: usize,
     blocks: u64,
@@ -76,7 +76,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Begins an MCU, after a restart marker where one is due. Returns whether there was one.
+    /// Begins an MCU, after a restart marker if one is due. Returns whether there was one.
     fn begin_mcu(&mut self) -> Result<bool, JpegError> {
         if self.interval == 0 {
             return Ok(false);
@@ -103,7 +103,7 @@ pub(super) trait DcSink {
     fn put(&mut self, column: usize, row: usize, coefficient: i32);
 }
 
-/// Nobody wants them.
+/// Ignores the coefficients.
 impl DcSink for () {
     const WANTED: bool = false;
 
@@ -114,7 +114,7 @@ impl DcSink for () {
 struct Block<'a> {
     dc: &'a Table,
     ac: &'a Table,
-    /// Where it lies in the MCU, column and row, if it is one of the first component.
+    /// Its column and row in the MCU, if it belongs to the first component.
     place: Option<(usize, usize)>,
 }
 
@@ -128,7 +128,7 @@ pub(super) fn skip_sequential<S: DcSink>(
     interval: u16,
     sink: &mut S,
 ) -> Result<usize, JpegError> {
-    // In order.
+    // The blocks of an MCU, in order.
     let mut blocks: heapless::Vec<Block<'_>, { 4 * 16 }> = heapless::Vec::new();
     let mut size = (1, 1);
     for part in scan.parts() {
@@ -142,7 +142,7 @@ pub(super) fn skip_sequential<S: DcSink>(
         if is_first {
             size = (across, down);
         }
-        // A sampling factor is at most 4, so that all fit.
+        // A sampling factor is at most 4, so all blocks fit.
         blocks.extend((0..across * down).map(|index| Block {
             dc,
             ac,
@@ -230,7 +230,7 @@ fn skip_dc(
             1 => 1,
             _ => usize::from(component.h) * usize::from(component.v),
         };
-        // A refinement is one bit a block.
+        // A refinement is one bit per block.
         let table = if scan.high == 0 {
             Some(tables.dc(part.dc)?)
         } else {

@@ -45,8 +45,8 @@ fn scans(data: &[u8]) -> Vec<Range<usize>> {
     scans
 }
 
-/// The picture's formula (tests/data/jpeg/README.md), which quality 85 keeps to within a few levels on
-/// average.
+/// Compares with the picture's formula (tests/data/jpeg/README.md), which quality 85 reproduces to within a
+/// few levels on average.
 #[test]
 fn every_coding_is_decoded() {
     for (name, data) in ALL {
@@ -58,7 +58,7 @@ fn every_coding_is_decoded() {
             let red = 128.0 + 100.0 * (x / 6.0).sin();
             let green = 128.0 + 100.0 * (y / 5.0).cos();
             let blue = (x * y) % 200.0 + 20.0;
-            // Grey is ITU-R 601 luma, as Pillow converts.
+            // Grey is ITU-R 601 luma, as Pillow computes it.
             let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
             let expected = if name == "grey" {
                 [luma; 3]
@@ -85,7 +85,7 @@ fn a_picture_without_its_end_is_whole() {
 
 #[test]
 fn what_follows_a_picture_is_not_part_of_it() {
-    // Padding, a second end, the box of a motion photo's video with markers by chance, another picture.
+    // Padding, a second EOI, the box of a motion photo's video with accidental markers, another picture.
     let trailers: [&[u8]; 5] = [
         &[0; 4096],
         &[0xFF; 33],
@@ -102,7 +102,7 @@ fn what_follows_a_picture_is_not_part_of_it() {
     }
 }
 
-/// Cut within the data of any scan, a picture is refused, with and without a marker after the cut.
+/// A picture that is cut within the data of any scan is refused, with and without a marker after the cut.
 #[test]
 fn a_part_of_a_picture_is_refused_whatever_its_markers_say() {
     for (name, data) in ALL {
@@ -118,7 +118,7 @@ fn a_part_of_a_picture_is_refused_whatever_its_markers_say() {
     }
 }
 
-/// A progressive picture whose last scans are missing, and that does not say that it ends there.
+/// A progressive picture whose last scans are missing, without an EOI at the cut.
 #[test]
 fn a_missing_scan_is_noticed() {
     for data in [PROGRESSIVE, PROGRESSIVE_RESTARTS] {
@@ -167,7 +167,7 @@ fn stray_bytes_are_accepted() {
     }
 }
 
-/// Every block is counted, so that half of them is half.
+/// Every block is counted, so half a picture has about half the blocks.
 #[test]
 fn says_how_much_is_there() {
     let mut data = Vec::new();

@@ -20,10 +20,10 @@ use crate::{
     text,
 };
 
-/// How long a program may take to exit after it closed its output, and after it was asked to.
+/// How long a program may take to exit after it closed its output or was asked to exit.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// How often the program is checked meanwhile.
+/// How often the program is checked during that time.
 const STEP: Duration = Duration::from_millis(5);
 
 /// A running program in a process group of its own. Dropping it ends the program and the whole group.
@@ -34,9 +34,9 @@ pub(super) struct Child {
     /// `None` once the program closed it.
     messages: Option<ChildStderr>,
     last_line: LastLine,
-    /// Its exit status was collected: its process number may belong to another program now.
+    /// The exit status was collected, so the process ID may belong to another program now.
     reaped: bool,
-    /// `None` where it could not be started, and once the group was killed.
+    /// `None` if it could not be started, and once the group was killed.
     guard: Option<Guard>,
 }
 
@@ -104,7 +104,7 @@ impl Child {
         }
     }
 
-    /// Why the output is at its end: waits a moment for the program to exit.
+    /// Why the output ended. Waits a moment for the program to exit.
     pub(super) fn ended(&mut self) -> String {
         let deadline = Instant::now() + GRACE;
         loop {
@@ -114,7 +114,7 @@ impl Child {
             }
             thread::sleep(STEP);
         }
-        // Its last message may have come between reading its messages and its exit.
+        // The last message may have arrived between the last read and the exit.
         self.drain_messages(deadline);
         // An exit status of 0 is reported too: the camera program is expected to run for as long as the
         // daemon.
@@ -138,7 +138,7 @@ impl Child {
         }
     }
 
-    /// Whether the program has exited. Its process number stays reserved until [`Child::reap`].
+    /// Whether the program has exited. Its process ID stays reserved until [`Child::reap`].
     fn has_exited(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let id = WaitId::Pid(Pid::from_child(&self.process));
@@ -154,7 +154,7 @@ impl Child {
         status
     }
 
-    /// Signals the group, whose number is the program's: the exit status must not have been collected.
+    /// Signals the group, whose ID is the program's: the exit status must not have been collected.
     fn signal(&self, signal: Signal) {
         // It fails if every process of the group has ended.
         let _ = kill_process_group(Pid::from_child(&self.process), signal);
@@ -162,14 +162,14 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// Asks the group to exit, so that it can release the camera, and kills it after a while.
+    /// Asks the group to exit, so it can release the camera, and kills it after a while.
     fn drop(&mut self) {
         if self.reaped {
             return;
         }
         self.signal(Signal::TERM);
         let deadline = Instant::now() + GRACE;
-        // What the program started may take longer than the program itself.
+        // Processes started by the program may take longer to exit than the program itself.
         while !(self.has_exited() && poll::is_closed(self.output())) && Instant::now() < deadline {
             thread::sleep(STEP);
         }

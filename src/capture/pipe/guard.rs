@@ -1,4 +1,4 @@
-//! Ends a camera program and what it started when the daemon is killed.
+//! Kills a camera program and the processes it started when the daemon is killed.
 
 use std::{
     io,
@@ -8,12 +8,13 @@ use std::{
 
 use rustix::process::Pid;
 
-/// Waits for the end of its standard input, which the kernel closes with the daemon, and kills its own group.
-/// SIGTERM to the group must not end it before the rest of the group.
+/// Waits for the end of its standard input, which the kernel closes when the daemon ends, and kills its own
+/// group. SIGTERM to the group must not end the shell before the rest of the group.
 const SCRIPT: &str = "trap '' HUP INT TERM; read _; kill -s KILL 0";
 
 /// A shell in the process group of a camera program. The kernel's signal at the end of the parent (see
-/// [`affectd_sys::child::spawn`]) reaches only the program itself; `sh -c 'rpicam-vid | ffmpeg'` starts others.
+/// [`affectd_sys::child::spawn`]) reaches only the program itself, but `sh -c 'rpicam-vid | ffmpeg'` starts
+/// others.
 ///
 /// The group must be killed before this is dropped.
 pub(super) struct Guard {
@@ -39,7 +40,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Otherwise the end of its input would have it kill a group that may have another owner by now.
+        // Otherwise the end of its input would make it kill a group whose ID may have been reused.
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }

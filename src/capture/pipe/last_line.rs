@@ -1,8 +1,8 @@
-//! The last words of a camera program.
+//! The last message of a camera program.
 
 use crate::text;
 
-/// Longest line that is kept, bytes.
+/// Longest line that is kept, in bytes.
 pub(super) const MAX_LINE: usize = 200;
 
 /// The last line of a stream of text of any length.

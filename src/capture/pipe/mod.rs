@@ -23,12 +23,12 @@ use child::Child;
 pub use last_line::LastLine;
 use reader::{Input, Kept, Reader};
 
-/// Starts the program of the settings.
+/// Starts the configured program.
 pub struct PipeOpener {
     settings: Camera,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
-    /// Standard input cannot be read from its start again: a part of a frame is kept for the next source.
+    /// Standard input cannot be rewound, so a partial frame is kept for the next source.
     stdin: Arc<Mutex<Option<Kept>>>,
 }
 

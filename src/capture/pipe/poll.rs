@@ -8,7 +8,7 @@ use rustix::{
     io::{Errno, read as read_once, retry_on_intr},
 };
 
-/// Which of the descriptors can be read or are at their end.
+/// Which descriptors are readable or at their end.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ready {
     pub(super) output: bool,
@@ -16,7 +16,7 @@ pub(super) struct Ready {
     pub(super) interrupt: bool,
 }
 
-/// Waits until a descriptor can be read, at most for `timeout`; longer if a signal comes.
+/// Waits at most `timeout` until a descriptor is readable; longer if a signal arrives.
 pub(super) fn wait(
     output: BorrowedFd<'_>,
     messages: Option<BorrowedFd<'_>>,
@@ -42,7 +42,7 @@ pub(super) fn wait(
     })
 }
 
-/// Whether there is something to read, or the end.
+/// Whether there is data to read, or the end.
 pub(super) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     !now(fd).is_empty()
 }
@@ -60,7 +60,7 @@ fn now(fd: BorrowedFd<'_>) -> PollFlags {
     }
 }
 
-/// Reads what is there into `room`, and waits if there is nothing; 0 at the end.
+/// Reads available data into `room`, and waits if there is none. Returns 0 at the end.
 pub(super) fn read(fd: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| read_once(fd, &mut *room))?)
 }

@@ -27,11 +27,11 @@ pub(super) enum Input {
     Stdin(Arc<Mutex<Option<Kept>>>),
 }
 
-/// A part of a frame from standard input, for the next source.
+/// A partial frame from standard input, for the next source.
 #[derive(Debug)]
 pub(super) struct Kept {
     buffer: StreamBuffer,
-    /// When the source was closed. Whatever comes then waits in the pipe.
+    /// When the source was closed. Data that arrives afterwards waits in the pipe.
     closed: Duration,
 }
 
@@ -83,7 +83,7 @@ impl Reader {
         }
     }
 
-    /// Goes on where the last source was closed.
+    /// Continues where the last source was closed.
     pub(super) fn resume(input: Input, kept: Kept, clock: &Arc<dyn Clock>) -> Self {
         let capacity = pipe_capacity(input.output());
         let mut reader = Self::new(input, kept.buffer, clock);
@@ -91,7 +91,7 @@ impl Reader {
         reader
     }
 
-    /// Describes the stream; called once a frame is there.
+    /// Describes the stream. Called once a frame is available.
     pub(super) fn stream(&self) -> Result<Stream, CaptureError> {
         let Some(format) = self.buffer.format() else {
             return Err(CaptureError::new(
@@ -110,18 +110,18 @@ impl Reader {
         })
     }
 
-    /// Moves the newest frame into `frame`; called after [`Reader::wait`]. Counts as captured now or, if it may
-    /// have waited in the pipe while this process was not running, when that began.
+    /// Moves the newest frame into `frame`; called after [`Reader::wait`]. The capture time is now or, if the
+    /// frame may have waited in the pipe while this process was not running, the start of that pause.
     pub(super) fn take(&mut self, frame: &mut Frame) {
         self.buffer.take(frame);
         frame.captured = self.newest_waited.take().unwrap_or_else(|| self.clock.now());
     }
 
-    /// Waits at most for `timeout` until the buffer holds a frame, and reads on until it holds the newest:
-    /// what was waiting in the pipe when the call began has been read when it returns.
+    /// Waits at most `timeout` until the buffer holds a frame, and reads on until it holds the newest one:
+    /// all data that was waiting in the pipe when the call began has been read when it returns.
     pub(super) fn wait(&mut self, timeout: Duration, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let mut deadline = self.clock.now() + timeout;
-        // A program that writes faster than we read never leaves the pipe empty; one pipe full is enough.
+        // A program that writes faster than we read never leaves the pipe empty; one pipe capacity is enough.
         let mut unread = pipe_capacity(self.input.output());
         let mut damage = None;
         let mut count = 0_usize;
@@ -134,7 +134,7 @@ impl Reader {
             if left.is_zero() && !self.buffer.has_frame() {
                 return Err(self.no_frame(damage, timeout, count));
             }
-            // What is there already is delivered at once: only what waits behind it is read.
+            // A frame that is already there is delivered at once: only the data waiting behind it is read.
             let only_look = self.buffer.has_frame() || damage.is_some();
             let left = if only_look {
                 Duration::ZERO
@@ -146,7 +146,7 @@ impl Reader {
                 poll::wait(output, messages, interrupt.as_fd(), left).map_err(|error| self.failed(error))?;
             if let Some(since) = self.pauses.check() {
                 self.waited.paused(since, pipe_capacity(self.input.output()));
-                // Neither this process nor, on a suspended machine, the program could do anything.
+                // During the pause, neither this process nor, on a suspended machine, the program could run.
                 deadline = self.clock.now() + timeout;
             }
             if ready.interrupt {
@@ -182,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// Looks for frames in the bytes that were read. Returns what is wrong with the last damaged one.
+    /// Looks for frames in the bytes that were read. Returns what is wrong with the last damaged frame.
     fn parse(&mut self) -> Result<Option<String>, CaptureError> {
         let mut damage = None;
         loop {
@@ -223,7 +223,7 @@ impl Reader {
         )
     }
 
-    /// The stream is at its end: why.
+    /// Why the stream ended.
     fn ended(&mut self) -> CaptureError {
         let (kind, mut reason) = match &mut self.input {
             Input::Stdin(_) => (CaptureKind::Ended, "standard input ended".into()),
@@ -251,8 +251,8 @@ impl Drop for Reader {
     }
 }
 
-/// How much can wait in a pipe; 0 if it is not a pipe, such as a file that was redirected to standard input,
-/// of which no frame may be skipped.
+/// The capacity of a pipe; 0 if it is not a pipe, such as a file redirected to standard input, of which no
+/// frame may be skipped.
 fn pipe_capacity(fd: BorrowedFd<'_>) -> usize {
     rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(0)
 }

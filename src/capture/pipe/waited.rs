@@ -1,16 +1,16 @@
-//! Which frames of a pipe waited in it during a pause of this process.
+//! Tracks which frames waited in a pipe during a pause of this process.
 
 use std::time::Duration;
 
-/// Follows the bytes that were in the pipe when a pause ended, and the frame that they end within.
+/// Tracks the bytes that were in the pipe when a pause ended, and the frame in which they end.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waited {
-    /// No byte that is still to be read was in the pipe during a pause.
+    /// None of the unread bytes was in the pipe during a pause.
     #[default]
     Nothing,
-    /// This number of bytes may have been.
+    /// The next `unread` bytes may have been in the pipe during a pause.
     Bytes { since: Duration, unread: usize },
-    /// They were read, but the frame that began with them has not ended.
+    /// Those bytes were read, but the frame that began with them has not ended.
     Beginning { since: Duration },
 }
 
@@ -47,7 +47,7 @@ impl Waited {
         self.reading(pending);
     }
 
-    /// A frame has ended: returns since when it may have waited, if it may.
+    /// A frame has ended. Returns since when it may have waited in the pipe; `None` if it is new.
     pub(super) fn frame_ended(&mut self) -> Option<Duration> {
         match *self {
             Self::Nothing => None,

@@ -8,33 +8,33 @@ use crate::capture::frame::{Frame, MAX_REUSED_BYTES};
 /// Bytes read at a time: the default capacity of a pipe.
 const CHUNK: usize = 64 << 10;
 
-/// The result of one step through the bytes that are there.
+/// The result of one step through the buffered bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// A frame is waiting, newer than any before.
+    /// A frame is waiting that is newer than any before.
     Frame,
     /// More bytes are needed.
     More,
-    /// A damaged frame was skipped; with the reason.
+    /// A damaged frame was skipped, for this reason.
     Damaged(String),
 }
 
-/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame and one chunk,
-/// but not beyond [`MAX_FRAME_BYTES`] and what was read in one call.
+/// Collects bytes and keeps the newest frame among them. The buffer grows to the largest frame plus one
+/// chunk, but not beyond [`MAX_FRAME_BYTES`] plus the bytes read in one call.
 #[derive(Debug)]
 pub struct StreamBuffer {
     splitter: Splitter,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that are filled.
+    /// Number of bytes of the buffer that are filled.
     filled: usize,
-    /// Where the bytes begin that the splitter has not consumed.
+    /// Start of the bytes that the splitter has not consumed.
     parsed: usize,
-    /// The newest frame and its format: a later header may change that of the frames behind it.
+    /// The newest frame and its format: a later header may change the format of the frames after it.
     newest: Option<(Range<usize>, StreamFormat)>,
 }
 
 impl StreamBuffer {
-    /// An empty buffer in front of `splitter`.
+    /// An empty buffer for `splitter`.
     #[must_use]
     pub fn new(splitter: Splitter) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl StreamBuffer {
     pub fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         self.compact();
         if self.buffer.len() < self.filled + CHUNK {
-            // Doubles, so that a large frame is not copied at every chunk, but not past what is allowed.
+            // Doubles the size, so a large frame is not copied for every chunk, but stays within the limit.
             let doubled = (self.buffer.len() * 2).min(MAX_FRAME_BYTES + 4 * CHUNK);
             let length = doubled.max(self.filled + CHUNK);
             self.buffer.reserve_exact(length - self.buffer.len());
@@ -71,10 +71,10 @@ impl StreamBuffer {
         Ok(count)
     }
 
-    /// Takes one step through the bytes that are there.
+    /// Takes one step through the buffered bytes.
     ///
     /// # Errors
-    /// A message, if the stream cannot be read; it cannot continue.
+    /// A message if the stream cannot be read; it cannot continue.
     pub fn step(&mut self) -> Result<Progress, String> {
         loop {
             let rest = &self.buffer[self.parsed..self.filled];
@@ -116,7 +116,7 @@ impl StreamBuffer {
         self.filled - self.parsed
     }
 
-    /// Moves the newest frame into `frame`: its bytes and their description.
+    /// Moves the newest frame's bytes and their description into `frame`.
     pub fn take(&mut self, frame: &mut Frame) -> bool {
         let Some((body, format)) = self.newest.take() else {
             return false;
@@ -131,7 +131,7 @@ impl StreamBuffer {
         true
     }
 
-    /// Hands the buffer itself over, where a copy of the frame would take too much memory.
+    /// Hands over the buffer itself, because a copy of the frame would take too much memory.
     fn move_into(&mut self, frame: &mut Frame, body: Range<usize>) {
         frame.release_large();
         frame.data.clear();
@@ -144,8 +144,8 @@ impl StreamBuffer {
         (self.filled, self.parsed) = (self.filled - self.parsed, 0);
     }
 
-    /// The stream is at its end: a JPEG picture that has begun to be scanned and lacks its EOI ends here.
-    /// Returns whether there is one.
+    /// The stream has ended: a JPEG picture whose scan has begun and whose EOI is missing ends here. Returns
+    /// whether there is one.
     pub fn end(&mut self) -> bool {
         let is_picture = matches!(&self.splitter, Splitter::Mjpeg(splitter) if splitter.has_data());
         if is_picture && self.parsed < self.filled {
@@ -162,7 +162,7 @@ impl StreamBuffer {
         self.reset_position();
     }
 
-    /// The splitter's position may be within bytes that were dropped.
+    /// Resets the splitter's position, which may be within bytes that were dropped.
     fn reset_position(&mut self) {
         if let Splitter::Mjpeg(splitter) = &mut self.splitter {
             *splitter = super::mjpeg::Splitter::default();
@@ -181,7 +181,7 @@ impl StreamBuffer {
         self.newest.as_ref().map(|(body, _)| &self.buffer[body.clone()])
     }
 
-    /// Drops the bytes that are not needed any more.
+    /// Drops the bytes that are no longer needed.
     fn compact(&mut self) {
         let keep = self.newest.as_ref().map_or(self.parsed, |(body, _)| body.start);
         if keep == 0 {
@@ -201,7 +201,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Frames of which no copy is made: their bytes, and those of the next that were read with them.
+    /// Frames that are not copied arrive intact, and so do the bytes of the next frame that were read with
+    /// them.
     #[test]
     fn very_large_frames_are_handed_over() {
         let (width, height) = (8192, 5000);

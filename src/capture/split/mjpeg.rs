@@ -1,14 +1,14 @@
-//! Concatenated JPEG pictures: each from its SOI to its EOI or, where it has none, to the next SOI (ITU-T
-//! T.81, annex B). Whether it is complete shows when it is decoded.
+//! Concatenated JPEG pictures: each extends from its SOI to its EOI or, if it has none, to the next SOI
+//! (ITU-T T.81, annex B). Decoding shows whether it is complete.
 
 use super::Split;
 
-/// Walks through one picture; the position is kept between calls, so that no byte is examined twice.
+/// Walks through one picture; the position is kept between calls, so no byte is examined twice.
 #[derive(Debug, Default)]
 pub struct Splitter {
     at: usize,
     state: State,
-    /// A scan has begun.
+    /// Whether a scan has begun.
     has_data: bool,
 }
 
@@ -24,7 +24,7 @@ enum State {
 }
 
 impl Splitter {
-    /// Whether the walk is behind the header of a scan.
+    /// Whether the walk has passed the header of a scan.
     pub(super) fn has_data(&self) -> bool {
         self.has_data
     }
@@ -107,8 +107,8 @@ impl Splitter {
         Split::Frame { body: 0..end, end }
     }
 
-    /// Skips a damaged picture. The length of a segment that was cut off may lead past the beginning of the
-    /// next picture, which is therefore searched for from the second byte on.
+    /// Skips a damaged picture. The length of a truncated segment may lead past the start of the next
+    /// picture, so the search for the next picture starts right after the SOI.
     fn lost(&self, bytes: &[u8], why: &str) -> Split {
         let skipped = &bytes[2..(self.at + 2).min(bytes.len())];
         let next = skipped.windows(2).position(|pair| pair == [0xFF, 0xD8]);

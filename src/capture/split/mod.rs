@@ -15,17 +15,17 @@ use super::{
 
 pub use buffer::{Progress, StreamBuffer};
 
-/// Largest frame that a stream may carry, bytes: a bound on memory.
+/// Largest frame that a stream may carry, in bytes: a bound on memory.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// What is at the start of the bytes that were not consumed yet.
+/// What the unconsumed bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Split {
-    /// Not decidable yet: call again with the same bytes and more behind them.
+    /// Undecided: call again with the same bytes followed by more.
     More,
     /// This number of bytes holds no frame (a header, or bytes between frames).
     Skip(usize),
-    /// This number of bytes is a damaged frame; with the reason.
+    /// This number of bytes is a damaged frame, for this reason.
     Damaged(usize, String),
     /// A frame.
     Frame {
@@ -49,7 +49,7 @@ pub struct StreamFormat {
     pub stride: u32,
     /// How YUV and grey samples encode colours.
     pub color: ColorEncoding,
-    /// Frames a second, where the stream states it.
+    /// Frames per second, if the stream states it.
     pub rate: Option<f32>,
 }
 
@@ -84,7 +84,7 @@ impl Splitter {
     /// no padding.
     ///
     /// # Errors
-    /// A message, if the name is unknown or a raw frame of that size is not allowed.
+    /// A message if the name is unknown or a raw frame of that size is not allowed.
     pub fn by_name(name: &str, width: u32, height: u32, stride: u32) -> Result<Self, String> {
         if name.eq_ignore_ascii_case("auto") {
             return Ok(Self::Detect);
@@ -105,7 +105,7 @@ impl Splitter {
     /// Examines the unconsumed bytes of the stream.
     ///
     /// # Errors
-    /// A message, if the stream cannot be read; it cannot continue.
+    /// A message if the stream cannot be read; it cannot continue.
     pub fn find(&mut self, bytes: &[u8]) -> Result<Split, String> {
         loop {
             return match self {
@@ -134,7 +134,7 @@ impl Splitter {
         }
     }
 
-    /// The format of the frames; `None` before the stream's header was read.
+    /// The format of the frames; `None` until the stream's header has been read.
     #[must_use]
     pub fn format(&self) -> Option<StreamFormat> {
         match self {

@@ -8,20 +8,20 @@ use crate::capture::{
 };
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
-/// What every frame begins with.
+/// The word that begins every frame.
 const FRAME: &[u8] = b"FRAME";
-/// Longest header line that is accepted, bytes.
+/// Longest accepted header line, in bytes.
 const MAX_LINE: usize = 1024;
 
-/// Consecutive frames with something else than a frame behind them that end the stream.
+/// Number of consecutive frames followed by neither a frame nor a header that ends the stream.
 const MAX_MISFITS: u32 = 3;
 
 /// Reads the stream header, then frame after frame. A further stream header replaces the first: the writer
-/// was started again.
+/// was restarted.
 #[derive(Debug, Default)]
 pub struct Splitter {
     stream: Option<(StreamFormat, usize)>,
-    /// The bytes before these were a frame.
+    /// Whether the preceding bytes were a frame.
     is_after_frame: bool,
     /// Consecutive frames that were followed by neither a frame nor a header.
     misfits: u32,
@@ -49,7 +49,7 @@ impl Splitter {
                 Ok(Split::More)
             };
         };
-        // The word may still be incomplete, or that of another header.
+        // The word may still be incomplete, or belong to another header.
         if !bytes.starts_with(FRAME) {
             return Ok(Split::More);
         }
@@ -100,13 +100,13 @@ impl Splitter {
     }
 }
 
-/// Where the line ends that `bytes` begin with.
+/// The end of the line that `bytes` begin with.
 fn line(bytes: &[u8]) -> Option<usize> {
     let known = bytes.len().min(MAX_LINE);
     bytes[..known].iter().position(|&byte| byte == b'\n')
 }
 
-/// Where a frame or a header begins, or may begin with the last bytes.
+/// Where a frame or a header begins, or may begin in the last bytes.
 fn first_word(bytes: &[u8]) -> Option<usize> {
     let is_start = |rest: &[u8]| {
         [FRAME, MAGIC]
@@ -189,7 +189,7 @@ mod tests {
     fn reads_header_and_frames() {
         let mut stream = b"YUV4MPEG2 W3 H3 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG\n".to_vec();
         let header = stream.len();
-        // Three by three: nine of luma and two planes of two by two.
+        // 3x3 pixels: nine bytes of luma and two planes of 2x2 bytes.
         stream.extend_from_slice(b"FRAME Ip\n");
         stream.extend_from_slice(&[7; 17]);
         let mut splitter = Splitter::default();
@@ -237,7 +237,7 @@ mod tests {
             Split::Frame { body: 6..7, end: 7 }
         );
         assert!(matches!(splitter.find(b"garbage").unwrap(), Split::Damaged(7, _)));
-        // The first part of the word may be the last that was read.
+        // The bytes read so far may end within the word.
         assert!(matches!(
             splitter.find(b"garbage FRA").unwrap(),
             Split::Damaged(8, _)
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(splitter.find(b"FRA").unwrap(), Split::More);
     }
 
-    /// All that a stream says, however its bytes arrive.
+    /// All frames of a stream whose bytes arrive in pieces of `step`.
     fn split(stream: &[u8], step: usize) -> Result<Vec<(StreamFormat, Vec<u8>)>, String> {
         let mut splitter = Splitter::default();
         let (mut start, mut known, mut frames) = (0, 0, Vec::new());
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_stream_whose_frames_have_another_size_ends() {
-        // The writer was started again within a frame, so that its header is in the frame's bytes.
+        // The writer was restarted within a frame, so its header is among the frame's bytes.
         let stream = b"YUV4MPEG2 W40 H1 Cmono\nFRAME\nabcYUV4MPEG2 W3 H1 Cmono\nFRAME\nefg".to_vec();
         let stream = [stream, b"FRAME\nhij".repeat(60)].concat();
         let error = split(&stream, 7).unwrap_err();

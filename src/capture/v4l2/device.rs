@@ -20,7 +20,7 @@ pub fn captures(node: &Capability) -> bool {
     node.capabilities & needed == needed && !is_converter(node)
 }
 
-/// Whether a node captures through the multi-planar interface only, as camera bridges on boards do.
+/// Whether a node captures only through the multi-planar interface, as camera bridges on boards do.
 #[must_use]
 pub fn captures_multiplanar(node: &Capability) -> bool {
     let memory_to_memory = sys::CAP_VIDEO_M2M | sys::CAP_VIDEO_M2M_MPLANE;
@@ -34,7 +34,7 @@ fn is_converter(node: &Capability) -> bool {
     ["bcm2835-isp", "bcm2835-codec", "pispbe", "rp1-cfe-meta"].contains(&node.driver.as_str())
 }
 
-/// Longest name that the kernel passes on, characters.
+/// Longest name that the kernel passes on, in characters.
 const MAX_NAME: usize = 32;
 
 /// An open node and its path, for messages.
@@ -79,7 +79,7 @@ impl Device {
     }
 }
 
-/// What an error of the kernel means for a camera.
+/// Turns a kernel error into a camera failure.
 pub(super) fn failure(path: &Path, what: &str, error: io::Error) -> CaptureError {
     let (kind, hint) = match Errno::from_io_error(&error) {
         // A path that holds a zero byte.

@@ -20,7 +20,7 @@ use crate::{
 pub struct CameraNode {
     /// E.g. `/dev/video0`.
     pub path: PathBuf,
-    /// Its path in `/dev/v4l/by-id`, if it has one, which does not depend on the order of plugging in.
+    /// Its path in `/dev/v4l/by-id`, if it has one; it does not depend on the order of plugging in.
     pub stable_path: Option<PathBuf>,
     /// What the node is, or why that is not known.
     pub capability: Result<Capability, CaptureError>,
@@ -45,7 +45,7 @@ impl CameraNode {
     }
 }
 
-/// Queries every `/dev/video*`, in the order of their numbers.
+/// Queries every `/dev/video*`, in numerical order.
 #[must_use]
 pub fn enumerate(request: &Request) -> Vec<CameraNode> {
     nodes().into_iter().map(|path| query(path, request)).collect()
@@ -197,7 +197,7 @@ const REMEDY: &str = "Raspberry Pi: run `libcamerify affectd run`, or set camera
     \"--height\", \"480\", \"-o\", \"-\"]. Jetson: write the camera's pictures into a v4l2loopback node with \
     nvarguscamerasrc (Argus), or read them through camera.source = \"pipe\"";
 
-/// The codes that are offered, each once.
+/// The codes that are offered, without duplicates.
 fn codes(modes: &[Mode]) -> String {
     let mut codes: Vec<String> = Vec::new();
     for mode in modes {

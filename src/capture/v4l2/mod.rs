@@ -26,9 +26,9 @@ use stream::V4l2Source;
 pub use affectd_sys::v4l2::Capability;
 pub use device::{captures, captures_multiplanar};
 
-/// Opens the camera of the settings.
+/// Opens the configured camera.
 pub struct V4l2Opener {
-    /// `None` for the first usable one, which is searched for each time.
+    /// `None` for the first usable camera, which is searched for on each opening.
     device: Option<PathBuf>,
     request: Request,
     timeouts: Timeouts,

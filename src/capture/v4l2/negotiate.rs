@@ -17,7 +17,7 @@ use crate::{
     text,
 };
 
-/// Longest list of formats, sizes or rates that is read: a driver that never ends its list must not block us.
+/// Longest list of formats, sizes or rates that is read: a driver whose list never ends must not block us.
 const MAX_LISTED: u32 = 256;
 
 /// What the driver agreed to.
@@ -32,7 +32,7 @@ pub(super) struct Negotiated {
 }
 
 impl Device {
-    /// What it offers. A range of sizes is represented by the size that fits `request`.
+    /// The modes that it offers. A range of sizes is represented by the size that fits `request`.
     pub(super) fn modes(&self, request: &Request) -> Vec<Mode> {
         let mut modes = Vec::new();
         for fourcc in self.pixel_formats() {
@@ -99,7 +99,7 @@ impl Device {
         rates
     }
 
-    /// Asks for `selection`, at `rate` frames a second where the driver lists no rates, and reads back what
+    /// Requests `selection`, at `rate` frames per second if the driver lists no rates, and reads back what
     /// the driver set.
     pub(super) fn negotiate(&self, selection: &Selection, rate: f32) -> Result<Negotiated, CaptureError> {
         let failed = |error: io::Error| failure(&self.path, "does not accept the format", error);
@@ -121,7 +121,7 @@ impl Device {
                 ),
             ));
         };
-        // Old drivers leave the stride empty when rows have no padding.
+        // Old drivers report a stride of 0 when rows have no padding.
         let stride = match got.bytes_per_line {
             _ if format == PixelFormat::Mjpeg => 0,
             0 => u32::try_from(format.row_bytes(got.width)).unwrap_or(u32::MAX),
@@ -146,7 +146,7 @@ impl Device {
 
     /// Sets the rate if the driver lets it be set, and reads it back if the driver reports it.
     fn negotiate_rate(&self, requested: f32) -> Option<f32> {
-        // A camera whose rate cannot be set is still a camera.
+        // A camera whose rate cannot be set is still usable.
         if let Err(error) = self.node.set_frame_interval(interval(requested)) {
             tracing::debug!(device = %text::path(&self.path), %error, "the frame rate cannot be set");
         }

@@ -30,11 +30,11 @@ pub struct Mode {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second, in any order; empty where the driver does not list them.
+    /// Frames per second, in any order; empty if the driver does not list them.
     pub rates: Vec<f32>,
 }
 
-/// A four-character code as messages show it: a driver may choose any bytes.
+/// A four-character code as shown in messages: a driver may choose any bytes.
 #[must_use]
 pub fn code(fourcc: [u8; 4]) -> String {
     text::sanitized(String::from_utf8_lossy(&fourcc).trim(), fourcc.len())
@@ -49,7 +49,7 @@ pub struct Request {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second.
+    /// Frames per second.
     pub rate: f32,
 }
 
@@ -62,7 +62,7 @@ pub struct Selection {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Frames a second; `None` where the driver lists no rates.
+    /// Frames per second; `None` if the driver lists no rates.
     pub rate: Option<f32>,
     /// Why the rule selected it.
     pub reason: String,

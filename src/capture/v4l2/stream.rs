@@ -1,4 +1,4 @@
-//! A running camera, and always its newest frame.
+//! A running camera, which always delivers its newest frame.
 
 use std::{io, os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
@@ -30,13 +30,13 @@ pub(super) struct V4l2Source {
     buffers: MmapStream,
     negotiated: Negotiated,
     stream: Stream,
-    /// Until the next frame: longer before the first.
+    /// Timeout for the next frame; longer before the first.
     timeout: Duration,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
     pauses: PauseDetector,
     sequence: u64,
-    /// The driver's own count, which wraps.
+    /// The driver's own frame counter, which wraps.
     driver_sequence: Option<u32>,
 }
 
@@ -69,12 +69,12 @@ impl V4l2Source {
         })
     }
 
-    /// Empties the driver's queue into `frame`, which then holds its newest good buffer; the others are
-    /// queued again at once. Returns whether there was a good one, and adds the damaged ones to `damaged`.
+    /// Drains the driver's queue and copies its newest good buffer into `frame`; the others are requeued at
+    /// once. Returns whether there was a good one, and adds the number of damaged ones to `damaged`.
     fn newest(&mut self, frame: &mut Frame, damaged: &mut u32) -> Result<bool, CaptureError> {
         let refused = |error| failure(&self.path, "does not take a buffer back", error);
         let mut newest: Option<Buffer<'_>> = None;
-        // No more than there are: a fast camera refills them while they are looked at.
+        // No more than there are: a fast camera refills them in the meantime.
         for _ in 0..self.buffers.count() {
             let Some(buffer) = self.buffers.dequeue().map_err(|error| self.no_frame(error))? else {
                 break;
@@ -96,7 +96,7 @@ impl V4l2Source {
         (frame.width, frame.height) = (self.negotiated.width, self.negotiated.height);
         frame.stride = self.negotiated.stride;
         frame.color = self.negotiated.color;
-        // Some drivers do not count: then each frame is one more.
+        // Some drivers do not count frames. Each frame then counts as one more.
         let step = self
             .driver_sequence
             .map_or(1, |last| driver_sequence.wrapping_sub(last).max(1));
@@ -148,14 +148,14 @@ impl Source for V4l2Source {
                 .map_err(|error| failure(&self.path, "cannot be polled", error))?;
             let paused = self.pauses.check();
             if paused.is_some() {
-                // A frame could not be taken meanwhile, or not even be captured.
+                // During the pause, no frame could be taken, or even captured.
                 deadline = self.clock.now() + self.timeout;
             }
             match wake {
                 Wake::Interrupted => return Err(CaptureError::interrupted()),
                 Wake::Ready | Wake::Failed if self.newest(frame, &mut damaged)? => {
-                    // The driver filled its buffers when the pause began. Its own times do not show that the machine
-                    // was suspended.
+                    // The driver filled its buffers when the pause began. Its timestamps do not show that the
+                    // machine was suspended.
                     frame.captured = frame.captured.min(paused.unwrap_or(frame.captured));
                     self.timeout = self.timeouts.frame;
                     return Ok(());
@@ -192,7 +192,7 @@ impl Drop for V4l2Source {
     }
 }
 
-/// How long ago a frame was captured, given the time on `CLOCK_MONOTONIC`, where that is plausible.
+/// How long ago a frame was captured, given its time on `CLOCK_MONOTONIC`, if that is plausible.
 fn age(captured: Duration) -> Option<Duration> {
     let now = clock_gettime(ClockId::Monotonic);
     let now = Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?);

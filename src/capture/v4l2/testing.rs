@@ -1,4 +1,4 @@
-//! Nodes as boards have them, for tests.
+//! Typical device nodes, for tests.
 
 use super::{
     Capability,

@@ -1,4 +1,4 @@
-//! The control socket: begins a session for whoever may write to it, and ends it with the connection.
+//! The control socket: begins a session for a client that may write to it, and ends it with the connection.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,22 +24,22 @@ use crate::{
     http::listener::{Connection, Listener},
 };
 
-/// Most connections at a time.
+/// Maximum number of connections at a time.
 const MOST_CONNECTIONS: usize = 4;
 
 /// How long either side may take for a line.
 const LINE: Duration = Duration::from_secs(5);
 
-/// How often a session is looked at.
+/// How often a session is checked.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Pause after a connection could not be accepted: the process has no file descriptor left.
+/// Delay after a failed accept: the process has no file descriptor left.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The port to try first, so that an address can be remembered.
+/// The port to try first, so the address stays the same.
 const PORT: u16 = 8642;
 
-/// Listens at `path` and accepts connections for ever. Returns only if it cannot listen there.
+/// Listens at `path` and accepts connections. Returns only if it cannot listen there.
 pub async fn listen(path: PathBuf, aim: Aim) {
     let listener = match Listener::bind(&Place::Unix(path.clone())) {
         Ok(listener) => listener,
@@ -53,7 +53,7 @@ pub async fn listen(path: PathBuf, aim: Aim) {
     loop {
         let stream = match listener.accept().await {
             Ok((Connection::Unix(stream), _)) => stream,
-            // It is a Unix socket.
+            // Unreachable: the listener is a Unix socket.
             Ok((Connection::Tcp(_), _)) => continue,
             Err(error) => {
                 warn!(%error, "the control socket accepts no connection");
@@ -67,14 +67,14 @@ pub async fn listen(path: PathBuf, aim: Aim) {
             consoles.spawn(async move {
                 let (reader, writer) = stream.into_split();
                 let console = Console { reader, writer, aim };
-                // Whoever left needs no answer.
+                // A console that has disconnected needs no answer.
                 let _ = console.serve().await;
             });
         }
     }
 }
 
-/// The runtime directory already keeps everybody else out.
+/// Permits only root and this user; the runtime directory already keeps everybody else out.
 fn is_permitted(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     stream
@@ -89,7 +89,7 @@ struct Console {
     aim: Arc<Aim>,
 }
 
-/// What the console was sent last.
+/// The state last sent to the console.
 #[derive(Default)]
 struct Reported {
     entered: bool,
@@ -123,7 +123,7 @@ impl Console {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Opens the page. The error is for a person.
+    /// Opens the page. The error is human-readable.
     async fn begin(&mut self, request: &Request) -> Result<u64, String> {
         let aim = &self.aim;
         if request.preview
@@ -152,7 +152,7 @@ impl Console {
         Ok(number)
     }
 
-    /// Reports to the console what happens, until the session ends or the console has gone.
+    /// Reports progress to the console until the session ends or the console disconnects.
     async fn follow(&mut self, number: u64) -> io::Result<()> {
         let mut reported = Reported::default();
         let mut ignored = [0; 64];
@@ -202,7 +202,7 @@ impl Console {
     }
 }
 
-/// Why a session ended, for a person.
+/// Human-readable reason why a session ended.
 fn in_words(end: End) -> &'static str {
     match end {
         End::Time => "the ten minutes are over",

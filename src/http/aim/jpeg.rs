@@ -7,7 +7,7 @@ use crate::{picture::wipe, preview::Snapshot};
 /// Good enough to aim by, small enough for an SSH tunnel over a slow link.
 const QUALITY: u8 = 70;
 
-/// Bytes that are overwritten with zeros when they are dropped.
+/// Bytes that are overwritten with zeros on drop.
 #[derive(Debug)]
 pub struct Wiped(Vec<u8>);
 
@@ -23,11 +23,11 @@ impl Drop for Wiped {
     }
 }
 
-/// Encodes a picture; `None` for one without pixels.
+/// Encodes a picture; `None` if it has no pixels.
 #[must_use]
 pub fn encode(snapshot: &Snapshot) -> Option<Wiped> {
     let picture = snapshot.picture();
-    // Room for any picture: growing would leave copies behind.
+    // Large enough for any picture: growing the buffer would leave unwiped copies behind.
     let mut bytes = Wiped(Vec::with_capacity(picture.rgb().len() + 4096));
     let (width, height) = (picture.width(), picture.height());
     JpegEncoder::new_with_quality(&mut bytes.0, QUALITY)

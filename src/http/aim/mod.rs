@@ -1,5 +1,5 @@
-//! Aiming the camera: a page of its own on the loopback interface, opened on the board's console for ten minutes
-//! and entered with a code that is valid once. It alone may show the camera's picture.
+//! Aiming the camera: a separate page on the loopback interface, opened from the board's console for ten
+//! minutes and entered with a one-time code. Only this page may show the camera's picture.
 
 mod control;
 mod jpeg;
@@ -23,7 +23,7 @@ use self::{
 use super::{hosts::Hosts, listener::Listener, routes::Site, server, shared::Shared};
 use crate::{config::Place, preview::Preview};
 
-/// The session and the page that is open for it.
+/// The session and its page.
 pub struct Aim {
     state: Mutex<State>,
     shared: Arc<Shared>,
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Aim {
-    /// No session yet. The page shows what is `shared`, and pictures of `preview`.
+    /// Starts without a session. The page shows the state in `shared` and the pictures of `preview`.
     #[must_use]
     pub fn new(shared: Arc<Shared>, preview: Preview) -> Self {
         let state = Mutex::default();
@@ -49,7 +49,8 @@ impl Aim {
         }
     }
 
-    /// Begins a session and serves its page on `listener` at `place`; the one before ends. Returns its number.
+    /// Begins a session and serves its page on `listener` at `place`; any earlier session ends. Returns its
+    /// number.
     fn begin(
         self: &Arc<Self>,
         secrets: (Code, Token),
@@ -77,7 +78,7 @@ impl Aim {
         state.sessions.begin(now, code, token)
     }
 
-    /// Ends the session with this number, and says why it ended.
+    /// Ends the session with this number, and returns why it ended.
     fn end(&self, number: u64) -> End {
         let mut state = self.lock();
         let ended = state.sessions.ended(number, self.shared.clock.now());
@@ -92,7 +93,7 @@ impl Aim {
         end
     }
 
-    /// Why the session with this number has ended; `None` while it goes on.
+    /// Why the session with this number has ended; `None` while it is active.
     fn ended(&self, number: u64) -> Option<End> {
         self.lock().sessions.ended(number, self.shared.clock.now())
     }
@@ -101,7 +102,7 @@ impl Aim {
         self.lock().sessions.is_entered(number)
     }
 
-    /// Exchanges the code for the token, and says how long it is valid.
+    /// Exchanges the code for the token, and returns how long it is valid.
     fn redeem(&self, code: &str) -> Result<(Token, Duration), Refusal> {
         let now = self.shared.clock.now();
         let mut state = self.lock();
@@ -115,7 +116,7 @@ impl Aim {
         self.lock().sessions.time_left(self.shared.clock.now(), token)
     }
 
-    /// A panic leaves the state whole.
+    /// A panic leaves the state consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What `affectd aim` and the daemon say to each other over the control socket: one JSON object a line.
+//! The protocol between `affectd aim` and the daemon on the control socket: one JSON object per line.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The socket's name in the unit's runtime directory.
 const SOCKET: &str = "control";
 
-/// Longest line that either side reads, in bytes.
+/// Maximum length in bytes of a line that either side reads.
 pub const LONGEST_LINE: usize = 4096;
 
 /// The only line that the command sends. The session lasts until the connection ends, for ten minutes at most.
@@ -41,17 +41,17 @@ pub enum Message {
     Sending,
     /// It is no longer being sent.
     NotSending,
-    /// It is over, or did not begin; for a person.
+    /// The session has ended, or could not begin.
     Ended {
-        /// Why.
+        /// Human-readable reason.
         reason: String,
     },
 }
 
-/// Where a daemon that systemd started listens; `None` for one without a runtime directory.
+/// The control socket of a daemon that systemd started; `None` without a runtime directory.
 #[must_use]
 pub fn socket_of_this_daemon() -> Option<PathBuf> {
-    // systemd gives several directories as a list.
+    // systemd may pass a list of directories.
     let directories = env::var_os("RUNTIME_DIRECTORY")?;
     let first = env::split_paths(&directories).next()?;
     first.is_absolute().then(|| first.join(SOCKET))

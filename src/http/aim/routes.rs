@@ -1,4 +1,4 @@
-//! The page that is open for aiming: the live page behind the code, and the camera's picture.
+//! The routes of the aiming page: the live page, protected by the code, and the camera's picture.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,38 +23,38 @@ use crate::http::{
     routes::{self, Site},
 };
 
-/// The path of the code.
+/// The path to which the code is posted.
 const CODE: &str = "/aim";
 
-/// Keeps the token in the browser; scripts cannot read it.
+/// The cookie that keeps the token in the browser; scripts cannot read it.
 const COOKIE: &str = "affectd-aim";
 
-/// Longest body, and how long it may take to arrive.
+/// Maximum size of a body in bytes, and how long it may take to arrive.
 const MAX_BODY: usize = 64;
 const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// How long a request waits for the next picture.
 const PICTURE_TIME: Duration = Duration::from_secs(2);
 
-/// What the page asks first.
+/// The state that the page requests first.
 #[derive(Debug, Serialize)]
 struct AimView {
-    /// Whether nothing is shown without a code.
+    /// Whether the page shows nothing without a code.
     needs_code: bool,
-    /// What the code has opened; `null` before that.
+    /// What the code has opened; `null` until it is entered.
     opened: Option<OpenedView>,
 }
 
 /// What the code has opened.
 #[derive(Debug, Serialize)]
 struct OpenedView {
-    /// Whether pictures can be asked for.
+    /// Whether pictures can be requested.
     preview: bool,
-    /// For how much longer.
+    /// Seconds until the session ends.
     seconds_left: f32,
 }
 
-/// Every path of the page, which `site` is about.
+/// Every route of the page, which shows `site`.
 pub fn router(site: Arc<Site>, aim: Arc<Aim>) -> Router {
     let own = Router::new()
         .route(CODE, get(state).post(redeem))
@@ -68,7 +68,7 @@ pub fn router(site: Arc<Site>, aim: Arc<Aim>) -> Router {
         .layer(middleware::from_fn_with_state(site, guard))
 }
 
-/// `GET /aim` of the server that is always there: it needs no code.
+/// `GET /aim` of the permanent server, which needs no code.
 pub async fn no_code() -> Response {
     answer(&AimView {
         needs_code: false,
@@ -76,7 +76,7 @@ pub async fn no_code() -> Response {
     })
 }
 
-/// Lets everybody load the page, and nobody without the token see anything on it.
+/// Lets anyone load the page's files, but requires the token for everything that it shows.
 async fn entered(State(aim): State<Arc<Aim>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_open = path == CODE || page::is_file(path);
@@ -124,7 +124,7 @@ async fn redeem(State(aim): State<Arc<Aim>>, request: Request) -> Response {
     }
 }
 
-/// `GET /aim/picture`: the next picture as JPEG, or no content where there is none.
+/// `GET /aim/picture`: the next picture as JPEG, or 204 No Content if there is none.
 async fn picture(State(aim): State<Arc<Aim>>) -> Response {
     let none = || StatusCode::NO_CONTENT.into_response();
     let Some(receiver) = aim.preview.request(aim.shared.clock.now()) else {
@@ -153,7 +153,7 @@ fn answer(view: &impl Serialize) -> Response {
     json(StatusCode::OK, view)
 }
 
-/// The token in the browser's cookie; empty without one.
+/// The token in the browser's cookie; empty if there is none.
 fn cookie(headers: &HeaderMap) -> &str {
     headers
         .get_all(header::COOKIE)

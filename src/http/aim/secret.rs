@@ -5,13 +5,13 @@ use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 
-/// Crockford's base 32: no letter that is mistaken for another.
+/// Crockford's Base32, which has no easily confused letters.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Characters of a code: 40 bits, and five tries.
+/// Length of a code: 40 bits are enough for five attempts.
 const CODE_LENGTH: usize = 8;
 
-/// No source of random numbers.
+/// No random numbers are available.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no random numbers: {0}")]
 pub struct NoRandom(getrandom::Error);
@@ -23,14 +23,14 @@ impl Code {
     /// A new code.
     ///
     /// # Errors
-    /// If the system gives no random numbers.
+    /// If the system provides no random numbers.
     pub fn random() -> Result<Self, NoRandom> {
         let mut bytes = [0; CODE_LENGTH];
         getrandom::fill(&mut bytes).map_err(NoRandom)?;
         Ok(Self(bytes.map(|byte| ALPHABET[usize::from(byte % 32)])))
     }
 
-    /// Whether `text` is this code: case, spaces and hyphens do not matter, nor O for 0 and I or L for 1.
+    /// Whether `text` is this code: case, spaces and hyphens are ignored, O is read as 0, and I and L as 1.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let typed = text.bytes().filter(|byte| !matches!(byte, b' ' | b'-'));
@@ -64,7 +64,7 @@ impl fmt::Debug for Code {
     }
 }
 
-/// What a browser shows after its code was accepted.
+/// What a browser presents once its code has been accepted.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -72,7 +72,7 @@ impl Token {
     /// A new token of 128 bits.
     ///
     /// # Errors
-    /// If the system gives no random numbers.
+    /// If the system provides no random numbers.
     pub fn random() -> Result<Self, NoRandom> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(NoRandom)?;
@@ -98,7 +98,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Compares without telling by its duration how much of a guess is right.
+/// Compares in constant time, so timing does not reveal how much of a guess is right.
 fn is_equal(guess: &[u8], secret: &[u8]) -> bool {
     guess.ct_eq(secret).into()
 }

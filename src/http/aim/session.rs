@@ -1,5 +1,4 @@
-//! Who may look at the page that was opened for aiming: one session at a time, entered with a code that is
-//! valid once.
+//! Access control for the aiming page: one session at a time, entered with a one-time code.
 
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use super::secret::{Code, Token};
 /// How long a session lasts.
 pub const LENGTH: Duration = Duration::from_secs(600);
 
-/// Wrong codes after which the session ends.
+/// Number of wrong codes after which the session ends.
 const MOST_TRIES: u32 = 5;
 
-/// Least time between two tries.
+/// Minimum time between two attempts.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// Why a code is not accepted.
@@ -19,7 +18,7 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 pub enum Refusal {
     /// It is wrong, was used before, or there is no session.
     Invalid,
-    /// The last try was less than a second ago.
+    /// The last attempt was less than a second ago.
     TooSoon,
 }
 
@@ -41,9 +40,9 @@ pub enum End {
 pub struct Session {
     number: u64,
     ends: Duration,
-    /// `None` once it was used.
+    /// `None` once it has been used.
     code: Option<Code>,
-    /// What the browser shows instead of the code once that was used.
+    /// What the browser presents once the code has been used.
     token: Token,
     tries: u32,
     last_try: Option<Duration>,
@@ -53,12 +52,12 @@ pub struct Session {
 #[derive(Debug, Default)]
 pub struct Sessions {
     current: Option<Session>,
-    /// How many there have been.
+    /// Number of sessions begun so far.
     begun: u64,
 }
 
 impl Sessions {
-    /// Begins a session at `now`, in the place of the current one. Returns its number.
+    /// Begins a session at `now`, replacing the current one. Returns its number.
     pub fn begin(&mut self, now: Duration, code: Code, token: Token) -> u64 {
         self.begun += 1;
         self.current = Some(Session {
@@ -72,7 +71,7 @@ impl Sessions {
         self.begun
     }
 
-    /// Why the session with this number has ended; `None` while it goes on.
+    /// Why the session with this number has ended; `None` while it is active.
     #[must_use]
     pub fn ended(&self, number: u64, now: Duration) -> Option<End> {
         match &self.current {

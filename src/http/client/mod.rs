@@ -1,4 +1,4 @@
-//! Asks the server of the daemon that runs on this device, with the same settings.
+//! A client for the server of the daemon that runs on this device with the same settings.
 
 mod pinned;
 
@@ -18,10 +18,10 @@ use crate::{
     text,
 };
 
-/// How long the server may take to connect and between two parts of an answer. The events have one a second.
+/// Timeout for connecting and between two parts of a response. The stream of events has one per second.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The longest answer.
+/// Maximum length of a response in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
 
 /// Why the daemon did not answer.
@@ -30,22 +30,22 @@ pub enum ClientError {
     /// Nothing listens, or the connection broke.
     #[error("{address} does not answer; is the daemon running, with this http.listen?")]
     Unreachable {
-        /// Where.
+        /// The address of the server.
         address: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It answered with something else than what was asked for.
+    /// The response is not what was requested.
     #[error("{address} answered {answer:?}")]
     Unexpected {
-        /// Where.
+        /// The address of the server.
         address: String,
-        /// The beginning of its answer.
+        /// The beginning of the response.
         answer: String,
     },
 }
 
-/// Asks one server.
+/// A client of one server.
 pub struct Client {
     place: Place,
     authorization: Option<String>,
@@ -55,7 +55,7 @@ pub struct Client {
 trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Its HTTP status.
@@ -65,7 +65,7 @@ pub struct Answer {
 }
 
 impl Client {
-    /// A client of the server with these settings; `None` where `http.listen` is empty.
+    /// A client of the server with these settings; `None` if `http.listen` is empty.
     ///
     /// # Errors
     /// [`HttpError`] if the token or the certificate cannot be read.
@@ -94,7 +94,7 @@ impl Client {
         }))
     }
 
-    /// Asks for a path and reads the whole answer.
+    /// Requests a path and reads the whole response.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -131,7 +131,7 @@ impl Client {
         }
     }
 
-    /// Sends a request; the server closes the connection after its answer (HTTP/1.0), which then needs no
+    /// Sends an HTTP/1.0 request: the server closes the connection after its response, which then needs no
     /// framing.
     fn ask(&self, path: &str) -> io::Result<Box<dyn Stream>> {
         let mut stream = self.connect()?;
@@ -188,7 +188,7 @@ impl Client {
     }
 }
 
-/// The events of the server, one after the other.
+/// The server's stream of events.
 pub struct Events<'a> {
     client: &'a Client,
     lines: BufReader<Box<dyn Stream>>,
@@ -219,13 +219,13 @@ impl Events<'_> {
     }
 }
 
-/// The status in the first line of an answer's head.
+/// The status code in the first line of a response's head.
 fn status(head: &str) -> Option<u16> {
     let line = head.strip_prefix("HTTP/1.")?;
     line.split(' ').nth(1)?.parse().ok()
 }
 
-/// Where to reach a server that listens at `address`: one that listens everywhere is reached on loopback.
+/// The address at which to reach a server that listens at `address`: loopback if it listens on all addresses.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

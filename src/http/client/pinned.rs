@@ -1,5 +1,5 @@
-//! Trusts exactly one certificate: the one that the daemon's own settings name. Whether an authority vouches for
-//! it, and for which names, makes no difference to a client on the same device.
+//! Trusts exactly one certificate: the one that the daemon's own settings name. Whether an authority vouches
+//! for it, and for which names, is irrelevant to a client on the same device.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// A client's configuration that accepts only this certificate.
+/// A client configuration that accepts only this certificate.
 ///
 /// # Errors
 /// If the cryptographic provider lacks what the default versions of TLS need.

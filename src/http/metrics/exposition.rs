@@ -1,22 +1,22 @@
-//! The text in which Prometheus reads metrics (its exposition format, version 0.0.4).
+//! The Prometheus text exposition format, version 0.0.4.
 
 use std::fmt::Write as _;
 
-/// What a metric's samples mean.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows, until a restart. Its name ends in `_total`.
+    /// It only increases, until a restart. Its name ends in `_total`.
     Counter,
     /// It goes up and down.
     Gauge,
-    /// Counts by upper bounds, with sum and count.
+    /// Cumulative counts by upper bound, with sum and count.
     Histogram,
 }
 
 /// A label's name and value.
 pub type Label<'a> = (&'a str, &'a str);
 
-/// Text that grows metric by metric.
+/// Builds the text metric by metric.
 #[derive(Debug, Default)]
 pub struct Exposition {
     text: String,
@@ -33,17 +33,17 @@ impl Exposition {
             Kind::Histogram => "histogram",
         };
         self.name = name;
-        // Writing to a String cannot fail; neither can it below.
+        // Writing to a String cannot fail, here and below.
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    /// Adds a sample of the metric that was begun.
+    /// Adds a sample to the current metric.
     pub fn sample(&mut self, labels: &[Label<'_>], value: f64) {
         self.line("", labels, value);
     }
 
-    /// Begins a metric that has one sample without labels, and adds that. A value that is not known is left out:
-    /// it would not be 0.
+    /// Adds a metric with a single sample without labels. A metric without a known value is omitted rather
+    /// than reported as 0.
     pub fn single(&mut self, name: &'static str, kind: Kind, help: &str, value: impl Into<Option<f64>>) {
         if let Some(value) = value.into() {
             self.metric(name, kind, help);
@@ -51,8 +51,8 @@ impl Exposition {
         }
     }
 
-    /// Adds a histogram with this label to the metric that was begun. `buckets` are upper bounds in ascending
-    /// order with the number of values up to each.
+    /// Adds a histogram with this label to the current metric. `buckets` are upper bounds in ascending order
+    /// with the number of values up to each.
     pub fn histogram(
         &mut self,
         label: Label<'_>,

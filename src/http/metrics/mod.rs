@@ -1,6 +1,6 @@
-//! `GET /metrics`: what a monitoring system collects of many boards.
+//! `GET /metrics`: what a monitoring system collects from many boards.
 //!
-//! No label has more values than this program has words for it: neither tracks nor reasons are labels.
+//! The cardinality of labels is bounded: neither tracks nor free-text reasons are labels.
 
 mod exposition;
 mod results;

@@ -74,7 +74,7 @@ pub(super) fn camera(text: &mut Exposition, shared: &Shared, newest: &Newest) {
     );
 }
 
-/// How long each stage took, since the start.
+/// The time taken by each stage since the start.
 pub(super) fn stages(text: &mut Exposition, metrics: &Metrics) {
     text.metric(
         "affectd_stage_seconds",
@@ -93,7 +93,7 @@ pub(super) fn stages(text: &mut Exposition, metrics: &Metrics) {
     }
 }
 
-/// Faces in view, as far as they are not withheld, and visits.
+/// Faces in view, unless they are withheld, and visits.
 pub(super) fn faces(text: &mut Exposition, newest: &Newest) {
     let counts = newest.frame.as_ref().and_then(|frame| frame.scene.counts);
     for (name, help, count) in [

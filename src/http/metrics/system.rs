@@ -9,7 +9,7 @@ use crate::{
     http::shared::Shared,
 };
 
-/// Memory, start and progress of the process. The first two have the names that every process's metrics have.
+/// Memory, start and progress of the process. The first two use the standard names of process metrics.
 pub(super) fn process(text: &mut Exposition, shared: &Shared) {
     let now = shared.clock.now();
     let started = shared.clock.wall().as_millisecond() as f64 / 1e3 - now.as_secs_f64();
@@ -18,7 +18,7 @@ pub(super) fn process(text: &mut Exposition, shared: &Shared) {
         "process_start_time_seconds",
         Kind::Gauge,
         "Start of the process since the epoch.",
-        // A clock that is corrected must not look like restarts.
+        // Rounded so that corrections of the clock do not look like restarts.
         started.round(),
     );
     text.single(
@@ -41,7 +41,7 @@ pub(super) fn process(text: &mut Exposition, shared: &Shared) {
     );
 }
 
-/// The firmware's throttle bits for what is so now.
+/// The firmware's throttle bits for current conditions.
 const THROTTLE_BITS: [(u32, &str); 4] = [
     (0, "undervoltage"),
     (1, "frequency_capped"),
@@ -87,7 +87,7 @@ pub(super) fn board(text: &mut Exposition, reading: &Reading) {
     }
 }
 
-/// The connection to the broker, where there is one.
+/// The connection to the broker, if there is one.
 pub(super) fn broker(text: &mut Exposition, link: &BrokerLink) {
     text.single(
         "affectd_messages_total",

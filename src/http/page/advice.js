@@ -12,11 +12,11 @@ export function advise(view) {
     return advice("stop", "camera", { status, reason: view.camera.reason });
   }
   if (view.frame === null) return advice("none", "waiting");
-  // A face that is leaving is not to be aimed at.
+  // Do not aim at a face that is leaving.
   const seen = view.frame.faces.filter((face) => face.seen);
   const faces = (seen.length > 0 ? seen : view.frame.faces).filter((face) => face.quality !== null);
   const hints = view.frame.quality?.hints ?? [];
-  // Where faces are good, a dark wall or a plain one does not matter.
+  // If a face is good, a dark or plain wall is irrelevant.
   if (!faces.some((face) => face.quality.reasons.length === 0)) {
     const hint = ["dark", "bright", "backlit"].find((name) => hints.includes(name));
     if (hint) return advice("change", hint);

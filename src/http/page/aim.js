@@ -1,15 +1,15 @@
-// Aiming: the code that `affectd aim` printed opens the page, and with --preview the camera's picture.
+// Aiming: the code printed by `affectd aim` opens the page and, with --preview, the camera's picture.
 import { byId, setText } from "./dom.js";
 import { duration, text } from "./texts.js";
 
 /** Pause between two pictures in milliseconds; the daemon gives two a second. */
 const PICTURE_PAUSE = 500;
 
-/** Milliseconds of a clock that nobody sets. */
+/** Milliseconds of a monotonic clock. */
 const now = () => performance.now();
 
 export class Aim {
-  /** Calls `onAsked()` when a code is needed, and `onOpened()` when it was accepted. */
+  /** Calls `onAsked()` when a code is needed, and `onOpened()` when it is accepted. */
   constructor({ onAsked, onOpened }) {
     Object.assign(this, { onAsked, onOpened });
     /** What the code opened: `{preview, until}`; `null` without a code. */
@@ -22,7 +22,7 @@ export class Aim {
       picture.hidden = false;
       this.nextPictureLater();
     });
-    // There is no picture now, or none any more.
+    // There is no picture yet, or no longer.
     picture.addEventListener("error", () => {
       picture.hidden = true;
       this.isClosed();
@@ -38,7 +38,7 @@ export class Aim {
   async begin() {
     const code = new URLSearchParams(location.hash.slice(1)).get("code");
     if (code) {
-      // It is valid once, and must not stay in the history.
+      // It is valid only once, and must not stay in the history.
       history.replaceState(null, "", location.pathname);
       await this.send(code);
       return true;
@@ -48,7 +48,7 @@ export class Aim {
     return isClosed;
   }
 
-  /** Asks the daemon what is open. Returns whether it is there and shows nothing without a code. */
+  /** Asks the daemon what is open. Returns whether the daemon responds but requires a code. */
   async isClosed() {
     const response = await fetch("aim", { cache: "no-store" }).catch(() => null);
     const answer = response?.ok ? await response.json() : null;
@@ -65,13 +65,13 @@ export class Aim {
     byId("code-input").focus();
   }
 
-  /** A view has come: the page is open. */
+  /** A view has arrived, so the page is open. */
   hideForm() {
     byId("code").hidden = true;
     byId("live").hidden = false;
   }
 
-  /** Whether pictures are wanted follows from a view. */
+  /** Shows or hides the picture according to a view. */
   show(view) {
     const wanted = this.opened?.preview && !view.privacy.on && view.camera.status === "ok";
     if (!wanted) this.hidePicture();
@@ -81,7 +81,7 @@ export class Aim {
     }
   }
 
-  /** Shows no picture. */
+  /** Hides the picture. */
   hidePicture() {
     clearTimeout(this.pictureTimer);
     this.isShowing = false;
@@ -89,12 +89,12 @@ export class Aim {
     byId("picture").removeAttribute("src");
   }
 
-  /** The next request begins only after the last one has ended, so that a slow link shows pictures too. */
+  /** Begins the next request only after the last one has ended, so a slow link shows pictures too. */
   nextPictureLater() {
     if (this.isShowing) this.pictureTimer = setTimeout(nextPicture, PICTURE_PAUSE);
   }
 
-  /** Counts the time down. */
+  /** Updates the remaining time. */
   tick() {
     if (this.opened === null) return;
     const left = (this.opened.until - now()) / 1000;
@@ -137,6 +137,6 @@ export class Aim {
 }
 
 function nextPicture() {
-  // The number keeps the browser from showing an older picture.
+  // The number keeps the browser from showing a cached picture.
   byId("picture").src = `aim/picture?${Math.round(now())}`;
 }

@@ -5,7 +5,7 @@ import { signed, text } from "./texts.js";
 /** How long a trail is, in milliseconds. */
 const TRAIL = 8000;
 
-/** Most points that are kept of one face: five views a second. */
+/** Maximum number of points kept per face: five views a second. */
 const MOST_POINTS = (TRAIL / 1000) * 6;
 
 const RADIUS = 100;
@@ -13,7 +13,7 @@ const RADIUS = 100;
 /** Points of each track, the oldest first. */
 const trails = new Map();
 
-/** Draws the axes, which stay. */
+/** Draws the axes, which do not change. */
 export function drawAxes() {
   const label = (x, y, anchor, key) => svg("text", { class: "pole", x, y, "text-anchor": anchor }, text(key));
   byId("circumplex").append(
@@ -41,7 +41,7 @@ export function drawCircumplex(view, now) {
   draw(faces, now);
 }
 
-/** Forgets all trails. */
+/** Clears all trails. */
 export function clearCircumplex() {
   trails.clear();
   draw([], 0);

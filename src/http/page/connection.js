@@ -1,6 +1,6 @@
-// The stream of views from the daemon. It is opened again whenever it ends, until the page is closed.
+// The stream of views from the daemon. It is reopened whenever it ends, until the page is closed.
 
-/** Pauses between two tries in milliseconds; the last one repeats. */
+/** Backoff delays in milliseconds; the last one repeats. */
 const PAUSES = [500, 1000, 2000, 4000];
 
 /** Calls `onView(view)` for each view, and `onLost()` when the stream ends or cannot be opened. */
@@ -10,7 +10,7 @@ export class Connection {
     this.failures = 0;
     this.source = null;
     this.timer = null;
-    // A phone stops the stream of a page that is not shown.
+    // A phone stops the stream of a hidden page.
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible" && this.timer !== null) this.open();
     });
@@ -29,7 +29,7 @@ export class Connection {
     this.source.onerror = () => this.lost();
   }
 
-  /** Closes the stream and opens no other. */
+  /** Closes the stream and does not reopen it. */
   close() {
     clearTimeout(this.timer);
     this.timer = null;

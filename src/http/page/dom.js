@@ -1,5 +1,5 @@
-// Short ways to make and change elements. What has not changed is not written, so that a screen reader hears
-// nothing and the browser lays nothing out.
+// Helpers that make and change elements. Unchanged values are not written, so screen readers announce nothing
+// and the browser does no layout.
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The element with this id. */
@@ -43,7 +43,7 @@ export function setVariable(element, name, value) {
 
 /**
  * Keeps one child of `parent` for each item, in order: `make(item)` makes a child, `update(child, item)` fills
- * it. Children keep their identity, so that focus and a reader's place stay.
+ * it. Children keep their identity, so focus and a screen reader's position are preserved.
  */
 export function keep(parent, items, key, make, update) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));

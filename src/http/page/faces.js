@@ -27,7 +27,7 @@ const FACTS = {
   quality: (face) => number(face.quality?.value, 2),
 };
 
-/** The parts of the quality, and the reason for which each of them may be poor. */
+/** The parts of the quality, and the reason reported when each of them is poor. */
 const PARTS = { size: "small", sharpness: "blurred", frontal: "turned", light: "dark", presence: "cut_off" };
 
 function makeCard() {
@@ -69,7 +69,7 @@ function qualityInWords(face) {
   return reasons.length > 0 ? text("face.poor", { reasons: list(reasons) }) : text("face.good");
 }
 
-/** A bar for each category; the highest ones first would jump, so the model's order stays. */
+/** A bar for each category, in the model's order: sorted bars would jump. */
 function fillBars(bars, probabilities) {
   keep(bars, probabilities, (share) => share.category, makeBar, (row, { probability }) => {
     setVariable(row, "--share", `${(probability * 100).toFixed(1)}%`);

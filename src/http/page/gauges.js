@@ -18,10 +18,10 @@ export function makeGauges() {
   }
 }
 
-/** What the daemon may say of each, the most important first. */
+/** The daemon's hints for each, the most important first. */
 const HINTS = { light: ["dark", "bright", "backlit"], sharpness: ["blurred"] };
 
-/** Shows a frame's light and sharpness; `null` where they were not measured. */
+/** Shows a frame's light and sharpness; `null` if they were not measured. */
 export function showGauges(quality) {
   for (const name of ["light", "sharpness"]) show(name, quality);
 }

@@ -22,7 +22,7 @@ export function addToMinute(view, now) {
   draw(now);
 }
 
-/** Forgets the minute. */
+/** Clears the band. */
 export function clearMinute() {
   stretches = [];
   draw(0);

@@ -44,7 +44,7 @@ function drawFace(group, face, view) {
     const [cx, cy] = face.landmarks[index];
     setAttributes(point, { cx, cy, r: Math.max(width / 260, w / 45) });
   });
-  // The tag stands above the box, or in it where there is no room.
+  // The tag goes above the box, or inside it if there is no room.
   const size = width / 34;
   const above = y > size * 1.4;
   setAttributes(tag, {
@@ -63,7 +63,7 @@ function thirds(width, height) {
   return lines.join("");
 }
 
-/** The outlines in words, for those who do not see them. */
+/** The outlines in words, for screen readers. */
 function describeView(view) {
   const { width, height, faces } = view.frame;
   if (faces.length === 0) return text("view.label.none");

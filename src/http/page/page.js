@@ -1,4 +1,4 @@
-// The live page: shows each view that arrives, and says so where what is shown is no longer true.
+// The live page: shows each view that arrives, and says so when the figures are out of date.
 import { advice, advise } from "./advice.js";
 import { Aim } from "./aim.js";
 import { clearCircumplex, drawAxes, drawCircumplex } from "./circumplex.js";
@@ -12,21 +12,21 @@ import { showPanels } from "./panels.js";
 import { PrivacyButton } from "./privacy.js";
 import { number, loadTexts, text } from "./texts.js";
 
-/** Figures older than this are called old, in milliseconds. */
+/** Figures older than this are marked as old, in milliseconds. */
 const OLD = 2500;
 
 /** Figures older than this are removed. */
 const GONE = 8000;
 
-/** How long an advice must hold before it is shown, and before a screen reader hears it: faces move. */
+/** How long advice must hold before it is shown, and before it is announced: faces move. */
 const HELD = 600;
 const STEADY = 2500;
 
-/** Milliseconds of a clock that nobody sets. */
+/** Milliseconds of a monotonic clock. */
 const now = () => performance.now();
 
 const state = {
-  /** When the last view came; `null` before the first one and after everything was removed. */
+  /** When the last view arrived; `null` before the first one and after everything was removed. */
   viewed: null,
   /** Titles: what was found last and since when, what is shown, and what was announced. */
   advice: { found: "", since: 0, shown: "", isUrgent: true, announced: "" },
@@ -73,7 +73,7 @@ function show(view) {
   aim.show(view);
 }
 
-/** The stream has ended: because the daemon is gone, or because a code is needed. */
+/** The stream has ended, because the daemon is gone or because a code is needed. */
 async function lost() {
   status("gone", text("status.gone"));
   if (await aim.isClosed()) {
@@ -91,7 +91,7 @@ function clearSeen() {
   clearMinute();
 }
 
-/** Removes everything, because nothing is known any more. */
+/** Removes everything, because nothing is known any longer. */
 function remove() {
   state.viewed = null;
   clearSeen();
@@ -122,7 +122,7 @@ function status(name, words) {
   setText(byId("status"), words);
 }
 
-/** Shows an advice that holds, at once where nothing can be seen. */
+/** Shows advice once it holds, or immediately if there is nothing to see. */
 function showAdvice(found) {
   const told = state.advice;
   if (found.title !== told.found) Object.assign(told, { found: found.title, since: now() });

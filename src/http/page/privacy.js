@@ -2,7 +2,7 @@
 import { byId, setAttributes, setText } from "./dom.js";
 import { text } from "./texts.js";
 
-/** Turns privacy on and off at the daemon; shows what the daemon says, never what was asked for. */
+/** Turns privacy on and off at the daemon; shows the state that the daemon reports, not the one requested. */
 export class PrivacyButton {
   constructor() {
     this.button = byId("privacy");
@@ -11,7 +11,7 @@ export class PrivacyButton {
     this.disable();
   }
 
-  /** Shows a view's privacy. What was commanded elsewhere can only be taken back there. */
+  /** Shows a view's privacy. A command given elsewhere can only be revoked there. */
   show({ on, revocable }) {
     this.isOn = on;
     this.button.disabled = on && !revocable;
@@ -19,7 +19,7 @@ export class PrivacyButton {
     setText(this.button, text(on ? "privacy.turn_off" : "privacy.turn_on"));
   }
 
-  /** Nothing is known of the daemon. */
+  /** Disables the button while the daemon's state is unknown. */
   disable() {
     this.button.disabled = true;
     setText(this.button, text("privacy.turn_on"));

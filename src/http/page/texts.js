@@ -6,7 +6,7 @@ let texts = {};
 let plural = new Intl.PluralRules("en");
 let language = "en";
 
-/** Loads the texts of the best language that there is, and fills every element that has data-text. */
+/** Loads the texts of the best available language, and fills every element that has data-text. */
 export async function loadTexts() {
   const wished = (navigator.languages ?? []).map((tag) => tag.split("-")[0]);
   language = wished.find((tag) => LANGUAGES.includes(tag)) ?? LANGUAGES[0];
@@ -24,17 +24,17 @@ export function hasText(key) {
   return Object.hasOwn(texts, key);
 }
 
-/** The text `key`, with `{name}` replaced by the value of that name. An unknown key is shown as it is. */
+/** The text `key`, with `{name}` replaced by the value of that name. An unknown key is returned unchanged. */
 export function text(key, values = {}) {
   return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** The text for a number of things: `key.one`, `key.other`, and what else the language has. */
+/** The text for a number of things: `key.one`, `key.other`, and any other plural forms of the language. */
 export function textFor(count, key, values = {}) {
   return text(`${key}.${plural.select(count)}`, { count, ...values });
 }
 
-/** A number with a fixed number of digits after the point; a dash where it is not known. */
+/** A number with a fixed number of digits after the point; a dash if it is unknown. */
 export function number(value, digits = 0) {
   if (value === null || value === undefined) return "–";
   return new Intl.NumberFormat(language, {

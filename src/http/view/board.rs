@@ -16,7 +16,7 @@ pub struct BoardView {
     pub load: f32,
     /// The hottest sensor in degrees Celsius; `null` without one.
     pub temperature: Option<f32>,
-    /// The firmware's throttle bits; `null` where there are none.
+    /// The firmware's throttle bits; `null` if there are none.
     pub throttled: Option<u32>,
     /// Whether the supply voltage is too low; `null` if the board does not say.
     pub undervoltage: Option<bool>,
@@ -84,11 +84,11 @@ pub struct BrokerView {
     pub state: String,
     /// E.g. `mqtts://host:8883`; empty without a broker.
     pub address: String,
-    /// For how many seconds it has been connected; `null` while it is not.
+    /// Seconds since it connected; `null` while disconnected.
     pub connected_s: Option<f32>,
     /// Connections since the start.
     pub connects: u64,
-    /// Why there is none, or why the last one ended; empty if none ever failed.
+    /// Why there is no connection, or why the last one ended; empty if none ever failed.
     pub reason: String,
     /// Messages published since the start.
     pub messages: u64,

@@ -13,7 +13,7 @@ use crate::{
 pub struct CameraView {
     /// `ok`, `stalled`, `missing`, `unsupported` or `disabled`.
     pub status: String,
-    /// For a person: the device, format, size and rate while it is ok, otherwise what was found.
+    /// Human-readable: the device, format, size and rate while it is ok, otherwise what is wrong.
     pub reason: String,
     /// Frames that it delivered over the last second.
     pub fps: f32,

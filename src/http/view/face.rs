@@ -1,4 +1,4 @@
-//! One followed face.
+//! One tracked face.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +11,14 @@ use crate::{
     },
 };
 
-/// One followed face.
+/// One tracked face.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FaceView {
     /// Short-lived number of its track.
     pub track: u32,
-    /// Whether it was seen in this frame; otherwise everything is as it was last.
+    /// Whether it was seen in this frame; otherwise all values are the last known ones.
     pub seen: bool,
-    /// The detector's box: left, top, width, height in pixels; may reach beyond the frame.
+    /// The detector's box: left, top, width, height in pixels; may extend beyond the frame.
     pub r#box: [f32; 4],
     /// Right eye, left eye (the person's own), tip of the nose, centre of the mouth; in pixels.
     pub landmarks: [[f32; 2]; 4],
@@ -26,17 +26,16 @@ pub struct FaceView {
     pub width: f32,
     /// `detect.min_face_px`.
     pub min_width: f32,
-    /// Width of a box in pixels from which on the crop fills the model's input; `null` until the first
+    /// Width of a box in pixels at which the crop fills the model's input; `null` until the first
     /// classification.
     pub full_width: Option<f32>,
     /// Width of a box in pixels below which the face counts as small; `null` until the first classification.
     pub needed_width: Option<f32>,
-    /// Estimated distance in metres, for the lens of `camera.fov_deg`; `null` where the eyes are not told
-    /// apart.
+    /// Estimated distance in metres, for the lens of `camera.fov_deg`; `null` if the eyes coincide.
     pub distance: Option<f32>,
-    /// Where the head is turned to, an estimate; `null` where the landmarks allow none.
+    /// Estimated head pose; `null` if the landmarks allow none.
     pub pose: Option<PoseView>,
-    /// Whether it looks towards the camera, an estimate.
+    /// Whether it looks towards the camera (estimated).
     pub attending: bool,
     /// Quality of the newest crop; `null` until the first classification.
     pub quality: Option<QualityView>,
@@ -44,7 +43,7 @@ pub struct FaceView {
     pub category: String,
     /// Whether the category is uncertain because the crops are poor.
     pub poor: bool,
-    /// Smoothed probabilities; empty until the first classification or where the model knows no categories.
+    /// Smoothed probabilities; empty until the first classification, or if the model has no categories.
     pub probabilities: Vec<CategoryView>,
     /// Smoothed, -1 (unpleasant) to 1 (pleasant).
     pub valence: Option<f32>,
@@ -52,7 +51,7 @@ pub struct FaceView {
     pub arousal: Option<f32>,
 }
 
-/// Where a head is turned to, in degrees from looking into the camera.
+/// Head pose, in degrees from looking into the camera.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PoseView {
     /// Positive towards the picture's right.

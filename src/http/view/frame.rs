@@ -13,22 +13,22 @@ use crate::{
     },
 };
 
-/// The newest frame: its size, its light, and the faces in it. There is no picture.
+/// The newest frame: its size, light and faces, but not the picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrameView {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Counts the frames since the start.
+    /// Number of the frame since the start.
     pub seq: u64,
     /// Seconds since it was captured.
     pub age: f32,
-    /// Light and sharpness; `null` for a frame of less than three pixels.
+    /// Light and sharpness; `null` for a frame that is less than three pixels wide or high.
     pub quality: Option<FrameQualityView>,
     /// Whether there are faces that `publish.min_faces` withholds.
     pub withheld: bool,
-    /// The followed faces, the primary one first.
+    /// The tracked faces, primary face first.
     pub faces: Vec<FaceView>,
 }
 
@@ -50,9 +50,9 @@ pub struct FrameQualityView {
 
 /// Mean brightness below this is too dark.
 const DARK: f32 = 0.15;
-/// With a larger share of nearly white pixels the frame is too bright.
+/// A frame with a larger share of nearly white pixels is too bright.
 const BRIGHT: f32 = 0.3;
-/// A face with less than this part of the frame's mean brightness is lit from behind.
+/// A face with less than this fraction of the frame's mean brightness is backlit.
 const BACKLIT: f32 = 0.5;
 
 impl FrameView {
@@ -75,7 +75,7 @@ impl FrameView {
 }
 
 impl FrameQualityView {
-    /// Sharpness depends on the scene, so that only faces tell whether a frame is out of focus.
+    /// Sharpness depends on the scene, so only faces show whether a frame is out of focus.
     fn new<C: Iterator<Item = CropQuality>>(quality: &FrameQuality, crops: impl Fn() -> C) -> Self {
         let is_backlit = crops().any(|crop| crop.light < quality.light * BACKLIT);
         let is_blurred = |crop: CropQuality| crop.flaws().any(|flaw| flaw == Flaw::Blurred);

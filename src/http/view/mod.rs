@@ -1,6 +1,6 @@
-//! What the live page and `affectd top` show: one JSON object with everything of one moment.
+//! What the live page and `affectd top` show: one JSON object with a snapshot of the whole state.
 //!
-//! Numbers are rounded to four decimals. What is unknown is `null`. Lengths are in pixels of the frame,
+//! Numbers are rounded to four decimals. Unknown values are `null`. Lengths are in pixels of the frame,
 //! origin at the top left; probabilities, qualities and shares are 0 to 1.
 
 mod board;
@@ -26,7 +26,7 @@ use crate::{
     privacy::PrivacyGate,
 };
 
-/// Everything of one moment.
+/// A snapshot of the whole state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The device's name.
@@ -35,24 +35,23 @@ pub struct View {
     pub version: String,
     /// Identifies this run of the daemon.
     pub boot: String,
-    /// When this was made: RFC 3339, UTC.
+    /// When the snapshot was taken: RFC 3339, UTC.
     pub time: String,
     /// Seconds since the daemon's start.
     pub uptime: f64,
     /// The expression model.
     pub model: ModelView,
-    /// Whether the camera may look.
+    /// The state of the privacy gate.
     pub privacy: PrivacyView,
     /// The camera.
     pub camera: CameraView,
-    /// The newest frame; `null` while nobody looks.
+    /// The newest frame; `null` while privacy is on or the camera is not ok.
     pub frame: Option<FrameView>,
-    /// Everybody in view; `null` while nobody looks.
+    /// Everybody in view; `null` without a frame.
     pub scene: Option<SceneView>,
     /// The visits that have ended.
     pub visits: VisitsView,
-    /// Latency of each stage over the last minutes, in the order of the stages; those that did not run are
-    /// missing.
+    /// Latency of each stage over the last minutes, in stage order; stages that did not run are omitted.
     pub stages: Vec<StageView>,
     /// The board and its load.
     pub board: BoardView,
@@ -63,26 +62,26 @@ pub struct View {
 /// The expression model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelView {
-    /// Its manifest's name.
+    /// Its name in the manifest.
     pub name: String,
     /// The first twelve digits of its file's SHA-256.
     pub sha256: String,
     /// Where valence and arousal come from: `annotated`, `fitted`, `projected` or `none`.
     pub va: String,
-    /// The categories that it knows; empty for a model of valence and arousal alone.
+    /// The categories that it predicts; empty for a model of valence and arousal alone.
     pub categories: Vec<Category>,
-    /// Side of its input: a crop of at least this many pixels needs no enlarging.
+    /// Side of its input: a crop of at least this many pixels is not upscaled.
     pub input_px: usize,
 }
 
-/// Whether the camera may look.
+/// The state of the privacy gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivacyView {
     /// Whether sensing has stopped.
     pub on: bool,
-    /// Why, for a person; `null` while it is off.
+    /// Human-readable reason; `null` while it is off.
     pub reason: Option<String>,
-    /// Whether this server may take it back: only what was commanded here.
+    /// Whether this server may revoke it: only a command given here.
     pub revocable: bool,
 }
 
@@ -100,7 +99,7 @@ impl PrivacyView {
 }
 
 impl View {
-    /// Everything as it is now.
+    /// The current state.
     #[must_use]
     pub fn now(shared: &Shared) -> Self {
         let now = shared.clock.now();
@@ -159,7 +158,8 @@ fn distribution(probabilities: Option<Probabilities>, categories: &[Category]) -
     categories.iter().map(share).collect()
 }
 
-/// To four decimals; without the sign of zero. Not a number becomes 0, which JSON can say.
+/// Rounds to four decimals, without negative zero. NaN and infinities become 0, because JSON cannot represent
+/// them.
 fn rounded(number: f32) -> f32 {
     if number.is_finite() {
         (number * 1e4).round() / 1e4 + 0.0

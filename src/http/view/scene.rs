@@ -23,7 +23,7 @@ pub struct SceneView {
     pub smiling: Option<usize>,
     /// The dominant category: a category's name, `none`, `uncertain` or `withheld`.
     pub category: String,
-    /// Mean probabilities; empty where no face has been classified.
+    /// Mean probabilities; empty if no face has been classified.
     pub probabilities: Vec<CategoryView>,
     /// Mean valence, -1 (unpleasant) to 1 (pleasant).
     pub valence: Option<f32>,
@@ -82,7 +82,7 @@ impl CountersView {
 }
 
 impl VisitsView {
-    /// The counters on the local date `today`. Those of an earlier day are not today's.
+    /// The counters on the local date `today`. Counters of an earlier day do not count as today's.
     pub(super) fn new(totals: &VisitTotals, today: Date) -> Self {
         let of_today = (totals.day == Some(today)).then_some(totals.today);
         Self {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::isa::{Isa, LANES, SimdOp};
 
-/// What is applied to each element of a result.
+/// The function that is applied to each element of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
     /// `x`
@@ -43,7 +43,7 @@ impl SimdOp for ActivateColumns<'_> {
     }
 }
 
-/// The match is outside the loops, so that coefficients are broadcast once for all rows.
+/// The match is outside the loops, so coefficients are broadcast once for all rows.
 #[inline(always)]
 fn activate_columns<I: Isa>(
     isa: I,
@@ -80,7 +80,7 @@ fn relu<I: Isa>(isa: I, values: &mut [f32]) {
     let zero = isa.splat(0.0);
     let (whole, rest) = values.as_chunks_mut::<LANES>();
     for values in whole {
-        // In this order, `max` passes a NaN on.
+        // With the operands in this order, `max` propagates NaN.
         isa.store(isa.max(zero, isa.load(values)), values);
     }
     for value in rest {
@@ -151,7 +151,7 @@ fn gelu<I: Isa>(isa: I, gelu: &Gelu, values: &mut [f32]) {
 fn gelu_vector<I: Isa>(isa: I, Gelu { limit, coefficients }: &Gelu, x: I::Floats) -> I::Floats {
     let one = isa.splat(1.0);
     let t = isa.mul_add(isa.mul(x, x), isa.splat(2.0 / (limit * limit)), isa.splat(-1.0));
-    // Estrin's scheme (G. Estrin, 1960): half of the multiplications do not wait for one another.
+    // Estrin's scheme (G. Estrin, 1960): half of the multiplications are independent of each other.
     let t2 = isa.mul(t, t);
     let t4 = isa.mul(t2, t2);
     let low = cubic(isa, &coefficients[..4], t, t2);

@@ -4,13 +4,13 @@ use std::arch::x86_64::*;
 
 use super::isa::{Isa, LANES, PanelGroup, RowGroup};
 
-/// AVX2 and FMA, with activations of `BYTES` bytes: two take any weights, one those whose pairs [cannot
-/// saturate](MAX_PAIR).
+/// AVX2 and FMA, with activations of `BYTES` bytes. With two, any weights are allowed; with one, those whose
+/// pairs [cannot saturate](MAX_PAIR).
 #[derive(Clone, Copy)]
 pub(super) struct Avx2<const BYTES: usize>(());
 
-/// What two adjacent weights of one sign may add up to. `vpmaddubsw` adds their products with activations in
-/// 16 bits, and `255 * 128` is the largest multiple of 255 that fits.
+/// The largest magnitude that two adjacent weights of one sign may add up to. `vpmaddubsw` adds their
+/// products with activations in 16 bits, and `255 * 128` is the largest multiple of 255 that fits.
 pub(super) const MAX_PAIR: u16 = 128;
 
 impl<const BYTES: usize> Avx2<BYTES> {
@@ -22,8 +22,9 @@ impl<const BYTES: usize> Avx2<BYTES> {
     }
 }
 
-// SAFETY: existence: the only constructor requires AVX2 and FMA, and the methods use nothing beyond. Bounds:
-// loads and stores are unaligned ones of the arrays they are given; `quantize` checks its slice.
+// SAFETY: existence: the only constructor requires AVX2 and FMA, and the methods use no other extensions.
+// Bounds: loads and stores are unaligned and stay within the arrays they are given; `quantize` checks its
+// slice.
 unsafe impl<const BYTES: usize> Isa for Avx2<BYTES> {
     const FMA: bool = true;
     const ACTIVATION_BYTES: usize = BYTES;
@@ -41,7 +42,7 @@ unsafe impl<const BYTES: usize> Isa for Avx2<BYTES> {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
-    /// Two products for each accumulator where they are of 16 bits, else four.
+    /// Two products for each accumulator if they are of 16 bits, else four.
     #[inline(always)]
     fn dot4<const ACTIVATION_ROWS: bool>(
         self,
@@ -152,7 +153,7 @@ unsafe impl<const BYTES: usize> Isa for Avx2<BYTES> {
         // SAFETY: existence; bounds: the assertion above.
         unsafe {
             let packed = _mm256_packs_epi32(_mm256_cvtps_epi32(first), _mm256_cvtps_epi32(second));
-            // `vpackssdw` packs each 128-bit half on its own.
+            // `vpackssdw` packs each 128-bit half separately.
             let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
             if BYTES == 1 {
                 let (low, high) = (

@@ -17,8 +17,8 @@ impl Avx512Vnni {
     }
 }
 
-// SAFETY: existence: the only constructor requires the features, and the methods use nothing beyond. Bounds:
-// loads and stores are unaligned ones of the arrays they are given.
+// SAFETY: existence: the only constructor requires the features, and the methods use no other extensions.
+// Bounds: loads and stores are unaligned and stay within the arrays they are given.
 unsafe impl Isa for Avx512Vnni {
     const FMA: bool = true;
     const UNSIGNED: bool = true;
@@ -79,7 +79,7 @@ unsafe impl Isa for Avx512Vnni {
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), values) };
     }
 
-    /// Rounds as `quantized` does. LLVM makes scalar code of the default implementation.
+    /// Rounds as `quantized` does. LLVM compiles the default implementation to scalar code.
     #[inline(always)]
     fn quantize(self, values: &[f32; LANES], base: f32, inverse_scale: f32, to: &mut [u8]) {
         let to: &mut [u8; LANES] = to.first_chunk_mut().unwrap_or_else(|| unreachable!());

@@ -20,8 +20,8 @@ impl Dotprod {
     }
 }
 
-// SAFETY: existence: the only constructor requires dotprod, and the methods use nothing else that is not part
-// of aarch64. Bounds: loads and stores are unaligned ones of the arrays they are given.
+// SAFETY: existence: the only constructor requires dotprod, and everything else that the methods use is part
+// of aarch64. Bounds: loads and stores are unaligned and stay within the arrays they are given.
 unsafe impl Isa for Dotprod {
     const FMA: bool = true;
     const UNSIGNED: bool = false;

@@ -24,7 +24,7 @@ const COEFFICIENTS: [f32; 6] = [
 pub(crate) fn exp<I: Isa>(isa: I, x: I::Floats) -> I::Floats {
     let round = isa.splat(ROUND_TO_INT);
     let log2_e = isa.splat(std::f32::consts::LOG2_E);
-    // In this order, `max` passes a NaN on.
+    // With the operands in this order, `max` propagates NaN.
     let x = isa.max(isa.splat(MIN_ARGUMENT), x);
     let n = isa.mul_add(x, log2_e, round);
     let r = isa.mul_add(x, log2_e, isa.sub(round, n));

@@ -1,7 +1,7 @@
-//! The matrix product of floats, with bias, residual and ReLU in its epilogue.
+//! The matrix product of floats, with bias, residual and ReLU in its epilogue. GELU follows in a second loop.
 //!
 //! Weights are packed as panels of [`LANES`] outputs; rows are read where they are. A row may consist of
-//! several stretches, so that the patches of a convolution need not be copied.
+//! several stretches, so the patches of a convolution need not be copied.
 
 use super::{
     activate::{Activation, activate},
@@ -48,23 +48,23 @@ impl FloatWeights {
         }
     }
 
-    /// Values of a row.
+    /// Number of values in a row.
     pub(crate) fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Values of a result.
+    /// Number of values in a result.
     pub(crate) fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Whether the panels before `panel` have the results of its lower half.
+    /// Whether the panels before `panel` already cover its lower half.
     #[inline(always)]
     fn is_half(&self, panel: usize) -> bool {
         panel > 0 && panel * LANES >= self.outputs - LANES / 2
     }
 
-    /// How many there are.
+    /// Number of weights.
     pub(crate) fn count(&self) -> usize {
         self.inputs * self.outputs
     }
@@ -76,8 +76,8 @@ fn panel_start(panel: usize, outputs: usize) -> usize {
     (panel * LANES).min(outputs.saturating_sub(LANES))
 }
 
-/// The rows that are multiplied: row `r` consists, for each of `starts`, of the `length` values from
-/// `start + r * step` on.
+/// The rows to multiply. Row `r` consists of the `length` values from `start + r * step` on, for each `start`
+/// in `starts`.
 #[derive(Clone, Copy)]
 pub(crate) struct FloatRows<'a> {
     pub(crate) values: &'a [f32],
@@ -128,7 +128,7 @@ pub(crate) fn fgemm(
 }
 
 /// The lengths of all slices follow from `count` and the weights, as [`fgemm`] has checked; the `unsafe`
-/// functions below rest on that.
+/// functions below rely on that.
 struct Product<'a> {
     weights: &'a FloatWeights,
     rows: FloatRows<'a>,
@@ -231,19 +231,19 @@ impl Product<'_> {
         } = self.rows;
         let mut bias = [isa.splat(0.0); WIDTH];
         for (index, bias) in bias.iter_mut().enumerate() {
-            // SAFETY: guaranteed by the caller: there is this panel.
+            // SAFETY: guaranteed by the caller: this panel exists.
             *bias = isa.load(unsafe { self.weights.bias.get_unchecked(panel.wrapping_add(index)) });
         }
         let mut acc = [bias; ROWS];
         let mut stretch = 0;
-        // There is one at least: a loop that may not run at all would put the accumulators into memory.
+        // There is at least one. In a loop that may not run at all, the accumulators would be kept in memory.
         loop {
-            // SAFETY: `stretch` is less than their number.
+            // SAFETY: `stretch` is less than `starts.len()`.
             let start = unsafe { *starts.get_unchecked(stretch) };
             let mut rows: [&[f32]; ROWS] = [&[]; ROWS];
             for (index, to) in rows.iter_mut().enumerate() {
                 let at = start.wrapping_add(row.wrapping_add(index).wrapping_mul(step));
-                // SAFETY: guaranteed by the caller: there is this row, all of which `fgemm` has checked.
+                // SAFETY: guaranteed by the caller: this row exists, and `fgemm` has checked its bounds.
                 *to = unsafe { values.get_unchecked(at..at.wrapping_add(length)) };
             }
             let mut panels: [&[[f32; LANES]]; WIDTH] = [&[]; WIDTH];
@@ -252,7 +252,7 @@ impl Product<'_> {
                     .wrapping_add(index)
                     .wrapping_mul(self.weights.inputs)
                     .wrapping_add(stretch.wrapping_mul(length));
-                // SAFETY: guaranteed by the caller: there is this panel, which has `inputs` vectors.
+                // SAFETY: guaranteed by the caller: this panel exists and has `inputs` vectors.
                 *to = unsafe { self.weights.panels.get_unchecked(at..at.wrapping_add(length)) };
             }
             // SAFETY: all rows and panels have `length` elements.
@@ -292,12 +292,12 @@ impl Product<'_> {
         for (width, start) in starts.iter_mut().enumerate() {
             *start = panel_start(panel.wrapping_add(width), outputs);
         }
-        // Two loops: with a branch inside, LLVM does not unroll it and the accumulators go through memory.
+        // Two loops: LLVM does not unroll one with a branch inside, and the accumulators go through memory.
         if let Some(residual) = self.residual {
             for acc in acc {
                 for width in 0..WIDTH {
                     let at = first.wrapping_add(starts[width]);
-                    // SAFETY: guaranteed by the caller: there is this row, and a panel ends within it.
+                    // SAFETY: guaranteed by the caller: this row exists, and a panel ends within it.
                     unsafe {
                         let residual = isa.load(&*residual.as_ptr().add(at).cast());
                         let values = isa.mul_add(acc[width], isa.splat(1.0), residual);
@@ -309,7 +309,8 @@ impl Product<'_> {
         } else {
             for acc in acc {
                 for width in 0..WIDTH {
-                    // SAFETY: guaranteed by the caller, as above. In this order, `max` passes a NaN on.
+                    // SAFETY: guaranteed by the caller, as above. With the operands in this order, `max`
+                    // propagates NaN.
                     unsafe {
                         let at = first.wrapping_add(starts[width]);
                         self.write_vector::<I, UPPER>(isa, isa.max(floor, acc[width]), at);
@@ -334,7 +335,7 @@ impl Product<'_> {
     }
 }
 
-/// Writes a result of fewer values than a vector has to the end of `to`, which begins at `first`.
+/// Writes a result with fewer values than a vector to the end of `to`, from `first` on.
 #[inline(always)]
 fn write_narrow<I: Isa>(
     isa: I,

@@ -1,4 +1,4 @@
-//! The float product beside its formula in f64.
+//! Compares the float product with its formula in f64.
 use super::*;
 
 fn noise(count: usize, step: f32) -> Vec<f32> {

@@ -1,4 +1,4 @@
-//! Weighted sums of adjacent pixels of a row, as resampling a picture needs them.
+//! Weighted sums of adjacent pixels of a row, as resampling a picture requires.
 
 use super::{
     isa::{Isa, SimdOp, fma},
@@ -8,15 +8,15 @@ use super::{
 /// Channels of a pixel in the row.
 const CHANNELS: usize = 3;
 
-/// One pixel of the result: its channels, and a value without meaning, which makes it a vector.
+/// One pixel of the result: its channels, and a meaningless value that makes it a vector.
 pub type FilteredPixel = [f32; 4];
 
 /// A filter for each pixel of a row, all with the same number of taps.
 #[derive(Debug, Clone, Copy)]
 pub struct RowFilter<'a> {
-    /// For each pixel of the result the first pixel of the row that contributes to it.
+    /// For each pixel of the result, the first pixel of the row that contributes to it.
     pub starts: &'a [usize],
-    /// For each pixel of the result the weights of the pixels from there on.
+    /// For each pixel of the result, the weights of the pixels from there on.
     pub weights: &'a [f32],
     /// Number of weights of a pixel.
     pub taps: usize,
@@ -26,8 +26,8 @@ impl SimdLevel {
     /// Writes the weighted sums of adjacent pixels of `row`, which has three channels, to `pixels`.
     ///
     /// # Panics
-    /// If there are no taps, if `starts` or `weights` have another length than `pixels` and `taps` tell, or if `row` has no
-    /// value after the last pixel that contributes.
+    /// If there are no taps, if the length of `starts` or `weights` does not match `pixels` and `taps`, or if
+    /// `row` has no value after the last pixel that contributes.
     pub fn filter_row(self, filter: &RowFilter<'_>, row: &[f32], pixels: &mut [FilteredPixel]) {
         assert_eq!(filter.starts.len(), pixels.len());
         assert_eq!(filter.weights.len(), pixels.len() * filter.taps);
@@ -46,7 +46,8 @@ impl SimdOp for FilterRow<'_> {
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) {
-        // With a constant the loop over the taps is unrolled, for what pictures of common sizes need.
+        // With a constant, the loop over the taps is unrolled. Pictures of common sizes need these numbers of
+        // taps.
         match self.filter.taps {
             2 => self.sum::<I>(2),
             3 => self.sum::<I>(3),
@@ -66,7 +67,7 @@ impl FilterRow<'_> {
         let RowFilter { starts, weights, .. } = *self.filter;
         let weights = weights.chunks_exact(taps);
         for ((pixel, start), weights) in self.pixels.iter_mut().zip(starts).zip(weights) {
-            // One check of the bounds for all taps.
+            // One bounds check for all taps.
             let values = &self.row[start.wrapping_mul(CHANNELS)..][..CHANNELS * taps + 1];
             let mut sums = [0.0; 4];
             for tap in 0..taps {

@@ -9,8 +9,8 @@ pub(super) struct TileOrigin {
     pub(super) panel: usize,
 }
 
-/// What the tiles of a block and strip access. Every length follows from the numbers of rows and panels, so
-/// that a tile within these is within all slices; the `unsafe` functions below rest on that.
+/// The data that the tiles of a block and strip access. Every length follows from the numbers of rows and
+/// panels, so a tile within these is within all slices; the `unsafe` functions below rely on that.
 pub(super) struct GemmTile<'a> {
     /// `row_groups` for each row.
     pub(super) rows: &'a [RowGroup],
@@ -100,21 +100,21 @@ impl GemmTile<'_> {
         for (row, to) in rows.iter_mut().enumerate() {
             let start = (origin.row + row).wrapping_mul(self.row_groups);
             let groups = start..start.wrapping_add(self.row_groups);
-            // SAFETY: guaranteed by the caller: there is this row.
+            // SAFETY: guaranteed by the caller: this row exists.
             *to = unsafe { self.rows.get_unchecked(groups) };
         }
         let mut panels: [&[PanelGroup]; WIDTH] = [&[]; WIDTH];
         for (panel, to) in panels.iter_mut().enumerate() {
             let start = (origin.panel + panel).wrapping_mul(self.panel_groups);
             let groups = start..start.wrapping_add(self.panel_groups);
-            // SAFETY: guaranteed by the caller: there is this panel.
+            // SAFETY: guaranteed by the caller: this panel exists.
             *to = unsafe { self.panels.get_unchecked(groups) };
         }
         // SAFETY: all panels have `panel_groups` groups, and all rows `row_groups`: the same number, or twice
         // that if rows hold two-byte activations.
         let acc = unsafe { isa.dot_tile::<ROWS, WIDTH, ACTIVATION_ROWS>(rows, panels) };
         for panel in 0..WIDTH {
-            // SAFETY: guaranteed by the caller: there are these rows, and this panel.
+            // SAFETY: guaranteed by the caller: these rows and this panel exist.
             unsafe { self.write::<I, ROWS, WIDTH, ACTIVATION_ROWS>(isa, &acc, panel, origin) };
         }
     }
@@ -122,7 +122,7 @@ impl GemmTile<'_> {
     /// Dequantizes the accumulators of one panel of a tile and writes them.
     ///
     /// # Safety
-    /// There are `ROWS` rows from `origin` on, and there is this panel.
+    /// There are `ROWS` rows from `origin` on, and this panel exists.
     #[inline(always)]
     unsafe fn write<I: Isa, const ROWS: usize, const WIDTH: usize, const ACTIVATION_ROWS: bool>(
         &mut self,
@@ -132,27 +132,27 @@ impl GemmTile<'_> {
         origin: TileOrigin,
     ) {
         let first = origin.row;
-        // SAFETY: guaranteed by the caller: there is this panel.
+        // SAFETY: guaranteed by the caller: this panel exists.
         let lanes = unsafe { self.lane_params::<I, ACTIVATION_ROWS>(isa, origin.panel + panel) };
         let start = self.start + (origin.panel + panel) * LANES;
         let floor = isa.splat(self.floor);
         if start + LANES > self.columns {
             let mut results = [[0.0; LANES]; ROWS];
             for ((row, acc), to) in acc.iter().enumerate().zip(&mut results) {
-                // SAFETY: guaranteed by the caller: there is this row.
+                // SAFETY: guaranteed by the caller: this row exists.
                 let values =
                     unsafe { self.dequantize::<I, ACTIVATION_ROWS>(isa, acc[panel], first + row, &lanes) };
-                // In this order, `max` passes a NaN on.
+                // With the operands in this order, `max` propagates NaN.
                 isa.store(isa.max(floor, values), to);
             }
             let rows = first * self.columns..(first + ROWS) * self.columns;
             let residual = self.residual.map(|residual| &residual[rows.clone()]);
             write_partial(&results, residual, self.columns, start, &mut self.to[rows]);
-        // Two loops: with a branch inside, LLVM does not unroll it and the accumulators go through memory.
+        // Two loops: LLVM does not unroll one with a branch inside, and the accumulators go through memory.
         } else if let Some(residual) = self.residual {
             for (row, acc) in acc.iter().enumerate() {
                 let at = start.wrapping_add((first + row).wrapping_mul(self.columns));
-                // SAFETY: guaranteed by the caller: there is this row, and its columns reach LANES beyond
+                // SAFETY: guaranteed by the caller: this row exists, and its columns reach LANES beyond
                 // `start`, as checked.
                 unsafe {
                     let values = self.dequantize::<I, ACTIVATION_ROWS>(isa, acc[panel], first + row, &lanes);
@@ -164,7 +164,7 @@ impl GemmTile<'_> {
         } else {
             for (row, acc) in acc.iter().enumerate() {
                 let at = start.wrapping_add((first + row).wrapping_mul(self.columns));
-                // SAFETY: guaranteed by the caller: there is this row, and its columns reach LANES beyond
+                // SAFETY: guaranteed by the caller: this row exists, and its columns reach LANES beyond
                 // `start`, as checked.
                 unsafe {
                     let values = self.dequantize::<I, ACTIVATION_ROWS>(isa, acc[panel], first + row, &lanes);
@@ -175,7 +175,7 @@ impl GemmTile<'_> {
     }
 
     /// # Safety
-    /// There is this panel.
+    /// This panel exists.
     #[inline(always)]
     unsafe fn lane_params<I: Isa, const ACTIVATION_ROWS: bool>(&self, isa: I, panel: usize) -> LaneParams<I> {
         // SAFETY: guaranteed by the caller: each of these has one element for each panel.
@@ -196,7 +196,7 @@ impl GemmTile<'_> {
     /// offset * sum(w) + bias`.
     ///
     /// # Safety
-    /// There is this row.
+    /// This row exists.
     #[inline(always)]
     unsafe fn dequantize<I: Isa, const ACTIVATION_ROWS: bool>(
         &self,
@@ -221,7 +221,7 @@ impl GemmTile<'_> {
     }
 }
 
-/// What dequantizes the lanes of one panel.
+/// The parameters that dequantize the lanes of one panel.
 struct LaneParams<I: Isa> {
     scales: I::Floats,
     offsets: I::Floats,

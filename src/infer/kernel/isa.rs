@@ -21,11 +21,11 @@ pub(super) type PanelGroup = [u8; LANES * K_PACK];
 /// that integer in the low bits of the mantissa.
 pub(crate) const ROUND_TO_INT: f32 = 12_582_912.0;
 
-/// One instruction set, and by its existence the proof that the processor has it.
+/// One instruction set. A value of the type proves that the processor has it.
 ///
-/// Methods are safe to call because calling them takes a value. A function that takes an `isa: I` must be
-/// `#[inline(always)]` down to the intrinsics, so that it is compiled for the instruction set: this is a
-/// matter of speed, not of safety.
+/// Methods are safe to call because calling them requires a value. A function that takes an `isa: I` must be
+/// `#[inline(always)]` down to the intrinsics, so that it is compiled for the instruction set. This affects
+/// speed, not safety.
 ///
 /// # Safety
 ///
@@ -33,30 +33,31 @@ pub(crate) const ROUND_TO_INT: f32 = 12_582_912.0;
 ///
 /// 1. **Existence.** A value of the type exists only on a processor that has every instruction that the
 ///    methods use. If that is not every processor of the architecture, the only constructor is `unsafe` and
-///    says so.
+///    documents it.
 /// 2. **Bounds.** The methods access no memory but the arrays and slices that they are given, without
-///    requirements on alignment. The methods whose callers owe them more, [`Isa::dot_tile`] and
-///    [`Isa::float_tile`], are `unsafe` and say what.
+///    requirements on alignment. The methods that require more of their callers, [`Isa::dot_tile`] and
+///    [`Isa::float_tile`], are `unsafe` and document it.
 pub(crate) unsafe trait Isa: Copy {
     /// Whether a fused multiply-add is one instruction.
     const FMA: bool;
-    /// Bytes of a quantized activation. Of one: asymmetric, 256 levels from the token's minimum to its
-    /// maximum. Of two: symmetric, up to 65,535 levels, for layers that are worth the slower 16-bit products.
+    /// Bytes of a quantized activation. One byte is asymmetric, with 256 levels from the token's minimum to
+    /// its maximum. Two bytes are symmetric, with up to 65,535 levels, for layers that are worth the slower
+    /// 16-bit products.
     const ACTIVATION_BYTES: usize = 1;
-    /// Whether one-byte activations are unsigned, as some dot products want, or signed.
+    /// Whether one-byte activations are unsigned, as some dot products require, or signed.
     const UNSIGNED: bool;
     /// Rows of the largest GEMM tile that stays in registers, at most eight.
     const TILE_ROWS: usize;
-    /// Vectors of the same, at most three.
+    /// Vectors of that tile, at most three.
     const TILE_VECTORS: usize;
-    /// Rows of the largest tile of a product of floats that stays in registers, at most eight.
+    /// Rows of the largest tile of the float product that stays in registers, at most eight.
     const FLOAT_ROWS: usize;
-    /// Vectors of the same, at most three.
+    /// Vectors of that tile, at most three.
     const FLOAT_VECTORS: usize;
-    /// Whether [`Isa::float_tile`] computes the upper halves of vectors for less than whole ones.
+    /// Whether [`Isa::float_tile`] computes the upper halves of vectors faster than whole ones.
     const FLOAT_HALVES: bool = false;
-    /// Adjacent pixels of a depthwise convolution whose sums stay in registers, together with the weights of a row of
-    /// the kernel and one vector of the input: 3 or 8.
+    /// Adjacent pixels of a depthwise convolution whose sums stay in registers, together with the weights of
+    /// a row of the kernel and one vector of the input: 3 or 8.
     const DEPTHWISE_PIXELS: usize = 3;
     /// A vector of `i32` accumulators.
     type Acc: Copy;
@@ -67,7 +68,7 @@ pub(crate) unsafe trait Isa: Copy {
     fn acc_zero(self) -> Self::Acc;
 
     /// Adds to each accumulator the dot product of `row` and its lane of `panel`. One side holds activations,
-    /// the other signed weights other than -128; `ACTIVATION_ROWS` says that the activations are in the row.
+    /// the other signed weights other than -128; `ACTIVATION_ROWS` means that the activations are in the row.
     fn dot4<const ACTIVATION_ROWS: bool>(
         self,
         acc: Self::Acc,
@@ -105,8 +106,9 @@ pub(crate) unsafe trait Isa: Copy {
         acc
     }
 
-    /// Adds to each accumulator the sum over `k` of `rows[row][k] * panels[panel][k]`, as vectors. With `UPPER`, which is
-    /// for [`Isa::FLOAT_HALVES`], only the upper half of each accumulator is meaningful afterwards.
+    /// Adds to each accumulator the sum over `k` of `rows[row][k] * panels[panel][k]`, as vectors. With
+    /// `UPPER`, which is used only with [`Isa::FLOAT_HALVES`], only the upper half of each accumulator is
+    /// meaningful afterwards.
     ///
     /// # Safety
     /// All panels have the same number of vectors, and every row has at least that number of values.
@@ -146,14 +148,15 @@ pub(crate) unsafe trait Isa: Copy {
     /// Writes a vector to memory.
     fn store(self, values: Self::Floats, to: &mut [f32; LANES]);
 
-    /// Writes the upper half of a vector to that of `to`; the lower half of `to` stays, where [`Isa::FLOAT_HALVES`].
+    /// Writes the upper half of a vector to that of `to`. With [`Isa::FLOAT_HALVES`], the lower half of `to`
+    /// is unchanged.
     #[inline(always)]
     fn store_upper(self, values: Self::Floats, to: &mut [f32; LANES]) {
         self.store(values, to);
     }
 
     /// Quantizes each value as [`quantized`] does, to [`Isa::ACTIVATION_BYTES`] bytes. `to` has room for
-    /// them; bytes after them stay.
+    /// them; bytes after them are unchanged.
     #[inline(always)]
     fn quantize(self, values: &[f32; LANES], base: f32, inverse_scale: f32, to: &mut [u8]) {
         for (to, value) in to.chunks_exact_mut(Self::ACTIVATION_BYTES).zip(values) {
@@ -171,8 +174,8 @@ pub(crate) unsafe trait Isa: Copy {
     /// `a - b`
     fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
-    /// `values * 2^n`, with each integer `n` in the low bits of `exponents` as adding [`ROUND_TO_INT`] leaves
-    /// it. Values and results must be positive and normal.
+    /// `values * 2^n`, with each integer `n` in the low bits of `exponents`, as left there by adding
+    /// [`ROUND_TO_INT`]. Values and results must be positive and normal.
     fn scale_exp2(self, values: Self::Floats, exponents: Self::Floats) -> Self::Floats;
 
     /// The sum of all lanes.
@@ -294,6 +297,6 @@ pub(super) fn fma<I: Isa>(a: f32, b: f32, c: f32) -> f32 {
 /// The first vector of a slice. Panics if the slice is shorter.
 #[inline(always)]
 pub(crate) fn first_lanes(values: &[f32]) -> &[f32; LANES] {
-    // Not `expect`: the check is in the index, and no message need be formatted.
+    // Not `expect`: the check is in the index, and no message has to be formatted.
     values[..LANES].first_chunk().unwrap_or_else(|| unreachable!())
 }

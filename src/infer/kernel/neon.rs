@@ -4,12 +4,13 @@ use std::arch::{aarch64::*, asm};
 
 use super::isa::{Isa, K_PACK, LANES, PanelGroup, ROUND_TO_INT, RowGroup};
 
-/// What every aarch64 processor has: products of bytes in 16 bits, two of them added before they are widened.
+/// The features of every aarch64 processor: products of bytes in 16 bits, two of them added before they are
+/// widened.
 #[derive(Clone, Copy)]
 pub(super) struct Neon;
 
-// SAFETY: existence: Neon is part of aarch64, and the methods use nothing beyond. Bounds: loads and stores
-// are unaligned ones of the arrays they are given.
+// SAFETY: existence: Neon is part of aarch64, and the methods use no other extensions. Bounds: loads and
+// stores are unaligned and stay within the arrays they are given.
 unsafe impl Isa for Neon {
     const FMA: bool = true;
     const UNSIGNED: bool = false;
@@ -18,7 +19,7 @@ unsafe impl Isa for Neon {
     const FLOAT_ROWS: usize = 4;
     const FLOAT_VECTORS: usize = 1;
     const FLOAT_HALVES: bool = true;
-    /// Two partial acc for each lane, next to each other.
+    /// Two partial sums for each lane, next to each other.
     type Acc = [int32x4_t; 8];
 
     super::neon_floats::floats!();
@@ -50,7 +51,7 @@ unsafe impl Isa for Neon {
         acc
     }
 
-    /// Two groups at once: the sum of two products fits 16 bits, as no weight is -128.
+    /// Two groups at once: the sum of two products fits 16 bits because no weight is -128.
     #[inline(always)]
     unsafe fn dot_tile<const ROWS: usize, const WIDTH: usize, const ACTIVATION_ROWS: bool>(
         self,
@@ -97,8 +98,8 @@ unsafe impl Isa for Neon {
     }
 }
 
-/// Reads two groups, each into all lanes of a vector, and advances `next` beyond them. In assembly, because LLVM computes
-/// an address for each instead of advancing one.
+/// Reads two groups, each into all lanes of a vector, and advances `next` beyond them. In assembly, because
+/// LLVM computes an address for each instead of advancing one.
 ///
 /// # Safety
 /// Two groups can be read at `next`.

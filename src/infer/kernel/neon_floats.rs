@@ -1,10 +1,12 @@
-//! The float half of [`Isa`](super::isa::Isa) on aarch64, which the dot product instructions do not change.
+//! The float half of [`Isa`](super::isa::Isa) on aarch64, which is the same with and without the dot product
+//! instructions.
 
 use std::arch::aarch64::*;
 
 use super::isa::LANES;
 
-/// Adds to the accumulators of one panel its lanes times value `LANE` of each row. With `UPPER`, only to the upper half.
+/// Adds to the accumulators of one panel its lanes times value `LANE` of each row. With `UPPER`, only to the
+/// upper half.
 #[inline(always)]
 pub(super) fn add_scaled<const LANE: i32, const ROWS: usize, const WIDTH: usize, const UPPER: bool>(
     acc: &mut [[[float32x4_t; 4]; WIDTH]; ROWS],
@@ -63,8 +65,8 @@ pub(super) fn load(from: &[f32; LANES]) -> [float32x4_t; 4] {
     }
 }
 
-/// Expands to the items of `Isa` that concern floats. Clause "bounds": loads and stores are unaligned ones of
-/// the arrays they are given.
+/// Expands to the items of `Isa` that concern floats. Clause "bounds": loads and stores are unaligned and
+/// stay within the arrays they are given.
 macro_rules! floats {
     () => {
         type Floats = [float32x4_t; 4];
@@ -151,7 +153,7 @@ macro_rules! floats {
         ) -> [[Self::Floats; WIDTH]; ROWS] {
             let length = panels[0].len();
             let mut k = 0;
-            // Eight values in a step, so that fewer instructions advance the rows' addresses.
+            // Eight values per step, so fewer instructions advance the row addresses.
             while k + 8 <= length {
                 // SAFETY: guaranteed by the caller: rows and panels have this many elements.
                 unsafe {

@@ -1,9 +1,10 @@
 //! Quantizes activations per token and packs them as an operand of the matrix product.
 //!
-//! Quantization is dynamic: each token (or pixel) gets its own scale and offset from its own range, so that
-//! no calibration is needed and one outlier costs no other token its resolution. With one byte it is
-//! asymmetric: level 0 is the token's minimum and level 255 its maximum, which for the output of a GELU,
-//! hardly negative, has twice the resolution of symmetric levels. With two bytes symmetric levels are plenty.
+//! Quantization is dynamic: each token (or pixel) gets its own scale and offset from its own range, so no
+//! calibration is needed and an outlier does not reduce the resolution of other tokens. With one byte it is
+//! asymmetric: level 0 is the token's minimum and level 255 its maximum. For the output of a GELU, which has
+//! hardly any negative range, this has twice the resolution of symmetric levels. With two bytes, symmetric
+//! levels are sufficient.
 
 use super::{
     isa::{Isa, K_PACK, LANES, SimdOp, quantized},
@@ -29,7 +30,8 @@ pub(crate) enum Operand {
     Panels,
 }
 
-/// What is applied to the channels of each token before they are quantized. Needs [`Layout::ChannelsLast`].
+/// The operation applied to the channels of each token before they are quantized. Requires
+/// [`Layout::ChannelsLast`].
 #[derive(Clone, Copy)]
 pub(crate) enum Prologue<'a> {
     /// Nothing.
@@ -38,7 +40,7 @@ pub(crate) enum Prologue<'a> {
     LayerNorm(&'a LayerNorm),
     /// A multiplication by one factor per channel.
     Scale(&'a [f32]),
-    /// The channels are not in memory as such: this writes those of the token with this index (im2col).
+    /// The channels are not stored as such: the function writes those of the token with this index (im2col).
     Gather(&'a dyn Fn(usize, &mut [f32])),
 }
 
@@ -74,7 +76,7 @@ pub(crate) struct PackedActivations {
     row: Vec<f32>,
 }
 
-/// K groups of this number of one-byte channels.
+/// The number of K groups for this number of one-byte channels.
 #[inline(always)]
 pub(super) fn groups(channels: usize) -> usize {
     channels.div_ceil(K_PACK)
@@ -121,21 +123,21 @@ impl SimdOp for Pack<'_> {
     }
 }
 
-/// As [`f32::max`], but `b` where either is NaN, for which SIMD has one instruction.
+/// Like [`f32::max`], but returns `b` if either is NaN, which is one instruction in SIMD.
 #[inline(always)]
 fn max(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// As [`f32::min`], but `b` where either is NaN.
+/// Like [`f32::min`], but returns `b` if either is NaN.
 #[inline(always)]
 fn min(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
 /// How the values of one token are quantized: `level = round((value - base) * inverse_scale)`, and
-/// dequantized: `value = level * scale + offset`. The latter sees signed bytes as they are, so `offset` and
-/// `base` differ for them.
+/// dequantized: `value = level * scale + offset`. Dequantization sees the signed values of signed bytes, so
+/// `offset` and `base` differ for them.
 struct QuantParams {
     scale: f32,
     offset: f32,
@@ -172,14 +174,14 @@ impl QuantParams {
     }
 }
 
-/// `levels / range`, or zero where the range is zero or too small for that.
+/// `levels / range`, or zero if the range is zero or so small that this overflows.
 #[inline(always)]
 pub(crate) fn inverse_scale(range: f32, levels: f32) -> f32 {
     let inverse = levels / range;
     if inverse < f32::MAX { inverse } else { 0.0 }
 }
 
-/// The highest symmetric two-byte level with which no sum over all channels leaves 32 bits.
+/// The highest symmetric two-byte level with which no sum over all channels overflows 32 bits.
 #[inline(always)]
 pub(super) fn max_level(channels: usize) -> f32 {
     (i32::MAX as usize / 127 / channels).min(i16::MAX as usize) as f32
@@ -326,7 +328,7 @@ fn pack_channels_first<I: Isa>(from: ActivationView<'_>, operand: Operand, to: &
 #[inline(always)]
 fn quantize_columns<I: Isa>(from: ActivationView<'_>, to: &mut PackedActivations) {
     let tokens = from.tokens;
-    // The range is collected where scale and base go.
+    // The range is collected in the buffers that later hold scale and base.
     let lowest = &mut to.bases[..tokens];
     let highest = &mut to.scales[..tokens];
     lowest.copy_from_slice(&from.values[..tokens]);

@@ -1,4 +1,4 @@
-//! Measures the peak throughput of the arithmetic, for a roofline beside a profile.
+//! Measures the peak arithmetic throughput, as a roofline for a profile.
 
 use std::{
     hint::black_box,
@@ -29,7 +29,7 @@ const CHAINS: usize = 6;
 /// Multiply-adds of each chain in one measurement.
 const LENGTH: usize = 1 << 14;
 
-/// Measurements, of which the fastest counts: the machine may be busy with other things.
+/// Number of measurements. The fastest counts, because the machine may be busy with other work.
 const RUNS: usize = 40;
 
 /// Tokens, input and output channels of the layer.
@@ -79,7 +79,7 @@ struct Chains;
 impl SimdOp for Chains {
     type Output = Duration;
 
-    // Not by `fastest`: a closure that is not inlined is not compiled for the instruction set.
+    // Does not use `fastest`: a closure that is not inlined is not compiled for the instruction set.
     #[inline(always)]
     fn eval<I: Isa>(self, isa: I) -> Duration {
         let mut fastest = Duration::MAX;

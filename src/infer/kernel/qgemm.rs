@@ -16,13 +16,13 @@ use super::{
     weights::PackedWeights,
 };
 
-/// Rows of a block: they stay in the L1 cache while they meet all panels.
+/// Rows of a block, which stay in the L1 cache while they are multiplied with all panels.
 const BLOCK_ROWS: usize = 64;
 
 /// Panels of a strip, whose results are activated while they are in the L1 cache.
 const STRIP_PANELS: usize = 6;
 
-/// What is applied to the dequantized result.
+/// The operation applied to the dequantized result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Epilogue<'a> {
     /// An activation function.
@@ -62,7 +62,8 @@ pub(crate) fn qgemm(
                 panels: panels.clone(),
                 to,
             });
-            // Not in the tiles, unlike ReLU: its coefficients would take registers from their accumulators.
+            // Not applied in the tiles, unlike ReLU: GELU's coefficients would take registers from the
+            // accumulators.
             if let Epilogue::Activation(activation @ (Activation::GeluErf | Activation::GeluTanh)) = epilogue
             {
                 weights.level.dispatch(ActivateColumns {
@@ -130,7 +131,7 @@ impl<'a> GemmBlock<'a> {
         }
     }
 
-    /// Slices what the tiles access once for all of them: a tile is too small to pay for the bounds checks.
+    /// Slices the operands once for all tiles: a tile is too small to amortize the bounds checks.
     #[inline(always)]
     fn operands<I: Isa, const ACTIVATION_ROWS: bool>(self) -> GemmTile<'a> {
         let Self {

@@ -1,4 +1,4 @@
-//! The matrix product against integer sums, on every instruction set.
+//! Compares the matrix product with integer sums, on every instruction set.
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
@@ -164,7 +164,7 @@ proptest! {
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn weights_that_would_saturate_get_two_byte_activations() {
-    // The one level that saturates.
+    // The only level that saturates.
     let levels = SimdLevel::all_supported();
     let is_avx2 = |level: &&SimdLevel| level.int16().is_some() && level.activation_bytes() == 1;
     let Some(level) = levels.iter().find(is_avx2) else {

@@ -13,8 +13,7 @@ use super::{
 
 /// The SIMD instructions that the kernels use, known to be available.
 ///
-/// A value can only come from the functions below, which ask the processor, so that dispatching to it is
-/// safe:
+/// A value can only come from the functions below, which query the processor, so dispatching to it is safe:
 ///
 /// ```
 /// let level = affectd_infer::SimdLevel::detect();
@@ -37,15 +36,16 @@ use super::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SimdLevel(Level);
 
-/// Private to this module, and the field with it: code elsewhere in the crate cannot make a level either.
+/// Private to this module, like the field above, so code elsewhere in the crate cannot construct a level
+/// either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// What LLVM makes of plain loops. Integer products gain nothing here.
+    /// Plain loops, vectorized by LLVM. Integer products are no faster here.
     Portable,
     /// AVX2 and FMA, with two-byte activations.
     #[cfg(target_arch = "x86_64")]
     Avx2Int16,
-    /// AVX2 and FMA, with one-byte activations: a third less time for the products. Falls back to
+    /// AVX2 and FMA, with one-byte activations: the products take a third less time. Falls back to
     /// [`Level::Avx2Int16`] for weights that would saturate.
     #[cfg(target_arch = "x86_64")]
     Avx2Int8,
@@ -108,7 +108,7 @@ impl SimdLevel {
         levels.into_iter().map(Self).collect()
     }
 
-    /// Which kernels the level stands for and, if there are faster ones, what the processor lacks for them.
+    /// Which kernels the level uses and, if there are faster ones, what the processor lacks for them.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self.0 {
@@ -140,9 +140,9 @@ impl SimdLevel {
         self.0 != Level::Portable
     }
 
-    /// Whether they are so in layers of few channels too, where quantizing the activations costs as much as
-    /// multiplying them. CenterFace took 1.03 of the instructions of floats on an emulated Cortex-A72, and
-    /// 0.64 on an A76.
+    /// Whether the same holds in layers of few channels, where quantizing the activations costs as much as
+    /// multiplying them. CenterFace took 1.03 times the instructions of floats on an emulated Cortex-A72, and
+    /// 0.64 times on an A76.
     pub(crate) fn has_fast_int8_for_few_channels(self) -> bool {
         #[cfg(target_arch = "aarch64")]
         if self.0 == Level::Neon {
@@ -151,14 +151,14 @@ impl SimdLevel {
         self.has_fast_int8()
     }
 
-    /// Whether they are so in convolutions of several pixels, whose patches are quantized one by one. On
-    /// x86-64 the two of maxvit-ferplus-64 took 1.6 times as long as in floats.
+    /// Whether the same holds in convolutions of several pixels, whose patches are quantized one by one. On
+    /// x86-64, the two convolutions of maxvit-ferplus-64 took 1.6 times as long as in floats.
     pub(crate) fn has_fast_int8_convolutions(self) -> bool {
         cfg!(target_arch = "aarch64") && self.has_fast_int8()
     }
 
-    /// The level with two-byte activations, whose products match those of floats to a thousandth, if there is
-    /// one.
+    /// The level with two-byte activations, if there is one. Its products match those of floats to a
+    /// thousandth.
     pub(crate) fn int16(self) -> Option<Self> {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -167,8 +167,8 @@ impl SimdLevel {
         }
     }
 
-    /// The level for weights that may need more than 16 bits for sums of two products, as `saturates` finds
-    /// out.
+    /// The level for weights. `saturates` determines whether sums of two of their products may need more than
+    /// 16 bits.
     pub(super) fn for_weights(self, saturates: impl FnOnce() -> bool) -> Self {
         #[cfg(target_arch = "x86_64")]
         if self.0 == Level::Avx2Int8 && saturates() {

@@ -1,4 +1,4 @@
-//! Adds weighted bytes to floats, as resampling a picture does with its rows.
+//! Adds weighted bytes to floats, as needed for the rows of a picture that is resampled.
 
 use super::{
     isa::{Isa, SimdOp, fma},
@@ -6,7 +6,8 @@ use super::{
 };
 
 impl SimdLevel {
-    /// Adds to each element of `sums` the byte at its place times `weight`; as many as the shorter slice has.
+    /// Adds `weight` times the byte at the same index to each element of `sums`, up to the length of the
+    /// shorter slice.
     #[inline]
     pub fn add_weighted_bytes(self, bytes: &[u8], weight: f32, sums: &mut [f32]) {
         self.dispatch(AddWeighted { bytes, weight, sums });

@@ -13,11 +13,12 @@ use super::{
 /// The weights of a linear layer, quantized per output channel and packed for one layout of the result.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedWeights {
-    /// Of the result. If channels are last, the weights are panels, `[output / 16][K group][16 outputs][4]`
-    /// (or `[2][16 outputs][2]` with two-byte activations), otherwise rows, `[output][K group][4]`.
+    /// Layout of the result. If channels are last, the weights are panels,
+    /// `[output / 16][K group][16 outputs][4]` (or `[2][16 outputs][2]` with two-byte activations), otherwise
+    /// rows, `[output][K group][4]`.
     pub(super) layout: Layout,
     pub(super) bytes: Vec<u8>,
-    /// This and what follows: one for each output, padded to a multiple of [`LANES`].
+    /// One for each output, padded to a multiple of [`LANES`], like the next two.
     pub(super) scales: Vec<f32>,
     pub(super) bias: Vec<f32>,
     /// The sum of the dequantized weights, by which the offsets of activations are multiplied.
@@ -77,7 +78,7 @@ impl PackedWeights {
         }
     }
 
-    /// The same weights for a channels-last result, where that of `self` has channels first.
+    /// The same weights, repacked from a channels-first result to a channels-last one.
     pub(crate) fn to_channels_last(&self) -> Self {
         let rows = self.bytes.chunks_exact(groups(self.inputs) * K_PACK);
         let bytes: Vec<i8> = rows
@@ -101,7 +102,7 @@ impl PackedWeights {
         }
     }
 
-    /// How many there are.
+    /// Number of weights.
     pub(crate) fn count(&self) -> usize {
         self.inputs * self.outputs
     }
@@ -114,14 +115,14 @@ impl PackedWeights {
         }
     }
 
-    /// The level that they are packed for.
+    /// The level that the weights are packed for.
     pub(crate) fn level(&self) -> SimdLevel {
         self.level
     }
 }
 
-/// Whether the products of two adjacent weights with the largest activations can leave 16 bits, in which AVX2
-/// adds them.
+/// Whether the products of two adjacent weights with the largest activations can overflow the 16 bits in
+/// which AVX2 adds them.
 fn saturates(bytes: &[i8], inputs: usize) -> bool {
     #[cfg(target_arch = "x86_64")]
     return !bytes.chunks_exact(inputs).all(pairs_fit);

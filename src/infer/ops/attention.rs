@@ -1,8 +1,8 @@
 //! Scaled dot-product attention with relative position bias (A. Vaswani et al., "Attention is all you need",
 //! arXiv 1706.03762; Z. Liu et al., "Swin Transformer", arXiv 2103.14030) in one operator.
 //!
-//! The scores of a few query tokens at a time stay in the L1 cache. The scale of the scores is expected in
-//! the queries.
+//! The scores of a few query tokens at a time stay in the L1 cache. The queries must include the scale of the
+//! scores.
 
 use tract_onnx::prelude::{Datum, DatumType};
 
@@ -22,13 +22,14 @@ pub(crate) struct Attention {
     heads: usize,
     /// Channels of a head: a multiple of [`LANES`].
     depth: usize,
-    /// `[head][query][key]`, the keys padded to a multiple of [`LANES`] with a bias whose weight is zero.
+    /// `[head][query][key]`, the keys padded to a multiple of [`LANES`] with a bias that gives them zero
+    /// weight.
     bias: Box<[f32]>,
 }
 
 impl Attention {
-    /// With a bias `[head][query][key]`. `None` if the depth is no multiple of [`LANES`], or the bias has
-    /// another size.
+    /// With a bias `[head][query][key]`. `None` if the depth is not a multiple of [`LANES`], or if the size
+    /// of the bias does not match.
     pub(crate) fn new(
         level: SimdLevel,
         [groups, tokens, heads, depth]: [usize; 4],
@@ -65,7 +66,7 @@ impl Compute for Attention {
     }
 
     fn eval(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
-        // Zeroed: what pads the keys must be finite.
+        // Zeroed, because the padding of the keys must be finite.
         scratch.values.clear();
         let size = (self.depth + QUERIES) * self.tokens.next_multiple_of(LANES);
         scratch.values.resize(size, 0.0);
@@ -101,7 +102,7 @@ impl SimdOp for Attend<'_> {
             for head in 0..heads {
                 pack_keys(&from[channels + head * depth..], 3 * channels, depth, keys);
                 for first in (0..tokens).step_by(QUERIES) {
-                    // Past the end the last query is repeated, and its results are dropped. Plain loops: a
+                    // Past the end, the last query is repeated and its results are dropped. Plain loops: a
                     // closure that fills an array is not inlined.
                     let mut queries: [&[f32]; QUERIES] = [&[]; QUERIES];
                     let mut bias: [&[f32]; QUERIES] = [&[]; QUERIES];
@@ -139,7 +140,7 @@ fn pack_keys(from: &[f32], stride: usize, depth: usize, to: &mut [f32]) {
         let (columns, _) = panel.as_chunks_mut::<LANES>();
         for (lane, key) in from.chunks(stride).enumerate() {
             for (column, value) in columns.iter_mut().zip(key) {
-                // The remainder drops the bounds check.
+                // The remainder avoids the bounds check.
                 column[lane % LANES] = *value;
             }
         }
@@ -178,7 +179,7 @@ fn query_keys<I: Isa>(
     }
 }
 
-/// Replaces scores by `exp(score - max)` and returns the sum of these: a softmax but for the division.
+/// Replaces scores with `exp(score - max)` and returns their sum: a softmax without the division.
 #[inline(always)]
 fn exp_scores<I: Isa>(isa: I, scores: &mut [f32]) -> f32 {
     let (chunks, _) = scores.as_chunks_mut::<LANES>();

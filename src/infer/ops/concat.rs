@@ -1,10 +1,10 @@
-//! Joins tensors one after the other.
+//! Concatenates tensors.
 
 use tract_onnx::prelude::{Datum, DatumType};
 
 use super::operator::{Compute, Scratch};
 
-/// Writes its inputs one after the other, as concatenation along the first axis that is longer than 1 does.
+/// Writes its inputs in sequence, which concatenates them along the first axis that is longer than 1.
 #[derive(Debug)]
 pub(crate) struct Concat;
 

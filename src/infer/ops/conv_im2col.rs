@@ -14,10 +14,10 @@ use crate::kernel::{
 /// Pixels that are quantized and multiplied together: their patches stay in the L2 cache.
 const BLOCK_PIXELS: usize = 64;
 
-/// A convolution, `[row][column][channel]` to the same.
+/// A convolution from `[row][column][channel]` to the same layout.
 #[derive(Debug)]
 pub(crate) struct QConv2d {
-    /// For a channels-last result. Their inputs are `[kernel row][kernel column][channel]`.
+    /// For a channels-last result. Their inputs are ordered `[kernel row][kernel column][channel]`.
     pub(crate) weights: PackedWeights,
     pub(crate) activation: Activation,
     /// Height, width and channels of the input.
@@ -31,7 +31,7 @@ pub(crate) struct QConv2d {
 }
 
 impl QConv2d {
-    /// Copies the patch of one output pixel, with zeros outside of the image.
+    /// Copies the patch of one output pixel, with zeros outside the image.
     fn gather(&self, from: &[f32], pixel: usize, to: &mut [f32]) {
         let [height, width, channels] = self.input;
         let [_, out_width, _] = self.output;

@@ -2,8 +2,8 @@
 //!
 //! These are the inverted residuals of M. Sandler et al., "MobileNetV2", arXiv 1801.04381 (whose section 5.1
 //! describes this evaluation) and the separable convolutions of BlazeFace, arXiv 1907.05047. The activations
-//! in between are several times larger than those around them. Computed a few rows at a time they stay in the
-//! L2 cache and never exist as a whole.
+//! in between are several times larger than those around them. Computed a few rows at a time, they stay in
+//! the L2 cache and are never stored as a whole.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::kernel::PackedActivations;
 
-/// Tokens per evaluation of a layer that amortize reading its weights.
+/// The number of tokens per evaluation of a layer that amortizes reading its weights.
 const MIN_TOKENS: usize = 56;
 
 /// A token-wise linear layer.
@@ -79,7 +79,7 @@ struct LayerBuffers<'a> {
 }
 
 /// `project(depthwise(expand(x)))`, where at least one of the layers exists. Its inputs are those of the
-/// expansion or the activations, then the residual of the projection, if it has one.
+/// expansion, or without one the activations, then the projection's residual if it has one.
 #[derive(Debug)]
 pub(crate) struct DepthwiseBlock {
     expand: Option<Layer>,
@@ -95,8 +95,8 @@ pub(crate) struct DepthwiseBlock {
 }
 
 impl DepthwiseBlock {
-    /// `None` if a layer is not token-wise or results do not fit what follows. `project_inputs` is how many
-    /// inputs the projection has on its own.
+    /// `None` if a layer is not token-wise or results do not match what follows. `project_inputs` is the
+    /// number of inputs of the projection itself.
     pub(crate) fn new(
         expand: Option<Layer>,
         convolution: Arc<Depthwise>,
@@ -171,7 +171,7 @@ impl Compute for DepthwiseBlock {
         "DepthwiseBlock"
     }
 
-    /// Of a layer's operand type: nearly all are its.
+    /// Reports all products with a layer's operand type, which nearly all of them have.
     fn macs(&self) -> (DatumType, usize) {
         let layers = || self.expand.iter().chain(&self.project).map(Layer::macs);
         let (floats, depthwise) = self.convolution.macs();

@@ -81,12 +81,12 @@ impl SimdOp for Map<'_> {
 /// `1 / (1 + e^(-factor * x))`
 #[inline(always)]
 fn logistic<I: Isa>(isa: I, from: &[f32], factor: f32, to: &mut [f32]) {
-    // Beyond this, e^-x leaves the range of `exp`, and the result is as good as zero.
+    // Beyond this, e^-x exceeds the range of `exp`, and the result is practically zero.
     let (factor, most) = (isa.splat(-factor), isa.splat(87.0));
     for (from, to) in from.chunks(LANES).zip(to.chunks_mut(LANES)) {
         let mut lanes = [0.0; LANES];
         lanes[..from.len()].copy_from_slice(from);
-        // In this order, `min` passes a NaN on.
+        // With the operands in this order, `min` propagates NaN.
         let exponent = isa.min(most, isa.mul(isa.load(&lanes), factor));
         isa.store(exp(isa, exponent), &mut lanes);
         for (to, power) in to.iter_mut().zip(lanes) {
@@ -95,14 +95,14 @@ fn logistic<I: Isa>(isa: I, from: &[f32], factor: f32, to: &mut [f32]) {
     }
 }
 
-/// What is done with two elements.
+/// How two elements are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Combination {
     Sum,
     Product,
 }
 
-/// Two tensors, element by element. The second may be shorter: it is repeated.
+/// Combines two tensors element by element. If the second one is shorter, it is repeated.
 #[derive(Debug)]
 pub(crate) struct Combine {
     pub(crate) level: SimdLevel,

@@ -1,5 +1,5 @@
-//! Dense 2-D convolutions in floats, without im2col: the pixels under one row of the kernel are contiguous
-//! where channels are last, so that a patch is as many stretches of memory as the kernel has rows.
+//! Dense 2-D convolutions in floats, without im2col: with channels last, the pixels under one row of the
+//! kernel are contiguous, so a patch consists of one stretch of memory per kernel row.
 
 use tract_onnx::prelude::{Datum, DatumType};
 
@@ -9,10 +9,10 @@ use crate::kernel::{Activation, FloatRows, FloatWeights, Layout, fgemm};
 /// Longest side of a kernel.
 pub(crate) const MAX_KERNEL: usize = 7;
 
-/// A convolution, to `[row][column][channel]`.
+/// A convolution with a `[row][column][channel]` result.
 #[derive(Debug)]
 pub(crate) struct FloatConv {
-    /// Their inputs are `[kernel row][kernel column][channel]`.
+    /// Their inputs are ordered `[kernel row][kernel column][channel]`.
     pub(crate) weights: FloatWeights,
     pub(crate) activation: Activation,
     pub(crate) input_layout: Layout,
@@ -28,19 +28,19 @@ pub(crate) struct FloatConv {
 }
 
 impl FloatConv {
-    /// Columns of an input row with its zeros.
+    /// Columns of an input row including its zero padding.
     fn padded_width(&self) -> usize {
         let needed = (self.output[1] - 1) * self.stride[1] + self.kernel[1];
         needed.max(self.padding[1] + self.input[1])
     }
 
-    /// Copies a row of the input between the zeros of `to`, channels last.
+    /// Copies a row of the input, channels last, between the zero padding of `to`.
     fn copy_row(&self, from: &[f32], row: usize, to: &mut [f32]) {
         let [height, width, channels] = self.input;
         let to = &mut to[self.padding[1] * channels..][..width * channels];
         match self.input_layout {
             Layout::ChannelsLast => to.copy_from_slice(&from[row * width * channels..][..width * channels]),
-            // As pictures are: a loop of its own, of which the compiler makes vectors.
+            // The layout of pictures: a separate loop, which the compiler vectorizes.
             Layout::ChannelsFirst if channels == 3 => {
                 let line = |channel: usize| &from[(channel * height + row) * width..][..width];
                 let colours = line(0).iter().zip(line(1)).zip(line(2));

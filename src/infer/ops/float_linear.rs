@@ -1,4 +1,4 @@
-//! Linear layers in floats, with what surrounds them fused into the epilogue.
+//! Linear layers in floats, with the operators after them fused into the epilogue.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) struct FloatLinear {
     pub(crate) weights: Arc<FloatWeights>,
     pub(crate) activation: Activation,
     pub(crate) tokens: usize,
-    /// Channels of the residual, at most as many as the layer has outputs. Those that it lacks are zero.
+    /// Channels of the residual, at most as many as the layer has outputs. Missing channels are zero.
     pub(crate) residual: Option<usize>,
     /// Layout of the activations.
     pub(crate) input_layout: Layout,
@@ -42,8 +42,8 @@ impl FloatLinear {
         }
     }
 
-    /// Evaluates some tokens, all of whose values have channels last. `residual` is that of the same tokens;
-    /// `widened` is a buffer.
+    /// Evaluates some tokens, with channels last in all tensors. `residual` is that of the same tokens;
+    /// `widened` is a scratch buffer.
     pub(super) fn eval_tokens(
         &self,
         values: &[f32],
@@ -106,7 +106,7 @@ struct Block {
 }
 
 impl Block {
-    /// Its values with channels last, which are copied to `buffer` if need be.
+    /// Its values with channels last, copied to `buffer` if necessary.
     fn read<'a>(
         &self,
         from: &'a [f32],
@@ -137,7 +137,7 @@ impl Block {
     }
 }
 
-/// Copies `channels` values of each token and zeros up to `outputs`.
+/// Copies the `channels` values of each token and pads them with zeros to `outputs`.
 fn widen<'a>(from: &[f32], channels: usize, outputs: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
     let to = resized(buffer, from.len() / channels * outputs);
     for (from, to) in from.chunks_exact(channels).zip(to.chunks_exact_mut(outputs)) {

@@ -1,4 +1,4 @@
-//! Layer normalizations that no linear layer follows; others are a prologue of the layer.
+//! Layer normalizations without a linear layer after them; others are fused into the layer's prologue.
 
 use tract_onnx::prelude::{Datum, DatumType};
 

@@ -1,7 +1,6 @@
-//! Linear layers in int8, with what surrounds them fused into prologue and epilogue.
+//! Linear layers in int8, with the operators around them fused into prologue and epilogue.
 //!
-//! A fully connected layer and a convolution of 1x1 pixels are the same here: "token" stands for the pixel
-//! too.
+//! A fully connected layer and a 1x1 convolution are the same here, so "token" also means a pixel.
 
 use tract_onnx::prelude::DatumType;
 
@@ -14,18 +13,18 @@ use crate::kernel::{
 /// Tokens that are quantized and multiplied together: they stay in the L2 cache.
 const BLOCK_TOKENS: usize = 256;
 
-/// `epilogue(weights * prologue(x) + bias)`. Its inputs are the activations, then the factors of the
-/// prologue, then the residual, each if it has one.
+/// `epilogue(weights * prologue(x) + bias)`. Its inputs are the activations, then the factors of the prologue
+/// and the residual, if it has them.
 #[derive(Debug)]
 pub(crate) struct QLinear {
     pub(crate) weights: PackedWeights,
     /// Prologue: a layer normalization.
     pub(crate) norm: Option<LayerNorm>,
-    /// Prologue: whether a factor for each channel comes in.
+    /// Prologue: whether a factor for each channel is an input.
     pub(crate) scaled: bool,
     /// Epilogue, unless a residual is added.
     pub(crate) activation: Activation,
-    /// Of the activations.
+    /// Layout of the activations.
     pub(crate) input_layout: Layout,
     pub(crate) tokens: usize,
     pub(crate) channels: usize,
@@ -38,7 +37,7 @@ impl QLinear {
         self.weights.layout()
     }
 
-    /// The input that is added to the result, if the layer has one, given the number of its inputs.
+    /// The index of the input that is added to the result, if there is one, given the number of inputs.
     pub(crate) fn residual_input(&self, inputs: usize) -> Option<usize> {
         let others = 1 + usize::from(self.scaled);
         (inputs > others).then_some(others)
@@ -68,8 +67,8 @@ impl QLinear {
         [self.input_layout, self.output_layout()] == [Layout::ChannelsLast; 2]
     }
 
-    /// Evaluates some tokens; all of them, unless the layer [is token-wise](Self::is_token_wise). `residual`
-    /// is that of the same tokens.
+    /// Evaluates some tokens. These must be all tokens unless the layer [is token-wise](Self::is_token_wise).
+    /// `residual` is that of the same tokens.
     pub(super) fn eval_tokens(
         &self,
         values: &[f32],

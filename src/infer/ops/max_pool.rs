@@ -36,12 +36,12 @@ impl Compute for MaxPool {
 struct Pool<'a> {
     from: &'a [f32],
     to: &'a mut [f32],
-    /// Of the output.
+    /// Width of the output.
     width: usize,
     channels: usize,
 }
 
-/// A NaN is passed on if it is not in the last pixel.
+/// A NaN propagates only as `a`, so only from the first of four pixels.
 #[inline(always)]
 fn higher(a: f32, b: f32) -> f32 {
     if b > a { b } else { a }

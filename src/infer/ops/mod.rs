@@ -1,4 +1,4 @@
-//! Operators that tract does not have, or runs slower: what they compute, without regard to graphs.
+//! Operators that tract lacks or runs more slowly: what they compute, independent of graphs.
 
 mod attention;
 mod concat;
@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use tract_onnx::tract_hir::internal::TypedOp;
 
-/// The operator of this crate in a node of tract's, if it is one.
+/// The operator of this crate that a tract operator wraps, if any.
 pub(crate) fn compute(op: &dyn TypedOp) -> Option<Arc<dyn Compute>> {
     fn of<C: Compute>(op: &dyn TypedOp) -> Option<Arc<dyn Compute>> {
         let op: Arc<dyn Compute> = op.downcast_ref::<TractOp<C>>()?.op().clone();

@@ -12,15 +12,15 @@ use tract_onnx::{
     },
 };
 
-/// An operator along one axis, evaluated with that axis last: those after it, of length 1, are dropped
-/// meanwhile.
+/// An operator along one axis, evaluated with that axis last: the axes after it, of length 1, are dropped
+/// during the evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AlongLastAxis {
     pub(crate) op: AxisOperator,
     pub(crate) axis: usize,
 }
 
-/// An operator of tract's that does not change the rank.
+/// A tract operator that does not change the rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AxisOperator {
     Norm(RmsNorm),

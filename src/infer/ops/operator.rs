@@ -20,12 +20,12 @@ pub(crate) trait Compute: Debug + Send + Sync + 'static {
     /// Multiply-accumulates of a run, and the type of their operands.
     fn macs(&self) -> (DatumType, usize);
 
-    /// Writes every element of `to`, which is uninitialized as far as the operator is concerned. `scratch`
-    /// holds what other operators left in it.
+    /// Writes every element of `to`, which the operator must treat as uninitialized. `scratch` holds whatever
+    /// other operators left in it.
     fn eval(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch);
 }
 
-/// Buffers shared by all operators of a thread, so that a run allocates nothing but its results.
+/// Buffers shared by all operators of a thread, so a run allocates only its results.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     /// Quantized activations.
@@ -34,13 +34,13 @@ pub(crate) struct Scratch {
     pub(super) rows: Vec<f32>,
     /// A residual, transposed.
     pub(super) residuals: Vec<f32>,
-    /// A residual, extended by channels of zero.
+    /// A residual, extended with zero channels.
     pub(super) widened: Vec<f32>,
     /// Anything else.
     pub(super) values: Vec<f32>,
 }
 
-/// The first `length` values of a buffer, which grows if need be and never shrinks.
+/// The first `length` values of a buffer, which grows if necessary and never shrinks.
 pub(super) fn resized(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if buffer.len() < length {
         buffer.resize(length, 0.0);
@@ -112,7 +112,7 @@ impl<C: Compute> EvalOp for TractOp<C> {
         for input in &inputs {
             values.push(input.try_as_plain_ram()?.as_slice::<f32>()?);
         }
-        // SAFETY: any bits are an f32, and `Compute::eval` writes every element before it is read.
+        // SAFETY: any bit pattern is a valid f32, and `Compute::eval` writes every element before it is read.
         let mut output = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
         let mut plain = output.try_as_plain_ram_mut()?;
         let to = plain.as_slice_mut::<f32>()?;

@@ -6,7 +6,7 @@ use tract_onnx::prelude::{Datum, DatumType};
 use super::operator::{Compute, Scratch};
 use crate::kernel::{Activation, FloatRows, FloatWeights, fgemm};
 
-/// `[row][column][channel]` to the same.
+/// From `[row][column][channel]` to the same layout.
 #[derive(Debug)]
 pub(crate) struct Upsample {
     /// For each row of the kernel: a layer whose outputs are `[kernel column][channel]`.

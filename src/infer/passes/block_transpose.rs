@@ -1,4 +1,4 @@
-//! Transposes blocks of contiguous values at once where tract would move an axis element by element.
+//! Transposes whole blocks of contiguous values where tract would move an axis element by element.
 
 use tract_onnx::{
     prelude::{TractResult, TypedModel, TypedNode, tvec},
@@ -15,7 +15,7 @@ use crate::ops::{BlockTranspose, TractOp};
 /// Shorter blocks are left to tract.
 const MIN_BLOCK: usize = 8;
 
-/// Replaces the moves of axes that long contiguous blocks follow.
+/// Replaces moves of axes that are followed by long contiguous blocks.
 pub(super) struct TransposeBlocks;
 
 impl Pass for TransposeBlocks {

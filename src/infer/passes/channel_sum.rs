@@ -15,7 +15,7 @@ use crate::{
     ops::{ChannelSum, TractOp},
 };
 
-/// Replaces the sums over all axes but the last.
+/// Replaces sums over all axes but the last.
 pub(super) struct SumChannels;
 
 impl Pass for SumChannels {

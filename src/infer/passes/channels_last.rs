@@ -1,8 +1,8 @@
 //! Makes convolutions channels-last (NHWC).
 //!
 //! With the channels of a pixel contiguous, 1x1 convolutions are the linear layers of tokens, and per-token
-//! quantization reads values where they are. Each convolution is put between moves of the channels, and
-//! tract's declutter moves these through the graph until they cancel out.
+//! quantization reads values where they are. Each convolution is placed between moves of the channels, which
+//! tract's declutter propagates through the graph until they cancel out.
 
 use tract_onnx::{
     prelude::{OutletId, TractResult, TypedModel, TypedModelPatch, TypedNode},
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{kernel::Layout, ops::TractOp};
 
-/// Replaces convolutions and small pools, and what pads channels. The model needs to be simplified again.
+/// Replaces convolutions, small pools and the padding of channels. The model must be simplified again
+/// afterwards.
 pub(super) struct ChannelsLast;
 
 impl Pass for ChannelsLast {
@@ -41,14 +42,14 @@ impl Pass for ChannelsLast {
     }
 }
 
-/// Where an operator is put.
+/// Where an operator is placed.
 #[derive(Clone, Copy)]
 struct Place {
     node: usize,
     input: OutletId,
-    /// Whether the node has channels first in its input, and the operator last.
+    /// Whether the node reads its input channels-first and the operator channels-last.
     move_input: bool,
-    /// The same of its result.
+    /// The same for the result.
     move_output: bool,
 }
 
@@ -104,7 +105,7 @@ fn replace(model: &mut TypedModel, context: &Context, place: Place) -> TractResu
     Ok(true)
 }
 
-/// Whether this convolution or pool has channels last already.
+/// Whether this convolution or pool is already channels-last.
 fn is_channels_last(node: &TypedNode) -> bool {
     let conv = node.op_as::<Conv>().map(|conv| &conv.pool_spec);
     let pool = || node.op_as::<SumPool>().map(|pool| &pool.pool_spec);
@@ -114,7 +115,7 @@ fn is_channels_last(node: &TypedNode) -> bool {
     spec.is_some_and(|spec| spec.data_format.c_is_last())
 }
 
-/// The padding of an image's channels by zeros at this node, of an image with channels last.
+/// The zero padding of an image's channels at this node, for an image with channels last.
 fn match_channel_pad(model: &TypedModel, node: &TypedNode) -> Option<Pad> {
     let pad = node.op_as::<Pad>()?;
     let rank = Value::new(model, node.inputs[0]).shape()?.len();
@@ -128,7 +129,8 @@ fn match_channel_pad(model: &TypedModel, node: &TypedNode) -> Option<Pad> {
     })
 }
 
-/// Puts a channels-last operator of images without a batch in place of a node, between moves of the channels.
+/// Replaces a node with a channels-last operator on images without a batch axis, between moves of the
+/// channels.
 fn wrap(
     model: &mut TypedModel,
     place: Place,

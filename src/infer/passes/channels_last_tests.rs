@@ -15,7 +15,7 @@ use crate::{
     testing::{assert_near, convolution_in, int8_weights, noise, run, spec},
 };
 
-/// A convolution with bias and GELU, of channels, height and width.
+/// A convolution with bias and GELU; `from` is channels, height and width.
 fn convolution(from: [usize; 3], weights: &Tensor, stride: usize, pad: usize, group: usize) -> TypedModel {
     let [channels, height, width] = from;
     convolution_in(
@@ -71,7 +71,7 @@ fn depthwise_convolutions_compute_the_same() {
     }
 }
 
-/// As tract makes depthwise convolutions on ARM.
+/// The form that tract gives depthwise convolutions on ARM.
 #[test]
 fn channels_last_convolutions_are_not_moved() {
     let from = [1, 7, 5, 16];

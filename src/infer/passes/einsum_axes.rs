@@ -1,4 +1,4 @@
-//! What the axes of an einsum with constant weights are for.
+//! The roles of the axes of an einsum with constant weights.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct WeightAxis {
     length: usize,
 }
 
-/// An axis that two of the three tensors have, by its positions in them.
+/// An axis shared by two of the three tensors, with its positions in them.
 struct SharedAxis {
     /// In the activations or the result.
     outer: usize,
@@ -36,7 +36,7 @@ struct SharedAxis {
 }
 
 impl MatMulAxes {
-    /// `None` if the einsum is no such product, or its channels are neither first nor last.
+    /// `None` if the einsum is not such a product, or its channels are neither first nor last.
     pub(super) fn of(
         einsum: &EinSum,
         input: usize,
@@ -110,7 +110,7 @@ impl MatMulAxes {
                 .flat_map(|start| (0..axis.length).map(move |index| start + index * stride))
                 .collect();
         }
-        // Offsets for runs along the last axis only: some layers have millions of weights.
+        // Offsets only for runs along the last axis, because some layers have millions of weights.
         let length = last.length;
         let stride = strides[last.position].cast_unsigned();
         let runs = OUTPUTS * self.inputs / length;
@@ -157,7 +157,7 @@ pub(super) fn match_matmul<'m>(
     Some((source, axes, weights))
 }
 
-/// Where the channels' axes are, in a tensor with tokens at these positions; `None` if in between.
+/// Where the channel axes are in a tensor with tokens at these positions; `None` if they are in between.
 fn layout(channels: &[SharedAxis], tokens: impl Iterator<Item = usize>) -> Option<Layout> {
     let (first, last) = (channels.first()?.outer, channels.last()?.outer);
     let (mut before, mut after) = (true, true);

@@ -1,5 +1,5 @@
-//! Puts this crate's operators in place of what is left of tract's, so that a network of them alone can be
-//! compiled to a program.
+//! Replaces tract's remaining operators with those of this crate, so that a network consisting only of the
+//! latter can be compiled to a program.
 
 use tract_onnx::{
     prelude::{OutletId, TVec, TractResult, TypedModel, TypedNode, tvec},
@@ -21,7 +21,7 @@ use crate::{
     ops::{Combination, Combine, Concat, Elementwise, Function, LayerNormalize, TractOp},
 };
 
-/// Replaces functions of single elements, and sums and products whose second operand is repeated at most.
+/// Replaces functions of single elements, and sums and products that at most repeat one operand as a whole.
 pub(super) struct ReplaceElementwise;
 
 impl Pass for ReplaceElementwise {
@@ -143,7 +143,7 @@ fn match_combination(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> 
     })
 }
 
-/// Whether a tensor that is broadcast to a shape is repeated as a whole, and not tiny.
+/// Whether broadcasting a tensor to a shape repeats it as a whole, and it has more than one element.
 fn repeats(from: &[usize], to: &[usize]) -> bool {
     let start = from.iter().position(|length| *length > 1).unwrap_or(from.len());
     from.len() == to.len() && from[start..] == to[start..] && start < from.len()

@@ -1,7 +1,7 @@
-//! Computes linear layers in floats, where integers are not to be had or not allowed.
+//! Computes linear layers in floats, where integers are not available or not allowed.
 //!
-//! tract would compute the same as a product that it packs both operands for, with bias, activation and
-//! residual as operators of their own.
+//! tract would compute the same as a product for which it packs both operands, with separate operators for
+//! bias, activation and residual.
 
 use std::sync::Arc;
 
@@ -82,8 +82,8 @@ fn find(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> Option<Match<
     })
 }
 
-/// A value whose last axis is padded with zeros, for a single reader: what it was before, and how long its
-/// last axis was.
+/// For a value with a zero-padded last axis and a single reader: the value before padding, and the length of
+/// its last axis.
 fn match_padded_channels(value: Value<'_>) -> Option<(OutletId, usize)> {
     let pad = value.single_use()?.op::<Pad>()?;
     let PadMode::Constant(constant) = &pad.mode else {
@@ -141,7 +141,7 @@ mod tests {
             After::Residual(channels) => {
                 let mut narrow = shape;
                 narrow[if is_first { 0 } else { 2 }] = channels;
-                // Computed, as constants are no residuals.
+                // Computed, because a constant is not matched as a residual.
                 let zero = model.add_const("zero", noise(&[1, 1, 1], 0.0, 0.0)).unwrap();
                 let scaled = model.wire_node("scaled", math::mul(), &[source, zero]).unwrap()[0];
                 let first = model.wire_node("first", Slice::new(0, 0, 1), &[scaled]).unwrap()[0];

@@ -86,7 +86,7 @@ fn find(model: &TypedModel, node: &TypedNode, level: SimdLevel) -> Option<Match<
     })
 }
 
-/// What this value is the part of with this index, along the first axis.
+/// The value of which this is the part with this index along the first axis.
 fn part(value: Value<'_>, index: i64) -> Option<Value<'_>> {
     if value.op::<Gather>()?.axis != 0 {
         return None;
@@ -97,7 +97,7 @@ fn part(value: Value<'_>, index: i64) -> Option<Value<'_>> {
     value.input(0).filter(|_| is_index)
 }
 
-/// The expression of a product of two, its axes named in the order of their appearance, without those of
+/// The expression of an einsum of two operands, with axes named in order of appearance and without those of
 /// length 1.
 fn einsum_expression(value: Value<'_>) -> Option<String> {
     let einsum = value.op::<EinSum>()?;
@@ -214,7 +214,7 @@ mod tests {
             let mut other = model(4, 9, 3, 16, parts);
             assert_eq!(apply(&FuseAttention, &mut other), 0);
         }
-        // The depth is no multiple of the vector length.
+        // The depth is not a multiple of the vector length.
         let mut other = model(4, 9, 3, 8, [0, 1, 2]);
         assert_eq!(apply(&FuseAttention, &mut other), 0);
     }

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::ops::{Depthwise, DepthwiseBlock, FloatLinear, Layer, QLinear, TractOp};
 
-/// Replaces each depthwise convolution, the layer that it alone reads, and the layer that alone reads it. All
-/// must be operators of this crate already.
+/// Replaces each depthwise convolution, the layer before it if nothing else reads that, and the layer after
+/// it if nothing else reads the convolution. All must already be operators of this crate.
 pub(super) struct FuseDepthwise;
 
 impl Pass for FuseDepthwise {
@@ -29,14 +29,14 @@ impl Pass for FuseDepthwise {
 fn find(model: &TypedModel, node: &TypedNode) -> Option<Match<DepthwiseBlock>> {
     node.op_as::<TractOp<Depthwise>>()?;
     let (expand, project) = (expansion(model, node), projection(model, node));
-    // Either of the layers may not fit.
+    // One of the layers may not fit.
     let candidates = [(expand, project), (expand, None), (None, project)];
     candidates
         .into_iter()
         .find_map(|(expand, project)| block(model, node, expand, project))
 }
 
-/// The operator for a convolution and these layers, at least one.
+/// The operator for a convolution and at least one of these layers.
 fn block(
     model: &TypedModel,
     node: &TypedNode,
@@ -70,7 +70,7 @@ fn layer(node: &TypedNode) -> Option<Layer> {
     Some(Layer::Floats(node.op_as::<TractOp<FloatLinear>>()?.op().clone()))
 }
 
-/// The layer without a residual that a node alone reads.
+/// The layer before a node, if it has no residual and no other reader.
 fn expansion<'m>(model: &'m TypedModel, node: &TypedNode) -> Option<&'m TypedNode> {
     let mut value = Value::new(model, node.inputs[0]);
     loop {
@@ -91,7 +91,7 @@ fn expansion<'m>(model: &'m TypedModel, node: &TypedNode) -> Option<&'m TypedNod
     (!has_residual).then_some(found)
 }
 
-/// The layer without a prologue that alone reads a node.
+/// The layer after a node, if it has no prologue and is the only reader.
 fn projection<'m>(model: &'m TypedModel, node: &TypedNode) -> Option<&'m TypedNode> {
     let last = skip_reshapes(model, node.id);
     let outputs = model.output_outlets().ok()?;

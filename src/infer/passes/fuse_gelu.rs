@@ -69,8 +69,8 @@ mod tests {
     use super::*;
     use crate::testing::{apply, test_model};
 
-    /// GELUs in a network of tests/data/models after the pass. Its golden vectors prove that results are
-    /// unchanged.
+    /// Number of GELUs in a network of tests/data/models after the pass. Its golden vectors prove that
+    /// results are unchanged.
     fn gelus(name: &str, shape: [usize; 4]) -> usize {
         let path = test_model(&format!("{name}.onnx"));
         let model = tract_onnx::onnx().model_for_path(path).unwrap();

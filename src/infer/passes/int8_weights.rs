@@ -1,15 +1,14 @@
 //! Recovers int8 weights that were dequantized to floats.
 //!
-//! tract folds a file's int8 weights into a float constant. Whether weights were int8 shows in that those of
-//! each output are integer multiples of one scale: that at which the largest of them has a level between 64
-//! and 127. Small weights made by hand look the same, so the caller decides whether a network is to be looked
-//! at.
+//! tract folds a file's int8 weights into a float constant. Weights that were int8 are recognized by those of
+//! each output being integer multiples of one scale, at which the largest has a level between 64 and 127.
+//! Small hand-made weights look the same, so the caller decides whether a network is examined.
 
 use std::ops::RangeInclusive;
 
 use crate::kernel::{ROUND_TO_INT, inverse_scale};
 
-/// The level of an output's largest weight in files by `models/tools/quantize.py`: below 127 where two
+/// The level of an output's largest weight in files by `affectd-models quantize`: below 127 where two
 /// adjacent weights of one sign would add up to more than 128.
 const MAX_LEVELS: RangeInclusive<u8> = 64..=127;
 
@@ -28,15 +27,17 @@ pub(super) struct Int8Weights {
 }
 
 impl Int8Weights {
-    /// Appends the weights of some outputs; `None` if those of any are no integer multiples of a scale.
+    /// Appends the weights of some outputs; `None` if those of any output are not integer multiples of a
+    /// scale.
     pub(super) fn append(&mut self, weights: &[f32], inputs: usize) -> Option<()> {
         for row in weights.chunks_exact(inputs) {
-            // The bit patterns of positive floats are in the order of the floats.
+            // The bit patterns of positive floats are ordered like the floats.
             let largest = row
                 .iter()
                 .fold(0, |largest, weight| weight.abs().to_bits().max(largest));
             let largest = f32::from_bits(largest);
-            // The lowest level that fits, as for weights that are all alike: their pairs add up to less.
+            // The lowest level that fits. If all weights are alike, every level does, and with the lowest
+            // their pairs add up to less.
             let level = MAX_LEVELS
                 .map(f32::from)
                 .find(|level| self.append_row(row, inverse_scale(largest, *level)))?;
@@ -47,7 +48,7 @@ impl Int8Weights {
 
     /// Appends the weights of one output if they are integers at this scale.
     fn append_row(&mut self, row: &[f32], inverse_scale: f32) -> bool {
-        // NaN is none.
+        // NaN is not an integer.
         let is_integer = |weight: &f32| {
             let level = weight * inverse_scale;
             (level - ((level + ROUND_TO_INT) - ROUND_TO_INT)).abs() <= TOLERANCE

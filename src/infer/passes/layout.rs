@@ -16,7 +16,7 @@ use crate::{
     ops::{FloatLinear, QLinear, TractOp},
 };
 
-/// Makes results channels-last that linear layers alone write and read.
+/// Makes results channels-last if only linear layers write and read them.
 pub(super) struct PropagateChannelsLast;
 
 impl Pass for PropagateChannelsLast {
@@ -41,12 +41,12 @@ impl Pass for PropagateChannelsLast {
     }
 }
 
-/// What is to be known of a linear layer, in integers or floats.
+/// What this pass needs to know about a linear layer, in integers or floats.
 struct LayerInfo {
     input_layout: Layout,
     output_layout: Layout,
     outputs: usize,
-    /// The input that is added to the result.
+    /// Index of the input that is added to the result.
     residual: Option<usize>,
 }
 
@@ -70,7 +70,7 @@ fn layer(model: &TypedModel, node: usize) -> Option<LayerInfo> {
     })
 }
 
-/// This channels-first result, and all results that must share its layout because one is added to the other.
+/// This channels-first result, and all results that must share its layout because one is added to another.
 /// `None` if anything but a linear layer writes or reads one of them.
 fn connected_results(model: &TypedModel, result: OutletId) -> Option<HashSet<OutletId>> {
     let mut results = HashSet::new();
@@ -154,7 +154,7 @@ mod tests {
         testing::{apply, apply_at, assert_near, int8_weights, noise, run},
     };
 
-    /// Three layers; the second one's result is added to the first one's.
+    /// Three layers; the result of the second is added to that of the first.
     fn model(level: SimdLevel) -> TypedModel {
         let mut model = TypedModel::default();
         let source = model.add_source("source", f32::fact([6, 5, 16])).unwrap();
@@ -178,7 +178,7 @@ mod tests {
         model.into_decluttered().unwrap()
     }
 
-    /// How often a layer reads or writes channels-first.
+    /// The number of layer inputs and outputs that are channels-first.
     fn channels_first_ends(model: &TypedModel) -> usize {
         let nodes = model.nodes().iter();
         let layers = nodes.filter_map(|node| layer(model, node.id));

@@ -17,8 +17,8 @@ use crate::{
     ops::{Depthwise, FloatConv, MAX_KERNEL, MaxPool, QConv2d, Upsample},
 };
 
-/// The depthwise convolution or average pooling of 3x3 pixels at this node, and the last node that it stands
-/// for.
+/// The depthwise convolution or average pooling of 3x3 pixels at this node, and the last node that it
+/// replaces.
 pub(super) fn match_depthwise(
     model: &TypedModel,
     node: &TypedNode,
@@ -38,7 +38,7 @@ pub(super) fn match_depthwise(
     } else {
         let pool = node.op_as::<SumPool>()?;
         spec = &pool.pool_spec;
-        // Without the padding, pixels at the edge have other divisors.
+        // If the padding is not counted, pixels at the edge have other divisors.
         let weight = match (pool.normalize, pool.count_include_pad) {
             (false, _) => 1.0,
             (true, true) => 1.0 / 9.0,
@@ -68,7 +68,7 @@ pub(super) fn match_depthwise(
     Some((convolution, last))
 }
 
-/// A dense convolution, whatever it is computed with.
+/// A dense convolution, regardless of the arithmetic.
 pub(super) struct DenseConv {
     /// `[output][kernel row][kernel column][channel]`
     weights: Vec<f32>,
@@ -114,7 +114,7 @@ impl DenseConv {
     }
 }
 
-/// The dense convolution at this node, and the last node that it stands for.
+/// The dense convolution at this node, and the last node that it replaces.
 pub(super) fn match_dense(model: &TypedModel, node: &TypedNode) -> Option<(DenseConv, usize)> {
     let conv = node.op_as::<Conv>()?;
     let spec = &conv.pool_spec;
@@ -186,8 +186,8 @@ pub(super) fn match_max_pool(model: &TypedModel, node: &TypedNode, level: SimdLe
     })
 }
 
-/// The transposed convolution of 2x2 pixels at this node, none of whose kernels overlap, and the last node
-/// that it stands for.
+/// The transposed convolution of 2x2 pixels at this node, if its kernels do not overlap, and the last node
+/// that it replaces.
 pub(super) fn match_upsample(
     model: &TypedModel,
     node: &TypedNode,
@@ -234,7 +234,7 @@ pub(super) fn match_upsample(
     Some((upsample, last))
 }
 
-/// Height, width and channels of the one f32 image that a node reads.
+/// Height, width and channels of the single f32 image that a node reads.
 fn image(model: &TypedModel, node: &TypedNode, spec: &PoolSpec) -> Option<[usize; 3]> {
     let input = Value::new(model, node.inputs[0]);
     // On ARM, tract's declutter makes some convolutions channels-last.

@@ -1,6 +1,6 @@
 //! Graph rewrites between loading a model and running it.
 //!
-//! tract's own declutter and optimize passes stay in charge; the passes here add what a quantized network of
+//! tract's own declutter and optimize passes still run; the passes here add what a quantized network of
 //! windows and grids of tokens needs. [`PASSES`] is the whole pipeline, in its order.
 
 mod block_transpose;
@@ -44,7 +44,7 @@ pub(crate) trait Pass: Sync {
     /// For logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Rewrites the model and returns how often.
+    /// Rewrites the model and returns the number of rewrites.
     fn run(&self, model: &mut TypedModel, context: &Context) -> TractResult<usize>;
 }
 

@@ -1,7 +1,7 @@
 //! Makes layer normalizations run along the last axis.
 //!
-//! tract's declutter leaves axes of length 1 after the normalized one, which its operators are slow with: a
-//! third of a MaxViT's time went there.
+//! tract's declutter leaves axes of length 1 after the normalized one, which make its operators slow: a third
+//! of a MaxViT's time was spent there.
 
 use tract_onnx::{
     prelude::{TractResult, TypedModel, TypedNode},
@@ -11,8 +11,8 @@ use tract_onnx::{
 use super::{Context, Pass};
 use crate::ops::{AlongLastAxis, AxisOperator};
 
-/// Wraps reductions and root mean squares along an axis that only axes of length 1 follow. The model must be
-/// optimized already.
+/// Wraps reductions and root mean squares along an axis followed only by axes of length 1. The model must
+/// already be optimized.
 pub(super) struct NormLastAxis;
 
 impl Pass for NormLastAxis {

@@ -43,7 +43,7 @@ impl<'m> Value<'m> {
         self.model.node(self.outlet.node)
     }
 
-    /// The same as an operator of this type.
+    /// The operator of that node, if it has this type.
     pub(super) fn op<O: Op>(self) -> Option<&'m O> {
         self.node().op_as::<O>()
     }
@@ -71,7 +71,7 @@ impl<'m> Value<'m> {
         fact.is_ok_and(|fact| fact.datum_type == f32::datum_type())
     }
 
-    /// Itself, if it is constant.
+    /// The tensor, if the value is constant.
     pub(super) fn tensor(self) -> Option<Arc<Tensor>> {
         self.model.outlet_fact(self.outlet).ok()?.konst.clone()
     }
@@ -88,7 +88,7 @@ impl<'m> Value<'m> {
         Some([self.input(0)?, self.input(1)?])
     }
 
-    /// The constant operand of that operator, if it is one of floats, and the other, which is not.
+    /// The constant float operand of that operator, and the other operand, which is not one.
     pub(super) fn constant_operand<B: BinMiniOp>(self) -> Option<(Vec<f32>, Self)> {
         let [a, b] = self.operands::<B>()?;
         match (a.constant(), b.constant()) {
@@ -164,7 +164,7 @@ pub(super) fn match_channel_scale(value: Value<'_>, channels: usize) -> Option<(
     }
 }
 
-/// The addition of another value of the same shape, if that is all that reads a node: the adding node and
+/// The addition of another value of the same shape, if it is the only reader of a node: the adding node and
 /// that value.
 pub(super) fn match_residual(model: &TypedModel, node: usize) -> Option<(usize, OutletId)> {
     let next = model.single_succ(node).ok()??;
@@ -176,7 +176,7 @@ pub(super) fn match_residual(model: &TypedModel, node: usize) -> Option<(usize, 
     fits.then_some((next.id, other.outlet))
 }
 
-/// The activation, if one is all that reads a node, and its node; else the identity and the node itself.
+/// The activation that is the only reader of a node, and its node; else the identity and the node itself.
 pub(super) fn match_activation(model: &TypedModel, node: usize) -> (Activation, usize) {
     let Ok(Some(next)) = model.single_succ(node) else {
         return (Activation::Identity, node);
@@ -202,7 +202,7 @@ pub(super) fn match_activation(model: &TypedModel, node: usize) -> (Activation, 
     (Activation::Identity, node)
 }
 
-/// The node that moves the channels from first to last, if that is all that reads a node.
+/// The node that moves the channels from first to last, if it is the only reader of a node.
 pub(super) fn match_move_to_channels_last(model: &TypedModel, node: usize, channels: usize) -> Option<usize> {
     let next = model.single_succ(node).ok()??;
     let AxisOp::Move(from, to) = *next.op_as::<AxisOp>()? else {
@@ -213,7 +213,7 @@ pub(super) fn match_move_to_channels_last(model: &TypedModel, node: usize, chann
     (is_first && shape[from] == channels && to + 1 == shape.len()).then_some(next.id)
 }
 
-/// The last of the nodes after this one that change nothing but the shape, each read by the next alone.
+/// The last of the nodes after this one that change only the shape, each of which is read only by the next.
 pub(super) fn skip_reshapes(model: &TypedModel, node: usize) -> usize {
     match model.single_succ(node) {
         Ok(Some(next)) => match next.op_as::<AxisOp>() {
@@ -224,7 +224,7 @@ pub(super) fn skip_reshapes(model: &TypedModel, node: usize) -> usize {
     }
 }
 
-/// The bias that is added to a matrix product, if that is all that reads it, and the adding node.
+/// The bias that is added to a matrix product, if the addition is its only reader, and the adding node.
 pub(super) fn match_bias(
     model: &TypedModel,
     node: &TypedNode,
@@ -242,7 +242,7 @@ pub(super) fn match_bias(
         .into_iter()
         .find(|operand| operand.outlet.node != product.outlet.node)?;
     let bias = other.constant()?;
-    // Reshapes may split or merge axes, but the channels' stays outermost or innermost.
+    // Reshapes may split or merge axes, but the channel axis stays outermost or innermost.
     let axis = match axes.output_layout {
         Layout::ChannelsLast => shape.iter().rposition(|length| *length > 1)?,
         Layout::ChannelsFirst => shape.iter().position(|length| *length > 1)?,

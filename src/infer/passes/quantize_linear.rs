@@ -3,9 +3,9 @@
 //! Fully connected layers and convolutions of 1x1 pixels are both an einsum with constant weights.
 //! Activations are quantized per token at run time, which needs no calibration.
 //!
-//! A layer of a single token (squeeze-and-excitation, the head) costs nothing and decides much: it gets
-//! two-byte activations, or stays in floats if the instruction set has none. In one byte, those layers caused
-//! three quarters of the error of a network of CAGE's shape.
+//! A layer of a single token (squeeze-and-excitation, the head) costs almost nothing and strongly affects the
+//! result, so it gets two-byte activations, or stays in floats if the instruction set has none. With one
+//! byte, these layers caused three quarters of the error of a network of CAGE's shape.
 
 use tract_onnx::prelude::{TVec, TractResult, TypedModel, TypedNode, tvec};
 
@@ -24,7 +24,7 @@ use crate::{
     ops::{QLinear, TractOp},
 };
 
-/// Products with fewer weights gain nothing in int8.
+/// Products with fewer weights are no faster in int8.
 const MIN_WEIGHTS: usize = 64;
 
 /// Replaces each einsum with int8 weights, and fuses what surrounds it.

@@ -16,7 +16,7 @@ use super::*;
 use crate::testing::{self, apply, apply_at, assert_near, noise, values};
 
 /// A layer of this expression, then a bias and, after a reshape, a GELU. The weights of an output are integer
-/// levels up to this one, or else arbitrary.
+/// levels up to `max_level`, or arbitrary without one.
 fn layer(
     expression: &str,
     from: &[usize],
@@ -66,7 +66,7 @@ fn run(model: TypedModel, shape: &[usize]) -> Tensor {
 
 type Shape = &'static [usize];
 
-/// Of tokens, of pixels, from either layout to the other, of a single token, and joining heads.
+/// Layers of tokens, of pixels, from either layout to the other, of a single token, and one that joins heads.
 const LAYERS: [(&str, Shape, Shape, Shape); 6] = [
     ("amk,kn->amn", &[4, 9, 48], &[48, 33], &[1, 1, 33]),
     ("NIHW,OI->OHW", &[1, 30, 5, 7], &[21, 30], &[21, 1, 1]),
@@ -76,8 +76,8 @@ const LAYERS: [(&str, Shape, Shape, Shape); 6] = [
     ("ambk,bkn->amn", &[4, 9, 3, 16], &[3, 16, 20], &[1, 1, 20]),
 ];
 
-/// The level of the largest weight of an output: where all pairs of weights must add up to 128, and where
-/// none need.
+/// The level of the largest weight of an output, if all pairs of weights must add up to at most 128, and if
+/// none must.
 const MAX_LEVELS: [f32; 2] = [64.0, 127.0];
 
 #[test]

@@ -4,16 +4,16 @@ use tract_onnx::prelude::{OutletId, TVec, TractResult, TypedModel, TypedModelPat
 
 use crate::ops::{Compute, TractOp};
 
-/// A subgraph that an operator can stand for.
+/// A subgraph that an operator can replace.
 pub(super) struct Match<C> {
     pub(super) op: TractOp<C>,
     /// What the operator reads.
     pub(super) inputs: TVec<OutletId>,
-    /// The node whose result becomes the operator's.
+    /// The node whose result the operator replaces.
     pub(super) last: usize,
 }
 
-/// Replaces every subgraph that `find` matches, which looks at one node at a time; returns how many.
+/// Replaces every subgraph that `find` matches, which is called for one node at a time; returns their number.
 pub(super) fn replace_all<C: Compute>(
     model: &mut TypedModel,
     find: impl Fn(&TypedModel, &TypedNode) -> Option<Match<C>>,

@@ -1,8 +1,8 @@
 //! tract's own simplification of a graph, at half of its cost.
 //!
 //! The last of tract's declutter passes looks for axes to move or drop. It tries the changes that operators
-//! suggest, and dropping every axis of length 1 at every node. The former lets moves of axes cancel out; the
-//! latter found nothing more in these networks and took a third of the loading time.
+//! suggest, and it tries to drop every axis of length 1 at every node. The former lets moves of axes cancel
+//! out; the latter found nothing more in these networks and took a third of the loading time.
 
 use std::{collections::HashSet, fmt};
 
@@ -19,7 +19,7 @@ use super::{Context, Pass};
 /// The name of tract's pass.
 const AXIS_PASS: &str = "ChangeAxes";
 
-/// Folds constants, lets each operator replace itself by a simpler one, and moves axes to where they cancel
+/// Folds constants, lets each operator replace itself with a simpler one, and moves axes to where they cancel
 /// out, until nothing changes any more.
 pub(super) struct Simplify;
 
@@ -46,7 +46,7 @@ impl Pass for TractOptimize {
     }
 }
 
-/// tract does not count its rewrites.
+/// Returns the number of nodes removed, because tract does not count its rewrites.
 fn nodes_removed(
     model: &mut TypedModel,
     rewrite: impl FnOnce(&mut TypedModel) -> TractResult<()>,
@@ -67,7 +67,7 @@ fn optimizer() -> Optimizer {
     optimizer
 }
 
-/// Tries each change of axes that an operator suggests once.
+/// Tries once each change of axes that an operator suggests.
 #[derive(Clone, Default)]
 struct SuggestedAxes {
     tried: HashSet<AxisChange>,
@@ -75,7 +75,7 @@ struct SuggestedAxes {
     node: usize,
 }
 
-/// Without the fields: tract formats the pass for every patch that it makes.
+/// Omits the fields, because tract formats the pass for every patch that it makes.
 impl fmt::Debug for SuggestedAxes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SuggestedAxes")
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::testing::{apply, noise, run};
 
-    /// Twice one is added between a move of an axis there and back.
+    /// Adds the double of a constant between the move of an axis and its inverse.
     fn model() -> TypedModel {
         let mut model = TypedModel::default();
         let source = model.add_source("source", f32::fact([1, 3, 2])).unwrap();

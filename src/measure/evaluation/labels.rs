@@ -19,7 +19,7 @@ pub struct Row {
     pub(super) truth: Truth,
 }
 
-/// Columns that every file has.
+/// Columns that every file must have.
 const REQUIRED: [&str; 2] = ["path", "category"];
 const VALENCE_AROUSAL: [&str; 2] = ["valence", "arousal"];
 const SHARE: [&str; 1] = ["share"];
@@ -62,13 +62,13 @@ impl Columns {
     }
 }
 
-/// The names that follow `names` at the beginning of `header`; `None` if it begins otherwise.
+/// The names that follow `names` at the beginning of `header`; `None` if it has a different beginning.
 fn after<'a>(header: &'a [String], names: &[&str]) -> Option<&'a [String]> {
     let (first, rest) = header.split_at_checked(names.len())?;
     (first == names).then_some(rest)
 }
 
-/// Parses the whole file, so that an error in the last line is found before the first picture is classified.
+/// Parses the whole file, so an error in the last line is found before the first picture is classified.
 ///
 /// # Errors
 /// With file and line, for anything that is not a row of the header's columns.
@@ -240,7 +240,7 @@ mod tests {
             rows[0].truth.agreement,
             Agreement::Votes(Votes::new([0, 2, 0, 0, 0, 0, 6, 1, 1, 0]))
         );
-        // Either of two equals may be the label.
+        // Either of two tied categories may be the label.
         assert!(read_votes("anger,,,5,0,0,0,0,0,5,0,0,0").is_ok());
         for (row, word) in [
             ("happiness,,,0,2,0,0,0,0,6,1,1,0", "the votes are for anger"),

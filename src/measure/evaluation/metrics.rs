@@ -18,7 +18,7 @@ pub(super) struct Metrics {
     pub(super) accuracy_majority: Option<f64>,
     /// Number of samples where more than half of the annotators agree.
     pub(super) n_majority: usize,
-    /// Share of the samples whose predicted category has the most votes, alone or with others.
+    /// Share of the samples whose predicted category has the most votes, ties included.
     pub(super) accuracy_any_tied: Option<f64>,
     /// Mean F1 score of all categories that occur as label or prediction.
     pub(super) macro_f1: Option<f64>,
@@ -37,7 +37,7 @@ pub(super) struct Metrics {
     pub(super) va_ccc: Option<f64>,
     /// Share of the samples of each true category that were recognized.
     pub(super) recall: [Option<f64>; 8],
-    /// Share of the samples of each predicted category for which it was right.
+    /// Share of the samples of each predicted category for which the prediction is correct.
     pub(super) precision: [Option<f64>; 8],
 }
 
@@ -52,7 +52,7 @@ impl Metrics {
     }
 }
 
-/// What the metrics are computed from.
+/// The sums from which the metrics are computed.
 #[derive(Debug, Default)]
 struct Sums {
     n: usize,
@@ -66,7 +66,7 @@ struct Sums {
     arousal: BivariateMoments,
 }
 
-/// Samples, and how many of them were right.
+/// The number of samples, and of correct ones.
 #[derive(Debug, Default)]
 struct Count {
     all: usize,

@@ -34,10 +34,10 @@ use crate::{
 /// The first line of the file is `path,category`, optionally followed by `valence,arousal`, optionally
 /// followed by `share` or by ten columns of votes. Paths are relative to the file; categories are the
 /// published names; valence and arousal are between -1 and 1, or both empty; `share` is the share of the
-/// annotators that chose the category. Every picture is a cropped face that fills it.
+/// annotators that chose the category. Every picture is a crop filled by one face.
 ///
 /// # Errors
-/// [`Exit::Input`] if the model, the file or a picture cannot be used; the message has the line.
+/// [`Exit::Input`] if the model, the file or a picture cannot be used; the message names the line.
 pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let manifest = Registry::open(models)?.find(name)?;
     let mut classifier = NetworkClassifier::open(&manifest)?;

@@ -1,5 +1,5 @@
-//! Means, variances and covariance of two variables. Only sums are kept: memory does not depend on the number
-//! of samples.
+//! Means, variances and covariance of two variables. Only sums are kept, so memory does not depend on the
+//! number of samples.
 
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ impl BivariateMoments {
         (self.n > 0.0).then(|| ((self.x_squared - 2.0 * self.product + self.y_squared) / self.n).max(0.0))
     }
 
-    /// Concordance correlation coefficient with population variances; `None` without pairs and if all values
+    /// Concordance correlation coefficient with population variances; `None` without pairs or if all values
     /// are equal. L. I. Lin, "A concordance correlation coefficient to evaluate reproducibility", Biometrics
     /// 45, 1989.
     pub(super) fn concordance(&self) -> Option<f64> {

@@ -1,4 +1,4 @@
-//! Whether probabilities are as often right as they say, by the quality of the picture.
+//! The calibration of the probabilities, by the quality of the picture.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub(super) struct QualityBin {
     pub(super) ece: f64,
 }
 
-/// The ranges that hold pictures, in ascending order.
+/// The ranges that contain pictures, in ascending order.
 pub(super) fn bins(samples: &[Sample]) -> Vec<QualityBin> {
     (0..BINS)
         .filter_map(|index| QualityBin::of(index, samples))

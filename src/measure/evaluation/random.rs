@@ -19,8 +19,7 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `end`, which must be positive. Each number is equally probable but for a bias below
-    /// 2^-32.
+    /// A number below `end`, which must be positive. Uniform except for a bias below 2^-32.
     pub(super) fn below(&mut self, end: u32) -> u32 {
         let scaled = u128::from(self.next()) * u128::from(end);
         // Less than `end`, as the factor is less than 2^64.

@@ -29,10 +29,10 @@ pub(super) struct Report {
     va_ccc: Option<f64>,
     n: usize,
     n_majority: usize,
-    /// What annotators would reach.
+    /// The accuracy that annotators would reach.
     ceiling: Option<Ceiling>,
     intervals: Intervals,
-    /// One entry for each fifth of the range of quality that a classified picture has.
+    /// One entry for each fifth of the quality range that contains a classified picture.
     by_quality: Vec<QualityBin>,
     /// One entry for each category that occurs as a label.
     categories: Vec<CategoryReport>,

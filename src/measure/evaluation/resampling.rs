@@ -1,4 +1,4 @@
-//! What can be learned by drawing again: confidence intervals from the faces, and a ceiling from the votes.
+//! Estimates by resampling: confidence intervals from the faces, and a ceiling from the votes.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use super::{
 /// Seed of all random numbers, so that every run gives the same results.
 const SEED: u64 = 1;
 
-/// Bootstrap samples.
+/// Number of bootstrap samples.
 const BOOTSTRAP_ROUNDS: usize = 1_000;
 
 /// Probability that an interval covers the metric.
 const LEVEL: f64 = 0.95;
 
-/// Times that all votes are drawn again.
+/// Number of times that all votes are resampled.
 const CEILING_ROUNDS: usize = 100;
 
 /// Lower and upper end.
 pub(super) type Interval = [f64; 2];
 
-/// A metric by its name in JSON.
+/// A metric with its name in JSON.
 type Scalar = (&'static str, fn(&Metrics) -> Option<f64>);
 
 const SCALARS: [Scalar; 10] = [
@@ -57,7 +57,7 @@ pub(super) struct Intervals {
 }
 
 impl Intervals {
-    /// Draws as many samples as there are, with replacement, again and again.
+    /// Repeatedly draws as many samples as there are, with replacement.
     pub(super) fn of(samples: &[Sample]) -> Self {
         let mut random = Random::new(SEED);
         let count = u32::try_from(samples.len()).unwrap_or(u32::MAX);
@@ -99,10 +99,10 @@ fn interval(values: impl Iterator<Item = f64>) -> Option<Interval> {
     Some([at(tail), at(1.0 - tail)])
 }
 
-/// The accuracy of annotators who vote like the ones asked: no model can be expected to exceed it.
+/// The accuracy of annotators who vote like the original ones: no model can be expected to exceed it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Ceiling {
-    /// Share of the faces whose label is the same after all votes were drawn again from the face's own votes.
+    /// Share of the faces whose label stays the same when all votes are resampled from the face's own votes.
     pub(super) accuracy: f64,
     rounds: usize,
     seed: u64,
@@ -167,8 +167,8 @@ mod tests {
             Ceiling::of(&samples)
         };
         assert_eq!(with([0, 10, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap().accuracy, 1.0);
-        // Of ten drawn votes with a probability of 0.6: more than five with 0.633, five and the first of
-        // equals with 0.201. The removal of single votes changes neither.
+        // Of ten drawn votes with a probability of 0.6: more than five with 0.633, five and first in a tie
+        // with 0.201. The removal of single votes changes neither.
         let accuracy = with([0, 6, 0, 0, 0, 0, 4, 0, 0, 0]).unwrap().accuracy;
         assert!((accuracy - 0.834).abs() < 0.2, "{accuracy}");
         let unknown = [sample(Happiness, Anger, 0.9, Agreement::Unknown)];

@@ -18,7 +18,7 @@ pub(super) struct Truth {
 /// How far the annotators agree on the category.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Agreement {
-    /// The table does not say.
+    /// Not in the file.
     Unknown,
     /// This share of the annotators chose the category, 0 to 1.
     Share(f32),
@@ -36,7 +36,7 @@ impl Truth {
         }
     }
 
-    /// Whether `category` has the most votes, alone or with others; `None` if the votes are not known.
+    /// Whether `category` has the most votes, ties included; `None` if the votes are not known.
     pub(super) fn is_any_label(&self, category: Category) -> Option<bool> {
         match self.agreement {
             Agreement::Unknown | Agreement::Share(_) => None,
@@ -60,7 +60,7 @@ pub(super) struct Sample {
 /// The predicted category.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Classified {
-    /// The most probable category, the first of equals.
+    /// The most probable category, the first in a tie.
     pub(super) category: Category,
     /// Its probability.
     pub(super) confidence: f32,
@@ -69,7 +69,7 @@ pub(super) struct Classified {
 }
 
 impl Sample {
-    /// `temperature` is the one that the prediction was made with.
+    /// `temperature` is the one with which the prediction was made.
     pub(super) fn new(truth: Truth, classification: &Classification, temperature: f32) -> Self {
         let prediction = &classification.prediction;
         Self {

@@ -31,12 +31,12 @@ impl Votes {
         Self(votes)
     }
 
-    /// The votes that count: a single vote is regarded as a slip and removed.
+    /// The votes that count: a single vote is treated as an outlier and removed.
     fn counted(self) -> [u8; CHOICES] {
         self.0.map(|votes| if votes <= 1 { 0 } else { votes })
     }
 
-    /// The category with the most votes, the first of equals; `None` if no category has two votes.
+    /// The category with the most votes, the first in a tie; `None` if no category has two votes.
     pub(super) fn label(self) -> Option<Category> {
         let counted = self.counted();
         let most = most(&counted);
@@ -49,21 +49,21 @@ impl Votes {
             .flatten()
     }
 
-    /// Whether `category` has as many votes as any other category, and more than none.
+    /// Whether `category` has the most counted votes, ties included; false if there are none.
     pub(super) fn is_label(self, category: Category) -> bool {
         let counted = self.counted();
         let most = most(&counted);
         most > 0 && counted[category as usize] == most
     }
 
-    /// Whether more than half of all annotators, also of those who voted for "unknown" or "not a face", chose one
-    /// category.
+    /// Whether more than half of all annotators, including those who voted for "unknown" or "not a face",
+    /// chose one category.
     pub(super) fn has_majority(self) -> bool {
         let total: u32 = self.0.iter().copied().map(u32::from).sum();
         2 * u32::from(most(&self.0)) > total
     }
 
-    /// As many votes again, drawn from these with replacement: what other annotators might have said.
+    /// The same number of votes, drawn from these with replacement: a simulation of other annotators.
     pub(super) fn resample(self, random: &mut Random) -> Self {
         let total: u32 = self.0.iter().copied().map(u32::from).sum();
         let mut drawn = [0; CHOICES];
@@ -81,7 +81,7 @@ impl Votes {
     }
 }
 
-/// The most votes of any category; votes for "unknown" and "not a face" name none.
+/// The most votes of any category; votes for "unknown" and "not a face" do not count.
 fn most(votes: &[u8; CHOICES]) -> u8 {
     let categories = &votes[..Category::ALL.len()];
     categories.iter().copied().max().unwrap_or_default()
@@ -96,7 +96,7 @@ mod tests {
         let tie = Votes::new([0, 4, 1, 0, 0, 0, 4, 1, 0, 0]);
         assert_eq!(tie.label(), Some(Category::Happiness));
         assert!(tie.is_label(Category::Anger) && !tie.is_label(Category::Sadness));
-        // A majority is one of all annotators, also of those whose votes were removed.
+        // The majority refers to all annotators, including those whose votes were removed.
         assert!(!Votes::new([0, 5, 1, 1, 0, 0, 1, 1, 1, 0]).has_majority());
         assert!(Votes::new([0, 6, 1, 0, 0, 0, 1, 1, 1, 0]).has_majority());
         assert!(!Votes::new([0, 5, 0, 0, 0, 0, 0, 0, 5, 0]).has_majority());

@@ -1,22 +1,22 @@
-//! Limits how many commands are taken.
+//! A rate limiter for commands.
 
 use std::time::Duration;
 
-/// Commands that are taken per second.
+/// Commands that are accepted per second.
 pub const PER_SECOND: u32 = 5;
 
-/// Whether one more command is taken.
+/// Whether one more command is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// It is accepted.
     Allowed,
-    /// It is the first of this second that is not.
+    /// It is the first one refused in this second.
     FirstRefused,
-    /// Nor was the one before.
+    /// It is refused, as was the previous one.
     Refused,
 }
 
-/// Counts the commands of the present second.
+/// Counts the commands of the current second.
 #[derive(Debug, Default)]
 pub struct Limit {
     since: Duration,

@@ -1,4 +1,4 @@
-//! Commands on `base/command`: each is parsed, limited, carried out or refused, and answered.
+//! Commands on `base/command`: each is rate-limited, parsed, carried out or refused, and answered.
 
 mod limit;
 pub mod parse;
@@ -20,7 +20,7 @@ const MAX_ERROR: usize = 200;
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// As in the command; `None` if that has none or cannot be read.
+    /// As in the command; `None` if the command has none or cannot be read.
     pub id: Option<Id>,
     /// The command's name; `None` if it cannot be read.
     pub command: Option<&'static str>,
@@ -28,7 +28,7 @@ pub struct Answer {
     pub error: Option<String>,
 }
 
-/// What a message on the command topic leads to.
+/// The result of a message on the command topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The answer to publish.
@@ -37,7 +37,7 @@ pub struct Outcome {
     pub rate: Option<MessageRate>,
 }
 
-/// Takes commands, and asks the other threads to carry them out.
+/// Handles commands, and asks the other threads to carry them out.
 #[derive(Debug)]
 pub struct Commands {
     requests: Arc<Requests>,
@@ -56,8 +56,8 @@ impl Commands {
         }
     }
 
-    /// Takes a message that arrived at `now`. `None` for one that is not answered: a retained one, which may be
-    /// long past, and all but the first of those that come too fast.
+    /// Handles a message that arrived at `now`. `None` for one that is not answered: a retained one, which
+    /// may be long outdated, and all but the first of those that exceed the rate limit.
     pub fn take(&mut self, payload: &[u8], retained: bool, now: Duration) -> Option<Outcome> {
         if retained {
             self.log_refusal("retained", "a retained command is ignored: it may be long past");
@@ -122,7 +122,7 @@ impl Commands {
         })
     }
 
-    /// Logs a refusal unless the one before was of the same kind.
+    /// Logs a refusal unless the previous one was of the same kind.
     fn log_refusal(&mut self, kind: &'static str, message: &str) {
         if self.refused != Some(kind) {
             warn!("a command over MQTT was refused: {message}");

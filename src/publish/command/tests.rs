@@ -111,7 +111,7 @@ fn sizes_are_limited() {
     let id = |length: usize| format!(r#"{{"id": "{}", "command": "health"}}"#, "é".repeat(length));
     assert_eq!(answer(id(64)).error, None);
     assert!(answer(id(65)).error.is_some());
-    // The error quotes what was found: that is limited too.
+    // The error quotes what was found, so its length is limited too.
     let name = "x".repeat(3000);
     let error = answer(format!(r#"{{"command": "{name}"}}"#)).error.unwrap();
     assert!(error.chars().count() <= MAX_ERROR + 1, "{error}");

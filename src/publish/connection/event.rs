@@ -1,11 +1,11 @@
-//! What happens on a connection, the same for both versions of MQTT.
+//! The events of a connection, the same for both versions of MQTT.
 
-/// What the broker permits, as it says in its answer to MQTT 5's CONNECT. MQTT 3.1.1 cannot say it.
+/// What the broker permits, as stated in its answer to an MQTT 5 CONNECT. MQTT 3.1.1 cannot state it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// Largest packet that it takes, in bytes.
+    /// Largest packet that it accepts, in bytes.
     pub packet: Option<u32>,
-    /// Most messages of QoS 1 that may be unacknowledged.
+    /// Maximum number of unacknowledged QoS 1 messages.
     pub unacknowledged: Option<u16>,
     /// Whether it does not store messages for later subscribers.
     pub stores_nothing: bool,
@@ -22,7 +22,7 @@ pub struct Received {
     pub retain: bool,
 }
 
-/// What the broker answers to one request: done, or why not, in words.
+/// The broker's answer to one request: success, or the reason for a failure in words.
 pub type Answer = Result<(), &'static str>;
 
 /// What happened.
@@ -30,13 +30,13 @@ pub type Answer = Result<(), &'static str>;
 pub enum Event {
     /// The broker has accepted the connection.
     Accepted(Limits),
-    /// It answers a subscription, for each topic in the order of the request.
+    /// It answers a subscription, with one answer per topic in the order of the request.
     Subscribed(Vec<Answer>),
-    /// It answers the oldest message of QoS 1 that it has not answered yet (MQTT 5, section 4.6: in order).
+    /// It answers the oldest unanswered QoS 1 message (MQTT 5, section 4.6: in order).
     Acknowledged(Answer),
-    /// A message of a subscribed topic.
+    /// A message on a subscribed topic.
     Message(Received),
-    /// This side's farewell is sent.
+    /// This side's DISCONNECT was sent.
     Disconnected,
     /// Any other packet from the broker: it is alive.
     Alive,

@@ -1,13 +1,13 @@
-//! What is done to the bytes from the broker before the library parses them.
+//! Filters the bytes from the broker before the library parses them.
 //!
-//! - A message that is too large is cut, so that it ends neither the memory nor the connection. Whoever receives
-//!   one finds a payload of nearly [`MAX_INCOMING`] bytes, which is no valid command. If the properties of a
-//!   message of MQTT 5 are too large, they are left out, and the payload is replaced by [`TOO_LARGE`].
+//! - A message that is too large is truncated, so it neither exhausts memory nor ends the connection. Its
+//!   receiver sees a payload of nearly [`MAX_INCOMING`] bytes, which is not a valid command. If the properties
+//!   of an MQTT 5 message are too large, they are left out, and the payload is replaced by [`TOO_LARGE`].
 //!   MQTT 5 lets a client announce its limit (3.1.2.11.4), but this one does not: mosquitto 2.0 counts messages
-//!   above it as unacknowledged for ever, and after as many as are allowed it delivers no command any more.
+//!   above it as unacknowledged forever, and after as many as are allowed it delivers no more commands.
 //! - Any other packet that is too large ends the connection.
-//! - A broker that speaks 3.1.1 alone answers MQTT 5's CONNECT in its own format, which the library would
-//!   wait in vain to be continued.
+//! - A broker that only speaks 3.1.1 answers an MQTT 5 CONNECT in its own format. The library would take that
+//!   for an incomplete packet and wait in vain for the rest.
 
 use std::{
     io,
@@ -19,16 +19,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{login::MAX_INCOMING, version::Version};
 
-/// Most bytes of a fixed header: the type, and a length of up to four bytes (MQTT 5, section 2.1).
+/// Maximum bytes of a fixed header: the type, and a length of up to four bytes (MQTT 5, section 2.1).
 const HEADER: usize = 5;
 
-/// What remains of a message that is too large.
+/// The length to which a message that is too large is truncated.
 const CUT: usize = MAX_INCOMING - HEADER;
 
-/// The payload of a message whose properties were too large: no valid command.
+/// The payload of a message whose properties were too large; not a valid command.
 const TOO_LARGE: &[u8] = b"too large";
 
-/// Most bytes of a message's topic, packet identifier and length of properties. No topic that is subscribed to is
+/// Maximum bytes of a message's topic, packet identifier and length of properties. No subscribed topic is
 /// nearly as long.
 const PREFIX: usize = 4096;
 
@@ -47,8 +47,8 @@ pub enum Rejected {
 enum State {
     /// Within a fixed header; what has arrived of it.
     Header(heapless::Vec<u8, HEADER>),
-    /// Within the beginning of a message of MQTT 5 that is too large; its first byte, what has arrived of topic,
-    /// packet identifier and length of properties, and how many bytes the packet still has.
+    /// Within the beginning of an MQTT 5 message that is too large: its first byte; what has arrived of
+    /// topic, packet identifier and length of properties; and how many bytes of the packet are left.
     Beginning {
         first: u8,
         prefix: Box<heapless::Vec<u8, PREFIX>>,
@@ -111,7 +111,7 @@ impl Filter {
                     }
                 }
                 State::Header(header) => {
-                    // There is room: a longer header is foreign.
+                    // There is room, because a longer header is foreign.
                     let _ = header.push(bytes[0]);
                     bytes = &bytes[1..];
                     let is_last = header.len() > 1 && header.last().is_some_and(|byte| byte & 0x80 == 0);
@@ -133,7 +133,7 @@ impl Filter {
         let length = length_of(&header[1..]);
         let kind = header[0] >> 4;
         let (connack, publish) = (2, 3);
-        // MQTT 5's has at least three bytes: flags, code, and the length of its properties.
+        // An MQTT 5 CONNACK has at least three bytes: flags, code, and the length of its properties.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         if is_first && self.version == Version::V5 && kind == connack && length == 2 {
             return Err(Rejected::EarlierVersion);
@@ -169,7 +169,8 @@ impl Filter {
     }
 }
 
-/// The beginning of a message of MQTT 5 (3.3.2): topic, packet identifier unless QoS is 0, length of the properties.
+/// The beginning of an MQTT 5 message (3.3.2): topic, packet identifier unless QoS is 0, length of the
+/// properties.
 struct Beginning {
     /// Bytes before the length of the properties.
     before: usize,
@@ -185,7 +186,7 @@ impl Beginning {
         let before = 2 + topic + if has_identifier { 2 } else { 0 };
         let digits = bytes.get(before..)?;
         let is_whole = digits.last().is_some_and(|byte| byte & 0x80 == 0);
-        // A length has at most four digits (1.5.5); the library reports more.
+        // A length has at most four digits (1.5.5); the library reports longer ones.
         (is_whole || digits.len() == 4).then_some(Self {
             before,
             properties: length_of(digits),
@@ -213,13 +214,13 @@ fn begin_cut(first: u8, prefix: &[u8], beginning: &Beginning, left: usize, out: 
     State::Body { keep: 0, drop: left }
 }
 
-/// The length that these digits state; see [`push_length`].
+/// The length that these digits encode; see [`push_length`].
 fn length_of(digits: &[u8]) -> usize {
     let digits = digits.iter().rev();
     digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f))
 }
 
-/// Appends a length as MQTT writes it: seven bits a byte, the lowest first (MQTT 5, section 1.5.5).
+/// Appends a length as MQTT encodes it: seven bits per byte, the lowest first (MQTT 5, section 1.5.5).
 fn push_length(mut length: usize, out: &mut Vec<u8>) {
     loop {
         let digit = (length & 0x7f) as u8;
@@ -235,7 +236,7 @@ fn push_length(mut length: usize, out: &mut Vec<u8>) {
 pub struct Inbound<S> {
     inner: S,
     filter: Filter,
-    /// Filtered, and not read yet from this index on.
+    /// Filtered bytes; those from `next` on have not been read yet.
     pending: Vec<u8>,
     next: usize,
 }

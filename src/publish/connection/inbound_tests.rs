@@ -1,4 +1,4 @@
-//! What is passed on of a broker's packets.
+//! Tests which of a broker's bytes are passed on.
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn publish(length: usize) -> Vec<u8> {
     packet
 }
 
-/// What is passed on of `bytes`, which arrive in pieces of this size.
+/// What is passed on from `bytes`, which arrive in pieces of this size.
 fn filtered(version: Version, bytes: &[u8], piece: usize) -> Result<Vec<u8>, Rejected> {
     let mut filter = Filter::new(version);
     let mut out = Vec::new();
@@ -59,7 +59,7 @@ fn a_message_that_is_too_large_is_cut() {
     assert!(filtered(Version::V311, &largest, 4096).unwrap() == largest);
 }
 
-/// A message of MQTT 5 with QoS 1 on the topic `t`.
+/// An MQTT 5 message with QoS 1 on the topic `t`.
 fn publish_v5(properties: usize, payload: usize) -> Vec<u8> {
     let mut body = vec![0, 1, b't', 0, 7];
     push_length(properties, &mut body);

@@ -1,5 +1,5 @@
-//! What both versions of MQTT have in common. The library is a crate for each version, with the same names for
-//! different types, so it is written once, as a macro.
+//! The code that both versions of MQTT have in common. The library has one crate per version, with the same
+//! names for different types, so this code is written once, as a macro.
 
 /// Defines, for one crate of the library: `Requests` and `Events`, and how they are made.
 macro_rules! library {
@@ -12,7 +12,7 @@ macro_rules! library {
 
         /// Who logs in, over which stream.
         fn options(login: &Login, stream: Handover) -> $library::MqttOptions {
-            // The address is of no use: the stream is open.
+            // The address is unused: the stream is already open.
             let mut options = $library::MqttOptions::new(&login.client_id, ("", 0));
             options.set_keep_alive(KEEP_ALIVE_S);
             options.set_socket_connector(move |_, _| {

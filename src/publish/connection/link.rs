@@ -19,7 +19,7 @@ pub enum Requests {
     V311(v311::Requests),
 }
 
-/// Drives the connection and says what happens.
+/// Drives the connection and reports its events.
 pub enum Events {
     /// MQTT 5.
     V5(Box<v5::Events>),
@@ -83,7 +83,7 @@ impl Requests {
         }
     }
 
-    /// Says goodbye, so that the last will is not published. Without room for it, it is.
+    /// Disconnects cleanly, so the last will is not published. If there is no room for the packet, it is.
     pub fn disconnect(&self) {
         match self {
             Self::V5(requests) => requests.disconnect(),

@@ -15,14 +15,15 @@ pub struct Login {
     pub properties: Vec<(String, String)>,
 }
 
-/// Longest silence of this client in seconds; the broker gives it up after one and a half times as long.
+/// Keep-alive interval in seconds; the broker drops the client after one and a half times as long a silence.
 pub const KEEP_ALIVE_S: u16 = 30;
 
-/// Largest packet that this device takes, in bytes. The largest that it needs, a command, has a few kilobytes.
+/// Largest packet that this device accepts, in bytes. The largest that it needs, a command, has a few
+/// kilobytes.
 pub const MAX_INCOMING: usize = 64 << 10;
 
-/// Most messages handed to the library and not yet sent.
+/// Maximum number of messages handed to the library and not yet sent.
 pub const CHANNEL: usize = 64;
 
-/// Most messages of QoS 1 to this device that it has not acknowledged yet.
+/// Maximum number of QoS 1 messages to this device that it has not acknowledged yet.
 pub const RECEIVE_MAXIMUM: u16 = 16;

@@ -1,8 +1,8 @@
 //! One connection to a broker: opening it, and speaking MQTT 5 or 3.1.1 over it.
 //!
 //! [`stream`] opens a byte stream (TCP or a Unix socket, TLS, WebSocket). [`link`] speaks MQTT over it with
-//! the library for the wanted [`version`], and hides which of the two it is: what happens is an [`event`],
-//! and why it ended is a `DisconnectReason`.
+//! the library for the wanted [`version`], and hides which of the two it is: it reports [`event`]s, and a
+//! `DisconnectReason` when the connection ends.
 
 pub mod event;
 pub mod inbound;

@@ -10,7 +10,7 @@ pub const NOT_AUTHORIZED: &str = "not authorised";
 pub struct Refusal {
     /// In words.
     pub words: &'static str,
-    /// Whether user name and password are what it does not accept.
+    /// Whether it rejects the user name or the password.
     pub is_about_credentials: bool,
 }
 
@@ -106,7 +106,7 @@ pub fn disconnect(code: DisconnectReasonCode) -> &'static str {
     }
 }
 
-/// Whether the broker has taken a message of QoS 1.
+/// Whether the broker has accepted a QoS 1 message.
 pub fn publish(reason: PubAckReason) -> Result<(), &'static str> {
     match reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Ok(()),

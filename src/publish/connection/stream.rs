@@ -1,4 +1,4 @@
-//! Opens the stream of bytes to a broker: TCP or a Unix socket, then TLS, then WebSocket, as configured.
+//! Opens the byte stream to a broker: TCP or a Unix socket, then TLS, then WebSocket, as configured.
 
 use std::{
     io,
@@ -27,10 +27,10 @@ use crate::publish::disconnect::DisconnectReason;
 /// Time limit for name look-up, connection, TLS and WebSocket together.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Largest WebSocket message that is taken, in bytes. A broker may put many packets into one.
+/// Largest WebSocket message that is accepted, in bytes. A broker may put many packets into one.
 const MAX_WEBSOCKET_MESSAGE: usize = 4 << 20;
 
-/// Bytes in both directions.
+/// A bidirectional byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
@@ -121,7 +121,7 @@ fn remaining(begun: Instant) -> Duration {
     PATIENCE.saturating_sub(begun.elapsed())
 }
 
-/// Runs one step for as long as there is patience.
+/// Runs one step for the rest of the time limit at most.
 async fn limited<T>(begun: Instant, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match timeout(remaining(begun), step).await {
         Ok(result) => result,
@@ -129,7 +129,7 @@ async fn limited<T>(begun: Instant, step: impl Future<Output = io::Result<T>>) -
     }
 }
 
-/// Looks the name up and tries its addresses in turn. Each gets its share of the time, so that an address that
+/// Looks the name up and tries its addresses in turn. Each gets its share of the time, so an address that
 /// does not answer leaves time for the next.
 async fn connect(host: &str, port: u16, begun: Instant) -> Result<(TcpStream, SocketAddr), DisconnectReason> {
     let addresses = limited(begun, lookup_host((host, port))).await;
@@ -163,7 +163,7 @@ async fn secure(tls: &Tls, host: &str, stream: Stream) -> io::Result<Stream> {
     Ok(Box::new(connector.connect(name, stream).await?))
 }
 
-/// Makes a WebSocket of it (MQTT 5, section 6).
+/// Upgrades the stream to a WebSocket (MQTT 5, section 6).
 async fn upgrade(host: &str, port: u16, path: &str, stream: Stream) -> Result<Stream, DisconnectReason> {
     let failed = |error: &dyn std::fmt::Display| DisconnectReason::WebSocket(error.to_string());
     let host = if host.contains(':') {
@@ -171,7 +171,7 @@ async fn upgrade(host: &str, port: u16, path: &str, stream: Stream) -> Result<St
     } else {
         host.to_owned()
     };
-    // Whether it is secured was decided before: this address only becomes the request's head.
+    // TLS was already set up if configured: this URL only provides the request's header.
     let mut request = format!("ws://{host}:{port}{path}")
         .into_client_request()
         .map_err(|error| failed(&error))?;

@@ -13,10 +13,10 @@ use tokio_rustls::rustls::{
 use super::stream::Tls;
 use crate::{config, file, publish::error::PublishError, text};
 
-/// The largest file of certificates. Debian's bundle of all authorities has 220 KiB.
+/// The largest certificate file. Debian's bundle of all authorities has 220 KiB.
 const MAX_CERTIFICATES: u64 = 4 << 20;
 
-/// The largest file of a private key. One of RSA with 16384 bits has 13 KiB.
+/// The largest private key file. A 16384-bit RSA key has 13 KiB.
 const MAX_KEY: u64 = 64 << 10;
 
 /// TLS as configured; `None` without it.
@@ -65,12 +65,12 @@ fn unusable(key: &str, path: &Path) -> PublishError {
     PublishError::config(format!("{key} {} is unusable", text::path(path)))
 }
 
-/// The certificates of the file, or the system's without one.
+/// The certificates in the file, or the system's if no file is set.
 fn authorities(path: &Path) -> Result<RootCertStore, PublishError> {
     let mut roots = RootCertStore::empty();
     if path.as_os_str().is_empty() {
         let found = rustls_native_certs::load_native_certs();
-        // One that rustls does not take is of no use, but does not spoil the others.
+        // A certificate that rustls rejects is skipped; the others remain usable.
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
             let error = PublishError::config(

@@ -52,7 +52,7 @@ impl Events {
                     .iter()
                     .map(|code| match code {
                         SubscribeReasonCode::Success(_) => Ok(()),
-                        // 3.1.1 knows no other reason.
+                        // 3.1.1 has no other reason code.
                         SubscribeReasonCode::Failure => Err(NOT_AUTHORIZED),
                     })
                     .collect(),

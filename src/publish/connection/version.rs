@@ -45,9 +45,9 @@ impl Negotiation {
     }
 
     /// The broker did not accept the connection, for this reason. Returns whether to try the other version at
-    /// once: at most one more attempt, so that a broker that is away is not flooded.
+    /// once: at most one more attempt, so an unreachable broker is not flooded.
     ///
-    /// Brokers without MQTT 5 should say so, but some close the connection without a word.
+    /// Brokers without MQTT 5 should say so, but some close the connection without giving a reason.
     pub fn failed(&mut self, reason: &DisconnectReason) -> bool {
         if self.setting != MqttVersion::Auto || !reason.may_be_about_the_version() {
             return false;
@@ -64,7 +64,7 @@ impl Negotiation {
         }
     }
 
-    /// A stable connection has ended: the broker may be a newer one when it returns.
+    /// A stable connection has ended: the broker may have been upgraded when it returns.
     pub fn ended(&mut self) {
         *self = Self::new(self.setting);
     }

@@ -7,7 +7,7 @@ use crate::{
     capture::CameraStatus, config::MessageRate, health::Hardware, publish::topics::Topics, requests::Requests,
 };
 
-/// How many people came today. These counters hold while nobody looks.
+/// How many people came today. These counters stay valid while the camera does not look.
 pub fn visit_entities(topics: &Topics) -> [Entity; 3] {
     let counter = |field: &str, unit: &str, icon: &str| {
         json!({
@@ -24,7 +24,7 @@ pub fn visit_entities(topics: &Topics) -> [Entity; 3] {
         "state_class": "measurement",
         "unit_of_measurement": "s",
         "suggested_display_precision": 0,
-        // Whole seconds, so that not every visit is a row of the recorder.
+        // Whole seconds, so not every visit adds a row to the recorder.
         "value_template": "{{ value_json.today.mean_s | round(0, default=none) }}",
     });
     let visits = counter("visits", "visits", "mdi:counter");
@@ -102,7 +102,7 @@ pub fn board_entities(hardware: &Hardware, topics: &Topics) -> [Entity; 2] {
     let undervoltage = if hardware.detects_undervoltage {
         let options = json!({
             "device_class": "problem",
-            // Home Assistant takes "None" for unknown.
+            // Home Assistant interprets "None" as unknown.
             "value_template":
                 "{% set low = value_json.undervoltage %}{{ 'None' if low is none else ('ON' if low else 'OFF') }}",
         });
@@ -113,14 +113,14 @@ pub fn board_entities(hardware: &Hardware, topics: &Topics) -> [Entity; 2] {
     [temperature, undervoltage]
 }
 
-/// What can be commanded.
+/// The entities that send commands.
 pub fn controls(requests: &Requests, topics: &Topics) -> [Entity; 4] {
     let privacy = json!({
         "state_topic": topics.privacy,
         "command_topic": topics.privacy_set,
         "payload_on": "ON",
         "payload_off": "OFF",
-        // A command that is given while the device is away reaches it when it is back.
+        // A command sent while the device is offline reaches it when it reconnects.
         "retain": true,
         "icon": "mdi:eye-off-outline",
     });

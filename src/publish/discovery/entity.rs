@@ -60,7 +60,8 @@ impl Entity {
         Self::new(key, platform, name, options)
     }
 
-    /// The same, for what is rarely of interest: Home Assistant knows it, but a person must enable it.
+    /// The same, for values that are rarely of interest: Home Assistant lists the entity, but a person must
+    /// enable it.
     pub fn rare_diagnostic(
         key: &'static str,
         platform: &'static str,
@@ -72,7 +73,7 @@ impl Entity {
         Self::diagnostic(key, platform, name, state, options)
     }
 
-    /// Something to change or to set off, among the device's configuration.
+    /// A setting or an action, shown with the device's configuration.
     pub fn control(
         key: &'static str,
         platform: &'static str,
@@ -95,8 +96,8 @@ impl Entity {
         }
     }
 
-    /// An entity that this board or model does not have. Home Assistant removes it if it knows it from another
-    /// model, board or version.
+    /// An entity that this board or model does not have. Home Assistant removes it if another model, board or
+    /// version has announced it.
     pub fn removed(key: &'static str, platform: &'static str) -> Self {
         Self {
             key,
@@ -106,7 +107,7 @@ impl Entity {
         }
     }
 
-    /// Its part of the message.
+    /// The entity's part of the discovery message.
     pub fn component(self, identity: &Identity) -> Value {
         let mut component = self.options;
         component["p"] = self.platform.into();
@@ -118,8 +119,7 @@ impl Entity {
     }
 }
 
-/// Whether the daemon runs. Home Assistant ignores words that it does not know; "stopped" must not look
-/// available.
+/// Whether the daemon runs. Home Assistant ignores unknown words, and "stopped" must not look available.
 pub fn daemon_availability(topics: &Topics) -> Value {
     json!({
         "topic": topics.availability,

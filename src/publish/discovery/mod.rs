@@ -1,9 +1,9 @@
 //! Home Assistant's device discovery: one retained message that describes the device and its entities
 //! (<https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload>).
 //!
-//! Entities about what is seen are available only while the daemon runs and the camera is ok, so that nobody
-//! looking is not recorded as nobody there. All others need only the daemon. One JSON message feeds
-//! category, valence and arousal, so that they never disagree. There is no `expire_after`: the state is
+//! Entities about what is seen are available only while the daemon runs and the camera is ok, so a camera
+//! that does not look is not recorded as an empty room. All others need only the daemon. One JSON message
+//! feeds category, valence and arousal, so they never disagree. There is no `expire_after`: the state is
 //! retained, and availability says whether it is current.
 
 mod daemon;
@@ -43,7 +43,7 @@ pub fn config(identity: &Identity, topics: &Topics, requests: &Requests) -> Valu
     })
 }
 
-/// The program, with its public address where the package names one (`homepage` in Cargo.toml).
+/// The program, with its home page if the package names one (`homepage` in Cargo.toml).
 fn origin(version: &str, homepage: &str) -> Value {
     let mut origin = json!({ "name": "affectd", "sw": version });
     if !homepage.is_empty() {
@@ -52,7 +52,7 @@ fn origin(version: &str, homepage: &str) -> Value {
     origin
 }
 
-/// The device: the board by its own name and the network, or the network alone where the board has no name.
+/// The device: the board's name and the model, or only the model if the board has no name.
 fn device(identity: &Identity) -> Value {
     let name = &identity.device;
     let mut device = json!({
@@ -71,7 +71,7 @@ fn device(identity: &Identity) -> Value {
         device["sn"] = serial.as_str().into();
     }
     if let Some(mac) = &hardware.mac {
-        // Ties the device to what other integrations know of the same board.
+        // Links the device to entries of other integrations for the same board.
         device["cns"] = json!([["mac", mac]]);
     }
     if let Some(page) = &identity.page {

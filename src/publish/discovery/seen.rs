@@ -9,7 +9,7 @@ use crate::{
     sense::face::Label,
 };
 
-/// What faces show, as far as the model knows it.
+/// What faces show, as far as the model predicts it.
 pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> {
     let category = if identity.categories.is_empty() {
         Entity::removed("category", "sensor")
@@ -44,8 +44,9 @@ pub fn expression_entities(identity: &Identity, topics: &Topics) -> Vec<Entity> 
             true,
         ),
     ];
-    // A person must enable those of the primary face: with one face in view its valence is the mood, arousal agrees
-    // little with people's ratings, and the two fill a quarter of what the recorder keeps of the device.
+    // A person must enable those of the primary face: with one face in view, its valence equals the mood;
+    // arousal agrees poorly with people's ratings; and the two make up a quarter of what the recorder stores
+    // about the device.
     let circumplex = circumplex.map(|(key, name, field, topic, icon, is_enabled)| {
         if identity.va == VaOrigin::None {
             return Entity::removed(key, "sensor");
@@ -75,7 +76,7 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
     let presence = json!({
         "state_topic": topics.scene,
         "device_class": "occupancy",
-        // Home Assistant takes "None" for unknown.
+        // Home Assistant interprets "None" as unknown.
         "value_template":
             "{% set occupied = value_json.occupied %}{{ 'None' if occupied is none else ('ON' if occupied else 'OFF') }}",
     });
@@ -86,8 +87,8 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
         "value_template": "{{ value_json.attending }}",
         "icon": "mdi:eye",
     });
-    // What the recorder keeps: who stayed, and who left. Every passer-by appears, which is a trigger; Expression
-    // records the changes of category. Home Assistant ignores an event whose payload is empty.
+    // The recorder keeps who stayed and who left. Every passer-by appears, so that event is only a trigger,
+    // and Expression records the changes of category. Home Assistant ignores an event whose payload is empty.
     let recorded = ["present", "left"];
     let face = json!({
         "state_topic": topics.event,
@@ -105,7 +106,7 @@ pub fn scene_entities(topics: &Topics) -> [Entity; 4] {
     ]
 }
 
-/// The events as triggers of the device, which automations offer without the event entity.
+/// The events as device triggers, which automations offer without the event entity.
 pub fn triggers(topics: &Topics) -> [Entity; 3] {
     [
         ("trigger_appeared", "appeared"),

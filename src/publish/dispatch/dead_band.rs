@@ -1,9 +1,9 @@
-//! Keeps what is published steady while only noise moves it, so that subscribers record less.
+//! Holds published values steady while they change only by noise, so subscribers record less.
 
 use crate::sense::face::{Prediction, Probabilities};
 
-/// `newest`, in which whatever differs by less than `band` from what was published stays as it was published.
-/// The probabilities stay or change together, so that their sum remains 1.
+/// `newest`, in which every value that differs from the published one by less than `band` is replaced by it.
+/// The probabilities are held or change together, so their sum remains 1.
 pub fn steady(newest: Prediction, published: Prediction, band: f32) -> Prediction {
     let number = |newest: Option<f32>, published: Option<f32>| match (newest, published) {
         (Some(new), Some(old)) if (new - old).abs() < band => Some(old),
@@ -19,7 +19,7 @@ pub fn steady(newest: Prediction, published: Prediction, band: f32) -> Predictio
     }
 }
 
-/// The largest difference of a probability.
+/// The largest difference between corresponding probabilities.
 fn distance(a: &Probabilities, b: &Probabilities) -> f32 {
     let pairs = a.to_array().into_iter().zip(b.to_array());
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)

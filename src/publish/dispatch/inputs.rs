@@ -5,11 +5,11 @@ use crate::publish::{identity::Identity, outbox::Snapshot, payload::Stamp, share
 /// Borrowed from the dispatcher and the outbox.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
-    /// Who publishes.
+    /// The publisher.
     pub identity: &'a Identity,
-    /// Where to.
+    /// The topics to publish to.
     pub topics: &'a Topics,
-    /// What is known.
+    /// The newest values.
     pub newest: &'a Snapshot,
     /// The time.
     pub now: Now,

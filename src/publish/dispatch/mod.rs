@@ -1,5 +1,5 @@
-//! Decides which message is due when, numbers it and renders it. Pure: the time and a transport are handed
-//! in, so that the same code serves the broker and standard output.
+//! Decides when each message is due, numbers it and renders it. Pure: the time and a transport are passed in,
+//! so the same code serves the broker and standard output.
 
 mod dead_band;
 mod face_rate;
@@ -37,23 +37,23 @@ use crate::{
     requests::Requests,
 };
 
-/// Events older than this are dropped: after an outage nobody should act on what is long past.
+/// Events older than this are dropped: after an outage, nobody should act on outdated events.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 
-/// Discovery is published at most this often, however often Home Assistant announces a start.
+/// Minimum interval between discovery messages, however often Home Assistant announces a start.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most answers that wait to be published; there are no more commands in a second.
+/// Maximum number of queued answers; fewer commands than this are answered per second.
 const MAX_ANSWERS: usize = 8;
 
 /// Decides what is due and renders it into a reused buffer.
 #[derive(Debug)]
 pub struct Dispatcher {
     identity: Identity,
-    /// Where messages go.
+    /// The topics to publish to.
     pub topics: Topics,
     has_broker: bool,
-    /// Empty where the device is withdrawn from Home Assistant.
+    /// Empty to withdraw the device from Home Assistant.
     discovery: Vec<u8>,
     due: Due,
     last_discovery: Option<Duration>,
@@ -122,7 +122,7 @@ impl Dispatcher {
         &self.identity.boot
     }
 
-    /// A new connection: everything that is retained is due again, at once.
+    /// A new connection: everything that is retained is due again immediately.
     pub fn on_connect(&mut self) {
         self.due = Due {
             availability: true,
@@ -151,7 +151,7 @@ impl Dispatcher {
         if let Some(rate) = outcome.rate {
             self.rate = rate;
             self.results.set_rate(rate);
-            // The health says which rate is in force.
+            // The health message reports the rate in force.
             self.health_version = 0;
         }
         if self.answers.is_full() {
@@ -161,7 +161,7 @@ impl Dispatcher {
         let _ = self.answers.push_back(outcome.answer);
     }
 
-    /// Sends everything that is due. Returns for how long nothing more will be due unless the outbox changes.
+    /// Sends everything that is due. Returns how long nothing more will be due unless the outbox changes.
     ///
     /// # Errors
     /// [`Backpressure`] if something that is due could not be sent.
@@ -186,8 +186,8 @@ impl Dispatcher {
         Ok(self.next_due(&newest, now).saturating_sub(now.monotonic))
     }
 
-    /// The last messages of a clean exit: state and scene without a face, the camera disabled or why it cannot be
-    /// used, then `stopped`.
+    /// Publishes the last messages of a clean exit: state and scene without a face, the camera as disabled or
+    /// why it cannot be used, then `stopped`.
     ///
     /// # Errors
     /// [`Backpressure`] if they could not be sent.
@@ -208,9 +208,9 @@ impl Dispatcher {
         transport.send(Message::retained_word(&self.topics.availability, "stopped"))
     }
 
-    /// Sends everything retained that is due, in the contract's order: availability, discovery, state,
-    /// scene, visits, camera, the recorded command, privacy. The record comes first, so that a command that
-    /// was answered survives a restart.
+    /// Sends everything retained that is due, in the contract's order: availability, discovery, state, scene,
+    /// visits, camera, the recorded command, privacy. The recorded command precedes privacy, so a command
+    /// that was answered survives a restart.
     fn send_states(
         &mut self,
         newest: &Snapshot,

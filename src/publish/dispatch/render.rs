@@ -22,7 +22,7 @@ impl Delivery {
         retain: false,
         acknowledged: true,
     };
-    /// Kept like a state, but soon followed by the next one, so that a lost one does not matter.
+    /// Retained like a state, but soon followed by the next one, so losing one is harmless.
     pub const PERIODIC: Self = Self {
         retain: true,
         acknowledged: false,

@@ -30,13 +30,13 @@ pub struct Results {
     scene: Topic<Option<Scene>>,
 }
 
-/// What a topic says, as far as a change of it is worth a message.
+/// The part of a topic's content whose change is worth a message.
 trait Content: PartialEq {
-    /// Whether it says that the room is occupied though nobody is in view.
+    /// Whether it says that the room is occupied although nobody is in view.
     fn is_bridged(&self) -> bool;
 }
 
-/// One topic: its rate, the number of its next message, and what the last one said.
+/// One topic: its rate, the number of its next message, and the content of the last one.
 #[derive(Debug)]
 struct Topic<T> {
     limiter: TopicLimiter,
@@ -44,7 +44,7 @@ struct Topic<T> {
     published: Option<T>,
 }
 
-/// What a state message says, as far as a change of it is worth a message.
+/// The part of a state message whose change is worth a message.
 #[derive(Debug, Clone, PartialEq)]
 struct State {
     /// `None` without a current frame or while faces are withheld.
@@ -72,7 +72,7 @@ impl Results {
         }
     }
 
-    /// Publishes at most so many state messages from now on.
+    /// Limits state messages to `rate` from now on.
     pub fn set_rate(&mut self, rate: MessageRate) {
         self.state.limiter.set_interval(rate.interval());
     }
@@ -139,7 +139,8 @@ impl Results {
         Ok(())
     }
 
-    /// The newest state, with what differs from the published one by less than the dead band as published.
+    /// The newest state, in which values that differ from the published ones by less than the dead band are
+    /// held.
     fn steady_state(&self, newest: &Snapshot) -> State {
         let mut state = State::of(newest);
         let published = self.state.published.as_ref();
@@ -210,7 +211,7 @@ impl<T: Content> Topic<T> {
         }
     }
 
-    /// When a message that says `content` is due.
+    /// When a message with this `content` is due.
     fn due(&self, content: &T, newest: &Snapshot) -> Duration {
         self.limiter
             .due(self.is_changed_by(content), presence(newest, content))
@@ -220,7 +221,7 @@ impl<T: Content> Topic<T> {
         self.published.as_ref() != Some(content)
     }
 
-    /// A message that says `content` was sent.
+    /// A message with this `content` was sent.
     fn sent(&mut self, content: T, inputs: Inputs<'_>) {
         self.seq += 1;
         let has_changed = self.is_changed_by(&content);

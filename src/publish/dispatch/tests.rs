@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-//! Tests of the parent module, over a transport that keeps what it is given.
+//! Tests of the parent module, over a transport that records the messages.
 
 mod commands;
 mod rates;
@@ -18,7 +18,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// Last topic levels in order, and empties.
+    /// The last topic levels of the messages, in order; clears the messages.
     fn topics(&mut self) -> Vec<String> {
         let topics = self
             .messages

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// Changes that are published without delay after a pause, so that a short visit is reported as it happens.
+/// Changes that are published without delay after a pause, so a short visit is reported as it happens.
 pub const BURST: u32 = 3;
 
-/// That somebody has come, everybody has left, or the room counts as empty is published at least this long after the
-/// last message, whatever the rate: a subscriber must not take a room for empty, or for occupied, until the rate
-/// permits a message.
+/// A change in occupancy (somebody has come, everybody has left, or the room counts as empty) is published
+/// once this time has passed since the last message, whatever the rate: a subscriber must not believe that a
+/// room is empty, or occupied, until the rate permits a message.
 const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Limits the rate of one topic: in the long run at most one message per interval because of changes, at most [`BURST`] of
-/// them in succession, and at least one message every refresh.
+/// Limits the rate of one topic: in the long run at most one change per interval, at most [`BURST`] changes
+/// in succession, and at least one message per refresh interval.
 ///
 /// The rate limiter is the generic cell rate algorithm (ITU-T I.371) with a tolerance of `BURST - 1` intervals.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct TopicLimiter {
     /// Whether a message is due even if nothing has changed.
     forced: bool,
     last: Option<LastMessage>,
-    /// When the changes that were published would have been spent at exactly one per interval.
+    /// The theoretical arrival time: when the published changes would be used up at exactly one per interval.
     spent_until: Duration,
 }
 
@@ -32,7 +32,7 @@ pub struct Presence {
     pub is_sensing: bool,
     /// Whether anybody is in view.
     pub is_in_view: bool,
-    /// Whether the topic says that the room is occupied though nobody is in view.
+    /// Whether the topic says that the room is occupied although nobody is in view.
     pub is_bridged: bool,
 }
 
@@ -89,7 +89,7 @@ impl TopicLimiter {
         }
     }
 
-    /// A message was sent at `now`. Only one that says something new counts towards the rate limit, so that a
+    /// A message was sent at `now`. Only a message with new content counts towards the rate limit, so a
     /// refresh delays no change.
     pub fn record(&mut self, now: Duration, has_changed: bool, presence: Presence) {
         self.forced = false;
@@ -114,7 +114,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// When the messages were sent if everything that is due is sent, with a change in each of these seconds.
+    /// When messages are sent if there is a change in each of these seconds and every due message is sent.
     fn sent(limiter: &mut TopicLimiter, changes: std::ops::Range<u64>) -> Vec<u64> {
         let mut sent = Vec::new();
         for second in changes {

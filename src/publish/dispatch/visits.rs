@@ -17,7 +17,7 @@ use crate::publish::{
     transport::{Backpressure, Transport},
 };
 
-/// The counters are about visits that have ended, whoever is in view.
+/// The counters are about visits that have ended, so it is irrelevant who is in view.
 const NOBODY: Presence = Presence {
     is_sensing: true,
     is_in_view: false,
@@ -33,8 +33,9 @@ pub struct Visits {
 }
 
 impl Visits {
-    /// Due at once, and again when `refresh` has passed, but not more often than every [`VISITS_REFRESH`]. Changes are
-    /// published as often in the long run; the event `left` tells each visit as it ends.
+    /// Due at once, and again when `refresh` has passed, but not more often than every [`VISITS_REFRESH`]. In
+    /// the long run, changes are published no more often than that either; the event `left` reports each
+    /// visit as it ends.
     pub fn new(refresh: Duration) -> Self {
         Self {
             limiter: TopicLimiter::new(VISITS_REFRESH, refresh.max(VISITS_REFRESH)),
@@ -47,14 +48,14 @@ impl Visits {
         self.limiter.force();
     }
 
-    /// When the message is due: soon if the counters have changed, or if it is another day; otherwise at the refresh,
+    /// When the message is due: soon if the counters or the date have changed; otherwise at the refresh,
     /// because it expires at the broker.
     pub fn due(&self, newest: &Snapshot, now: Now) -> Duration {
         let is_changed = self.published != Some((newest.visits.version, now.date));
         self.limiter.due(is_changed, NOBODY)
     }
 
-    /// Sends it if it is due.
+    /// Sends the message if it is due.
     ///
     /// # Errors
     /// [`Backpressure`] if it is due and could not be sent.

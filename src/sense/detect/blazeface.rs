@@ -23,7 +23,7 @@ impl BlazeFace {
     /// Finds the two outputs and places the anchors for an input of `width` x `height`.
     ///
     /// # Errors
-    /// [`DetectError::OutputShape`] if an output is missing or no known grid of anchors has that many.
+    /// [`DetectError::OutputShape`] if an output is missing or its number of anchors fits no known grid.
     pub fn new(outputs: &[OutputInfo], width: usize, height: usize) -> Result<Self, DetectError> {
         let count = outputs
             .iter()
@@ -56,7 +56,7 @@ impl HeadDecoder for BlazeFace {
     }
 }
 
-/// Centres of the anchors in input pixels, for grids of `(stride, anchors a cell)`.
+/// Centres of the anchors in input pixels, for grids of `(stride, anchors per cell)`.
 fn anchors(grids: &[(usize, usize)], width: usize, height: usize) -> Vec<Point> {
     let mut all = Vec::new();
     for &(stride, repeats) in grids {

@@ -8,10 +8,10 @@ use crate::sense::{
 };
 use affectd_infer::{Output, OutputInfo};
 
-/// Input pixels to a cell of the maps.
+/// Input pixels per cell of the maps.
 const STRIDE: f32 = 4.0;
 
-/// Sizes are logarithms; above this one a box is larger than any picture.
+/// Sizes are logarithms; above this value a box is larger than any picture.
 const LARGEST_LOG: f32 = 7.0;
 
 /// The index of each output.

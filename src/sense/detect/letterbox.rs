@@ -24,7 +24,7 @@ pub struct Letterbox {
 impl Letterbox {
     /// Fits `region` (in picture pixels, may reach beyond the picture) into an input of `width` x `height`.
     ///
-    /// A region without area is widened to one pixel, so that the result is always finite.
+    /// A region without area is widened to one pixel, so the result is always finite.
     #[must_use]
     pub fn fit(region: &Rect, width: usize, height: usize) -> Self {
         let scale = (width as f32 / region.width.max(1.0)).min(height as f32 / region.height.max(1.0));
@@ -66,8 +66,8 @@ impl Letterbox {
     }
 }
 
-/// The filters of one axis: for each pixel of the input the pixels of the picture that contribute to it, the same number
-/// for all. Pixels outside the picture have only weights of 0.
+/// The filters of one axis: for each pixel of the input, the pixels of the picture that contribute to it, the
+/// same number for all. Input pixels outside the picture have only weights of 0.
 #[derive(Debug, Default)]
 struct AxisFilter {
     /// The first pixel of the picture for each pixel of the input.
@@ -87,7 +87,8 @@ impl AxisFilter {
         self.taps = ((2.0 * radius).ceil() as usize + 1).min(pixels as usize).max(1);
         self.starts.clear();
         self.weights.clear();
-        // Room for any region up to four times as large as the picture, so that a face that comes nearer allocates nothing.
+        // Room for any region up to four times as large as the picture, so a face that comes nearer causes no
+        // allocation.
         self.weights.reserve(8 * pixels as usize + 4 * size);
         let last = (pixels as usize).saturating_sub(self.taps);
         for i in 0..size {
@@ -141,8 +142,8 @@ impl Default for LetterboxResizer {
 }
 
 impl LetterboxResizer {
-    /// Writes the part of `picture` that `letterbox` maps into `tensor`, the whole of `input`. Outside the
-    /// picture it is black.
+    /// Fills `tensor`, the whole of `input`, with the part of `picture` that `letterbox` maps into it. The
+    /// area outside the picture is black.
     pub fn resize(
         &mut self,
         picture: &Picture,
@@ -157,7 +158,7 @@ impl LetterboxResizer {
         self.rows.set(scale, origin.y, picture.height(), height);
         self.pixels.resize(width, [0.0; 4]);
 
-        // Only the columns in use are summed: first the rows (long and contiguous), then within one row.
+        // Only the columns in use are summed: first across rows (long and contiguous), then within one row.
         let AxisFilter {
             starts,
             weights,
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
     use crate::model::{Colour, Input, Layout};
 
-    /// An input that takes 8-bit values as they are, in three planes of red, green and blue.
+    /// An input that takes 8-bit values unchanged, in three planes of red, green and blue.
     fn plain(width: usize, height: usize) -> InputTensor {
         described(width, height, Colour::Rgb, [0.0; 3], [1.0; 3])
     }
@@ -265,7 +266,7 @@ mod tests {
         let mut tensor = vec![0.0; 3 * 32 * 32];
         let letterbox = Letterbox::fit(&whole(&picture), 32, 32);
         LetterboxResizer::default().resize(&picture, &letterbox, &plain(32, 32), &mut tensor);
-        // But for the outermost pixels, where the filter reaches beyond the picture.
+        // Except for the outermost pixels, where the filter reaches beyond the picture.
         for row in tensor[32..31 * 32].chunks_exact(32) {
             assert!(row[1..31].iter().all(|v| (v - 127.5).abs() < 0.1), "{row:?}");
         }
@@ -343,7 +344,7 @@ mod tests {
             let region = Rect { x, y, width, height };
             let letterbox = Letterbox::fit(&region, 128, 96);
             let back = letterbox.rect_in_picture(&Rect { x: 0.0, y: 0.0, width: 128.0, height: 96.0 });
-            // The whole input shows the region and no less, around the same centre.
+            // The whole input shows at least the region, around the same centre.
             prop_assert!(back.width >= width * 0.999 && back.height >= height * 0.999);
             prop_assert!((back.centre().x - region.centre().x).abs() < 0.1);
             prop_assert!((back.centre().y - region.centre().y).abs() < 0.1);

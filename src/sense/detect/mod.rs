@@ -1,4 +1,4 @@
-//! Finds faces in a picture: what detectors share, and the decoders of their networks' outputs.
+//! Finds faces in a picture: the detectors' interface, and the decoders of their networks' outputs.
 
 pub(super) mod blazeface;
 pub(super) mod centerface;
@@ -16,7 +16,7 @@ use crate::{
 };
 use nms::Candidates;
 
-/// Most faces found in one run.
+/// Maximum number of faces found in one run.
 pub const MAX_DETECTIONS: usize = 32;
 
 /// The faces found in one run, the best first.
@@ -45,7 +45,7 @@ pub enum DetectError {
     OutputShape {
         /// The output's name.
         output: String,
-        /// What there is.
+        /// What was found.
         found: String,
         /// What is needed.
         expected: String,
@@ -70,7 +70,7 @@ pub trait Detector: Send {
 
 /// Decodes the outputs of one kind of network.
 pub(super) trait HeadDecoder: Send + std::fmt::Debug {
-    /// Adds what scores at least `min_score`, in input pixels.
+    /// Adds the candidates that score at least `min_score`, in input pixels.
     fn decode(&self, outputs: &[Output<'_>], min_score: f32, candidates: &mut Candidates);
 }
 

@@ -3,7 +3,7 @@
 use super::{Detections, MAX_DETECTIONS};
 use crate::sense::face::Detection;
 
-/// Candidates kept before suppression; of more, the best. A face yields a handful.
+/// Maximum number of candidates kept before suppression; of more, the best are kept. A face yields a handful.
 const MAX_CANDIDATES: usize = 256;
 
 /// Largest coordinate of a candidate, in pixels; a network's output can be any number.

@@ -10,7 +10,7 @@ use affectd_infer::{Output, OutputInfo};
 
 const STRIDES: [usize; 3] = [8, 16, 32];
 
-/// Sizes are logarithms; above this one a box is larger than any picture.
+/// Sizes are logarithms; above this value a box is larger than any picture.
 const LARGEST_LOG: f32 = 7.0;
 
 /// The index of each output.
@@ -72,7 +72,7 @@ impl HeadDecoder for YuNet {
 /// The outputs for one stride, one row per cell, cells row by row.
 #[derive(Debug, Clone, Copy)]
 pub struct Cells<'a> {
-    /// Input pixels to a cell.
+    /// Input pixels per cell.
     pub stride: usize,
     /// Cells in a row.
     pub columns: usize,

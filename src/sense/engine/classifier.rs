@@ -1,4 +1,4 @@
-//! A classifier that runs the network of a manifest, in several threads where that is asked for.
+//! A classifier that runs the network of a manifest, in several threads if requested.
 
 use affectd_infer::{InferError, Network, Output};
 use std::{sync::Arc, time::Duration};
@@ -30,7 +30,7 @@ impl NetworkClassifier {
     /// Loads the model of a manifest and verifies it: checksum first, then golden vectors.
     ///
     /// # Errors
-    /// [`ModelError`], also where the manifest is that of a detector.
+    /// [`ModelError`], also if the manifest is that of a detector.
     pub fn open(manifest: &Manifest) -> Result<Self, ModelError> {
         let contract = Arc::new(manifest.expression()?.clone());
         Ok(Self {
@@ -69,7 +69,7 @@ impl NetworkClassifier {
         Ok(Classification { prediction, quality })
     }
 
-    /// Classifies a picture that is a cropped face as a whole.
+    /// Classifies a picture that is a cropped face in its entirety.
     ///
     /// # Errors
     /// [`InferError::Run`] and [`InferError::NotFinite`].
@@ -79,8 +79,8 @@ impl NetworkClassifier {
         Ok(Classification { prediction, quality })
     }
 
-    /// Runs the network, in the calling thread, on the input that `fill` writes and, where the manifest asks
-    /// for it, on its mirror image.
+    /// Runs the network in the calling thread on the input that `fill` writes and, if the manifest asks for
+    /// it, on its mirror image.
     fn predict(&mut self, fill: impl FnOnce(&mut Cropper, &mut [f32])) -> Result<Prediction, InferError> {
         let (cropper, contract) = (&mut self.cropper, &self.contract);
         let gather = |outputs: &[Output<'_>]| OutputVector::gather(contract, outputs);
@@ -93,8 +93,7 @@ impl NetworkClassifier {
         Ok(outputs.prediction(contract))
     }
 
-    /// Runs at most as many views as there are threads at the same time; `done` gets each view's face and
-    /// result.
+    /// Runs all views at the same time, at most one per thread; `done` receives each view's face and result.
     fn run_views(&mut self, picture: &Picture, views: &[View], mut done: impl FnMut(usize, ViewResult)) {
         let Some((first, others)) = views.split_first() else {
             return;
@@ -113,7 +112,7 @@ impl NetworkClassifier {
         for (worker, view) in self.workers.iter_mut().zip(others) {
             let mut quality = CropQuality::PERFECT;
             let result = worker.submit(|tensor| quality = fill(view, tensor));
-            // There is room: one for each view.
+            // There is room for one per view.
             let _ = submitted.push(result.map(|()| quality));
         }
         let mut quality = CropQuality::PERFECT;
@@ -141,7 +140,7 @@ impl Classifier for NetworkClassifier {
         self.network.busy()
     }
 
-    /// The threads share the faces and, where the manifest asks for them, their mirror images.
+    /// The threads share the faces and, if the manifest asks for them, their mirror images.
     fn classify_batch(
         &mut self,
         picture: &Picture,
@@ -156,7 +155,7 @@ impl Classifier for NetworkClassifier {
         };
         let mut views: heapless::Vec<View, { 2 * MAX_FACES }> = heapless::Vec::new();
         for (face, &crop) in crops.iter().enumerate() {
-            // There is room: two for each face.
+            // There is room for two per face.
             views.extend(images.iter().map(|&mirrored| View { face, crop, mirrored }));
         }
         let mut faces: [Option<ViewResult>; MAX_FACES] = [const { None }; MAX_FACES];
@@ -174,7 +173,7 @@ impl Classifier for NetworkClassifier {
         results.clear();
         for result in faces.into_iter().flatten() {
             let (outputs, quality) = result?;
-            // There is room: one for each face.
+            // There is room for one per face.
             let _ = results.push(Classification {
                 prediction: outputs.prediction(&self.contract),
                 quality,
@@ -184,7 +183,7 @@ impl Classifier for NetworkClassifier {
     }
 }
 
-/// What the network is shown in one run.
+/// The input of one run of the network.
 struct View {
     /// Index of the face in the batch.
     face: usize,

@@ -36,7 +36,7 @@ fn classify_batch(
     results.to_vec()
 }
 
-/// Pixels that differ from each other, the same in every run.
+/// Pseudo-random pixels, the same in every run.
 fn photograph() -> Picture {
     let mut picture = Picture::default();
     let mut state = 1_u32;
@@ -69,7 +69,7 @@ fn every_kind_of_model_classifies_a_face() {
             (prediction.valence.is_some(), prediction.arousal.is_some()),
             (valence_arousal, valence_arousal)
         );
-        // Nothing is kept from one face to the next.
+        // No state is kept from one face to the next.
         classifier.classify_whole(&photograph()).unwrap();
         assert_eq!(classifier.classify(&photograph(), &crop(0.0)).unwrap(), first);
     }
@@ -100,7 +100,7 @@ fn the_mirror_image_counts_as_much_as_the_face() {
         let classifier = NetworkClassifier::open(&described).unwrap();
         classifier.with_threads(threads).unwrap()
     };
-    // A face and its mirror image give the same, and that lies between what each gives alone.
+    // A face and its mirror image give the same result, which is the mean of what each gives alone.
     let picture = photograph();
     let mut mirrored = Picture::default();
     let rows = mirrored.reset(80, 70).chunks_exact_mut(80 * 3);
@@ -117,7 +117,7 @@ fn the_mirror_image_counts_as_much_as_the_face() {
     assert!(!near(alone[0].valence, alone[1].valence.unwrap()), "{alone:?}");
     let mean = alone[0].valence.unwrap() / 2.0 + alone[1].valence.unwrap() / 2.0;
     assert!(near(prediction.valence, mean) && near(opposite.valence, mean));
-    // However the views are shared among threads.
+    // The result does not depend on how the views are shared among threads.
     let crops = [crop(4.0), crop(0.0), crop(0.0), crop(-3.0)];
     let expected = crops.map(|crop| both.classify(&picture, &crop).unwrap());
     for threads in 1..=5 {

@@ -1,6 +1,6 @@
-//! Threads that run the expression network beside the sensing thread.
+//! Threads that run the expression network alongside the sensing thread.
 //!
-//! A network is sent to its thread with its input written, and comes back with its outputs, so nothing is
+//! A network is sent to its thread with its input filled in, and comes back with its outputs, so nothing is
 //! shared and nothing is allocated. Several faces are classified at the same time; splitting the work of one
 //! network would gain less.
 

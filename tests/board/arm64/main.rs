@@ -9,7 +9,7 @@
 #[allow(dead_code)]
 mod board;
 mod machine;
-// The tests of faults also read when a message came.
+// tests/faults also reads when a message was received.
 #[path = "../messages.rs"]
 #[allow(dead_code)]
 mod messages;

@@ -1,4 +1,4 @@
-//! Aiming the camera from the board's console, with curl in the place of a browser.
+//! Aiming the camera from the board's console, with curl in place of a browser.
 
 use crate::board::Board;
 
@@ -6,8 +6,8 @@ use crate::board::Board;
 const CONSOLE: &str = "/run/aim-console";
 const COOKIES: &str = "/run/aim-cookies";
 
-/// The code opens the page with the picture; the LED blinks and the log says so while pictures are fetched; privacy
-/// ends that at once and for good.
+/// The code opens the page with the picture. While pictures are fetched, the LED blinks and the log reports
+/// it. Privacy ends this immediately, and it does not resume.
 pub fn aimed(board: &mut Board) {
     board.wait_for_led(true);
     begin(board);
@@ -49,7 +49,7 @@ pub fn aimed(board: &mut Board) {
     said(board, "aiming ended");
 }
 
-/// Runs the command as somebody on the console does, and waits for the code.
+/// Runs the command as a user on the console would, and waits for the code.
 fn begin(board: &mut Board) {
     board.run(&format!(
         "rm -f {CONSOLE} {COOKIES}
@@ -72,7 +72,7 @@ fn enter(board: &mut Board) {
     ));
 }
 
-/// The status of an answer to whoever has the cookie, if there is one.
+/// The status of the response to a request, which carries the cookie if there is one.
 fn status(board: &mut Board, path: &str) -> String {
     let page = page();
     board.run(&format!(
@@ -90,7 +90,7 @@ fn fetch_pictures(board: &mut Board) {
     ));
 }
 
-/// Whether the LED goes on and off: in two seconds it blinks four times.
+/// Whether the LED blinks: it does so four times in two seconds.
 fn is_blinking(board: &mut Board) -> bool {
     board.led_changes() >= 3
 }

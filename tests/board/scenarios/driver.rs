@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::camera::boot;
 use crate::board::Board;
 
-/// Every few frames the driver marks one as damaged: they are dropped, and sensing goes on. Several good frames arrive
-/// between two presses however fast the host is, since the camera delivers 30 to 36 frames a second.
+/// Every few frames the driver marks one as damaged. These are dropped and sensing continues. Several good
+/// frames arrive between two presses on any host, because the camera delivers 30 to 36 frames a second.
 pub fn damaged_frames(board: &mut Board) {
     let boot = boot(board);
     let mark = board.messages.mark();
@@ -59,7 +59,7 @@ pub fn start_refused(board: &mut Board) {
     is_shown_again(board, &boot);
 }
 
-/// The error also ended the stream that plays the subject. The daemon goes on without a restart.
+/// The error also ended the stream that plays the subject. The daemon continues without a restart.
 fn is_shown_again(board: &mut Board, boot: &Value) {
     let mark = board.messages.mark();
     board.show("astronaut");
@@ -67,7 +67,7 @@ fn is_shown_again(board: &mut Board, boot: &Value) {
     assert_eq!(state.field("boot"), *boot, "the daemon was restarted");
 }
 
-/// The camera that is plugged in again has frames of another size.
+/// The camera has another frame size when it is plugged in again.
 pub fn other_size(board: &mut Board) {
     let boot = boot(board);
     let mark = board.messages.mark();

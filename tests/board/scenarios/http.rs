@@ -21,7 +21,7 @@ pub fn served_on_a_socket(board: &mut Board) {
     restore(board);
 }
 
-/// For other machines, with token, certificate and key as credentials. The unit is as hardened as without.
+/// For other machines, with token, certificate and key as credentials. The unit stays equally hardened.
 pub fn served_to_other_machines(board: &mut Board) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![NAME.into()])

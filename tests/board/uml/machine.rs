@@ -105,7 +105,7 @@ impl Machine {
                 .arg("vivid.output_types=1")
                 .stderr(console);
         };
-        // The kernel and its programs are processes that wait for one another. Spread over several cores they
+        // The kernel and its programs are processes that wait for each other. Spread over several cores, they
         // take 50 % longer.
         Self::start("taskset", arguments, BOOT)
     }

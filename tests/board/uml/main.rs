@@ -12,7 +12,7 @@
 #[path = "../board.rs"]
 mod board;
 mod machine;
-// The tests of faults also read when a message came.
+// tests/faults also reads when a message was received.
 #[path = "../messages.rs"]
 #[allow(dead_code)]
 mod messages;

@@ -1,4 +1,4 @@
-//! The broker is away, frozen, refuses, or is hostile.
+//! The broker is down, frozen or hostile, or refuses the connection.
 
 use crate::{
     broker::{BASE, number},
@@ -102,7 +102,7 @@ fn frozen(lab: &Lab) -> Outcome {
             .iter()
             .any(|state| number(&state.field("age")) < 2.0 && state.field("category") == "happiness")
     });
-    // Wills of given-up connections arrive in this time.
+    // Wills of abandoned connections arrive within this time.
     pass(10.0);
     assert_eq!(broker.last("availability").text, "online");
     daemon.stop("TERM");

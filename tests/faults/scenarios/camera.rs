@@ -1,4 +1,4 @@
-//! Camera programs that end, hang, write rubbish, or say what nobody may read.
+//! Camera programs that exit, hang, write garbage, or print secrets.
 
 use crate::{
     broker::Broker,
@@ -100,7 +100,7 @@ fn ends(lab: &Lab) -> Outcome {
     ))
 }
 
-/// The face is gone from everything that is published.
+/// Waits until the face is gone from everything that is published.
 fn is_gone(broker: &Broker, mark: usize) {
     broker
         .messages
@@ -269,7 +269,7 @@ fn leaves_processes(lab: &Lab) -> Outcome {
         lab.picture("astronaut").display()
     );
     let mut daemon = lab.daemon().camera(&script).start();
-    // The daemon's command line holds the word, as do one program and what it started.
+    // The command lines of the daemon, of one program and of what it started contain the word.
     until("three starts", || daemon.output().matches("missing").count() >= 3);
     let most = crate::lab::processes(&word).len();
     assert!(most <= 3, "{most} processes");

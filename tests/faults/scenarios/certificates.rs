@@ -1,4 +1,4 @@
-//! Certificates that a broker shows, with one fault each.
+//! Certificates that a broker presents, with one fault each.
 
 use crate::{
     certificates::{Authority, expired, not_yet_valid},
@@ -51,7 +51,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// `check` against a broker that shows the certificate of `authority`, and the first log line of `run` about it, hold
+/// Asserts that the output of `check` against the broker, and the first log line of `run` about it, contain
 /// the words.
 fn says(lab: &Lab, port: u16, ca: &std::path::Path, words: &[&str]) -> Outcome {
     let setup = || {

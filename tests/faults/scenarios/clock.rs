@@ -23,7 +23,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// The preloaded library of faketime(1), which replaces the wall clock alone by what a file says.
+/// Preloads the library of faketime(1), which shifts only the wall clock, by the offset in a file.
 fn with_clock<'a>(lab: &Lab, setup: Setup<'a>) -> Result<Setup<'a>, Impossible> {
     let library = [
         "/usr/lib/x86_64-linux-gnu/faketime",

@@ -1,4 +1,4 @@
-//! Descriptors, memory and disks run out, or inputs ask for too much of them.
+//! Descriptors, memory or disk space run out, or inputs demand too much of them.
 
 use std::fs::{self, File};
 
@@ -106,7 +106,7 @@ fn descriptors(lab: &Lab) -> Outcome {
     ))
 }
 
-/// A camera program of raw grey frames, and its settings.
+/// Settings of a camera program that writes raw grey frames.
 fn raw(width: u32, height: u32) -> Vec<String> {
     vec![
         "camera.format=GREY".into(),
@@ -191,7 +191,7 @@ fn picture_bombs(lab: &Lab) -> Outcome {
     Ok(words.join(", "))
 }
 
-/// Analyzes a picture: the most memory, MiB, and what was printed.
+/// Analyzes a picture. Returns the peak memory in MiB, and the output.
 fn analyzed(lab: &Lab, name: &str) -> (u64, String) {
     let output = std::process::Command::new("/usr/bin/env")
         .args(["bash", "-c", "\"$@\" & wait $!; code=$?; exit $code", "bash"])
@@ -205,7 +205,7 @@ fn analyzed(lab: &Lab, name: &str) -> (u64, String) {
     (last.and_then(|peak| peak.parse().ok()).unwrap_or(u64::MAX), text)
 }
 
-/// Runs a program and prints the most memory that it had, in MiB.
+/// Runs a program and prints its peak memory in MiB.
 const PEAK: &str = "import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:]).returncode
 print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)

@@ -1,4 +1,4 @@
-//! Nobody reads the log, or there is much to say.
+//! The log is not read, or there is much to log.
 
 use std::{
     fs::{self, File},
@@ -39,14 +39,14 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// One frame, words that differ each time, and the end.
+/// Writes one frame and a message that differs each time, then exits.
 const FLAPPING: &str = "cat PICTURE; sleep 0.3; echo \"trouble $$ at $(date +%N)\" >&2; exit 3";
 
-/// A frame, and another whose data are cut off at a place that differs each time.
+/// Alternates a good frame with one that is truncated at a different place each time.
 const EVERY_SECOND: &str = "n=9000; while :; do cat PICTURE; sleep 0.1; head -c $n PICTURE; printf '\\377\\331'; \
     sleep 0.1; n=$((n + 17)); done";
 
-/// A pipe that is full and stays so; keep the first part.
+/// A pipe that is full and stays full as long as the reader is kept.
 fn full_pipe() -> (std::io::PipeReader, OwnedFd) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut filler = writer.try_clone().unwrap();
@@ -69,7 +69,7 @@ fn hung_journal(lab: &Lab) -> Outcome {
     let folder = lab.path("journal");
     fs::create_dir(&folder).unwrap();
     let journal = UnixDatagram::bind(folder.join("socket")).unwrap();
-    // Its queue is filled; further senders wait.
+    // Fills its queue, so further senders wait.
     let sender = UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
     while sender.send_to(b"filler", folder.join("socket")).is_ok() {}
@@ -92,7 +92,7 @@ fn hung_journal(lab: &Lab) -> Outcome {
     outcome
 }
 
-/// Results are written for a while, and a stop is obeyed.
+/// Asserts that results are still written, and that the daemon stops on request.
 fn goes_on(daemon: &mut crate::daemon::Daemon) -> Outcome {
     until("a face", || daemon.output().contains("\"happiness\""));
     pass(15.0);

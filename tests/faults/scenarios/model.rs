@@ -1,4 +1,4 @@
-//! Damaged model files whose checksums are right.
+//! Damaged model files with correct checksums.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn damaged_models(lab: &Lab) -> Outcome {
             .find(|path| path.extension().is_some_and(|extension| extension == "toml"))
             .unwrap();
         let name = manifest.file_stem().unwrap().to_string_lossy().into_owned();
-        // The other models that a daemon needs.
+        // The daemon also needs the other models.
         let models = lab.path(&folder.file_name().to_string_lossy());
         fs::create_dir(&models).unwrap();
         for source in [data("../../models"), folder.path()] {

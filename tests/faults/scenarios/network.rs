@@ -1,4 +1,4 @@
-//! The link to the broker breaks, silently, or is slow.
+//! The link to the broker breaks silently or is slow.
 
 use std::process::Child;
 
@@ -31,7 +31,7 @@ pub const ALL: &[Scenario] = &[
     },
 ];
 
-/// A broker and a daemon at the two ends of a link, and a subscriber beside the broker.
+/// A broker and a daemon at the two ends of a link, and a subscriber at the broker's end.
 struct Ends {
     link: Link,
     broker: Broker,
@@ -145,7 +145,7 @@ fn slow_link(lab: &Lab) -> Outcome {
     ))
 }
 
-/// How late the latest state was received, in seconds: the subscriber's time stamp less the message's.
+/// The largest delay of a state, in seconds: the subscriber's timestamp minus the message's.
 fn lateness(broker: &Broker) -> f64 {
     let messages = broker.messages.received(0, "state");
     let late = |message: &crate::messages::Message| {

@@ -72,7 +72,7 @@ fn stop_while_loading(lab: &Lab) -> Outcome {
     let mut slowest = 0.0_f32;
     for after in [0.05, 0.15, 0.3] {
         let mut daemon = lab.daemon().start();
-        // Its handlers are in place when the program is no longer the wrapper.
+        // Its signal handlers are installed once the daemon has replaced the wrapper.
         let status = format!("/proc/{}/task", daemon.id());
         until("it has a second thread", || {
             fs::read_dir(&status).is_ok_and(|threads| threads.count() > 1)
@@ -87,8 +87,8 @@ fn stop_while_loading(lab: &Lab) -> Outcome {
     Ok(format!("stopped within {slowest:.1} s"))
 }
 
-/// A camera program that shows nothing, ignores signals and has started others that do the same. `word` is in the
-/// command lines of them.
+/// A camera program that shows nothing, ignores signals and starts others that do the same. Their command
+/// lines contain `word`.
 fn hanging(word: &str) -> String {
     format!("trap '' TERM INT HUP; sleep {word} & sleep {word} & echo started; sleep {word}; true")
 }
@@ -181,7 +181,7 @@ fn core_dump(lab: &Lab) -> Outcome {
     fs::create_dir(&folder).unwrap();
     let unlimited = format!("cd {}; ulimit -c unlimited; exec \"$@\"", folder.display());
     let dumps = || fs::read_dir(&folder).unwrap().count();
-    // This machine does write them.
+    // Checks that this machine writes core dumps at all.
     shell(&format!(
         "cd {}; ulimit -c unlimited; sleep 60 & sleep 0.2; kill -s ABRT $!; wait $! || true",
         folder.display()

@@ -1,4 +1,4 @@
-//! A real broker (mosquitto) on loopback, with TLS and a password or without.
+//! A real broker (mosquitto) on loopback, with or without TLS and a password.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ pub struct Broker {
     folder: TempDir,
     pub address: &'static str,
     pub tls: bool,
-    /// Further lines of its configuration.
+    /// Additional lines of its configuration.
     lines: String,
     process: Option<Child>,
 }
@@ -84,12 +84,12 @@ impl Broker {
         })
     }
 
-    /// Starts a broker for everybody, without TLS.
+    /// Starts a broker for anonymous clients, without TLS.
     pub fn without_tls() -> Self {
         Self::with_plain_lines("")
     }
 
-    /// The same at another address of this machine.
+    /// Like [`Self::without_tls`], at another address of this machine.
     pub fn without_tls_at(address: &'static str, port: u16) -> Self {
         let mut broker = Self::new(false, |_| "allow_anonymous true\n".to_owned());
         broker.address = address;
@@ -99,13 +99,13 @@ impl Broker {
         broker
     }
 
-    /// Starts a broker for everybody, without TLS and with these lines in its configuration.
+    /// Starts a broker for anonymous clients, without TLS and with these lines in its configuration.
     pub fn with_plain_lines(lines: &str) -> Self {
         Self::started(false, |_| format!("allow_anonymous true\n{lines}"))
     }
 
-    /// Starts a broker for everybody with a WebSocket on the port that is returned. (mosquitto does not start
-    /// without a listener of another kind.)
+    /// Starts a broker for anonymous clients with a WebSocket listener on the returned port. (mosquitto does
+    /// not start without a listener of another kind.)
     pub fn with_websocket(tls: bool) -> (Self, u16) {
         let port = free_port();
         let broker = Self::started(tls, |folder| {
@@ -115,12 +115,12 @@ impl Broker {
         (broker, port)
     }
 
-    /// Starts a broker for everybody, with TLS and with these lines in its configuration.
+    /// Starts a broker for anonymous clients, with TLS and with these lines in its configuration.
     pub fn with_lines(lines: &str) -> Self {
         Self::with(|_| format!("allow_anonymous true\n{lines}"))
     }
 
-    /// Starts a broker for everybody, without TLS and with this access list.
+    /// Starts a broker for anonymous clients, without TLS and with this access list.
     pub fn with_access(list: &str) -> Self {
         Self::started(false, |folder| {
             let path = folder.join("access");
@@ -144,7 +144,7 @@ impl Broker {
         broker
     }
 
-    /// Not running yet.
+    /// Creates a broker that is not running yet.
     fn new(tls: bool, lines: impl FnOnce(&Path) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -270,7 +270,7 @@ impl Broker {
         self.watch_as(USER)
     }
 
-    /// The same as another user, who has the same password.
+    /// Subscribes as another user, who has the same password.
     pub fn watch_as(&self, user: &str) -> Watcher {
         Watcher::new(self, user)
     }
@@ -362,7 +362,7 @@ fn program(name: &str) -> PathBuf {
     if system.exists() { system } else { name.into() }
 }
 
-/// Adds a user with the common password to the broker's file of users, which is made anew if `create` is set.
+/// Adds a user with the common password to the broker's file of users, which is created if `create` is set.
 fn add_user(file: &Path, user: &str, create: bool) {
     let made = Command::new(program("mosquitto_passwd"))
         .args(if create { &["-b", "-c"][..] } else { &["-b"] })
@@ -384,7 +384,7 @@ fn certificates(folder: &Path, prefix: &str) {
     for (name, host) in [("server", "localhost"), ("client", "lobby")] {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.into()]).unwrap();
-        // A name that differs from the authority's, or openssl takes it for an authority itself.
+        // The name must differ from the authority's, or openssl takes the certificate for an authority.
         params.distinguished_name.push(DnType::CommonName, host);
         let certificate = params.signed_by(&key, &issuer).unwrap();
         fs::write(folder.join(format!("{prefix}{name}.pem")), certificate.pem()).unwrap();

@@ -57,7 +57,7 @@ impl Daemon {
         Self::spawn(&mut affectd(arguments))
     }
 
-    /// With the runtime directory that systemd makes.
+    /// Starts it with a runtime directory, as systemd creates it.
     pub fn start_in(runtime: &Path, arguments: &[&str]) -> Self {
         Self::spawn(affectd(arguments).env("RUNTIME_DIRECTORY", runtime))
     }
@@ -83,7 +83,7 @@ impl Daemon {
         );
     }
 
-    /// Waits for its end and returns the exit code and the log.
+    /// Waits for it to exit, and returns the exit code and the log.
     pub fn wait(mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         let status = loop {

@@ -32,7 +32,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// Its status; 0 if the connection was closed without one.
@@ -71,7 +71,7 @@ pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     Answer::parse(&bytes)
 }
 
-/// Asks for a path, with further lines in the head.
+/// Requests a path, with additional header lines.
 pub fn get(address: SocketAddr, path: &str, lines: &str) -> Answer {
     send(
         address,
@@ -79,7 +79,7 @@ pub fn get(address: SocketAddr, path: &str, lines: &str) -> Answer {
     )
 }
 
-/// Sends a body with the lines of the live page's own requests.
+/// Posts a body, with additional header lines.
 pub fn post(address: SocketAddr, path: &str, body: &str, lines: &str) -> Answer {
     let length = body.len();
     send(
@@ -102,7 +102,7 @@ impl Events {
         }
     }
 
-    /// With which status the events would begin.
+    /// The status of the response to a request for the events.
     pub fn status(address: SocketAddr) -> u16 {
         let mut line = String::new();
         let read = Self::follow(address).lines.read_line(&mut line);
@@ -181,7 +181,7 @@ impl Served {
         self.daemon.resident()
     }
 
-    /// What the live page sends when its button is pressed.
+    /// Sends what the live page sends when its button is pressed.
     pub fn press(&self, word: &str) -> Answer {
         let lines = format!("Origin: http://{}\r\nX-Affectd: 1\r\n", self.address);
         post(self.address, "/privacy", word, &lines)

@@ -1,4 +1,4 @@
-//! Shared fixtures: a broker, the daemon as a process, test models, a sensor, made recordings.
+//! Shared fixtures: a broker, the daemon as a process, test models, a sensor, generated recordings.
 
 pub mod broker;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a broker without TLS: it can speak MQTT 3.1.1 alone, and it can be slow.
+//! A TCP proxy in front of a broker without TLS: it can refuse MQTT 5, and it can be slow.
 
 use std::{
     io::{self, Read, Write},
@@ -16,14 +16,14 @@ use std::{
 pub enum Refusal {
     /// As MQTT 3.1.1 prescribes: return code 1, unacceptable protocol version.
     Answer,
-    /// It closes the connection without a word.
+    /// Closes the connection without a response.
     Silence,
 }
 
-/// What the proxy does beside forwarding.
+/// What the proxy does in addition to forwarding.
 #[derive(Clone, Copy, Default)]
 pub struct Behaviour {
-    /// MQTT 5 is refused so.
+    /// How MQTT 5 is refused, if it is.
     pub without_5: Option<Refusal>,
     /// Bytes a second in each direction.
     pub rate: Option<usize>,
@@ -56,7 +56,7 @@ impl Proxy {
                     return;
                 }
                 let (client, logins) = (client.unwrap(), Arc::clone(&for_thread));
-                // An end of either side ends the connection.
+                // When either side closes it, the connection ends.
                 thread::spawn(move || drop(serve(client, port, behaviour, &logins)));
             }
         });
@@ -100,7 +100,7 @@ fn serve(mut client: TcpStream, port: u16, behaviour: Behaviour, logins: &Logins
     Ok(())
 }
 
-/// Forwards, at most `rate` bytes a second, with little room for what waits.
+/// Forwards at most `rate` bytes a second, with a small buffer.
 fn forward(mut from: TcpStream, mut to: TcpStream, rate: Option<usize>) -> io::Result<()> {
     let mut bytes = [0; 64];
     loop {

@@ -49,7 +49,7 @@ pub struct Daemon {
     pub thread: PublisherThread,
     pub clock: Arc<Skewed>,
     pub gate: PrivacyGate,
-    /// What was commanded.
+    /// Requests from the received commands.
     pub requests: Arc<Requests>,
     /// Raised when publishing has failed permanently.
     pub shutdown: Shutdown,
@@ -190,7 +190,7 @@ pub fn logged(text: &str) -> usize {
         .count()
 }
 
-/// What `affectd-lobby` sent, from the broker's log: e.g. `PUBLISH q1 r1 affectd/lobby/state`.
+/// Packets that `affectd-lobby` sent, from the broker's log: e.g. `PUBLISH q1 r1 affectd/lobby/state`.
 pub fn packets(broker: &Broker) -> Vec<String> {
     let log = broker.log();
     let lines = log.lines().filter_map(|line| line.split_once("Received "));

@@ -1,4 +1,4 @@
-//! The published schemas, and a check of what tests see against them.
+//! The published schemas, and a check of received messages against them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,7 +30,7 @@ static OWN: LazyLock<Mutex<HashSet<TopicAndPayload>>> = LazyLock::new(Mutex::def
 
 type TopicAndPayload = (String, Vec<u8>);
 
-/// A test publishes this message itself: it need not be valid.
+/// Exempts a message that a test publishes itself, which need not be valid.
 pub fn except(topic: &str, payload: &[u8]) {
     OWN.lock().unwrap().insert((topic.to_owned(), payload.to_owned()));
 }

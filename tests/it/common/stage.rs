@@ -1,4 +1,4 @@
-//! Made recordings: portraits that come into a room, sway and leave, as a camera would deliver them.
+//! Generated recordings: portraits that come into a room, sway and leave, as a camera would deliver them.
 
 use std::{f32::consts::TAU, path::Path};
 
@@ -17,7 +17,7 @@ pub const HEIGHT: usize = 480;
 /// Frames per second.
 pub const RATE: u32 = 15;
 
-/// The default settings, whatever this machine's environment says.
+/// The default settings, regardless of this machine's environment.
 pub fn settings() -> Settings {
     let sources = Sources {
         file: Some("/dev/null".into()),
@@ -32,11 +32,11 @@ pub fn registry() -> Registry {
     Registry::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models")).unwrap()
 }
 
-/// What is behind the people.
+/// The background behind the people.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Background {
     Still,
-    /// Something passes through the picture again and again.
+    /// Something repeatedly passes through the picture.
     Moving,
     /// Mains light under a rolling shutter, and a step of the exposure.
     Flickering,
@@ -52,12 +52,12 @@ pub enum Light {
     Side,
 }
 
-/// The head and shoulders of a portrait, red, green, blue and opacity from 0 to 1, at one size.
+/// The head and shoulders of a portrait at one size: red, green, blue, and opacity from 0 to 1.
 struct CutOut {
     width: usize,
     height: usize,
     pixels: Vec<[f32; 4]>,
-    /// Where the face is, in its pixels.
+    /// The face, in pixels of the cut-out.
     face: Detection,
 }
 
@@ -81,7 +81,7 @@ pub struct Act {
     pub changes: f32,
 }
 
-/// How long it takes to come in, to leave and to change, in seconds.
+/// Duration of coming in, leaving and changing, in seconds.
 pub const MOVE_S: f32 = 0.4;
 
 /// Draws one act, frame by frame.
@@ -91,7 +91,7 @@ pub struct Stage {
     random: u32,
 }
 
-/// Two portraits and their faces, from which stages are made.
+/// Two portraits and their faces, from which stages are built.
 pub struct Portraits([(Picture, Detection); 2]);
 
 impl Portraits {
@@ -199,7 +199,7 @@ fn progress(t: f32, start: f32) -> f32 {
 }
 
 impl Stage {
-    /// The frame at a time since the beginning, captured at `captured`.
+    /// The frame with this number since the beginning, captured at `captured`.
     pub fn frame(&mut self, number: u32, captured: Duration) -> Frame {
         let t = number as f32 / RATE as f32;
         let mut rgb = vec![0_u8; WIDTH * HEIGHT * 3];
@@ -237,7 +237,7 @@ impl Stage {
         }
     }
 
-    /// When the face is wholly in view and has come to rest.
+    /// The time at which the face is fully in view and at rest.
     pub fn arrived(&self) -> f32 {
         self.act.enters + MOVE_S
     }
@@ -292,7 +292,7 @@ impl Stage {
         colour
     }
 
-    /// About normal, standard deviation 1.
+    /// An approximately normally distributed number with standard deviation 1.
     fn normal(&mut self) -> f32 {
         let mut sum = -2.0;
         for _ in 0..4 {

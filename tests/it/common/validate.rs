@@ -1,15 +1,17 @@
-//! Validates JSON against the part of JSON Schema (2020-12) that the published schemas use. A crate for all of it would
-//! change the features of dependencies that tests and program share, and so have the networks compiled twice.
+//! Validates JSON against the part of JSON Schema (2020-12) that the published schemas use. A crate for all
+//! of it would change the features of dependencies that tests and program share, so the networks would be
+//! compiled twice.
 
 use serde_json::{Map, Value};
 
-/// The keywords that describe, without a rule.
+/// The keywords that only describe, without a rule.
 const WORDS: [&str; 5] = ["$schema", "$defs", "title", "description", "$comment"];
 
-/// What is wrong with `value`, with its place; `None` if `schema`, a part of the document `root`, permits it.
+/// Returns the fault in `value` and its location, or `None` if `schema`, a part of the document `root`,
+/// permits it.
 ///
 /// # Panics
-/// If the schema has a keyword that is not known here: it would not be checked.
+/// If the schema has an unknown keyword, which would otherwise go unchecked.
 pub fn fault(value: &Value, schema: &Value, root: &Value) -> Option<String> {
     let mut evaluated = Vec::new();
     check(value, schema, root, &mut evaluated)
@@ -126,7 +128,7 @@ fn keyword_fault(
     }
 }
 
-/// Of the keywords that apply other schemas to the same value.
+/// [`keyword_fault`] for the keywords that apply other schemas to the same value.
 fn composed_fault(
     keyword: &str,
     rule: &Value,

@@ -66,7 +66,8 @@ impl Watcher {
             loop {
                 let event = match connection.recv() {
                     Ok(Ok(event)) => event,
-                    // The receiver is gone once subscribed: then a test has stopped the broker.
+                    // The receiver is gone after the subscription; an error then means that a test has
+                    // stopped the broker.
                     Ok(Err(error)) if ready.send(Err(error.to_string())).is_ok() => {
                         thread::sleep(Duration::from_millis(20));
                         continue;
@@ -142,7 +143,7 @@ impl Watcher {
 }
 
 impl Drop for Watcher {
-    /// Checks all that was seen, and disconnects.
+    /// Checks all received messages, and disconnects.
     fn drop(&mut self) {
         let messages = self.messages();
         let fault = messages

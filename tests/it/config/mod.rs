@@ -1,8 +1,8 @@
 //! Valid and invalid configurations and their messages.
 //!
-//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml` the messages must be those in the
-//! file of the same name that ends in `.expected`; `UPDATE_EXPECTED=1 cargo test` rewrites these files, to be read
-//! before they are committed.
+//! Every `tests/data/config/valid-*.toml` must load. For every `invalid-*.toml`, the messages must be those
+//! in the file of the same name that ends in `.expected`. `UPDATE_EXPECTED=1 cargo test` rewrites these
+//! files; review them before committing.
 
 mod environment;
 mod program;

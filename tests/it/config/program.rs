@@ -1,4 +1,4 @@
-//! The program with right and wrong settings.
+//! The program with valid and invalid settings.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! Nothing that a program has started is left when its source is dropped or the daemon ends.
+//! No process that a camera program has started survives when its source is dropped or the daemon ends.
 
 use super::*;
 
-/// Numbers of the processes whose command line holds `word`.
+/// Ids of the processes whose command line contains `word`.
 fn processes(word: &str) -> Vec<String> {
     fs::read_dir("/proc")
         .unwrap()
@@ -16,7 +16,7 @@ fn processes(word: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every process whose command line holds `word` has ended or is about to: SIGKILL takes a moment.
+/// Asserts that every process whose command line contains `word` ends soon; SIGKILL takes a moment.
 fn assert_gone(word: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !processes(word).is_empty() && Instant::now() < deadline {
@@ -28,7 +28,7 @@ fn assert_gone(word: &str) {
 #[test]
 fn dropping_the_source_ends_the_program_and_what_it_started() {
     let word = format!("86{}", std::process::id());
-    // One that ignores being asked.
+    // A program that ignores SIGTERM.
     let script = format!("trap '' TERM; sleep {word} & printf 11111111; sleep {word}");
     let source = pipe("grey", &script).open(&quiet()).unwrap();
     assert!(!processes(&word).is_empty());
@@ -36,7 +36,7 @@ fn dropping_the_source_ends_the_program_and_what_it_started() {
     drop(source);
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_gone(&word);
-    // And leaves no zombie: every child has been waited for.
+    // No zombie is left: every child has been waited for.
     let children = format!("/proc/self/task/{}/children", std::process::id());
     if Path::new(&children).exists() {
         for child in fs::read_to_string(children).unwrap().split_whitespace() {
@@ -46,7 +46,7 @@ fn dropping_the_source_ends_the_program_and_what_it_started() {
     }
 }
 
-/// The processes of a script, whose group is ended by the interrupt while they are silent.
+/// The interrupt ends the process group of a script while its processes are silent.
 #[test]
 fn raising_the_interrupt_ends_a_silent_program() {
     let word = format!("87{}", std::process::id());
@@ -79,7 +79,7 @@ fn raising_the_interrupt_ends_a_silent_program() {
     }
 }
 
-/// A camera program that starts another and exits: the other one ends with the source, too.
+/// A camera program starts another one and exits. The other one also ends with the source.
 #[test]
 fn what_a_program_leaves_behind_ends() {
     let word = format!("88{}", std::process::id());
@@ -92,7 +92,8 @@ fn what_a_program_leaves_behind_ends() {
     assert_gone(&word);
 }
 
-/// The whole process is killed: what the camera program started ends too, even if it neither writes nor obeys SIGTERM.
+/// The daemon is killed. The processes that the camera program started end too, even if they neither write
+/// nor obey SIGTERM.
 #[test]
 fn what_a_program_started_ends_when_the_daemon_is_killed() {
     let word = format!("90{}", std::process::id());
@@ -115,7 +116,7 @@ fn what_a_program_started_ends_when_the_daemon_is_killed() {
     .spawn()
     .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    // The daemon's own command line holds the word, as do the shell's and the two it starts.
+    // The command lines of the daemon, of the shell and of the two processes that it starts contain the word.
     while processes(&word).len() < 4 && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(20));
     }
@@ -125,7 +126,7 @@ fn what_a_program_started_ends_when_the_daemon_is_killed() {
     assert_gone(&word);
 }
 
-/// The thread that opened the source is gone without closing it, as if the daemon had been killed.
+/// The thread that opened the source exits without closing it, as if the daemon had been killed.
 #[test]
 fn a_program_ends_with_the_thread_that_started_it() {
     let word = format!("89{}", std::process::id());

@@ -1,4 +1,4 @@
-//! What a program writes becomes frames.
+//! Frames from the output of a program.
 
 use super::*;
 
@@ -67,7 +67,8 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
     };
     let (dark, light) = (jpeg(20), jpeg(220));
     let (first, second) = (file("first", &dark), file("second", &light));
-    // Within its header, which the splitter notices, and within its data, which the decoder does.
+    // Truncated within its header, which the splitter detects, and within its data, which the decoder
+    // detects.
     let cut_off = file("cut-off", &dark[..dark.len() / 2]);
     let cut_data = file("cut-data", &dark[..dark.len() - 6]);
     let gate = Gate::new();
@@ -98,11 +99,11 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
         }
     }
     assert!(values[0] < 30 && values[1] > 210, "{values:?}");
-    // None if the whole picture came before anyone looked, else one for each damaged one.
+    // None if the whole picture arrived before the next read, otherwise one for each damaged picture.
     assert!(corrupt <= 3);
 }
 
-/// As a camera writes them that sends no EOI: each picture ends where the next begins, the last with the
+/// As written by a camera that sends no EOI: each picture ends where the next begins, the last one with the
 /// stream.
 #[test]
 fn pictures_without_an_end_are_read() {
@@ -177,7 +178,7 @@ fn the_newest_frame_of_those_that_wait() {
     assert_eq!((frame.data.as_slice(), frame.sequence), (&b"99999999"[..], 0));
 }
 
-/// The process is paused for a minute while a frame waits in the pipe, and then one whose beginning does.
+/// The process is paused for a minute while one frame and the beginning of another wait in the pipe.
 #[test]
 fn a_frame_that_waited_during_a_pause_is_not_new() {
     let clock = Arc::new(Skewed::default());
@@ -226,14 +227,14 @@ fn a_flood_neither_hangs_nor_grows() {
         assert_eq!(next(&mut source).unwrap().data, [0; 8]);
     }
     assert!(start.elapsed() < Duration::from_secs(60));
-    // No frame in the flood: it ends with the timeout.
+    // A flood without a frame ends with the timeout.
     let error = refusal(command(
         "mjpeg",
         &["cat", "/dev/zero"],
         Duration::from_millis(300),
     ));
     assert_eq!(error.kind, CaptureKind::Stalled);
-    // A frame that never ends is given up at the limit.
+    // A frame that never ends is abandoned at the size limit.
     let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
     let error = refusal(command(
         "mjpeg",
@@ -248,7 +249,7 @@ fn a_flood_neither_hangs_nor_grows() {
     );
 }
 
-/// Standard input cannot be started again: after a stall the next source goes on within the frame.
+/// Standard input cannot be restarted: after a stall, the next source continues within the frame.
 #[test]
 fn standard_input() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -272,7 +273,7 @@ fn standard_input() {
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
     drop(source);
     writer.write_all(b"2222333").unwrap();
-    // Closed for a minute, during which this came.
+    // The source was closed for a minute, during which this arrived.
     clock.forward(60);
     let mut source = opener.open(&quiet()).unwrap();
     let frame = next(&mut source).unwrap();

@@ -1,4 +1,4 @@
-//! Frames from real programs: ones that end, hang, flood, say too much or write nonsense.
+//! Frames from real programs that exit, hang, flood, log too much or write garbage.
 
 mod ends;
 mod frames;
@@ -60,7 +60,7 @@ fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener>
     opener(&settings, Arc::new(SystemClock::new())).unwrap()
 }
 
-/// A file that a script and the test wait for, so that neither has to guess how fast the other is.
+/// A file that a script and the test wait for, so neither depends on the speed of the other.
 struct Gate {
     folder: TempDir,
 }
@@ -76,7 +76,7 @@ impl Gate {
         self.folder.path().join("gate")
     }
 
-    /// Shell words that wait until the test opens the gate.
+    /// A shell command that waits until the test opens the gate.
     fn wait(&self) -> String {
         format!("while [ ! -e {} ]; do sleep 0.02; done", self.path().display())
     }
@@ -108,7 +108,7 @@ fn next(source: &mut Box<dyn Source>) -> Result<Frame, CaptureError> {
     source.next(&mut frame, &quiet()).map(|()| frame)
 }
 
-/// A program that is slow to start is waited for, and then held to the shorter time-out.
+/// A program that is slow to start gets a longer timeout for its first frame, and then the shorter one.
 #[test]
 fn the_first_frame_may_take_longer() {
     let settings = Camera {
@@ -139,7 +139,7 @@ fn a_program_that_hangs_is_stalled() {
     let mut source = opener.open(&quiet()).unwrap();
     next(&mut source).unwrap();
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
-    // Opened again, it starts the program again.
+    // Reopening starts the program again.
     drop(source);
     assert_eq!(
         next(&mut opener.open(&quiet()).unwrap()).unwrap().data,

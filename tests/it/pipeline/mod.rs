@@ -33,7 +33,7 @@ struct Notes {
     events: Mutex<Vec<Event>>,
     faces: AtomicUsize,
     health: AtomicUsize,
-    /// How long the sensing thread is held up by each report.
+    /// How long each report delays the sensing thread.
     pause: Duration,
 }
 

@@ -105,7 +105,7 @@ impl Script {
 
 struct Playing {
     pictures: std::vec::IntoIter<Vec<u8>>,
-    /// Of each frame when it is delivered.
+    /// The age of each frame when it is delivered.
     age: Duration,
     then: CaptureKind,
     clock: Arc<dyn Clock>,

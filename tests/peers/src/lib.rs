@@ -2,7 +2,7 @@
 //!
 //!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N] [--size WIDTHxHEIGHT]
 //!
-//! `--size` replaces the last two axes of the input's shape where the file leaves them open.
+//! `--size` replaces the last two axes of the input's shape if they are dynamic in the file.
 //! With `--runs` the network is run N times, and the time per face of each run is printed in nanoseconds.
 //! Without it, the program prints `ready` once the network is loaded and then answers lines on standard
 //! input: `run N` with N times in one line, `output` with the output values of the last run.
@@ -26,8 +26,8 @@ pub trait Engine {
         1
     }
 
-    /// Runs the network once on each face (all are identical) and returns the outputs of one, one after the
-    /// other.
+    /// Runs the network once on each face (all are identical) and returns the outputs of one face,
+    /// concatenated.
     ///
     /// # Errors
     /// An error of the engine.
@@ -43,7 +43,7 @@ pub struct Arguments {
     pub model: PathBuf,
     /// Number of threads per run.
     pub threads: usize,
-    /// Width and height of the input where the file leaves them open.
+    /// Width and height of the input if they are dynamic in the file.
     pub size: Option<(usize, usize)>,
     input: Option<PathBuf>,
     runs: Option<usize>,

@@ -1,8 +1,8 @@
-"""Light, skin, pose and covered parts of a face, imitated on grey 48x48 faces.
+"""Light, skin, pose and occlusion of a face, simulated on grey 48x48 faces.
 
-They tell where a model becomes unreliable, and replace no pictures of people: a face is not a cylinder, real
-masks and glasses differ, and skin is more than its brightness. The places of eyes, nose and mouth are those
-of the mean face of FER2013, so what is drawn on a single face is off by a few pixels.
+They show where a model becomes unreliable, but do not replace pictures of people: a face is not a cylinder,
+real masks and glasses differ, and skin is more than its brightness. Eyes, nose and mouth are located as in
+the mean face of FER2013, so drawings on an individual face are off by a few pixels.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from affectd_models.faces.ferplus import SIDE
 
 Grey = Float[np.ndarray, "h w"]
 
-# Of the mean face, in pixels of 48.
+# The eyes of the mean face, in pixels of 48.
 EYES = ((15.5, 17.5), (32.5, 17.5))
-# Drawn enlarged and reduced, so that lines have soft edges.
+# Drawings are enlarged and then reduced, so lines have soft edges.
 OVERSAMPLING = 8
-# Radius of the cylinder that stands for a head, as a share of half the side.
+# Radius of the cylinder that models a head, as a share of half the side.
 HEAD = 1.25
 
 
@@ -29,14 +29,14 @@ def as_grey(face: Image.Image) -> Grey:
 
 
 def as_picture(grey: Grey) -> Image.Image:
-    """The picture of a luma that is clipped to 0..1."""
+    """The picture of a luma, clipped to 0..1."""
     return Image.fromarray(np.round(grey.clip(0, 1) * 255).astype(np.uint8))
 
 
 def exposed(face: Image.Image, factor: float, noise: float = 0.0) -> Image.Image:
-    """The face under `factor` times the light, clipped; `noise` is its standard deviation, of 255 steps."""
+    """The face under `factor` times the light, clipped; `noise` is a standard deviation, of 255 steps."""
     grey = as_grey(face) * factor
-    # The same noise for every face and at every run.
+    # The same noise for every face and in every run.
     grey = grey + np.random.default_rng(1).normal(0, noise / 255, grey.shape) if noise else grey
     return as_picture(grey)
 
@@ -56,7 +56,7 @@ def side_light(face: Image.Image, darkest: float, from_left: bool) -> Image.Imag
 def relit_skin(face: Image.Image, exponent: float) -> Image.Image:
     """Darker skin (an exponent above 1) or lighter skin (below 1) in an ellipse around the face.
 
-    A power keeps white and black, so that teeth, eyes and highlights change least.
+    A power preserves white and black, so teeth, eyes and highlights change least.
     """
     grey = as_grey(face)
     y, x = (np.mgrid[: face.height, : face.width] + 0.5) / face.width * 2 - 1
@@ -68,7 +68,7 @@ def relit_skin(face: Image.Image, exponent: float) -> Image.Image:
 def turned(face: Image.Image, degrees: float, axis: int = 1) -> Image.Image:
     """The face on a cylinder that is turned to the side (axis 1) or nods (axis 0), seen from afar.
 
-    What the turn brings into sight is not known: the edge pixels are replicated.
+    The parts that the turn reveals are unknown, so the edge pixels are replicated.
     """
     angle = np.radians(degrees)
     grey = as_grey(face)

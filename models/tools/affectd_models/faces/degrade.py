@@ -3,8 +3,8 @@
     affectd-models degrade --data DIR --split valid --out FOLDER
     for csv in FOLDER/*/valid.csv; do echo $csv; affectd model eval NAME $csv --json; done
 
-Each change gets a folder with pictures and a table as `affectd-models faces` writes them. Pixels beyond a
-face's own picture are not known: the edge pixels are replicated.
+Each change gets a folder with pictures and a table as `affectd-models faces` writes them. Pixels outside a
+face's picture are unknown, so the edge pixels are replicated.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def change_of(name: str, place: int) -> Change:
-    """The change of this name; MIXED has another one for each face, in turn."""
+    """The change of this name; MIXED cycles through all changes, one per face."""
     return list(CHANGES.values())[place % len(CHANGES)] if name == MIXED else CHANGES[name]
 
 

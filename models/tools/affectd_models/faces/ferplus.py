@@ -54,7 +54,7 @@ class Faces:
 
     @property
     def label(self) -> Int[np.ndarray, " n"]:
-        """The majority category of each face; of tied categories the first in the order of `CATEGORIES`."""
+        """The majority category of each face; a tie goes to the first in the order of `CATEGORIES`."""
         label: Int[np.ndarray, " n"] = self.target.argmax(1)
         return label
 
@@ -70,7 +70,7 @@ class Faces:
 def load(folder: Path, split: str) -> Faces:
     """The usable faces of `split` ("train", "valid" or another name) in `folder`.
 
-    As in Barsoum et al. 2016, a single vote counts as a slip and is removed, and a face is left out if most
+    As in Barsoum et al. 2016, a single vote is removed as an outlier, and a face is left out if most
     annotators marked it as unknown or as no face.
     """
     votes, usable, given = read_votes(folder, split)

@@ -3,7 +3,7 @@
     affectd-models faces --data DIR --split valid --out DIR [--ratings FILE]
 
 The split NAME is read from ferplus_NAME.npz and ferplus_NAME_*.webp. Valence and arousal are the
-projection of the votes on AffectNet's class means, or people's ratings and empty for faces that nobody rated.
+projection of the votes on AffectNet's class means, or people's ratings, which are empty for unrated faces.
 """
 
 import argparse

@@ -79,7 +79,7 @@ class Graph:
         return name
 
     def convert(self) -> None:
-        """Convert the operators in their order, each by the method of its name."""
+        """Convert the operators in order, each with the method named after it."""
         for i in range(self.graph.OperatorsLength()):
             operator = self.graph.Operators(i)
             code = self.model.OperatorCodes(operator.OpcodeIndex())

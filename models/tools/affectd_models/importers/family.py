@@ -77,7 +77,7 @@ VERIFIED = re.compile(
 
 
 def verify(program: str, folder: Path, name: str) -> dict[str, str | float]:
-    """What `affectd model verify` says of a bundle, and its peak memory."""
+    """The figures that `affectd model verify` prints for a bundle, and its peak memory."""
     command = [program, "model", "verify", name, "--set", f"models={folder}"]
     peak = 0
     with tempfile.TemporaryFile("w+") as output:
@@ -177,7 +177,7 @@ def stored(net: nn.Module) -> onnx.ModelProto:
         options.intra_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(folded)
-        # A Gemm would have its weight the other way round.
+        # A Gemm would hold its weight transposed.
         onnxruntime.InferenceSession(traced, options, disabled_optimizers=["MatMulAddFusion"])
         graph = onnx.load(folded)
     del graph.opset_import[:]

@@ -22,7 +22,7 @@ class Source(NamedTuple):
 
 
 def fetch(source: Source) -> bytes:
-    """The bytes of the file. pip refuses a distribution with another hash before it opens it."""
+    """The bytes of the file. pip rejects a distribution with another hash before opening it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pinned = folder / "requirements.txt"

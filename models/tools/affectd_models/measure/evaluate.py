@@ -3,7 +3,7 @@
     affectd-models evaluate --data DIR --checkpoint best.pt
     affectd-models evaluate --data DIR --config configs/NAME.toml --model NAME.onnx
 
-The temperature is fitted on the training faces that were excluded from training.
+The temperature is fitted on the training faces that were held out.
 """
 
 from __future__ import annotations

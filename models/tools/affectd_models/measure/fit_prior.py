@@ -4,12 +4,12 @@
 
 The file is one of `affectd-models export`, before `quantize`.
 
-A network that was trained on vote distributions predicts how the votes are shared. Few faces of a rare
-category have most of their votes there, so its output is seldom the largest. This command fits a temperature
-and eight offsets to the majority labels of training faces by logistic regression, in which a category counts
-by its frequency to the power of minus `--balance`. The offsets are added to the last layer's weights as the
+A network that was trained on vote distributions predicts shares of votes. Few faces of a rare category have
+most of their votes there, so its output is seldom the largest. This command fits a temperature and eight
+offsets to the majority labels of training faces by logistic regression, in which the weight of a category is
+its frequency to the power of minus `--balance`. The offsets are added to the last layer's weights as the
 least-squares solution for a constant; nothing else in the file changes, and the cost stays the same. It
-prints the figures before and after on the training faces that were kept back, which nothing was fitted on.
+prints the figures before and after on the held-out training faces, on which nothing was fitted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = configuration.load(args.config)
     train, held = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
     network = onnx.load(args.model)
-    # All of them: few faces show a rare category.
+    # All training faces, because few of them show a rare category.
     logits, features = fit_va.with_features(network, config, train.images, optimised=True)
     frequency = np.bincount(train.label, minlength=CLASSES).clip(1) / len(train)
     offsets = fit(logits, train.label, frequency**-args.balance)
@@ -87,7 +87,7 @@ def row(logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"]) -> str
 def fit(
     logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"], importance: Float[np.ndarray, " 8"]
 ) -> Float[np.ndarray, " 8"]:
-    """What to add to the logits, before they are divided by the temperature that fits best with it."""
+    """The offsets of the logits, fitted together with a temperature that divides the sums."""
     z, y, weight = torch.from_numpy(logits).double(), torch.from_numpy(label), torch.from_numpy(importance)
     offset = torch.zeros(CLASSES, dtype=torch.float64, requires_grad=True)
     scale = torch.zeros((), dtype=torch.float64, requires_grad=True)

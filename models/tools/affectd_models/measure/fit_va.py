@@ -104,7 +104,7 @@ CONCORDANCES = {
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """The result for people."""
+    """The result as readable tables."""
     lines = [f"{result['rated_faces']} rated faces, temperature {result['temperature']:.3f}", ""]
     lines += ["| CCC | valence | arousal |", "| --- | --- | --- |"]
     lines += [

@@ -44,7 +44,7 @@ LAYER = re.compile(
 )
 TABLES = ["dynamic", "mse", "weights"]
 BATCH = 100
-CALIBRATION_VALUES = 20_000  # activations of a layer and face that calibrate
+CALIBRATION_VALUES = 20_000  # activations of a layer and face used for calibration
 
 Group = tuple[int | str, str]
 Hook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]

@@ -20,7 +20,7 @@ DESCENT_ROUNDS = 1000
 
 
 class Prior(NamedTuple):
-    """How far the map of a fit may be from AffectNet's class means."""
+    """How far a fitted map may deviate from AffectNet's class means."""
 
     # Weight of the distance from the means in the ridge regression.
     ridge: float
@@ -38,10 +38,10 @@ def fit(
 ) -> Float[np.ndarray, "8 2"]:
     """Valence and arousal of each category: ridge regression towards AffectNet's class means, within bounds.
 
-    Few of the rated faces show some of the categories, and raters differ: without the bounds, a handful of
-    ratings would decide what such a category means. A regression's predictions vary less than the ratings,
-    which lowers the concordance: the ratings are stretched about their mean until the predictions vary as
-    much, at most by STRETCH.
+    Some categories have few rated faces, and raters differ: without the bounds, a handful of ratings would
+    determine such a category. A regression's predictions vary less than the ratings, which lowers the
+    concordance. The ratings are therefore stretched about their mean until the predictions vary as much, at
+    most by STRETCH.
     """
     return np.stack([fit_axis(probability, ratings, axis, prior) for axis in range(2)], 1)
 

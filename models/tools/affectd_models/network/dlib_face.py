@@ -17,7 +17,7 @@ MEAN = (122.782, 117.001, 104.298)  # of red, green and blue, subtracted before 
 
 
 class Affine(nn.Module):
-    """One scale and one offset for each channel, which dlib replaces a batch norm by after training."""
+    """One scale and one offset for each channel, with which dlib replaces a batch norm after training."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def with_batch_norms(
             bias = bias + (filters.sum((2, 3)) * (255 * mean - torch.tensor(MEAN).double())).sum(1) / 256
             filters = filters.sum(1, keepdim=True) * (255 * std / 256)
         conv.weight.copy_(filters)
-        # A batch norm removes the bias of the convolution before it; it moves into the norm's own.
+        # A batch norm removes the bias of the convolution before it, so the bias moves into the norm's own.
         hooks.append(norm.register_forward_hook(partial(measure, gamma, beta + gamma * bias)))
     net.features(faces.to(memory_format=torch.channels_last))
     for hook in hooks:

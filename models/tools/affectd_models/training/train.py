@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 SAVE_SECONDS = 180
 LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for a GPU
-DLIB_STATISTICS_FACES = 500  # the same for dlib's network, all in one batch
+DLIB_STATISTICS_FACES = 500  # faces that dlib's batch norms are measured on, all in one batch
 STATISTICS_FACES = 2000  # faces that the batch norms of a shipped model are measured on
 
 
@@ -115,7 +115,7 @@ class Run:
         self.log_prior = torch.zeros(OUTPUTS - 2, device=place)
 
     def compile(self) -> None:
-        """Compile the network, or continue without if that fails."""
+        """Compile the network, or continue without compilation if that fails."""
         compiled = torch.compile(self.net)
         size = self.config["model"]["size"]
         face = torch.zeros(self.part, 1, size, size, device=self.device)
@@ -154,7 +154,7 @@ class Run:
         steps_per_epoch = len(faces) // train["batch"]
         self.last_step = steps_per_epoch * train["epochs"]
         share, shift = balance(faces.target, train.get("balance", 0.0))
-        # Teachers do not see the votes that a face was drawn by, so what they say of it needs no correction.
+        # Teachers do not see the votes that a face was drawn by, so their predictions need no correction.
         voted = 1 - self.config["teacher"]["weight"] if "teacher" in self.config else 1.0
         self.log_prior = torch.from_numpy(voted * shift).to(self.device)
         data = self.tensors((faces.images, faces.target, faces.va))
@@ -172,7 +172,7 @@ class Run:
         return [torch.from_numpy(array).to(self.device) for array in arrays]
 
     def order(self, share: Float32[np.ndarray, " n"], epoch: int) -> Int[Tensor, " n"]:
-        """The faces of an epoch, by the seed and the epoch only: each once, or drawn by `share` if uneven."""
+        """The faces of an epoch, given by seed and epoch alone: each once, or drawn by `share` if uneven."""
         generator = torch.Generator().manual_seed(self.config["seed"] * 1000 + epoch)
         if np.ptp(share) == 0:
             return torch.randperm(len(share), generator=generator).to(self.device)
@@ -215,7 +215,7 @@ class Run:
                 group["lr"] = train["lr"] * rate
         with torch.no_grad():
             x = images.unsqueeze(1).float() / 255
-            # Views are augmented already. Their targets are those of the mirror image too.
+            # Views are already augmented. Their targets also hold for the mirror images.
             x = self.augment(x, self.config["model"]["size"]) if self.views is None else mirror(x)
             x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
             if self.online is not None:
@@ -283,7 +283,7 @@ class Run:
         (self.out / f"{name}.new").replace(self.out / name)
 
     def resume(self) -> None:
-        """Continue from last.pt, on whatever device it was written."""
+        """Continue from last.pt, whichever device it was written on."""
         state = torch.load(self.out / "last.pt", map_location="cpu", weights_only=True)
         self.net.load_state_dict(state["net"])
         self.average.net.load_state_dict(state["average"])
@@ -362,7 +362,7 @@ def balance(
     """How often to draw each face (mean 1), and what to add to the logits in the loss (Menon et al. 2021).
 
     A category's weight is its frequency to the power -`exponent`: 0 draws all faces alike, 1 all categories.
-    The loss adds the log ratio of the drawn to the original frequencies, so that the network itself keeps the
+    The loss adds the log ratio of the drawn to the original frequencies, so the network itself learns the
     latter.
     """
     if exponent == 0:

@@ -4,8 +4,8 @@
 
 VIEWS/images.npy holds the views, and VIEWS/NAME.npy the predictions of the teacher RUN (eight probabilities,
 valence and arousal, averaged over a view and its mirror image). The configuration is the student's: its
-[augment] table makes the views, at its input size. The command can be repeated with more teachers, and
-resumes after an interruption: each view is stored as a whole.
+[augment] table defines the views, at its input size. The command can be repeated with more teachers, and
+resumes after an interruption, because each view is stored as a whole.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def check_origin(folder: Path, config: Config, faces: Faces, count: int) -> None
 
 
 def make(path: Path, config: Config, faces: Faces, count: int) -> UInt8[np.ndarray, "views n size size"]:
-    """The augmented views, from the file if they are there."""
+    """The augmented views, read from the file if it exists."""
     if path.exists():
         return np.load(path, mmap_mode="c")
     size = config["model"]["size"]

@@ -1,4 +1,4 @@
-"""What is imitated on faces: light, skin, pose, glasses and masks."""
+"""Simulated conditions of faces: light, skin, pose, glasses and masks."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_skin_changes_inside_the_face_only():
     assert darker[24, 24] == pytest.approx(64, abs=1)
     assert (darker[0, 0], darker[0, -1]) == (128, 128)
     assert luma(conditions.relit_skin(grey(128), 0.5))[24, 24] == pytest.approx(180, abs=1)
-    # Black and white stay.
+    # Black and white do not change.
     for value in (0, 255):
         assert (luma(conditions.relit_skin(grey(value), 2.0)) == value).all()
 

@@ -45,7 +45,7 @@ def test_votes_become_distributions(tmp_path):
     assert faces.images[:, 0, 0].tolist() == [0, 6]
     happy, fearful = faces.target
     assert happy.tolist() == pytest.approx([0.2, 0.8, 0, 0, 0, 0, 0, 0])
-    # The single vote for anger counts as a slip.
+    # The single vote for anger is removed as an outlier.
     assert fearful.tolist() == pytest.approx([0, 0, 0, 4 / 9, 5 / 9, 0, 0, 0])
     assert [ferplus.CATEGORIES[label] for label in faces.label] == ["happiness", "fear"]
     assert faces.va[0].tolist() == pytest.approx([0.2 * -0.03 + 0.8 * 0.67, 0.2 * -0.02 + 0.8 * 0.08])
@@ -114,7 +114,7 @@ def test_degraded_faces(tmp_path):
     sides = {name: Image.open(tmp_path / "out" / name / "00002.png").width for name in folders}
     expected = {"as-it-is": 48, "crop-10-tighter": 44, "margin-40": 68, "pixels-16": 16, "roll-20": 48}
     assert {name: sides[name] for name in expected} == expected
-    # A uniform face stays uniform, and the same: edges are replicated.
+    # A uniform face does not change, because edges are replicated.
     for name in folders:
         if not name.startswith(("as", "crop", "margin", "blur", "pixels", "roll", "yaw", "pitch")):
             continue

@@ -25,7 +25,7 @@ from affectd_models.importers import cage, random_cage
 
 
 def head(outputs, key="classifier.5.weight"):
-    """As much of a state_dict as tells the variant."""
+    """The part of a state_dict that determines the variant."""
     return {"stem.0.0.weight": torch.zeros(64, 3, 3, 3), key: torch.zeros(outputs, 512)}
 
 
@@ -196,10 +196,10 @@ class Packing(unittest.TestCase):
 
 @unittest.skipUnless("AFFECTD" in os.environ, "AFFECTD does not name the daemon's program")
 class AgainstTheDaemon(unittest.TestCase):
-    """The whole way, from a checkpoint to the daemon's own figures."""
+    """End to end, from a checkpoint to the daemon's own figures."""
 
     def imported(self, outputs, *more):
-        """What `affectd model verify` says of an imported random checkpoint: the difference it found."""
+        """The difference that `affectd model verify` reports for an imported random checkpoint."""
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Path(folder) / "model.pt"
             torch.save(random_cage.state(outputs, dropout=outputs == 2), checkpoint)

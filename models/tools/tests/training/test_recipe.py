@@ -57,7 +57,7 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
     first = np.load(tmp_path / "views" / "one.npy")
     assert first.shape == (2, 180, 10)
     np.testing.assert_allclose(first[:, :, :8].sum(-1), 1, atol=5e-3)
-    # A second teacher is added; the first one is not asked again.
+    # A second teacher is added, and the first one resumes after its stored view.
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "best.pt").write_bytes(checkpoint.read_bytes())
     np.save(tmp_path / "views" / "one.npy", first[:1])

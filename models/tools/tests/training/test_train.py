@@ -47,7 +47,7 @@ CONFIG = {
 
 
 def write_split(folder, split, count, seed):
-    """FER+ sheets and votes of made-up faces: happy ones are bright below, sad ones above."""
+    """FER+ sheets and votes of synthetic faces: happy ones have a bright lower half, sad ones an upper."""
     random = np.random.default_rng(seed)
     happy = random.random(count) < 0.5
     faces = random.integers(60, 120, (count, ferplus.SIDE, ferplus.SIDE))
@@ -92,7 +92,7 @@ class WithFaces(unittest.TestCase):
         write_split(self.folder, "third", 30, 3)
 
     def run_of(self, name, config=CONFIG, stop=None, **more):
-        """Train in the folder `name`; `stop` ends the process, so to speak, after so many steps."""
+        """Train in the folder `name`; `stop` simulates the end of the process after that many steps."""
         out = self.folder / name
         out.mkdir(exist_ok=True)
         run = train.Run(config, out, CPU, **more)
@@ -223,9 +223,9 @@ class Training(WithFaces):
         small = checkpoint.load(self.folder / "small" / "best.pt")[0].get_parameter(name)
         large = run.net.get_parameter(name)
         assert (small.shape, large.shape) == ((25, 2), (49, 2))
-        # The corners and the middle are the same offsets, seen from the partition's size.
+        # The corners and the centre are the same offsets relative to the partition's size.
         torch.testing.assert_close(large[[0, 6, 24, 42, 48]], small[[0, 4, 12, 20, 24]])
-        # It knows the faces already: they differ by their halves, whatever the size.
+        # It already classifies the faces, which differ by their halves at any size.
         valid = ferplus.load(self.folder, "valid")
         outputs = inference.predictor(run.average.net, config)(valid.images)
         assert (outputs[:, :8].argmax(1) == valid.label).mean() > 0.8
@@ -268,12 +268,12 @@ class Packing(WithFaces):
 
         valid = ferplus.load(self.folder, "valid").images
         unpacked = unpack.load(path, config, valid)
-        # Optimised, ONNX Runtime would round activations as well.
+        # With optimisations, ONNX Runtime would quantize activations as well.
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         packed = inference.onnx_predictor(onnxruntime.InferenceSession(path, options), config)(valid)
         np.testing.assert_allclose(inference.predictor(unpacked, config)(valid), packed, atol=1e-4)
-        # Every batch norm sees what it expects.
+        # The filters before batch norms have the scale of freshly initialised ones.
         for module in unpacked.modules():
             if isinstance(module, torch.nn.Conv2d) and module.bias is None:
                 size = module.weight.detach().square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
@@ -287,7 +287,7 @@ class Packing(WithFaces):
         with contextlib.redirect_stderr(io.StringIO()):
             networks = [train.trained(one, config, faces) for one in (path, run.out / "best.pt")]
             answers = [distill.blend(faces, [network], CPU, 1) for network in networks]
-        # Eight bits apart.
+        # They differ by the int8 quantization.
         for packed, plain in zip(*answers, strict=True):
             np.testing.assert_allclose(packed, plain, atol=0.03)
 

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The same without its Huffman tables, as many cameras send it; `avi` adds the APP0 segment that some
-/// cameras replace JFIF's with.
+/// A JPEG picture without its Huffman tables, as many cameras send it; `avi` adds the APP0 segment that some
+/// cameras send instead of JFIF's.
 fn without_tables(jpeg: &[u8], avi: bool) -> Vec<u8> {
     let mut out = vec![0xFF, 0xD8];
     if avi {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Limited range is stretched by 255 / 219 when it is decoded; the grid only takes off the black level.
+/// Limited range is stretched by 255 / 219 when it is decoded; the grid only subtracts the black level.
 #[test]
 fn the_luma_grid_shows_the_luma_of_every_format() {
     for format in PixelFormat::ALL {
@@ -21,7 +21,7 @@ fn the_luma_grid_shows_the_luma_of_every_format() {
         for (index, &cell) in luma.cells().iter().enumerate() {
             let ([r, g, b], [y, ..]) = BARS[index % 16 / 2];
             let expected = match format {
-                // Of RGB the green channel is taken.
+                // For RGB, the green channel is used.
                 PixelFormat::Rgb3 | PixelFormat::Bgr3 => f32::from(g),
                 PixelFormat::Grey => f32::from(y),
                 PixelFormat::Mjpeg => 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b),

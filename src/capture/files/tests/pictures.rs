@@ -30,7 +30,7 @@ fn decompression_bombs_are_refused() {
     assert!(open(at("widest.png"), false).is_ok());
 }
 
-/// An EXIF block that says how the picture lies, and nothing else.
+/// Adds an EXIF block that states the orientation and nothing else.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend_from_slice(&[orientation, 0, 0, 0, 0, 0, 0]);
@@ -51,7 +51,7 @@ fn photographs_are_turned_upright() {
         .encode(&lying, 64, 32, ExtendedColorType::Rgb8)
         .unwrap();
     let path = folder.path().join("portrait.jpg");
-    // 6: the picture has to be turned clockwise by a quarter, which brings the left side to the top.
+    // 6: a clockwise quarter turn is needed, which brings the left side to the top.
     fs::write(&path, with_orientation(&jpeg, 6)).unwrap();
     let mut upright = Picture::default();
     read_picture(&path, &mut upright).unwrap();
@@ -99,7 +99,7 @@ fn transparent_pixels_are_blended_with_white() {
     image.save(&path).unwrap();
     let expected = [255, 0, 0, 255, 255, 255, 127, 127, 127, 204, 255, 204];
     assert_eq!(read(&path).rgb(), expected);
-    // 16 bits, and grey.
+    // 16-bit grey.
     let path = folder.path().join("b.png");
     let image = image::ImageBuffer::from_fn(2, 1, |x, _| image::LumaA([0_u16, x as u16 * 65_535]));
     image::DynamicImage::ImageLumaA16(image).save(&path).unwrap();
@@ -152,7 +152,7 @@ fn a_motion_photo_is_the_picture_before_the_video() {
     let jpeg = include_bytes!("../../../../tests/data/jpeg/sequential-420.jpg");
     fs::write(&path, jpeg).unwrap();
     let expected = read(&path);
-    // A start-of-scan marker that occurs by chance in what follows.
+    // A start-of-scan marker that occurs by chance in the trailing data.
     fs::write(&path, [&jpeg[..], b"\0\0\0\x18ftypmp42\xFF\xDAisom"].concat()).unwrap();
     assert_eq!(read(&path), expected);
     let half = [&jpeg[..jpeg.len() / 2 + 200], b"\xFF\xD9"].concat();
@@ -166,7 +166,7 @@ fn a_motion_photo_is_the_picture_before_the_video() {
 fn pictures_that_decode_to_too_much_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bomb.png");
-    // The header of 8192x8192 pixels with 16 bits of RGBA: 512 MiB.
+    // The header of 8192x8192 pixels of 16-bit RGBA: 512 MiB.
     let header = chunk(b"IHDR", b"\0\0\x20\0\0\0\x20\0\x10\x06\0\0\0");
     let bytes = [b"\x89PNG\r\n\x1a\n", &header[..], &chunk(b"IDAT", b"\x78\x9C")].concat();
     fs::write(&path, bytes).unwrap();

@@ -32,7 +32,7 @@ pub struct Capability {
     pub card: String,
     /// Where it is connected, e.g. `usb-0000:01:00.0-1.2`.
     pub bus: String,
-    /// V4L2_CAP_* bits of this node; those of the whole device where the driver does not tell them apart.
+    /// V4L2_CAP_* bits of this node; those of the whole device if the driver does not distinguish the two.
     pub capabilities: u32,
 }
 
@@ -57,12 +57,12 @@ pub enum FrameSizes {
     },
 }
 
-/// A fraction of the kernel's; for frame intervals in seconds. Either part may be 0.
+/// A kernel fraction, for frame intervals in seconds. Either part may be 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fraction {
-    /// Above the line.
+    /// The dividend.
     pub numerator: u32,
-    /// Below the line.
+    /// The divisor.
     pub denominator: u32,
 }
 
@@ -89,7 +89,7 @@ pub struct Format {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// Bytes from one row of the first plane to the next; 0 where the driver does not say.
+    /// Bytes from one row of the first plane to the next; 0 if the driver does not say.
     pub bytes_per_line: u32,
     /// `V4L2_COLORSPACE_*`; 0 is the default.
     pub colorspace: u32,
@@ -113,7 +113,7 @@ impl Device {
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = CString::new(path.as_os_str().as_bytes())?;
         let flags = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
-        // SAFETY: the string ends with a zero byte and lives through the call.
+        // SAFETY: the string is NUL-terminated and outlives the call.
         let fd = unsafe { libc::open(path.as_ptr(), flags) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
@@ -126,7 +126,7 @@ impl Device {
     /// What the node is.
     ///
     /// # Errors
-    /// `ENOTTY` or `EINVAL` if it is no V4L2 node; those of the driver.
+    /// `ENOTTY` or `EINVAL` if it is not a V4L2 node; those of the driver.
     pub fn capability(&self) -> io::Result<Capability> {
         let mut capability = sys::v4l2_capability::zeroed();
         ioctl::QUERYCAP.call(self.as_fd(), &mut capability)?;
@@ -143,7 +143,7 @@ impl Device {
         })
     }
 
-    /// The pixel format number `index` of those that are offered.
+    /// The pixel format with number `index` that the node offers.
     ///
     /// # Errors
     /// `EINVAL` after the last; those of the driver.
@@ -157,8 +157,8 @@ impl Device {
         Ok(description.pixelformat.to_le_bytes())
     }
 
-    /// The sizes number `index` of those that are offered for a pixel format. A stepwise answer is the only
-    /// one.
+    /// The frame sizes with number `index` that the node offers for a pixel format. A stepwise answer is the
+    /// only one.
     ///
     /// # Errors
     /// `EINVAL` after the last; those of the driver.
@@ -170,7 +170,8 @@ impl Device {
         };
         ioctl::ENUM_FRAMESIZES.call(self.as_fd(), &mut size)?;
         if size.type_ == sys::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_DISCRETE {
-            // SAFETY: every member of the union is integers, valid whatever the driver wrote.
+            // SAFETY: every member of the union consists of integers, which are valid whatever the driver
+            // wrote.
             let discrete = unsafe { size.__bindgen_anon_1.discrete };
             return Ok(FrameSizes::Discrete {
                 width: discrete.width,
@@ -186,11 +187,11 @@ impl Device {
         })
     }
 
-    /// The frame intervals number `index` of those that are offered for a pixel format and size. A range is
+    /// The frame intervals with number `index` that the node offers for a pixel format and size. A range is
     /// the only answer.
     ///
     /// # Errors
-    /// `EINVAL` after the last, `ENOTTY` where the driver offers none; those of the driver.
+    /// `EINVAL` after the last, `ENOTTY` if the driver offers none; those of the driver.
     pub fn frame_intervals(
         &self,
         fourcc: FourCc,
@@ -207,7 +208,8 @@ impl Device {
         };
         ioctl::ENUM_FRAMEINTERVALS.call(self.as_fd(), &mut interval)?;
         if interval.type_ == sys::v4l2_frmivaltypes_V4L2_FRMIVAL_TYPE_DISCRETE {
-            // SAFETY: every member of the union is integers, valid whatever the driver wrote.
+            // SAFETY: every member of the union consists of integers, which are valid whatever the driver
+            // wrote.
             let discrete = unsafe { interval.__bindgen_anon_1.discrete };
             return Ok(FrameIntervals::Discrete(discrete.into()));
         }
@@ -229,7 +231,7 @@ impl Device {
             ..KernelStruct::zeroed()
         };
         ioctl::G_FMT.call(self.as_fd(), &mut format)?;
-        // SAFETY: the member of this buffer type; integers, valid whatever the driver wrote.
+        // SAFETY: this is the member for this buffer type; its integers are valid whatever the driver wrote.
         let pix = unsafe { format.fmt.pix };
         Ok(Format {
             fourcc: pix.pixelformat.to_le_bytes(),
@@ -243,7 +245,7 @@ impl Device {
         })
     }
 
-    /// Asks for progressive frames of a pixel format and size. The driver may choose others: read
+    /// Requests progressive frames of a pixel format and size. The driver may choose others: read
     /// [`Device::format`].
     ///
     /// # Errors
@@ -267,21 +269,21 @@ impl Device {
     /// The current time between two frames.
     ///
     /// # Errors
-    /// Those of the driver, e.g. `ENOTTY` where it does not say.
+    /// Those of the driver, e.g. `ENOTTY` if it does not report it.
     pub fn frame_interval(&self) -> io::Result<Fraction> {
         let mut parameters = sys::v4l2_streamparm {
             type_: CAPTURE,
             ..KernelStruct::zeroed()
         };
         ioctl::G_PARM.call(self.as_fd(), &mut parameters)?;
-        // SAFETY: the member of this buffer type; integers, valid whatever the driver wrote.
+        // SAFETY: this is the member for this buffer type; its integers are valid whatever the driver wrote.
         Ok(unsafe { parameters.parm.capture.timeperframe }.into())
     }
 
-    /// Asks for a time between two frames. The driver may choose another: read [`Device::frame_interval`].
+    /// Requests a time between two frames. The driver may choose another: read [`Device::frame_interval`].
     ///
     /// # Errors
-    /// Those of the driver, e.g. `ENOTTY` where it cannot be set.
+    /// Those of the driver, e.g. `ENOTTY` if it cannot be set.
     pub fn set_frame_interval(&self, interval: Fraction) -> io::Result<()> {
         let mut parameters = sys::v4l2_streamparm {
             type_: CAPTURE,
@@ -313,7 +315,7 @@ impl From<sys::v4l2_fract> for Fraction {
     }
 }
 
-/// A string of the kernel's, which need be neither UTF-8 nor terminated.
+/// A string from the kernel, which need not be UTF-8 or terminated.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).trim().to_string()

@@ -1,4 +1,4 @@
-//! ioctl(2) with an argument whose type belongs to the request.
+//! ioctl(2) with an argument type that is tied to the request.
 
 use std::{
     io,
@@ -16,9 +16,9 @@ pub(super) struct Request<T> {
 }
 
 impl<T: KernelStruct> Request<T> {
-    /// Evaluated at compile time: a structure of another size does not compile.
+    /// Evaluated at compile time: a structure of the wrong size does not compile.
     const fn new(code: vidioc::_IOC_TYPE) -> Self {
-        // The bits 16 to 29 are the size (asm-generic/ioctl.h).
+        // Bits 16 to 29 are the size (asm-generic/ioctl.h).
         let size = (code as u32 >> 16) as usize & 0x3FFF;
         assert!(
             size == mem::size_of::<T>(),
@@ -30,11 +30,11 @@ impl<T: KernelStruct> Request<T> {
         }
     }
 
-    /// Calls the driver, again if a signal interrupted the call.
+    /// Calls the driver, and retries if a signal interrupted the call.
     pub(super) fn call(&self, fd: BorrowedFd<'_>, argument: &mut T) -> io::Result<()> {
         loop {
-            // SAFETY: the driver reads and writes as many bytes as the code states, which `argument` has
-            // (`new`); it holds no pointer (`KernelStruct`).
+            // SAFETY: the driver reads and writes as many bytes as the code states, which is the size of
+            // `argument` (`new`); it holds no pointer (`KernelStruct`).
             let result = unsafe { libc::ioctl(fd.as_raw_fd(), self.code, std::ptr::from_mut(argument)) };
             if result >= 0 {
                 return Ok(());
@@ -70,7 +70,7 @@ pub(super) const CAPTURE: u32 = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE;
 /// An argument of an ioctl.
 ///
 /// # Safety
-/// All zeros must be a valid value, and as it is used here (single-planar capture into memory-mapped buffers)
+/// All zeros must be a valid value, and in the usage here (single-planar capture into memory-mapped buffers)
 /// the driver must not follow a pointer in it.
 pub(super) unsafe trait KernelStruct: Sized {
     /// The value whose bytes are all zero.
@@ -82,8 +82,8 @@ pub(super) unsafe trait KernelStruct: Sized {
 
 macro_rules! kernel_structs {
     ($($name:ty),+) => {$(
-        // SAFETY: a structure of videodev2.h that consists of integers and unions of integers. Pointers are
-        // only in members of unions that belong to other buffer and memory types.
+        // SAFETY: a structure of videodev2.h that consists of integers and unions of integers. Only union
+        // members for other buffer and memory types hold pointers.
         unsafe impl KernelStruct for $name {}
     )+};
 }

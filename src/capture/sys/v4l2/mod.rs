@@ -1,9 +1,9 @@
 //! Video4Linux2: one opened node ([`Device`]) and its running stream ([`MmapStream`]), single-planar and
 //! memory-mapped.
 //!
-//! The structures and request codes are the v4l crate's. Its own device and stream types are not used: they
-//! panic on names that are not UTF-8, on colour spaces that they do not know and when a stream cannot be
-//! stopped, and they call the kernel without the C library.
+//! The structures and request codes come from the v4l crate. Its own device and stream types are not used:
+//! they panic on names that are not UTF-8, on unknown colour spaces and when a stream cannot be stopped, and
+//! they call the kernel without the C library.
 
 mod device;
 mod ioctl;

@@ -17,7 +17,7 @@ use super::{
 
 const MMAP: u32 = sys::v4l2_memory_V4L2_MEMORY_MMAP;
 
-/// A device and its mapped buffers. Dropping it unmaps the buffers and closes the node, which ends a stream.
+/// A device and its mapped buffers. Dropping it unmaps the buffers and closes the node, which ends streaming.
 #[derive(Debug)]
 pub struct MmapStream {
     buffers: Vec<Mapping>,
@@ -29,11 +29,11 @@ pub struct MmapStream {
 pub enum Wake {
     /// A buffer may be ready.
     Ready,
-    /// The driver reports an error or that the device is gone, and goes on doing so.
+    /// The driver reports an error or that the device is gone, and keeps doing so.
     Failed,
     /// The interrupt is raised.
     Interrupted,
-    /// None of these within the time, or a signal came.
+    /// The timeout expired, or a signal arrived.
     Timeout,
 }
 
@@ -54,8 +54,8 @@ impl MmapStream {
         for index in 0..request.count {
             let mut buffer = description(index);
             ioctl::QUERYBUF.call(device.as_fd(), &mut buffer)?;
-            // SAFETY: the member that belongs to mapped buffers; all members are integers or pointers, which
-            // any bytes are values of.
+            // SAFETY: this member belongs to mapped buffers; all members are integers or pointers, for which
+            // any bytes are valid.
             let offset = unsafe { buffer.m.offset };
             buffers.push(Mapping::new(&device, buffer.length, offset)?);
             ioctl::QBUF.call(device.as_fd(), &mut description(index))?;
@@ -90,7 +90,7 @@ impl MmapStream {
         ioctl::STREAMOFF.call(self.device.as_fd(), &mut kind)
     }
 
-    /// Waits until a buffer may be ready or `interrupt` is readable, at most for `timeout`.
+    /// Waits at most `timeout` until a buffer may be ready or `interrupt` is readable.
     ///
     /// # Errors
     /// Those of poll(2).
@@ -101,9 +101,9 @@ impl MmapStream {
             revents: 0,
         };
         let mut fds = [watch(self.device.as_fd()), watch(interrupt)];
-        // Rounded up: a wait that is cut short would spin through its last millisecond.
+        // Rounded up: a wait that is too short would spin through the last millisecond.
         let millis = i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
-        // SAFETY: the array lives through the call and its length is given.
+        // SAFETY: the array outlives the call and its length is given.
         let count = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, millis) };
         if count < 0 {
             let error = io::Error::last_os_error();
@@ -121,11 +121,11 @@ impl MmapStream {
         })
     }
 
-    /// VIDIOC_DQBUF: takes the buffer that was filled first; `None` if none is.
+    /// VIDIOC_DQBUF: takes the buffer that was filled first; `None` if there is none.
     ///
     /// # Errors
     /// Those of the driver; [`io::ErrorKind::InvalidData`] if it returns a buffer that does not exist or that
-    /// the application holds already.
+    /// the application already holds.
     pub fn dequeue(&self) -> io::Result<Option<Buffer<'_>>> {
         let mut buffer = description(0);
         match ioctl::DQBUF.call(self.device.as_fd(), &mut buffer) {
@@ -166,13 +166,13 @@ impl Buffer<'_> {
         self.description.flags & sys::V4L2_BUF_FLAG_ERROR != 0 || self.description.bytesused == 0
     }
 
-    /// The driver's count of frames, which wraps; constant where the driver does not count.
+    /// The driver's frame counter, which wraps; constant if the driver does not count.
     #[must_use]
     pub fn sequence(&self) -> u32 {
         self.description.sequence
     }
 
-    /// When the frame was captured on `CLOCK_MONOTONIC`, where the driver says so.
+    /// When the frame was captured on `CLOCK_MONOTONIC`, if the driver reports it.
     #[must_use]
     pub fn captured(&self) -> Option<Duration> {
         let clock = self.description.flags & sys::V4L2_BUF_FLAG_TIMESTAMP_MASK;
@@ -184,7 +184,7 @@ impl Buffer<'_> {
         Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))
     }
 
-    /// Replaces the content of `data` by the bytes that the driver wrote.
+    /// Replaces the content of `data` with the bytes that the driver wrote.
     pub fn copy_into(&self, data: &mut Vec<u8>) {
         let used = (self.description.bytesused as usize).min(self.mapping.length);
         data.clear();
@@ -217,16 +217,16 @@ fn description(index: u32) -> sys::v4l2_buffer {
     }
 }
 
-/// One of the driver's buffers in the process's memory.
+/// A driver buffer mapped into the process.
 #[derive(Debug)]
 struct Mapping {
     start: NonNull<u8>,
     length: usize,
-    /// A [`Buffer`] of it exists.
+    /// Whether a [`Buffer`] for it exists.
     held: Cell<bool>,
 }
 
-// SAFETY: a mapping is memory like any other; nothing about it belongs to a thread.
+// SAFETY: a mapping is ordinary memory; nothing about it is tied to a thread.
 unsafe impl Send for Mapping {}
 
 impl Mapping {

@@ -3,7 +3,7 @@
 use super::{Depthwise, TAPS, first_channel};
 use crate::kernel::{Activation, Isa, LANES, SimdOp, activate};
 
-/// Computes rows of the output, as [`Depthwise::eval_rows`] says.
+/// Computes rows of the output; see [`Depthwise::eval_rows`].
 pub(super) struct Convolve<'a> {
     pub(super) convolution: &'a Depthwise,
     pub(super) from: &'a [f32],
@@ -49,7 +49,7 @@ impl Convolve<'_> {
     fn rows<I: Isa, const STRIDE: usize, const PIXELS: usize>(mut self, isa: I) {
         let Depthwise { width, padding, .. } = *self.convolution;
         let [_, out_width, channels] = self.convolution.output();
-        // No column of these pixels' kernels is outside of the image.
+        // All kernel columns of these pixels lie within the image.
         let first = padding.div_ceil(STRIDE);
         let end = (width + padding)
             .checked_sub(3)
@@ -87,8 +87,8 @@ impl Convolve<'_> {
         &mut self.to[((y - self.first) * out_width + x) * channels..][..pixels * channels]
     }
 
-    /// The input of some columns of a pixel's kernel, from `column` on, for each row of the kernel that lies within the
-    /// image; the other slices are empty.
+    /// For each row of a pixel's kernel that lies within the image: the input of `columns` of its columns
+    /// from `column` on. The other slices are empty.
     #[inline(always)]
     fn lines<const STRIDE: usize>(
         &self,
@@ -112,15 +112,15 @@ impl Convolve<'_> {
         lines
     }
 
-    /// Computes adjacent pixels of one row, no column of whose kernels is outside of the image. Each vector
-    /// of the input is loaded once for all pixels that it belongs to.
+    /// Computes adjacent pixels of one row whose kernel columns all lie within the image. Each vector of the
+    /// input is loaded once for all pixels that need it.
     #[inline(always)]
     fn block<I: Isa, const STRIDE: usize, const PIXELS: usize>(&mut self, isa: I, y: usize, x: usize) {
         let convolution = self.convolution;
         let Depthwise {
             channels, activation, ..
         } = *convolution;
-        // While the sums are in registers.
+        // ReLU is applied while the sums are in registers.
         let (is_relu, zero) = (activation == Activation::Relu, isa.splat(0.0));
         let rows = self.kernel_rows::<STRIDE>(y);
         let columns = (PIXELS - 1) * STRIDE + 3;
@@ -132,11 +132,11 @@ impl Convolve<'_> {
         for (vector, weights) in convolution.weights.iter().enumerate() {
             let channel = first_channel(vector, channels);
             let mut sums = [isa.load(&weights[TAPS]); PIXELS];
-            // SAFETY: a line within the image has `channels` values for each column, and `channel` is at least LANES before
-            // their end.
+            // SAFETY: a line within the image has `channels` values for each column, and `channel` is at
+            // least LANES before their end.
             unsafe {
                 if rows.first == 0 && rows.end == 3 {
-                    // With constants, which take fewer instructions.
+                    // Constant bounds take fewer instructions.
                     for (row, line) in lines.iter().enumerate() {
                         let at = line.add(channel);
                         add_row::<I, STRIDE, PIXELS>(isa, weights, row, at, channels, &mut sums);
@@ -149,9 +149,10 @@ impl Convolve<'_> {
                 }
             }
             for (pixel, sum) in sums.into_iter().enumerate() {
-                // In this order, `max` passes a NaN on.
+                // With the operands in this order, `max` propagates NaN.
                 let result = if is_relu { isa.max(zero, sum) } else { sum };
-                // SAFETY: `to` has `channels` values for each pixel, and `channel` is at least LANES before their end.
+                // SAFETY: `to` has `channels` values for each pixel, and `channel` is at least LANES before
+                // their end.
                 let to = unsafe {
                     &mut *to
                         .as_mut_ptr()
@@ -208,8 +209,8 @@ impl Convolve<'_> {
     }
 }
 
-/// Adds to the sums of adjacent pixels what a row of the kernel contributes: the input from `from` on, and from `channels`
-/// values further on for each column.
+/// Adds the contribution of one kernel row to the sums of adjacent pixels. The input begins at `from`, and
+/// each column is `channels` values after the one before.
 ///
 /// # Safety
 /// There are `LANES` values for each column.

@@ -1,5 +1,5 @@
-//! Depthwise convolutions and average pooling of 3x3 pixels, channels last: a vector holds channels of one
-//! pixel, so that the image's size does not matter to it.
+//! Depthwise convolutions and average pooling of 3x3 pixels, channels last. A vector holds channels of one
+//! pixel, so vectors are full whatever the size of the image.
 
 mod convolve;
 
@@ -12,11 +12,12 @@ use convolve::Convolve;
 /// Taps of the kernel.
 const TAPS: usize = 9;
 
-/// A depthwise convolution of 3x3 pixels, padded with zeros: `[row][column][channel]` to the same.
+/// A depthwise convolution of 3x3 pixels, padded with zeros, from `[row][column][channel]` to the same
+/// layout.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     level: SimdLevel,
-    /// For each vector of channels the taps, then the bias. The last vector overlaps the one before.
+    /// For each vector of channels: the taps, then the bias. The last vector overlaps the one before.
     weights: Vec<[[f32; LANES]; TAPS + 1]>,
     activation: Activation,
     /// At least [`LANES`].
@@ -30,9 +31,9 @@ pub(crate) struct Depthwise {
 }
 
 impl Depthwise {
-    /// From weights `[channel][tap]` and one bias, or one for each channel. The input has height, width and
-    /// channels. `None` if it has fewer channels than a vector has lanes, or sizes do not match. Zeros after
-    /// the image are as many as give one output for each `stride` inputs.
+    /// From `[channel][tap]` weights and one bias, or one for each channel. The input size is height, width
+    /// and channels. `None` if there are fewer channels than a vector has lanes, or if sizes do not match.
+    /// The zero padding after the image is such that there is one output for each `stride` inputs.
     pub(crate) fn new(
         level: SimdLevel,
         weights: &[f32],
@@ -84,7 +85,7 @@ impl Depthwise {
         [side(self.height), side(self.width), self.channels]
     }
 
-    /// How many rows of the output need no more than the first `rows` rows of the input.
+    /// The number of output rows that need only the first `rows` rows of the input.
     pub(super) fn ready_rows(&self, rows: usize) -> usize {
         let [out_height, ..] = self.output();
         if rows == self.height {
@@ -96,8 +97,8 @@ impl Depthwise {
             .map_or(0, |last| last / self.stride + 1)
     }
 
-    /// Computes some rows of the output, from `first` on. `from` is a ring buffer with the input rows that
-    /// these read: row `y` is at `y & row_mask`.
+    /// Computes rows of the output from `first` on. `from` is a ring buffer with the input rows that they
+    /// read: row `y` is at `y & row_mask`.
     pub(super) fn eval_rows(&self, from: &[f32], row_mask: usize, first: usize, to: &mut [f32]) {
         self.level.dispatch(Convolve {
             convolution: self,
@@ -138,7 +139,7 @@ mod tests {
         (0..count).map(|i| ((i as f32 + 1.0) * factor).sin()).collect()
     }
 
-    /// Blocks of pixels, the last of which overlaps the one before, and rows without any.
+    /// Rows with blocks of pixels, the last of which overlaps the one before, and rows too short for a block.
     #[test]
     fn relu_is_applied_to_what_plain_loops_compute() {
         for level in SimdLevel::all_supported() {

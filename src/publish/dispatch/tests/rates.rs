@@ -1,4 +1,4 @@
-//! How often topics are published, and what is too little to be published.
+//! How often topics are published, and which changes are too small to be published.
 
 use super::*;
 use crate::sense::scene::SceneCounts;
@@ -8,7 +8,7 @@ fn the_rate_limit_is_per_topic() {
     let mut fixture = Fixture::live();
     let mut sent = Vec::new();
     for frame in 0..300_u32 {
-        // 30 frames a second for ten seconds; who is primary changes each time.
+        // 30 frames a second for ten seconds; the primary face changes each time.
         fixture.faces(if frame % 2 == 0 { &[1, 2] } else { &[2, 1] });
         fixture.due().unwrap();
         sent.extend(fixture.sent.topics());
@@ -23,7 +23,7 @@ fn the_rate_limit_is_per_topic() {
     }
 }
 
-/// Shows the primary face with this valence, and everybody in view with the same.
+/// Shows a primary face with this valence, and a scene with the same.
 fn valence(fixture: &mut Fixture, value: f32) {
     let mut shown = face(1);
     let prediction = &mut shown.smoothed.as_mut().unwrap().prediction;

@@ -164,7 +164,7 @@ impl Engine for Tract {
     }
 }
 
-/// Returns the shape of the network's only input; `size` replaces the last two axes where they are not fixed.
+/// Returns the shape of the network's only input; `size` replaces the last two axes if they are dynamic.
 fn input_shape(model: &Path, size: Option<(usize, usize)>) -> anyhow::Result<Vec<usize>> {
     let model = tract_onnx::onnx().model_for_path(model)?;
     let fact = &model.input_fact(0)?.shape;
