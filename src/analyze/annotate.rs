@@ -157,7 +157,10 @@ mod tests {
     use super::*;
     use crate::{
         category::Probabilities,
-        sense::face::{Detection, Landmarks, Prediction},
+        sense::{
+            detection::{Detection, Landmarks},
+            face::Prediction,
+        },
     };
 
     fn face(rect: Rect) -> Face {

@@ -100,7 +100,8 @@ mod tests {
     use crate::{
         category::Probabilities,
         sense::{
-            face::{Detection, Landmarks, Prediction},
+            detection::{Detection, Landmarks},
+            face::Prediction,
             geometry::Rect,
         },
     };

@@ -25,8 +25,9 @@ use crate::{
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
+        detection::Detection,
         engine::{NetworkClassifier, NetworkDetector},
-        face::{Detection, Prediction},
+        face::Prediction,
         search::all_faces,
     },
 };

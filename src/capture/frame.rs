@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{color::ColorEncoding, orientation::Orientation};
+use super::{color::ColorEncoding, limits::MAX_REUSED_BYTES, orientation::Orientation};
 
 /// The pixel formats that can be decoded, by their V4L2 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,12 +22,6 @@ pub enum PixelFormat {
     /// One JPEG picture per frame, with or without Huffman tables.
     Mjpeg,
 }
-
-/// Larger buffers are not kept for reuse: four of them would not fit into the memory of a small board.
-pub const MAX_REUSED_BYTES: usize = 32 << 20;
-
-/// Largest accepted width and height of a frame or picture, in pixels: a bound on memory.
-pub const MAX_SIDE: u32 = 8192;
 
 impl PixelFormat {
     /// Every pixel format that can be decoded.

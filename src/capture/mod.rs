@@ -5,6 +5,7 @@ pub mod decode;
 pub mod files;
 pub mod frame;
 pub mod jpeg;
+pub mod limits;
 pub mod open;
 pub mod orientation;
 mod pause;
@@ -13,6 +14,7 @@ pub mod slot;
 pub mod source;
 pub mod split;
 pub mod status;
+pub mod timeouts;
 pub mod v4l2;
 
 pub use color::ColorEncoding;

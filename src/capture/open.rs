@@ -1,6 +1,6 @@
 //! Creates the opener that the settings describe.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     files::FilesOpener,
@@ -8,6 +8,7 @@ use super::{
     orientation::Orientation,
     pipe::PipeOpener,
     source::{CaptureError, Opener, Source, Stream},
+    timeouts::Timeouts,
     v4l2::V4l2Opener,
 };
 use crate::{
@@ -15,24 +16,6 @@ use crate::{
     config::{Camera, SourceKind},
     interrupt::Interrupt,
 };
-
-/// How long a source waits for a frame.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// Timeout for the first frame; at least `frame`.
-    pub start: Duration,
-    /// Timeout for every later frame.
-    pub frame: Duration,
-}
-
-impl Timeouts {
-    fn new(settings: &Camera) -> Self {
-        Self {
-            start: settings.start_timeout.max(settings.timeout),
-            frame: settings.timeout,
-        }
-    }
-}
 
 /// The opener of the source that the settings describe.
 ///

@@ -1,6 +1,6 @@
 //! Turns pictures upright.
 
-use super::frame::MAX_REUSED_BYTES;
+use super::limits::MAX_REUSED_BYTES;
 use crate::{luma::LumaGrid, picture::Picture};
 
 /// Quarter turns clockwise, then an optional reflection. The eight orientations of EXIF.

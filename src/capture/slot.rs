@@ -124,7 +124,7 @@ impl Slot {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::capture::frame::MAX_REUSED_BYTES;
+    use crate::capture::limits::MAX_REUSED_BYTES;
     use std::{sync::Arc, thread};
 
     fn numbered(sequence: u64) -> Frame {

@@ -22,7 +22,8 @@ use crate::{
     privacy::{Input, PrivacyGate},
     sense::{
         Sensor,
-        face::{Event, Report, TrackedFace},
+        face::TrackedFace,
+        report::{Event, Report},
     },
     shutdown::Shutdown,
 };

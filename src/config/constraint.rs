@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use toml::de::DeValue;
+
 use super::value::Value;
 
 /// What a value may be.
@@ -55,6 +57,23 @@ pub enum Constraint {
 }
 
 impl Constraint {
+    /// Parses a value of the environment or the command line: a string is taken literally, anything else is
+    /// written as in TOML.
+    #[must_use]
+    pub fn parse(&self, text: &str) -> Value {
+        let literal = || Value::String(text.to_owned());
+        match self {
+            Self::StringOrList { .. } if !text.trim_start().starts_with('[') => literal(),
+            Self::OneOf(_) | Self::String { .. } | Self::IntegerOrString { .. } => literal(),
+            Self::Bool
+            | Self::Integer { .. }
+            | Self::Float { .. }
+            | Self::List
+            | Self::StringOrList { .. } => DeValue::parse(text.trim())
+                .map_or_else(|_| literal(), |value| Value::from_toml(value.get_ref())),
+        }
+    }
+
     /// Whether `value` has this type and lies in this range. An integer is also a number.
     #[must_use]
     pub fn accepts(&self, value: &Value) -> bool {

@@ -5,10 +5,7 @@ use std::path::Path;
 
 use toml::{Spanned, de::DeTable};
 
-use super::{
-    diagnostic::{Diagnostic, Origin},
-    table::Table,
-};
+use super::diagnostic::{Diagnostic, Origin};
 
 /// A TOML file.
 #[derive(Debug)]
@@ -57,13 +54,7 @@ impl<'a> Document<'a> {
             .collect())
     }
 
-    /// The table of the keys above all sections.
-    #[must_use]
-    pub fn root(&'a self) -> Table<'a> {
-        Table::new(self, String::new(), 0, self.root.get_ref())
-    }
-
-    /// The same table as the parser returns it.
+    /// The table of the keys above all sections, as the parser returns it.
     pub(super) fn entries(&self) -> &DeTable<'a> {
         self.root.get_ref()
     }

@@ -41,7 +41,7 @@ impl Layer {
         text: &str,
         origin: Origin,
     ) -> Result<(), Diagnostic> {
-        let value = Value::from_text(text, &rule.constraint);
+        let value = rule.constraint.parse(text);
         if rule.constraint.accepts(&value) {
             self.0.retain(|entry| entry.rule.key != rule.key);
             self.0.push(Entry { rule, value, origin });

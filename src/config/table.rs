@@ -27,12 +27,13 @@ pub struct Table<'a> {
 type Item<'a> = &'a Spanned<DeValue<'a>>;
 
 impl<'a> Table<'a> {
-    pub(super) fn new(
-        document: &'a Document<'a>,
-        prefix: String,
-        offset: usize,
-        entries: &'a DeTable<'a>,
-    ) -> Self {
+    /// The table of the keys above all sections.
+    #[must_use]
+    pub fn root(document: &'a Document<'a>) -> Self {
+        Self::new(document, String::new(), 0, document.entries())
+    }
+
+    fn new(document: &'a Document<'a>, prefix: String, offset: usize, entries: &'a DeTable<'a>) -> Self {
         Self {
             document,
             prefix,

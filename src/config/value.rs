@@ -4,7 +4,6 @@ use std::fmt;
 
 use toml::de::DeValue;
 
-use super::constraint::Constraint;
 use crate::text::{quoted, redacted};
 
 /// A value as found.
@@ -44,28 +43,6 @@ impl Value {
                 .map_or(Self::Other("a list that holds more than texts"), Self::List),
             DeValue::Datetime(_) => Self::Other("a date or time"),
             DeValue::Table(_) => Self::Other("a table"),
-        }
-    }
-
-    /// A value in the environment or on the command line: a string is taken literally, anything else is written
-    /// as in TOML.
-    #[must_use]
-    pub fn from_text(text: &str, constraint: &Constraint) -> Self {
-        match constraint {
-            Constraint::StringOrList { .. } if !text.trim_start().starts_with('[') => {
-                Self::String(text.to_owned())
-            }
-            Constraint::OneOf(_) | Constraint::String { .. } | Constraint::IntegerOrString { .. } => {
-                Self::String(text.to_owned())
-            }
-            Constraint::Bool
-            | Constraint::Integer { .. }
-            | Constraint::Float { .. }
-            | Constraint::List
-            | Constraint::StringOrList { .. } => DeValue::parse(text.trim()).map_or_else(
-                |_| Self::String(text.to_owned()),
-                |value| Self::from_toml(value.get_ref()),
-            ),
         }
     }
 

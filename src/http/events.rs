@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     answer::{refuse, text},
-    routes::{SharedSite, Site},
+    site::{SharedSite, Site},
     view::View,
 };
 

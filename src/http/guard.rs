@@ -10,7 +10,7 @@ use axum::{
 use super::{
     answer::refuse,
     connection::Peer,
-    routes::{SharedSite, Site},
+    site::{SharedSite, Site},
     token::Access,
 };
 

@@ -11,10 +11,11 @@ use crate::{
     capture::CameraStatus,
     privacy::PrivacyGate,
     sense::{
-        face::{MAX_FACES, Report, TrackedFace},
+        face::{MAX_FACES, TrackedFace},
         frame_quality::FrameQuality,
+        report::Report,
         scene::Scene,
-        visits::VisitTotals,
+        visit_counters::VisitTotals,
     },
 };
 

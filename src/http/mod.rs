@@ -4,6 +4,7 @@
 //! picture. Requests are limited in size, time and number, and must name this server (`hosts`); requests from
 //! other machines need a token and TLS (`token`).
 
+mod accept;
 pub mod aim;
 mod answer;
 mod client;
@@ -21,6 +22,7 @@ mod probes;
 mod routes;
 mod server;
 mod shared;
+mod site;
 mod stalled;
 mod tls;
 mod token;

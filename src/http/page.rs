@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, http::header, routing::get};
 
-use super::routes::Site;
+use super::site::Site;
 
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{
     answer::{json, refuse},
     guard::single,
-    routes::SharedSite,
+    site::SharedSite,
     view::PrivacyView,
 };
 

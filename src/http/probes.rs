@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
-use super::{answer::json, routes::SharedSite, shared::Shared};
+use super::{answer::json, shared::Shared, site::SharedSite};
 use crate::{capture::CameraStatus, privacy::Input};
 
 /// A daemon that has work but finishes none of it for this long is stuck. systemd restarts it after twice

@@ -1,32 +1,23 @@
-//! The thread of the server: listens, and serves a bounded number of connections.
+//! The thread of the server.
 
 use std::{
     fmt, future,
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
-use axum::Router;
-use tokio::{
-    join, select,
-    sync::{Notify, Semaphore},
-    task::JoinSet,
-    time::sleep,
-};
-use tokio_rustls::TlsAcceptor;
+use tokio::{join, select, sync::Notify};
 use tracing::{info, warn};
 
 use super::{
+    accept::{accept, bind},
     aim::{self, Aim},
-    connection::{self, Peer},
     error::HttpError,
     hosts::Hosts,
-    listener::Listener,
     routes,
-    routes::Site,
     shared::Shared,
+    site::Site,
     tls::Tls,
     token::Token,
 };
@@ -34,16 +25,6 @@ use crate::{
     config::{self, Place},
     preview::Preview,
 };
-
-/// Maximum number of connections served at a time: a few pages, a monitoring system, and room for others that
-/// idle until they time out.
-const CONNECTIONS: usize = 32;
-
-/// Maximum number of further connections that are told that there are too many; any beyond that are closed.
-const REFUSALS: usize = 64;
-
-/// Delay before an address that cannot be used is retried.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// A server whose files were read, but which does not listen yet.
 pub struct Server {
@@ -164,62 +145,4 @@ async fn serve(page: Page, shared: Arc<Shared>) {
     let listener = bind(&place).await;
     info!(address = %place, tls = tls.is_some(), "serving HTTP");
     accept(listener, routes::router(site), tls.map(|tls| tls.acceptor)).await;
-}
-
-/// Serves the connections of a listener until it is dropped; they end with it.
-pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcceptor>) {
-    let (served, refused) = (
-        Arc::new(Semaphore::new(CONNECTIONS)),
-        Arc::new(Semaphore::new(REFUSALS)),
-    );
-    let mut connections = JoinSet::new();
-    let mut fails = false;
-    loop {
-        let (stream, address) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if !fails {
-                    warn!(%error, "connections cannot be accepted, trying again");
-                }
-                fails = true;
-                sleep(RETRY).await;
-                continue;
-            }
-        };
-        fails = false;
-        // Remove those that have ended.
-        while connections.try_join_next().is_some() {}
-        if let Ok(seat) = Arc::clone(&served).try_acquire_owned() {
-            let (router, acceptor) = (router.clone(), acceptor.clone());
-            connections.spawn(async move {
-                connection::serve(stream, Peer(address), acceptor, router).await;
-                drop(seat);
-            });
-        } else if let Ok(seat) = Arc::clone(&refused).try_acquire_owned() {
-            let is_plain = acceptor.is_none();
-            connections.spawn(async move {
-                if is_plain {
-                    connection::refuse(stream).await;
-                }
-                drop(seat);
-            });
-        }
-    }
-}
-
-/// Starts listening, and retries until that succeeds.
-async fn bind(place: &Place) -> Listener {
-    let mut is_known = false;
-    loop {
-        match Listener::bind(place) {
-            Ok(listener) => return listener,
-            Err(error) => {
-                if !is_known {
-                    warn!(address = %place, %error, "http.listen cannot be used, trying again");
-                }
-                is_known = true;
-                sleep(RETRY).await;
-            }
-        }
-    }
 }

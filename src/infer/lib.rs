@@ -22,6 +22,7 @@ pub mod memory;
 mod network;
 mod onnx_weights;
 mod ops;
+mod output;
 mod panics;
 mod passes;
 mod profile;
@@ -32,5 +33,6 @@ mod testing;
 
 pub use error::{InferError, Source};
 pub use kernel::{FilteredPixel, Peak, RowFilter, SimdLevel};
-pub use network::{Arithmetic, Network, Output, OutputInfo};
+pub use network::{Arithmetic, Network};
+pub use output::{Output, OutputInfo};
 pub use profile::{IntegerLayers, OperatorTime};

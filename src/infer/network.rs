@@ -8,6 +8,7 @@ use crate::{
     InferError, SimdLevel,
     load::load,
     memory,
+    output::{Output, OutputInfo},
     panics::catch_panics,
     profile::{IntegerLayers, OperatorTime},
     runner::Runner,
@@ -38,24 +39,6 @@ impl Arithmetic {
             Self::IntegersOfFewChannels => level.has_fast_int8_for_few_channels(),
         }
     }
-}
-
-/// Name and shape of one output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputInfo {
-    /// The name in the ONNX file.
-    pub name: String,
-    /// Its dimensions for the fixed input shape.
-    pub shape: Vec<usize>,
-}
-
-/// One output of one run.
-#[derive(Debug, Clone, Copy)]
-pub struct Output<'a> {
-    /// Its dimensions.
-    pub shape: &'a [usize],
-    /// Its elements, the last dimension innermost.
-    pub data: &'a [f32],
 }
 
 /// An optimized network. It runs in the calling thread and keeps its input buffer from run to run.

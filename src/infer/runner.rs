@@ -14,7 +14,7 @@ use tract_onnx::{
 };
 
 use crate::{
-    network::{Output, OutputInfo},
+    output::{Output, OutputInfo},
     profile::{OperatorTime, Profiled, by_kind, thread_time},
     program::Program,
 };

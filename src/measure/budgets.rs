@@ -197,7 +197,7 @@ impl Comparison {
 /// The first error in the file.
 pub fn read(text: &str) -> Result<Budgets, Diagnostic> {
     let document = Document::parse(Path::new(PATH), text)?;
-    let mut top = document.root();
+    let mut top = Table::root(&document);
     top.integer("format", 1..=1)?;
     let mut table = top.table("models")?;
     let models = Models {

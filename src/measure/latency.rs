@@ -26,7 +26,7 @@ use crate::{
     preview::Preview,
     privacy::{Input, PrivacyGate},
     publish::{Environment, Identity, LatencySamples, LatencySubscriber, Publisher, probe_broker},
-    sense::{Sensor, face::Report},
+    sense::{Sensor, report::Report},
     shutdown::Shutdown,
 };
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use affectd_infer::InferError;
 
-use super::integrity::Sha256;
+use super::digest::Sha256;
 use crate::{
     config::{Diagnostic, ModelName},
     file::FileError,

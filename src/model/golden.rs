@@ -7,7 +7,7 @@ use std::path::Path;
 
 use affectd_infer::Network;
 
-use super::{error::ModelError, manifest::GoldenFile};
+use super::{error::ModelError, integrity::verify, manifest::GoldenFile};
 use crate::file;
 
 /// The largest file, in bytes. Two vectors of 640 x 640 colour pixels take 10 MB.
@@ -36,7 +36,7 @@ impl Golden {
     /// # Errors
     /// [`ModelError::Read`], [`ModelError::Hash`], [`ModelError::Golden`].
     pub fn open(file: &GoldenFile, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
-        file.sha256.verify(&file.path, MAX_FILE)?;
+        verify(&file.path, file.sha256, MAX_FILE)?;
         let bytes = file::read(&file.path, MAX_FILE).map_err(|source| ModelError::Read {
             path: file.path.clone(),
             source,

@@ -7,6 +7,7 @@ use affectd_infer::{Arithmetic, Network};
 use super::{
     error::ModelError,
     golden::Golden,
+    integrity::verify,
     manifest::{Kind, Manifest, Precision},
 };
 
@@ -31,7 +32,7 @@ impl Manifest {
     /// # Errors
     /// Every [`ModelError`] except those about the manifest itself.
     pub fn load(&self) -> Result<Verified, ModelError> {
-        self.sha256.verify(&self.file, MAX_FILE)?;
+        verify(&self.file, self.sha256, MAX_FILE)?;
         let arithmetic = match &self.kind {
             Kind::Expression(expression) => match expression.precision {
                 Precision::F32 => Arithmetic::Floats,

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::{error::ModelError, integrity::Sha256};
+use super::{digest::Sha256, error::ModelError};
 use crate::category::Category;
 
 /// A parsed and validated manifest.

@@ -1,5 +1,6 @@
 //! Models on disk: manifests, checksums, golden vectors. Nothing here depends on a particular model.
 
+mod digest;
 mod error;
 mod golden;
 mod integrity;
@@ -8,9 +9,9 @@ mod manifest;
 mod read;
 mod registry;
 
+pub use digest::Sha256;
 pub use error::ModelError;
 pub use golden::{Golden, GoldenVector};
-pub use integrity::Sha256;
 pub use load::Verified;
 pub use manifest::{
     Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest, Measured,

@@ -3,8 +3,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{
+    digest::Sha256,
     error::ModelError,
-    integrity::Sha256,
     manifest::{
         Align, Colour, Crop, Decoder, Detector, Expression, GoldenFile, Input, Kind, Layout, Manifest,
         Measured, Precision, VaOrigin, ValenceArousal,
@@ -46,7 +46,7 @@ impl Manifest {
     /// The first problem found.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Diagnostic> {
         let document = Document::parse(path, text)?;
-        let mut top = document.root();
+        let mut top = Table::root(&document);
         top.integer("format", 1..=1)?;
         let is_expression = top.choice("kind", &[("expression", true), ("detector", false)])?;
         let stem = path

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{capture::CameraStatus, health::Health, http::Live, publish::Publisher, sense::face::Report};
+use crate::{capture::CameraStatus, health::Health, http::Live, publish::Publisher, sense::report::Report};
 
 /// Takes the pipeline's results. No call may block.
 pub trait Sink: Send + Sync {

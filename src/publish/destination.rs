@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use super::{
-    connection::stream::Endpoint,
+    connection::endpoint::Endpoint,
     error::{PublishError, PublishErrorKind},
 };
 use crate::{

@@ -18,9 +18,10 @@ use crate::{
     health::Health,
     privacy::{Input, Privacy},
     sense::{
-        face::{Event, MAX_FACES, Report, TrackedFace},
+        face::{MAX_FACES, TrackedFace},
+        report::{Event, Report},
         scene::Scene,
-        visits::VisitTotals,
+        visit_counters::VisitTotals,
     },
 };
 

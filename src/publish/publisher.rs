@@ -34,7 +34,7 @@ use crate::{
     health::{BrokerLink, Health},
     privacy::{Input, PrivacyGate},
     requests::Requests,
-    sense::face::Report,
+    sense::report::Report,
     shutdown::Shutdown,
 };
 

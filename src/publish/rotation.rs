@@ -1,7 +1,7 @@
 //! Which broker is tried next, with which version of MQTT.
 
 use super::{
-    connection::version::{Negotiation, Version},
+    connection::{negotiation::Negotiation, version::Version},
     destination::Destination,
     disconnect::DisconnectReason,
 };

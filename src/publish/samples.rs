@@ -9,10 +9,10 @@ use crate::{
     model::VaOrigin,
     privacy::{Input, Privacy},
     sense::{
-        face::{
-            Category, Detection, Label, Landmarks, Prediction, Probabilities, Report, Smoothed, TrackedFace,
-        },
+        detection::{Detection, Landmarks},
+        face::{Category, Label, Prediction, Probabilities, Smoothed, TrackedFace},
         geometry::Rect,
+        report::Report,
     },
 };
 

@@ -1,7 +1,7 @@
 //! Aligns faces: computes a square from the landmarks alone, so the boxes, which differ between detectors,
 //! cannot move it.
 
-use super::{face::Landmarks, geometry::Point};
+use super::{detection::Landmarks, geometry::Point};
 
 /// Where right eye, left eye, nose and mouth lie in the canonical square, as fractions of its side: the
 /// medians of what a detector found on the faces of FER2013, made symmetric. The margin in a model's manifest

@@ -60,7 +60,7 @@ impl Appearance {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::sense::{alignment::TEMPLATE, face::Landmarks};
+    use crate::sense::{alignment::TEMPLATE, detection::Landmarks};
 
     /// A pattern around (100, 80), moved by `shift` pixels, scaled by `light`, with a mark of this size at
     /// its mouth.

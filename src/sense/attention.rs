@@ -27,7 +27,7 @@
 
 use std::time::Duration;
 
-use super::{face::Landmarks, geometry::Point};
+use super::{detection::Landmarks, geometry::Point};
 use crate::config;
 
 /// A generic head, in distances between the eyes, relative to the midpoint between them.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     model::{Colour, Layout},
-    sense::{alignment::TEMPLATE, face::Landmarks},
+    sense::{alignment::TEMPLATE, detection::Landmarks},
 };
 
 const SIDE: usize = 24;

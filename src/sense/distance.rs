@@ -1,6 +1,6 @@
 //! Estimates how far a face is from the camera.
 
-use super::{attention::HeadPose, face::Landmarks};
+use super::{attention::HeadPose, detection::Landmarks};
 
 /// Distance between the centres of the eyes of an adult, in metres: the mean of N. A. Dodgson, "Variation and
 /// extrema of human interpupillary distance", Proc. SPIE 5291, 2004. Most adults have 0.055 to 0.07, so the

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::{
     detect::{Detections, Detector},
+    detection::Detection,
     explained::{ExplainedChanges, OWN_SCALE, SURROUNDINGS_SCALE, around},
-    face::{Detection, MAX_FACES},
+    face::MAX_FACES,
     follow::FollowStates,
     geometry::Rect,
     intervals::Intervals,

@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use super::*;
-use crate::sense::face::Landmarks;
+use crate::sense::detection::Landmarks;
 
 /// The faces in view, and how often each detector ran.
 #[derive(Default)]

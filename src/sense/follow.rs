@@ -103,7 +103,7 @@ impl FollowStates {
 mod tests {
     use super::*;
     use crate::sense::{
-        face::Detection,
+        detection::Detection,
         geometry::Rect,
         track::{Track, Tracker},
     };

@@ -8,7 +8,7 @@ use affectd_infer::InferError;
 
 use super::{
     detect::{Detections, Detector, letterbox::Letterbox},
-    face::Detection,
+    detection::Detection,
     geometry::Rect,
     region::SearchRegion,
 };

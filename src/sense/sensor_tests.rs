@@ -11,7 +11,8 @@ use crate::{
     sense::{
         crop_quality::CropQuality,
         detect::{Detections, Detector},
-        face::{Category, Detection, Landmarks, Prediction, Probabilities},
+        detection::{Detection, Landmarks},
+        face::{Category, Prediction, Probabilities},
         geometry::{Point, Rect},
     },
 };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     detect::MAX_DETECTIONS,
-    face::{Detection, MAX_FACES},
+    detection::Detection,
+    face::MAX_FACES,
     geometry::{Point, Rect},
 };
 

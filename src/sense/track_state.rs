@@ -7,8 +7,9 @@ use super::{
     cached_classification::CachedClassification,
     classify::Classification,
     crop_quality::CropQuality,
-    face::{Event, Label, Prediction},
+    face::{Label, Prediction},
     rate::RateLimiter,
+    report::Event,
     smooth::Smoother,
 };
 

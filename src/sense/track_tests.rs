@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::sense::face::Landmarks;
+use crate::sense::detection::Landmarks;
 
 const LOST: Duration = Duration::from_millis(1000);
 const FOREVER: Duration = Duration::MAX;

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    face::{Label, TrackedFace},
+    face::{Label, MAX_FACES, TrackedFace},
     geometry::Rect,
     scene::is_smiling,
 };
+
+/// Maximum number of open visits: those of all tracks, and as many whose face was lost.
+pub const MAX_VISITS: usize = 2 * MAX_FACES;
 
 /// Mean and extremes of a value over time.
 #[derive(Debug, Clone, Copy, PartialEq)]

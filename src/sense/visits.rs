@@ -15,9 +15,11 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::{
-    face::{Event, Events, MAX_FACES, TrackedFace},
+    face::TrackedFace,
     geometry::Rect,
-    visit::{OpenVisit, Visit},
+    report::{Event, Events},
+    visit::{MAX_VISITS, OpenVisit},
+    visit_counters::{VisitCounters, VisitTotals},
 };
 use crate::config;
 
@@ -26,52 +28,8 @@ use crate::config;
 const MAX_DISTANCE: f32 = 1.5;
 /// ... and neither box is more than this many times as wide as the other.
 const MAX_WIDTH_RATIO: f32 = 2.0;
-/// Maximum number of open visits: those of all tracks, and as many whose face was lost.
-pub const MAX_VISITS: usize = 2 * MAX_FACES;
 /// An end noticed later than this is counted but not announced, because sensing had stopped in the meantime.
 const MAX_DELAY: Duration = Duration::from_secs(5);
-
-/// Visits that have ended.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct VisitCounters {
-    /// All of them.
-    pub visits: u64,
-    /// Those in which the face looked towards the camera.
-    pub attended: u64,
-    /// Those in which the face smiled for at least `visit.smile_s`.
-    pub smiled: u64,
-    /// Total length of all visits, in seconds.
-    pub seconds: f64,
-    /// Length of the longest one, in seconds.
-    pub longest_s: f32,
-}
-
-impl VisitCounters {
-    /// Mean length in seconds; `None` without visits.
-    #[must_use]
-    pub fn mean_s(&self) -> Option<f32> {
-        (self.visits > 0).then(|| (self.seconds / self.visits as f64) as f32)
-    }
-
-    fn add(&mut self, visit: &Visit, smile_s: f32) {
-        self.visits += 1;
-        self.attended += u64::from(visit.attended_s > 0.0);
-        self.smiled += u64::from(visit.smiled_s > 0.0 && visit.smiled_s >= smile_s);
-        self.seconds += f64::from(visit.seconds);
-        self.longest_s = self.longest_s.max(visit.seconds);
-    }
-}
-
-/// The counters at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct VisitTotals {
-    /// Since the daemon's start.
-    pub since_start: VisitCounters,
-    /// Since local midnight of `day`.
-    pub today: VisitCounters,
-    /// The local date that `today` covers; `None` before the first frame.
-    pub day: Option<Date>,
-}
 
 /// Follows the visits of all tracks.
 #[derive(Debug, Clone)]

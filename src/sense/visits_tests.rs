@@ -4,7 +4,11 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::sense::face::{Category, Detection, Label, Prediction, Probabilities, Smoothed};
+use crate::sense::{
+    detection::Detection,
+    face::{Category, Label, MAX_FACES, Prediction, Probabilities, Smoothed},
+    visit::Visit,
+};
 
 #[path = "visits_replay_tests.rs"]
 mod replay;

@@ -12,11 +12,10 @@ use affectd::{
     publish::{Environment, Identity, Publisher, PublisherThread},
     requests::Requests,
     sense::{
-        face::{
-            Category, Detection, Event, Label, Landmarks, Prediction, Probabilities, Report, Smoothed,
-            TrackedFace,
-        },
+        detection::{Detection, Landmarks},
+        face::{Category, Label, Prediction, Probabilities, Smoothed, TrackedFace},
         geometry::Rect,
+        report::{Event, Report},
         scene::SceneSummary,
         visits::Visits,
     },

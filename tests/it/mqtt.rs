@@ -6,7 +6,7 @@ use affectd::{
     config::{Mqtt, MqttVersion},
     error::{Exit, ExitClass as _},
     publish::PublishErrorKind,
-    sense::face::{Category, Event},
+    sense::{face::Category, report::Event},
 };
 use serde_json::Value;
 

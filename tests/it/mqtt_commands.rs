@@ -2,7 +2,7 @@
 
 use affectd::{
     config::Mqtt,
-    sense::face::{Category, Event},
+    sense::{face::Category, report::Event},
 };
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use affectd::{
     config::Mqtt,
     privacy::Input,
-    sense::face::{Category, Event},
+    sense::{face::Category, report::Event},
 };
 
 use crate::common::{

@@ -9,7 +9,8 @@ use affectd::{
     picture::Picture,
     sense::{
         Admission, FrameTime, Sensor, engine,
-        face::{Event, Label, TrackedFace},
+        face::{Label, TrackedFace},
+        report::Event,
     },
 };
 use jiff::civil::Date;

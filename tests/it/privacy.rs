@@ -22,7 +22,7 @@ use affectd::{
     pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
-    sense::face::Report,
+    sense::report::Report,
     shutdown::Shutdown,
 };
 

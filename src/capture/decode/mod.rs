@@ -5,8 +5,9 @@ mod yuv;
 
 use super::{
     color::Range,
-    frame::{Frame, MAX_SIDE, PixelFormat},
+    frame::{Frame, PixelFormat},
     jpeg::{self, Coding, JpegError},
+    limits::MAX_SIDE,
     source::{CaptureError, CaptureKind},
 };
 use crate::{luma::LumaGrid, picture::Picture};

@@ -9,8 +9,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::{
     capture::{
-        frame::MAX_SIDE,
         jpeg::{self, Coding},
+        limits::MAX_SIDE,
         orientation::Orientation,
         source::{CaptureError, CaptureKind},
     },

@@ -6,10 +6,11 @@ use super::{
     error::JpegError,
     header::{self, FrameHeader, ScanHeader},
     luma::BlockMeans,
-    scan::{self, Coefficients, Tables},
+    scan::{self, Coefficients},
     standard_tables::STANDARD_TABLES,
+    tables::Tables,
 };
-use crate::{capture::frame::MAX_SIDE, luma::LumaGrid};
+use crate::{capture::limits::MAX_SIDE, luma::LumaGrid};
 
 /// Which codings are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

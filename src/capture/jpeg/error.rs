@@ -2,7 +2,7 @@
 
 use zune_jpeg::errors::DecodeErrors;
 
-use crate::capture::frame::MAX_SIDE;
+use crate::capture::limits::MAX_SIDE;
 
 /// Why bytes are not a JPEG picture that can be decoded.
 #[derive(Debug, thiserror::Error)]

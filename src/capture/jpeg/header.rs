@@ -1,6 +1,6 @@
 //! The headers of a JPEG picture (ITU-T T.81, annex B).
 
-use super::{error::JpegError, huffman::Table, scan::Tables};
+use super::{error::JpegError, huffman::Table, tables::Tables};
 
 /// One colour component.
 #[derive(Debug, Clone, Copy)]

@@ -13,13 +13,14 @@ mod huffman;
 mod luma;
 mod scan;
 mod standard_tables;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
 use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
 
-use crate::{capture::frame::MAX_SIDE, luma::LumaGrid, picture::Picture};
+use crate::{capture::limits::MAX_SIDE, luma::LumaGrid, picture::Picture};
 use standard_tables::STANDARD_TABLES;
 
 pub use check::{Coding, Complete};

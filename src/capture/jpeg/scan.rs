@@ -6,24 +6,8 @@ use super::{
     error::JpegError,
     header::{Component, FrameHeader, ScanHeader},
     huffman::{Bits, Stop, Table},
+    tables::Tables,
 };
-
-/// The Huffman tables in force: DC and AC, by destination.
-#[derive(Debug, Default)]
-pub(super) struct Tables {
-    pub(super) dc: [Option<Table>; 4],
-    pub(super) ac: [Option<Table>; 4],
-}
-
-impl Tables {
-    fn dc(&self, index: u8) -> Result<&Table, JpegError> {
-        self.dc[usize::from(index & 3)].as_ref().ok_or(JpegError::NoTable)
-    }
-
-    fn ac(&self, index: u8) -> Result<&Table, JpegError> {
-        self.ac[usize::from(index & 3)].as_ref().ok_or(JpegError::NoTable)
-    }
-}
 
 /// Which coefficients of a progressive picture's blocks are not zero: one bit each, by zigzag position.
 /// Refinement scans have a bit for each nonzero coefficient.

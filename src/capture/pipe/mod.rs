@@ -14,9 +14,9 @@ use std::{
 
 use super::{
     frame::Frame,
-    open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
     split::{Splitter, StreamBuffer},
+    timeouts::Timeouts,
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
 use child::Child;

@@ -3,7 +3,7 @@
 use std::{io, ops::Range};
 
 use super::{MAX_FRAME_BYTES, Split, Splitter, StreamFormat};
-use crate::capture::frame::{Frame, MAX_REUSED_BYTES};
+use crate::capture::{frame::Frame, limits::MAX_REUSED_BYTES};
 
 /// Bytes read at a time: the default capacity of a pipe.
 const CHUNK: usize = 64 << 10;

@@ -1,7 +1,7 @@
 //! Frames without headers, back to back.
 
 use super::{ColorEncoding, MAX_FRAME_BYTES, Split, StreamFormat};
-use crate::capture::frame::{MAX_SIDE, PixelFormat};
+use crate::capture::{frame::PixelFormat, limits::MAX_SIDE};
 
 /// Splits after a fixed number of bytes.
 #[derive(Debug)]

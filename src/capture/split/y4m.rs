@@ -4,7 +4,8 @@
 use super::{MAX_FRAME_BYTES, Split, StreamFormat};
 use crate::capture::{
     color::{ColorEncoding, Range},
-    frame::{MAX_SIDE, PixelFormat},
+    frame::PixelFormat,
+    limits::MAX_SIDE,
 };
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";

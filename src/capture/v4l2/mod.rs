@@ -15,8 +15,8 @@ use std::{
 
 use super::{
     frame::PixelFormat,
-    open::Timeouts,
     source::{CaptureError, CaptureKind, Opener, Source, Stream},
+    timeouts::Timeouts,
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt, text};
 use device::Device;

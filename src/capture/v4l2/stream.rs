@@ -12,9 +12,9 @@ use super::{
 use crate::{
     capture::{
         frame::Frame,
-        open::Timeouts,
         pause::{LONGEST_WAIT, PauseDetector},
         source::{CaptureError, CaptureKind, Source, Stream},
+        timeouts::Timeouts,
     },
     clock::Clock,
     interrupt::Interrupt,

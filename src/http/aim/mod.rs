@@ -7,6 +7,7 @@ pub mod protocol;
 mod routes;
 mod secret;
 mod session;
+pub mod view;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,12 +16,12 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
-pub use self::{control::listen, routes::no_code};
+pub use self::control::listen;
 use self::{
     secret::{Code, Token},
     session::{End, Refusal, Sessions},
 };
-use super::{hosts::Hosts, listener::Listener, routes::Site, server, shared::Shared};
+use super::{accept::accept, hosts::Hosts, listener::Listener, shared::Shared, site::Site};
 use crate::{config::Place, preview::Preview};
 
 /// The session and its page.
@@ -60,7 +61,7 @@ impl Aim {
     ) -> u64 {
         let site = Site::new(Arc::clone(&self.shared), None, Hosts::new(place, None));
         let router = routes::router(Arc::new(site), Arc::clone(self));
-        let server = tokio::spawn(server::accept(Listener::Tcp(listener), router, None));
+        let server = tokio::spawn(accept(Listener::Tcp(listener), router, None));
         let now = self.shared.clock.now();
         let mut state = self.lock();
         if let Some(earlier) = state.server.replace(server) {

@@ -14,13 +14,18 @@ use axum::{
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{Aim, jpeg, session::Refusal};
+use super::{
+    Aim, jpeg,
+    session::Refusal,
+    view::{AimView, OpenedView},
+};
 use crate::http::{
     answer::{json, refuse},
     guard::guard,
     page,
     privacy::is_from_the_page,
-    routes::{self, Site},
+    routes,
+    site::Site,
 };
 
 /// The path to which the code is posted.
@@ -36,24 +41,6 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 /// How long a request waits for the next picture.
 const PICTURE_TIME: Duration = Duration::from_secs(2);
 
-/// The state that the page requests first.
-#[derive(Debug, Serialize)]
-struct AimView {
-    /// Whether the page shows nothing without a code.
-    needs_code: bool,
-    /// What the code has opened; `null` until it is entered.
-    opened: Option<OpenedView>,
-}
-
-/// What the code has opened.
-#[derive(Debug, Serialize)]
-struct OpenedView {
-    /// Whether pictures can be requested.
-    preview: bool,
-    /// Seconds until the session ends.
-    seconds_left: f32,
-}
-
 /// Every route of the page, which shows `site`.
 pub fn router(site: Arc<Site>, aim: Arc<Aim>) -> Router {
     let own = Router::new()
@@ -66,14 +53,6 @@ pub fn router(site: Arc<Site>, aim: Arc<Aim>) -> Router {
         .fallback(routes::not_found)
         .layer(middleware::from_fn_with_state(aim, entered))
         .layer(middleware::from_fn_with_state(site, guard))
-}
-
-/// `GET /aim` of the permanent server, which needs no code.
-pub async fn no_code() -> Response {
-    answer(&AimView {
-        needs_code: false,
-        opened: None,
-    })
 }
 
 /// Lets anyone load the page's files, but requires the token for everything that it shows.

@@ -13,7 +13,7 @@ use axum::{
 };
 
 use self::exposition::{Exposition, Kind};
-use super::{routes::SharedSite, shared::Shared};
+use super::{shared::Shared, site::SharedSite};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -8,7 +8,7 @@ use crate::{
     category::Category,
     sense::{
         scene::Scene,
-        visits::{VisitCounters, VisitTotals},
+        visit_counters::{VisitCounters, VisitTotals},
     },
 };
 

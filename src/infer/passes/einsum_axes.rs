@@ -1,13 +1,13 @@
-//! The roles of the axes of an einsum with constant weights.
+//! The roles of the axes of an einsum with constant weights, and its bias.
 
 use std::sync::Arc;
 
 use tract_onnx::{
     prelude::{TVec, Tensor, TypedModel, TypedNode},
-    tract_core::ops::einsum::EinSum,
+    tract_core::ops::{einsum::EinSum, math::Add},
 };
 
-use super::patterns::Value;
+use super::patterns::{Value, skip_reshapes};
 use crate::kernel::Layout;
 
 /// An einsum as a matrix product of tokens and weights.
@@ -155,6 +155,33 @@ pub(super) fn match_matmul<'m>(
     let to_shape = Value::new(model, node.id).shape()?;
     let axes = MatMulAxes::of(einsum, input, &source.shape()?, weights.shape(), &to_shape)?;
     Some((source, axes, weights))
+}
+
+/// The bias that is added to a matrix product, if the addition is its only reader, and the adding node.
+pub(super) fn match_bias(
+    model: &TypedModel,
+    node: &TypedNode,
+    axes: &MatMulAxes,
+) -> Option<(usize, Vec<f32>)> {
+    let product = Value::new(model, skip_reshapes(model, node.id));
+    let next = model.single_succ(product.outlet.node).ok()??;
+    let sum = Value::new(model, next.id);
+    let operands = sum.operands::<Add>()?;
+    let shape = product.shape()?;
+    if sum.shape()? != shape {
+        return None;
+    }
+    let other = operands
+        .into_iter()
+        .find(|operand| operand.outlet.node != product.outlet.node)?;
+    let bias = other.constant()?;
+    // Reshapes may split or merge axes, but the channel axis stays outermost or innermost.
+    let axis = match axes.output_layout {
+        Layout::ChannelsLast => shape.iter().rposition(|length| *length > 1)?,
+        Layout::ChannelsFirst => shape.iter().position(|length| *length > 1)?,
+    };
+    let expected = (0..shape.len()).map(|at| if at == axis { axes.outputs } else { 1 });
+    (other.shape()?.iter().copied().eq(expected)).then_some((next.id, bias))
 }
 
 /// Where the channel axes are in a tensor with tokens at these positions; `None` if they are in between.

@@ -12,10 +12,8 @@ use tract_onnx::{
 
 use super::{
     Context, Pass,
-    einsum_axes::match_matmul,
-    patterns::{
-        Value, match_activation, match_bias, match_move_to_channels_last, match_residual, skip_reshapes,
-    },
+    einsum_axes::{match_bias, match_matmul},
+    patterns::{Value, match_activation, match_move_to_channels_last, match_residual, skip_reshapes},
     rewrite::{Match, replace_all},
 };
 use crate::{

@@ -16,8 +16,7 @@ use tract_onnx::{
     },
 };
 
-use super::einsum_axes::MatMulAxes;
-use crate::kernel::{Activation, LayerNorm, Layout};
+use crate::kernel::{Activation, LayerNorm};
 
 /// A value in a graph: the output of a node.
 #[derive(Clone, Copy)]
@@ -222,31 +221,4 @@ pub(super) fn skip_reshapes(model: &TypedModel, node: usize) -> usize {
         },
         _ => node,
     }
-}
-
-/// The bias that is added to a matrix product, if the addition is its only reader, and the adding node.
-pub(super) fn match_bias(
-    model: &TypedModel,
-    node: &TypedNode,
-    axes: &MatMulAxes,
-) -> Option<(usize, Vec<f32>)> {
-    let product = Value::new(model, skip_reshapes(model, node.id));
-    let next = model.single_succ(product.outlet.node).ok()??;
-    let sum = Value::new(model, next.id);
-    let operands = sum.operands::<Add>()?;
-    let shape = product.shape()?;
-    if sum.shape()? != shape {
-        return None;
-    }
-    let other = operands
-        .into_iter()
-        .find(|operand| operand.outlet.node != product.outlet.node)?;
-    let bias = other.constant()?;
-    // Reshapes may split or merge axes, but the channel axis stays outermost or innermost.
-    let axis = match axes.output_layout {
-        Layout::ChannelsLast => shape.iter().rposition(|length| *length > 1)?,
-        Layout::ChannelsFirst => shape.iter().position(|length| *length > 1)?,
-    };
-    let expected = (0..shape.len()).map(|at| if at == axis { axes.outputs } else { 1 });
-    (other.shape()?.iter().copied().eq(expected)).then_some((next.id, bias))
 }

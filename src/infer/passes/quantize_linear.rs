@@ -11,11 +11,11 @@ use tract_onnx::prelude::{TVec, TractResult, TypedModel, TypedNode, tvec};
 
 use super::{
     Context, Pass,
-    einsum_axes::match_matmul,
+    einsum_axes::{match_bias, match_matmul},
     int8_weights::Int8Weights,
     patterns::{
-        Value, match_activation, match_bias, match_channel_scale, match_layer_norm,
-        match_move_to_channels_last, match_residual, skip_reshapes,
+        Value, match_activation, match_channel_scale, match_layer_norm, match_move_to_channels_last,
+        match_residual, skip_reshapes,
     },
     rewrite::{Match, replace_all},
 };

@@ -1,11 +1,9 @@
 //! MQTT over an open stream, in either version.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
+use super::{
+    event::Event, handover::Handover, inbound::Inbound, login::Login, stream::Stream, v5, v311,
+    version::Version,
 };
-
-use super::{event::Event, inbound::Inbound, login::Login, stream::Stream, v5, v311, version::Version};
 use crate::publish::{
     disconnect::DisconnectReason,
     transport::{Backpressure, Message},
@@ -102,24 +100,5 @@ impl Events {
             Self::V5(events) => events.next().await,
             Self::V311(events) => events.next().await,
         }
-    }
-}
-
-/// An open stream on its way to the library, which asks for one when it connects.
-#[derive(Clone)]
-pub struct Handover(Arc<Mutex<Option<Stream>>>);
-
-impl Handover {
-    fn new(stream: Stream) -> Self {
-        Self(Arc::new(Mutex::new(Some(stream))))
-    }
-
-    /// The stream.
-    ///
-    /// # Errors
-    /// If it was taken before: the library would connect a second time.
-    pub fn take(&self) -> io::Result<Stream> {
-        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stream.take().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }

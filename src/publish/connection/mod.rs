@@ -4,11 +4,14 @@
 //! the library for the wanted [`version`], and hides which of the two it is: it reports [`event`]s, and a
 //! `DisconnectReason` when the connection ends.
 
+pub mod endpoint;
 pub mod event;
+mod handover;
 pub mod inbound;
 mod library;
 pub mod link;
 pub mod login;
+pub mod negotiation;
 pub mod reasons;
 pub mod stream;
 pub mod tls;

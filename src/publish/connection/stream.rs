@@ -3,7 +3,6 @@
 use std::{
     io,
     net::SocketAddr,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +21,7 @@ use tokio_rustls::{
     rustls::{ClientConfig, pki_types::ServerName},
 };
 
+use super::endpoint::Endpoint;
 use crate::publish::disconnect::DisconnectReason;
 
 /// Time limit for name look-up, connection, TLS and WebSocket together.
@@ -37,20 +37,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An open stream of any kind.
 pub type Stream = Box<dyn ByteStream>;
-
-/// Where a broker listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A TCP port.
-    Tcp {
-        /// Host name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// A Unix socket.
-    Unix(PathBuf),
-}
 
 /// TLS towards any of the configured brokers.
 #[derive(Clone)]

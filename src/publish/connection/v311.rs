@@ -7,8 +7,8 @@ use rumqttc::{
 
 use super::{
     event::{Event, Limits, Received},
+    handover::Handover,
     library::library,
-    link::Handover,
     login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING},
     reasons::{NOT_AUTHORIZED, Refusal},
 };

@@ -7,8 +7,8 @@ use rumqttc_v5::{
 
 use super::{
     event::{Event, Limits, Received},
+    handover::Handover,
     library::library,
-    link::Handover,
     login::{CHANNEL, KEEP_ALIVE_S, Login, RECEIVE_MAXIMUM},
     reasons,
 };

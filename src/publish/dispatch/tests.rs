@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     privacy::Input,
     publish::samples::{self, face, identity, privacy, report, settings},
-    sense::face::Event,
+    sense::report::Event,
 };
 
 #[derive(Default)]

@@ -8,7 +8,8 @@ use crate::{
     json::Decimals,
     publish::identity::Identity,
     sense::{
-        face::{Category, Event},
+        face::Category,
+        report::Event,
         visit::{Spread, Visit},
     },
 };

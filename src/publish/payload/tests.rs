@@ -15,11 +15,12 @@ use crate::{
         samples::{face, identity, rate},
     },
     sense::{
-        face::{Category, Event, Label, Prediction, TrackedFace},
+        face::{Category, Label, Prediction, TrackedFace},
         geometry::Rect,
+        report::Event,
         scene::{Scene, SceneCounts},
         visit::{Spread, Visit},
-        visits::{VisitCounters, VisitTotals},
+        visit_counters::{VisitCounters, VisitTotals},
     },
 };
 

@@ -7,7 +7,7 @@ use super::value::{Moment, Seconds};
 use crate::{
     json::Decimals,
     publish::identity::Identity,
-    sense::visits::{VisitCounters, VisitTotals},
+    sense::visit_counters::{VisitCounters, VisitTotals},
 };
 
 /// `base/visits`: the visits that have ended.

@@ -3,7 +3,7 @@
 
 use super::{DetectError, HeadDecoder, nms::Candidates, output};
 use crate::sense::{
-    face::{Detection, Landmarks},
+    detection::{Detection, Landmarks},
     geometry::{Point, Rect},
 };
 use affectd_infer::{Output, OutputInfo};

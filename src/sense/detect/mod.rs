@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::{
     model::ModelError,
     picture::Picture,
-    sense::{face::Detection, geometry::Rect},
+    sense::{detection::Detection, geometry::Rect},
 };
 use nms::Candidates;
 

@@ -1,7 +1,7 @@
 //! Non-maximum suppression: merges a network's overlapping candidates into one detection per face.
 
 use super::{Detections, MAX_DETECTIONS};
-use crate::sense::face::Detection;
+use crate::sense::detection::Detection;
 
 /// Maximum number of candidates kept before suppression; of more, the best are kept. A face yields a handful.
 const MAX_CANDIDATES: usize = 256;
@@ -92,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sense::{face::Landmarks, geometry::Rect};
+    use crate::sense::{detection::Landmarks, geometry::Rect};
 
     fn at(x: f32, y: f32, size: f32, score: f32) -> Detection {
         Detection {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::{
     model::{Kind, Registry},
-    sense::{face::Landmarks, geometry::Point},
+    sense::{detection::Landmarks, geometry::Point},
 };
 
 fn manifest(name: &str) -> Manifest {

@@ -7,7 +7,7 @@ use affectd::{
     config::{Settings, Sources, load},
     model::Registry,
     picture::Picture,
-    sense::{engine::NetworkDetector, face::Detection, search},
+    sense::{detection::Detection, engine::NetworkDetector, search},
 };
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use std::time::Duration;

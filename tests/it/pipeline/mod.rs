@@ -20,7 +20,7 @@ use affectd::{
     pipeline::{self, Deps, Metrics, SensorSource, Sink},
     preview::Preview,
     privacy::{Input, PrivacyGate},
-    sense::face::{Event, Report},
+    sense::report::{Event, Report},
     shutdown::Shutdown,
 };
 

@@ -1,0 +1,48 @@
+//! Counters of the visits that have ended.
+
+use jiff::civil::Date;
+
+use super::visit::Visit;
+
+/// Visits that have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct VisitCounters {
+    /// All of them.
+    pub visits: u64,
+    /// Those in which the face looked towards the camera.
+    pub attended: u64,
+    /// Those in which the face smiled for at least `visit.smile_s`.
+    pub smiled: u64,
+    /// Total length of all visits, in seconds.
+    pub seconds: f64,
+    /// Length of the longest one, in seconds.
+    pub longest_s: f32,
+}
+
+impl VisitCounters {
+    /// Mean length in seconds; `None` without visits.
+    #[must_use]
+    pub fn mean_s(&self) -> Option<f32> {
+        (self.visits > 0).then(|| (self.seconds / self.visits as f64) as f32)
+    }
+
+    /// Counts a visit.
+    pub(super) fn add(&mut self, visit: &Visit, smile_s: f32) {
+        self.visits += 1;
+        self.attended += u64::from(visit.attended_s > 0.0);
+        self.smiled += u64::from(visit.smiled_s > 0.0 && visit.smiled_s >= smile_s);
+        self.seconds += f64::from(visit.seconds);
+        self.longest_s = self.longest_s.max(visit.seconds);
+    }
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct VisitTotals {
+    /// Since the daemon's start.
+    pub since_start: VisitCounters,
+    /// Since local midnight of `day`.
+    pub today: VisitCounters,
+    /// The local date that `today` covers; `None` before the first frame.
+    pub day: Option<Date>,
+}
