@@ -339,7 +339,7 @@ count-arm64: install-build-packages install-cross-packages ## count the instruct
 	CARGO_TARGET_DIR=$(CROSS_TARGET_DIR) RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc cargo build --release --locked \
 		--config cross/config.toml --config profile.release.opt-level=3 --target $(ARM64) --package peers --features tract --bin peer-tract
 	cross/count/count.py --plugin $(COUNT)/instructions.so --root $(COUNT)/root --onnx-runtime $(COUNT)/onnxruntime \
-		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),10) $(if $(JSON),--json) \
+		--peer $(CROSS_TARGET_DIR)/$(ARM64)/release/peer-tract --inferences $(or $(INFERENCES),3) $(if $(JSON),--json) \
 		$(or $(MODELS),$(addprefix models/,maxvit-ferplus-64.onnx blazeface.onnx centerface.onnx))
 
 # Instructions of one second of video, through the whole line.

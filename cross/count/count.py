@@ -3,10 +3,10 @@
 
     count.py --plugin SO --root FOLDER --peer PROGRAM --onnx-runtime FOLDER [--json] MODEL.onnx …
 
-Each engine runs a model once, and then eleven times (or as --inferences says), in one thread. A tenth of the
-difference is one inference without start-up and loading. Loading varies by a few million instructions from
-run to run, because hashes are randomly seeded. A count is a cost model, not a time: it ignores caches and
-instruction-level parallelism.
+Each engine runs a model once, and then four times (or as --inferences says), in one thread. A third of the
+difference is one inference without start-up and loading. Loading varies from run to run by a few million
+instructions, because hashes are randomly seeded, and sometimes by tens of millions; the smallest of three counts
+is used. A count is a cost model, not a time: it ignores caches and instruction-level parallelism.
 """
 
 import argparse
@@ -27,6 +27,8 @@ PROCESSORS = {
 }
 FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
 ENGINES = ["tract", "onnxruntime", "affectd-f32", "affectd-int8"]
+# How often each length is counted.
+REPEATS = 3
 
 
 def main():
@@ -39,7 +41,7 @@ def main():
     parser.add_argument("--cpu", action="append", choices=PROCESSORS, help="default: cortex-a72 and cortex-a76")
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
     inferences = "additional inferences of the longer run; 1 is enough for a large model"
-    parser.add_argument("--inferences", type=int, default=10, help=inferences)
+    parser.add_argument("--inferences", type=int, default=3, help=inferences)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     args = parser.parse_args()
@@ -67,7 +69,10 @@ def main():
 
 def inference(args, cpu, engine, model):
     """Instructions of one inference."""
-    few, many = (instructions(args, cpu, engine, model, runs) for runs in (1, 1 + args.inferences))
+    few, many = (
+        min(instructions(args, cpu, engine, model, runs) for _ in range(REPEATS))
+        for runs in (1, 1 + args.inferences)
+    )
     return (many - few) / args.inferences
 
 
