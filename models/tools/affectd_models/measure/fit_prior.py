@@ -7,7 +7,9 @@ The file is one of `affectd-models export`, before `quantize`.
 A network that was trained on vote distributions predicts shares of votes. Few faces of a rare category have
 most of their votes there, so its output is seldom the largest. This command fits a temperature and eight
 offsets to the majority labels of training faces by logistic regression, in which the weight of a category is
-its frequency to the power of minus `--balance`. The offsets are added to the last layer's weights as the
+its frequency to the power of minus `--balance`, or of minus `--rare-balance` if less than 1 % of the faces
+show it. Such faces are so few that the network memorizes them: it finds them more often among the training
+faces than among others. The offsets are added to the last layer's weights as the
 least-squares solution for a constant; nothing else in the file changes, and the cost stays the same. It
 prints the figures before and after on the held-out training faces, on which nothing was fitted.
 """
@@ -31,6 +33,8 @@ from affectd_models.measure import fit_va, metrics
 
 CLASSES = len(ferplus.CATEGORIES)
 ROUNDS = 100
+# Categories with a smaller share of the faces are rare.
+RARE = 0.01
 # Weight of the squared offsets.
 RIDGE = 1e-3
 
@@ -43,9 +47,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--balance", type=float, default=0.3)
+    parser.add_argument("--rare-balance", type=float, default=0.45)
     args = parser.parse_args(argv)
-    if args.balance < 0:
-        parser.error(f"--balance is {args.balance}; at least 0 is expected")
+    for option, exponent in (("--balance", args.balance), ("--rare-balance", args.rare_balance)):
+        if exponent < 0:
+            parser.error(f"{option} is {exponent}; at least 0 is expected")
 
     config = configuration.load(args.config)
     train, held = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
@@ -53,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # All training faces, because few of them show a rare category.
     logits, features = fit_va.with_features(network, config, train.images, optimised=True)
     frequency = np.bincount(train.label, minlength=CLASSES).clip(1) / len(train)
-    offsets = fit(logits, train.label, frequency**-args.balance)
+    offsets = fit(logits, train.label, importance(frequency, args.balance, args.rare_balance))
     constant = np.linalg.lstsq(features.astype(np.float64), np.ones(len(features)), rcond=1e-6)[0]
     weights = fit_va.last_weights(network)
     fit_va.replace_outputs(
@@ -82,6 +88,14 @@ def row(logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"]) -> str
     recalls = (f"{(predicted[label == c] == c).mean():.2f}" for c in range(CLASSES) if (label == c).any())
     accuracy = metrics.accuracy(predicted, label)
     return f"{accuracy:.4f} | {metrics.macro_f1(predicted, label, CLASSES):.3f} | {', '.join(recalls)} |"
+
+
+def importance(
+    frequency: Float[np.ndarray, " 8"], balance: float, rare_balance: float
+) -> Float[np.ndarray, " 8"]:
+    """How much a face of each category counts."""
+    weights: Float[np.ndarray, " 8"] = frequency ** -np.where(frequency < RARE, rare_balance, balance)
+    return weights
 
 
 def fit(
