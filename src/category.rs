@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_are_no_distribution_are_refused() {
+    fn invalid_weights_are_refused() {
         for bad in [f32::NAN, f32::INFINITY, -0.5, f32::NEG_INFINITY] {
             let mut weights = [0.25; 8];
             weights[3] = bad;
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equals_the_first_is_the_most_probable() {
+    fn argmax_returns_the_first_of_equals() {
         let mut weights = [0.1; 8];
         weights[Category::Fear as usize] = 0.3;
         weights[Category::Contempt as usize] = 0.3;

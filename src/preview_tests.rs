@@ -54,7 +54,7 @@ fn there_are_two_pictures_a_second() {
 }
 
 #[test]
-fn after_its_time_there_is_no_picture() {
+fn an_expired_preview_is_closed() {
     let (gate, preview) = open();
     assert!(preview.is_open(9 * SECOND));
     let mut receiver = preview.request(9 * SECOND).unwrap();
@@ -66,7 +66,7 @@ fn after_its_time_there_is_no_picture() {
 }
 
 #[test]
-fn privacy_closes_it_for_good() {
+fn privacy_ends_the_preview() {
     let (gate, preview) = open();
     let permit = gate.permit().unwrap();
     let mut receiver = preview.request(SECOND).unwrap();

@@ -18,7 +18,7 @@ fn open_gate() -> PrivacyGate {
 }
 
 #[test]
-fn only_two_known_inputs_that_are_off_open_it() {
+fn the_gate_opens_only_if_both_inputs_are_off() {
     let inputs = [Input::Unknown, Input::Off, Input::On, unreadable()];
     for command in &inputs {
         for switch in &inputs {
@@ -79,7 +79,7 @@ fn closing_ends_a_wait() {
 }
 
 #[test]
-fn observers_hear_each_change_and_each_command() {
+fn observers_receive_each_change_and_command() {
     let gate = PrivacyGate::new().unwrap();
     let (sender, changes) = mpsc::channel();
     let reader = gate.clone();
@@ -98,7 +98,7 @@ fn observers_hear_each_change_and_each_command() {
 }
 
 #[test]
-fn only_what_was_commanded_here_is_taken_back_here() {
+fn only_local_commands_are_revoked_locally() {
     let gate = PrivacyGate::new().unwrap();
     gate.set_switch(Input::Off);
     assert!(!gate.revoke_here(), "the broker has not answered");

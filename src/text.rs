@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_obeys_is_escaped() {
+    fn terminal_controls_are_escaped() {
         assert_eq!(
             sanitized("a\x1b[31mred\r\n\u{9b}\u{202e}\u{fffe}ü", 100),
             "a\\u{1b}[31mred\\r\\n\\u{9b}\\u{202e}\\u{fffe}ü"
@@ -271,7 +271,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_is_one_bounded_safe_line(text in any::<String>(), max in 0_usize..50) {
+        fn any_text_becomes_one_bounded_safe_line(text in any::<String>(), max in 0_usize..50) {
             let safe = sanitized(&text, max);
             prop_assert!(!safe.contains(is_unsafe));
             prop_assert!(safe.chars().count() <= 10 * max + 1);

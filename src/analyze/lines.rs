@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_a_face_is_one_line_that_says_so() {
+    fn a_picture_without_faces_gives_one_line_with_zero() {
         assert_eq!(lines(&[]), "{\"file\":\"a.jpg\",\"faces\":0}\n");
     }
 }

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_not_allowed_stays_outside() {
+    fn a_disallowed_frame_is_not_stored() {
         let slot = Slot::new();
         let mut frame = numbered(1);
         assert!(!slot.put_if(&mut frame, || false));

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_is_chosen_only_where_there_is_one() {
+    fn a_daemon_is_chosen_if_it_is_the_only_one() {
         let sockets = ["/run/affectd/control", "/run/affectd@door/control"].map(PathBuf::from);
         assert_eq!(the_only(&sockets[..1]).unwrap(), sockets[0]);
         assert!(

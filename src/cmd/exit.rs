@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_is_not_the_fault_of_the_file() {
+    fn a_shortage_is_not_an_input_error() {
         assert_eq!(unreadable(Errno::NOENT).exit(), Exit::Input);
         for shortage in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
             assert_eq!(unreadable(shortage).exit(), Exit::Software, "{shortage}");

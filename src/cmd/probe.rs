@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_camera_it_says_so() {
+    fn a_missing_camera_is_stated() {
         assert!(text(&[]).contains("No camera: there is no /dev/video*"));
         assert!(text(&board()[..2]).contains("No camera can be used."));
     }

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_read_again() {
+    fn display_output_parses_again() {
         for text in ["127.0.0.1:8417", "[::1]:8417", "unix:/run/a b"] {
             let listen: Listen = text.parse().unwrap();
             assert_eq!(listen.place().unwrap().to_string(), text);

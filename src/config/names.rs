@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn model_names_lead_out_of_no_folder() {
+    fn model_names_contain_no_path() {
         for text in ["maxvit-s", "v1.2", "a..b"] {
             assert!(ModelName::is_valid(text), "{text}");
         }

@@ -28,7 +28,7 @@ fn file(text: &str) -> Result<Loaded, ConfigError> {
 }
 
 #[test]
-fn every_setting_has_a_rule_and_a_default_and_the_other_way_round() {
+fn rules_defaults_and_settings_have_the_same_keys() {
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.key).collect();
     let described: BTreeSet<_> = defaults().0.iter().map(|entry| entry.rule.key).collect();
     assert_eq!(rules, described);
@@ -123,7 +123,7 @@ fn both_ends_of_every_range_are_allowed_and_nothing_beyond() {
 }
 
 #[test]
-fn texts_are_tested_for_what_the_words_say() {
+fn each_text_rule_checks_its_format() {
     let accepts = |key: &str, text: &str| {
         let rule = Rule::of(key).unwrap();
         rule.constraint.accepts(&Value::String(text.to_owned()))
@@ -191,7 +191,7 @@ fn texts_are_tested_for_what_the_words_say() {
 }
 
 #[test]
-fn a_quoted_key_is_no_path() {
+fn a_quoted_dot_is_literal() {
     let error = file("\"camera.width\" = 320").unwrap_err();
     assert_eq!(error.diagnostics.len(), 1);
     assert_eq!(error.diagnostics[0].found, "an unknown key");
@@ -210,7 +210,7 @@ fn a_shorter_list_replaces_a_longer_one_whole() {
 }
 
 #[test]
-fn what_is_printed_is_read_again() {
+fn printed_settings_load_again() {
     let text = "device = \"a\"\n[camera]\nsource = \"pipe\"\ncommand = [\"x\", \"\\\"y\\\" # z\"]\nrate = 5";
     let first = file(text).unwrap();
     let printed = first.to_toml();
@@ -247,7 +247,7 @@ fn the_device_is_named_after_the_host_unless_it_is_set() {
 }
 
 #[test]
-fn a_file_of_unknown_keys_is_answered_for_each_with_its_line() {
+fn every_unknown_key_is_reported_with_its_line() {
     // As many as a file of the maximum size can hold; the time must be linear in their number.
     let text: String = (0..80_000).map(|i| format!("unknown{i} = 1\n")).collect();
     let error = file(&text).unwrap_err();
@@ -258,7 +258,7 @@ fn a_file_of_unknown_keys_is_answered_for_each_with_its_line() {
 }
 
 #[test]
-fn the_camera_is_given_up_before_systemds_watchdog_is() {
+fn the_camera_timeout_is_at_most_half_the_watchdog() {
     let load = |timeout: &str, variables: &[(&str, &str)]| {
         let text = format!("[camera]\ntimeout_s = {timeout}");
         stack(

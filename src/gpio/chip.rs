@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pulls_and_levels_are_the_kernels() {
+    fn pull_and_level_match_the_kernel() {
         assert_eq!(bias(Pull::Up), Bias::PullUp);
         assert_eq!(bias(Pull::Down), Bias::PullDown);
         assert_eq!(bias(Pull::None), Bias::Disabled);

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reading_counts_for_privacy_and_only_a_steady_one_against_it() {
+    fn one_reading_starts_privacy_and_only_steady_ones_end_it() {
         assert_eq!(decisions(30, "......"), "###...", "private until it is known");
         assert_eq!(decisions(30, ".....#...."), "###..####.");
         // Thrown and released with a bouncing contact: one change each.
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_private_at_once() {
+    fn an_unreadable_line_is_private_at_once() {
         assert_eq!(decisions(30, ".....??......"), "###..#####...");
         assert_eq!(decisions(0, ".?.#."), ".#.#.", "without a hold time too");
     }

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pulls_and_levels_are_the_chips() {
+    fn pull_and_level_match_the_chip() {
         assert_eq!(bias(Pull::Up), Bias::PullUp);
         assert_eq!(bias(Pull::Down), Bias::PullDown);
         assert_eq!(bias(Pull::None), Bias::Off);

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reason_of_the_last_end_stays_while_connected() {
+    fn a_connection_keeps_the_last_disconnect_reason() {
         let link = BrokerLink::to("mqtt://broker:1883".into());
         link.disconnected("connection refused");
         link.connected("mqtt://other:1883", Duration::from_secs(3));

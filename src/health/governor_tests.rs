@@ -44,7 +44,7 @@ impl Kiosk {
 }
 
 #[test]
-fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
+fn a_hot_day_stays_below_the_throttle_without_flapping() {
     let mut governor = Governor::new(SETTINGS);
     let mut kiosk = Kiosk { celsius: 40.0 };
     let (mut hottest, mut rate, mut changes) = (0.0_f32, WorkRate::FULL, Vec::new());
@@ -87,7 +87,7 @@ fn a_day_of_sun_and_night_is_spent_below_the_throttle_and_without_flapping() {
 }
 
 #[test]
-fn between_hot_and_cool_it_stays() {
+fn a_warm_board_keeps_its_rate() {
     let mut governor = Governor::new(SETTINGS);
     assert_eq!(hold(&mut governor, 0, 1, &board(75.0), 0.5), [0.7], "at once");
     assert!(
@@ -104,7 +104,7 @@ fn between_hot_and_cool_it_stays() {
 }
 
 #[test]
-fn a_heat_that_does_not_end_goes_down_step_by_step_and_no_further() {
+fn lasting_heat_lowers_the_rate_in_steps_to_a_minimum() {
     let mut governor = Governor::new(SETTINGS);
     let fractions = hold(&mut governor, 0, 200, &board(90.0), 0.5);
     assert_eq!(
@@ -187,7 +187,7 @@ fn a_slow_board_finds_the_rate_that_it_can_keep_and_stays_there() {
 }
 
 #[test]
-fn a_short_burst_of_work_is_no_overload() {
+fn short_bursts_of_work_keep_full_rate() {
     let mut governor = Governor::new(SETTINGS);
     for second in 0..600 {
         let load = if second % 20 == 0 { 0.6 } else { 1.0 };

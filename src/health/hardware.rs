@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_a_permanent_one_of_the_board_itself() {
+    fn the_mac_is_permanent_and_not_virtual() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let mac = || Hardware::read_below(root).mac;

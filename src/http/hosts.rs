@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn on_loopback_only_loopback_is_a_name() {
+    fn loopback_allows_only_loopback_names() {
         let hosts = hosts("127.0.0.1:8417", None);
         for good in [
             "localhost",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_addresses_and_the_certificate_s_names_are() {
+    fn a_public_page_allows_ips_and_certificate_names() {
         let hosts = hosts("0.0.0.0:8417", Some("board.example"));
         for good in [
             "192.168.0.7:8417",

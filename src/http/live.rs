@@ -151,7 +151,7 @@ mod tests {
     use crate::privacy::Input;
 
     #[test]
-    fn a_frame_is_forgotten_with_the_right_to_look_and_does_not_come_back() {
+    fn privacy_and_camera_failure_clear_the_frame() {
         let gate = PrivacyGate::new().unwrap();
         let live = Live::new(&gate);
         let report = Report::default();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_wakes_whoever_waits() {
+    fn every_change_wakes_subscribers() {
         let gate = PrivacyGate::new().unwrap();
         let live = Live::new(&gate);
         let mut changes = live.subscribe();

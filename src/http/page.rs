@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_small_and_has_nothing_of_others() {
+    fn the_page_is_small_and_self_contained() {
         let bytes = |is_counted: fn(&str) -> bool| -> usize {
             let counted = FILES.iter().filter(|(path, ..)| is_counted(path));
             counted.map(|(_, _, content)| content.len()).sum()

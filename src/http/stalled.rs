@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_may_be_slow() {
+    fn a_slow_reader_is_accepted() {
         run(async {
             let (near, mut far) = duplex(1);
             let mut stalled = Stalled::new(near, Duration::from_millis(500));

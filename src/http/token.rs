@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_token_a_second_and_address() {
+    fn wrong_tokens_are_limited_per_address() {
         let token = Token::new(SECRET);
         let ms = Duration::from_millis;
         let wrong = |from: &str, at| token.check(address(from), Some(b"Bearer x"), at);

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_stands_for_others_says_so() {
+    fn a_repeated_message_shows_its_count() {
         assert_eq!(entry("lost").repeated(1).text, "lost");
         assert_eq!(
             entry("lost").repeated(46).text,

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_does_not_read_is_connected_to_at_once() {
+    fn connecting_to_a_full_journal_does_not_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let _receiver = UnixDatagram::bind(&path).unwrap();

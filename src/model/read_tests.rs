@@ -218,7 +218,7 @@ std = [1, 1, 1]
 }
 
 #[test]
-fn text_that_is_no_toml_is_refused_with_its_line() {
+fn invalid_toml_is_refused_with_its_line() {
     let diagnostic = parse("format = 1\nkind = \n").unwrap_err();
     assert_eq!(diagnostic.origin, Origin::File("models/m.toml".into(), 2));
     assert!(diagnostic.found.starts_with("invalid TOML ("), "{diagnostic}");
@@ -240,7 +240,7 @@ fn a_model_of_categories_alone_has_no_valence_and_arousal() {
 }
 
 #[test]
-fn texts_that_a_terminal_would_obey_are_refused() {
+fn unsafe_and_overlong_texts_are_refused() {
     for (from, to, key) in [
         ("version = \"0.1.0\"", "version = \"\\u001b[2J\"", "version"),
         ("licence = \"MIT\"", "licence = \"MIT\\r\"", "licence"),

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_name_is_answered_with_those_that_are_there() {
+    fn an_unknown_name_error_lists_the_known_names() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(Registry::open(folder.path()), Err(ModelError::Empty(_))));
         fs::write(folder.path().join("b.toml"), "").unwrap();

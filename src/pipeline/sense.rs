@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_for_aiming_keeps_its_proportions_and_its_places() {
+    fn shrinking_keeps_proportions_and_positions() {
         let mut picture = Picture::default();
         // The right half is white.
         for (index, byte) in picture.reset(960, 540).iter_mut().enumerate() {

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_live_off_takes_privacy() {
+    fn only_a_live_off_ends_privacy() {
         assert_eq!(privacy_command(b"ON", false), PrivacyCommand::On);
         assert_eq!(privacy_command(b"ON", true), PrivacyCommand::On);
         assert_eq!(privacy_command(b"OFF", false), PrivacyCommand::Off);
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retained_birth_message_is_old_news() {
+    fn a_retained_birth_message_is_ignored() {
         assert!(home_assistant_has_started(b"online", false));
         assert!(!home_assistant_has_started(b"online", true));
         assert!(!home_assistant_has_started(b"offline", false));

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_topic_is_told_once_until_it_is_taken() {
+    fn each_denied_topic_is_reported_once() {
         let mut denials = Denials::default();
         assert_eq!(denials.denied("a/lobby/state").unwrap(), "a/lobby/state");
         assert_eq!(denials.denied("a/lobby/state"), None);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn their_number_is_bounded() {
+    fn denials_are_bounded() {
         let mut denials = Denials::default();
         for number in 0..100 {
             denials.denied(&format!("topic{number}"));

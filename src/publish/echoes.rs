@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_acknowledged_and_does_not_return_is_missing() {
+    fn an_acknowledged_message_that_is_not_echoed_is_missing() {
         let topics = samples::topics();
         let mut echoes = Echoes::new(&topics, s(100));
         echoes.acknowledged(&topics.availability, s(101));

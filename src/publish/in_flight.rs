@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_acknowledged_counts_until_something_later_is() {
+    fn unacknowledged_bytes_count_until_a_later_answer() {
         let mut in_flight = InFlight::new(None);
         assert!(!in_flight.needs_acknowledgement(1500));
         in_flight.sent(1500);

@@ -43,7 +43,7 @@ mod tests {
     use crate::publish::samples;
 
     #[test]
-    fn what_is_seen_expires_and_what_holds_does_not() {
+    fn only_sensing_results_expire() {
         let topics = samples::topics();
         let lifetimes = Lifetimes::new(&topics, Duration::from_millis(1500));
         assert_eq!(lifetimes.of(&topics.state), Some(5));

@@ -58,7 +58,7 @@ mod tests {
     const DISCOVERY: Option<(&str, usize)> = Some(("discovery", 9000));
 
     #[test]
-    fn the_same_message_twice_in_a_row_is_left_out() {
+    fn two_closings_in_a_row_exclude_the_message() {
         let mut oversize = Oversize::default();
         assert!(!oversize.closed(SOON, DISCOVERY));
         assert!(!oversize.closed(SOON, Some(("state", 900))));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn not_if_it_is_small_or_was_acknowledged_or_the_connection_lasted() {
+    fn small_or_answered_messages_and_late_closings_do_not_count() {
         let mut oversize = Oversize::default();
         let small = Some(("availability", 100));
         assert!(!oversize.closed(SOON, small) && !oversize.closed(SOON, small));

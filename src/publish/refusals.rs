@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted_ones_are_when_the_broker_keeps_refusing_them() {
+    fn accepted_credentials_are_refused_after_the_limit() {
         let mut refusals = Refusals::default();
         for _ in 0..3 {
             refusals.accepted();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_wrong_only_where_every_broker_says_so() {
+    fn credentials_are_wrong_only_if_all_brokers_refuse() {
         let mut rotation = rotation(&["one", "two"]);
         assert!(rotation.failed(&REFUSED) && !rotation.failed(&REFUSED));
         assert!(rotation.all_refused());

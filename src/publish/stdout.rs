@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_is_no_error() {
+    fn a_closed_pipe_gives_no_error() {
         let mut closed = Limited::new(0, ErrorKind::BrokenPipe);
         let link = BrokerLink::default();
         let mut lines = Lines::new(&mut closed, &link);

@@ -139,7 +139,7 @@ fn signs_follow_the_picture() {
 }
 
 #[test]
-fn landmarks_that_are_no_face_have_no_pose() {
+fn invalid_landmarks_have_no_pose() {
     assert_eq!(HeadPose::estimate(&Landmarks::default()), None);
     let pose = Pose {
         yaw: 0.0,

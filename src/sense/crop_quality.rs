@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_has_a_flaw_of_its_own() {
+    fn each_part_has_its_own_flaw() {
         let perfect = CropQuality::PERFECT;
         assert_eq!(perfect.flaws().count(), 0);
         assert_eq!(perfect.value(), 1.0);

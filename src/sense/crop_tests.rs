@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn the_crop_shows_the_same_wherever_the_face_is(
+    fn the_crop_is_independent_of_the_face_s_pose(
         x in 150.0_f32..170.0, y in 110.0_f32..130.0, side in 20.0_f32..140.0, roll in -3.1_f32..3.1,
     ) {
         let pose = pose(x, y, side, roll);
@@ -178,7 +178,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_landmarks_and_no_picture_break_a_crop(
+    fn any_input_gives_crop_numbers_in_range(
         places in prop::array::uniform8(prop::num::f32::ANY), scale in -3_i32..9,
         width in 0_u32..5, height in 0_u32..5,
     ) {
@@ -200,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn landmarks_that_span_no_face() {
+fn bad_landmarks_give_no_crop() {
     let face = pose(50.0, 50.0, 40.0, 0.2).landmarks();
     assert!(AlignedCrop::fit(&face).is_some());
     assert!(AlignedCrop::fit(&marks([face.nose; 4])).is_none());
@@ -342,7 +342,7 @@ fn the_margin_widens_about_the_middle() {
 }
 
 #[test]
-fn edge_pixels_go_on_outside_the_picture() {
+fn edge_pixels_extend_beyond_the_picture() {
     let picture = picture(40, 40, |_, y| [if y < 1.0 { 0.8 } else { 0.2 }; 3]);
     let (numbers, _) = crop(&mut grey(), &picture, &pose(20.0, 0.0, 24.0, 0.0).landmarks());
     assert!(

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn eyes_that_span_the_picture_are_as_far_as_the_lens_says() {
+    fn the_distance_follows_the_field_of_view() {
         // With 90 degrees the picture is as wide as twice the distance.
         let lens = Lens {
             fov_deg: 90.0,

@@ -68,7 +68,7 @@ fn a_room_rests_some_seconds_after_everybody_has_left() {
 }
 
 #[test]
-fn who_comes_into_a_still_room_is_found_at_once() {
+fn a_newcomer_in_a_still_room_is_found_at_once() {
     let mut bench = Bench::new(15, 0.0);
     bench.show_light();
     bench.rest();
@@ -174,7 +174,7 @@ fn movement_of_a_face_does_not_ask_for_searches_in_every_interval() {
 }
 
 #[test]
-fn who_leaves_is_lost_as_soon_as_at_the_full_rate() {
+fn a_face_that_leaves_is_lost_after_a_second() {
     for known in [false, true] {
         let mut bench = Bench::new(15, 0.0);
         if known {

@@ -111,7 +111,7 @@ mod tests {
     const FRAME: Duration = Duration::from_millis(66);
 
     #[test]
-    fn tracks_have_change_flags_of_their_own_as_long_as_they_last() {
+    fn concurrent_tracks_have_different_change_flags() {
         let mut tracker = Tracker::new(Duration::from_secs(1), Duration::from_secs(2));
         let mut states = FollowStates::default();
         let face = |x: f32| Detection {

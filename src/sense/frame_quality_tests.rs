@@ -30,7 +30,7 @@ fn light_is_the_mean_and_the_extremes_are_counted() {
 }
 
 #[test]
-fn a_blurred_edge_is_less_sharp_whatever_the_exposure() {
+fn a_blurred_edge_is_less_sharp_at_any_contrast() {
     let edge = |blur: f32, contrast: f32| {
         measure(&picture(96, 48, |x, _| {
             // Rises and falls again, so the only edges are the blurred ones.
@@ -60,7 +60,7 @@ fn photograph(name: &str, sigma: f32) -> Picture {
 }
 
 #[test]
-fn photographs_in_focus_are_told_from_those_out_of_focus() {
+fn blurred_photographs_are_less_sharp() {
     for name in ["astronaut.jpg", "grace_hopper.jpg"] {
         let values = [0.0, 1.0, 2.0, 4.0].map(|sigma| measure(&photograph(name, sigma)).sharpness);
         assert!(
@@ -72,7 +72,7 @@ fn photographs_in_focus_are_told_from_those_out_of_focus() {
 }
 
 #[test]
-fn what_is_too_small_is_not_measured() {
+fn a_tiny_picture_is_not_measured() {
     for (width, height) in [(0, 0), (2, 48), (64, 2)] {
         assert_eq!(FrameQuality::measure(&picture(width, height, |_, _| 9)), None);
     }

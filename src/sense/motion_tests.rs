@@ -95,7 +95,7 @@ fn the_first_frame_sets_every_flag_everywhere() {
 }
 
 #[test]
-fn noise_is_no_change() {
+fn noise_sets_no_flag() {
     for noise in [0.1, 0.5, 1.0, 2.0] {
         let mut camera = Camera::new(noise);
         let mut changes = 0;
@@ -112,7 +112,7 @@ fn noise_is_no_change() {
 type Lighting = fn(usize, usize) -> f32;
 
 #[test]
-fn exposure_steps_and_flicker_are_no_change() {
+fn exposure_steps_and_flicker_set_no_flag() {
     let lights: [(&str, Lighting); 4] = [
         ("a step down", |frame, _| if frame < 20 { 1.0 } else { 0.55 }),
         ("a step up", |frame, _| if frame < 20 { 0.6 } else { 1.1 }),
@@ -135,7 +135,7 @@ fn exposure_steps_and_flicker_are_no_change() {
 }
 
 #[test]
-fn what_comes_in_is_a_change_where_it_is_in_any_light() {
+fn a_new_object_is_a_local_change_in_any_light() {
     for light in [1.0_f32, 0.45] {
         let mut camera = Camera::new(0.6);
         for _ in 0..20 {
@@ -159,7 +159,7 @@ fn what_comes_in_is_a_change_where_it_is_in_any_light() {
 }
 
 #[test]
-fn what_changes_slowly_is_noticed_once_it_has_changed() {
+fn a_slow_change_is_noticed_once_it_is_large_enough() {
     let mut camera = Camera::new(0.3);
     for _ in 0..20 {
         camera.show_wall();
@@ -178,7 +178,7 @@ fn what_changes_slowly_is_noticed_once_it_has_changed() {
 }
 
 #[test]
-fn a_track_notices_half_as_much() {
+fn tracks_are_more_sensitive() {
     let mut camera = Camera::new(0.1);
     for _ in 0..20 {
         camera.show_wall();
@@ -201,7 +201,7 @@ fn a_track_notices_half_as_much() {
 }
 
 #[test]
-fn another_size_and_an_unknown_luma_have_changed_everywhere() {
+fn an_unknown_or_cleared_luma_has_changed_everywhere() {
     let mut camera = Camera::new(0.0);
     camera.show_wall();
     camera.search();
@@ -219,7 +219,7 @@ fn another_size_and_an_unknown_luma_have_changed_everywhere() {
 }
 
 #[test]
-fn what_is_explained_is_left_out() {
+fn explained_areas_are_ignored() {
     let mut camera = Camera::new(0.0);
     camera.show_wall();
     camera.search();

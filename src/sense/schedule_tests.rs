@@ -47,7 +47,7 @@ fn new_schedule() -> SearchSchedule {
 }
 
 #[test]
-fn at_any_rate_the_whole_picture_comes_every_interval_and_each_quarter_every_fourth() {
+fn the_whole_is_searched_each_interval_and_each_quarter_every_fourth() {
     for rate in [7, 10, 15, 30] {
         let searches = schedule(rate, 20, true);
         let count = |region: SearchRegion| searches.iter().filter(|(_, r)| *r == region).count();
@@ -98,7 +98,7 @@ fn after_a_pause_it_does_not_make_up_for_lost_searches() {
 }
 
 #[test]
-fn what_nothing_asks_for_is_searched_ever_more_rarely() {
+fn searches_without_demand_become_rarer() {
     let searches = searches(15, 200, true, |_| Demand::default());
     let at = |region: SearchRegion, seconds: std::ops::Range<f32>| -> Vec<f32> {
         let of = searches.iter().filter(|(_, other)| *other == region);
@@ -211,7 +211,7 @@ fn windows_and_regions(seconds: u32) -> (Vec<Duration>, Vec<(Duration, SearchReg
 }
 
 #[test]
-fn windows_replace_whole_regions_but_not_for_ever() {
+fn windows_replace_whole_regions_for_a_bounded_time() {
     let (windows, regions) = windows_and_regions(40);
     assert!((60..=66).contains(&windows.len()), "{}", windows.len());
     let count = |region: SearchRegion| regions.iter().filter(|(_, r)| *r == region).count();
@@ -224,7 +224,7 @@ fn windows_replace_whole_regions_but_not_for_ever() {
 }
 
 #[test]
-fn a_window_takes_the_place_only_of_what_something_unexplained_asks_for() {
+fn only_an_unexplained_demand_allows_a_window() {
     let schedule = new_schedule();
     let asked = |demand: RegionDemand, is_unsettled: bool, expedite: bool| {
         let demand = Demand {

@@ -52,7 +52,7 @@ fn quarters_overlap_and_cover_the_picture() {
 }
 
 #[test]
-fn only_cuts_within_the_picture_cut_a_face() {
+fn only_inner_region_edges_cut_a_face() {
     let quarter = of(SearchRegion::Quarter(0));
     let face = |x: f32, y: f32| rect(x, y, 50.0, 50.0);
     assert!(!quarter.cuts(&face(-10.0, -10.0)));
@@ -64,7 +64,7 @@ fn only_cuts_within_the_picture_cut_a_face() {
 }
 
 #[test]
-fn a_search_of_the_whole_is_not_for_small_faces() {
+fn a_whole_search_does_not_cover_small_faces() {
     let whole = of(SearchRegion::Whole);
     assert!(whole.covers(&rect(300.0, 200.0, 31.0, 31.0)));
     assert!(!whole.covers(&rect(300.0, 200.0, 29.0, 29.0)));

@@ -291,7 +291,7 @@ fn a_still_face_that_is_classified_rarely_is_not_lost_between() {
 }
 
 #[test]
-fn landmarks_that_span_no_face_are_not_classified() {
+fn faces_with_bad_landmarks_are_not_classified() {
     let mut bench = Bench::new(|_| {});
     let mut broken = face(100.0, 0.0);
     broken.landmarks = Landmarks::default();

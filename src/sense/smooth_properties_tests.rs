@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_the_result_is_well_formed(
+    fn any_input_gives_a_well_formed_result(
         predictions in prop::collection::vec((0.0..20.0_f64, prediction(), -0.5..1.5_f32), 1..60),
     ) {
         let mut smoother = Smoother::new(&SETTINGS, 0.0);

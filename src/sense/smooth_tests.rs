@@ -171,7 +171,7 @@ fn the_mean_is_the_integral_over_straight_lines() {
 }
 
 #[test]
-fn the_first_prediction_is_taken_as_it_is() {
+fn the_first_prediction_is_not_smoothed() {
     let mut smoother = Smoother::new(&SETTINGS, 0.0);
     assert_eq!(smoother.current(), None);
     let first = smoother.update(at(100.0), &predicted(Category::Surprise, 0.8), 0.1);
@@ -234,7 +234,7 @@ fn a_small_lead_does_not_change_the_label() {
 }
 
 #[test]
-fn below_the_floor_it_is_uncertain_until_well_above_it() {
+fn the_uncertainty_floor_has_hysteresis() {
     let mut smoother = Smoother::new(&SETTINGS, 0.0);
     let mut now = 0.0;
     let mut hold = |p: f32| {
@@ -255,7 +255,7 @@ fn below_the_floor_it_is_uncertain_until_well_above_it() {
 }
 
 #[test]
-fn a_gap_starts_anew() {
+fn a_gap_resets_the_means() {
     for gap in [2.1, -2.1] {
         let mut smoother = Smoother::new(&SETTINGS, 0.0);
         for i in 0..50 {

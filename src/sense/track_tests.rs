@@ -161,7 +161,7 @@ fn the_primary_face_changes_only_when_another_is_clearly_larger_for_a_while() {
 }
 
 #[test]
-fn the_primary_face_passes_on_at_once_when_it_leaves() {
+fn another_face_is_primary_once_the_first_leaves() {
     let mut bench = Bench::new();
     bench.at(0.0, &[face(100.0, 100.0, 90.0), face(300.0, 100.0, 50.0)]);
     for frame in 1..12 {
@@ -211,7 +211,7 @@ fn a_face_that_never_leaves_does_not_overflow_the_count_of_its_detections() {
 
 proptest! {
     #[test]
-    fn whatever_is_detected_tracks_are_few_and_unique(
+    fn any_detections_give_few_and_unique_tracks(
         frames in proptest::collection::vec(
             (0.0f32..0.9, proptest::collection::vec((0.0f32..600.0, 0.0f32..440.0, 8.0f32..200.0, 0.3f32..1.0), 0..20)),
             1..30,

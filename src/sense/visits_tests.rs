@@ -201,7 +201,7 @@ fn a_short_loss_continues_the_visit_under_the_new_track_s_number() {
 }
 
 #[test]
-fn what_is_far_away_late_or_of_another_size_is_another_visit() {
+fn a_far_late_or_differently_sized_face_is_a_new_visit() {
     let wide = |track| {
         let mut face = face(track, 100.0);
         face.detection.rect.width = 120.0;
@@ -298,7 +298,7 @@ fn more_faces_than_there_is_room_for_end_the_oldest_visits() {
 }
 
 #[test]
-fn the_day_s_counters_begin_anew_at_midnight_and_the_others_go_on() {
+fn only_the_day_s_counters_reset_at_midnight() {
     let mut visits = Visits::new(&SETTINGS);
     let mut update = |now: f64, today: Date, faces: &[TrackedFace]| {
         visits.update(seconds(now), today, faces, &mut Events::new());

@@ -98,7 +98,7 @@ fn everything_that_matters_is_on_the_screen() {
 }
 
 #[test]
-fn what_fits_in_a_small_terminal_is_readable() {
+fn a_small_terminal_shows_the_main_figures() {
     let mut screen = Screen::default();
     screen.take(Message::View(view(json!([face()]))));
     let text = drawn(&screen, 80, 24);
@@ -145,7 +145,7 @@ fn the_trail_is_bounded_and_ends_with_the_face() {
 }
 
 #[test]
-fn a_tiny_terminal_is_no_error() {
+fn a_tiny_terminal_is_drawn() {
     let mut screen = Screen::default();
     screen.take(Message::View(view(json!([face()]))));
     for (width, height) in [(1, 1), (20, 5), (200, 2)] {
@@ -154,7 +154,7 @@ fn a_tiny_terminal_is_no_error() {
 }
 
 #[test]
-fn only_these_keys_end_it() {
+fn q_esc_and_ctrl_c_quit() {
     let key = |code, modifiers| ends(KeyEvent::new(code, modifiers));
     assert!(key(KeyCode::Char('q'), KeyModifiers::NONE) && key(KeyCode::Esc, KeyModifiers::NONE));
     assert!(key(KeyCode::Char('c'), KeyModifiers::CONTROL));

@@ -190,7 +190,7 @@ fn without_preview_there_is_no_picture() {
 }
 
 #[test]
-fn a_second_console_takes_over() {
+fn a_new_console_ends_the_old() {
     let board = Board::start();
     let mut first = Console::connect(&board.control());
     let (address, code) = first.begin(true);
@@ -218,7 +218,7 @@ fn a_second_console_takes_over() {
 }
 
 #[test]
-fn rubbish_on_the_control_socket_begins_nothing() {
+fn invalid_control_lines_begin_no_session() {
     let board = Board::start();
     let long = format!("{}\n", "x".repeat(100_000));
     for line in [
@@ -248,7 +248,7 @@ fn rubbish_on_the_control_socket_begins_nothing() {
 }
 
 #[test]
-fn without_a_daemon_the_command_says_so() {
+fn a_missing_daemon_is_reported() {
     let missing = data("no/control");
     let run = output(&["aim", "--socket", &missing]);
     assert_eq!(run.status.code(), Some(69));

@@ -84,7 +84,7 @@ fn a_device_that_only_seems_online_can_be_forgotten() {
 }
 
 #[test]
-fn a_user_who_may_not_write_is_told() {
+fn missing_write_access_is_reported() {
     let broker = Broker::with_example_access();
     broker.watch().publish(AVAILABILITY, "stopped", true);
     until("there is something", || {

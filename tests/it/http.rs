@@ -102,7 +102,7 @@ fn programs_learn_whether_the_daemon_works() {
 }
 
 #[test]
-fn a_browser_gets_the_page_and_may_do_nothing_else_with_it() {
+fn the_page_is_served_with_restrictive_headers() {
     let served = Served::start(&[]);
     for (path, kind) in [
         ("/", "text/html"),
@@ -176,7 +176,7 @@ fn only_the_page_s_own_script_commands_privacy() {
 }
 
 #[test]
-fn a_name_that_somebody_else_may_own_is_refused() {
+fn foreign_host_names_are_refused() {
     let served = Served::start(&[]);
     let with_host = |host: &str| {
         send(

@@ -114,7 +114,7 @@ fn no_path_leads_out_of_the_page() {
 }
 
 #[test]
-fn two_hundred_idle_connections_are_told_or_closed_and_do_not_last() {
+fn excess_connections_are_refused_and_idle_ones_expire() {
     let served = Served::start(&[]);
     let mut connections: Vec<TcpStream> = (0..200).map(|_| connect(served.address)).collect();
     // Connections beyond the limit receive an error and are closed.

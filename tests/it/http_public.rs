@@ -94,7 +94,7 @@ fn the_running_daemon_is_asked_with_its_token_over_tls() {
 }
 
 #[test]
-fn a_daemon_that_does_not_run_or_is_not_asked_over_http_is_said_so() {
+fn a_missing_daemon_or_http_address_is_reported() {
     let listen = format!("http.listen={}", free_address());
     let asked = output(&["check", "--running", "--set", &listen]);
     let text = String::from_utf8_lossy(&asked.stdout);

@@ -66,7 +66,7 @@ fn a_topic_that_may_not_be_written_is_named() {
 }
 
 #[test]
-fn with_3_1_1_such_topics_are_found_by_reading_them_back() {
+fn mqtt_3_1_1_finds_refused_topics_by_reading_them_back() {
     let broker = forbidding();
     let daemon = Daemon::live(&Mqtt {
         version: MqttVersion::V311,

@@ -140,7 +140,7 @@ fn a_switch_on_the_device_is_not_recorded_as_a_command() {
 }
 
 #[test]
-fn nobody_is_looked_at_before_the_broker_has_answered() {
+fn nothing_is_sensed_before_the_broker_answers() {
     let mut broker = Broker::start();
     let watcher = broker.watch();
     watcher.publish(PRIVACY_COMMANDED, "ON", true);
@@ -158,7 +158,7 @@ fn nobody_is_looked_at_before_the_broker_has_answered() {
 }
 
 #[test]
-fn an_outage_of_the_broker_changes_nothing() {
+fn a_broker_outage_does_not_change_privacy() {
     let mut broker = Broker::start();
     let daemon = Daemon::live(&broker.settings());
     let lost = format!("localhost:{} lost", broker.port);
@@ -184,7 +184,7 @@ fn an_outage_of_the_broker_changes_nothing() {
 }
 
 #[test]
-fn a_broker_that_refuses_subscriptions_is_told_why_nothing_is_sensed() {
+fn a_refused_subscription_prevents_sensing_and_is_logged() {
     let broker = Broker::without_subscribers();
     let daemon = Daemon::start(&anonymous(&broker));
     let published = |topic: &str| packets(&broker).contains(&format!("PUBLISH q1 r1 {topic}"));
@@ -201,7 +201,7 @@ fn a_broker_that_refuses_subscriptions_is_told_why_nothing_is_sensed() {
 }
 
 #[test]
-fn a_broker_that_keeps_messages_from_this_device_leaves_it_private() {
+fn a_broker_that_returns_no_messages_keeps_the_device_private() {
     let broker = Broker::that_lets_nobody_read();
     let daemon = Daemon::start(&anonymous(&broker));
     until("it gives up waiting", || {
@@ -217,7 +217,7 @@ fn a_broker_that_keeps_messages_from_this_device_leaves_it_private() {
 }
 
 #[test]
-fn a_retained_command_may_give_privacy_but_not_take_it() {
+fn a_retained_command_can_start_but_not_end_privacy() {
     for retained in ["ON", "OFF"] {
         let mut broker = Broker::start();
         broker.watch().publish(PRIVACY_SET, retained, true);

@@ -143,7 +143,7 @@ fn a_broker_that_does_not_speak_websocket_is_named() {
 }
 
 #[test]
-fn another_name_in_the_certificate() {
+fn a_wrong_server_name_is_reported() {
     let broker = Broker::start();
     let settings = Mqtt {
         host: vec!["127.0.0.1".to_owned()],
@@ -245,7 +245,7 @@ fn the_protocol_is_negotiated_in_the_tls_handshake() {
 }
 
 #[test]
-fn the_next_broker_takes_over_and_the_first_is_tried_again_after_it() {
+fn the_next_broker_is_used_and_the_first_is_retried_after_it() {
     let mut first = Broker::without_tls();
     first.end();
     let mut second = Broker::without_tls_at("127.0.0.2", first.port);

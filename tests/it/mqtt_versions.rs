@@ -36,7 +36,7 @@ fn properties(broker: &Broker, topic: &str) -> Value {
 }
 
 #[test]
-fn messages_say_what_they_are_and_when_they_expire() {
+fn messages_have_a_content_type_and_an_expiry() {
     let broker = Broker::without_tls();
     let daemon = Daemon::live(&broker.settings());
     daemon.report(Category::Happiness, &[]);
@@ -179,7 +179,7 @@ fn the_reasons_of_mqtt_5_are_in_plain_words() {
 }
 
 #[test]
-fn a_retained_message_that_is_too_large_keeps_nobody_offline() {
+fn an_oversized_retained_message_does_not_disconnect() {
     for version in [MqttVersion::V5, MqttVersion::V311] {
         let broker = Broker::without_tls();
         let watcher = broker.watch();

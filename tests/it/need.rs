@@ -256,7 +256,7 @@ fn act(number: u32, face_px: f32) -> Act {
 }
 
 #[test]
-fn a_person_is_seen_as_at_the_full_rate() {
+fn fewer_pictures_lose_no_person() {
     let acts = [act(0, 70.0), act(4, 100.0), act(8, 40.0)];
     let comparison = compare(&acts, 9.0);
     comparison.assert_nothing_is_lost();

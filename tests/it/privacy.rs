@@ -315,7 +315,7 @@ impl Clock for Closing {
 }
 
 #[test]
-fn what_is_being_processed_when_the_gate_closes_is_not_reported() {
+fn a_frame_in_processing_when_the_gate_closes_is_not_reported() {
     let gate = gate();
     let clock = Closing {
         system: SystemClock::new(),

@@ -68,7 +68,7 @@ fn refusal() -> CaptureError {
 }
 
 #[test]
-fn what_the_driver_gives_counts() {
+fn the_driver_s_values_are_used() {
     let _turn = plug(|driver| {
         driver.gives = (48, 32, 112);
         driver.interval = (1001, 15_000);
@@ -113,7 +113,7 @@ fn the_colour_encoding_is_the_drivers() {
 
 /// A complete picture without EOI is decoded; half a picture with an EOI is not.
 #[test]
-fn completeness_is_decoded_blocks() {
+fn only_complete_jpegs_decode() {
     let _turn = plug(|driver| driver.formats = vec![*b"MJPG"]);
     let mut camera = open_camera().unwrap();
     let jpeg = include_bytes!("../data/jpeg/sequential-420.jpg");
@@ -151,7 +151,7 @@ fn the_first_frame_may_take_longer() {
 }
 
 #[test]
-fn the_newest_frame_cut_at_its_length() {
+fn the_newest_frame_has_its_length() {
     let _turn = plug(|_| {});
     let mut camera = open_camera().unwrap();
     let mut frame = Frame::default();
@@ -234,7 +234,7 @@ fn a_stalled_camera_is_opened_again() {
 }
 
 #[test]
-fn an_unplugged_camera_is_missing_at_once_and_comes_back() {
+fn an_unplugged_camera_is_missing_at_once_and_reopens() {
     let _turn = plug(|_| {});
     let mut opener = source();
     let mut camera = opener.open(&Interrupt::new().unwrap()).unwrap();
@@ -298,7 +298,7 @@ fn a_camera_that_cannot_be_stopped_is_closed() {
 }
 
 #[test]
-fn signals_are_no_errors() {
+fn signals_are_tolerated() {
     let _turn = plug(|driver| driver.interrupts = 20);
     let mut camera = open_camera().unwrap();
     for value in 0..5 {

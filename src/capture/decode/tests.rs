@@ -333,7 +333,7 @@ fn jpeg(bar: u32, height: u32) -> Vec<u8> {
 proptest! {
     /// Whatever a driver claims, decoding yields a whole picture or an error.
     #[test]
-    fn any_claim_about_a_frame_is_survived(
+    fn any_frame_decodes_fully_or_fails(
         format in 0..PixelFormat::ALL.len(),
         width in 0_u32..70,
         height in 0_u32..9,

@@ -112,7 +112,7 @@ fn without_repeat_it_ends() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_named() {
+fn unusable_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     assert_eq!(refusal(at("nothing.png")).kind, CaptureKind::Missing);
@@ -174,7 +174,7 @@ fn clips_are_replayed_frame_by_frame() {
 }
 
 #[test]
-fn mjpeg_clips_too() {
+fn mjpeg_is_played() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.MJPG");
     let mut bytes = Vec::new();

@@ -76,7 +76,7 @@ fn every_coding_is_decoded() {
 }
 
 #[test]
-fn a_picture_without_its_end_is_whole() {
+fn a_picture_without_eoi_is_decoded() {
     for (name, data) in ALL {
         let unended = &data[..data.len() - 2];
         assert_eq!(decode(unended).unwrap(), decode(data).unwrap(), "{name}");
@@ -84,7 +84,7 @@ fn a_picture_without_its_end_is_whole() {
 }
 
 #[test]
-fn what_follows_a_picture_is_not_part_of_it() {
+fn trailing_bytes_do_not_change_a_picture() {
     // Padding, a second EOI, the box of a motion photo's video with accidental markers, another picture.
     let trailers: [&[u8]; 5] = [
         &[0; 4096],
@@ -104,7 +104,7 @@ fn what_follows_a_picture_is_not_part_of_it() {
 
 /// A picture that is cut within the data of any scan is refused, with and without a marker after the cut.
 #[test]
-fn a_part_of_a_picture_is_refused_whatever_its_markers_say() {
+fn a_cut_picture_is_refused_with_any_marker_at_its_end() {
     for (name, data) in ALL {
         for scan in scans(data) {
             // The very last byte may hold only padding bits.
@@ -169,7 +169,7 @@ fn stray_bytes_are_accepted() {
 
 /// Every block is counted, so half a picture has about half the blocks.
 #[test]
-fn says_how_much_is_there() {
+fn an_error_counts_blocks() {
     let mut data = Vec::new();
     let rgb: Vec<u8> = (0..64 * 64 * 3_u32).map(|i| (i * 7 % 251) as u8).collect();
     JpegEncoder::new_with_quality(&mut data, 90)
@@ -276,7 +276,7 @@ fn the_cells_of_a_large_picture_are_means_of_blocks() {
 }
 
 #[test]
-fn a_coding_that_does_not_show_the_luma_of_blocks_has_an_empty_grid() {
+fn a_progressive_picture_has_an_empty_luma_grid() {
     let mut grid = LumaGrid::default();
     measure(PROGRESSIVE, Coding::Any, &mut grid).unwrap();
     assert_eq!((grid.width(), grid.cells().len()), (61, 0));

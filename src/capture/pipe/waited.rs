@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_pipe_between_two_frames_holds_nothing_old() {
+    fn frames_after_an_emptied_pipe_are_new() {
         let mut waited = paused(1000);
         waited.emptied(0);
         assert_eq!(waited.frame_ended(), None);
     }
 
     #[test]
-    fn a_program_that_never_leaves_the_pipe_empty_is_not_old_for_ever() {
+    fn frames_of_a_never_empty_pipe_become_new_again() {
         let mut waited = paused(100);
         for _ in 0..2 {
             waited.reading(7);

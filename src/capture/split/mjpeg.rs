@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_off_does_not_take_the_next_with_it() {
+    fn a_picture_after_a_truncated_one_is_found() {
         // Within its header, where a length points into the next picture.
         for cut in [6, 12] {
             let stream = [&PICTURE[..cut], PICTURE, PICTURE].concat();

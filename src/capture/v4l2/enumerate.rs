@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_of_any_bytes_reaches_no_terminal() {
+    fn format_codes_are_escaped_in_messages() {
         let error = camera(0, &[b"\x1b[2J", b"A\nB\xff"])
             .select(&REQUEST)
             .unwrap_err();

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn another_console_takes_over() {
+    fn a_new_session_ends_the_old() {
         let (mut sessions, first, code) = begun();
         let token = sessions.redeem(2 * SECOND, &code).unwrap();
         let second = sessions.begin(5 * SECOND, Code::random().unwrap(), Token::random().unwrap());

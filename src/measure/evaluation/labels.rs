@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn valence_and_arousal_where_there_are_any() {
+    fn valence_and_arousal_may_be_missing() {
         let rows = read("path,category,valence,arousal\na.png,fear,-0.5,1\nb.png,fear,,\n").unwrap();
         assert_eq!(rows[0].truth.valence_arousal, Some((-0.5, 1.0)));
         assert_eq!(rows[1].truth.valence_arousal, None);

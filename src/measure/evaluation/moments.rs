@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_without_pairs() {
+    fn no_pairs_give_no_moments() {
         let none = moments(&[]);
         assert_eq!(none.mean_square_difference(), None);
         assert_eq!(none.concordance(), None);

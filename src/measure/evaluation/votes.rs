@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_votes_are_removed_and_the_first_of_equals_is_the_label() {
+    fn single_votes_are_removed_and_a_tie_takes_the_first_label() {
         let tie = Votes::new([0, 4, 1, 0, 0, 0, 4, 1, 0, 0]);
         assert_eq!(tie.label(), Some(Category::Happiness));
         assert!(tie.is_label(Category::Anger) && !tie.is_label(Category::Sadness));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_votes_are_as_many_and_of_the_same_choices() {
+    fn resampling_keeps_the_number_and_the_choices() {
         let votes = Votes::new([5, 0, 0, 3, 0, 0, 0, 0, 2, 0]);
         let mut random = Random::new(1);
         let mut neutral = 0;

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn five_a_second_are_allowed_and_one_refusal_is_worth_a_word() {
+    fn five_a_second_pass_and_the_first_refusal_is_marked() {
         let mut limit = Limit::default();
         for second in [10, 11, 60] {
             let verdicts: Vec<Verdict> = (0..8)

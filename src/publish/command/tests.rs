@@ -47,7 +47,7 @@ fn commands_are_carried_out_and_answered() {
 }
 
 #[test]
-fn what_is_wrong_is_said_and_changes_nothing() {
+fn an_invalid_command_gives_an_error_only() {
     for (payload, error) in [
         ("", "EOF"),
         ("restart", "expected value"),
@@ -143,7 +143,7 @@ fn a_retained_command_is_not_carried_out() {
 }
 
 #[test]
-fn what_this_daemon_cannot_do_is_refused() {
+fn unsupported_commands_are_refused() {
     let requests = Arc::new(Requests::new(false, false));
     let mut commands = Commands::new(Arc::clone(&requests));
     for (command, reason) in [("identify", "gpio.led"), ("restart", "service manager")] {

@@ -101,7 +101,7 @@ fn any_other_packet_that_is_too_large_is_rejected() {
 }
 
 #[test]
-fn what_is_not_mqtt_passes() {
+fn non_mqtt_bytes_pass() {
     let bytes = b"\x48\xff\xff\xff\xff\xff and more";
     assert_eq!(filtered(Version::V5, bytes, 3).unwrap(), bytes);
 }

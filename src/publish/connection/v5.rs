@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_and_versions_are_told_apart() {
+    fn credential_and_version_errors_differ() {
         let refused = |code| reason(ConnectionError::ConnectionRefused(code));
         assert!(
             refused(ConnectReturnCode::NotAuthorized)

@@ -105,7 +105,7 @@ fn the_origin_has_an_address_if_the_package_names_one() {
 }
 
 #[test]
-fn what_is_seen_is_available_only_while_the_camera_is_ok() {
+fn sensing_entities_require_an_ok_camera() {
     let config = discovery(&Category::ALL, VaOrigin::Projected);
     let daemon = json!({
         "topic": "affectd/lobby/availability",
@@ -230,7 +230,7 @@ fn scene_and_visits_feed_their_sensors() {
 }
 
 #[test]
-fn what_a_model_does_not_have_is_removed() {
+fn entities_the_model_lacks_are_removed() {
     let removed = json!({ "p": "sensor" });
     let components = &discovery(&Category::ALL[..7], VaOrigin::None)["cmps"];
     assert_eq!(components["category"]["options"].as_array().unwrap().len(), 10);
@@ -267,7 +267,7 @@ fn the_device_is_the_board() {
 }
 
 #[test]
-fn what_a_board_does_not_have_is_removed() {
+fn entities_the_board_lacks_are_removed() {
     let (pi, other) = (raspberry_pi(), discovery(&Category::ALL, VaOrigin::Projected));
     let name = |config: &Value, key: &str| config["cmps"][key]["name"].as_str().map(str::to_owned);
     for (key, platform) in [("temperature", "sensor"), ("undervoltage", "binary_sensor")] {

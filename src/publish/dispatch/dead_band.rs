@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn each_number_is_held_on_its_own() {
+    fn each_number_has_its_own_band() {
         let published = prediction(0.5, Some(0.0));
         let newest = prediction(0.52, Some(0.3));
         let result = steady(newest, published, 0.05);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_or_goes_is_not_held() {
+    fn a_new_or_lost_value_passes() {
         let published = prediction(0.5, Some(0.0));
         let nothing = Prediction::default();
         assert_eq!(steady(nothing, published, 0.05), nothing);

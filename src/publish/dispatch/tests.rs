@@ -171,7 +171,7 @@ fn backpressure_loses_nothing() {
 }
 
 #[test]
-fn losing_sight_is_published_at_once() {
+fn end_of_sensing_is_sent_at_once() {
     for in_privacy in [true, false] {
         let mut fixture = Fixture::live();
         fixture.pass(1000);

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn another_rate_holds_at_once() {
+    fn a_new_rate_applies_at_once() {
         let mut limiter = TopicLimiter::new(seconds(10), seconds(30));
         sent(&mut limiter, 100..110);
         limiter.set_interval(seconds(1));

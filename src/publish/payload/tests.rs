@@ -209,7 +209,7 @@ fn only_known_categories_are_named() {
 }
 
 #[test]
-fn numbers_that_are_none_become_null() {
+fn nan_and_infinity_become_null() {
     assert_eq!(
         json([f32::NAN, f32::INFINITY, -0.0].map(Decimals::<3>)),
         "[null,null,0.0]"

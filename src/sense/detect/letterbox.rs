@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn at_its_own_size_a_picture_stays_as_it_is() {
+    fn a_picture_of_the_input_size_is_unchanged() {
         let picture = picture(5, 4, |x, y| [x as u8 * 10, y as u8 * 20, 7]);
         let mut tensor = vec![0.0; 60];
         let letterbox = Letterbox::fit(&whole(&picture), 5, 4);

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_of_another_shape_is_named_with_what_is_needed() {
+    fn a_wrong_output_shape_error_names_both_shapes() {
         let outputs = [OutputInfo {
             name: "heatmap".into(),
             shape: vec![1, 1, 8, 8],

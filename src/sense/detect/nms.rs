@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_sound_and_no_two_overlap_as_one_face_would(
+        fn any_boxes_give_valid_bounded_detections(
             raw in proptest::collection::vec(any::<[f32; 5]>(), 0..400)
         ) {
             let all: Vec<_> = raw.iter().map(|[x, y, w, h, s]| Detection {

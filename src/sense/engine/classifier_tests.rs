@@ -126,7 +126,7 @@ fn the_mirror_image_counts_as_much_as_the_face() {
 }
 
 #[test]
-fn a_detector_is_no_expression_model() {
+fn a_detector_is_refused() {
     let mut manifest = manifest("tiny-va");
     manifest.kind = Kind::Detector(crate::model::Detector {
         decoder: crate::model::Decoder::YuNet,

@@ -80,7 +80,7 @@ fn the_program_refuses_a_wrong_command_line_with_its_exit_code() {
 }
 
 #[test]
-fn the_program_prints_a_file_to_begin_with() {
+fn the_program_prints_a_default_file() {
     // This works with an invalid configuration too.
     let output = affectd(&["check", "--defaults"], &[("AFFECTD_CAMERA__WIDTH", "1")]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -81,7 +81,7 @@ fn raising_the_interrupt_ends_a_silent_program() {
 
 /// A camera program starts another one and exits. The other one also ends with the source.
 #[test]
-fn what_a_program_leaves_behind_ends() {
+fn orphans_end_with_the_source() {
     let word = format!("88{}", std::process::id());
     let mut source = pipe("grey", &format!("sleep {word} >/dev/null & printf 11111111"))
         .open(&quiet())
@@ -95,7 +95,7 @@ fn what_a_program_leaves_behind_ends() {
 /// The daemon is killed. The processes that the camera program started end too, even if they neither write
 /// nor obey SIGTERM.
 #[test]
-fn what_a_program_started_ends_when_the_daemon_is_killed() {
+fn child_processes_end_when_the_daemon_is_killed() {
     let word = format!("90{}", std::process::id());
     let script = format!("trap '' TERM; sleep {word} & sleep {word} & wait");
     let models = models::folder();

@@ -166,7 +166,7 @@ fn rows_may_be_padded() {
 }
 
 #[test]
-fn the_newest_frame_of_those_that_wait() {
+fn the_newest_waiting_frame_is_read() {
     let gate = Gate::new();
     let script = format!(
         "printf 00000000; for i in 1 2 3 4 5 6 7 8 9; do printf $i$i$i$i$i$i$i$i; done; touch {}; sleep 10",

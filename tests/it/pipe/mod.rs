@@ -148,7 +148,7 @@ fn a_program_that_hangs_is_stalled() {
 }
 
 #[test]
-fn why_a_program_ended_is_told() {
+fn the_exit_reason_is_reported() {
     let error = refusal(pipe(
         "mjpeg",
         "echo starting >&2; echo ERROR: no cameras available >&2; exit 3",
@@ -182,7 +182,7 @@ fn why_a_program_ended_is_told() {
 }
 
 #[test]
-fn a_program_that_talks_too_much_goes_on() {
+fn a_verbose_program_keeps_running() {
     let script = "i=0; while [ $i -lt 3000 ]; do echo 'a line of sixty-four characters that nobody will ever want to read' >&2; \
         i=$((i+1)); done; printf 11111111; sleep 5";
     assert_eq!(
@@ -194,7 +194,7 @@ fn a_program_that_talks_too_much_goes_on() {
 }
 
 #[test]
-fn programs_that_cannot_be_started() {
+fn unusable_programs_are_refused() {
     let error = refusal(command(
         "mjpeg",
         &["rpicam-that-does-not-exist"],

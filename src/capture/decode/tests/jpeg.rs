@@ -104,7 +104,7 @@ fn grey_jpeg_becomes_rgb() {
 }
 
 #[test]
-fn a_frame_is_decoded_if_its_luma_says_so() {
+fn the_luma_predicate_decides_on_decoding() {
     for frame in [mjpeg(jpeg(16, 24)), bars(PixelFormat::Yuyv, 16, 24, 0)] {
         let turned = Frame {
             orientation: Orientation::new(90, true),

@@ -103,7 +103,7 @@ fn the_end_of_occupancy_is_published_within_a_second() {
 }
 
 #[test]
-fn another_face_is_no_noise() {
+fn a_new_face_is_published() {
     let mut fixture = Fixture::live();
     fixture.pass(1000);
     fixture.faces(&[1]);
@@ -117,7 +117,7 @@ fn another_face_is_no_noise() {
 }
 
 #[test]
-fn state_scene_and_faces_have_rates_of_their_own() {
+fn state_scene_and_faces_have_separate_rates() {
     let mut fixture = Fixture::with(&config::Mqtt {
         rate: samples::rate(2.0),
         scene_rate: samples::rate(1.0),
