@@ -23,7 +23,7 @@ mod network;
 mod onnx_weights;
 mod ops;
 mod output;
-mod panics;
+pub mod panics;
 mod passes;
 mod profile;
 mod program;

@@ -64,7 +64,7 @@ impl Network {
             source,
         })?;
         let load = || {
-            let loaded = catch_panics(|| load(&mut file, shape, arithmetic))??;
+            let loaded = catch_panics("tract", || load(&mut file, shape, arithmetic))??;
             Ok(Self {
                 runner: loaded.runner,
                 outputs: loaded.outputs,

@@ -33,10 +33,12 @@ fn file() {
         match stack(Some((Path::new("fuzz.toml"), &text)), &[], &[]) {
             Ok(loaded) => {
                 assert_in_range(&loaded);
-                // The printed settings can be read back and are the same.
+                // The printed settings can be read back and are the same, unless credentials were removed.
                 let printed = loaded.to_toml();
                 let again = stack(Some((Path::new("printed.toml"), &printed)), &[], &[]).unwrap();
-                assert_eq!(again.settings, loaded.settings);
+                if !printed.contains("***") {
+                    assert_eq!(again.settings, loaded.settings);
+                }
             }
             Err(invalid) => {
                 let lines = text.split('\n').count();

@@ -1,10 +1,12 @@
 //! Reads photographs: turned upright, without transparency, and bounded in memory.
 
 use std::{
+    error::Error,
     io::{self, BufRead, Cursor, Seek},
     path::Path,
 };
 
+use affectd_infer::panics::catch_panics;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::{
@@ -41,17 +43,23 @@ pub fn read_picture(path: &Path, picture: &mut Picture) -> Result<(), CaptureErr
 /// As [`read_picture`], for pictures of at most `max_pixels`.
 pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) -> Result<(), CaptureError> {
     let bytes = read(path)?;
-    let mut header = header(path, Cursor::new(&bytes), max_pixels)?;
-    let orientation = orientation(&mut header, &bytes);
+    catch(path, || decode(path, &bytes, picture, max_pixels))
+}
+
+/// Runs a decoder. Some malformed files make decoders panic (image-png's issue 694).
+fn catch<T>(path: &Path, work: impl FnOnce() -> Result<T, CaptureError>) -> Result<T, CaptureError> {
+    catch_panics("the decoder", work).map_err(|panic| undecodable(path, panic))?
+}
+
+fn decode(path: &Path, bytes: &[u8], picture: &mut Picture, max_pixels: u64) -> Result<(), CaptureError> {
+    let mut header = header(path, Cursor::new(bytes), max_pixels)?;
+    let orientation = orientation(&mut header, bytes);
     if header.format == Some(ImageFormat::Jpeg) {
         // The image crate accepts truncated pictures.
         drop(header);
         jpeg::Decoder::default()
-            .decode(&bytes, Coding::Any, picture)
-            .map_err(|error| {
-                let reason = format!("{}: the picture cannot be decoded", text::path(path));
-                CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
-            })?;
+            .decode(bytes, Coding::Any, picture)
+            .map_err(|error| undecodable(path, error))?;
     } else {
         let image = DynamicImage::from_decoder(header.decoder).map_err(|error| corrupt(path, error))?;
         to_rgb(image, picture);
@@ -63,12 +71,14 @@ pub(super) fn read_bounded(path: &Path, picture: &mut Picture, max_pixels: u64) 
 /// Width and height of an upright photograph in pixels.
 pub(super) fn size(path: &Path) -> Result<(u32, u32), CaptureError> {
     let bytes = read(path)?;
-    let mut header = header(path, Cursor::new(&bytes), MAX_PIXELS)?;
-    let (width, height) = header.decoder.dimensions();
-    Ok(if orientation(&mut header, &bytes).swaps_sides() {
-        (height, width)
-    } else {
-        (width, height)
+    catch(path, || {
+        let mut header = header(path, Cursor::new(&bytes), MAX_PIXELS)?;
+        let (width, height) = header.decoder.dimensions();
+        Ok(if orientation(&mut header, &bytes).swaps_sides() {
+            (height, width)
+        } else {
+            (width, height)
+        })
     })
 }
 
@@ -171,12 +181,17 @@ fn to_rgb(image: DynamicImage, picture: &mut Picture) {
 }
 
 fn corrupt(path: &Path, error: ImageError) -> CaptureError {
-    let path = text::path(path);
     let reason = match error {
-        ImageError::Unsupported(_) => format!("{path}: this is not a JPEG, PNG, WebP, BMP or PNM picture"),
-        ImageError::Limits(_) => format!("{path}: decoding the picture would take too much memory"),
-        _ => format!("{path}: the picture cannot be decoded"),
+        ImageError::Unsupported(_) => "this is not a JPEG, PNG, WebP, BMP or PNM picture",
+        ImageError::Limits(_) => "decoding the picture would take too much memory",
+        _ => return undecodable(path, error),
     };
+    let reason = format!("{}: {reason}", text::path(path));
+    CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
+}
+
+fn undecodable(path: &Path, error: impl Error + Send + Sync + 'static) -> CaptureError {
+    let reason = format!("{}: the picture cannot be decoded", text::path(path));
     CaptureError::caused_by(CaptureKind::Corrupt, reason, error)
 }
 

@@ -124,6 +124,29 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_picture_that_makes_its_decoder_panic_is_corrupt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("palette.png");
+    let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 3, 0, 0, 0];
+    // One stored block of two bytes: the filter and the pixel.
+    let data = [0x78, 1, 1, 2, 0, 0xFD, 0xFF, 0, 0, 0, 2, 0, 1];
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [
+        (b"IHDR", &header[..]),
+        // Entries have three bytes.
+        (b"PLTE", &[1, 2, 3, 4, 5]),
+        (b"IDAT", &data),
+        (b"IEND", &[]),
+    ] {
+        png.extend(chunk(kind, data));
+    }
+    fs::write(&path, png).unwrap();
+    let error = read_picture(&path, &mut Picture::default()).unwrap_err();
+    assert_eq!(error.kind, CaptureKind::Corrupt);
+    assert!(error.reason.contains("palette.png"), "{}", error.reason);
+}
+
+#[test]
 fn exif_of_png_may_come_before_or_after_the_data() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.png");
