@@ -29,6 +29,12 @@ pub struct Message {
 }
 
 impl Message {
+    /// The subscriber's timestamp minus the message's, in seconds.
+    pub fn delay(&self) -> Option<f64> {
+        let sent: jiff::Timestamp = self.field("time").as_str()?.parse().ok()?;
+        Some(self.received?.duration_since(sent).as_secs_f64())
+    }
+
     /// Returns a field of the JSON payload, or null if it is missing.
     pub fn field(&self, name: &str) -> Value {
         serde_json::from_str::<Value>(&self.text).map_or(Value::Null, |value| value[name].clone())

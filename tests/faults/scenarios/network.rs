@@ -145,12 +145,11 @@ fn slow_link(lab: &Lab) -> Outcome {
     ))
 }
 
-/// The largest delay of a state, in seconds: the subscriber's timestamp minus the message's.
+/// The largest delay of a state, in seconds.
 fn lateness(broker: &Broker) -> f64 {
     let messages = broker.messages.received(0, "state");
-    let late = |message: &crate::messages::Message| {
-        let sent: jiff::Timestamp = message.field("time").as_str()?.parse().ok()?;
-        Some(message.received?.duration_since(sent).as_secs_f64())
-    };
-    messages.iter().filter_map(late).fold(0.0, f64::max)
+    messages
+        .iter()
+        .filter_map(|message| message.delay())
+        .fold(0.0, f64::max)
 }
