@@ -131,7 +131,7 @@ fn measure(
     frames: Option<u64>,
     camera_clock: &mut Duration,
 ) -> anyhow::Result<Run> {
-    let mut line = TimedLine::new();
+    let mut pipeline = TimedPipeline::new();
     let bar = progress(time.as_millis() as u64, "{prefix} {wide_bar} {eta}");
     bar.set_prefix(player.format().to_string());
     let networks_before = sensor.network_time();
@@ -153,15 +153,15 @@ fn measure(
                 }
                 continue;
             }
-            let cost = line.run(sensor, frame, *camera_clock)?;
+            let cost = pipeline.run(sensor, frame, *camera_clock)?;
             busy += cost.took;
             faces += cost.faces;
             pictures += u64::from(cost.is_decoded);
             if is_last {
                 break 'playing;
             }
-            let complete =
-                count >= player.pictures() as u64 || NETWORKS.iter().all(|&stage| line.time(stage).is_some());
+            let complete = count >= player.pictures() as u64
+                || NETWORKS.iter().all(|&stage| pipeline.time(stage).is_some());
             if frames.is_none() && complete && start.elapsed() >= time {
                 break 'playing;
             }
@@ -173,11 +173,11 @@ fn measure(
     bar.finish_and_clear();
     let stages = Stage::ALL
         .into_iter()
-        .filter_map(|stage| Some((stage, line.time(stage)?)))
+        .filter_map(|stage| Some((stage, pipeline.time(stage)?)))
         .collect();
     Ok(Run {
         format: player.format(),
-        size: line.size(),
+        size: pipeline.size(),
         frames: count,
         busy,
         cpu: processor_time().saturating_sub(cpu_before),
@@ -190,7 +190,7 @@ fn measure(
 }
 
 /// Decodes and senses frames, and times the stages.
-struct TimedLine {
+struct TimedPipeline {
     decoder: Decoder,
     luma: LumaGrid,
     picture: Picture,
@@ -204,7 +204,7 @@ struct FrameCost {
     is_decoded: bool,
 }
 
-impl TimedLine {
+impl TimedPipeline {
     fn new() -> Self {
         Self {
             decoder: Decoder::new(),

@@ -7,15 +7,15 @@ use super::visit::Visit;
 /// Visits that have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct VisitCounters {
-    /// All of them.
+    /// Number of visits.
     pub visits: u64,
-    /// Those in which the face looked towards the camera.
+    /// Visits in which the face looked towards the camera.
     pub attended: u64,
-    /// Those in which the face smiled for at least `visit.smile_s`.
+    /// Visits in which the face smiled for at least `visit.smile_s`.
     pub smiled: u64,
     /// Total length of all visits, in seconds.
     pub seconds: f64,
-    /// Length of the longest one, in seconds.
+    /// Length of the longest visit, in seconds.
     pub longest_s: f32,
 }
 

@@ -9,9 +9,9 @@ most of their votes there, so its output is seldom the largest. This command fit
 offsets to the majority labels of training faces by logistic regression, in which the weight of a category is
 its frequency to the power of minus `--balance`, or of minus `--rare-balance` if less than 1 % of the faces
 show it. Such faces are so few that the network memorizes them: it finds them more often among the training
-faces than among others. The offsets are added to the last layer's weights as the
-least-squares solution for a constant; nothing else in the file changes, and the cost stays the same. It
-prints the figures before and after on the held-out training faces, on which nothing was fitted.
+faces than among others. The offsets are added to the last layer's weights as the least-squares solution for
+a constant; nothing else in the file changes, and the cost stays the same. It prints the figures before and
+after on the held-out training faces, on which nothing was fitted.
 """
 
 from __future__ import annotations
