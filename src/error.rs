@@ -10,8 +10,9 @@ pub enum Exit {
     Usage = 64,
     /// A model or an input file is missing, corrupt or of the wrong kind.
     Input = 66,
-    /// The broker permanently refused the credentials; with `check`, also if it cannot be reached. With
-    /// `aim`: no daemon can be reached.
+    /// The broker permanently refused the credentials. With `check` and `forget` also: the broker cannot be
+    /// reached, or refuses the request. With `aim`, `top` and `check --running`: the daemon cannot be reached, or
+    /// refuses the request.
     Broker = 69,
     /// Something in the daemon itself failed.
     Software = 70,

@@ -54,6 +54,7 @@ impl Arguments {
         })?;
         writeln!(stream, "{request}")?;
         let mut lines = BufReader::new(stream);
+        let mut is_open = false;
         loop {
             let mut line = String::new();
             let limit = LONGEST_LINE as u64;
@@ -66,11 +67,13 @@ impl Arguments {
                     code,
                     seconds,
                 } => {
+                    is_open = true;
                     write!(out, "{}", instructions(address, &code, seconds, self.preview))?;
                 }
                 Message::Entered => writeln!(out, "The page was opened with the code.")?,
                 Message::Sending => writeln!(out, "The camera's picture is being sent.")?,
                 Message::NotSending => writeln!(out, "The camera's picture is no longer sent.")?,
+                Message::Ended { reason } if !is_open => bail!("the page was not opened: {reason}"),
                 Message::Ended { reason } => {
                     writeln!(out, "Closed: {reason}.")?;
                     return Ok(());

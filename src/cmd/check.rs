@@ -1,15 +1,15 @@
 //! `affectd check`: checks everything that `affectd run` needs.
 
-use std::{io::Write, sync::Arc, time::Instant};
+use std::{fs, io::Write, path::Path, sync::Arc, time::Instant};
 
 use anyhow::anyhow;
 use clap::Args;
 
-use super::Global;
+use super::{Global, in_use};
 use crate::{
-    capture::{self, Decoder, Frame},
+    capture::{self, CaptureError, CaptureKind, Decoder, Frame},
     clock::SystemClock,
-    config::{self, Camera, DEFAULT_TOML, Gpio, Loaded, Settings},
+    config::{self, Camera, DEFAULT_TOML, Gpio, Loaded, Settings, SourceKind},
     error::{Exit, Failure, Unwritable},
     gpio::{self, GpioError},
     http::{self, Client, Part, Verdict},
@@ -24,7 +24,8 @@ use crate::{
 ///
 /// Reads the configuration, verifies the models by checksum and golden vectors, takes one frame from the
 /// camera, reads the privacy switch, and verifies that this device may publish to the broker and receive from
-/// it. Prints one line for each check. Every check runs even if an earlier one fails; the exit code is that of the first failure.
+/// it. A camera or GPIO lines that the running daemon uses are skipped. Prints one line for each check. Every
+/// check runs even if an earlier one fails; the exit code is that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with its origin, and checks nothing else
@@ -76,6 +77,19 @@ fn check(loaded: Result<Loaded, Failure>, arguments: &Arguments, out: &mut dyn W
     findings.finish("not ready")
 }
 
+/// The result of a check that did not fail.
+enum Finding {
+    Ok(String),
+    /// Not checked, for this reason.
+    Skipped(String),
+}
+
+impl From<String> for Finding {
+    fn from(text: String) -> Self {
+        Self::Ok(text)
+    }
+}
+
 /// Writes the lines and records the failures.
 struct Findings<'a> {
     out: &'a mut dyn Write,
@@ -92,9 +106,10 @@ impl Findings<'_> {
         }
     }
 
-    fn add(&mut self, what: &str, found: Result<String, Failure>) -> Result<(), Failure> {
-        let (word, text) = match found {
-            Ok(text) => ("ok", text),
+    fn add(&mut self, what: &str, found: Result<impl Into<Finding>, Failure>) -> Result<(), Failure> {
+        let (word, text) = match found.map(Into::into) {
+            Ok(Finding::Ok(text)) => ("ok", text),
+            Ok(Finding::Skipped(text)) => ("skipped", text),
             Err(failure) => {
                 match &mut self.failed {
                     Some((_, names)) => {
@@ -126,7 +141,7 @@ fn running(settings: &Settings, findings: &mut Findings<'_>) -> Result<(), Failu
 fn verdict(client: &Client, path: &str) -> Result<String, Failure> {
     let answer = client.get(path)?;
     let verdict: Verdict = serde_json::from_str(&answer.body)
-        .map_err(|_| Failure::new(Exit::Software, anyhow!("{path} answers {}", answer.status)))?;
+        .map_err(|_| Failure::new(Exit::Broker, anyhow!("{path} answers {}", answer.status)))?;
     let Some(first) = verdict.faults.first() else {
         return Ok(path.to_owned());
     };
@@ -176,7 +191,7 @@ fn verified(name: &str, version: &str, begun: Instant) -> String {
 }
 
 /// Opens the camera, takes and decodes one frame, and closes the camera.
-fn camera(settings: &Camera) -> Result<String, Failure> {
+fn camera(settings: &Camera) -> Result<Finding, Failure> {
     let interrupt = Interrupt::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let frame = || {
         let begun = Instant::now();
@@ -189,19 +204,50 @@ fn camera(settings: &Camera) -> Result<String, Failure> {
         let rate = stream
             .rate
             .map_or_else(String::new, |rate| format!(" at {rate} frames/s"));
-        Ok(format!(
+        Ok(Finding::Ok(format!(
             "{}: {} {}x{}{rate}, first frame after {took:.1} s",
             stream.name, stream.format, stream.width, stream.height
-        ))
+        )))
     };
-    frame().map_err(|error: capture::CaptureError| error.into())
+    frame().or_else(|error: CaptureError| {
+        let Some(pid) = camera_user(settings, error.kind) else {
+            return Err(error.into());
+        };
+        Ok(Finding::Skipped(format!(
+            "affectd runs and uses it (process {pid}); stop it to check the camera"
+        )))
+    })
+}
+
+/// The running daemon, if it uses the camera that cannot be opened.
+fn camera_user(settings: &Camera, kind: CaptureKind) -> Option<u32> {
+    let proc = Path::new(in_use::PROC);
+    match settings.source {
+        SourceKind::V4l2 if kind == CaptureKind::Busy => {
+            // Names such as those in /dev/v4l/by-id are links.
+            let device = fs::canonicalize(&settings.device).ok();
+            in_use::holder(proc, |file| {
+                let is_camera = file.to_string_lossy().starts_with("/dev/video");
+                device.as_deref().map_or(is_camera, |device| device == file)
+            })
+        }
+        SourceKind::Pipe => in_use::runner(proc, &settings.command),
+        _ => None,
+    }
 }
 
 /// Reads the switch and turns the LED off, if they are configured.
-fn gpio(settings: &Gpio) -> Result<String, Failure> {
+fn gpio(settings: &Gpio) -> Result<Finding, Failure> {
     let Some(mut gpio) = gpio::open_gpio(settings) else {
-        return Ok("no LED and no switch".to_owned());
+        return Ok(Finding::Ok("no LED and no switch".to_owned()));
     };
+    // Setting the LED would disturb the daemon where the lines are not exclusive.
+    let is_gpio = |file: &Path| file.to_string_lossy().contains("gpio");
+    if let Some(pid) = in_use::holder(Path::new(in_use::PROC), is_gpio) {
+        return Ok(Finding::Skipped(format!(
+            "affectd runs and uses the lines (process {pid}); stop it to check them"
+        )));
+    }
     let mut look = || {
         let switch = match gpio.debounce {
             None => "no switch",
@@ -214,7 +260,7 @@ fn gpio(settings: &Gpio) -> Result<String, Failure> {
         } else {
             "no LED"
         };
-        Ok(format!("{switch}; {led}"))
+        Ok(Finding::Ok(format!("{switch}; {led}")))
     };
     look().map_err(|error: GpioError| error.into())
 }

@@ -57,7 +57,7 @@ exit! {
     DetectError => Input,
     OpenError => Input,
     InferError => Software,
-    ClientError => Software,
+    ClientError => Broker,
     CaptureError => Camera,
     Unwritable => Software,
 }

@@ -12,7 +12,7 @@ use crate::{error::Failure, measure::latency};
 /// Runs like the daemon, with the configured camera and broker, while a second client subscribes to the
 /// state. The stages cover the time from the capture of a frame to its report; the subscriber's figures add
 /// the publishing interval and the path through the broker. Without mqtt.host only the stages are measured.
-/// Stop the daemon first: both need the camera.
+/// Stop the daemon first: both need the camera and publish as the same device.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Measures for this many seconds, 1 to 120

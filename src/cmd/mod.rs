@@ -7,6 +7,7 @@ pub mod check;
 pub mod demo;
 mod exit;
 pub mod forget;
+mod in_use;
 pub mod latency;
 pub mod model;
 pub mod probe;
@@ -228,8 +229,8 @@ Exit codes:
    0  success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   66  a model or an input file is missing, corrupt or of the wrong kind
-  69  the broker refused the credentials, or, with check and forget, cannot be reached; with aim:
-      the daemon cannot be reached
+  69  the broker refused the credentials, or, with check and forget, cannot be reached or refuses
+      the request; with aim, top and check --running: the same about the daemon
   70  an internal failure of affectd
   74  the camera cannot be used
   78  configuration error; all errors are listed

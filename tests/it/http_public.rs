@@ -83,14 +83,14 @@ fn the_running_daemon_is_asked_with_its_token_over_tls() {
     let wrong = other.path().join("token");
     fs::write(&wrong, "another-token-of-some-length").unwrap();
     let (code, text) = public.check(&[&format!("http.token_file={}", wrong.display())]);
-    assert!(code == Some(70) && text.contains("401"), "{text}");
+    assert!(code == Some(69) && text.contains("401"), "{text}");
 
     // A certificate other than the daemon's is not trusted, so the token is not sent.
     let stranger = Broker::start();
     let certificate = format!("http.cert_file={}", stranger.path("server.pem").display());
     let key = format!("http.key_file={}", stranger.path("server.key").display());
     let (code, text) = public.check(&[&certificate, &key]);
-    assert!(code == Some(70) && text.contains("certificate"), "{text}");
+    assert!(code == Some(69) && text.contains("certificate"), "{text}");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_missing_daemon_or_http_address_is_reported() {
     let asked = output(&["check", "--running", "--set", &listen]);
     let text = String::from_utf8_lossy(&asked.stdout);
     assert!(
-        asked.status.code() == Some(70) && text.contains("does not answer"),
+        asked.status.code() == Some(69) && text.contains("does not answer"),
         "{text}"
     );
     let asked = output(&["check", "--running"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::camera::boot;
-use crate::board::Board;
+use crate::{board::Board, machine::HAS_GPIO};
 
 /// Installs the package and the configuration file, as an installer would. A drop-in adapts restart delay and
 /// watchdog timeout to the test.
@@ -38,6 +38,20 @@ pub fn is_installed_and_hardened(board: &mut Board) {
     );
     let rating = board.run("systemd-analyze security --no-pager --threshold=15 affectd.service | tail -n 1");
     board.report(&rating);
+}
+
+/// `affectd check` beside the daemon, which uses the camera and the lines, as before a restart.
+pub fn checked(board: &mut Board) {
+    let findings = board.run("affectd check");
+    let skipped = |what: &str| {
+        let line = findings
+            .lines()
+            .find(|line| line.starts_with(what))
+            .unwrap_or_default();
+        line.contains("skipped") && line.contains("affectd runs")
+    };
+    assert!(skipped("camera"), "{findings}");
+    assert_eq!(skipped("gpio"), HAS_GPIO, "{findings}");
 }
 
 /// Only the sensing thread hangs; the other threads keep running.

@@ -77,6 +77,10 @@ const SERVICE: &[Scenario] = &[
         service::is_installed_and_hardened,
     ),
     ("the daemon is started with a face in view", camera::starts),
+    (
+        "the installation is checked while the daemon runs",
+        service::checked,
+    ),
     ("a frozen picture does not trigger the watchdog", camera::frozen),
     (
         "an invalid configuration exits with 78 and is not restarted",
