@@ -16,6 +16,9 @@ use crate::{
     text,
 };
 
+/// A clip that begins with more damaged frames than this is refused.
+const MAX_DAMAGED: u32 = 10;
+
 /// An open clip.
 pub(super) struct Clip {
     path: PathBuf,
@@ -26,7 +29,7 @@ pub(super) struct Clip {
 }
 
 impl Clip {
-    /// Opens a clip and reads its first frame.
+    /// Opens a clip and reads its first frame; a few damaged ones may precede it.
     pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
         let file = File::open(path).map_err(|error| failure(path, error))?;
         let mut clip = Self {
@@ -36,14 +39,28 @@ impl Clip {
             format: PixelFormat::Mjpeg,
             size: (0, 0),
         };
-        let mut first = Frame::default();
-        if !clip.read(&mut first)? {
-            return Err(clip.corrupt("it holds no frame"));
-        }
+        let first = clip.first_frame()?;
         clip.format = first.format;
         clip.size = (first.width, first.height);
         clip.rewind()?;
         Ok(clip)
+    }
+
+    fn first_frame(&mut self) -> Result<Frame, CaptureError> {
+        let mut frame = Frame::default();
+        let mut damaged = 0;
+        let mut damage = None;
+        loop {
+            match self.read(&mut frame) {
+                Ok(true) => return Ok(frame),
+                Ok(false) => return Err(damage.unwrap_or_else(|| self.corrupt("it holds no frame"))),
+                Err(error) if error.kind == CaptureKind::Corrupt && damaged < MAX_DAMAGED => {
+                    damaged += 1;
+                    damage.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Pixel format and size of the first frame.

@@ -55,6 +55,38 @@ impl PipeOpener {
     }
 }
 
+impl PipeOpener {
+    /// Waits for the first frame; damaged ones may precede it. After the first of those, the wait is only as long
+    /// as for a later frame, so the reason is soon known.
+    fn wait_for_first(&self, reader: &mut Reader, interrupt: &Interrupt) -> Result<(), CaptureError> {
+        let mut deadline = self.clock.now() + self.timeouts.start;
+        let mut damage: Option<CaptureError> = None;
+        loop {
+            let now = self.clock.now();
+            let error = match reader.wait(deadline.saturating_sub(now), interrupt) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match error.kind {
+                CaptureKind::Corrupt if now < deadline => {
+                    if damage.is_none() {
+                        deadline = deadline.min(now + self.timeouts.frame);
+                    }
+                    damage = Some(error);
+                }
+                CaptureKind::Stalled => return Err(damage.unwrap_or(error)),
+                CaptureKind::Ended | CaptureKind::Missing => {
+                    return Err(damage.unwrap_or_else(|| CaptureError {
+                        reason: format!("{} before its first frame", error.reason),
+                        ..error
+                    }));
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
 fn splitter(settings: &Camera) -> Result<Splitter, CaptureError> {
     Splitter::by_name(&settings.format, settings.width, settings.height, settings.stride)
         .map_err(|why| CaptureError::new(CaptureKind::Unsupported, why))
@@ -78,15 +110,7 @@ impl Opener for PipeOpener {
             None => Reader::new(input, StreamBuffer::new(splitter), &self.clock),
             Some(kept) => Reader::resume(input, kept, &self.clock),
         };
-        reader
-            .wait(self.timeouts.start, interrupt)
-            .map_err(|error| match error.kind {
-                CaptureKind::Ended | CaptureKind::Missing => CaptureError {
-                    reason: format!("{} before its first frame", error.reason),
-                    ..error
-                },
-                _ => error,
-            })?;
+        self.wait_for_first(&mut reader, interrupt)?;
         let stream = reader.stream()?;
         Ok(Box::new(PipeSource {
             reader,

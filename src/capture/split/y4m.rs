@@ -1,6 +1,8 @@
 //! YUV4MPEG2, as in yuv4mpeg(5) of the mjpegtools: one header line, then `FRAME` lines each followed by
 //! planes.
 
+use memchr::memmem;
+
 use super::{MAX_FRAME_BYTES, Split, StreamFormat};
 use crate::capture::{
     color::{ColorEncoding, Range},
@@ -9,6 +11,8 @@ use crate::capture::{
 };
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
+/// How the headers of mjpegtools and FFmpeg begin. Long enough that no picture contains it by chance.
+const HEADER: &[u8] = b"YUV4MPEG2 W";
 /// The word that begins every frame.
 const FRAME: &[u8] = b"FRAME";
 /// Longest accepted header line, in bytes.
@@ -58,6 +62,14 @@ impl Splitter {
         let end = body + size;
         if bytes.len() < end {
             return Ok(Split::More);
+        }
+        // The writer may have been restarted within a frame.
+        if let Some(header) = memmem::find(&bytes[body..end], HEADER) {
+            self.is_after_frame = false;
+            return Ok(Split::Damaged(
+                body + header,
+                "a Y4M frame is cut off by another header".into(),
+            ));
         }
         if self.is_after_frame {
             self.misfits = 0;
@@ -119,7 +131,7 @@ fn first_word(bytes: &[u8]) -> Option<usize> {
 
 /// Parses the stream header: the frames' format and their size in bytes.
 fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
-    let line = std::str::from_utf8(line).map_err(|_| "the Y4M header is not text".to_string())?;
+    let line = String::from_utf8_lossy(line);
     let mut words = line.split_ascii_whitespace();
     if words.next().map(str::as_bytes) != Some(MAGIC) {
         return Err("the stream does not begin with YUV4MPEG2, as Y4M does".into());
@@ -225,6 +237,9 @@ mod tests {
             assert!(error.contains(word), "{header}: {error}");
         }
         assert!(Splitter::default().find(&[b'x'; MAX_LINE]).is_err());
+        // Comments may be in any encoding.
+        let comment = b"YUV4MPEG2 W4 H4 XCAMERA=caf\xe9\n";
+        assert!(Splitter::default().find(comment).is_ok());
     }
 
     #[test]
@@ -280,9 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn a_header_within_a_frame_begins_another_stream() {
+        // The writer was restarted within a frame.
+        let stream =
+            b"YUV4MPEG2 W60 H1 Cmono\nFRAME\nabcYUV4MPEG2 W3 H1 Cmono\nFRAME\nefgFRAME\nhijFRAME\nklmFRAME\nnop";
+        for step in 1..stream.len() {
+            let frames = split(stream, step).unwrap();
+            let bodies: Vec<&[u8]> = frames.iter().map(|(_, body)| body.as_slice()).collect();
+            assert_eq!(bodies, [&b"efg"[..], b"hij", b"klm", b"nop"], "step {step}");
+        }
+    }
+
+    #[test]
     fn a_stream_whose_frames_have_another_size_ends() {
-        // The writer was restarted within a frame, so its header is among the frame's bytes.
-        let stream = b"YUV4MPEG2 W40 H1 Cmono\nFRAME\nabcYUV4MPEG2 W3 H1 Cmono\nFRAME\nefg".to_vec();
+        let stream = b"YUV4MPEG2 W40 H1 Cmono\n".to_vec();
         let stream = [stream, b"FRAME\nhij".repeat(60)].concat();
         let error = split(&stream, 7).unwrap_err();
         assert!(error.contains("do not have the size"), "{error}");

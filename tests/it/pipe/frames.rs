@@ -103,6 +103,30 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
     assert!(corrupt <= 3);
 }
 
+/// A program that was started within a picture, or by an encoder that begins with a damaged one.
+#[test]
+fn damage_before_the_first_frame_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = jpeg(20);
+    fs::write(folder.path().join("cut-off"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(folder.path().join("whole"), &whole).unwrap();
+    let script = format!(
+        "cd {}; cat cut-off cut-off; sleep 0.3; cat whole; sleep 60",
+        folder.path().display()
+    );
+    let mut source = pipe("mjpeg", &script).open(&quiet()).unwrap();
+    assert_eq!(next(&mut source).unwrap().data, whole);
+    // With damage only, the reason is known before the start-up timeout.
+    let settings = Camera {
+        timeout: Duration::from_secs_f32(0.3),
+        start_timeout: Duration::from_secs(3600),
+        ..settings(&["sh", "-c", &script.replace("whole;", "cut-off;")], "mjpeg")
+    };
+    let error = refusal(opener(&settings, Arc::new(SystemClock::new())).unwrap());
+    assert_eq!(error.kind, CaptureKind::Corrupt, "{}", error.reason);
+    assert!(error.reason.contains("cut off"), "{}", error.reason);
+}
+
 /// As written by a camera that sends no EOI: each picture ends where the next begins, the last one with the
 /// stream.
 #[test]
