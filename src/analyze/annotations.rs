@@ -2,16 +2,17 @@
 //! read.
 
 use std::{
-    collections::HashSet,
-    ffi::OsString,
-    fs::{self, OpenOptions},
+    collections::{HashMap, HashSet},
+    ffi::{OsStr, OsString},
+    fs::{self, Permissions},
     io::{Cursor, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, anyhow};
 use image::{ImageFormat, RgbImage};
+use tempfile::Builder;
 
 use super::AnnotateOptions;
 use crate::error::{Exit, Failure};
@@ -24,14 +25,16 @@ const WRITABLE: [&str; 3] = ["png", "jpg", "jpeg"];
 pub(super) struct Annotations {
     targets: Vec<PathBuf>,
     force: bool,
+    /// The files written so far.
+    written: HashSet<FileId>,
 }
 
 impl Annotations {
-    /// Determines the targets of `pictures`, and creates the folder for them if it is missing.
+    /// Creates the folder for the targets of `pictures` if it is missing, and determines them.
     ///
     /// # Errors
     /// [`Exit::Usage`] if a target is one of the pictures under any name, if it exists and
-    /// [`AnnotateOptions::force`] is not set, or if the folder cannot be created.
+    /// [`AnnotateOptions::force`] is not set or it is no file, or if the folder cannot be created.
     pub(super) fn plan(options: &AnnotateOptions, pictures: &[PathBuf]) -> Result<Self, Failure> {
         let AnnotateOptions { path, force } = options;
         let refuse =
@@ -44,8 +47,20 @@ impl Annotations {
             )));
         }
         let targets = if is_file {
+            if !folder_of(path).is_dir() {
+                return Err(refuse(format!(
+                    "there is no folder {}",
+                    folder_of(path).display()
+                )));
+            }
             vec![path.clone()]
         } else {
+            // First, because files are identified by existing folders.
+            fs::create_dir_all(path).map_err(|error| {
+                refuse(format!(
+                    "cannot be created: {error}; allowed: a .png or .jpg file for one picture, or a folder"
+                ))
+            })?;
             targets_in(path, pictures)
         };
         let inputs: HashSet<FileId> = pictures
@@ -59,48 +74,63 @@ impl Annotations {
                     "{shown} is one of the pictures, which are never overwritten"
                 )));
             }
-            if !force && target.symlink_metadata().is_ok() {
+            let Ok(existing) = target.symlink_metadata() else {
+                continue;
+            };
+            if !force {
                 return Err(refuse(format!("{shown} exists; --force overwrites it")));
             }
-        }
-        if !is_file {
-            fs::create_dir_all(path).map_err(|error| {
-                refuse(format!(
-                    "cannot be created: {error}; allowed: a .png or .jpg file for one picture, or a folder"
-                ))
-            })?;
+            if !existing.is_file() && !existing.is_symlink() {
+                return Err(refuse(format!(
+                    "{shown} is not a file, so it cannot be overwritten"
+                )));
+            }
         }
         Ok(Self {
             targets,
             force: *force,
+            written: HashSet::new(),
         })
     }
 
-    /// Writes the annotated copy of the picture with this index.
+    /// Whether `path` names a file that was written here. Such a file is no picture to analyze, although it may
+    /// have had another name, or no content, when the targets were checked.
+    pub(super) fn is_written(&self, path: &Path) -> bool {
+        FileId::of(path).is_some_and(|id| self.written.contains(&id))
+    }
+
+    /// Writes the annotated copy of the picture with this index. A link is replaced, not followed.
     ///
     /// # Errors
-    /// If it cannot be encoded or written. An incomplete file is removed.
-    pub(super) fn write(&self, index: usize, image: &RgbImage) -> anyhow::Result<()> {
+    /// If it cannot be encoded or written; an existing file is then unchanged.
+    pub(super) fn write(&mut self, index: usize, image: &RgbImage) -> anyhow::Result<()> {
         let target = &self.targets[index];
         let context = || format!("cannot write {}", target.display());
         let mut encoded = Cursor::new(Vec::new());
         let format = ImageFormat::from_path(target).with_context(context)?;
         image.write_to(&mut encoded, format).with_context(context)?;
-        let mut open = OpenOptions::new();
-        if self.force {
-            open.write(true).create(true).truncate(true);
+        let mut file = Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder_of(target))
+            .with_context(context)?;
+        file.write_all(encoded.get_ref()).with_context(context)?;
+        let persisted = if self.force {
+            file.persist(target)
         } else {
             // Also refuses a file that was created after the check.
-            open.write(true).create_new(true);
-        }
-        let mut file = open.open(target).with_context(context)?;
-        let written = file.write_all(encoded.get_ref());
-        if written.is_err() {
-            // The error of the write is the one that matters.
-            let _ = fs::remove_file(target);
-        }
-        written.with_context(context)
+            file.persist_noclobber(target)
+        };
+        persisted.map_err(|error| error.error).with_context(context)?;
+        self.written.extend(FileId::of(target));
+        Ok(())
     }
+}
+
+/// The folder that holds the file `path`.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 fn is_writable(path: &Path) -> bool {
@@ -111,7 +141,10 @@ fn is_writable(path: &Path) -> bool {
 /// The path of each picture's PNG file in `folder`, numbered if two pictures have the same name.
 fn targets_in(folder: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
     let mut taken = HashSet::new();
-    let mut target = |picture: &PathBuf| {
+    // The number that the next picture of each name gets, so that thousands of one name take no longer than others.
+    let mut numbers: HashMap<&OsStr, u32> = HashMap::new();
+    let mut targets = Vec::with_capacity(pictures.len());
+    for picture in pictures {
         // As bytes, because names need not be UTF-8.
         let stem = picture.file_stem().unwrap_or_default();
         let named = |suffix: &str| {
@@ -119,15 +152,15 @@ fn targets_in(folder: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
             name.push(suffix);
             folder.join(name)
         };
+        let next = numbers.entry(stem).or_insert(2);
         let mut target = named(".png");
-        let mut number = 2;
         while !taken.insert(target.clone()) {
-            target = named(&format!("-{number}.png"));
-            number += 1;
+            target = named(&format!("-{next}.png"));
+            *next += 1;
         }
-        target
-    };
-    pictures.iter().map(&mut target).collect()
+        targets.push(target);
+    }
+    targets
 }
 
 /// Identifies a file, whatever path refers to it.
@@ -145,11 +178,8 @@ impl FileId {
         if let Ok(metadata) = path.metadata() {
             return Some(Self::Inode(metadata.dev(), metadata.ino()));
         }
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        Some(Self::Missing(folder.canonicalize().ok()?.join(path.file_name()?)))
+        let folder = folder_of(path).canonicalize().ok()?;
+        Some(Self::Missing(folder.join(path.file_name()?)))
     }
 }
 
@@ -222,19 +252,66 @@ mod tests {
     }
 
     #[test]
+    fn a_file_written_here_is_known_by_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // Neither the folder nor what the link names exists yet.
+        std::os::unix::fs::symlink(at("new/a.png"), at("later.jpg")).unwrap();
+        let mut annotations = plan(&at("new"), false, &[&at("a.jpg"), &at("later.jpg")]).unwrap();
+        assert!(!annotations.is_written(&at("later.jpg")));
+        annotations.write(0, &RgbImage::new(2, 1)).unwrap();
+        assert!(annotations.is_written(&at("later.jpg")));
+        assert!(!annotations.is_written(&at("a.jpg")));
+        // In a new folder, a later picture is refused as in an existing one.
+        let pictures = [&*at("a.jpg"), &*at("newer/a.png")];
+        refused(&at("newer"), false, &pictures, "a.png is one of the pictures");
+    }
+
+    #[test]
+    fn pictures_of_one_name_are_numbered() {
+        let pictures: Vec<PathBuf> = (0..20_000).map(|n| format!("{n}/frame.jpg").into()).collect();
+        let targets = targets_in(Path::new("out"), &pictures);
+        assert_eq!(targets[0], Path::new("out/frame.png"));
+        assert_eq!(targets[19_999], Path::new("out/frame-20000.png"));
+        let pictures = ["a.jpg", "a-2.jpg", "b/a.jpg"].map(PathBuf::from);
+        let names = ["out/a.png", "out/a-2.png", "out/a-3.png"].map(PathBuf::from);
+        assert_eq!(targets_in(Path::new("out"), &pictures), names);
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_a_pipe_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(at("other.png"), at("link.png")).unwrap();
+        let mut annotations = plan(&at("link.png"), true, &[Path::new("a.jpg")]).unwrap();
+        annotations.write(0, &RgbImage::new(2, 1)).unwrap();
+        assert!(!at("other.png").exists());
+        assert!(at("link.png").symlink_metadata().unwrap().is_file());
+        let made = std::process::Command::new("mkfifo").arg(at("pipe.png")).status();
+        assert!(made.unwrap().success());
+        refused(&at("pipe.png"), true, &[Path::new("a.jpg")], "not a file");
+        refused(
+            &at("none/out.png"),
+            true,
+            &[Path::new("a.jpg")],
+            "there is no folder",
+        );
+    }
+
+    #[test]
     fn an_existing_file_is_replaced_only_by_force() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("out.png");
         fs::write(&file, "something else").unwrap();
         refused(&file, false, &[Path::new("a.jpg")], "exists; --force");
         let image = RgbImage::new(2, 1);
-        let forced = plan(&file, true, &[Path::new("a.jpg")]).unwrap();
+        let mut forced = plan(&file, true, &[Path::new("a.jpg")]).unwrap();
         forced.write(0, &image).unwrap();
         assert_eq!(image::open(&file).unwrap().into_rgb8(), image);
 
         // A file that appears between the check and the write is kept.
         fs::remove_file(&file).unwrap();
-        let planned = plan(&file, false, &[Path::new("a.jpg")]).unwrap();
+        let mut planned = plan(&file, false, &[Path::new("a.jpg")]).unwrap();
         fs::write(&file, "something else").unwrap();
         let error = format!("{:#}", planned.write(0, &image).unwrap_err());
         assert!(error.contains("out.png"), "{error}");

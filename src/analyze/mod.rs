@@ -55,7 +55,7 @@ pub fn analyze(
     annotate: Option<&AnnotateOptions>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let annotations = annotate
+    let mut annotations = annotate
         .map(|options| Annotations::plan(options, pictures))
         .transpose()?;
     let mut analyzer = Analyzer::open(settings)?;
@@ -72,6 +72,17 @@ pub fn analyze(
     let mut unwritten = 0;
     for (index, path) in pictures.iter().enumerate() {
         bar.set_message(logging::escape(&path.to_string_lossy()).into_owned());
+        if annotations
+            .as_ref()
+            .is_some_and(|annotations| annotations.is_written(path))
+        {
+            unusable += 1;
+            complain(anyhow!(
+                "{}: is an annotated copy that was just written",
+                path.display()
+            ));
+            continue;
+        }
         let faces = match analyzer.read(path, &mut picture) {
             Ok(faces) => faces,
             Err(error) => {
@@ -82,7 +93,7 @@ pub fn analyze(
         };
         bar.suspend(|| lines::write_lines(out, path, &faces, &analyzer.categories))
             .map_err(|error| Failure::new(Exit::Software, error))?;
-        if let Some(annotations) = &annotations
+        if let Some(annotations) = &mut annotations
             && let Err(error) = annotations.write(index, &annotate::draw(&picture, &faces))
         {
             unwritten += 1;
