@@ -13,8 +13,11 @@ use crate::{
 /// First backoff between attempts to open the camera: a replugged camera should be back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Longest backoff: a program that fails at every start must not be restarted all the time.
+/// Longest backoff: a source that fails soon after every start must not be reopened all the time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// A source that has delivered frames for this long works: after its next failure the backoff is the first again.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// How often a closed privacy gate is polled, in case it has opened or has a new reason.
 const GATE_POLL: Duration = Duration::from_millis(100);
@@ -96,6 +99,7 @@ impl CameraLoop {
 
 /// Passes frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
 fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause: &mut Duration) -> Stopped {
+    let opened = context.clock.now();
     let mut frame = Frame::default();
     let stopped = loop {
         if must_stop(context, permit) {
@@ -108,7 +112,9 @@ fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause:
                     break Stopped::Requested;
                 }
                 context.metrics.count_captured();
-                *pause = FIRST_PAUSE;
+                if context.clock.now().saturating_sub(opened) >= STEADY {
+                    *pause = FIRST_PAUSE;
+                }
             }
             // An interrupted wait ends with an error too.
             Err(_) if must_stop(context, permit) => break Stopped::Requested,

@@ -6,6 +6,7 @@
 
 mod camera;
 mod camera_state;
+mod frame_gaps;
 mod gpio;
 mod sense;
 mod sink;

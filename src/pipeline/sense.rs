@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, SensorSource};
+use super::{Context, SensorSource, frame_gaps::FrameGaps};
 use crate::{
     capture::{Decoder, Frame, Recv},
     error::{Exit, Failure},
@@ -56,10 +56,9 @@ pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure>
 struct SenseLoop {
     sensor: Sensor,
     context: Context,
-    /// When the last usable frame was finished; `None` if all faces are known to be lost.
-    usable: Option<Duration>,
-    /// From the end of one usable frame to the decoding of the next.
-    interval: Duration,
+    gaps: FrameGaps,
+    /// Whether all faces are known to be lost.
+    is_lost: bool,
 }
 
 /// Buffers that are reused from frame to frame.
@@ -76,8 +75,8 @@ impl SenseLoop {
         Self {
             sensor,
             context,
-            usable: None,
-            interval: Duration::ZERO,
+            gaps: FrameGaps::default(),
+            is_lost: true,
         }
     }
 
@@ -108,10 +107,7 @@ impl SenseLoop {
             }
             let now = self.context.clock.now();
             let lost_after = self.lost_after();
-            if self
-                .usable
-                .is_some_and(|usable| now.saturating_sub(usable) >= lost_after)
-            {
+            if self.gaps.since(now).is_some_and(|gap| gap >= lost_after) {
                 self.lose_all();
             }
         }
@@ -119,12 +115,12 @@ impl SenseLoop {
 
     /// How long faces are kept without a usable frame. A camera may be slower than the setting assumes.
     fn lost_after(&self) -> Duration {
-        self.sensor.lost_after().max(self.interval * 2)
+        self.sensor.lost_after().max(self.gaps.usual() * 2)
     }
 
     /// Ends all tracks, because the camera no longer shows anything. Nothing is reported while privacy is on.
     fn lose_all(&mut self) {
-        if self.usable.take().is_none() {
+        if std::mem::replace(&mut self.is_lost, true) {
             return;
         }
         let report = self.sensor.lose_all();
@@ -191,9 +187,8 @@ impl SenseLoop {
             }
         };
         let mut last = clock.now();
-        if let Some(usable) = self.usable.replace(last) {
-            self.interval = last.saturating_sub(usable);
-        }
+        self.gaps.decoded(last);
+        self.is_lost = false;
         if let Some(picture) = picture {
             preview.offer(last, permit, |small| shrink(picture, small));
         }
@@ -223,7 +218,7 @@ impl SenseLoop {
         metrics.add_busy_time(done.saturating_sub(start));
         metrics.count_sensed(report.faces.len());
         // Sensing itself may take longer than a face is kept for.
-        self.usable = Some(done);
+        self.gaps.finished(done);
         Ok(())
     }
 }

@@ -149,6 +149,26 @@ fn a_camera_that_disconnects_is_reopened_without_a_restart() {
 }
 
 #[test]
+fn a_camera_that_fails_soon_after_every_start_is_reopened_less_and_less_often() {
+    let failing = Act::Deliver {
+        from: 30,
+        frames: 1,
+        then: CaptureKind::Missing,
+    };
+    let ending = Act::Deliver {
+        from: 30,
+        frames: 1,
+        then: CaptureKind::Ended,
+    };
+    let begun = Instant::now();
+    let (result, metrics) = play(&[failing, failing, ending], &Arc::default(), &Shutdown::new());
+    result.unwrap();
+    assert_eq!(metrics.captured_frames(), 3);
+    // Half a second, then a second.
+    assert!(begun.elapsed() >= Duration::from_millis(1500));
+}
+
+#[test]
 fn visits_end_with_a_source_that_ends_while_its_last_frame_is_sensed() {
     let notes = Arc::new(Notes {
         pause: Duration::from_millis(500),
