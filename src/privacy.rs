@@ -49,7 +49,7 @@ impl Privacy {
     pub fn reason(&self) -> Option<String> {
         let command = match &self.command {
             Input::Off => None,
-            Input::On => Some("privacy was commanded".to_owned()),
+            Input::On => Some("privacy was turned on by a command".to_owned()),
             Input::Unknown => Some("the broker has not answered yet".to_owned()),
             Input::Unreadable(reason) => Some(format!("privacy cannot be commanded: {reason}")),
         };
@@ -85,7 +85,7 @@ struct Shared {
 
 struct State {
     privacy: Privacy,
-    /// Whether privacy was commanded on this device and had not been commanded before.
+    /// Whether privacy was turned on by a command on this device and had not been commanded before.
     commanded_here: bool,
     observers: Vec<Observer>,
 }

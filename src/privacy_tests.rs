@@ -41,7 +41,10 @@ fn each_reason_is_named() {
         reason(Input::Unknown, Input::Off),
         "the broker has not answered yet"
     );
-    assert_eq!(reason(Input::On, Input::Off), "privacy was commanded");
+    assert_eq!(
+        reason(Input::On, Input::Off),
+        "privacy was turned on by a command"
+    );
     assert_eq!(
         reason(unreadable(), Input::Off),
         "privacy cannot be commanded: it is gone"
@@ -53,7 +56,7 @@ fn each_reason_is_named() {
     assert_eq!(reason(Input::Off, Input::On), "the privacy switch is on");
     assert_eq!(
         reason(Input::On, unreadable()),
-        "privacy was commanded, and the privacy switch cannot be read: it is gone"
+        "privacy was turned on by a command, and the privacy switch cannot be read: it is gone"
     );
 }
 

@@ -10,6 +10,8 @@ pub enum PrivacyCommand {
     /// A retained OFF, which may be older than what turned privacy on: a stale command may turn privacy on,
     /// but never off.
     StaleOff,
+    /// An empty message, which clears a retained one at the broker.
+    Cleared,
     /// Neither ON nor OFF.
     Invalid,
 }
@@ -20,6 +22,7 @@ pub fn privacy_command(payload: &[u8], retain: bool) -> PrivacyCommand {
         b"ON" => PrivacyCommand::On,
         b"OFF" if retain => PrivacyCommand::StaleOff,
         b"OFF" => PrivacyCommand::Off,
+        b"" => PrivacyCommand::Cleared,
         _ => PrivacyCommand::Invalid,
     }
 }
@@ -40,7 +43,8 @@ mod tests {
         assert_eq!(privacy_command(b"ON", true), PrivacyCommand::On);
         assert_eq!(privacy_command(b"OFF", false), PrivacyCommand::Off);
         assert_eq!(privacy_command(b"OFF", true), PrivacyCommand::StaleOff);
-        for invalid in [&b""[..], b"on", b"OFF\n", b"1", b"\xff"] {
+        assert_eq!(privacy_command(b"", false), PrivacyCommand::Cleared);
+        for invalid in [&b"on"[..], b"OFF\n", b"1", b"\xff"] {
             assert_eq!(privacy_command(invalid, false), PrivacyCommand::Invalid);
         }
     }

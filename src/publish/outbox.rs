@@ -82,7 +82,7 @@ pub struct Snapshot {
     pub camera: Versioned<Camera>,
     /// Whether privacy is on, for any reason.
     pub privacy: Versioned<bool>,
-    /// Whether privacy was commanded; `None` while that is unknown.
+    /// Whether privacy was turned on by a command; `None` while that is unknown.
     pub privacy_command: Versioned<Option<bool>>,
     /// The daemon's newest health.
     pub health: Versioned<Option<Health>>,

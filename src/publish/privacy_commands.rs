@@ -66,7 +66,7 @@ impl<'a> PrivacyCommands<'a> {
         let is_on = match commands::privacy_command(&message.payload, message.retain) {
             PrivacyCommand::On => true,
             PrivacyCommand::Off => false,
-            PrivacyCommand::StaleOff => return,
+            PrivacyCommand::StaleOff | PrivacyCommand::Cleared => return,
             PrivacyCommand::Invalid => {
                 if !self.ignored {
                     let payload = &message.payload;

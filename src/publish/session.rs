@@ -373,7 +373,7 @@ impl<'a> Session<'a> {
             && commands::home_assistant_has_started(&message.payload, message.retain)
         {
             info!("Home Assistant has started, announcing the device again");
-            self.dispatcher.republish_discovery();
+            self.dispatcher.home_assistant_has_started();
         }
     }
 

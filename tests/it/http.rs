@@ -56,7 +56,7 @@ fn the_events_show_faces_until_privacy_is_commanded() {
     assert!(view["frame"].is_null() && view["scene"].is_null(), "{view}");
     assert_eq!(
         (&view["privacy"]["reason"], &view["privacy"]["revocable"]),
-        (&"privacy was commanded".into(), &true.into())
+        (&"privacy was turned on by a command".into(), &true.into())
     );
     assert_eq!(served.press("OFF").json()["on"], false);
     events.wait("a face again", has_a_face);

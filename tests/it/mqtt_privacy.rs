@@ -54,7 +54,7 @@ fn privacy_is_commanded_and_hostile_payloads_are_not() {
     }
     watcher.publish(PRIVACY_SET, "ON", false);
     watcher.wait_for(PRIVACY, "ON");
-    assert_eq!(logged("ignoring 0 bytes on affectd/lobby/privacy/set"), 1);
+    assert_eq!(logged("ignoring 2 bytes on affectd/lobby/privacy/set"), 1);
     assert_eq!(
         logged("ignoring 1048576 bytes on affectd/lobby/privacy/set"),
         0,
@@ -115,7 +115,7 @@ fn the_last_command_outlives_a_restart() {
     until("retained", || broker.retained_at(PRIVACY_SET) == "OFF");
     let daemon = Daemon::start(&broker.settings());
     until("online", || connections(&broker) == 2);
-    assert_eq!(daemon.reason(), "privacy was commanded");
+    assert_eq!(daemon.reason(), "privacy was turned on by a command");
     daemon.report(Category::Happiness, &[]);
     assert!(broker.retained_at(STATE).contains(r#""category":"none""#));
     assert_eq!(broker.retained_at(PRIVACY), "ON");
@@ -153,7 +153,7 @@ fn nothing_is_sensed_before_the_broker_answers() {
     assert_eq!(daemon.reason(), "the broker has not answered yet");
     broker.run();
     until("online", || connections(&broker) == 1);
-    assert_eq!(daemon.reason(), "privacy was commanded");
+    assert_eq!(daemon.reason(), "privacy was turned on by a command");
     daemon.stop();
 }
 
@@ -178,7 +178,7 @@ fn a_broker_outage_does_not_change_privacy() {
     std::fs::remove_file(broker.path("mosquitto.db")).unwrap();
     broker.run();
     until("online", || connections(&broker) == 3);
-    assert_eq!(daemon.reason(), "privacy was commanded");
+    assert_eq!(daemon.reason(), "privacy was turned on by a command");
     until("recorded again", || broker.retained_at(PRIVACY_COMMANDED) == "ON");
     daemon.stop();
 }
@@ -247,7 +247,11 @@ fn a_retained_command_can_start_but_not_end_privacy() {
         broker.end();
         broker.run();
         until("online again", || connections(&broker) == 2);
-        assert_eq!(daemon.reason(), "privacy was commanded", "retained {retained}");
+        assert_eq!(
+            daemon.reason(),
+            "privacy was turned on by a command",
+            "retained {retained}"
+        );
         daemon.stop();
     }
 }

@@ -262,9 +262,12 @@ fn the_switch_stops_sensing_and_no_command_resumes_it() {
     watcher.publish(PRIVACY_SET, "OFF", false);
     watcher.wait_for(PRIVACY, "ON");
     watcher.publish(PRIVACY_SET, "ON", false);
-    daemon.is_private(&broker, "privacy was commanded, and the privacy switch is on");
+    daemon.is_private(
+        &broker,
+        "privacy was turned on by a command, and the privacy switch is on",
+    );
     daemon.set_switch(Ok(false));
-    daemon.is_private(&broker, "privacy was commanded");
+    daemon.is_private(&broker, "privacy was turned on by a command");
 
     watcher.forget();
     watcher.publish(PRIVACY_SET, "OFF", false);

@@ -130,7 +130,7 @@ def test_no_picture_is_opened_while_privacy_is_on(daemon: Daemon, broker: Broker
     broker.publish(f"{PRIVACY}/set", "ON")
     until("privacy is on", lambda: daemon.view()["privacy"]["on"])
     console = Console(daemon, "--preview")
-    assert "no picture can be shown: privacy was commanded" in console.text()
+    assert "no picture can be shown: privacy was turned on by a command" in console.text()
     console.stop()
     broker.publish(f"{PRIVACY}/set", "OFF")
     until("privacy is off", lambda: not daemon.view()["privacy"]["on"])

@@ -57,8 +57,12 @@ impl Commands {
     }
 
     /// Handles a message that arrived at `now`. `None` for one that is not answered: a retained one, which
-    /// may be long outdated, and all but the first of those that exceed the rate limit.
+    /// may be long outdated, an empty one, which clears a retained one at the broker, and all but the first of
+    /// those that exceed the rate limit.
     pub fn take(&mut self, payload: &[u8], retained: bool, now: Duration) -> Option<Outcome> {
+        if payload.is_empty() {
+            return None;
+        }
         if retained {
             self.log_refusal("retained", "a retained command is ignored: it may be long past");
             return None;
@@ -108,7 +112,11 @@ impl Commands {
             Command::Identify => requests.identify(),
             Command::Restart => requests.restart(),
             Command::Health => requests.health(),
-            Command::Rate(value) => rate = Some(value),
+            Command::Rate(value) => {
+                rate = Some(value);
+                // The health message reports the rate in force.
+                requests.health();
+            }
         }
         self.refused = None;
         info!(command = name, "commanded over MQTT");

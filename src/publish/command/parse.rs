@@ -117,7 +117,12 @@ pub fn parse(payload: &[u8]) -> Result<Request, Refusal> {
             let message = format!("found {}; {allowed}", quoted(&other.to_string()));
             return Err(Refusal::new("no object", message));
         }
-        Err(error) => return Err(Refusal::new("no JSON", format!("{error}; {allowed}"))),
+        Err(error) => {
+            return Err(Refusal::new(
+                "no JSON",
+                format!("found no JSON ({error}); {allowed}"),
+            ));
+        }
     };
     let id = object.get("id").map(id).transpose()?;
     let command = command(&object).map_err(|refusal| refusal.of(id.as_ref()))?;

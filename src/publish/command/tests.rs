@@ -44,13 +44,13 @@ fn commands_are_carried_out_and_answered() {
     let outcome = take(r#"{"command": "rate", "value": 2}"#);
     assert_eq!(outcome.answer, carried_out(None, "rate"));
     assert_eq!(outcome.rate.unwrap().per_second(), 2.0);
+    assert!(requests.take_health(), "the health reports the rate");
 }
 
 #[test]
 fn an_invalid_command_gives_an_error_only() {
     for (payload, error) in [
-        ("", "EOF"),
-        ("restart", "expected value"),
+        ("restart", "found no JSON (expected value"),
         ("\"restart\"", "a JSON object"),
         ("[]", "a JSON object"),
         (
@@ -133,6 +133,12 @@ fn commands_that_come_too_fast_are_refused_once_and_then_ignored() {
     requests.take_health();
     let later = commands.take(br#"{"command": "health"}"#, false, NOW + Duration::from_secs(1));
     assert_eq!(later.unwrap().answer.error, None);
+}
+
+#[test]
+fn an_empty_message_clears_a_retained_command_and_is_not_answered() {
+    let (mut commands, _) = commands();
+    assert_eq!(commands.take(b"", false, NOW), None);
 }
 
 #[test]

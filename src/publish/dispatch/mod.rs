@@ -40,8 +40,8 @@ use crate::{
 /// Events older than this are dropped: after an outage, nobody should act on outdated events.
 pub const EVENT_MAX_AGE: Duration = Duration::from_secs(5);
 
-/// Minimum interval between discovery messages, however often Home Assistant announces a start.
-const DISCOVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval between two repetitions of everything, however often Home Assistant announces a start.
+const BIRTH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Maximum number of queued answers; fewer commands than this are answered per second.
 const MAX_ANSWERS: usize = 8;
@@ -56,7 +56,8 @@ pub struct Dispatcher {
     /// Empty to withdraw the device from Home Assistant.
     discovery: Vec<u8>,
     due: Due,
-    last_discovery: Option<Duration>,
+    /// When everything was last repeated because Home Assistant had started.
+    last_birth: Option<Duration>,
     rate: MessageRate,
     results: Results,
     visits: Visits,
@@ -71,6 +72,8 @@ pub struct Dispatcher {
 #[derive(Debug, Default)]
 struct Due {
     availability: bool,
+    /// Home Assistant has started, so everything must be repeated.
+    birth: bool,
     discovery: bool,
     camera: Option<u64>,
     privacy: Option<u64>,
@@ -100,7 +103,7 @@ impl Dispatcher {
             identity,
             topics,
             due: Due::default(),
-            last_discovery: None,
+            last_birth: None,
             rate: settings.rate,
             results: Results::new(settings),
             visits: Visits::new(settings.refresh),
@@ -128,13 +131,18 @@ impl Dispatcher {
             availability: true,
             ..Due::default()
         };
-        self.last_discovery = None;
+        self.last_birth = None;
         self.visits.force();
-        self.republish_discovery();
+        self.repeat_all();
     }
 
-    /// Home Assistant has started: discovery and every state are due again.
-    pub fn republish_discovery(&mut self) {
+    /// Home Assistant has started: discovery and every state are due again, but not more often than every ten
+    /// seconds.
+    pub fn home_assistant_has_started(&mut self) {
+        self.due.birth = true;
+    }
+
+    fn repeat_all(&mut self) {
         self.due.discovery = self.has_broker;
         self.results.force();
         self.health_version = 0;
@@ -151,8 +159,6 @@ impl Dispatcher {
         if let Some(rate) = outcome.rate {
             self.rate = rate;
             self.results.set_rate(rate);
-            // The health message reports the rate in force.
-            self.health_version = 0;
         }
         if self.answers.is_full() {
             self.answers.pop_front();
@@ -221,7 +227,12 @@ impl Dispatcher {
             transport.send(Message::retained_word(&self.topics.availability, "online"))?;
             self.due.availability = false;
         }
-        if self.due.discovery && after(self.last_discovery, DISCOVERY_INTERVAL) <= now.monotonic {
+        if self.due.birth && after(self.last_birth, BIRTH_INTERVAL) <= now.monotonic {
+            self.due.birth = false;
+            self.last_birth = Some(now.monotonic);
+            self.repeat_all();
+        }
+        if self.due.discovery {
             transport.send(Message {
                 topic: &self.topics.discovery,
                 payload: Payload::Json(&self.discovery),
@@ -229,7 +240,6 @@ impl Dispatcher {
                 acknowledged: true,
             })?;
             self.due.discovery = false;
-            self.last_discovery = Some(now.monotonic);
         }
         self.send_results(newest, now, transport)?;
         if self.due.camera != Some(newest.camera.version) {
@@ -337,8 +347,8 @@ impl Dispatcher {
     fn next_due(&self, newest: &Snapshot, now: Now) -> Duration {
         let mut next = self.results.next_due(newest).min(self.faces.next_due(newest));
         next = next.min(self.visits.due(newest, now));
-        if self.due.discovery {
-            next = next.min(after(self.last_discovery, DISCOVERY_INTERVAL));
+        if self.due.birth {
+            next = next.min(after(self.last_birth, BIRTH_INTERVAL));
         }
         next
     }

@@ -36,7 +36,10 @@ fn a_command_is_answered_and_its_rate_is_in_force() {
     let start = r#"{"id":7,"command":"rate","ok":true,"error":null,"boot":"#;
     assert!(payload.starts_with(start), "{payload}");
     assert!(!retain & acknowledged);
-    let (topic, payload, ..) = &fixture.sent.messages[1];
+    assert!(fixture.requests.take_health(), "a health report is asked for");
+    fixture.outbox.health(&crate::health::Health::default());
+    fixture.due().unwrap();
+    let (topic, payload, ..) = &fixture.sent.messages[0];
     assert_eq!(topic, "affectd/lobby/health");
     assert!(payload.contains(r#""rate":0.5"#), "{payload}");
     fixture.sent.messages.clear();

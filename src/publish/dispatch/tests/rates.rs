@@ -207,15 +207,20 @@ fn the_age_grows_when_nothing_new_comes() {
 }
 
 #[test]
-fn home_assistant_is_answered_at_most_once_a_second() {
+fn home_assistant_is_answered_at_once_and_then_every_ten_seconds() {
     let mut fixture = Fixture::live();
     let mut sent = Vec::new();
-    for _ in 0..100 {
-        fixture.dispatcher.republish_discovery();
+    for _ in 0..200 {
+        fixture.dispatcher.home_assistant_has_started();
         fixture.due().unwrap();
         sent.extend(fixture.sent.topics());
-        fixture.pass(30);
+        fixture.pass(100);
     }
-    let discoveries = sent.iter().filter(|topic| *topic == "config").count();
-    assert!((2..=3).contains(&discoveries), "{discoveries} in three seconds");
+    for topic in ["config", "camera", "privacy"] {
+        let count = sent.iter().filter(|sent| *sent == topic).count();
+        assert_eq!(count, 2, "{topic} in 20 seconds");
+    }
+    // The last announcement is answered too.
+    fixture.due().unwrap();
+    assert!(fixture.sent.topics().contains(&"config".to_owned()));
 }
