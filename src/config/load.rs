@@ -89,7 +89,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         diagnostics: vec![Diagnostic {
             origin: Origin::File(path.to_owned(), 0),
             key: String::new(),
-            found: format!("that it cannot be read: {error}"),
+            found: format!("a file that cannot be read ({error})"),
             allowed: "a readable TOML file of at most 1 MiB".to_owned(),
             hint: Box::default(),
         }],
