@@ -103,7 +103,7 @@ def test_every_figure_is_shown(visitor: Visitor, daemon: Daemon) -> None:
     card = page.locator("#faces > li").first.inner_text()
     for text in ("Width", "Model needs", "Distance, about", "Attending", "Valence", "Arousal", "Quality"):
         assert text in card
-    for text in ("Size", "Focus", "Front", "Light", "Inside"):
+    for text in ("Size", "Focus", "Frontal", "Light", "In frame"):
         assert text in card, "a part of the quality"
     assert page.locator("#gauge-light [role=meter]").get_attribute("aria-valuetext")
     label = page.locator("#outlines").get_attribute("aria-label") or ""

@@ -19,7 +19,7 @@ def http_cost() -> str:
         ["resident memory without the server", f"{memory['without']:.1f} MB"],
         ["resident memory while it listens", f"{memory['listening']:.1f} MB"],
         ["the largest during the loads above", f"{largest:.1f} MB"],
-        ["its thread, while nobody asks", f"{processor['nobody_percent']:.2f} % of a core"],
+        ["its thread, without requests", f"{processor['nobody_percent']:.2f} % of a core"],
         ["its thread, for one page", f"{processor['page_percent']:.2f} % of a core"],
         ["one scrape of the metrics", f"{processor['scrape_ms']:.2f} ms"],
         ["one malformed request, with its connection", f"{processor['malformed_us'] / 1e3:.2f} ms"],

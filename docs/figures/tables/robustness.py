@@ -2,6 +2,8 @@
 
 from tables.common import record, source, table
 
+KEPT = {"kept": "yes", "broken": "no"}
+
 
 def faults() -> str:
     """Every fault that is caused with the program alone, and what was measured."""
@@ -13,11 +15,11 @@ def faults() -> str:
             scenario["fault"],
             scenario["promise"],
             scenario["measured"].replace("|", "\\|").replace("\n", " "),
-            scenario["verdict"],
+            KEPT.get(scenario["verdict"], scenario["verdict"]),
         ]
         for scenario in result["scenarios"]
     ]
-    head = ["#", "group", "fault", "promise", "measured", "verdict"]
+    head = ["#", "group", "fault", "promise", "measured", "promise kept"]
     return table(head, rows) + "\n\n" + source(measured)
 
 

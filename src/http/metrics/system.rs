@@ -77,7 +77,7 @@ pub(super) fn board(text: &mut Exposition, reading: &Reading) {
     text.single(
         "affectd_work_ratio",
         Kind::Gauge,
-        "Share of the full rate at which is sensed; the rest is shed.",
+        "Fraction of the full processing rate; the rest is shed.",
         f64::from(reading.work_rate.fraction),
     );
     text.metric("affectd_shed", Kind::Gauge, "Whether load is shed, by reason.");

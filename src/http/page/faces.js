@@ -27,7 +27,7 @@ const FACTS = {
   quality: (face) => number(face.quality?.value, 2),
 };
 
-/** The parts of the quality, and the reason reported when each of them is poor. */
+/** The parts of the quality, and the flaw reported when each of them is too low. */
 const PARTS = { size: "small", sharpness: "blurred", frontal: "turned", light: "dark", presence: "cut_off" };
 
 function makeCard() {
@@ -55,9 +55,9 @@ function fillCard(card, face) {
   setAttributes(part("reasons"), { "data-level": isGood ? "good" : "change" });
   for (const [name, figure] of Object.entries(FACTS)) setText(part(name), figure(face) ?? "–");
   for (const [name, reason] of Object.entries(PARTS)) {
-    const isPoor = face.quality?.reasons.includes(reason);
+    const isFlaw = face.quality?.reasons.includes(reason);
     setText(part(name), number(face.quality?.[name], 2));
-    setAttributes(part(name), { "data-level": isPoor ? "change" : null });
+    setAttributes(part(name), { "data-level": isFlaw ? "change" : null });
   }
   fillBars(part("bars"), face.probabilities);
 }
@@ -66,7 +66,7 @@ function qualityInWords(face) {
   if (!face.seen) return text("face.lost");
   if (face.quality === null) return text("face.unknown");
   const reasons = face.quality.reasons.map((reason) => text(`reason.${reason}`));
-  return reasons.length > 0 ? text("face.poor", { reasons: list(reasons) }) : text("face.good");
+  return reasons.length > 0 ? text("face.flaw", { reasons: list(reasons) }) : text("face.good");
 }
 
 /** A bar for each category, in the model's order: sorted bars would jump. */

@@ -12,7 +12,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "killed",
         fault: "the broker is killed and comes back after 20 s",
-        promise: "the newest state follows, nothing late; no memory, few log lines",
+        promise: "the newest state follows, no outdated messages; memory does not grow, few log lines",
         run: killed,
     },
     Scenario {
@@ -35,14 +35,15 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "hostile-broker",
-        fault: "something else than a broker answers: seven kinds",
+        fault: "something other than a broker answers: seven kinds",
         promise: "memory and log stay small, a stop is obeyed at once",
         run: hostile_broker,
     },
     Scenario {
         name: "hostile-messages",
-        fault: "10,000 privacy commands, 10,000 starts of Home Assistant, rubbish, and 20 messages of a megabyte",
-        promise: "few log lines, few messages back, no memory; the last command counts",
+        fault: "10,000 privacy commands, 10,000 starts of Home Assistant, invalid payloads, and 20 messages of a \
+                megabyte",
+        promise: "few log lines, few messages back; memory does not grow; the last command counts",
         run: hostile_messages,
     },
     Scenario {
@@ -110,7 +111,7 @@ fn frozen(lab: &Lab) -> Outcome {
     pass(10.0);
     assert_eq!(broker.last("availability").text, "online");
     daemon.stop("TERM");
-    Ok(format!("a current state {seconds:.1} s after the broker went on"))
+    Ok(format!("a current state {seconds:.1} s after the broker resumed"))
 }
 
 fn credentials(lab: &Lab) -> Outcome {

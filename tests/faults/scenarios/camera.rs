@@ -10,7 +10,8 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "ends",
         fault: "the program ends at once, each time",
-        promise: "camera `missing` with its last words; started less and less often, no memory, no zombies",
+        promise: "camera `missing` with its last message; started less and less often; memory does not grow, no \
+                  zombies",
         run: ends,
     },
     Scenario {

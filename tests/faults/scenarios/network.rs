@@ -26,7 +26,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "slow-link",
         fault: "a link of 8 kbit/s for 40 s",
-        promise: "the newest state goes first; no memory; current states when the link is fast again",
+        promise: "the newest state goes first; memory does not grow; current states when the link is fast again",
         run: slow_link,
     },
 ];

@@ -165,8 +165,9 @@ fn paused(lab: &Lab) -> Outcome {
         .filter(|state| state.field("category") != "none")
         .count();
     daemon.stop("TERM");
+    let word = if lost == 1 { "state" } else { "states" };
     Ok(format!(
-        "{lost} states with the face, of their true age; then `none`"
+        "{lost} {word} with the face and the true age; then `none`"
     ))
 }
 
