@@ -26,6 +26,14 @@ pub enum InferError {
         /// What was found and what is needed.
         source: Source,
     },
+    /// The system cannot start a thread, which may be temporary.
+    #[error("cannot start a thread to load {}", path.display())]
+    Thread {
+        /// The ONNX file.
+        path: PathBuf,
+        /// The error from the operating system.
+        source: std::io::Error,
+    },
     /// The network failed on this input.
     #[error("the network failed")]
     Run(#[source] Source),

@@ -20,6 +20,9 @@ use crate::{
     runner::Runner,
 };
 
+/// The largest tensor, in bytes. An allocation that fails may end the process, and not only the load.
+const MAX_TENSOR: usize = 512 << 20;
+
 /// A model, its outputs in the file's order, and its number of integer layers.
 pub(crate) struct Loaded {
     pub(crate) runner: Runner,
@@ -43,7 +46,9 @@ pub(crate) fn load(file: &mut File, shape: &[usize], arithmetic: Arithmetic) -> 
     let mut model = model
         .with_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?
         .into_typed()?;
+    check_sizes(&model)?;
     passes::run_all(&mut model, &Context { level, int8 })?;
+    check_sizes(&model)?;
     let outputs = outputs(&model, names)?;
     let integer_layers = IntegerLayers::of(&model);
     let runner = Runner::new(model, shape)?;
@@ -108,6 +113,30 @@ fn check_input(model: &InferenceModel, shape: &[usize]) -> TractResult<()> {
         .filter(|rank| *rank as usize != shape.len())
     {
         return Err(TractError::msg(format!("its input has {rank} dimensions")));
+    }
+    Ok(())
+}
+
+/// Rejects a model that computes a tensor of more than [`MAX_TENSOR`] bytes, as far as sizes are fixed.
+fn check_sizes(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for fact in node.outputs.iter().map(|output| &output.fact) {
+            let Some(shape) = fact.shape.as_concrete() else {
+                continue;
+            };
+            let bytes = shape
+                .iter()
+                .try_fold(fact.datum_type.size_of(), |bytes, side| bytes.checked_mul(*side));
+            if bytes.is_none_or(|bytes| bytes > MAX_TENSOR) {
+                return Err(TractError::msg(format!(
+                    "{} {:?} computes {shape:?} of {:?}, and {} MiB are allowed",
+                    node.op.name(),
+                    node.name,
+                    fact.datum_type,
+                    MAX_TENSOR >> 20,
+                )));
+            }
+        }
     }
     Ok(())
 }

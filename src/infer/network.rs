@@ -5,7 +5,7 @@ use std::{fs::File, path::Path, sync::mpsc::sync_channel, thread, time::Duration
 use tract_onnx::prelude::{TractError, TractResult};
 
 use crate::{
-    InferError, SimdLevel,
+    InferError, SimdLevel, Source,
     load::load,
     memory,
     output::{Output, OutputInfo},
@@ -63,8 +63,9 @@ impl Network {
             path: path.to_owned(),
             source,
         })?;
-        let load = || {
-            let loaded = catch_panics("tract", || load(&mut file, shape, arithmetic))??;
+        let load = || -> Result<Self, Source> {
+            let loaded = catch_panics("tract", || load(&mut file, shape, arithmetic))?
+                .map_err(TractError::reallocate_into_boxed_dyn_error_without_backtrace)?;
             Ok(Self {
                 runner: loaded.runner,
                 outputs: loaded.outputs,
@@ -72,48 +73,47 @@ impl Network {
                 busy: Duration::ZERO,
             })
         };
-        memory::while_loading(load).map_err(|error: TractError| InferError::Unusable {
-            path: path.to_owned(),
-            shape: shape.to_vec(),
-            source: error.into(),
-        })
+        memory::while_loading(load).map_err(|source| unusable(path, shape, source))
     }
 
-    /// As [`Network::load`], but gives up after `limit`, because tract does not terminate on some malformed
+    /// As [`Network::load`], and then calls `check` with the network, which is meant to run it. A panic in
+    /// `check` becomes an error. Gives up after `limit`, because tract does not terminate on some malformed
     /// files.
     ///
-    /// The loading thread cannot be stopped. After a timeout it runs until the process exits, which should be
-    /// soon.
+    /// All of this happens in a thread that cannot be stopped. After a timeout it runs until the process
+    /// exits, which should be soon.
     ///
     /// # Errors
-    /// As [`Network::load`]; a timeout is [`InferError::Unusable`].
-    pub fn load_within(
+    /// As [`Network::load`], or [`InferError::Thread`]; a panic or a timeout is [`InferError::Unusable`].
+    pub fn load_within<T: Send + 'static>(
         limit: Duration,
         path: &Path,
         shape: &[usize],
         arithmetic: Arithmetic,
-    ) -> Result<Self, InferError> {
-        let unusable = |source| InferError::Unusable {
-            path: path.to_owned(),
-            shape: shape.to_vec(),
-            source,
-        };
+        check: impl FnOnce(&mut Self) -> T + Send + 'static,
+    ) -> Result<(Self, T), InferError> {
         let (sender, receiver) = sync_channel(1);
         let (file, file_shape) = (path.to_owned(), shape.to_vec());
         let load = move || {
+            let loaded = Self::load(&file, &file_shape, arithmetic).and_then(|mut network| {
+                let checked = catch_panics("the network", || check(&mut network))
+                    .map_err(|panic| unusable(&file, &file_shape, panic.into()))?;
+                Ok((network, checked))
+            });
             // After a timeout, the receiver is gone.
-            let _ = sender.send(Self::load(&file, &file_shape, arithmetic));
+            let _ = sender.send(loaded);
         };
         thread::Builder::new()
             .name("load".to_owned())
             .stack_size(LOAD_STACK)
             .spawn(load)
-            .map_err(|error| unusable(format!("cannot start a thread: {error}").into()))?;
+            .map_err(|source| InferError::Thread {
+                path: path.to_owned(),
+                source,
+            })?;
         receiver.recv_timeout(limit).unwrap_or_else(|_| {
-            let limit = limit.as_secs();
-            Err(unusable(
-                format!("loading it did not end within {limit} s").into(),
-            ))
+            let reason = format!("loading and checking it did not end within {} s", limit.as_secs());
+            Err(unusable(path, shape, reason.into()))
         })
     }
 
@@ -197,6 +197,14 @@ impl Network {
     }
 }
 
+fn unusable(path: &Path, shape: &[usize], source: Source) -> InferError {
+    InferError::Unusable {
+        path: path.to_owned(),
+        shape: shape.to_vec(),
+        source,
+    }
+}
+
 fn failed(error: TractError) -> InferError {
     InferError::Run(error.into())
 }
@@ -253,12 +261,41 @@ mod tests {
     }
 
     #[test]
-    fn a_load_that_does_not_end_in_time_is_an_error() {
+    fn a_load_or_check_that_panics_or_does_not_end_in_time_is_an_error() {
         let (path, shape) = (test_model("tiny-combined.onnx"), [1, 1, 16, 16]);
-        let load = |limit| Network::load_within(limit, &path, &shape, Arithmetic::Floats);
-        assert_eq!(load(Duration::from_secs(60)).unwrap().outputs().len(), 1);
-        let error = load(Duration::ZERO).unwrap_err();
-        assert!(matches!(error, InferError::Unusable { .. }), "{error}");
+        let (long, short) = (Duration::from_secs(60), Duration::ZERO);
+        let load = |limit, check: fn(&mut Network) -> usize| {
+            Network::load_within(limit, &path, &shape, Arithmetic::Floats, check)
+        };
+        let (network, checked) = load(long, |network| network.outputs().len()).unwrap();
+        assert_eq!((network.outputs().len(), checked), (1, 1));
+        let refused = [
+            (
+                short,
+                (|_| 1) as fn(&mut Network) -> usize,
+                "did not end within 0 s",
+            ),
+            (
+                Duration::from_secs(1),
+                |_| loop {
+                    thread::park();
+                },
+                "did not end within 1 s",
+            ),
+            (
+                long,
+                |network| network.outputs()[1].shape.len(),
+                "the network panicked: index out of bounds",
+            ),
+        ];
+        for (limit, check, words) in refused {
+            match load(limit, check).unwrap_err() {
+                InferError::Unusable { source, .. } => {
+                    assert!(source.to_string().contains(words), "{source}");
+                }
+                other => panic!("{other}"),
+            }
+        }
     }
 
     #[test]

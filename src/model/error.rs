@@ -114,6 +114,14 @@ pub enum ModelError {
     /// The network cannot be loaded.
     #[error(transparent)]
     Infer(#[from] InferError),
+    /// The network has no golden vectors, and fails on an input of zeros.
+    #[error("{} fails on an input of zeros", text::path(.path))]
+    Zeros {
+        /// The network.
+        path: PathBuf,
+        /// The cause.
+        source: InferError,
+    },
     /// The network fails on a golden vector.
     #[error("{} fails on golden vector {vector}", text::path(.path))]
     Run {

@@ -24,10 +24,12 @@ pub struct Verified {
 }
 
 impl Manifest {
-    /// Verifies the checksum, loads the network at the manifest's input size and runs the golden vectors.
+    /// Verifies the checksum, loads the network at the manifest's input size and runs the golden vectors, or
+    /// zeros if there are none.
     ///
-    /// The network is loaded in a separate thread, which is abandoned if it does not finish in time. The
-    /// process is then expected to exit.
+    /// The network is loaded and runs in a separate thread, which is abandoned if it does not finish in time.
+    /// The process is then expected to exit. Whatever goes wrong in that thread, panics included, is an error
+    /// that names the file.
     ///
     /// # Errors
     /// Every [`ModelError`] except those about the manifest itself.
@@ -40,8 +42,17 @@ impl Manifest {
             },
             Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
         };
-        let limit = load_limit(&self.file);
-        let mut network = Network::load_within(limit, &self.file, &self.input.shape(), arithmetic)?;
+        let runs = self.golden.as_ref().map_or(1, |golden| golden.count);
+        let (limit, shape) = (load_limit(&self.file, runs), self.input.shape());
+        let manifest = self.clone();
+        let check = move |network: &mut Network| manifest.check(network);
+        let (network, difference) = Network::load_within(limit, &self.file, &shape, arithmetic, check)?;
+        let difference = difference?;
+        Ok(Verified { network, difference })
+    }
+
+    /// Checks the number of outputs and runs the network; returns the largest difference from a golden vector.
+    fn check(&self, network: &mut Network) -> Result<Option<f32>, ModelError> {
         let available = network
             .outputs()
             .iter()
@@ -54,24 +65,30 @@ impl Manifest {
                 available,
             });
         }
-        let difference = match &self.golden {
-            None => None,
-            Some(file) => {
-                let golden = Golden::open(file, self.input.size(), available)?;
-                Some(golden.check(&mut network, &self.file, file.tolerance)?)
-            }
+        let Some(file) = &self.golden else {
+            let run = network.run(|input| input.fill(0.0), |_| ());
+            run.map_err(|source| ModelError::Zeros {
+                path: self.file.clone(),
+                source,
+            })?;
+            return Ok(None);
         };
-        Ok(Verified { network, difference })
+        let golden = Golden::open(file, self.input.size(), available)?;
+        Ok(Some(golden.check(network, &self.file, file.tolerance)?))
     }
 }
 
-/// How long loading a network may take: 20 s, and 20 s for each MiB of the file, which is generous even for
-/// emulated boards. The limit only guards against a load that never ends.
-fn load_limit(file: &Path) -> Duration {
+/// How long loading a network and running it may take: 20 s, 20 s for each MiB of the file and 20 s for each
+/// run, which is generous even for emulated boards. The limit only guards against a load that never ends.
+fn load_limit(file: &Path, runs: usize) -> Duration {
     let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
-    Duration::from_secs(20 + 20 * (bytes.min(MAX_FILE) >> 20))
+    Duration::from_secs(20 * (1 + (bytes.min(MAX_FILE) >> 20) + runs as u64))
 }
 
 #[cfg(test)]
 #[path = "load_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "load_run_tests.rs"]
+mod run_tests;
