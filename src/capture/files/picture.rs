@@ -62,7 +62,7 @@ fn decode(path: &Path, bytes: &[u8], picture: &mut Picture, max_pixels: u64) -> 
             .map_err(|error| undecodable(path, error))?;
     } else {
         let image = DynamicImage::from_decoder(header.decoder).map_err(|error| corrupt(path, error))?;
-        to_rgb(image, picture);
+        to_rgb(image, header.format, picture);
     }
     orientation.apply(picture, &mut Vec::new());
     Ok(())
@@ -161,7 +161,7 @@ fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Writes `image` into `picture`, blended with white where it is transparent.
-fn to_rgb(image: DynamicImage, picture: &mut Picture) {
+fn to_rgb(image: DynamicImage, format: Option<ImageFormat>, picture: &mut Picture) {
     if !image.color().has_alpha() {
         let rgb = image.into_rgb8();
         picture.reset(rgb.width(), rgb.height()).copy_from_slice(&rgb);
@@ -170,7 +170,7 @@ fn to_rgb(image: DynamicImage, picture: &mut Picture) {
     let rgba = image.into_rgba8();
     let out = picture.reset(rgba.width(), rgba.height());
     // BMP pictures may have a meaningless alpha channel of zeros.
-    let is_opaque = rgba.pixels().all(|pixel| pixel.0[3] == 0);
+    let is_opaque = format == Some(ImageFormat::Bmp) && rgba.pixels().all(|pixel| pixel.0[3] == 0);
     for (out, pixel) in out.chunks_exact_mut(3).zip(rgba.pixels()) {
         let [colour @ .., alpha] = pixel.0;
         let alpha = if is_opaque { 255 } else { u32::from(alpha) };

@@ -6,7 +6,7 @@ use super::{
     error::JpegError,
     header::{self, FrameHeader, ScanHeader},
     luma::BlockMeans,
-    scan::{self, Coefficients},
+    scan::{self, Coefficients, Scan},
     standard_tables::STANDARD_TABLES,
     tables::Tables,
 };
@@ -35,6 +35,10 @@ pub struct Complete {
     pub(super) exif: Option<Range<usize>>,
 }
 
+/// The most scans of a picture; the decoder has the same limit. A scan of a hundred bytes may describe every block of
+/// the largest picture, so thousands would take minutes.
+const MAX_SCANS: u32 = 100;
+
 /// Checks that every block of the picture at the start of `data` is present, and measures its luma in passing
 /// if a grid is given: the DC coefficient of a block is its mean.
 pub(super) fn check(
@@ -43,6 +47,7 @@ pub(super) fn check(
     mut luma: Option<&mut LumaGrid>,
 ) -> Result<Complete, JpegError> {
     let mut walk = Walk::new(data)?;
+    let mut scans = 0;
     loop {
         match walk.next()? {
             Segment::Frame => {
@@ -52,6 +57,10 @@ pub(super) fn check(
                 }
             }
             Segment::Scan(scan) => {
+                scans += 1;
+                if scans > MAX_SCANS {
+                    return Err(JpegError::ManyScans);
+                }
                 let after = walk.skip_scan(&scan, luma.as_deref_mut())?;
                 if walk.is_complete(false) {
                     return walk.complete(after);
@@ -106,6 +115,8 @@ struct Walk<'a> {
     /// By destination: the quantization step of the DC coefficient.
     dc_steps: [u16; 4],
     exif: Option<Range<usize>>,
+    /// By component: bits of the coefficients that a scan held.
+    begun: [u64; 4],
     /// By component: bits of the coefficients that have their final precision.
     finished: [u64; 4],
     /// By component; empty in sequential pictures.
@@ -131,6 +142,7 @@ impl<'a> Walk<'a> {
             restart_interval: 0,
             dc_steps: [0; 4],
             exif: None,
+            begun: [0; 4],
             finished: [0; 4],
             coefficients: Vec::new(),
         })
@@ -225,45 +237,57 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Skips the data of `scan`, which begin at `at`, and writes the luma to the grid if they hold it. Returns
+    /// Skips the data of the scan, which begin at `at`, and writes the luma to the grid if they hold it. Returns
     /// where the marker after them begins.
-    fn skip_scan(&mut self, scan: &ScanHeader, luma: Option<&mut LumaGrid>) -> Result<usize, JpegError> {
+    fn skip_scan(&mut self, header: &ScanHeader, luma: Option<&mut LumaGrid>) -> Result<usize, JpegError> {
         if !self.has_tables {
             header::define_tables(&STANDARD_TABLES[4..], &mut self.tables, self.at)?;
         }
         let frame = self.frame.as_ref().ok_or(JpegError::NoFrameHeader)?;
-        let (data, at, tables, interval) = (self.data, self.at, &self.tables, self.restart_interval);
+        let scan = Scan {
+            data: self.data,
+            at: self.at,
+            frame,
+            header,
+            tables: &self.tables,
+            interval: self.restart_interval,
+            dc_steps: &self.dc_steps,
+        };
         let (after, coefficients) = if frame.is_progressive {
-            let after =
-                scan::skip_progressive(data, at, frame, scan, tables, interval, &mut self.coefficients)?;
-            let coefficients = (!0_u64 << scan.first) & (!0_u64 >> (63 - scan.last));
-            (after, if scan.low == 0 { coefficients } else { 0 })
+            let after = scan::skip_progressive(&scan, &mut self.coefficients)?;
+            (after, (!0_u64 << header.first) & (!0_u64 >> (63 - header.last)))
         } else {
-            let means = luma.and_then(|grid| BlockMeans::new(frame, scan, &self.dc_steps, grid));
+            let means = luma.and_then(|grid| BlockMeans::new(frame, header, &self.dc_steps, grid));
             let after = match means {
-                Some(mut means) => scan::skip_sequential(data, at, frame, scan, tables, interval, &mut means),
-                None => scan::skip_sequential(data, at, frame, scan, tables, interval, &mut ()),
+                Some(mut means) => scan::skip_sequential(&scan, &mut means),
+                None => scan::skip_sequential(&scan, &mut ()),
             };
             (after?, !0)
         };
-        for part in scan.parts() {
-            self.finished[part.component] |= coefficients;
+        for part in header.parts() {
+            self.begun[part.component] |= coefficients;
+            if !frame.is_progressive || header.low == 0 {
+                self.finished[part.component] |= coefficients;
+            }
         }
         Ok(after)
     }
 
     /// Whether no scan is missing. A progressive picture that `has_ended` properly may omit coefficients that
-    /// are zero everywhere.
+    /// are zero everywhere, but not all the detail of its first component, and it refines those that it holds.
     fn is_complete(&self, has_ended: bool) -> bool {
         let Some(frame) = &self.frame else {
             return false;
         };
-        let finished = &self.finished[..frame.components.len()];
         let at_eoi = has_ended && self.data.get(self.at + 1) == Some(&0xD9);
-        let needed = if frame.is_progressive && at_eoi { 1 } else { !0 };
-        finished
-            .iter()
-            .all(|&coefficients| coefficients & needed == needed)
+        let may_omit = frame.is_progressive && at_eoi;
+        (0..frame.components.len()).all(|component| {
+            let needed = match component {
+                1.. if may_omit => self.begun[component] | 1,
+                _ => !0,
+            };
+            self.finished[component] & needed == needed
+        })
     }
 
     fn incomplete(&self) -> JpegError {

@@ -66,9 +66,26 @@ pub enum JpegError {
         /// Index of the block.
         block: u64,
     },
+    /// The mean of a block is far above white or below black.
+    #[error("its data are damaged: the mean of block {block} of a scan is out of range")]
+    Mean {
+        /// Index of the block.
+        block: u64,
+    },
+    /// The data of a scan stop before its last block, and padding takes the place of the rest.
+    #[error("the picture is cut off: from byte {at} on it is padded with bytes of {value:02X}")]
+    Padded {
+        /// Where the padding begins.
+        at: usize,
+        /// The byte that is repeated.
+        value: u8,
+    },
     /// There are too few scans.
     #[error("the picture is cut off: a scan is missing")]
     MissingScan,
+    /// There are more scans than any encoder writes.
+    #[error("it has more than 100 scans")]
+    ManyScans,
     /// The decoder rejects it.
     #[error("it cannot be decoded")]
     Decode(#[source] DecodeErrors),

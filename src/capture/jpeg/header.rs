@@ -17,6 +17,8 @@ pub(super) struct Component {
 /// SOF0, SOF1 or SOF2.
 #[derive(Debug, Clone)]
 pub(super) struct FrameHeader {
+    /// Bits per sample.
+    pub(super) precision: u8,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) is_progressive: bool,
@@ -49,6 +51,7 @@ impl FrameHeader {
             return Err(invalid());
         }
         Ok(Self {
+            precision: head[0],
             width: u16::from_be_bytes([head[3], head[4]]).into(),
             height: u16::from_be_bytes([head[1], head[2]]).into(),
             is_progressive,

@@ -61,8 +61,6 @@ impl<'a> BlockMeans<'a> {
 }
 
 impl DcSink for BlockMeans<'_> {
-    const WANTED: bool = true;
-
     #[inline(always)]
     fn put(&mut self, column: usize, row: usize, coefficient: i32) {
         if column >= self.blocks.0 || row >= self.blocks.1 {

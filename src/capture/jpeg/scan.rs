@@ -3,9 +3,10 @@
 //! Markers cannot show this: half a picture may end in an EOI, and a whole picture may lack it.
 
 use super::{
+    bits::{Bits, Stop},
     error::JpegError,
     header::{Component, FrameHeader, ScanHeader},
-    huffman::{Bits, Stop, Table},
+    huffman::Table,
     tables::Tables,
 };
 
@@ -29,6 +30,35 @@ impl Coefficients {
     }
 }
 
+/// A scan, and what applies to it.
+pub(super) struct Scan<'a> {
+    /// The bytes of the picture.
+    pub(super) data: &'a [u8],
+    /// Where the data of the scan begin.
+    pub(super) at: usize,
+    pub(super) frame: &'a FrameHeader,
+    pub(super) header: &'a ScanHeader,
+    pub(super) tables: &'a Tables,
+    /// MCUs between restart markers; 0 for none.
+    pub(super) interval: u16,
+    /// By destination: the quantization step of the DC coefficient; 0 if it is not defined.
+    pub(super) dc_steps: &'a [u16; 4],
+}
+
+impl Scan<'_> {
+    /// The largest magnitude of a component's DC coefficient, before it is multiplied by its quantization step.
+    ///
+    /// An encoder makes it at most 1024 and half a step with 8 bits per sample (T.81, A.3.3). Twice that is
+    /// allowed.
+    fn dc_limit(&self, component: usize) -> u32 {
+        let destination = usize::from(self.frame.components[component].quantization);
+        match self.dc_steps.get(destination) {
+            Some(&step @ 1..) if self.frame.precision == 8 => 2048 / u32::from(step) + 1,
+            _ => u32::MAX,
+        }
+    }
+}
+
 /// The position in a scan, for restarts and messages.
 struct Progress<'a> {
     bits: Bits<'a>,
@@ -40,11 +70,11 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(data: &'a [u8], at: usize, interval: u16, expected: usize) -> Self {
+    fn new(scan: &Scan<'a>, expected: usize) -> Self {
         Self {
-            bits: Bits::new(data, at),
-            interval: usize::from(interval),
-            until_restart: usize::from(interval),
+            bits: Bits::new(scan.data, scan.at),
+            interval: usize::from(scan.interval),
+            until_restart: usize::from(scan.interval),
             blocks: 0,
             expected: expected as u64,
         }
@@ -56,7 +86,7 @@ impl<'a> Progress<'a> {
                 blocks: self.blocks,
                 expected: self.expected,
             },
-            Stop::Code => JpegError::Code { block: self.blocks },
+            Stop::Code => self.damaged(JpegError::Code { block: self.blocks }),
         }
     }
 
@@ -75,13 +105,34 @@ impl<'a> Progress<'a> {
         self.until_restart -= 1;
         Ok(is_due)
     }
+
+    /// The mean of the block whose DC coefficient was read last is out of range.
+    #[cold]
+    fn out_of_range(&self) -> JpegError {
+        self.damaged(JpegError::Mean { block: self.blocks })
+    }
+
+    /// What was `found`, or that it is padding.
+    fn damaged(&self, found: JpegError) -> JpegError {
+        self.padded().unwrap_or(found)
+    }
+
+    fn padded(&self) -> Option<JpegError> {
+        let (at, value) = self.bits.padding()?;
+        Some(JpegError::Padded { at, value })
+    }
+
+    /// Ends the scan. Returns where the marker after it begins.
+    fn end(mut self) -> Result<usize, JpegError> {
+        match self.padded() {
+            Some(error) => Err(error),
+            None => Ok(self.bits.skip_to_marker()),
+        }
+    }
 }
 
 /// Takes the DC coefficients of the first component's blocks while a sequential scan is skipped.
 pub(super) trait DcSink {
-    /// Whether coefficients are wanted at all; reading them costs a little more than skipping them.
-    const WANTED: bool;
-
     /// Takes the coefficient, not yet multiplied by its quantization step, of the block in `column` and `row`,
     /// counted in blocks of the component. Blocks may lie outside the picture.
     fn put(&mut self, column: usize, row: usize, coefficient: i32);
@@ -89,8 +140,6 @@ pub(super) trait DcSink {
 
 /// Ignores the coefficients.
 impl DcSink for () {
-    const WANTED: bool = false;
-
     fn put(&mut self, _: usize, _: usize, _: i32) {}
 }
 
@@ -98,88 +147,88 @@ impl DcSink for () {
 struct Block<'a> {
     dc: &'a Table,
     ac: &'a Table,
-    /// Its column and row in the MCU, if it belongs to the first component.
-    place: Option<(usize, usize)>,
+    /// Index of its component.
+    component: usize,
+    /// Its column and row in the MCU.
+    place: (usize, usize),
+    /// [`Scan::dc_limit`].
+    limit: u32,
 }
 
-/// Skips a sequential scan whose data begin at byte `at`. Returns where the marker after it begins.
-pub(super) fn skip_sequential<S: DcSink>(
-    data: &[u8],
-    at: usize,
-    frame: &FrameHeader,
-    scan: &ScanHeader,
-    tables: &Tables,
-    interval: u16,
-    sink: &mut S,
-) -> Result<usize, JpegError> {
+/// Skips a sequential scan. Returns where the marker after it begins.
+pub(super) fn skip_sequential<S: DcSink>(scan: &Scan<'_>, sink: &mut S) -> Result<usize, JpegError> {
+    let (frame, header, tables) = (scan.frame, scan.header, scan.tables);
     // The blocks of an MCU, in order.
     let mut blocks: heapless::Vec<Block<'_>, { 4 * 16 }> = heapless::Vec::new();
     let mut size = (1, 1);
-    for part in scan.parts() {
+    for part in header.parts() {
         let (dc, ac) = (tables.dc(part.dc)?, tables.ac(part.ac)?);
         let component = &frame.components[part.component];
-        let (across, down) = match scan.parts().len() {
+        let (across, down) = match header.parts().len() {
             1 => (1, 1),
             _ => (usize::from(component.h), usize::from(component.v)),
         };
-        let is_first = part.component == 0;
-        if is_first {
+        if part.component == 0 {
             size = (across, down);
         }
+        let limit = scan.dc_limit(part.component);
         // A sampling factor is at most 4, so all blocks fit.
         blocks.extend((0..across * down).map(|index| Block {
             dc,
             ac,
-            place: (S::WANTED && is_first).then_some((index % across, index / across)),
+            component: part.component,
+            place: (index % across, index / across),
+            limit,
         }));
     }
-    let (across, down) = frame.mcus_of(scan);
-    let mut progress = Progress::new(data, at, interval, across * down * blocks.len());
-    let mut coefficient = 0_i32;
+    let (across, down) = frame.mcus_of(header);
+    let mut progress = Progress::new(scan, across * down * blocks.len());
+    // By component.
+    let mut coefficients = [0_i32; 4];
     for row in 0..down {
         for column in 0..across {
             if progress.begin_mcu()? {
-                coefficient = 0;
+                coefficients = [0; 4];
             }
-            for Block { dc, ac, place } in &blocks {
-                let skipped = match place {
-                    None => progress.bits.skip_block(dc, ac),
-                    Some((x, y)) => progress.bits.skip_block_after_dc(dc, ac).map(|difference| {
-                        coefficient = coefficient.wrapping_add(difference);
-                        sink.put(column * size.0 + x, row * size.1 + y, coefficient);
-                    }),
+            for block in &blocks {
+                let difference = match progress.bits.skip_block(block.dc, block.ac) {
+                    Ok(difference) => difference,
+                    Err(stop) => return Err(progress.stopped(stop)),
                 };
-                if let Err(stop) = skipped {
-                    return Err(progress.stopped(stop));
+                // A frame has at most four components.
+                let coefficient = &mut coefficients[block.component & 3];
+                *coefficient = coefficient.wrapping_add(difference);
+                if coefficient.unsigned_abs() > block.limit {
+                    return Err(progress.out_of_range());
+                }
+                if block.component == 0 {
+                    let (x, y) = block.place;
+                    sink.put(column * size.0 + x, row * size.1 + y, *coefficient);
                 }
                 progress.blocks = progress.blocks.wrapping_add(1);
             }
         }
     }
-    Ok(progress.bits.skip_to_marker())
+    progress.end()
 }
 
 /// Skips a progressive scan (T.81, G.1.2), as [`skip_sequential`] does.
 pub(super) fn skip_progressive(
-    data: &[u8],
-    at: usize,
-    frame: &FrameHeader,
-    scan: &ScanHeader,
-    tables: &Tables,
-    interval: u16,
+    scan: &Scan<'_>,
     coefficients: &mut [Coefficients],
 ) -> Result<usize, JpegError> {
-    if scan.first == 0 {
-        return skip_dc(data, at, frame, scan, tables, interval);
+    let (frame, header) = (scan.frame, scan.header);
+    if header.first == 0 {
+        return skip_dc(scan);
     }
-    let [part] = scan.parts() else {
+    let [part] = header.parts() else {
         // Scans of AC coefficients have one component (T.81, G.1.1.1.1).
-        return Err(JpegError::Segment(at));
+        return Err(JpegError::Segment(scan.at));
     };
-    let ac = tables.ac(part.ac)?;
+    let ac = scan.tables.ac(part.ac)?;
     let (across, down) = frame.blocks_of(&frame.components[part.component]);
     let coefficients = &mut coefficients[part.component];
-    let mut progress = Progress::new(data, at, interval, across * down);
+    let mut progress = Progress::new(scan, across * down);
     let mut run = 0_u32;
     for row in 0..down {
         for column in 0..across {
@@ -187,63 +236,75 @@ pub(super) fn skip_progressive(
                 run = 0;
             }
             let nonzero = &mut coefficients.nonzero[row * coefficients.columns + column];
-            let skipped = if scan.high == 0 {
-                skip_ac_first(&mut progress.bits, ac, scan, nonzero, &mut run)
+            let skipped = if header.high == 0 {
+                skip_ac_first(&mut progress.bits, ac, header, nonzero, &mut run)
             } else {
-                skip_ac_refinement(&mut progress.bits, ac, scan, nonzero, &mut run)
+                skip_ac_refinement(&mut progress.bits, ac, header, nonzero, &mut run)
             };
             skipped.map_err(|stop| progress.stopped(stop))?;
             progress.blocks += 1;
         }
     }
-    Ok(progress.bits.skip_to_marker())
+    progress.end()
 }
 
-fn skip_dc(
-    data: &[u8],
-    at: usize,
-    frame: &FrameHeader,
-    scan: &ScanHeader,
-    tables: &Tables,
-    interval: u16,
-) -> Result<usize, JpegError> {
-    let mut counts: heapless::Vec<(usize, Option<&Table>), 4> = heapless::Vec::new();
-    for part in scan.parts() {
+/// The blocks of a component in an MCU of a scan of DC coefficients.
+struct DcBlocks<'a> {
+    count: usize,
+    /// `None` in a refinement, which has one bit per block.
+    table: Option<&'a Table>,
+    limit: u32,
+    /// The DC coefficient of the last block.
+    coefficient: i32,
+}
+
+fn skip_dc(scan: &Scan<'_>) -> Result<usize, JpegError> {
+    let (frame, header) = (scan.frame, scan.header);
+    let mut parts: heapless::Vec<DcBlocks<'_>, 4> = heapless::Vec::new();
+    for part in header.parts() {
         let component = &frame.components[part.component];
-        let count = match scan.parts().len() {
-            1 => 1,
-            _ => usize::from(component.h) * usize::from(component.v),
-        };
-        // A refinement is one bit per block.
-        let table = if scan.high == 0 {
-            Some(tables.dc(part.dc)?)
-        } else {
-            None
+        let blocks = DcBlocks {
+            count: match header.parts().len() {
+                1 => 1,
+                _ => usize::from(component.h) * usize::from(component.v),
+            },
+            table: match header.high {
+                0 => Some(scan.tables.dc(part.dc)?),
+                _ => None,
+            },
+            // Coefficients are rounded down when they are shifted (T.81, G.1.2.1).
+            limit: (scan.dc_limit(part.component) >> header.low).saturating_add(1),
+            coefficient: 0,
         };
         // A scan has at most four parts.
-        let _ = counts.push((count, table));
+        let _ = parts.push(blocks);
     }
-    let (across, down) = frame.mcus_of(scan);
+    let (across, down) = frame.mcus_of(header);
     let mcus = across * down;
-    let expected = mcus * counts.iter().map(|(count, _)| count).sum::<usize>();
-    let mut progress = Progress::new(data, at, interval, expected);
+    let expected = mcus * parts.iter().map(|part| part.count).sum::<usize>();
+    let mut progress = Progress::new(scan, expected);
     for _ in 0..mcus {
-        progress.begin_mcu()?;
-        for &(count, table) in &counts {
-            for _ in 0..count {
-                let skipped = match table {
-                    Some(table) => progress
-                        .bits
-                        .symbol(table)
-                        .and_then(|size| progress.bits.take(u32::from(size & 15))),
-                    None => progress.bits.take(1),
+        let is_restart = progress.begin_mcu()?;
+        for part in &mut parts {
+            if is_restart {
+                part.coefficient = 0;
+            }
+            for _ in 0..part.count {
+                let bits = &mut progress.bits;
+                let read = match part.table {
+                    Some(table) => bits.symbol(table).and_then(|size| bits.value(size & 15)),
+                    None => bits.take(1).map(|_| 0),
                 };
-                skipped.map_err(|stop| progress.stopped(stop))?;
+                let difference = read.map_err(|stop| progress.stopped(stop))?;
+                part.coefficient = part.coefficient.wrapping_add(difference);
+                if part.coefficient.unsigned_abs() > part.limit {
+                    return Err(progress.out_of_range());
+                }
                 progress.blocks += 1;
             }
         }
     }
-    Ok(progress.bits.skip_to_marker())
+    progress.end()
 }
 
 /// `run` is the number of blocks, this one included, that have no further coefficient in this scan.

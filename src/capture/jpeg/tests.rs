@@ -3,6 +3,8 @@ use std::ops::Range;
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 
+mod completeness;
+
 use super::*;
 
 const SEQUENTIAL: &[u8] = include_bytes!("../../../tests/data/jpeg/sequential-420.jpg");

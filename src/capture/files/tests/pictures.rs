@@ -104,6 +104,27 @@ fn transparent_pixels_are_blended_with_white() {
     let image = image::ImageBuffer::from_fn(2, 1, |x, _| image::LumaA([0_u16, x as u16 * 65_535]));
     image::DynamicImage::ImageLumaA16(image).save(&path).unwrap();
     assert_eq!(read(&path).rgb(), [255, 255, 255, 0, 0, 0]);
+    // Nothing but transparent pixels, whose colours do not show.
+    for name in ["c.png", "c.webp"] {
+        let path = folder.path().join(name);
+        image::RgbaImage::from_pixel(2, 1, image::Rgba([9, 8, 7, 0]))
+            .save(&path)
+            .unwrap();
+        assert_eq!(read(&path).rgb(), [255; 6], "{name}");
+    }
+}
+
+/// In a BMP picture, alpha is often unused.
+#[test]
+fn a_bmp_picture_whose_alpha_is_zero_is_opaque() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.bmp");
+    for (alpha, expected) in [([0, 0], [9, 8, 7, 9, 8, 7]), ([0, 255], [255, 255, 255, 9, 8, 7])] {
+        image::RgbaImage::from_fn(2, 1, |x, _| image::Rgba([9, 8, 7, alpha[x as usize]]))
+            .save(&path)
+            .unwrap();
+        assert_eq!(read(&path).rgb(), expected);
+    }
 }
 
 /// A PNG chunk with its checksum.
