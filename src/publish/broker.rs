@@ -9,6 +9,7 @@ use super::{
         event::{Answer, Limits},
         link::Requests,
         login::KEEP_ALIVE_S,
+        reasons::TOO_LARGE,
     },
     denials::Denials,
     in_flight::{InFlight, Pending},
@@ -92,8 +93,9 @@ impl Broker {
     }
 
     /// The connection has ended. If the broker closed it, `closed` is how long after accepting it. A message
-    /// that the broker seems to reject is left out from now on.
-    pub fn ended(&mut self, closed: Option<Duration>) {
+    /// that the broker seems to reject is left out from now on. Returns whether the size of a message explains the
+    /// end.
+    pub fn ended(&mut self, closed: Option<Duration>) -> bool {
         self.requests = None;
         self.subscribing = 0;
         let in_flight = std::mem::replace(&mut self.in_flight, InFlight::new(None));
@@ -110,6 +112,7 @@ impl Broker {
                  (mosquitto: max_packet_size, message_size_limit) and restart"
             );
         }
+        closed.is_some() && self.oversize.explains()
     }
 
     /// Lets through as many messages as the library accepts, for the last ones before the exit.
@@ -117,10 +120,10 @@ impl Broker {
         self.in_flight.widen();
     }
 
-    /// The broker has answered the oldest QoS 1 message. Returns its topic; `None` if there is no such
-    /// message.
-    pub fn acknowledged(&mut self, answer: Answer) -> Option<String> {
-        let Pending { topic, .. } = self.in_flight.answered(self.now)?;
+    /// The broker has answered the oldest QoS 1 message. Returns its topic and the size of its payload in bytes;
+    /// `None` if there is no such message.
+    pub fn acknowledged(&mut self, answer: Answer) -> Option<(String, usize)> {
+        let Pending { topic, bytes, .. } = self.in_flight.answered(self.now)?;
         self.oversize.survived(&topic);
         match answer {
             Ok(()) => {
@@ -130,14 +133,20 @@ impl Broker {
             }
             Err(reason) => {
                 if let Some(topic) = self.denials.denied(&topic) {
+                    let remedy = match reason {
+                        TOO_LARGE => {
+                            format!("its {bytes} bytes need a higher limit (mosquitto: message_size_limit)")
+                        }
+                        _ => "the broker's access list must permit this device to write there".to_owned(),
+                    };
                     warn!(
-                        "the broker does not take what this device publishes on {topic}: {reason}; the broker's access \
-                         list must permit this device to write there"
+                        "the broker does not take what this device publishes on {topic}: {reason}; {remedy}"
                     );
                 }
             }
         }
-        Some(topic)
+        let payload = bytes.saturating_sub(topic.len() + OVERHEAD);
+        Some((topic, payload))
     }
 
     /// The broker has answered the subscription.

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::{
     connection::{
-        event::{Answer, Event},
-        link::{self, Events, Requests},
-        login::Login,
+        event::Event,
+        link,
+        login::{Login, Will},
         negotiation::Negotiation,
         stream::{Connector, PATIENCE},
         version::Version,
@@ -22,9 +22,8 @@ use super::{
     disconnect::DisconnectReason,
     error::{PublishError, PublishErrorKind},
     options,
-    random::random,
+    permissions::Permissions,
     topics::Topics,
-    transport::{Message, Payload},
 };
 use crate::config::{self, DeviceId};
 
@@ -43,8 +42,8 @@ struct Accepted {
     version: Version,
     /// Time until it accepted the connection.
     elapsed: Duration,
-    /// A non-essential topic that it does not let this device subscribe to.
-    not_subscribed: Option<String>,
+    /// What it permits, in words.
+    permissions: String,
 }
 
 impl fmt::Display for BrokerProbe {
@@ -70,34 +69,34 @@ impl fmt::Display for Accepted {
         }
         write!(
             f,
-            " accepts this device with {}, answered in {} ms; it may publish and receive",
+            " accepts this device with {}, answered in {} ms; {}",
             self.version,
-            self.elapsed.as_millis()
-        )?;
-        if let Some(topic) = &self.not_subscribed {
-            write!(
-                f,
-                ", but not subscribe to {topic}: it does not see Home Assistant start"
-            )?;
-        }
-        Ok(())
+            self.elapsed.as_millis(),
+            self.permissions
+        )
     }
 }
 
-/// Connects to every broker of `settings`, subscribes as the daemon does, publishes one message without
-/// effect (see `privacy_commands`), waits for it to return, and disconnects. `device` is the device's name.
-/// The client id differs from the daemon's, so a running daemon keeps its session.
+/// Connects to every broker of `settings`, tries its [`Permissions`], and disconnects. `device` is the device's name.
+/// The client id differs from the daemon's, so a running daemon keeps its session. Brokers refuse a last will that
+/// they cannot keep, so there is one as the daemon has; should the connection break, it is an empty result.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or
 /// [`PublishErrorKind::Refused`] with what was found on the way, if no broker accepts this device.
 pub fn probe_broker(settings: &config::Mqtt, device: &DeviceId) -> Result<BrokerProbe, PublishError> {
     let id = format!("{}-check", options::client_id(settings, device));
+    let topics = Topics::new(&settings.base, device, &settings.discovery_prefix);
     let probe = Probe {
-        login: options::login(settings, id)?,
+        login: Login {
+            will: Some(Will {
+                topic: topics.result.clone(),
+                payload: "",
+            }),
+            ..options::login(settings, id)?
+        },
         connector: options::connector(settings)?,
-        topics: Topics::new(&settings.base, device, &settings.discovery_prefix),
-        base: format!("{}/{device}", settings.base),
+        topics,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -127,8 +126,6 @@ struct Probe {
     login: Login,
     connector: Connector,
     topics: Topics,
-    /// The levels that all topics of the device begin with.
-    base: String,
 }
 
 impl Probe {
@@ -159,14 +156,17 @@ impl Probe {
         let begun = Instant::now();
         let opened = self.connector.open(&destination.endpoint).await?;
         let (requests, mut events) = link::log_in(version, &self.login, opened.stream);
-        while !matches!(events.next().await?, Event::Accepted(_)) {}
+        let limits = loop {
+            if let Event::Accepted(limits) = events.next().await? {
+                break limits;
+            }
+        };
         let elapsed = begun.elapsed();
-        let proof = match timeout(ECHO_LIMIT, self.prove(&requests, &mut events)).await {
+        let mut permissions = Permissions::new(&self.topics, version, limits);
+        let proof = timeout(ECHO_LIMIT, permissions.prove(destination, &requests, &mut events));
+        let proof = match proof.await {
             Ok(proof) => proof,
-            Err(_) => Err(format!(
-                "does not return what this device publishes on {}",
-                self.topics.privacy_command
-            )),
+            Err(_) => Err(permissions.missing()),
         };
         requests.disconnect();
         // The answer is known, so a failed disconnect is not an error.
@@ -176,87 +176,19 @@ impl Probe {
         .await;
         let broker = destination.address.clone();
         Ok(match proof {
-            Ok(not_subscribed) => Ok(Accepted {
+            Ok(()) => Ok(Accepted {
                 broker,
                 address: opened.address,
                 version,
                 elapsed,
-                not_subscribed,
+                permissions: permissions.to_string(),
             }),
             Err(found) => Err(PublishError::new(
                 PublishErrorKind::Refused,
-                format!(
-                    "{broker} accepts the connection, but {found}: its access list must let this device read and write \
-                     below {}",
-                    self.base
-                ),
+                format!("{broker} accepts the connection, but {found}"),
             )),
         })
     }
-
-    /// Subscribes, publishes and waits for the message to return. Returns the non-essential topic if it was
-    /// refused.
-    ///
-    /// # Errors
-    /// What the broker does not permit.
-    async fn prove(&self, requests: &Requests, events: &mut Events) -> Result<Option<String>, String> {
-        let Topics {
-            privacy_set,
-            privacy_command,
-            home_assistant,
-            ..
-        } = &self.topics;
-        let topics = [
-            (&**privacy_set, true),
-            (&**privacy_command, true),
-            (&**home_assistant, false),
-        ];
-        let word = format!("{:016x}", random());
-        let question = Message {
-            topic: privacy_command,
-            payload: Payload::Word(&word),
-            retain: false,
-            acknowledged: true,
-        };
-        let ends = |_| "ends the connection when this device subscribes or publishes".to_owned();
-        let busy = |_| "cannot be written to".to_owned();
-        requests.subscribe(&topics).map_err(busy)?;
-        let mut not_subscribed = None;
-        loop {
-            match events.next().await.map_err(ends)? {
-                Event::Subscribed(answers) => {
-                    not_subscribed = refused(&topics, &answers)?;
-                    requests.publish(question, true, None).map_err(busy)?;
-                }
-                Event::Acknowledged(Err(reason)) => {
-                    return Err(format!(
-                        "does not let this device publish on {privacy_command} ({reason})"
-                    ));
-                }
-                Event::Message(message) if message.payload == word.as_bytes() => return Ok(not_subscribed),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Reads the answers to a subscription: the last topic is not essential.
-fn refused(topics: &[(&str, bool)], answers: &[Answer]) -> Result<Option<String>, String> {
-    let mut optional = None;
-    for (number, (topic, _)) in topics.iter().enumerate() {
-        let reason = match answers.get(number) {
-            Some(Ok(())) => continue,
-            Some(Err(reason)) => reason,
-            None => "no answer",
-        };
-        if number + 1 < topics.len() {
-            return Err(format!(
-                "does not let this device subscribe to {topic} ({reason})"
-            ));
-        }
-        optional = Some((*topic).to_owned());
-    }
-    Ok(optional)
 }
 
 /// Says how far the connection got, what happened there, and what to check.
@@ -292,7 +224,7 @@ pub(super) fn explain(reason: &DisconnectReason, destination: &Destination) -> P
             "{broker} takes the connection but does not answer within {seconds} s: is it a broker's port, and is \
              mqtt.tls right for it?"
         ),
-        _ => format!("{broker}: {words}{}", reason.question()),
+        _ => format!("{broker}: {words}{}", reason.question(destination)),
     };
     PublishError::new(PublishErrorKind::Unreachable, found)
 }

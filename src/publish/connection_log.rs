@@ -39,7 +39,7 @@ impl ConnectionLog {
     /// A connection could not be made. Returns why, in words.
     pub fn failed(&mut self, destination: &Destination, reason: &DisconnectReason) -> String {
         let address = &destination.address;
-        let words = reason.describe(destination) + reason.question();
+        let words = reason.describe(destination) + &reason.question(destination);
         let last = Some((address.clone(), reason.kind()));
         if self.last == last {
             debug!("{address} still cannot be reached: {words}");
@@ -50,19 +50,27 @@ impl ConnectionLog {
         words
     }
 
-    /// An accepted connection has ended at `now`. Returns why, in words.
-    pub fn lost(&mut self, destination: &Destination, reason: &DisconnectReason, now: Duration) -> String {
+    /// An accepted connection has ended at `now`; `is_about_a_message`: because a message is too large, as it seems.
+    /// Returns why, in words.
+    pub fn lost(
+        &mut self,
+        destination: &Destination,
+        reason: &DisconnectReason,
+        is_about_a_message: bool,
+        now: Duration,
+    ) -> String {
         let address = &destination.address;
         let mut words = reason.describe(destination);
         let (id, remedy) = (
             &self.client_id,
             "give every board its own name with the setting `device`",
         );
-        if self.takeovers.ended(now, reason) {
+        if self.takeovers.ended(now, reason, is_about_a_message) {
             words += &match reason {
                 DisconnectReason::Ended { .. } => format!(", {id}: {remedy}"),
                 _ => format!(
-                    " soon after each connect, as brokers do when another client has the same id, {id}: {remedy}"
+                    " soon after each connect, as brokers do when another client has the same id, {id}: {remedy}; or a \
+                     message is larger than the broker permits: see its log"
                 ),
             };
         }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use super::{
-    connection::endpoint::Endpoint,
+    connection::{endpoint::Endpoint, reasons::NOT_AUTHORIZED},
     error::{PublishError, PublishErrorKind},
 };
 use crate::{
@@ -18,8 +18,8 @@ pub struct Destination {
     pub address: String,
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// The configured host.
-    pub host: String,
+    /// The name that the certificate must be for.
+    pub server_name: String,
     /// The setting and the name that the certificate must be for.
     pub certificate_name: String,
     /// Whose certificates are trusted.
@@ -28,6 +28,9 @@ pub struct Destination {
     pub client_certificate: Option<String>,
     /// The message about a broker that speaks none of the configured versions.
     pub wrong_version: &'static str,
+    /// What else it may mean that the broker closes the connection instead of accepting it; empty if the broker would
+    /// say so.
+    pub unsaid: &'static str,
 }
 
 impl Destination {
@@ -52,7 +55,7 @@ impl Destination {
         Self {
             address: address(settings, &endpoint),
             endpoint,
-            host: host.into(),
+            server_name: if server_name.is_empty() { host } else { server_name }.into(),
             certificate_name: if server_name.is_empty() {
                 format!("mqtt.host, {host}")
             } else {
@@ -69,16 +72,29 @@ impl Destination {
                 MqttVersion::V5 => "it does not speak MQTT 5: set mqtt.version to auto or 3.1.1",
                 MqttVersion::V311 => "it does not speak MQTT 3.1.1: set mqtt.version to auto or 5",
             },
+            unsaid: match settings.version {
+                MqttVersion::Auto | MqttVersion::V5 => "",
+                MqttVersion::V311 => {
+                    "; with MQTT 3.1.1 a broker cannot say that it lacks QoS 1 or retained messages, which this device \
+                     needs: mqtt.version = auto shows it"
+                }
+            },
         }
     }
 
     /// The error for credentials that the broker does not accept.
     pub fn refuses(&self, refusal: &str) -> PublishError {
         let address = &self.address;
+        // mosquitto's clientid_prefixes
+        let id = if refusal == NOT_AUTHORIZED {
+            ", and mqtt.client_id if the broker permits only some client ids"
+        } else {
+            ""
+        };
         PublishError::new(
             PublishErrorKind::Refused,
             format!(
-                "{address} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file"
+                "{address} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file{id}"
             ),
         )
     }

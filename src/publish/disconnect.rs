@@ -3,13 +3,13 @@
 use std::{
     io,
     mem::{Discriminant, discriminant},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 
 use super::{
-    connection::{inbound::Rejected, login::KEEP_ALIVE_S, reasons::Refusal},
+    connection::{inbound::Rejected, login::KEEP_ALIVE_S, reasons::Refusal, stranger::Stranger},
     destination::Destination,
 };
 
@@ -43,6 +43,8 @@ pub enum DisconnectReason {
         /// What it adds in its own words.
         text: Option<String>,
     },
+    /// Something else than a broker answers.
+    Stranger(Stranger),
     /// What it sends is not MQTT, or is invalid.
     NotMqtt,
     /// The broker left messages unacknowledged and sent nothing else.
@@ -68,10 +70,13 @@ impl DisconnectReason {
         if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::Tls(error.clone());
         }
-        if inner.and_then(|inner| inner.downcast_ref()) == Some(&Rejected::EarlierVersion) {
-            return Self::WrongVersion;
+        match inner.and_then(|inner| inner.downcast_ref()) {
+            Some(Rejected::EarlierVersion) => Self::WrongVersion,
+            Some(Rejected::Stranger(Stranger::Unknown)) => Self::NotMqtt,
+            Some(Rejected::Stranger(stranger)) => Self::Stranger(*stranger),
+            Some(rejected @ Rejected::TooLarge(_)) => Self::Other(rejected.to_string()),
+            None => Self::Closed(Some(error)),
         }
-        Self::Closed(Some(error))
     }
 
     /// An error of the TLS handshake.
@@ -124,6 +129,7 @@ impl DisconnectReason {
             },
             words: match self {
                 Self::Refused(Refusal { words, .. }) | Self::Ended { words, .. } => Some(words),
+                Self::Stranger(stranger) => Some(stranger.describe()),
                 _ => None,
             },
         }
@@ -138,17 +144,24 @@ impl DisconnectReason {
         }
     }
 
-    /// A question that helps if there never was a connection; empty if [`Self::describe`] says enough.
-    pub fn question(&self) -> &'static str {
+    /// A question that helps if `destination` has never accepted the connection; empty if [`Self::describe`] says
+    /// enough.
+    pub fn question(&self, destination: &Destination) -> String {
         match self {
-            Self::Tls(rustls::Error::InvalidMessage(_))
-            | Self::TlsStream(_)
-            | Self::Closed(_)
-            | Self::NotMqtt => ": is this a broker's port, and is mqtt.tls right for it?",
-            Self::WebSocket(_) => {
-                ": is this a broker's port for WebSocket, and is mqtt.websocket_path right for it?"
+            Self::Tls(rustls::Error::InvalidMessage(_)) | Self::TlsStream(_) => {
+                ": is this a broker's port, and is mqtt.tls right for it?".into()
             }
-            _ => "",
+            Self::Closed(_) => format!(
+                ": is this a broker's port, and are mqtt.tls and mqtt.websocket_path right for it?{}",
+                destination.unsaid
+            ),
+            Self::NotMqtt => {
+                ": is this a broker's port, and are mqtt.tls and mqtt.websocket_path right for it?".into()
+            }
+            Self::WebSocket(_) => {
+                ": is this a broker's port for WebSocket, and is mqtt.websocket_path right for it?".into()
+            }
+            _ => String::new(),
         }
     }
 
@@ -170,7 +183,8 @@ impl DisconnectReason {
                     .map_or_else(String::new, |text| format!(" ({text})"));
                 format!("it ends the connection: {words}{text}")
             }
-            Self::NotMqtt => "what it sends is not MQTT".into(),
+            Self::Stranger(stranger) => stranger.describe().into(),
+            Self::NotMqtt => Stranger::Unknown.describe().into(),
             Self::Silence => format!("no answer for {KEEP_ALIVE_S} s"),
             Self::Other(words) => words.clone(),
         }
@@ -203,12 +217,17 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
                     .into();
             }
             // As `openssl x509 -req` creates it without extensions.
-            _ if certificate.to_string().contains("UnsupportedCertVersion") => {
+            _ if is_of_version_1(certificate) => {
+                let name = &destination.server_name;
+                let kind = if name.parse::<IpAddr>().is_ok() {
+                    "IP"
+                } else {
+                    "DNS"
+                };
                 return format!(
                     "invalid peer certificate: it is of X.509 version 1; it must be of version 3 and have a \
-                     subjectAltName for {host} (openssl x509 -req … -extfile FILE, where FILE contains \
-                     subjectAltName=DNS:{host})",
-                    host = destination.host
+                     subjectAltName for {name} (openssl x509 -req … -extfile FILE, where FILE contains \
+                     subjectAltName={kind}:{name})"
                 );
             }
             _ => String::new(),
@@ -220,6 +239,11 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
         _ => String::new(),
     };
     format!("{error}{hint}")
+}
+
+/// Whether a certificate has no extensions, which rustls requires.
+pub fn is_of_version_1(error: &CertificateError) -> bool {
+    error.to_string().contains("UnsupportedCertVersion")
 }
 
 /// What the broker's TLS alert says (RFC 8446, section 6.2).
@@ -277,7 +301,7 @@ mod tests {
     /// As the TLS stream reports it.
     fn describe(error: rustls::Error) -> String {
         let reason = DisconnectReason::io(io::Error::new(io::ErrorKind::InvalidData, error));
-        assert_eq!(reason.question(), "");
+        assert_eq!(reason.question(&destination()), "");
         reason.describe(&destination())
     }
 
@@ -305,6 +329,30 @@ mod tests {
         ] {
             let line = describe(rustls::Error::InvalidCertificate(error));
             assert!(line.contains(help) && line.contains("certificate"), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_name_for_a_new_certificate_is_of_the_right_kind() {
+        let version_1 = || {
+            let error = rustls::OtherError(std::sync::Arc::new(UnsupportedCertVersion));
+            let error = rustls::Error::InvalidCertificate(CertificateError::Other(error));
+            DisconnectReason::io(io::Error::new(io::ErrorKind::InvalidData, error))
+        };
+        for (host, server_name, expected) in [
+            ("192.0.2.1", "", "subjectAltName=IP:192.0.2.1)"),
+            ("::1", "", "subjectAltName=IP:::1)"),
+            ("192.0.2.1", "broker.lan", "subjectAltName=DNS:broker.lan)"),
+        ] {
+            let destination = Destination::all(&config::Mqtt {
+                host: vec![host.into()],
+                tls: true,
+                server_name: server_name.into(),
+                ..samples::settings()
+            })
+            .remove(0);
+            let line = version_1().describe(&destination);
+            assert!(line.contains(expected), "{line}");
         }
     }
 

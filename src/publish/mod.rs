@@ -31,6 +31,7 @@ pub mod options;
 mod outbox;
 mod oversize;
 pub mod payload;
+mod permissions;
 mod phase;
 mod privacy_commands;
 mod publisher;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     connection::{
-        login::Login,
+        login::{Login, Will},
         stream::Connector,
         tls::{self, read},
     },
@@ -26,7 +26,10 @@ pub fn daemon(settings: &config::Mqtt, identity: &Identity, topics: &Topics) -> 
     // broker ends the old session first. Otherwise the old session's last will would overwrite the new
     // "online".
     Ok(Login {
-        will_topic: Some(topics.availability.clone()),
+        will: Some(Will {
+            topic: topics.availability.clone(),
+            payload: "offline",
+        }),
         properties: vec![
             ("affectd".into(), identity.version.clone()),
             ("model".into(), format!("{} {}", identity.model, identity.sha256)),
@@ -53,7 +56,7 @@ pub fn login(settings: &config::Mqtt, client_id: String) -> Result<Login, Publis
         client_id,
         username: settings.username.clone(),
         password: password(settings)?,
-        will_topic: None,
+        will: None,
         properties: Vec::new(),
     })
 }
@@ -120,8 +123,8 @@ mod tests {
     }
 
     #[test]
-    fn the_password_loses_only_its_line_end() {
-        let password = file(b" s p\xff \r\n");
+    fn the_password_loses_only_its_line_end_and_the_mark_of_its_encoding() {
+        let password = file(b"\xef\xbb\xbf s p\xff \r\n");
         let (login, _) = build(|settings| {
             settings.username = "me".into();
             settings.password_file = password.path().into();
@@ -135,7 +138,7 @@ mod tests {
     fn the_login_names_the_device_its_version_and_its_model() {
         let (login, _) = build(|_| ()).unwrap();
         assert_eq!(login.client_id, "affectd-lobby");
-        assert_eq!(login.will_topic.unwrap(), "affectd/lobby/availability");
+        assert_eq!(login.will.unwrap().topic, "affectd/lobby/availability");
         let property = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             login.properties,
@@ -240,6 +243,42 @@ mod tests {
         assert!(key.contains("BEGIN RSA PRIVATE KEY"));
         let message = client(&certificate().0, &key).err().unwrap();
         assert!(message.contains("do not belong together"), "{message}");
+    }
+
+    #[test]
+    fn a_client_certificate_of_version_1_is_named() {
+        let folder = TempDir::new().unwrap();
+        let openssl = |arguments: &str| {
+            let arguments = arguments.split(' ');
+            let output = Command::new("openssl")
+                .current_dir(&folder)
+                .args(arguments)
+                .output();
+            let output = output.expect("openssl is needed");
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        };
+        openssl("req -new -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=lobby");
+        openssl("x509 -req -in request -signkey key -out certificate -days 30");
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        let message = client(&read("certificate"), &read("key")).err().unwrap();
+        assert!(
+            message.contains("X.509 version 1; it must be of version 3"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_certificate_file_that_is_cut_off_is_named_in_words() {
+        let (certificate, key) = certificate();
+        let message = client(&certificate[..100], &key).err().unwrap();
+        let words = "it is cut off: there is no line \"-----END CERTIFICATE-----\"";
+        assert!(message.contains(words), "{message}");
+        // A mark of the encoding does not matter.
+        assert!(client(&format!("\u{feff}{certificate}"), &key).is_ok());
     }
 
     #[test]

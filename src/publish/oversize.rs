@@ -37,6 +37,11 @@ impl Oversize {
         }
     }
 
+    /// Whether the size of a message explains that the broker closes connections.
+    pub fn explains(&self) -> bool {
+        self.suspect.is_some() || !self.left_out.is_empty()
+    }
+
     /// The broker has answered a message on this topic.
     pub fn survived(&mut self, topic: &str) {
         if self.suspect.as_deref() == Some(topic) {
@@ -65,9 +70,11 @@ mod tests {
         assert!(!oversize.closed(SOON, DISCOVERY));
         assert!(!oversize.closed(SOON, None));
         assert!(!oversize.closed(SOON, DISCOVERY));
-        assert!(!oversize.contains("discovery"));
+        assert!(!oversize.contains("discovery") && oversize.explains());
         assert!(oversize.closed(SOON, DISCOVERY));
         assert!(oversize.contains("discovery") && !oversize.contains("state"));
+        assert!(!oversize.closed(SOON, None));
+        assert!(oversize.explains(), "other messages may be too large as well");
     }
 
     #[test]
@@ -75,6 +82,7 @@ mod tests {
         let mut oversize = Oversize::default();
         let small = Some(("availability", 100));
         assert!(!oversize.closed(SOON, small) && !oversize.closed(SOON, small));
+        assert!(!oversize.explains());
         assert!(!oversize.closed(SOON, DISCOVERY));
         oversize.survived("discovery");
         assert!(!oversize.closed(SOON, DISCOVERY));

@@ -85,7 +85,7 @@ mod tests {
 
     fn current(rotation: &Rotation) -> (&str, Version) {
         let (destination, version) = rotation.current();
-        (&destination.host, version)
+        (&destination.server_name, version)
     }
 
     const REFUSED: DisconnectReason = DisconnectReason::Refused(Refusal::credentials(""));

@@ -252,11 +252,11 @@ impl<'a> Session<'a> {
         if self.broker.unsubscribe(&own).is_err() {
             return Duration::MAX;
         }
-        let missing = echoes.missing();
-        if !missing.is_empty() {
+        if let Some((missing, bytes)) = echoes.missing() {
             warn!(
                 "the broker does not take what this device publishes on {missing}: it acknowledges it, but does not pass \
-                 it on; its access list must permit this device to write there"
+                 it on; its access list must permit this device to write there, and its limits (mosquitto: \
+                 message_size_limit) must permit messages of {bytes} bytes"
             );
         }
         self.echoes = None;
@@ -299,11 +299,11 @@ impl<'a> Session<'a> {
     }
 
     fn acknowledged(&mut self, answer: Answer) {
-        let Some(topic) = self.broker.acknowledged(answer) else {
+        let Some((topic, bytes)) = self.broker.acknowledged(answer) else {
             return;
         };
         if let Some(echoes) = &mut self.echoes {
-            echoes.acknowledged(&topic, self.shared.clock.now());
+            echoes.acknowledged(&topic, bytes, self.shared.clock.now());
         }
         // A question that is rejected cannot return either.
         if answer.is_err()
@@ -353,7 +353,7 @@ impl<'a> Session<'a> {
     fn received(&mut self, message: &Received) {
         if let Some(echoes) = &mut self.echoes
             && !message.retain
-            && echoes.returned(&message.topic)
+            && echoes.returned(&message.topic, message.payload.len())
         {
             return;
         }
@@ -380,10 +380,12 @@ impl<'a> Session<'a> {
     /// The connection to `destination` could not be made, or it has ended.
     pub fn disconnected(&mut self, destination: &Destination, reason: &DisconnectReason) {
         let lasted = self.lasted();
-        self.broker
+        let is_about_a_message = self
+            .broker
             .ended(lasted.filter(|_| reason.may_be_about_a_message()));
+        let now = self.shared.clock.now();
         let words = match lasted {
-            Some(_) => self.log.lost(destination, reason, self.shared.clock.now()),
+            Some(_) => self.log.lost(destination, reason, is_about_a_message, now),
             None => self.log.failed(destination, reason),
         };
         self.shared.link.disconnected(&words);

@@ -25,16 +25,16 @@ impl Takeovers {
         self.accepted = now;
     }
 
-    /// An accepted connection has ended. Returns whether another client took over the session: MQTT 5 reports
-    /// it, with 3.1.1 it is only probable.
-    pub fn ended(&mut self, now: Duration, reason: &DisconnectReason) -> bool {
+    /// An accepted connection has ended; `is_about_a_message`: the size of a message explains it. Returns whether
+    /// another client took over the session: MQTT 5 reports it, with 3.1.1 it is only probable.
+    pub fn ended(&mut self, now: Duration, reason: &DisconnectReason, is_about_a_message: bool) -> bool {
         if let DisconnectReason::Ended {
             is_takeover: true, ..
         } = reason
         {
             return true;
         }
-        let is_early = reason.is_closed() && now.saturating_sub(self.accepted) < EARLY;
+        let is_early = reason.is_closed() && !is_about_a_message && now.saturating_sub(self.accepted) < EARLY;
         self.in_a_row = if is_early {
             self.in_a_row.saturating_add(1)
         } else {
@@ -55,7 +55,7 @@ mod tests {
         let mut ended = |accepted, lasted, reason: &DisconnectReason| {
             let accepted = Duration::from_secs(accepted);
             takeovers.accepted(accepted);
-            takeovers.ended(accepted + Duration::from_secs(lasted), reason)
+            takeovers.ended(accepted + Duration::from_secs(lasted), reason, false)
         };
         assert!(!ended(0, 1, &closed));
         assert!(ended(10, 29, &closed));
@@ -73,5 +73,8 @@ mod tests {
             text: None,
         };
         assert!(ended(600, 100, &taken_over), "the broker says so");
+        for _ in 0..4 {
+            assert!(!takeovers.ended(Duration::from_secs(601), &closed, true));
+        }
     }
 }

@@ -3,9 +3,11 @@
 
 use crate::common::{broker, daemon, models, watcher::Seen};
 use std::{
+    io::{Read, Write},
     net::{Ipv4Addr, TcpListener},
     path::Path,
     process::Output,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -42,6 +44,20 @@ fn verdict(broker: &Broker, models: &Path, more: &[&str]) -> (String, Option<i32
     (words.join(" "), output.status.code())
 }
 
+/// A server that answers everything as web servers answer what is not HTTP. Returns its port.
+fn web_server() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    port
+}
+
 #[test]
 fn check_reports_what_is_wrong_with_the_broker() {
     let (broker, models) = (Broker::start(), models::folder());
@@ -76,7 +92,7 @@ fn check_reports_what_is_wrong_with_the_broker() {
         ),
         (
             vec!["mqtt.tls=false", "mqtt.ca_file="],
-            "is this a broker's port, and is mqtt.tls right for it?",
+            "is this a broker's port, and are mqtt.tls and mqtt.websocket_path right for it?",
         ),
         (
             vec![&*other_authority],
@@ -114,10 +130,32 @@ fn check_reports_what_is_wrong_with_the_broker() {
     assert_eq!(code, Some(78));
     let messages = watcher.messages();
     let is_question = |message: &Seen| message.topic == "affectd/lobby/privacy/commanded" && !message.retain;
+    let is_empty_result = |message: &Seen| {
+        message.topic == "affectd/lobby/result" && !message.retain && message.text().is_empty()
+    };
     assert!(
-        messages.iter().all(is_question) && messages.len() == 1,
-        "a check publishes one question, which nobody obeys, and no will: {messages:?}"
+        messages.len() == 2 && messages.iter().any(is_question) && messages.iter().any(is_empty_result),
+        "a check publishes one question, which nobody obeys, one empty result, and no will: {messages:?}"
     );
+}
+
+#[test]
+fn check_names_what_answers_instead_of_a_broker() {
+    let (broker, models) = (Broker::without_tls(), models::folder());
+    let port = format!("mqtt.port={}", web_server());
+    let plain = [
+        "mqtt.host=127.0.0.1",
+        "mqtt.tls=false",
+        "mqtt.ca_file=",
+        "mqtt.username=",
+        "mqtt.password_file=",
+        &port,
+    ];
+    let (line, code) = verdict(&broker, models.path(), &plain);
+    let words =
+        "an HTTP server answers, not MQTT: if it is a broker's port for WebSocket, set mqtt.websocket_path";
+    assert!(line.starts_with("FAILED") && line.contains(words), "{line}");
+    assert_eq!(code, Some(69));
 }
 
 #[test]

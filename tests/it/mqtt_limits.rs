@@ -2,6 +2,7 @@
 
 use affectd::{
     config::{Mqtt, MqttVersion},
+    publish::probe_broker,
     sense::face::Category,
 };
 
@@ -24,6 +25,11 @@ fn works_without_discovery(limit: &str, version: MqttVersion, words: &str) {
     until("online", || broker.retained_at(AVAILABILITY) == "online");
     assert_eq!(broker.retained_at(DISCOVERY), "");
     assert!(logged(words) >= 1, "{limit} {version:?}");
+    let takeover = format!(
+        ":{} lost, trying again: it closes the connection soon",
+        broker.port
+    );
+    assert_eq!(logged(&takeover), 0, "{limit} {version:?}");
     daemon.stop();
 }
 
@@ -37,7 +43,128 @@ fn a_limit_that_mqtt_5_announces_is_obeyed() {
 fn a_message_that_the_broker_does_not_survive_is_left_out() {
     let words = "the broker closes the connection whenever homeassistant/device/lobby/config";
     works_without_discovery("max_packet_size", MqttVersion::V311, words);
+}
+
+#[test]
+fn a_message_that_the_broker_calls_too_large_is_named() {
+    let words = "the broker does not take what this device publishes on homeassistant/device/lobby/config: it is larger \
+                 than the broker permits";
     works_without_discovery("message_size_limit", MqttVersion::V5, words);
+}
+
+#[test]
+fn mqtt_3_1_1_finds_messages_that_are_too_large_by_reading_them_back() {
+    let broker = Broker::with_plain_lines("message_size_limit 100\n");
+    let daemon = Daemon::live(&Mqtt {
+        version: MqttVersion::V311,
+        base: "small".parse().unwrap(),
+        ..broker.settings()
+    });
+    daemon.report(Category::Happiness, &[]);
+    until("the state is dropped, and a later result is back", || {
+        let log = broker.log();
+        let returned = "Sending PUBLISH to affectd-lobby (d0, q0, r0, m0, 'small/lobby/privacy'";
+        log.contains("Dropped too large PUBLISH") && log.contains(returned)
+    });
+    broker.watch().publish("small/lobby/privacy/set", "ON", false);
+    until("the command has arrived", || daemon.is_private());
+    daemon.clock.forward(25);
+    daemon.publisher.health(&health());
+    until("the topics are named", || {
+        logged("the broker does not take what this device publishes on small/lobby/state") == 1
+    });
+    daemon.stop();
+}
+
+/// What `affectd check` says about the broker.
+fn check(settings: &Mqtt) -> String {
+    match probe_broker(settings, &"lobby".parse().unwrap()) {
+        Ok(found) => found.to_string(),
+        Err(error) => format!("FAILED {error}"),
+    }
+}
+
+#[test]
+fn check_tells_what_it_has_proven_of_the_access_list() {
+    let privacy = "pattern readwrite affectd/lobby/privacy/#\n";
+    for (list, on_5, on_311) in [
+        (
+            privacy.to_owned(),
+            "does not let this device publish on affectd/lobby/result (not authorised)",
+            "affectd/lobby/result did not return, so this device may not write it or may not read it; no other topic",
+        ),
+        (
+            format!("{privacy}pattern write affectd/lobby/result\n"),
+            "it may write and read affectd/lobby/privacy/commanded and write affectd/lobby/result; no other topic",
+            "affectd/lobby/result did not return",
+        ),
+        (
+            "pattern readwrite affectd/lobby/#\n".to_owned(),
+            "and write affectd/lobby/result; no other topic was tried",
+            "and write affectd/lobby/result; no other topic was tried",
+        ),
+        (
+            "pattern read affectd/lobby/#\n".to_owned(),
+            "does not let this device publish on affectd/lobby/result",
+            "does not return what this device publishes on affectd/lobby/privacy/commanded",
+        ),
+    ] {
+        let broker = Broker::with_access(&list);
+        for (version, expected) in [(MqttVersion::V5, on_5), (MqttVersion::V311, on_311)] {
+            let line = check(&Mqtt {
+                version,
+                ..broker.settings()
+            });
+            assert!(line.contains(expected), "{list} {version:?}: {line}");
+            assert_eq!(
+                line.starts_with("FAILED"),
+                expected.contains("does not"),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn check_fails_where_the_daemon_cannot_connect() {
+    let unsaid = "a broker cannot say that it lacks QoS 1 or retained messages";
+    for (lines, on_5, on_311) in [
+        (
+            "retain_available false\n",
+            "it stores no retained messages",
+            unsaid,
+        ),
+        ("max_qos 0\n", "it does not support QoS 1", unsaid),
+        ("clientid_prefixes kiosk\n", "mqtt.client_id", "mqtt.client_id"),
+    ] {
+        let broker = Broker::with_plain_lines(lines);
+        for (version, expected) in [
+            (MqttVersion::Auto, on_5),
+            (MqttVersion::V5, on_5),
+            (MqttVersion::V311, on_311),
+        ] {
+            let settings = Mqtt {
+                version,
+                ..broker.settings()
+            };
+            let line = check(&settings);
+            assert!(
+                line.starts_with("FAILED") && line.contains(expected),
+                "{version:?}: {line}"
+            );
+            assert!(!line.contains("access list"), "{version:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn check_tells_which_messages_are_too_large() {
+    let broker = Broker::with_plain_lines("max_packet_size 5000\n");
+    let line = check(&broker.settings());
+    assert!(
+        line.contains("the broker permits only 5000 bytes a message"),
+        "{line}"
+    );
 }
 
 /// A broker where this device may write neither its state, visits and camera nor its discovery.

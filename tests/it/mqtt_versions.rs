@@ -197,3 +197,20 @@ fn an_oversized_retained_message_does_not_disconnect() {
         daemon.stop();
     }
 }
+
+#[test]
+fn an_oversized_retained_message_does_not_end_a_websocket() {
+    let (broker, port) = Broker::with_websocket(false);
+    let watcher = broker.watch();
+    watcher.publish(PRIVACY_SET, vec![b'x'; 5_000_000], true);
+    until("the broker has it", || broker.log().contains("5000000 bytes"));
+    let daemon = Daemon::start(&Mqtt {
+        port,
+        websocket_path: "/mqtt".into(),
+        ..broker.settings()
+    });
+    // mosquitto needs two minutes for the message, so the recorded command does not return in time.
+    watcher.wait_for(AVAILABILITY, "online");
+    assert_eq!(logged(&format!(":{port} lost")), 0);
+    daemon.stop();
+}

@@ -8,16 +8,17 @@
 //! - Any other packet that is too large ends the connection.
 //! - A broker that only speaks 3.1.1 answers an MQTT 5 CONNECT in its own format. The library would take that
 //!   for an incomplete packet and wait in vain for the rest.
+//! - A server that does not begin with the answer to a CONNECT is not a broker. The library would wait for the
+//!   rest of what it takes for a packet.
+//! - mosquitto answers an MQTT 5 message above its `message_size_limit` with the reason 0x95, which a PUBACK must
+//!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by [`TOO_LARGE_FOR_IT`].
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
+use super::{
+    filtered::Filter,
+    login::MAX_INCOMING,
+    stranger::{self, Stranger},
+    version::Version,
 };
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use super::{login::MAX_INCOMING, version::Version};
 
 /// Maximum bytes of a fixed header: the type, and a length of up to four bytes (MQTT 5, section 2.1).
 const HEADER: usize = 5;
@@ -32,12 +33,32 @@ const TOO_LARGE: &[u8] = b"too large";
 /// nearly as long.
 const PREFIX: usize = 4096;
 
+/// A PINGRESP. mosquitto sends a large message over a WebSocket at 40 KB a second; while the rest of one is dropped,
+/// these say that the broker is alive.
+const ALIVE: [u8; 2] = [0xd0, 0];
+
+/// Bytes of a packet identifier.
+const IDENTIFIER: usize = 2;
+
+/// The first byte of a CONNACK.
+const CONNACK: u8 = 0x20;
+
+/// The reason in mosquitto's answer to a message that is too large.
+const PACKET_TOO_LARGE: u8 = 0x95;
+
+/// What replaces it: "packet identifier in use", which no broker has a reason to answer, because the library uses
+/// an identifier again only after its answer. See `reasons::publish`.
+const TOO_LARGE_FOR_IT: u8 = 0x91;
+
 /// Why the bytes cannot be handed to the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// The broker answered MQTT 5's CONNECT in the format of an earlier version.
     #[error("it does not speak MQTT 5")]
     EarlierVersion,
+    /// Something else than a broker answered.
+    #[error("{}", .0.describe())]
+    Stranger(Stranger),
     /// A packet that cannot be cut has this many bytes.
     #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
     TooLarge(usize),
@@ -45,6 +66,8 @@ pub enum Rejected {
 
 #[derive(Debug)]
 enum State {
+    /// Nothing but these bytes has arrived, which are not a broker's.
+    Greeting(heapless::Vec<u8, { stranger::LONGEST }>),
     /// Within a fixed header; what has arrived of it.
     Header(heapless::Vec<u8, HEADER>),
     /// Within the beginning of an MQTT 5 message that is too large: its first byte; what has arrived of
@@ -56,13 +79,25 @@ enum State {
     },
     /// Within a packet: bytes to pass on, then bytes to drop.
     Body { keep: usize, drop: usize },
+    /// Within an MQTT 5 PUBACK that has a reason: bytes before it, and bytes from it on.
+    Acknowledgement { before: usize, left: usize },
     /// Not MQTT: the library reports it.
     Foreign,
 }
 
+impl State {
+    /// `length` bytes of a packet pass.
+    fn passing(length: usize) -> Self {
+        match length {
+            0 => Self::Header(heapless::Vec::new()),
+            keep => Self::Body { keep, drop: 0 },
+        }
+    }
+}
+
 /// Watches the packets in a stream of bytes.
 #[derive(Debug)]
-struct Filter {
+pub struct Packets {
     /// The version that was asked for.
     version: Version,
     /// Whether a packet has begun before.
@@ -70,22 +105,40 @@ struct Filter {
     state: State,
 }
 
-impl Filter {
-    fn new(version: Version) -> Self {
-        Self {
-            version,
-            has_begun: false,
-            state: State::Header(heapless::Vec::new()),
-        }
-    }
-
-    /// Passes `bytes` on to `out`.
+impl Filter for Packets {
     fn filter(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Rejected> {
         while !bytes.is_empty() {
             match &mut self.state {
                 State::Foreign => {
                     out.extend_from_slice(bytes);
                     return Ok(());
+                }
+                State::Greeting(greeting) => {
+                    if greeting.is_empty() && bytes[0] == CONNACK {
+                        self.state = State::Header(heapless::Vec::new());
+                        continue;
+                    }
+                    // There is room, because all of these bytes suffice.
+                    let _ = greeting.push(bytes[0]);
+                    bytes = &bytes[1..];
+                    if let Some(stranger) = Stranger::recognize(greeting) {
+                        return Err(Rejected::Stranger(stranger));
+                    }
+                }
+                State::Acknowledgement { before, left } => {
+                    let byte = bytes[0];
+                    bytes = &bytes[1..];
+                    if *before > 0 {
+                        *before -= 1;
+                        out.push(byte);
+                        continue;
+                    }
+                    out.push(if byte == PACKET_TOO_LARGE {
+                        TOO_LARGE_FOR_IT
+                    } else {
+                        byte
+                    });
+                    self.state = State::passing(*left - 1);
                 }
                 State::Beginning { first, prefix, left } => {
                     let (first, byte) = (*first, bytes[0]);
@@ -104,7 +157,11 @@ impl Filter {
                     out.extend_from_slice(&bytes[..kept]);
                     let dropped = (bytes.len() - kept).min(*drop);
                     *keep -= kept;
+                    let before = *drop / MAX_INCOMING;
                     *drop -= dropped;
+                    for _ in *drop / MAX_INCOMING..before {
+                        out.extend(ALIVE);
+                    }
                     bytes = &bytes[kept + dropped..];
                     if *keep == 0 && *drop == 0 {
                         self.state = State::Header(heapless::Vec::new());
@@ -127,12 +184,23 @@ impl Filter {
         }
         Ok(())
     }
+}
+
+impl Packets {
+    /// Watches what answers a CONNECT of `version`.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            has_begun: false,
+            state: State::Greeting(heapless::Vec::new()),
+        }
+    }
 
     /// A packet with this fixed header begins.
     fn packet(&mut self, header: &[u8], out: &mut Vec<u8>) -> Result<(), Rejected> {
         let length = length_of(&header[1..]);
         let kind = header[0] >> 4;
-        let (connack, publish) = (2, 3);
+        let (connack, publish, puback) = (2, 3, 4);
         // An MQTT 5 CONNACK has at least three bytes: flags, code, and the length of its properties.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         if is_first && self.version == Version::V5 && kind == connack && length == 2 {
@@ -156,14 +224,18 @@ impl Filter {
         } else {
             out.extend_from_slice(header);
         }
-        let keep = if is_too_large { CUT } else { length };
-        self.state = if length == 0 {
-            State::Header(heapless::Vec::new())
-        } else {
+        self.state = if is_too_large {
             State::Body {
-                keep,
-                drop: length - keep,
+                keep: CUT,
+                drop: length - CUT,
             }
+        } else if kind == puback && self.version == Version::V5 && length > IDENTIFIER {
+            State::Acknowledgement {
+                before: IDENTIFIER,
+                left: length - IDENTIFIER,
+            }
+        } else {
+            State::passing(length)
         };
         Ok(())
     }
@@ -229,69 +301,6 @@ fn push_length(mut length: usize, out: &mut Vec<u8>) {
             return out.push(digit);
         }
         out.push(digit | 0x80);
-    }
-}
-
-/// A stream whose incoming bytes are filtered.
-pub struct Inbound<S> {
-    inner: S,
-    filter: Filter,
-    /// Filtered bytes; those from `next` on have not been read yet.
-    pending: Vec<u8>,
-    next: usize,
-}
-
-impl<S> Inbound<S> {
-    /// Filters what arrives after a CONNECT of `version`.
-    pub fn new(inner: S, version: Version) -> Self {
-        Self {
-            inner,
-            filter: Filter::new(version),
-            pending: Vec::new(),
-            next: 0,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Inbound<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        while this.next == this.pending.len() {
-            let mut bytes = [0; 4096];
-            let mut chunk = ReadBuf::new(&mut bytes);
-            ready!(Pin::new(&mut this.inner).poll_read(context, &mut chunk))?;
-            if chunk.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            this.pending.clear();
-            this.next = 0;
-            this.filter
-                .filter(chunk.filled(), &mut this.pending)
-                .map_err(io::Error::other)?;
-        }
-        let ready = &this.pending[this.next..];
-        let taken = ready.len().min(buffer.remaining());
-        buffer.put_slice(&ready[..taken]);
-        this.next += taken;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Inbound<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
     }
 }
 

@@ -1,8 +1,8 @@
 //! MQTT over an open stream, in either version.
 
 use super::{
-    event::Event, handover::Handover, inbound::Inbound, login::Login, stream::Stream, v5, v311,
-    version::Version,
+    event::Event, filtered::Filtered, handover::Handover, inbound::Packets, login::Login, stream::Stream, v5,
+    v311, version::Version,
 };
 use crate::publish::{
     disconnect::DisconnectReason,
@@ -27,7 +27,7 @@ pub enum Events {
 
 /// Logs in over `stream` with `version`. The first event is [`Event::Accepted`].
 pub fn log_in(version: Version, login: &Login, stream: Stream) -> (Requests, Events) {
-    let stream = Handover::new(Box::new(Inbound::new(stream, version)));
+    let stream = Handover::new(Box::new(Filtered::new(stream, Packets::new(version))));
     match version {
         Version::V5 => {
             let (requests, events) = v5::log_in(login, stream);

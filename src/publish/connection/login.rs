@@ -9,10 +9,19 @@ pub struct Login {
     pub username: String,
     /// Password; only with a user name.
     pub password: Option<Vec<u8>>,
-    /// Where the broker publishes `offline` if the connection breaks; `None`: nowhere.
-    pub will_topic: Option<String>,
+    /// What the broker publishes if the connection breaks; `None`: nothing.
+    pub will: Option<Will>,
     /// User properties of the CONNECT packet, MQTT 5 only.
     pub properties: Vec<(String, String)>,
+}
+
+/// A last will: retained, with QoS 1.
+#[derive(Clone)]
+pub struct Will {
+    /// Its topic.
+    pub topic: String,
+    /// Its content.
+    pub payload: &'static str,
 }
 
 /// Keep-alive interval in seconds; the broker drops the client after one and a half times as long a silence.

@@ -6,6 +6,7 @@
 
 pub mod endpoint;
 pub mod event;
+mod filtered;
 mod handover;
 pub mod inbound;
 mod library;
@@ -13,8 +14,10 @@ pub mod link;
 pub mod login;
 pub mod negotiation;
 pub mod reasons;
+pub mod stranger;
 pub mod stream;
 pub mod tls;
 mod v311;
 mod v5;
 pub mod version;
+mod websocket_frames;

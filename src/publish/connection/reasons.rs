@@ -5,6 +5,12 @@ use rumqttc_v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason, Subscrib
 /// Words for code 0x87, and for the codes of MQTT 3.1.1 that mean the same.
 pub const NOT_AUTHORIZED: &str = "not authorised";
 
+/// Words for code 0x85.
+pub const BAD_CLIENT_ID: &str = "it does not allow this client id: see mqtt.client_id";
+
+/// Words for code 0x95 in the answer to a message.
+pub const TOO_LARGE: &str = "it is larger than the broker permits";
+
 /// Why a broker does not accept a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
@@ -42,9 +48,7 @@ pub fn connect(code: ConnectReturnCode) -> Option<Refusal> {
         Code::BadAuthenticationMethod => {
             Refusal::credentials("it wants another way of logging in than a password")
         }
-        Code::BadClientId | Code::ClientIdentifierNotValid => {
-            Refusal::other("it does not allow this client id")
-        }
+        Code::BadClientId | Code::ClientIdentifierNotValid => Refusal::other(BAD_CLIENT_ID),
         Code::ServiceUnavailable | Code::ServerUnavailable => {
             Refusal::other("it is not available at the moment")
         }
@@ -114,9 +118,9 @@ pub fn publish(reason: PubAckReason) -> Result<(), &'static str> {
         PubAckReason::TopicNameInvalid => Err("it does not allow this topic"),
         PubAckReason::QuotaExceeded => Err("its quota is exceeded"),
         PubAckReason::PayloadFormatInvalid => Err("it calls the content malformed"),
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::PacketIdentifierInUse => Err("no reason given"),
+        // See `inbound`.
+        PubAckReason::PacketIdentifierInUse => Err(TOO_LARGE),
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Err("no reason given"),
     }
 }
 

@@ -21,14 +21,15 @@ use tokio_rustls::{
     rustls::{ClientConfig, pki_types::ServerName},
 };
 
-use super::endpoint::Endpoint;
+use super::{
+    endpoint::Endpoint,
+    filtered::Filtered,
+    websocket_frames::{Frames, MAX_MESSAGE},
+};
 use crate::publish::disconnect::DisconnectReason;
 
 /// Time limit for name look-up, connection, TLS and WebSocket together.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Largest WebSocket message that is accepted, in bytes. A broker may put many packets into one.
-const MAX_WEBSOCKET_MESSAGE: usize = 4 << 20;
 
 /// A bidirectional byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -165,8 +166,9 @@ async fn upgrade(host: &str, port: u16, path: &str, stream: Stream) -> Result<St
         .headers_mut()
         .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
     let limits = WebSocketConfig::default()
-        .max_message_size(Some(MAX_WEBSOCKET_MESSAGE))
-        .max_frame_size(Some(MAX_WEBSOCKET_MESSAGE));
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let stream = Filtered::new(stream, Frames::new());
     let upgraded = async_tungstenite::tokio::client_async_with_config(request, stream, Some(limits)).await;
     let (socket, response) = upgraded.map_err(|error| failed(&error))?;
     validate_response_headers(&response).map_err(|error| failed(&error))?;

@@ -1,6 +1,11 @@
 //! Turns settings into TLS: the trusted authorities, the client's certificate, the name and the protocol.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio_rustls::rustls::{
     self, ClientConfig, RootCertStore, crypto,
@@ -11,13 +16,24 @@ use tokio_rustls::rustls::{
 };
 
 use super::stream::Tls;
-use crate::{config, file, publish::error::PublishError, text};
+use crate::{
+    config,
+    file::{self, FileError},
+    publish::{disconnect::is_of_version_1, error::PublishError},
+    text,
+};
 
 /// The largest certificate file. Debian's bundle of all authorities has 220 KiB.
 const MAX_CERTIFICATES: u64 = 4 << 20;
 
 /// The largest private key file. A 16384-bit RSA key has 13 KiB.
 const MAX_KEY: u64 = 64 << 10;
+
+/// With this, some editors begin UTF-8 text.
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// This environment variable names a file of certificates that replaces the system's.
+const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// TLS as configured; `None` without it.
 ///
@@ -54,11 +70,31 @@ pub fn tls(settings: &config::Mqtt) -> Result<Option<Tls>, PublishError> {
     }))
 }
 
-/// Reads the file of the setting `key`.
+/// Reads the file of the setting `key`, without the mark with which some editors begin UTF-8 text.
 pub fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
-    file::read(path, max).map_err(|error| {
+    let mut bytes = file::read(path, max).map_err(|error| {
         PublishError::config(format!("{key} {} cannot be read", text::path(path))).because(error)
-    })
+    })?;
+    if bytes.starts_with(UTF8_MARK) {
+        bytes.drain(..UTF8_MARK.len());
+    }
+    Ok(bytes)
+}
+
+/// What is wrong with a PEM file, in words.
+fn words(error: pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => format!(
+            "it is cut off: there is no line {}",
+            text::quoted(&format!("-----END {}-----", String::from_utf8_lossy(&end_marker)))
+        ),
+        pem::Error::IllegalSectionStart { line } => format!(
+            "this line should begin a section: {}",
+            text::quoted(&String::from_utf8_lossy(&line))
+        ),
+        pem::Error::Base64Decode(error) => format!("a section is not base64 text: {error}"),
+        error => error.to_string(),
+    }
 }
 
 fn unusable(key: &str, path: &Path) -> PublishError {
@@ -69,6 +105,7 @@ fn unusable(key: &str, path: &Path) -> PublishError {
 fn authorities(path: &Path) -> Result<RootCertStore, PublishError> {
     let mut roots = RootCertStore::empty();
     if path.as_os_str().is_empty() {
+        check_variable(env::var_os(VARIABLE))?;
         let found = rustls_native_certs::load_native_certs();
         // A certificate that rustls rejects is skipped; the others remain usable.
         let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -91,11 +128,26 @@ fn authorities(path: &Path) -> Result<RootCertStore, PublishError> {
     Ok(roots)
 }
 
+/// Refuses a file in [`VARIABLE`] that cannot be read to its end. A missing one leaves those of `SSL_CERT_DIR`.
+fn check_variable(value: Option<OsString>) -> Result<(), PublishError> {
+    let Some(path) = value.map(PathBuf::from) else {
+        return Ok(());
+    };
+    match file::open(&path, MAX_CERTIFICATES) {
+        Ok(_) | Err(FileError::Io(_)) => Ok(()),
+        Err(error) => Err(PublishError::config(format!(
+            "the environment variable {VARIABLE} names {}, which cannot be read; correct it, or set mqtt.ca_file",
+            text::path(&path)
+        ))
+        .because(error)),
+    }
+}
+
 /// All certificates of a PEM file; at least one.
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
     let pem = read(key, path, MAX_CERTIFICATES)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| unusable(key, path).because(error))?;
+    let found = found.map_err(|error| unusable(key, path).because(words(error)))?;
     if found.is_empty() {
         return Err(unusable(key, path)
             .because("it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed"));
@@ -127,7 +179,7 @@ fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, PublishError> {
                 "it holds no private key; a PEM file with 'BEGIN PRIVATE KEY', 'BEGIN RSA PRIVATE KEY' or 'BEGIN EC \
                  PRIVATE KEY' is needed",
             ),
-            error => unusable.because(error),
+            error => unusable.because(words(error)),
         }
     })
 }
@@ -143,6 +195,38 @@ fn mismatch(certificate: &Path, key: &Path, error: rustls::Error) -> PublishErro
         rustls::Error::InconsistentKeys(_) => PublishError::config(format!(
             "{files} do not belong together: the certificate is for another key"
         )),
+        rustls::Error::InvalidCertificate(error) if is_of_version_1(&error) => PublishError::config(format!(
+            "mqtt.client_cert_file {} cannot be used: it is of X.509 version 1; it must be of version 3 (openssl x509 \
+             -req … -extfile FILE, where FILE contains extendedKeyUsage=clientAuth)",
+            text::path(certificate)
+        )),
         error => PublishError::config(format!("{files} cannot be used")).because(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_that_names_no_regular_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = folder.path().join("large");
+        fs::File::create(&large)
+            .unwrap()
+            .set_len(MAX_CERTIFICATES + 1)
+            .unwrap();
+        for path in [Path::new("/dev/zero"), folder.path(), &large] {
+            let error = check_variable(Some(path.into())).unwrap_err().to_string();
+            assert!(
+                error.contains(VARIABLE) && error.contains(path.to_str().unwrap()),
+                "{error}"
+            );
+        }
+        assert!(check_variable(None).is_ok());
+        assert!(check_variable(Some("/nonexistent/ca.pem".into())).is_ok());
     }
 }

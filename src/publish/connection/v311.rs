@@ -9,8 +9,8 @@ use super::{
     event::{Event, Limits, Received},
     handover::Handover,
     library::library,
-    login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING},
-    reasons::{NOT_AUTHORIZED, Refusal},
+    login::{CHANNEL, KEEP_ALIVE_S, Login, MAX_INCOMING, Will},
+    reasons::{BAD_CLIENT_ID, NOT_AUTHORIZED, Refusal},
 };
 use crate::publish::{
     disconnect::DisconnectReason,
@@ -26,8 +26,8 @@ const MAX_OUTGOING: usize = 256 << 10;
 pub fn log_in(login: &Login, stream: Handover) -> (Requests, Events) {
     let mut options = options(login, stream);
     options.set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
-    if let Some(topic) = &login.will_topic {
-        options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true));
+    if let Some(Will { topic, payload }) = &login.will {
+        options.set_last_will(LastWill::new(topic, *payload, QoS::AtLeastOnce, true));
     }
     client(options)
 }
@@ -91,7 +91,7 @@ fn refusal(code: ConnectReturnCode) -> Option<Refusal> {
     Some(match code {
         ConnectReturnCode::RefusedProtocolVersion => return None,
         ConnectReturnCode::Success => Refusal::other("no reason given"),
-        ConnectReturnCode::BadClientId => Refusal::other("it does not allow this client id"),
+        ConnectReturnCode::BadClientId => Refusal::other(BAD_CLIENT_ID),
         ConnectReturnCode::ServiceUnavailable => Refusal::other("it is not available at the moment"),
         ConnectReturnCode::BadUserNamePassword => Refusal::credentials("bad user name or password"),
         ConnectReturnCode::NotAuthorized => Refusal::credentials(NOT_AUTHORIZED),

@@ -9,7 +9,7 @@ use super::{
     event::{Event, Limits, Received},
     handover::Handover,
     library::library,
-    login::{CHANNEL, KEEP_ALIVE_S, Login, RECEIVE_MAXIMUM},
+    login::{CHANNEL, KEEP_ALIVE_S, Login, RECEIVE_MAXIMUM, Will},
     reasons,
 };
 use crate::{
@@ -40,8 +40,8 @@ pub fn log_in(login: &Login, stream: Handover) -> (Requests, Events) {
         // The filter of incoming bytes has a limit, which must not be announced: see `inbound`.
         .set_unlimited_incoming_packet_size()
         .set_outgoing_inflight_upper_limit(CHANNEL as u16);
-    if let Some(topic) = &login.will_topic {
-        options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true, None));
+    if let Some(Will { topic, payload }) = &login.will {
+        options.set_last_will(LastWill::new(topic, *payload, QoS::AtLeastOnce, true, None));
     }
     client(options)
 }
