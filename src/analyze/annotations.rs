@@ -15,7 +15,10 @@ use image::{ImageFormat, RgbImage};
 use tempfile::Builder;
 
 use super::AnnotateOptions;
-use crate::error::{Exit, Failure};
+use crate::{
+    error::{Exit, Failure},
+    text,
+};
 
 /// Extensions of the formats that can be written.
 const WRITABLE: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -38,7 +41,7 @@ impl Annotations {
     pub(super) fn plan(options: &AnnotateOptions, pictures: &[PathBuf]) -> Result<Self, Failure> {
         let AnnotateOptions { path, force } = options;
         let refuse =
-            |reason: String| Failure::new(Exit::Usage, anyhow!("--annotate {}: {reason}", path.display()));
+            |reason: String| Failure::new(Exit::Usage, anyhow!("--annotate {}: {reason}", text::path(path)));
         let is_file = is_writable(path) && !path.is_dir();
         if is_file && pictures.len() > 1 {
             return Err(refuse(format!(
@@ -50,7 +53,7 @@ impl Annotations {
             if !folder_of(path).is_dir() {
                 return Err(refuse(format!(
                     "there is no folder {}",
-                    folder_of(path).display()
+                    text::path(folder_of(path))
                 )));
             }
             vec![path.clone()]
@@ -68,7 +71,7 @@ impl Annotations {
             .filter_map(|picture| FileId::of(picture))
             .collect();
         for target in &targets {
-            let shown = target.display();
+            let shown = text::path(target);
             if FileId::of(target).is_some_and(|id| inputs.contains(&id)) {
                 return Err(refuse(format!(
                     "{shown} is one of the pictures, which are never overwritten"
@@ -105,7 +108,7 @@ impl Annotations {
     /// If it cannot be encoded or written; an existing file is then unchanged.
     pub(super) fn write(&mut self, index: usize, image: &RgbImage) -> anyhow::Result<()> {
         let target = &self.targets[index];
-        let context = || format!("cannot write {}", target.display());
+        let context = || format!("cannot write {}", text::path(target));
         let mut encoded = Cursor::new(Vec::new());
         let format = ImageFormat::from_path(target).with_context(context)?;
         image.write_to(&mut encoded, format).with_context(context)?;

@@ -30,6 +30,7 @@ use crate::{
         face::Prediction,
         search::all_faces,
     },
+    text,
 };
 
 /// Where annotated copies of the pictures go.
@@ -71,7 +72,7 @@ pub fn analyze(
     let mut unusable = 0;
     let mut unwritten = 0;
     for (index, path) in pictures.iter().enumerate() {
-        bar.set_message(logging::escape(&path.to_string_lossy()).into_owned());
+        bar.set_message(text::path(path));
         if annotations
             .as_ref()
             .is_some_and(|annotations| annotations.is_written(path))
@@ -79,7 +80,7 @@ pub fn analyze(
             unusable += 1;
             complain(anyhow!(
                 "{}: is an annotated copy that was just written",
-                path.display()
+                text::path(path)
             ));
             continue;
         }
@@ -151,7 +152,7 @@ impl Analyzer {
     /// Reads a picture into `picture` and returns its faces, largest first.
     fn read(&mut self, path: &Path, picture: &mut Picture) -> anyhow::Result<Vec<Face>> {
         read_picture(path, picture)?;
-        self.faces(picture).with_context(|| path.display().to_string())
+        self.faces(picture).with_context(|| text::path(path))
     }
 
     /// The faces of a picture, largest first.

@@ -18,6 +18,7 @@ use crate::{
     picture::Picture,
     publish,
     sense::engine::{NetworkClassifier, NetworkDetector},
+    text,
 };
 
 /// Checks everything that `run` needs
@@ -157,7 +158,7 @@ fn verdict(client: &Client, path: &str) -> Result<String, Failure> {
 fn configuration(loaded: &Loaded) -> String {
     let file = loaded.file.as_ref().map_or_else(
         || "no file, built-in defaults".to_owned(),
-        |file| file.display().to_string(),
+        |file| text::path(file),
     );
     format!("{file}; device {}", loaded.settings.device_id())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use toml::de::DeValue;
 
-use crate::text::{quoted, redacted};
+use crate::text::{is_unsafe, quoted, redacted, redacted_arguments};
 
 /// A value as found.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,14 +53,32 @@ impl Value {
             Self::Bool(value) => value.to_string(),
             Self::Integer(number) => number.to_string(),
             Self::Float(number) => format!("{number:?}"),
-            Self::String(text) => toml::Value::from(redacted(text)).to_string(),
+            Self::String(text) => string(&redacted(text)),
             Self::List(items) => {
-                let items: Vec<String> = items.iter().map(|item| redacted(item)).collect();
-                toml::Value::from(items).to_string()
+                let items = redacted_arguments(items);
+                let items: Vec<_> = items.iter().map(|item| string(item)).collect();
+                format!("[{}]", items.join(", "))
             }
             Self::Other(words) => (*words).to_owned(),
         }
     }
+}
+
+/// A TOML string without unsafe characters, see [`is_unsafe`].
+fn string(text: &str) -> String {
+    if !text.contains(is_unsafe) {
+        return toml::Value::from(text).to_string();
+    }
+    let mut string = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => string.extend(['\\', c]),
+            '\n' | '\r' | '\t' => string.extend(c.escape_default()),
+            c if is_unsafe(c) => string.push_str(&format!("\\U{:08X}", u32::from(c))),
+            c => string.push(c),
+        }
+    }
+    string + "\""
 }
 
 /// As shown in messages, see [`quoted`].
@@ -69,7 +87,8 @@ impl fmt::Display for Value {
         match self {
             Self::String(text) => f.write_str(&quoted(text)),
             Self::List(items) => {
-                let items: Vec<_> = items.iter().take(4).map(|item| quoted(item)).collect();
+                let items = redacted_arguments(&items[..items.len().min(4)]);
+                let items: Vec<_> = items.iter().map(|item| quoted(item)).collect();
                 write!(f, "[{}]", items.join(", "))
             }
             other => f.write_str(&other.to_toml()),
@@ -101,5 +120,18 @@ mod tests {
             Value::List(command.to_vec()).to_toml(),
             r#"["ffmpeg", "-i", "rtsp://***@192.0.2.7/stream"]"#
         );
+        let command = ["camera", "--password", "gartenzwerg"].map(str::to_owned);
+        let value = Value::List(command.to_vec());
+        assert_eq!(value.to_toml(), r#"["camera", "--password", "***"]"#);
+        assert_eq!(value.to_string(), r#"["camera", "--password", "***"]"#);
+    }
+
+    #[test]
+    fn unsafe_characters_are_printed_as_toml_escapes() {
+        let text = "a\n\u{61c}\u{1fffe}\"\\'";
+        let printed = Value::String(text.to_owned()).to_toml();
+        assert_eq!(printed, r#""a\n\U0000061C\U0001FFFE\"\\'""#);
+        let table: toml::Table = toml::from_str(&format!("x = {printed}")).unwrap_or_default();
+        assert_eq!(table.get("x").and_then(toml::Value::as_str), Some(text));
     }
 }

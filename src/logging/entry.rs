@@ -7,10 +7,6 @@ use tracing::{
     Event, Level,
     field::{Field, Visit},
 };
-use tracing_subscriber::fmt::{
-    FormatFields as _,
-    format::{DefaultFields, Writer},
-};
 
 use super::{escape::escape, stderr::StderrKind};
 
@@ -29,15 +25,14 @@ pub(super) struct Entry {
 impl Entry {
     /// The message of a `tracing` event.
     pub(super) fn new(event: &Event<'_>) -> Self {
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = DefaultFields::new().format_fields(Writer::new(&mut text), event);
+        let mut text = Text::default();
+        event.record(&mut text);
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
         Self {
             level: *metadata.level(),
-            text: escape(&text).into_owned(),
+            text: escape(&text.0).into_owned(),
             source: metadata.file().zip(metadata.line()),
             fields: fields.0,
         }
@@ -92,6 +87,38 @@ pub(super) fn priority(level: Level) -> u8 {
         Level::WARN => 4,
         Level::INFO => 6,
         Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// Collects the message of an event and its fields, `message field=value`. Texts are in quotation marks. Backslashes
+/// are not doubled: what was escaped before stays legible.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn push(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        // Writing to a String cannot fail.
+        let _ = match field.name() {
+            "message" => self.0.write_fmt(value),
+            name => write!(self.0, "{name}={value}"),
+        };
+    }
+}
+
+impl Visit for Text {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.push(field, format_args!("{value}"));
+        } else {
+            self.push(field, format_args!("\"{}\"", value.replace('"', "\\\"")));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push(field, format_args!("{value:?}"));
     }
 }
 

@@ -29,11 +29,11 @@ use tracing_subscriber::{
     filter::Targets, layer::SubscriberExt as _, registry::Registry, util::SubscriberInitExt as _,
 };
 
-pub use escape::escape;
 pub use output::Output;
 pub use progress::progress;
 
 use crate::error::{Exit, Failure};
+use escape::escape;
 use layer::{Log, LogLayer};
 use writer::{Record, Writer};
 
@@ -211,6 +211,10 @@ mod tests {
         });
         assert_eq!(text.lines().count(), 1, "{text:?}");
         assert!(text.trim_end().chars().all(|c| !c.is_control()), "{text:?}");
+        let text = logged(LogLevel::Info, Volume::Unlimited, || {
+            tracing::info!(reason = "a \"b\" \\u{2028}", count = 2, "unusable");
+        });
+        assert_eq!(text, "<6>unusable reason=\"a \\\"b\\\" \\u{2028}\" count=2\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     },
     file,
     picture::Picture,
+    text,
 };
 
 /// Maximum size of a recording in bytes.
@@ -33,7 +34,7 @@ impl Recording {
     /// # Errors
     /// If the file cannot be read, or contains no complete JPEG picture.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let data = file::read(path, MAX_BYTES).with_context(|| path.display().to_string())?;
+        let data = file::read(path, MAX_BYTES).with_context(|| text::path(path))?;
         let mut pictures = Vec::new();
         let (mut splitter, mut rest) = (Splitter::Detect, &data[..]);
         while !rest.is_empty() {
@@ -49,7 +50,7 @@ impl Recording {
         anyhow::ensure!(
             !pictures.is_empty(),
             "{}: found no JPEG picture; allowed: concatenated JPEG pictures",
-            path.display()
+            text::path(path)
         );
         Ok(Self(pictures.into()))
     }

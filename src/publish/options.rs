@@ -12,7 +12,10 @@ use super::{
     identity::Identity,
     topics::Topics,
 };
-use crate::config::{self, DeviceId};
+use crate::{
+    config::{self, DeviceId},
+    text,
+};
 
 /// The largest password file: MQTT does not carry longer passwords (MQTT 5, section 3.1.3.6).
 const MAX_PASSWORD: u64 = 64 << 10;
@@ -92,7 +95,7 @@ fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
     if password.is_empty() {
         return Err(PublishError::config(format!(
             "mqtt.password_file {} is empty",
-            file.display()
+            text::path(file)
         )));
     }
     Ok(Some(password))

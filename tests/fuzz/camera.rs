@@ -98,6 +98,29 @@ fn driver_modes() {
     });
 }
 
+/// A secret is not shown, whatever surrounds it.
+fn assert_no_secret(text: &str) {
+    let secret = "gartenzwerg9";
+    let middle = (0..=text.len() / 2).rfind(|at| text.is_char_boundary(*at));
+    let (before, after) = text.split_at(middle.unwrap_or_default());
+    if text.contains(secret) {
+        return;
+    }
+    for form in [
+        format!("rtsp://admin:{secret}@camera/"),
+        format!("password={secret}"),
+        format!("\"password\": \"{secret}\""),
+        format!("--password {secret}"),
+        format!("Authorization: Basic {secret}"),
+    ] {
+        let whole = format!("{before}{form}{after}");
+        assert!(!text::redacted(&whole).contains(secret), "{whole}");
+        let mut line = LastLine::default();
+        line.push(whole.as_bytes());
+        assert!(!line.text().unwrap_or_default().contains(secret), "{whole}");
+    }
+}
+
 /// The messages of a camera program: what is kept is one bounded line without credentials.
 #[test]
 fn program_messages() {
@@ -115,5 +138,6 @@ fn program_messages() {
         let text = String::from_utf8_lossy(bytes);
         assert!(!text::sanitized(&text, 200).contains(text::is_unsafe));
         assert!(!text::quoted(&text).contains(text::is_unsafe));
+        assert_no_secret(&text);
     });
 }

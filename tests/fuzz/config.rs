@@ -5,7 +5,7 @@ use std::{ffi::OsString, os::unix::ffi::OsStringExt as _, path::Path};
 use affectd::{
     config::{DEFAULT_TOML, DeviceId, Loaded, Origin, Override, stack},
     measure::budgets,
-    publish::options,
+    publish::{PublishError, options},
     text,
 };
 
@@ -33,11 +33,14 @@ fn file() {
         match stack(Some((Path::new("fuzz.toml"), &text)), &[], &[]) {
             Ok(loaded) => {
                 assert_in_range(&loaded);
-                // The printed settings can be read back and are the same, unless credentials were removed.
                 let printed = loaded.to_toml();
-                let again = stack(Some((Path::new("printed.toml"), &printed)), &[], &[]).unwrap();
-                if !printed.contains("***") {
-                    assert_eq!(again.settings, loaded.settings);
+                assert!(!printed.replace('\n', " ").contains(text::is_unsafe), "{printed}");
+                // The printed settings can be read back and are the same, unless credentials were removed: what is
+                // left of a value may be longer, or may be no host name.
+                match stack(Some((Path::new("printed.toml"), &printed)), &[], &[]) {
+                    Ok(again) if !printed.contains("***") => assert_eq!(again.settings, loaded.settings),
+                    Ok(_) => {}
+                    Err(invalid) => assert!(printed.contains("***"), "{invalid}"),
                 }
             }
             Err(invalid) => {
@@ -97,13 +100,17 @@ fn credentials() {
         settings.host = vec!["broker".to_owned()];
         settings.username = "user".to_owned();
         settings.password_file = file.path().to_owned();
-        let _ = options::login(&settings, "affectd-lobby".to_owned());
+        let assert_legible = |error: Option<PublishError>| {
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(!text.contains(text::is_unsafe), "{text}");
+        };
+        assert_legible(options::login(&settings, "affectd-lobby".to_owned()).err());
         settings.tls = true;
         settings.ca_file = file.path().to_owned();
-        let _ = options::connector(&settings);
+        assert_legible(options::connector(&settings).err());
         settings.client_cert_file = file.path().to_owned();
         settings.client_key_file = file.path().to_owned();
-        let _ = options::connector(&settings);
+        assert_legible(options::connector(&settings).err());
     });
 }
 

@@ -43,7 +43,7 @@ def main() -> None:
     write("broker__packets_v5", packets(properties=True))
     write("broker__messages", COMMANDS)
     write("camera__driver_modes", driver_modes())
-    write("camera__program_messages", {"ffmpeg": MESSAGES})
+    write("camera__program_messages", {"ffmpeg": MESSAGES, "secrets": SECRETS})
     write("labels__csv", labels())
     write("board__readings", {"raspberry-pi": b"\xff".join(READINGS)})
 
@@ -196,6 +196,12 @@ COMMANDS = {
 MESSAGES = (
     b"[rtsp @ 0x55] method DESCRIBE failed: 401 Unauthorized\r\n"
     b"rtsp://admin:gartenzwerg7@192.0.2.7/stream1?token=abc: Server returned 401\nframe=  12 fps=0.0\r"
+)
+
+SECRETS = (
+    b'> Authorization: Digest username="a", response="0123"\n{"user": "a", "password": "my \\"b"}\n'
+    b"--password 'a b' -u a:b; wrong password for user a; \x1b[3mtoken\x1b[0m=a "
+    b"rtsp%3A%2F%2Fa%3Ab%40c rtsp://a:b"
 )
 
 READINGS = [

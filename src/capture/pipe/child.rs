@@ -33,7 +33,7 @@ pub(super) struct Child {
     output: ChildStdout,
     /// `None` once the program closed it.
     messages: Option<ChildStderr>,
-    last_line: LastLine,
+    last_line: Box<LastLine>,
     /// The exit status was collected, so the process ID may belong to another program now.
     reaped: bool,
     /// `None` if it could not be started, and once the group was killed.
@@ -73,7 +73,7 @@ impl Child {
             program: name,
             output,
             messages,
-            last_line: LastLine::default(),
+            last_line: Box::default(),
             reaped: false,
             guard,
         })

@@ -8,7 +8,7 @@ use super::{
     sample::{Agreement, Truth},
     votes::{self, Votes},
 };
-use crate::category::Category;
+use crate::{category::Category, text};
 
 /// A labelled picture.
 #[derive(Debug, PartialEq)]
@@ -82,7 +82,7 @@ pub fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
     let columns = Columns::parse(&header).with_context(|| {
         format!(
             "{}:1: found the header {:?}; allowed: {}, then optionally {}, then optionally {} or {}",
-            csv.display(),
+            text::path(csv),
             header.join(","),
             REQUIRED.join(","),
             VALENCE_AROUSAL.join(","),
@@ -93,7 +93,7 @@ pub fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
         let (path, truth) =
-            row(text, columns, header.len()).with_context(|| format!("{}:{line}", csv.display()))?;
+            row(text, columns, header.len()).with_context(|| format!("{}:{line}", text::path(csv)))?;
         rows.push(Row {
             line,
             path: folder.join(path),
@@ -101,7 +101,7 @@ pub fn rows(csv: &Path, text: &str) -> anyhow::Result<Vec<Row>> {
         });
     }
     if rows.is_empty() {
-        bail!("{} lists no picture", csv.display());
+        bail!("{} lists no picture", text::path(csv));
     }
     Ok(rows)
 }

@@ -27,6 +27,7 @@ use crate::{
     model::Registry,
     picture::Picture,
     sense::engine::NetworkClassifier,
+    text,
 };
 
 /// Runs a model over the pictures of a CSV file and writes the metrics, as text or as one JSON object.
@@ -59,14 +60,14 @@ pub fn eval(models: &Path, name: &str, csv: &Path, json: bool, out: &mut dyn Wri
 
 /// Classifies every picture of the file.
 fn classify(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Vec<Sample>> {
-    let text = fs::read_to_string(csv).with_context(|| format!("cannot read {}", csv.display()))?;
+    let text = fs::read_to_string(csv).with_context(|| format!("cannot read {}", text::path(csv)))?;
     let rows = labels::rows(csv, &text)?;
     let bar = progress(rows.len() as u64, "{wide_bar} {pos}/{len} pictures, {eta} left");
     let temperature = classifier.temperature();
     let mut samples = Vec::with_capacity(rows.len());
     let mut picture = Picture::default();
     for row in &rows {
-        let at = || format!("{}:{}", csv.display(), row.line);
+        let at = || format!("{}:{}", text::path(csv), row.line);
         load(&row.path, &mut picture).with_context(at)?;
         let classification = classifier.classify_whole(&picture).with_context(at)?;
         samples.push(Sample::new(row.truth, &classification, temperature));
@@ -79,7 +80,7 @@ fn classify(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Ve
 fn load(path: &Path, picture: &mut Picture) -> anyhow::Result<()> {
     let read = || image::ImageReader::open(path)?.with_guessed_format()?.decode();
     let rgb = read()
-        .with_context(|| format!("cannot read the picture {}", path.display()))?
+        .with_context(|| format!("cannot read the picture {}", text::path(path)))?
         .into_rgb8();
     picture.reset(rgb.width(), rgb.height()).copy_from_slice(&rgb);
     Ok(())

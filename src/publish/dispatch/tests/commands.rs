@@ -38,6 +38,7 @@ fn a_command_is_answered_and_its_rate_is_in_force() {
     assert!(!retain & acknowledged);
     assert!(fixture.requests.take_health(), "a health report is asked for");
     fixture.outbox.health(&crate::health::Health::default());
+    fixture.sent.messages.clear();
     fixture.due().unwrap();
     let (topic, payload, ..) = &fixture.sent.messages[0];
     assert_eq!(topic, "affectd/lobby/health");

@@ -1,0 +1,114 @@
+//! Removes credentials from text. In doubt, more is removed than necessary.
+
+use std::ops::Range;
+
+use super::{fields, urls, view};
+
+/// What replaces a secret.
+const REDACTED: &str = "***";
+
+/// How often a text may have been encoded: a URL in a URL's parameter is encoded twice.
+const MAX_ENCODED: u32 = 3;
+
+/// `text` without credentials: without user and password of every URL (`rtsp://***@host/`), even if the
+/// password holds characters that a URL must escape, and without values whose names suggest a secret
+/// (`password=***`, `Authorization: ***`).
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    replaced(text, 0, &secrets(text, false, MAX_ENCODED).0)
+}
+
+/// The arguments of a program, each without credentials, also where an argument names what the next one holds.
+#[must_use]
+pub fn redacted_arguments(arguments: &[String]) -> Vec<String> {
+    let mut next = Open::Nothing;
+    let redacted = arguments.iter().map(|argument| {
+        let is_secret = match next {
+            Open::Nothing => false,
+            Open::Value | Open::Rest => true,
+            Open::Login => argument.contains(':'),
+            Open::Password => !urls::is_port(argument),
+        };
+        if is_secret && !argument.is_empty() {
+            if next != Open::Rest {
+                next = Open::Nothing;
+            }
+            return REDACTED.to_owned();
+        }
+        // In `password=my hunter2`, the value ends with the argument.
+        if let Some((name, _)) = argument.split_once(['=', ':'])
+            && !name.contains(char::is_whitespace)
+            && secrets(&argument[..=name.len()], false, MAX_ENCODED).1 == Open::Value
+        {
+            next = Open::Nothing;
+            return format!("{}{REDACTED}", &argument[..=name.len()]);
+        }
+        let (spans, open) = secrets(argument, false, MAX_ENCODED);
+        next = open;
+        replaced(argument, 0, &spans)
+    });
+    redacted.collect()
+}
+
+/// `line` without credentials, of which the first may have begun in `before`, the text before it. `is_cut`: more
+/// followed, and a credential may have ended there.
+#[must_use]
+pub fn redacted_line(before: &str, line: &str, is_cut: bool) -> String {
+    let whole = format!("{before}\n{line}");
+    let (spans, _) = secrets(&whole, is_cut, MAX_ENCODED);
+    replaced(&whole, before.len() + 1, &spans)
+}
+
+/// What the text after a text is, if it continues there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    /// No secret.
+    Nothing,
+    /// The value of a secret.
+    Value,
+    /// A secret to its end.
+    Rest,
+    /// A user name, or user name and password with a colon in between.
+    Login,
+    /// A password or a port.
+    Password,
+}
+
+/// The secrets in `text`, sorted, without overlap.
+fn secrets(text: &str, is_cut: bool, encoded: u32) -> (Vec<Range<usize>>, Open) {
+    let mut spans = Vec::new();
+    urls::find(text, is_cut, &mut spans);
+    let mut open = fields::find(text, &mut spans);
+    if encoded > 0
+        && let Some(decoded) = view::decoded(text)
+    {
+        let (inner, inner_open) = secrets(&decoded, is_cut, encoded - 1);
+        spans.extend(view::encoded(text, &inner));
+        if open == Open::Nothing {
+            open = inner_open;
+        }
+    }
+    spans.retain(|span| !span.is_empty());
+    spans.sort_unstable_by_key(|span| span.start);
+    spans.dedup_by(|next, span| {
+        let overlaps = next.start <= span.end;
+        if overlaps {
+            span.end = span.end.max(next.end);
+        }
+        overlaps
+    });
+    (spans, open)
+}
+
+/// The part of `text` from `start` on, with `spans` replaced.
+fn replaced(text: &str, start: usize, spans: &[Range<usize>]) -> String {
+    let mut safe = String::with_capacity(text.len() - start);
+    let mut at = start;
+    for span in spans.iter().filter(|span| span.end > start) {
+        safe.push_str(&text[at..span.start.max(start)]);
+        safe.push_str(REDACTED);
+        at = span.end;
+    }
+    safe.push_str(&text[at..]);
+    safe
+}
