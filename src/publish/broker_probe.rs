@@ -25,7 +25,10 @@ use super::{
     permissions::Permissions,
     topics::Topics,
 };
-use crate::config::{self, DeviceId};
+use crate::{
+    clock::{Clock as _, SystemClock},
+    config::{self, DeviceId},
+};
 
 /// How long the broker may take to grant the subscriptions and to return a message.
 const ECHO_LIMIT: Duration = Duration::from_secs(5);
@@ -162,7 +165,7 @@ impl Probe {
             }
         };
         let elapsed = begun.elapsed();
-        let mut permissions = Permissions::new(&self.topics, version, limits);
+        let mut permissions = Permissions::new(&self.topics, version, limits, SystemClock::new().wall());
         let proof = timeout(ECHO_LIMIT, permissions.prove(destination, &requests, &mut events));
         let proof = match proof.await {
             Ok(proof) => proof,

@@ -2,13 +2,17 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::{
+    command::{Answer as CommandAnswer, Id},
     connection::{
         event::{Answer, Event, Limits, Received},
         link::{Events, Requests},
         version::Version,
     },
     destination::Destination,
+    payload::ResultPayload,
     random::random,
     topics::Topics,
     transport::{Message, Payload},
@@ -18,8 +22,8 @@ use super::{
 const LARGEST: u32 = 8 << 10;
 
 /// Permissions that are being tried: subscribes as the daemon does, publishes two messages without effect, and
-/// waits for answers. One message is a question (see `privacy_commands`), which must return. The other one is an
-/// empty result, which no reader of results can take for one. State and scene are not tried, because their readers
+/// waits for answers. One message is a question (see `privacy_commands`), which must return. The other one is a
+/// result without a command, which nobody waits for. State and scene are not tried, because their readers
 /// would take anything for a state.
 #[derive(Debug)]
 pub struct Permissions<'a> {
@@ -28,6 +32,8 @@ pub struct Permissions<'a> {
     limits: Limits,
     /// The content of the question.
     word: String,
+    /// The content of the result.
+    result: String,
     /// The non-essential topics that the broker does not let this device subscribe to.
     not_subscribed: Vec<&'a str>,
     is_subscribed: bool,
@@ -38,13 +44,20 @@ pub struct Permissions<'a> {
 }
 
 impl<'a> Permissions<'a> {
-    /// Nothing is tried yet at a broker that states `limits`.
-    pub fn new(topics: &'a Topics, version: Version, limits: Limits) -> Self {
+    /// Nothing is tried yet, at `now`, at a broker that states `limits`.
+    pub fn new(topics: &'a Topics, version: Version, limits: Limits, now: Timestamp) -> Self {
+        let word = format!("{:016x}", random());
+        let answer = CommandAnswer {
+            id: Some(Id::Text(word.clone())),
+            command: None,
+            error: None,
+        };
         Self {
             topics,
             version,
             limits,
-            word: format!("{:016x}", random()),
+            result: serde_json::json!(ResultPayload::new(&word, &answer, now)).to_string(),
+            word,
             not_subscribed: Vec::new(),
             is_subscribed: false,
             acknowledged: 0,
@@ -132,12 +145,12 @@ impl<'a> Permissions<'a> {
 
     fn messages(&self) -> [Message<'_>; 2] {
         [
-            (&self.topics.result, ""),
-            (&self.topics.privacy_command, &self.word),
+            (&self.topics.result, Payload::Json(self.result.as_bytes())),
+            (&self.topics.privacy_command, Payload::Word(&self.word)),
         ]
-        .map(|(topic, word)| Message {
+        .map(|(topic, payload)| Message {
             topic,
-            payload: Payload::Word(word),
+            payload,
             retain: false,
             acknowledged: true,
         })
@@ -184,7 +197,7 @@ impl<'a> Permissions<'a> {
         if message.topic == self.topics.privacy_command.as_bytes() {
             self.question_returned |= message.payload == self.word.as_bytes();
         } else if message.topic == self.topics.result.as_bytes() {
-            self.result_returned |= message.payload.is_empty() && !message.retain;
+            self.result_returned |= message.payload == self.result.as_bytes();
         }
     }
 }
@@ -238,7 +251,7 @@ mod tests {
     use crate::publish::samples;
 
     fn granted(version: Version, limits: Limits, topics: &Topics) -> Permissions<'_> {
-        let mut permissions = Permissions::new(topics, version, limits);
+        let mut permissions = Permissions::new(topics, version, limits, Timestamp::UNIX_EPOCH);
         permissions.subscribed(&[Ok(()); 4]).unwrap();
         permissions
     }
@@ -254,7 +267,8 @@ mod tests {
     #[test]
     fn each_refusal_is_named() {
         let topics = samples::topics();
-        let mut permissions = Permissions::new(&topics, Version::V5, Limits::default());
+        let mut permissions =
+            Permissions::new(&topics, Version::V5, Limits::default(), Timestamp::UNIX_EPOCH);
         let error = permissions
             .subscribed(&[Ok(()), Err("no"), Ok(()), Ok(())])
             .unwrap_err();
@@ -284,7 +298,8 @@ mod tests {
         permissions.returned(&message(&topics.privacy_command, &word));
         assert!(permissions.is_complete());
         assert!(permissions.to_string().contains("result did not return"));
-        permissions.returned(&message(&topics.result, ""));
+        let result = permissions.result.clone();
+        permissions.returned(&message(&topics.result, &result));
         assert!(
             permissions
                 .to_string()

@@ -336,7 +336,7 @@ impl Dispatcher {
 
     fn send_answers(&mut self, now: Now, transport: &mut impl Transport) -> Result<(), Backpressure> {
         while let Some(answer) = self.answers.front() {
-            let payload = ResultPayload::new(&self.identity, answer, now.wall);
+            let payload = ResultPayload::new(&self.identity.boot, answer, now.wall);
             self.renderer
                 .send(transport, &self.topics.result, Delivery::EVENT, &payload)?;
             self.answers.pop_front();

@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::value::Moment;
-use crate::publish::{
-    command::{Answer, Id},
-    identity::Identity,
-};
+use crate::publish::command::{Answer, Id};
 
 /// `base/result`, never retained: the answer to a message on `base/command`.
 #[derive(Debug, Serialize)]
@@ -29,15 +26,15 @@ pub struct ResultPayload<'a> {
 }
 
 impl<'a> ResultPayload<'a> {
-    /// `answer` as of `time`.
+    /// `answer` as of `time`, of the run with the id `boot`.
     #[must_use]
-    pub fn new(identity: &'a Identity, answer: &'a Answer, time: Timestamp) -> Self {
+    pub fn new(boot: &'a str, answer: &'a Answer, time: Timestamp) -> Self {
         Self {
             id: answer.id.as_ref(),
             command: answer.command,
             ok: answer.error.is_none(),
             error: answer.error.as_deref(),
-            boot: &identity.boot,
+            boot,
             time: Moment(time),
         }
     }
