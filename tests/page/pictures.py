@@ -110,7 +110,8 @@ def live_page(browser: Browser, program: Path, folder: Path) -> None:
         # Wait a minute, so the band is full.
         next(iter(pages.values())).wait_for_timeout(62_000)
         for name, page in pages.items():
-            page.wait_for_selector("#faces > li .bars .fill", state="attached")
+            # Not while a face enters or leaves the frame.
+            page.get_by_role("heading", name=TITLES["aim-right"]).wait_for()
             save(page, folder / f"{name}.png", full_page=name != "page-phone")
         daemon.stop()
         broker.stop()
