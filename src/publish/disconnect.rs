@@ -9,7 +9,7 @@ use std::{
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 
 use super::{
-    connection::{inbound::Rejected, login::KEEP_ALIVE_S, reasons::Refusal, stranger::Stranger},
+    connection::{filtered::Rejected, login::KEEP_ALIVE_S, reasons::Refusal, stranger::Stranger},
     destination::Destination,
 };
 

@@ -4,9 +4,23 @@ use std::ops::Range;
 
 use super::{
     names::{self, Kind},
-    redact::Open,
     words::is_quote,
 };
+
+/// What the text after a text is, if it continues there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    /// No secret.
+    Nothing,
+    /// The value of a secret.
+    Value,
+    /// A secret to its end.
+    Rest,
+    /// A user name, or user name and password with a colon in between.
+    Login,
+    /// A password or a port.
+    Password,
+}
 
 /// Adds the value of every secret that `text` names, and returns what would follow the text.
 pub(super) fn find(text: &str, spans: &mut Vec<Range<usize>>) -> Open {

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{fields, urls, view};
+use super::{
+    fields::{self, Open},
+    urls, view,
+};
 
 /// What replaces a secret.
 const REDACTED: &str = "***";
@@ -57,21 +60,6 @@ pub fn redacted_line(before: &str, line: &str, is_cut: bool) -> String {
     let whole = format!("{before}\n{line}");
     let (spans, _) = secrets(&whole, is_cut, MAX_ENCODED);
     replaced(&whole, before.len() + 1, &spans)
-}
-
-/// What the text after a text is, if it continues there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open {
-    /// No secret.
-    Nothing,
-    /// The value of a secret.
-    Value,
-    /// A secret to its end.
-    Rest,
-    /// A user name, or user name and password with a colon in between.
-    Login,
-    /// A password or a port.
-    Password,
 }
 
 /// The secrets in `text`, sorted, without overlap.

@@ -8,10 +8,24 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::inbound::Rejected;
+use super::{login::MAX_INCOMING, stranger::Stranger};
 
 /// The largest number of bytes that a filter gets at once.
 pub const CHUNK: usize = 4096;
+
+/// Why the bytes cannot be handed to the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// The broker answered MQTT 5's CONNECT in the format of an earlier version.
+    #[error("it does not speak MQTT 5")]
+    EarlierVersion,
+    /// Something else than a broker answered.
+    #[error("{}", .0.describe())]
+    Stranger(Stranger),
+    /// A packet that cannot be cut has this many bytes.
+    #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
+    TooLarge(usize),
+}
 
 /// Changes bytes.
 pub trait Filter {

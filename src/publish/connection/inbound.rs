@@ -14,7 +14,7 @@
 //!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by [`TOO_LARGE_FOR_IT`].
 
 use super::{
-    filtered::Filter,
+    filtered::{Filter, Rejected},
     login::MAX_INCOMING,
     stranger::{self, Stranger},
     version::Version,
@@ -49,20 +49,6 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 /// What replaces it: "packet identifier in use", which no broker has a reason to answer, because the library uses
 /// an identifier again only after its answer. See `reasons::publish`.
 const TOO_LARGE_FOR_IT: u8 = 0x91;
-
-/// Why the bytes cannot be handed to the library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// The broker answered MQTT 5's CONNECT in the format of an earlier version.
-    #[error("it does not speak MQTT 5")]
-    EarlierVersion,
-    /// Something else than a broker answered.
-    #[error("{}", .0.describe())]
-    Stranger(Stranger),
-    /// A packet that cannot be cut has this many bytes.
-    #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
-    TooLarge(usize),
-}
 
 #[derive(Debug)]
 enum State {

@@ -6,9 +6,9 @@
 
 pub mod endpoint;
 pub mod event;
-mod filtered;
+pub mod filtered;
 mod handover;
-pub mod inbound;
+mod inbound;
 mod library;
 pub mod link;
 pub mod login;

@@ -5,10 +5,7 @@
 //! care where WebSocket messages end (MQTT 5, section 6.0), so every piece of content becomes one as it arrives
 //! (RFC 6455, section 5.2); `inbound` then truncates large MQTT messages as over any other stream.
 
-use super::{
-    filtered::{CHUNK, Filter},
-    inbound::Rejected,
-};
+use super::filtered::{CHUNK, Filter, Rejected};
 
 /// The largest message that is passed on, in bytes.
 pub const MAX_MESSAGE: usize = CHUNK;
