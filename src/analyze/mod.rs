@@ -79,7 +79,7 @@ pub fn analyze(
         {
             unusable += 1;
             complain(anyhow!(
-                "{}: is an annotated copy that was just written",
+                "{}: this is an annotated copy that was just written",
                 text::path(path)
             ));
             continue;

@@ -9,7 +9,9 @@ use std::{
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
 
 use super::{
-    connection::{filtered::Rejected, login::KEEP_ALIVE_S, reasons::Refusal, stranger::Stranger},
+    connection::{
+        filtered::Rejected, foreign_protocol::ForeignProtocol, login::KEEP_ALIVE_S, reasons::Refusal,
+    },
     destination::Destination,
 };
 
@@ -43,8 +45,8 @@ pub enum DisconnectReason {
         /// What it adds in its own words.
         text: Option<String>,
     },
-    /// Something else than a broker answers.
-    Stranger(Stranger),
+    /// Something other than a broker answers.
+    ForeignProtocol(ForeignProtocol),
     /// What it sends is not MQTT, or is invalid.
     NotMqtt,
     /// The broker left messages unacknowledged and sent nothing else.
@@ -72,8 +74,8 @@ impl DisconnectReason {
         }
         match inner.and_then(|inner| inner.downcast_ref()) {
             Some(Rejected::EarlierVersion) => Self::WrongVersion,
-            Some(Rejected::Stranger(Stranger::Unknown)) => Self::NotMqtt,
-            Some(Rejected::Stranger(stranger)) => Self::Stranger(*stranger),
+            Some(Rejected::ForeignProtocol(ForeignProtocol::Unknown)) => Self::NotMqtt,
+            Some(Rejected::ForeignProtocol(protocol)) => Self::ForeignProtocol(*protocol),
             Some(rejected @ Rejected::TooLarge(_)) => Self::Other(rejected.to_string()),
             None => Self::Closed(Some(error)),
         }
@@ -129,7 +131,7 @@ impl DisconnectReason {
             },
             words: match self {
                 Self::Refused(Refusal { words, .. }) | Self::Ended { words, .. } => Some(words),
-                Self::Stranger(stranger) => Some(stranger.describe()),
+                Self::ForeignProtocol(protocol) => Some(protocol.describe()),
                 _ => None,
             },
         }
@@ -183,8 +185,8 @@ impl DisconnectReason {
                     .map_or_else(String::new, |text| format!(" ({text})"));
                 format!("it ends the connection: {words}{text}")
             }
-            Self::Stranger(stranger) => stranger.describe().into(),
-            Self::NotMqtt => Stranger::Unknown.describe().into(),
+            Self::ForeignProtocol(protocol) => protocol.describe().into(),
+            Self::NotMqtt => ForeignProtocol::Unknown.describe().into(),
             Self::Silence => format!("no answer for {KEEP_ALIVE_S} s"),
             Self::Other(words) => words.clone(),
         }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{login::MAX_INCOMING, stranger::Stranger};
+use super::{foreign_protocol::ForeignProtocol, login::MAX_INCOMING};
 
 /// The largest number of bytes that a filter gets at once.
 pub const CHUNK: usize = 4096;
@@ -19,9 +19,9 @@ pub enum Rejected {
     /// The broker answered MQTT 5's CONNECT in the format of an earlier version.
     #[error("it does not speak MQTT 5")]
     EarlierVersion,
-    /// Something else than a broker answered.
+    /// Something other than a broker answered.
     #[error("{}", .0.describe())]
-    Stranger(Stranger),
+    ForeignProtocol(ForeignProtocol),
     /// A packet that cannot be cut has this many bytes.
     #[error("it sends a packet of {0} bytes, {MAX_INCOMING} are allowed")]
     TooLarge(usize),

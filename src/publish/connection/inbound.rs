@@ -11,12 +11,12 @@
 //! - A server that does not begin with the answer to a CONNECT is not a broker. The library would wait for the
 //!   rest of what it takes for a packet.
 //! - mosquitto answers an MQTT 5 message above its `message_size_limit` with the reason 0x95, which a PUBACK must
-//!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by [`TOO_LARGE_FOR_IT`].
+//!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by [`PACKET_IDENTIFIER_IN_USE`].
 
 use super::{
     filtered::{Filter, Rejected},
+    foreign_protocol::{self, ForeignProtocol},
     login::MAX_INCOMING,
-    stranger::{self, Stranger},
     version::Version,
 };
 
@@ -48,12 +48,12 @@ const PACKET_TOO_LARGE: u8 = 0x95;
 
 /// What replaces it: "packet identifier in use", which no broker has a reason to answer, because the library uses
 /// an identifier again only after its answer. See `reasons::publish`.
-const TOO_LARGE_FOR_IT: u8 = 0x91;
+const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
 
 #[derive(Debug)]
 enum State {
     /// Nothing but these bytes has arrived, which are not a broker's.
-    Greeting(heapless::Vec<u8, { stranger::LONGEST }>),
+    Greeting(heapless::Vec<u8, { foreign_protocol::LONGEST }>),
     /// Within a fixed header; what has arrived of it.
     Header(heapless::Vec<u8, HEADER>),
     /// Within the beginning of an MQTT 5 message that is too large: its first byte; what has arrived of
@@ -107,8 +107,8 @@ impl Filter for Packets {
                     // There is room, because all of these bytes suffice.
                     let _ = greeting.push(bytes[0]);
                     bytes = &bytes[1..];
-                    if let Some(stranger) = Stranger::recognize(greeting) {
-                        return Err(Rejected::Stranger(stranger));
+                    if let Some(protocol) = ForeignProtocol::detect(greeting) {
+                        return Err(Rejected::ForeignProtocol(protocol));
                     }
                 }
                 State::Acknowledgement { before, left } => {
@@ -120,7 +120,7 @@ impl Filter for Packets {
                         continue;
                     }
                     out.push(if byte == PACKET_TOO_LARGE {
-                        TOO_LARGE_FOR_IT
+                        PACKET_IDENTIFIER_IN_USE
                     } else {
                         byte
                     });

@@ -118,18 +118,18 @@ fn other_bytes_pass_after_the_answer() {
 
 #[test]
 fn servers_that_are_not_brokers_are_recognized() {
-    for (bytes, stranger) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n"[..], Stranger::Http),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", Stranger::Ssh),
-        (b"220 mail ESMTP\r\n", Stranger::Mail),
-        (&[0x15, 3, 3, 0, 2, 2, 70], Stranger::Tls),
-        (b"HTML", Stranger::Unknown),
-        (&[0x10, 2, 0, 0], Stranger::Unknown),
+    for (bytes, protocol) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], ForeignProtocol::Http),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ForeignProtocol::Ssh),
+        (b"220 mail ESMTP\r\n", ForeignProtocol::Mail),
+        (&[0x15, 3, 3, 0, 2, 2, 70], ForeignProtocol::Tls),
+        (b"HTML", ForeignProtocol::Unknown),
+        (&[0x10, 2, 0, 0], ForeignProtocol::Unknown),
     ] {
         for version in [Version::V5, Version::V311] {
             for piece in [1, 3, 100] {
                 let found = filtered(version, bytes, piece);
-                assert_eq!(found, Err(Rejected::Stranger(stranger)), "{piece}");
+                assert_eq!(found, Err(Rejected::ForeignProtocol(protocol)), "{piece}");
             }
         }
     }
@@ -149,7 +149,7 @@ fn the_reason_that_a_message_is_too_large_is_replaced() {
     };
     for piece in [1, 3, 100] {
         let out = filtered(Version::V5, &stream(PACKET_TOO_LARGE), piece).unwrap();
-        assert_eq!(out, stream(TOO_LARGE_FOR_IT));
+        assert_eq!(out, stream(PACKET_IDENTIFIER_IN_USE));
         let other = stream(0x97);
         assert_eq!(filtered(Version::V5, &other, piece).unwrap(), other);
     }

@@ -7,6 +7,7 @@
 pub mod endpoint;
 pub mod event;
 pub mod filtered;
+pub mod foreign_protocol;
 mod handover;
 mod inbound;
 mod library;
@@ -14,7 +15,6 @@ pub mod link;
 pub mod login;
 pub mod negotiation;
 pub mod reasons;
-pub mod stranger;
 pub mod stream;
 pub mod tls;
 mod v311;

@@ -29,8 +29,8 @@ const MAX_CERTIFICATES: u64 = 4 << 20;
 /// The largest private key file. A 16384-bit RSA key has 13 KiB.
 const MAX_KEY: u64 = 64 << 10;
 
-/// With this, some editors begin UTF-8 text.
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+/// The byte order mark in UTF-8, with which some editors begin a text.
+const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// This environment variable names a file of certificates that replaces the system's.
 const VARIABLE: &str = "SSL_CERT_FILE";
@@ -70,19 +70,19 @@ pub fn tls(settings: &config::Mqtt) -> Result<Option<Tls>, PublishError> {
     }))
 }
 
-/// Reads the file of the setting `key`, without the mark with which some editors begin UTF-8 text.
+/// Reads the file of the setting `key`, without a byte order mark.
 pub fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
     let mut bytes = file::read(path, max).map_err(|error| {
         PublishError::config(format!("{key} {} cannot be read", text::path(path))).because(error)
     })?;
-    if bytes.starts_with(UTF8_MARK) {
-        bytes.drain(..UTF8_MARK.len());
+    if bytes.starts_with(UTF8_BOM) {
+        bytes.drain(..UTF8_BOM.len());
     }
     Ok(bytes)
 }
 
 /// What is wrong with a PEM file, in words.
-fn words(error: pem::Error) -> String {
+fn describe_pem(error: pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { end_marker } => format!(
             "it is cut off: there is no line {}",
@@ -147,7 +147,7 @@ fn check_variable(value: Option<OsString>) -> Result<(), PublishError> {
 fn certificates(key: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, PublishError> {
     let pem = read(key, path, MAX_CERTIFICATES)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let found = found.map_err(|error| unusable(key, path).because(words(error)))?;
+    let found = found.map_err(|error| unusable(key, path).because(describe_pem(error)))?;
     if found.is_empty() {
         return Err(unusable(key, path)
             .because("it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed"));
@@ -179,7 +179,7 @@ fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, PublishError> {
                 "it holds no private key; a PEM file with 'BEGIN PRIVATE KEY', 'BEGIN RSA PRIVATE KEY' or 'BEGIN EC \
                  PRIVATE KEY' is needed",
             ),
-            error => unusable.because(words(error)),
+            error => unusable.because(describe_pem(error)),
         }
     })
 }

@@ -1,11 +1,11 @@
-//! Recognizes servers that are not brokers by the first bytes that they send.
+//! Detects the protocol of a server that is not a broker from the first bytes that it sends.
 
-/// Maximum number of bytes by which a server is recognized.
+/// Maximum number of bytes from which a protocol is detected.
 pub const LONGEST: usize = 5;
 
-/// A server that is not a broker.
+/// What a server that is not a broker speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stranger {
+pub enum ForeignProtocol {
     /// A web server, or a broker's port for WebSocket.
     Http,
     /// Secure shell.
@@ -19,19 +19,19 @@ pub enum Stranger {
 }
 
 /// The first bytes of each; for TLS an alert, which answers what is not TLS.
-const KNOWN: [(&[u8], Stranger); 4] = [
-    (b"HTTP/", Stranger::Http),
-    (b"SSH-", Stranger::Ssh),
-    (b"220", Stranger::Mail),
-    (b"\x15\x03", Stranger::Tls),
+const KNOWN: [(&[u8], ForeignProtocol); 4] = [
+    (b"HTTP/", ForeignProtocol::Http),
+    (b"SSH-", ForeignProtocol::Ssh),
+    (b"220", ForeignProtocol::Mail),
+    (b"\x15\x03", ForeignProtocol::Tls),
 ];
 
-impl Stranger {
-    /// Who sends `bytes` first; `None` if more of them are needed.
-    pub fn recognize(bytes: &[u8]) -> Option<Self> {
-        for (greeting, stranger) in KNOWN {
+impl ForeignProtocol {
+    /// The protocol in which a server sends `bytes` first; `None` if more of them are needed.
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
+        for (greeting, protocol) in KNOWN {
             if bytes.starts_with(greeting) {
-                return Some(stranger);
+                return Some(protocol);
             }
             if greeting.starts_with(bytes) {
                 return None;
