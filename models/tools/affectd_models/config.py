@@ -33,7 +33,7 @@ FAMILIES = {
 
 
 class DataTable(TypedDict):
-    """The [data] table: the split of the faces and their normalisation."""
+    """The [data] table: the split of the faces and their normalization."""
 
     holdout: int
     mean: float
@@ -42,7 +42,7 @@ class DataTable(TypedDict):
 
 
 class TrainTable(TypedDict):
-    """The [train] table: schedule, optimiser and loss."""
+    """The [train] table: schedule, optimizer and loss."""
 
     optimizer: NotRequired[str]
     epochs: int

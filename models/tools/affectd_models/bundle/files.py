@@ -18,14 +18,14 @@ from affectd_models.errors import InvalidInput
 GOLDEN_COUNT = 2
 
 
-class Normalisation(TypedDict):
-    """Mean and standard deviation of each channel, which a network's input is normalised by."""
+class Normalization(TypedDict):
+    """Mean and standard deviation of each channel, which a network's input is normalized by."""
 
     mean: list[float]
     std: list[float]
 
 
-IMAGENET: Normalisation = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+IMAGENET: Normalization = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 Manifest = dict[str, Any]
 
@@ -42,15 +42,15 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def colour_input(size: int, normalisation: Normalisation) -> dict[str, Any]:
+def colour_input(size: int, normalization: Normalization) -> dict[str, Any]:
     """The [input] table of a square RGB network that takes whole faces."""
     return {
         "width": size,
         "height": size,
         "layout": "nchw",
         "colour": "rgb",
-        "mean": normalisation["mean"],
-        "std": normalisation["std"],
+        "mean": normalization["mean"],
+        "std": normalization["std"],
         "margin": 0.0,
         "align": "roll",
     }

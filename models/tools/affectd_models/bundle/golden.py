@@ -20,7 +20,7 @@ def inputs(
     std: float | Sequence[float],
     seed: int = 2024,
 ) -> Float32[np.ndarray, "count channels size size"]:
-    """Normalised smooth random fields, so that nobody's face is stored.
+    """Normalized smooth random fields, so that nobody's face is stored.
 
     `mean` and `std` are numbers, or one number for each channel.
     """
@@ -31,19 +31,19 @@ def inputs(
     for share, layer in ((0.7, coarse), (0.3, fine)):
         field = field + share * F.interpolate(layer, (size, size), mode="bicubic", align_corners=False)
     means, stds = (torch.tensor(value).reshape(-1, 1, 1) for value in (mean, std))
-    normalised: Float32[np.ndarray, "count channels size size"] = ((field.clamp(0, 1) - means) / stds).numpy()
-    return normalised
+    normalized: Float32[np.ndarray, "count channels size size"] = ((field.clamp(0, 1) - means) / stds).numpy()
+    return normalized
 
 
-def session(network: Path | bytes, optimised: bool = False) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on one thread, by default without graph optimisations.
+def session(network: Path | bytes, optimized: bool = False) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on one thread, by default without graph optimizations.
 
     With them, ONNX Runtime would also quantize the activations of a product with int8 weights. More threads
     gain nothing at batch 1, and spin while they wait.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    if not optimised:
+    if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 

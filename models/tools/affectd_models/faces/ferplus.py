@@ -100,7 +100,7 @@ def read_votes(
         votes = given.astype(np.float32)
     if missing := [name for name in CHOICES if name not in columns]:
         raise InvalidInput(f"{folder}/ferplus_{split}.npz: no votes for {', '.join(missing)}")
-    majority = votes.argmax(1)
+    majority = votes[:, [columns.index(name) for name in CHOICES]].argmax(1)
     usable = majority < len(CATEGORIES)
     votes[votes <= 1] = 0
     votes = votes[:, [columns.index(name) for name in CATEGORIES]]

@@ -38,7 +38,7 @@ def read(path: Path, faces: int) -> Ratings:
         va = np.array([[float(entry["valence"]), float(entry["arousal"])] for entry in table])
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"{path}: row, valence and arousal are expected in each line ({error})") from error
-    if len(row) < FEWEST or len(set(row.tolist())) < len(row) or abs(va).max() > 1:
+    if len(row) < FEWEST or len(set(row.tolist())) < len(row) or not (abs(va) <= 1).all():
         raise InvalidInput(f"{path}: {FEWEST} or more different faces, rated in -1..1, are expected")
     if row.min() < 0 or row.max() >= faces:
         raise InvalidInput(f"{path}: rows {row.min()} to {row.max()}; the split has {faces} faces")

@@ -294,14 +294,14 @@ def compare(
 
 
 def pictures(folder: Path) -> Float32[np.ndarray, "n 3 224 224"]:
-    """Every picture of a folder, resized to the input without keeping its aspect ratio, and normalised."""
+    """Every picture of a folder, resized to the input without keeping its aspect ratio, and normalized."""
     faces = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".bmp"):
             try:
                 picture = Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
             except OSError as error:
-                raise InvalidInput(f"{path} is no picture: {error}") from error
+                raise InvalidInput(f"{path} is not a picture: {error}") from error
             faces.append((np.asarray(picture, np.float32) / 255 - IMAGENET["mean"]) / IMAGENET["std"])
     if not faces:
         raise InvalidInput(

@@ -3,8 +3,8 @@
     affectd-models import-emotiefflib enet_b0_8_va_mtl.onnx --out DIR --name NAME
 
 The network is copied unchanged; the bundle adds a manifest and golden vectors. The outputs are eight
-categories in alphabetical order, valence and arousal. EmotiEffLib's normalisation depends on the network:
-MobileFaceNet takes 112 pixels in -1..1, the others 224 pixels normalised by ImageNet's mean and standard
+categories in alphabetical order, valence and arousal. EmotiEffLib's normalization depends on the network:
+MobileFaceNet takes 112 pixels in -1..1, the others 224 pixels normalized by ImageNet's mean and standard
 deviation.
 """
 
@@ -19,14 +19,14 @@ from pathlib import Path
 import onnxruntime
 
 from affectd_models.bundle import files, golden
-from affectd_models.bundle.files import IMAGENET, Manifest, Normalisation
+from affectd_models.bundle.files import IMAGENET, Manifest, Normalization
 from affectd_models.errors import InvalidInput
 
 log = logging.getLogger(__name__)
 
 CATEGORIES = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 
-NORMALISATION: dict[int, Normalisation] = {112: {"mean": [0.5] * 3, "std": [0.5] * 3}, 224: IMAGENET}
+NORMALISATION: dict[int, Normalization] = {112: {"mean": [0.5] * 3, "std": [0.5] * 3}, 224: IMAGENET}
 
 TOLERANCE = 0.001
 

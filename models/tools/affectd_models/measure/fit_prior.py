@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     train, held = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
     network = onnx.load(args.model)
     # All training faces, because few of them show a rare category.
-    logits, features = fit_va.with_features(network, config, train.images, optimised=True)
+    logits, features = fit_va.with_features(network, config, train.images, optimized=True)
     frequency = np.bincount(train.label, minlength=CLASSES).clip(1) / len(train)
     offsets = fit(logits, train.label, importance(frequency, args.balance, args.rare_balance))
     constant = np.linalg.lstsq(features.astype(np.float64), np.ones(len(features)), rcond=1e-6)[0]
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     lines = [f"offsets: {offset}", ""]
     lines += [
-        "| faces kept back | accuracy | macro F1 | recall of each category |",
+        "| held-out faces | accuracy | macro F1 | recall of each category |",
         "| --- | --- | --- | --- |",
     ]
     for name, path in (("before", args.model), ("after", args.out)):

@@ -149,14 +149,14 @@ def last_product(network: onnx.ModelProto) -> onnx.NodeProto:
 
 
 def with_features(
-    network: onnx.ModelProto, config: Config, images: UInt8[np.ndarray, "n 48 48"], optimised: bool = False
+    network: onnx.ModelProto, config: Config, images: UInt8[np.ndarray, "n 48 48"], optimized: bool = False
 ) -> tuple[Float32[np.ndarray, "n 8"], Float32[np.ndarray, "n f"]]:
-    """The logits, and the input of the last layer. `optimised` is faster, and for f32 files only."""
+    """The logits, and the input of the last layer. `optimized` is faster, and for f32 files only."""
     features = last_product(network).input[0]
     shown = onnx.ModelProto()
     shown.CopyFrom(network)
     shown.graph.output.append(onnx.helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, None))
-    session = golden.session(shown.SerializeToString(), optimised)
+    session = golden.session(shown.SerializeToString(), optimized)
     both = [session.run(None, {"face": face[None]}) for face in inference.prepared(images, config)]
     return np.concatenate([one[0] for one in both])[:, :CLASSES], np.concatenate([one[1] for one in both])
 

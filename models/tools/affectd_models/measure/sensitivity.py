@@ -121,7 +121,7 @@ def is_product(layer: nn.Module) -> bool:
 
 
 def faces(split: Faces, count: int, config: Config) -> Float[Tensor, "count 1 1 size size"]:
-    """Normalised faces, each a batch of one, spread evenly over a split."""
+    """Normalized faces, each a batch of one, spread evenly over a split."""
     images = torch.as_tensor(split.images[spread(split, count)])
     return inference.prepare(images, config["model"]["size"], config["data"]).unsqueeze(1)
 
@@ -216,9 +216,11 @@ def rms(a: Float[Tensor, "n 10"], b: Float[Tensor, "n 10"]) -> float:
 def inputs_changed(layers: Layers, hook: Callable[[str], Hook], names: Iterable[str]) -> Iterator[None]:
     """The inputs of the named layers are quantized within the context."""
     hooks = [layers[name].register_forward_pre_hook(hook(name)) for name in names]
-    yield
-    for handle in hooks:
-        handle.remove()
+    try:
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
 
 
 @contextmanager
@@ -229,10 +231,12 @@ def weights_rounded(layers: Layers, names: Iterable[str]) -> Iterator[None]:
         for name, weight in kept.items():
             values, scale = quantize.symmetric(weight.numpy(), 0, paired=not has_one_position(name))
             layers[name].weight.copy_(torch.tensor(values * scale.reshape(-1, *[1] * (values.ndim - 1))))
-    yield
-    with torch.no_grad():
-        for name, weight in kept.items():
-            layers[name].weight.copy_(weight)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, weight in kept.items():
+                layers[name].weight.copy_(weight)
 
 
 def print_table(

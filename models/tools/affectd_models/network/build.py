@@ -11,7 +11,7 @@ OUTPUTS = maxvit.OUTPUTS
 
 
 def build(table: ModelTable) -> nn.Module:
-    """The network for [n, 1, size, size] -> [n, 10], freshly initialised."""
+    """The network for [n, 1, size, size] -> [n, 10], freshly initialized."""
     if table.get("family", "maxvit") == "dlib":
         net = dlib_face.FaceNet(1, OUTPUTS, nn.BatchNorm2d, last_bias=True)
         net.regularise(table["drop_path"], table["dropout"])

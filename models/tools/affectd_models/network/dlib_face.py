@@ -118,7 +118,7 @@ def original(path: Path) -> FaceNet:
 
 
 def prepare_rgb(images: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
-    """Normalise colour faces as dlib does."""
+    """Normalize colour faces as dlib does."""
     return (images.permute(0, 3, 1, 2).float() - torch.tensor(MEAN).view(1, 3, 1, 1)) / 256
 
 
@@ -128,7 +128,7 @@ def with_batch_norms(
 ) -> FaceNet:
     """The network for grey faces, with its affine layers turned into batch norms and a new last layer.
 
-    `faces` are normalised training faces. Their statistics become the batch norms' running statistics, and
+    `faces` are normalized training faces. Their statistics become the batch norms' running statistics, and
     weight and bias are chosen such that the features in eval mode do not change.
     """
     weights = dlib_file.read(path)
@@ -138,7 +138,7 @@ def with_batch_norms(
         filters, bias, gamma, beta = (torch.from_numpy(part).double() for part in stored)
         if i == 0:
             # The three colours of a grey face are equal, so their filters add up. Nothing is padded, so the
-            # normalisation is one offset for each filter.
+            # normalization is one offset for each filter.
             bias = bias + (filters.sum((2, 3)) * (255 * mean - torch.tensor(MEAN).double())).sum(1) / 256
             filters = filters.sum(1, keepdim=True) * (255 * std / 256)
         conv.weight.copy_(filters)

@@ -61,7 +61,7 @@ class Gelu(nn.GELU):
 
 
 def build(shape: ModelTable) -> nn.Module:
-    """MaxViT for [n, 1, size, size] -> [n, 10], freshly initialised; `shape` is the [model] table."""
+    """MaxViT for [n, 1, size, size] -> [n, 10], freshly initialized; `shape` is the [model] table."""
     net = MaxVit(
         input_size=(shape["size"], shape["size"]),
         stem_channels=shape["stem"],
@@ -83,7 +83,7 @@ def build(shape: ModelTable) -> nn.Module:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and child.groups > 1 and child.stride != (1, 1):
                 setattr(module, name, StridedDepthwise.like(child))
-    initialise(net)
+    initialize(net)
     return net
 
 
@@ -107,7 +107,7 @@ def resized(weights: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
     return fitted
 
 
-def initialise(net: nn.Module) -> None:
+def initialize(net: nn.Module) -> None:
     """Weights scaled by fan-in; torchvision's constant 0.02 suits wide networks and long runs."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

@@ -2,7 +2,7 @@
 
 The folding of batch norms in `deploy.py` cannot be undone exactly, but any batch norms that give the same
 outputs will do. Each gets the statistics of its input on training faces, and the weights around it the scale
-of freshly initialised ones, so that the same learning rate suits both.
+of freshly initialized ones, so that the same learning rate suits both.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def pairs(net: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
 
 @torch.no_grad()
 def resize(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Scale each filter to the RMS of a freshly initialised one; the norm after it divides by the factor."""
+    """Scale each filter to the RMS of a freshly initialized one; the norm after it divides by the factor."""
     wanted = (2 / conv.weight[0].numel()) ** 0.5
     found = conv.weight.flatten(1).square().mean(1).sqrt()
     # A filter of zeros stays zero.

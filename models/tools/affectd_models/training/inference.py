@@ -21,7 +21,7 @@ BATCH = 256
 
 
 def prepare(images: UInt8[Tensor, "n h h"], size: int, data: DataTable) -> Float[Tensor, "n 1 size size"]:
-    """Resample faces and normalise them by the [data] table's mean and std."""
+    """Resample faces and normalize them by the [data] table's mean and std."""
     x = images.unsqueeze(1).float() / 255
     if x.shape[-1] != size:
         x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)

@@ -1,8 +1,8 @@
-"""Muon: momentum orthogonalised by Newton-Schulz iterations, for weights that are matrices.
+"""Muon: momentum orthogonalized by Newton-Schulz iterations, for weights that are matrices.
 
 After Keller Jordan, "Muon: an optimizer for hidden layers in neural networks" (2024). torch.optim.Muon
 accepts 2-D weights only and updates one matrix at a time; here 1x1 convolutions count as matrices too, and
-matrices of one shape are orthogonalised together.
+matrices of one shape are orthogonalized together.
 """
 
 from __future__ import annotations

@@ -331,7 +331,7 @@ def trained(path: Path, config: Config, faces: Faces) -> tuple[nn.Module, Config
 
 
 def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]:
-    """The optimisers that the [train] table chooses.
+    """The optimizers that the [train] table chooses.
 
     By default Muon for matrices, and AdamW for depthwise filters, tables, norms, biases and the last layer.
     """

@@ -127,7 +127,7 @@ class Reading(unittest.TestCase):
     def test_files_that_are_no_checkpoint(self):
         with pytest.raises(InvalidInput, match=r"cannot read .*model.pt: No such file"):
             cage.read(self.path)
-        for content in (b"", b"\x00\x01rubbish", b"PK\x03\x04 cut short", pickle.dumps([1])[:-3]):
+        for content in (b"", b"\x00\x01not a model", b"PK\x03\x04 cut short", pickle.dumps([1])[:-3]):
             self.path.write_bytes(content)
             with pytest.raises(InvalidInput, match=r"is no PyTorch checkpoint"):
                 cage.read(self.path)
@@ -176,7 +176,7 @@ class Pictures(unittest.TestCase):
             for path in (Path(folder), Path(folder) / "none"):
                 with pytest.raises(InvalidInput, match=r"holds no picture"):
                     cage.pictures(path)
-            (Path(folder) / "face.jpg").write_bytes(b"rubbish")
+            (Path(folder) / "face.jpg").write_bytes(b"not a model")
             with pytest.raises(InvalidInput, match=r"face.jpg is no picture"):
                 cage.pictures(Path(folder))
 

@@ -65,7 +65,7 @@ class Importing(unittest.TestCase):
             network(source, size, outputs)
             with pytest.raises(InvalidInput, match=rf"3, {size}, {size}.* allowed are one input"):
                 emotiefflib.convert(source, self.folder, "out")
-        source.write_bytes(b"rubbish")
+        source.write_bytes(b"not a model")
         for path in (source, self.folder / "none.onnx"):
             with pytest.raises(InvalidInput, match="is no ONNX network"):
                 emotiefflib.convert(path, self.folder, "out")

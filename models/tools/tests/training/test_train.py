@@ -268,12 +268,12 @@ class Packing(WithFaces):
 
         valid = ferplus.load(self.folder, "valid").images
         unpacked = unpack.load(path, config, valid)
-        # With optimisations, ONNX Runtime would quantize activations as well.
+        # With optimizations, ONNX Runtime would quantize activations as well.
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         packed = inference.onnx_predictor(onnxruntime.InferenceSession(path, options), config)(valid)
         np.testing.assert_allclose(inference.predictor(unpacked, config)(valid), packed, atol=1e-4)
-        # The filters before batch norms have the scale of freshly initialised ones.
+        # The filters before batch norms have the scale of freshly initialized ones.
         for module in unpacked.modules():
             if isinstance(module, torch.nn.Conv2d) and module.bias is None:
                 size = module.weight.detach().square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
