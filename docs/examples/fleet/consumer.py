@@ -13,6 +13,7 @@ import argparse
 import json
 import queue
 import ssl
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -20,6 +21,7 @@ import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 # Every device's events. A group with another name than `visits` receives its own copy of all of them.
 FILTER = "$share/visits/affectd/+/event"
@@ -42,6 +44,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=1883)
     parser.add_argument("--ca-file", help="use TLS and trust these authorities")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file", type=Path, help="its first line is the password")
     parser.add_argument("--database", required=True, help="connection string")
     parser.add_argument("--name", required=True, help="client id, different for each consumer")
     args = parser.parse_args()
@@ -66,7 +70,14 @@ def subscriber(args: argparse.Namespace, arrived: queue.Queue[mqtt.MQTTMessage])
     if args.ca_file:
         client.tls_set_context(ssl.create_default_context(cafile=args.ca_file))
 
-    def connected(client: mqtt.Client, *_: Any) -> None:
+    if args.username:
+        password = args.password_file.read_text().splitlines()[0] if args.password_file else None
+        client.username_pw_set(args.username, password)
+
+    def connected(client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, *_: Any) -> None:
+        if reason.is_failure:
+            print(f"the broker refuses the connection: {reason}", flush=True)
+            return
         client.subscribe(FILTER, qos=1)
 
     client.on_connect = connected
