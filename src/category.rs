@@ -68,6 +68,13 @@ impl Probabilities {
         usable.then(|| Self(weights.map(|weight| weight / sum)))
     }
 
+    /// The largest difference between corresponding probabilities.
+    #[must_use]
+    pub fn max_difference(&self, other: &Self) -> f32 {
+        let pairs = self.0.iter().zip(other.0);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    }
+
     /// The most probable category (the first on a tie) and its probability.
     #[must_use]
     pub fn argmax(&self) -> (Category, f32) {

@@ -118,7 +118,7 @@ fn zone(variable: Option<&OsStr>, local: &Path) -> Result<TimeZone, ZoneError> {
     if name.starts_with('/') {
         return zone_of_file(Path::new(name));
     }
-    // A colon says that it is no rule.
+    // A leading colon means that the name is not a POSIX rule.
     let rule = Some(name).filter(|_| name == text);
     if let Some(zone) = rule.and_then(|rule| TimeZone::posix(rule).ok()) {
         return Ok(zone);

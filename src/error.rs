@@ -13,7 +13,7 @@ pub enum Exit {
     /// The broker permanently refused the credentials. With `check` and `forget` also: the broker cannot be
     /// reached, or refuses the request. With `aim`, `top` and `check --running`: the daemon cannot be reached, or
     /// refuses the request.
-    Broker = 69,
+    Unavailable = 69,
     /// Something in the daemon itself failed.
     Software = 70,
     /// The camera cannot be used.

@@ -1,12 +1,14 @@
 //! The brightness of a frame in coarse cells: cheap to compute for every frame, and enough to see where the
 //! picture changed.
 
+use crate::picture::wipe;
+
 /// The maximum number of cells along one side.
 pub const MAX_CELLS: usize = 128;
 
 /// Units per 8-bit level: a cell's value is its mean luma times this. It is also the scale of a JPEG's DC
 /// coefficients (ITU-T T.81, A.3.3).
-pub const PARTS: i16 = 8;
+pub const LUMA_SCALE: i16 = 8;
 
 /// Side of the smallest cell in pixels: that of a JPEG block.
 const BLOCK: u32 = 8;
@@ -48,11 +50,7 @@ impl LumaGrid {
     /// Overwrites the cells with zeros and makes the grid empty. Keeps the allocation.
     pub fn clear(&mut self) {
         (self.width, self.height, self.columns) = (0, 0, 0);
-        self.cells.clear();
-        self.cells.resize(self.cells.capacity(), 0);
-        // Keeps the compiler from eliding the writes, which nothing reads.
-        std::hint::black_box(self.cells.as_mut_slice());
-        self.cells.clear();
+        wipe(&mut self.cells);
     }
 
     /// Width of the picture in pixels.
@@ -79,7 +77,7 @@ impl LumaGrid {
         self.columns
     }
 
-    /// The cells, row by row: mean luma times [`PARTS`], 0 to 2040.
+    /// The cells, row by row: mean luma times [`LUMA_SCALE`], 0 to 2040.
     #[must_use]
     pub fn cells(&self) -> &[i16] {
         &self.cells

@@ -60,9 +60,9 @@ impl Picture {
 }
 
 /// Overwrites the whole capacity of a buffer with zeros and empties it. Allocates nothing.
-pub(crate) fn wipe(buffer: &mut Vec<u8>) {
+pub(crate) fn wipe<T: Copy + Default>(buffer: &mut Vec<T>) {
     buffer.clear();
-    buffer.resize(buffer.capacity(), 0);
+    buffer.resize(buffer.capacity(), T::default());
     // Keeps the compiler from eliding the writes, which nothing reads.
     std::hint::black_box(buffer.as_mut_slice());
     buffer.clear();

@@ -151,7 +151,7 @@ impl Line {
             .data
             .resize((SIZE.0 * SIZE.1 * 3) as usize, number as u8);
         self.slot.put(&mut self.written);
-        assert_eq!(self.slot.take(&mut self.read, Duration::ZERO), Recv::Frame);
+        assert_eq!(self.slot.take(&mut self.read), Recv::Frame);
         let changes = &mut self.changes;
         self.decoder
             .decode_if(&self.read, &mut self.luma, &mut self.picture, |luma| {

@@ -84,7 +84,7 @@ fn allocations(settings: &Camera, first: u32, count: u32) -> u64 {
         }
         source.next(&mut written, &interrupt).unwrap();
         slot.put(&mut written);
-        assert_eq!(slot.take(&mut read, Duration::ZERO), Recv::Frame);
+        assert_eq!(slot.take(&mut read), Recv::Frame);
         decoder.decode(&read, &mut picture).unwrap();
         assert_eq!((picture.width(), picture.height()), (64, 48));
     }

@@ -13,8 +13,8 @@ use crate::{
 
 const FRAME: Rgb<u8> = Rgb([64, 224, 128]);
 const MARK: Rgb<u8> = Rgb([255, 208, 64]);
-const INK: Rgb<u8> = Rgb([255, 255, 255]);
-const PAPER: Rgb<u8> = Rgb([24, 32, 40]);
+const TEXT: Rgb<u8> = Rgb([255, 255, 255]);
+const BACKGROUND: Rgb<u8> = Rgb([24, 32, 40]);
 
 /// Shorter side of a picture at which one font pixel is one picture pixel.
 const UNIT_SIDE: u32 = 320;
@@ -25,7 +25,7 @@ pub fn draw(picture: &Picture, faces: &[Face]) -> RgbImage {
     let mut canvas = Canvas::new(picture);
     // Labels go on top of everything else.
     for face in faces {
-        canvas.frame(&face.detection.rect);
+        canvas.outline(&face.detection.rect);
         let marks = face.detection.landmarks;
         for mark in [marks.right_eye, marks.left_eye, marks.nose, marks.mouth] {
             canvas.mark(mark);
@@ -88,7 +88,7 @@ impl Canvas {
         }
     }
 
-    fn frame(&mut self, rect: &Rect) {
+    fn outline(&mut self, rect: &Rect) {
         let (x, y) = (rect.x as i32, rect.y as i32);
         let (width, height) = (rect.width as i32, rect.height as i32);
         let line = self.unit;
@@ -127,7 +127,7 @@ impl Canvas {
         } else {
             below.min(picture_height - height).max(0)
         };
-        self.fill(x, y, width, height, PAPER);
+        self.fill(x, y, width, height, BACKGROUND);
         for (row, line) in lines.iter().enumerate() {
             for (column, character) in line.chars().enumerate() {
                 let (left, top) = (
@@ -144,7 +144,7 @@ impl Canvas {
         for (y, row) in (0..).zip(glyph(character)) {
             for (x, pixel) in (0..).zip(row.bytes()) {
                 if pixel == b'#' {
-                    self.fill(left + x * unit, top + y * unit, unit, unit, INK);
+                    self.fill(left + x * unit, top + y * unit, unit, unit, TEXT);
                 }
             }
         }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(*drawn.get_pixel(129, 150), FRAME);
         assert_eq!(*drawn.get_pixel(90, 150), Rgb([100; 3]));
         assert_eq!(*drawn.get_pixel(290, 10), Rgb([100; 3]));
-        assert!(drawn.pixels().any(|p| *p == INK) && drawn.pixels().any(|p| *p == PAPER));
+        assert!(drawn.pixels().any(|p| *p == TEXT) && drawn.pixels().any(|p| *p == BACKGROUND));
     }
 
     #[test]

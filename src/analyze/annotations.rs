@@ -96,7 +96,7 @@ impl Annotations {
         })
     }
 
-    /// Whether `path` names a file that was written here. Such a file is no picture to analyze, although it may
+    /// Whether `path` names a file that was written here. Such a file is not to be analyzed, although it may
     /// have had another name, or no content, when the targets were checked.
     pub(super) fn is_written(&self, path: &Path) -> bool {
         FileId::of(path).is_some_and(|id| self.written.contains(&id))
@@ -137,7 +137,12 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn is_writable(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
+    // `a.jpg/` is a folder.
+    let is_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let extension = path
+        .extension()
+        .filter(|_| !is_folder)
+        .and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| WRITABLE.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 

@@ -39,6 +39,10 @@ struct OrientedOpener {
 }
 
 impl Opener for OrientedOpener {
+    fn discard(&mut self) {
+        self.opener.discard();
+    }
+
     fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         Ok(Box::new(Oriented {
             source: self.opener.open(interrupt)?,

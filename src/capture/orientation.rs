@@ -52,9 +52,9 @@ impl Orientation {
             .take_while(|&entry| entry < tiff.len())
             .find(|&entry| number(entry, 2) == Some(0x0112))?;
         let size = match number(entry + 2, 2)? {
-            1 => 1,
-            3 => 2,
-            4 => 4,
+            1 | 6 => 1,
+            3 | 8 => 2,
+            4 | 9 => 4,
             _ => return None,
         };
         let (quarters, is_mirrored) = match number(entry + 8, size)? {

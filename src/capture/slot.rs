@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::frame::Frame;
@@ -30,8 +30,8 @@ struct State {
 pub enum Recv {
     /// A frame.
     Frame,
-    /// No frame within the timeout.
-    Timeout,
+    /// No frame yet.
+    Empty,
     /// No frame, and none will follow.
     Closed,
 }
@@ -65,27 +65,26 @@ impl Slot {
         true
     }
 
-    /// Waits at most `timeout` for a frame and swaps it into `frame`. A frame that was put in before the slot
-    /// was closed can still be taken.
-    pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Recv {
-        let deadline = Instant::now() + timeout;
+    /// Waits at most `timeout` until a frame is there or the slot is closed.
+    pub fn wait(&self, timeout: Duration) {
+        let is_idle = |state: &mut State| !state.full && !state.closed;
+        // A timeout is no error.
+        let _ = self.changed.wait_timeout_while(self.lock(), timeout, is_idle);
+    }
+
+    /// Swaps the frame into `frame` without waiting. A frame that was put in before the slot was closed can
+    /// still be taken.
+    pub fn take(&self, frame: &mut Frame) -> Recv {
         let mut state = self.lock();
-        loop {
-            if state.full {
-                state.full = false;
-                std::mem::swap(&mut state.frame, frame);
-                state.frame.release_large();
-                return Recv::Frame;
-            }
-            if state.closed {
-                return Recv::Closed;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Recv::Timeout;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.full {
+            state.full = false;
+            std::mem::swap(&mut state.frame, frame);
+            state.frame.release_large();
+            Recv::Frame
+        } else if state.closed {
+            Recv::Closed
+        } else {
+            Recv::Empty
         }
     }
 
@@ -142,10 +141,10 @@ mod tests {
             slot.put(&mut numbered(sequence));
         }
         let mut frame = Frame::default();
-        assert_eq!(slot.take(&mut frame, Duration::ZERO), Recv::Frame);
+        assert_eq!(slot.take(&mut frame), Recv::Frame);
         assert_eq!((frame.sequence, frame.data[0]), (3, 3));
         assert_eq!(slot.dropped(), 2);
-        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Recv::Timeout);
+        assert_eq!(slot.take(&mut frame), Recv::Empty);
     }
 
     #[test]
@@ -154,8 +153,8 @@ mod tests {
         let mut frame = numbered(1);
         assert!(!slot.put_if(&mut frame, || false));
         assert_eq!(frame.data[0], 1);
-        let taken = slot.take(&mut Frame::default(), Duration::from_millis(1));
-        assert_eq!(taken, Recv::Timeout);
+        let taken = slot.take(&mut Frame::default());
+        assert_eq!(taken, Recv::Empty);
     }
 
     #[test]
@@ -164,9 +163,9 @@ mod tests {
         slot.put(&mut numbered(1));
         slot.clear();
         let mut frame = Frame::default();
-        assert_eq!(slot.take(&mut frame, Duration::from_millis(1)), Recv::Timeout);
+        assert_eq!(slot.take(&mut frame), Recv::Empty);
         slot.put(&mut numbered(2));
-        assert_eq!(slot.take(&mut frame, Duration::ZERO), Recv::Frame);
+        assert_eq!(slot.take(&mut frame), Recv::Frame);
         assert_eq!((frame.sequence, slot.dropped()), (2, 0));
     }
 
@@ -175,7 +174,7 @@ mod tests {
         let slot = Slot::new();
         let (mut writer, mut reader) = (numbered(1), numbered(2));
         slot.put(&mut writer);
-        slot.take(&mut reader, Duration::ZERO);
+        slot.take(&mut reader);
         let mut seen = [
             reader.data.as_ptr(),
             writer.data.as_ptr(),
@@ -188,7 +187,7 @@ mod tests {
                 .data
                 .extend_from_slice(&[sequence; 8][..writer.data.capacity().min(8)]);
             slot.put(&mut writer);
-            slot.take(&mut reader, Duration::ZERO);
+            slot.take(&mut reader);
         }
         let mut now = [
             reader.data.as_ptr(),
@@ -212,10 +211,10 @@ mod tests {
         // Frees the frame that is replaced, then the one that the reader held before.
         slot.put(&mut writer);
         assert_eq!(writer.data.capacity(), 0);
-        slot.take(&mut reader, Duration::ZERO);
+        slot.take(&mut reader);
         writer = large();
         slot.put(&mut writer);
-        slot.take(&mut reader, Duration::ZERO);
+        slot.take(&mut reader);
         assert_eq!(slot.lock().frame.data.capacity(), 0);
         assert_eq!(reader.data.len(), MAX_REUSED_BYTES + 1);
     }
@@ -225,7 +224,10 @@ mod tests {
         let slot = Arc::new(Slot::new());
         let reader = {
             let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.take(&mut Frame::default(), Duration::from_secs(60)))
+            thread::spawn(move || {
+                slot.wait(Duration::from_secs(60));
+                slot.take(&mut Frame::default())
+            })
         };
         thread::sleep(Duration::from_millis(20));
         slot.close();
@@ -237,7 +239,10 @@ mod tests {
         let slot = Arc::new(Slot::new());
         let reader = {
             let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.take(&mut Frame::default(), Duration::from_secs(60)))
+            thread::spawn(move || {
+                slot.wait(Duration::from_secs(60));
+                slot.take(&mut Frame::default())
+            })
         };
         slot.put(&mut numbered(1));
         slot.close();

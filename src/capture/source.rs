@@ -1,9 +1,9 @@
 //! The interface of frame sources, and how they fail.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 
 use super::frame::{Frame, PixelFormat};
-use crate::interrupt::Interrupt;
+use crate::{error::chain, interrupt::Interrupt};
 
 /// What a source delivers, after negotiation with the device.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,13 @@ pub struct Stream {
     pub height: u32,
     /// Frames per second, as negotiated; `None` if the source does not know.
     pub rate: Option<f32>,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}x{}", self.name, self.format, self.width, self.height)?;
+        self.rate.map_or(Ok(()), |rate| write!(f, " at {rate:.1}/s"))
+    }
 }
 
 /// A running source of frames. Dropping it stops and closes the camera, or ends the program.
@@ -36,6 +43,10 @@ pub trait Source: Send {
 
 /// Opens a source, and opens it again after a failure.
 pub trait Opener: Send {
+    /// The source stays closed for now. An input that cannot be closed, such as standard input, is read and discarded
+    /// until it is opened: nothing that was captured while the camera was closed is used later.
+    fn discard(&mut self);
+
     /// Opens the source and starts it. If that includes waiting for the first frame, raising `interrupt` ends
     /// the wait at once.
     ///
@@ -105,15 +116,9 @@ impl CaptureError {
         Self::new(CaptureKind::Interrupted, "the wait for a frame was interrupted")
     }
 
-    /// The reason and all its causes on one line, as [`crate::error::Failure`] prints them.
+    /// The reason and all its causes on one line, as [`crate::error::Failure`] shows them.
     #[must_use]
     pub fn message(&self) -> String {
-        let mut message = self.reason.clone();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            message += &format!(": {error}");
-            cause = error.source();
-        }
-        message
+        chain(self)
     }
 }

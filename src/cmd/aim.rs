@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::{
     error::{Exit, Failure},
-    http::aim::protocol::{LONGEST_LINE, Message, Request, sockets},
+    http::aim::protocol::{MAX_LINE, Message, Request, sockets},
 };
 
 /// Opens the live page of the running daemon for ten minutes, to aim the camera
@@ -36,7 +36,8 @@ pub struct Arguments {
 
 impl Arguments {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        self.aim(out).map_err(|error| Failure::new(Exit::Broker, error))
+        self.aim(out)
+            .map_err(|error| Failure::new(Exit::Unavailable, error))
     }
 
     fn aim(&self, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -57,7 +58,7 @@ impl Arguments {
         let mut is_open = false;
         loop {
             let mut line = String::new();
-            let limit = LONGEST_LINE as u64;
+            let limit = MAX_LINE as u64;
             if lines.by_ref().take(limit).read_line(&mut line)? == 0 {
                 bail!("the daemon has ended");
             }

@@ -1,6 +1,12 @@
 //! `affectd check`: checks everything that `affectd run` needs.
 
-use std::{fs, io::Write, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -20,6 +26,9 @@ use crate::{
     sense::engine::{NetworkClassifier, NetworkDetector},
     text,
 };
+
+/// The longest `camera.timeout_s` that the packaged unit allows: half of the WatchdogSec in systemd/daemon.conf.
+const UNIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Checks everything that `run` needs
 ///
@@ -142,14 +151,14 @@ fn running(settings: &Settings, findings: &mut Findings<'_>) -> Result<(), Failu
 fn verdict(client: &Client, path: &str) -> Result<String, Failure> {
     let answer = client.get(path)?;
     let verdict: Verdict = serde_json::from_str(&answer.body)
-        .map_err(|_| Failure::new(Exit::Broker, anyhow!("{path} answers {}", answer.status)))?;
+        .map_err(|_| Failure::new(Exit::Unavailable, anyhow!("{path} answers {}", answer.status)))?;
     let Some(first) = verdict.faults.first() else {
         return Ok(path.to_owned());
     };
     let exit = match first.part {
         Part::Pipeline => Exit::Software,
         Part::Camera => Exit::Camera,
-        Part::Broker => Exit::Broker,
+        Part::Broker => Exit::Unavailable,
     };
     let reasons: Vec<_> = verdict.faults.iter().map(|fault| fault.reason.as_str()).collect();
     Err(Failure::new(exit, anyhow!("{}", reasons.join("; "))))
@@ -160,7 +169,17 @@ fn configuration(loaded: &Loaded) -> String {
         || "no file, built-in defaults".to_owned(),
         |file| text::path(file),
     );
-    format!("{file}; device {}", loaded.settings.device_id())
+    let device = loaded.settings.device_id();
+    let timeout = loaded.settings.camera.timeout;
+    if timeout > UNIT_TIMEOUT {
+        let (found, allowed) = (timeout.as_secs_f32(), UNIT_TIMEOUT.as_secs());
+        format!(
+            "{file}; device {device}; camera.timeout_s: found {found}, but the packaged unit allows at most {allowed}, \
+             half of its WatchdogSec"
+        )
+    } else {
+        format!("{file}; device {device}")
+    }
 }
 
 /// Loads and verifies a detector.
@@ -201,13 +220,9 @@ fn camera(settings: &Camera) -> Result<Finding, Failure> {
         source.next(&mut frame, &interrupt)?;
         let took = begun.elapsed().as_secs_f32();
         Decoder::new().decode(&frame, &mut Picture::default())?;
-        let stream = source.stream();
-        let rate = stream
-            .rate
-            .map_or_else(String::new, |rate| format!(" at {rate} frames/s"));
         Ok(Finding::Ok(format!(
-            "{}: {} {}x{}{rate}, first frame after {took:.1} s",
-            stream.name, stream.format, stream.width, stream.height
+            "{}, first frame after {took:.1} s",
+            source.stream()
         )))
     };
     frame().or_else(|error: CaptureError| {

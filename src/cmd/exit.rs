@@ -74,7 +74,7 @@ exit! {
 impl ExitClass for ClientError {
     /// Never a shortage: AGAIN is the end of a wait for the server.
     fn exit(&self) -> Exit {
-        Exit::Broker
+        Exit::Unavailable
     }
 }
 
@@ -92,7 +92,7 @@ impl ExitClass for PublishError {
         match self.kind {
             PublishErrorKind::Config => Exit::Config,
             PublishErrorKind::Refused | PublishErrorKind::Unreachable | PublishErrorKind::Denied => {
-                Exit::Broker
+                Exit::Unavailable
             }
             PublishErrorKind::System => Exit::Software,
         }
@@ -171,6 +171,6 @@ mod tests {
             address: "[::1]:8080".to_owned(),
             source: Errno::AGAIN.into(),
         };
-        assert_eq!(silent.exit(), Exit::Broker);
+        assert_eq!(silent.exit(), Exit::Unavailable);
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// For a board that was renamed or is gone: clears every retained message of the device at the broker in
 /// mqtt.host, including its discovery in Home Assistant, and prints their topics. Refuses while the device is
-/// online.
+/// online or its availability cannot be read.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Name of the device [default: this one's]
@@ -37,7 +37,8 @@ impl Arguments {
         let device = self.device.clone().unwrap_or_else(|| settings.device_id());
         let topics = publish::forget(&settings.mqtt, &device, self.force)?;
         if topics.is_empty() {
-            writeln!(out, "the broker keeps nothing of {device}").map_err(Unwritable)?;
+            writeln!(out, "the broker shows this user no retained message of {device}")
+                .map_err(Unwritable)?;
         }
         for topic in topics {
             writeln!(out, "removed {topic}").map_err(Unwritable)?;

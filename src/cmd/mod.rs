@@ -14,7 +14,11 @@ pub mod probe;
 pub mod run;
 pub mod top;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -26,7 +30,11 @@ use crate::{
     model::{Manifest, Registry},
     sense::{Sensor, engine},
     shutdown::Shutdown,
+    text,
 };
+
+/// The longest line of a usage error, in characters.
+const MAX_ERROR_LINE: usize = 1000;
 
 /// The command line of `affectd`.
 #[derive(Debug, Parser)]
@@ -194,10 +202,15 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 #[must_use]
 pub fn answer(answer: &clap::Error) -> ExitCode {
     // If it cannot be printed, the exit code still shows what happened.
-    let _ = answer.print();
     if answer.use_stderr() {
+        let message = answer.to_string();
+        // It quotes the arguments.
+        for line in message.lines() {
+            let _ = writeln!(io::stderr(), "{}", text::sanitized(line, MAX_ERROR_LINE));
+        }
         ExitCode::from(Exit::Usage as u8)
     } else {
+        let _ = answer.print();
         ExitCode::SUCCESS
     }
 }
@@ -224,13 +237,15 @@ Environment:
 Files:
   /etc/affectd/affectd.toml    configuration
   /usr/share/affectd/models    models and their manifests
+  /usr/share/doc/affectd       documentation and examples
+  /run/affectd/control         socket of `affectd aim`; of an instance /run/affectd@NAME/control
 
 Exit codes:
    0  success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   66  a model or an input file is missing, corrupt or of the wrong kind
   69  the broker refused the credentials, or, with check and forget, cannot be reached or refuses
-      the request; with aim, top and check --running: the same about the daemon
+      the request; with aim, top and check --running, the daemon cannot be reached or refuses the request
   70  an internal failure of affectd
   74  the camera cannot be used
   78  configuration error; all errors are listed

@@ -38,48 +38,51 @@ impl Arguments {
 /// # Errors
 /// If `settings.camera.format` cannot be decoded, or `out` cannot be written.
 fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let wish = v4l2::request(&settings.camera)?;
-    report(&enumerate(&wish), &wish, &settings.camera.device, json, out)
+    let request = v4l2::request(&settings.camera)?;
+    report(&enumerate(&request), &request, &settings.camera.device, json, out)
 }
 
 /// Writes the findings.
 fn report(
     found: &[CameraNode],
-    wish: &Request,
+    request: &Request,
     device: &str,
     json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let cameras: Vec<ProbedNode> = found.iter().map(|found| ProbedNode::new(found, wish)).collect();
+    let cameras: Vec<ProbedNode> = found
+        .iter()
+        .map(|found| ProbedNode::new(found, request))
+        .collect();
     let first = cameras
         .iter()
-        .position(|camera| matches!(camera.verdict, Verdict::Usable(_)));
+        .position(|camera| matches!(camera.usability, Usability::Usable(_)));
     if json {
         let object = json!({
-            "wish": { "format": wish.format.map(|format| format.to_string()), "width": wish.width,
-                "height": wish.height, "rate": rounded(wish.rate), "device": device },
+            "requested": { "format": request.format.map(|format| format.to_string()), "width": request.width,
+                "height": request.height, "rate": rounded(request.rate), "device": device },
             "auto": first.map(|first| cameras[first].found.configured_path()),
             "nodes": cameras.iter().map(ProbedNode::json).collect::<Vec<_>>(),
         });
         writeln!(out, "{object}")?;
         return Ok(());
     }
-    let format = wish
+    let format = request
         .format
         .map_or("any format".to_string(), |format| format.to_string());
     writeln!(
         out,
         "Requested (camera.*): {}x{} at {} fps, {format}, device {device}\n",
-        wish.width, wish.height, wish.rate
+        request.width, request.height, request.rate
     )?;
     for camera in cameras
         .iter()
-        .filter(|camera| !matches!(camera.verdict, Verdict::Skipped(_)))
+        .filter(|camera| !matches!(camera.usability, Usability::Skipped(_)))
     {
         camera.text(out)?;
     }
     for camera in &cameras {
-        if let Verdict::Skipped(why) = &camera.verdict {
+        if let Usability::Skipped(why) = &camera.usability {
             writeln!(out, "{}: skipped, {why}", camera.found.path.display())?;
         }
     }
@@ -101,10 +104,10 @@ fn report(
 /// A device node and whether it can be used.
 struct ProbedNode<'a> {
     found: &'a CameraNode,
-    verdict: Verdict,
+    usability: Usability,
 }
 
-enum Verdict {
+enum Usability {
     Usable(Selection),
     Unusable(CaptureError),
     /// Not a camera: metadata, a codec, ...
@@ -112,38 +115,38 @@ enum Verdict {
 }
 
 impl<'a> ProbedNode<'a> {
-    fn new(found: &'a CameraNode, wish: &Request) -> Self {
+    fn new(found: &'a CameraNode, request: &Request) -> Self {
         let skipped = found
             .capability
             .as_ref()
             .ok()
             .filter(|node| !captures(node) && !captures_multiplanar(node));
-        let verdict = match (skipped, found.select(wish)) {
-            (Some(identity), _) => Verdict::Skipped(format!(
+        let usability = match (skipped, found.select(request)) {
+            (Some(capability), _) => Usability::Skipped(format!(
                 "{} (driver {}) delivers no pictures: metadata, a converter or an output",
-                identity.card, identity.driver
+                capability.card, capability.driver
             )),
-            (None, Ok(choice)) => Verdict::Usable(choice),
-            (None, Err(error)) => Verdict::Unusable(error),
+            (None, Ok(choice)) => Usability::Usable(choice),
+            (None, Err(error)) => Usability::Unusable(error),
         };
-        Self { found, verdict }
+        Self { found, usability }
     }
 
     fn text(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let CameraNode {
             path: node,
             stable_path: by_id,
-            capability: identity,
+            capability,
             modes,
         } = self.found;
-        match identity {
-            Ok(identity) => writeln!(
+        match capability {
+            Ok(capability) => writeln!(
                 out,
                 "{}: {} (driver {}, {})",
                 node.display(),
-                identity.card,
-                identity.driver,
-                identity.bus
+                capability.card,
+                capability.driver,
+                capability.bus
             )?,
             Err(_) => writeln!(out, "{}:", node.display())?,
         }
@@ -162,8 +165,8 @@ impl<'a> ProbedNode<'a> {
             };
             writeln!(out, "  {label:<4}  {:>4}x{:<4}  {rates}", mode.width, mode.height)?;
         }
-        match &self.verdict {
-            Verdict::Usable(choice) => {
+        match &self.usability {
+            Usability::Usable(choice) => {
                 let rate = choice
                     .rate
                     .map_or(String::new(), |rate| format!(" at {} fps", rounded(rate)));
@@ -173,8 +176,8 @@ impl<'a> ProbedNode<'a> {
                     choice.format, choice.width, choice.height, choice.reason
                 )?;
             }
-            Verdict::Unusable(error) => writeln!(out, "  cannot be used: {}", error.message())?,
-            Verdict::Skipped(_) => {}
+            Usability::Unusable(error) => writeln!(out, "  cannot be used: {}", error.message())?,
+            Usability::Skipped(_) => {}
         }
         writeln!(out)?;
         Ok(())
@@ -184,10 +187,10 @@ impl<'a> ProbedNode<'a> {
         let CameraNode {
             path: node,
             stable_path: by_id,
-            capability: identity,
+            capability,
             modes,
         } = self.found;
-        let identity = identity.as_ref().ok();
+        let capability = capability.as_ref().ok();
         let modes: Vec<Value> = modes
             .iter()
             .map(|mode| {
@@ -198,21 +201,21 @@ impl<'a> ProbedNode<'a> {
         let mut object = json!({
             "node": node,
             "by_id": by_id,
-            "name": identity.map(|identity| &identity.card),
-            "driver": identity.map(|identity| &identity.driver),
-            "bus": identity.map(|identity| &identity.bus),
+            "name": capability.map(|capability| &capability.card),
+            "driver": capability.map(|capability| &capability.driver),
+            "bus": capability.map(|capability| &capability.bus),
             "modes": modes,
             "chosen": null,
             "reason": null,
         });
-        match &self.verdict {
-            Verdict::Usable(choice) => {
+        match &self.usability {
+            Usability::Usable(choice) => {
                 object["chosen"] = json!({ "format": choice.format.to_string(), "width": choice.width,
                     "height": choice.height, "rate": choice.rate.map(rounded) });
                 object["reason"] = json!(choice.reason);
             }
-            Verdict::Unusable(error) => object["reason"] = json!(error.message()),
-            Verdict::Skipped(why) => object["reason"] = json!(why),
+            Usability::Unusable(error) => object["reason"] = json!(error.message()),
+            Usability::Skipped(why) => object["reason"] = json!(why),
         }
         object
     }

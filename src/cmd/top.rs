@@ -29,7 +29,8 @@ impl Arguments {
             return Err(Failure::new(Exit::Config, reason));
         };
         if !std::io::stdout().is_terminal() {
-            let reason = anyhow!("standard output is no terminal; programs read /metrics or /events instead");
+            let reason =
+                anyhow!("standard output is not a terminal; programs read /metrics or /events instead");
             return Err(Failure::new(Exit::Usage, reason));
         }
         top::run(client).map_err(|error| Failure::new(Exit::Software, error))

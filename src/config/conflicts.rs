@@ -44,19 +44,19 @@ pub fn conflicts(settings: &Settings, watchdog: Option<Duration>) -> Vec<Conflic
         &mut found,
         smoothing.floor + smoothing.margin > 1.0,
         ["smoothing.margin", "smoothing.floor"],
-        "at most 1 together with smoothing.floor, or no face could leave uncertain",
+        "at most 1 together with smoothing.floor, or no category could replace uncertain",
     );
     add(
         &mut found,
         smoothing.gap.as_secs_f32() * expression.rate <= 1.0,
         ["smoothing.gap_s", "expression.rate"],
-        "more than 1 / expression.rate, or every reading would reset the state",
+        "more than 1 / expression.rate, or every classification would reset the means",
     );
     add(
         &mut found,
         gpio.led != Line::Unused && gpio.led == gpio.switch,
         ["gpio.switch", "gpio.led"],
-        "another line than gpio.led",
+        "a line other than gpio.led",
     );
     add(
         &mut found,
@@ -182,6 +182,6 @@ fn http(http: &Http, found: &mut Vec<Conflict>) {
         found,
         is_empty(&http.cert_file) != is_empty(&http.key_file),
         ["http.key_file", "http.cert_file"],
-        "a file exactly if http.cert_file is one",
+        "a file if http.cert_file is set, otherwise empty",
     );
 }

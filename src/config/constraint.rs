@@ -118,7 +118,7 @@ impl fmt::Display for Constraint {
             Self::String { allowed, .. }
             | Self::IntegerOrString { allowed, .. }
             | Self::StringOrList { allowed, .. } => f.write_str(allowed),
-            Self::List => f.write_str("a list of texts"),
+            Self::List => f.write_str("a list of strings"),
         }
     }
 }

@@ -245,7 +245,13 @@ pub(super) fn hint(key: &str, name: impl Fn(&Rule) -> String) -> Box<str> {
         .iter()
         .any(|word| lower.contains(word))
     {
-        return "a secret is read from a file: name the file in mqtt.password_file".into();
+        let is_token = lower.starts_with("http") || lower.contains("token");
+        let setting = if is_token {
+            "http.token_file"
+        } else {
+            "mqtt.password_file"
+        };
+        return format!("a secret is read from a file: name the file in {setting}").into();
     }
     similar(&lower).map_or_else(Box::default, |rule| {
         format!("did you mean {}?", name(rule)).into()

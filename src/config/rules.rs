@@ -41,10 +41,10 @@ impl Rule {
     /// A rejected value as shown in messages. A wrong value for a secret's file may be the secret itself.
     #[must_use]
     pub fn show(&self, value: &Value) -> String {
-        let names_secret =
-            ["mqtt.password_file", "mqtt.client_key_file", "http.token_file"].contains(&self.key);
+        let mut secrets = ["password_file", "key_file", "token_file"].into_iter();
+        let names_secret = secrets.any(|end| self.key.ends_with(end));
         if names_secret && matches!(value, Value::String(_)) {
-            "a text (not shown)".to_owned()
+            "a string (not shown)".to_owned()
         } else {
             value.to_string()
         }

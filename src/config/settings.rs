@@ -64,7 +64,7 @@ pub struct Camera {
     pub source: SourceKind,
     /// V4L2: a device path, or `auto` for the first usable camera.
     pub device: String,
-    /// V4L2: `auto` or a four-character code. Pipe: `mjpeg`, `y4m` or a raw layout's code.
+    /// V4L2: `auto` or a four-character code. Pipe: `mjpeg`, `y4m` or a raw pixel format's code.
     pub format: String,
     /// Requested width in pixels.
     pub width: u32,

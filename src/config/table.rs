@@ -126,7 +126,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// [`Diagnostic`].
     pub fn text(&mut self, key: &'static str, max: usize) -> Result<String, Diagnostic> {
-        let allowed = format!("a text of 1 to {max} characters, without control characters");
+        let allowed = format!("a string of 1 to {max} characters, without control characters");
         self.parsed(key, &allowed, |text| {
             let is_fine =
                 !text.trim().is_empty() && text.chars().count() <= max && !text.contains(text::is_unsafe);

@@ -40,7 +40,7 @@ impl Value {
                 .iter()
                 .map(|item| item.get_ref().as_str().map(str::to_owned))
                 .collect::<Option<_>>()
-                .map_or(Self::Other("a list that holds more than texts"), Self::List),
+                .map_or(Self::Other("a list with an item of another type"), Self::List),
             DeValue::Datetime(_) => Self::Other("a date or time"),
             DeValue::Table(_) => Self::Other("a table"),
         }

@@ -18,7 +18,7 @@ use crate::config::{Gpio, Line};
 #[derive(Debug, thiserror::Error)]
 pub enum GpioError {
     /// No chip is named, and the board has no header to fall back to.
-    #[error("gpio.chip: not set, and this board is no known Raspberry Pi; allowed: {chips}")]
+    #[error("gpio.chip: not set, and this board is not a known Raspberry Pi; allowed: {chips}")]
     NoChip {
         /// The chips of this board.
         chips: String,

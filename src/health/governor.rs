@@ -23,7 +23,7 @@ const ROOM: f32 = 0.8;
 
 /// Why load is shed, in order of decreasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThrottleReason {
+pub enum ShedReason {
     /// The supply's voltage is too low.
     Undervoltage,
     /// The firmware has slowed the processor down.
@@ -34,7 +34,7 @@ pub enum ThrottleReason {
     Overload,
 }
 
-impl ThrottleReason {
+impl ShedReason {
     /// Every reason.
     pub const ALL: [Self; 4] = [Self::Undervoltage, Self::Throttled, Self::Hot, Self::Overload];
 
@@ -50,7 +50,7 @@ impl ThrottleReason {
     }
 }
 
-impl fmt::Display for ThrottleReason {
+impl fmt::Display for ShedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Undervoltage => "the supply's voltage is too low",
@@ -67,14 +67,14 @@ pub struct WorkRate {
     /// The fraction of the full rate at which to work, 0.25 to 1.
     pub fraction: f32,
     /// The reason for the last step down; `None` at the full rate.
-    pub throttle_reason: Option<ThrottleReason>,
+    pub shed_reason: Option<ShedReason>,
 }
 
 impl WorkRate {
     /// No load is shed.
     pub const FULL: Self = Self {
         fraction: FRACTIONS[0],
-        throttle_reason: None,
+        shed_reason: None,
     };
 }
 
@@ -89,7 +89,7 @@ impl Default for WorkRate {
 pub struct Governor {
     settings: Health,
     step: usize,
-    throttle_reason: Option<ThrottleReason>,
+    shed_reason: Option<ShedReason>,
     /// When the step last changed; `None` before the first change.
     changed: Option<Duration>,
     /// Since when the sensing thread has been overloaded without interruption.
@@ -105,7 +105,7 @@ impl Governor {
         Self {
             settings,
             step: 0,
-            throttle_reason: None,
+            shed_reason: None,
             changed: None,
             overloaded: None,
             relieved: None,
@@ -122,7 +122,7 @@ impl Governor {
         };
         hold(&mut self.overloaded, load >= OVERLOADED);
         let overloaded = self.overloaded.is_some() && since(self.overloaded) >= dwell;
-        let reason = self.reason_to_throttle(board, overloaded);
+        let reason = self.reason_to_shed(board, overloaded);
         // Between `cool_c` and `hot_c` the step stays as it is.
         let is_relieved = reason.is_none() && self.is_cool(board) && self.has_room(load);
         hold(&mut self.relieved, is_relieved);
@@ -130,13 +130,13 @@ impl Governor {
         let settled = self.changed.is_none() || since(self.changed) >= dwell;
         match reason {
             Some(reason) if self.step + 1 < FRACTIONS.len() && settled => {
-                self.throttle_reason = Some(reason);
+                self.shed_reason = Some(reason);
                 self.change(self.step + 1, now);
             }
             None if self.step > 0 && since(self.relieved) >= dwell * STEP_UP_FACTOR => {
                 self.change(self.step - 1, now);
                 if self.step == 0 {
-                    self.throttle_reason = None;
+                    self.shed_reason = None;
                 }
             }
             _ => {}
@@ -149,7 +149,7 @@ impl Governor {
     pub fn work_rate(&self) -> WorkRate {
         WorkRate {
             fraction: FRACTIONS[self.step],
-            throttle_reason: self.throttle_reason,
+            shed_reason: self.shed_reason,
         }
     }
 
@@ -161,18 +161,18 @@ impl Governor {
         self.overloaded = None;
     }
 
-    fn reason_to_throttle(&self, board: &Board, overloaded: bool) -> Option<ThrottleReason> {
+    fn reason_to_shed(&self, board: &Board, overloaded: bool) -> Option<ShedReason> {
         let is_hot = board
             .temperature_c
             .is_some_and(|celsius| celsius >= self.settings.hot_c);
         if board.undervoltage == Some(true) {
-            Some(ThrottleReason::Undervoltage)
+            Some(ShedReason::Undervoltage)
         } else if board.is_throttled() {
-            Some(ThrottleReason::Throttled)
+            Some(ShedReason::Throttled)
         } else if is_hot {
-            Some(ThrottleReason::Hot)
+            Some(ShedReason::Hot)
         } else {
-            overloaded.then_some(ThrottleReason::Overload)
+            overloaded.then_some(ShedReason::Overload)
         }
     }
 

@@ -65,7 +65,7 @@ fn a_hot_day_stays_below_the_throttle_without_flapping() {
                 kiosk.celsius
             );
         }
-        assert_eq!(rate.throttle_reason.is_some(), rate.fraction < 1.0);
+        assert_eq!(rate.shed_reason.is_some(), rate.fraction < 1.0);
     }
     // Without a governor it would reach 90 degrees; a Raspberry Pi slows itself down at 80.
     assert!((75.0..77.0).contains(&hottest), "{hottest} degrees");
@@ -118,15 +118,15 @@ fn lasting_heat_lowers_the_rate_in_steps_to_a_minimum() {
         ],
         [0.7, 0.7, 0.5, 0.35, 0.25, 0.25]
     );
-    assert_eq!(governor.work_rate().throttle_reason, Some(ThrottleReason::Hot));
+    assert_eq!(governor.work_rate().shed_reason, Some(ShedReason::Hot));
 }
 
 #[test]
 fn throttle_bits_of_this_moment_count_and_those_since_boot_do_not() {
     for (throttled, undervoltage, reason) in [
-        (0b0001, true, Some(ThrottleReason::Undervoltage)),
-        (0b0010, false, Some(ThrottleReason::Throttled)),
-        (0b0100, false, Some(ThrottleReason::Throttled)),
+        (0b0001, true, Some(ShedReason::Undervoltage)),
+        (0b0010, false, Some(ShedReason::Throttled)),
+        (0b0100, false, Some(ShedReason::Throttled)),
         (0b1000, false, None),
         (0xf_0000, false, None),
     ] {
@@ -137,7 +137,7 @@ fn throttle_bits_of_this_moment_count_and_those_since_boot_do_not() {
         };
         let mut governor = Governor::new(SETTINGS);
         assert_eq!(
-            governor.update(SECOND, &board, 0.5).throttle_reason,
+            governor.update(SECOND, &board, 0.5).shed_reason,
             reason,
             "{throttled:b}"
         );
@@ -180,10 +180,7 @@ fn a_slow_board_finds_the_rate_that_it_can_keep_and_stays_there() {
         fractions[41..].iter().all(|fraction| *fraction == 0.5),
         "it does not go back to what it cannot do"
     );
-    assert_eq!(
-        governor.work_rate().throttle_reason,
-        Some(ThrottleReason::Overload)
-    );
+    assert_eq!(governor.work_rate().shed_reason, Some(ShedReason::Overload));
 }
 
 #[test]

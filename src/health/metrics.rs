@@ -20,6 +20,7 @@ pub struct Metrics {
     corrupt: AtomicU64,
     undecodable: AtomicU64,
     stale: AtomicU64,
+    lost: AtomicU64,
     sensed: AtomicU64,
     faces: AtomicU64,
     camera_open: AtomicBool,
@@ -50,7 +51,7 @@ pub struct Reading {
     pub sensed_fps: f32,
     /// How busy the sensing thread was, 0 to 1.
     pub load: f32,
-    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too long.
     pub drops: u64,
 }
 
@@ -61,6 +62,7 @@ impl Default for Metrics {
             corrupt: AtomicU64::new(0),
             undecodable: AtomicU64::new(0),
             stale: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             sensed: AtomicU64::new(0),
             faces: AtomicU64::new(0),
             camera_open: AtomicBool::new(false),
@@ -106,6 +108,12 @@ impl Metrics {
     #[must_use]
     pub fn stale_frames(&self) -> u64 {
         self.stale.load(Relaxed)
+    }
+
+    /// Frames that the driver counted and the source did not deliver.
+    #[must_use]
+    pub fn lost_frames(&self) -> u64 {
+        self.lost.load(Relaxed)
     }
 
     /// Frames that the sensing thread has finished, including those that were too old or could not be decoded:
@@ -217,6 +225,10 @@ impl Metrics {
 
     pub(crate) fn count_stale(&self) {
         self.stale.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_lost(&self, frames: u64) {
+        self.lost.fetch_add(frames, Relaxed);
     }
 
     pub(crate) fn count_sensed(&self, faces: usize) {

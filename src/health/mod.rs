@@ -14,7 +14,7 @@ pub mod watchdog;
 
 pub use board::Board;
 pub use broker_link::{BrokerLink, LinkState};
-pub use governor::{Governor, ThrottleReason, WorkRate};
+pub use governor::{Governor, ShedReason, WorkRate};
 pub use hardware::Hardware;
 pub use machine::{Machine, clock_mhz};
 pub use metrics::{Metrics, Reading};

@@ -36,7 +36,7 @@ pub enum Stage {
     Decode,
     /// Detecting faces in the whole picture.
     Detect,
-    /// Detecting each tracked face in its search region.
+    /// Detecting each tracked face in its surroundings.
     Follow,
     /// Cropping a face and running the expression network on it.
     Classify,
@@ -129,7 +129,7 @@ impl StageTimes {
     /// The summary of `stage`, or `None` if nothing was recorded in the last one to two windows before `now`.
     pub fn summary(&mut self, now: Duration, stage: Stage) -> Option<Summary> {
         self.rotate(now);
-        summarise(&self.current[stage as usize], &self.previous[stage as usize])
+        summarize(&self.current[stage as usize], &self.previous[stage as usize])
     }
 
     /// Drops measurements that are too old for a summary at `now`.
@@ -202,7 +202,7 @@ fn middle(bucket: usize) -> Duration {
 }
 
 /// The summary over two histograms.
-fn summarise(a: &Histogram, b: &Histogram) -> Option<Summary> {
+fn summarize(a: &Histogram, b: &Histogram) -> Option<Summary> {
     let counts = || {
         a.counts
             .iter()

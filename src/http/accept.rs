@@ -46,19 +46,19 @@ pub async fn accept(listener: Listener, router: Router, acceptor: Option<TlsAcce
         fails = false;
         // Remove those that have ended.
         while connections.try_join_next().is_some() {}
-        if let Ok(seat) = Arc::clone(&served).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&served).try_acquire_owned() {
             let (router, acceptor) = (router.clone(), acceptor.clone());
             connections.spawn(async move {
                 connection::serve(stream, Peer(address), acceptor, router).await;
-                drop(seat);
+                drop(permit);
             });
-        } else if let Ok(seat) = Arc::clone(&refused).try_acquire_owned() {
+        } else if let Ok(permit) = Arc::clone(&refused).try_acquire_owned() {
             let is_plain = acceptor.is_none();
             connections.spawn(async move {
                 if is_plain {
                     connection::refuse(stream).await;
                 }
-                drop(seat);
+                drop(permit);
             });
         }
     }

@@ -33,7 +33,7 @@ const RECONNECT: Duration = Duration::from_secs(1);
 
 /// `GET /events`: a [`View`] as JSON whenever something has changed.
 pub async fn events(State(site): SharedSite) -> Response {
-    let Ok(seat) = Arc::clone(&site.watchers).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&site.watchers).try_acquire_owned() else {
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             "too many pages are open; close one",
@@ -45,7 +45,7 @@ pub async fn events(State(site): SharedSite) -> Response {
         changes,
         next: Instant::now(),
         is_new: true,
-        _seat: seat,
+        _permit: permit,
     }))
     .into_response()
 }
@@ -57,7 +57,7 @@ struct Watcher {
     /// When the next event may be sent.
     next: Instant,
     is_new: bool,
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Polled for the next event only once the previous one has been written to the connection, so a slow reader

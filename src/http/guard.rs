@@ -58,7 +58,10 @@ fn refusal(site: &Site, request: &Request) -> Option<Response> {
     let headers = request.headers();
     // The absolute form of a target, as sent to a proxy, may name a different host than the header.
     if request.uri().authority().is_some() {
-        return Some(refuse(StatusCode::BAD_REQUEST, "the request's target is no path"));
+        return Some(refuse(
+            StatusCode::BAD_REQUEST,
+            "the request's target is not a path",
+        ));
     }
     let Some(host) = single(headers, &header::HOST) else {
         return Some(refuse(StatusCode::BAD_REQUEST, "one header Host is needed"));

@@ -29,7 +29,7 @@ mod token;
 pub mod view;
 
 pub use self::{
-    client::{Answer, Client, ClientError, Events},
+    client::{Client, ClientError, Events, Response},
     error::HttpError,
     live::{Frame, Live, Newest},
     probes::{Fault, Part, Verdict},

@@ -48,7 +48,7 @@ pub async fn command(State(site): SharedSite, request: Request) -> Response {
         _ => return refuse(StatusCode::BAD_REQUEST, "ON and OFF are allowed"),
     };
     if !is_done {
-        let reason = "privacy was not commanded here: take it back where it was";
+        let reason = "privacy was not turned on from this page: turn it off where it was turned on";
         return refuse(StatusCode::CONFLICT, reason);
     }
     let view = PrivacyView::new(gate);

@@ -45,7 +45,7 @@ impl Tls {
         })?;
         let certificate = chain[0].clone();
         let unusable = |error: tokio_rustls::rustls::Error| {
-            let reason = format!("it does not go with {KEY}: {error}");
+            let reason = format!("it does not match {KEY}: {error}");
             content(CERTIFICATE, &settings.cert_file, &reason)
         };
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -59,6 +59,17 @@ impl Tls {
             certificate,
         }))
     }
+}
+
+/// The server's own certificate; `None` if the settings name none.
+///
+/// # Errors
+/// [`HttpError`] if the file cannot be used.
+pub fn certificate(settings: &config::Http) -> Result<Option<CertificateDer<'static>>, HttpError> {
+    if settings.cert_file.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Ok(certificates(&settings.cert_file)?.into_iter().next())
 }
 
 /// At least one certificate, the server's own first.

@@ -28,7 +28,7 @@ pub enum Arithmetic {
     Integers,
     /// As [`Arithmetic::Integers`], but only where the processor is so much faster that int8 pays off even in
     /// layers of few channels, whose activations cost as much to quantize as to multiply.
-    IntegersOfFewChannels,
+    IntegersIfFastForFewChannels,
 }
 
 impl Arithmetic {
@@ -36,7 +36,7 @@ impl Arithmetic {
         match self {
             Self::Floats => false,
             Self::Integers => level.has_fast_int8(),
-            Self::IntegersOfFewChannels => level.has_fast_int8_for_few_channels(),
+            Self::IntegersIfFastForFewChannels => level.has_fast_int8_for_few_channels(),
         }
     }
 }
@@ -121,9 +121,9 @@ impl Network {
     ///
     /// # Errors
     /// [`InferError::Run`].
-    pub fn another(&self) -> Result<Self, InferError> {
+    pub fn try_clone(&self) -> Result<Self, InferError> {
         Ok(Self {
-            runner: self.runner.another().map_err(failed)?,
+            runner: self.runner.try_clone().map_err(failed)?,
             outputs: self.outputs.clone(),
             integer_layers: self.integer_layers,
             busy: Duration::ZERO,

@@ -28,9 +28,9 @@ pub struct OperatorTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IntegerLayers {
     /// With one-byte activations.
-    pub bytes: usize,
+    pub int8: usize,
     /// With two-byte activations.
-    pub words: usize,
+    pub int16: usize,
 }
 
 impl IntegerLayers {
@@ -39,8 +39,8 @@ impl IntegerLayers {
         let mut layers = Self::default();
         for (cost, _) in model.nodes().iter().flat_map(|node| costs(model, node)) {
             match cost {
-                Cost::FMA(DatumType::I8) => layers.bytes += 1,
-                Cost::FMA(DatumType::I16) => layers.words += 1,
+                Cost::FMA(DatumType::I8) => layers.int8 += 1,
+                Cost::FMA(DatumType::I16) => layers.int16 += 1,
                 _ => (),
             }
         }

@@ -52,23 +52,23 @@ impl Program {
     /// constant, or a change of shape.
     pub(crate) fn compile(model: &TypedModel) -> Option<Self> {
         let order = model.eval_order().ok()?;
-        let mut layout = BufferLayout::of(model, &order)?;
+        let mut allocator = BufferAllocator::of(model, &order)?;
         let mut steps = Vec::new();
         for (position, id) in order.iter().enumerate() {
             let node = model.node(*id);
             if node.op_is::<TypedSource>() {
-                layout.write(*id)?;
+                allocator.write(*id)?;
             } else if let Some(op) = ops::compute(&*node.op) {
-                let inputs = node.inputs.iter().map(|input| layout.read(*input));
+                let inputs = node.inputs.iter().map(|input| allocator.read(*input));
                 let inputs = inputs.collect::<Option<_>>()?;
-                let output = layout.write(*id)?;
+                let output = allocator.write(*id)?;
                 steps.push(Step { op, inputs, output });
             } else if !node.op_is::<Const>() && !is_reshape(node) {
                 return None;
             }
-            layout.free(node, position);
+            allocator.free(node, position);
         }
-        let view = |outlet: &OutletId| layout.view(*outlet);
+        let view = |outlet: &OutletId| allocator.view(*outlet);
         let [input] = model.input_outlets().ok()? else {
             return None;
         };
@@ -77,12 +77,16 @@ impl Program {
             steps: steps.into(),
             input: view(input)?,
             outputs: outputs.iter().map(view).collect::<Option<_>>()?,
-            buffers: layout.lengths.iter().map(|length| vec![0.0; *length]).collect(),
+            buffers: allocator
+                .lengths
+                .iter()
+                .map(|length| vec![0.0; *length])
+                .collect(),
         })
     }
 
     /// The same network with its own buffers, for another thread.
-    pub(crate) fn another(&self) -> Self {
+    pub(crate) fn try_clone(&self) -> Self {
         Self {
             steps: self.steps.clone(),
             input: self.input,
@@ -140,7 +144,7 @@ impl Program {
 }
 
 /// Assigns a buffer to each value while steps are added in order.
-struct BufferLayout<'m> {
+struct BufferAllocator<'m> {
     model: &'m TypedModel,
     /// For each node: the node whose result it passes on, possibly with another shape.
     origins: HashMap<usize, usize>,
@@ -152,7 +156,7 @@ struct BufferLayout<'m> {
     free: Vec<usize>,
 }
 
-impl<'m> BufferLayout<'m> {
+impl<'m> BufferAllocator<'m> {
     fn of(model: &'m TypedModel, order: &[usize]) -> Option<Self> {
         let mut origins = HashMap::new();
         let mut last_reads = HashMap::new();
@@ -315,7 +319,7 @@ mod tests {
             let input = noise(&[4, 6], step, 1.0);
             let expected = values(&run(model.clone(), &input));
             assert_eq!(outputs(&mut program, &input), [expected.clone(), values(&input)]);
-            assert_eq!(outputs(&mut program.another(), &input)[0], expected);
+            assert_eq!(outputs(&mut program.try_clone(), &input)[0], expected);
         }
     }
 

@@ -49,9 +49,9 @@ impl Runner {
     }
 
     /// The same network for another thread; the weights are shared.
-    pub(crate) fn another(&self) -> TractResult<Self> {
+    pub(crate) fn try_clone(&self) -> TractResult<Self> {
         Ok(match self {
-            Self::Program(program) => Self::Program(program.another()),
+            Self::Program(program) => Self::Program(program.try_clone()),
             Self::Tract(runner) => Self::Tract(TractRunner {
                 state: Box::new(runner.state.plan().spawn()?),
                 input: Arc::new(Tensor::zero::<f32>(runner.input.shape())?),

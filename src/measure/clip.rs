@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    capture::{
-        CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream,
-        split::{Split, Splitter},
-    },
+    capture::{CaptureError, CaptureKind, Frame, Opener, PixelFormat, Source, Stream, split::jpeg_pictures},
     clock::Clock,
     interrupt::Interrupt,
 };
@@ -22,21 +19,7 @@ pub const SIZE: (u32, u32) = (640, 480);
 
 /// The clip's pictures, in order.
 pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
-    let mut splitter = Splitter::Detect;
-    let mut rest = CLIP;
-    std::iter::from_fn(move || {
-        loop {
-            match splitter.find(rest).ok()? {
-                Split::Frame { body, end } => {
-                    let picture = &rest[body];
-                    rest = &rest[end..];
-                    return Some(picture);
-                }
-                Split::Skip(count) | Split::Damaged(count, _) => rest = &rest[count..],
-                Split::More => return None,
-            }
-        }
-    })
+    jpeg_pictures(CLIP)
 }
 
 /// A frame with one of the clip's pictures.
@@ -69,6 +52,8 @@ impl ClipOpener {
 }
 
 impl Opener for ClipOpener {
+    fn discard(&mut self) {}
+
     fn open(&mut self, _interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let (width, height) = SIZE;
         let format = PixelFormat::Mjpeg;

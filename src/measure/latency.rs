@@ -83,6 +83,7 @@ fn measure(
     let gate = PrivacyGate::new().map_err(|error| Failure::new(Exit::Software, error))?;
     let identity = Identity::of(settings.device_id(), manifest)?;
     let mqtt = &settings.mqtt;
+    let requests = Arc::default();
     let (subscriber, publisher) = if mqtt.host.is_empty() {
         gate.set_command(Input::Off);
         (None, None)
@@ -93,7 +94,7 @@ fn measure(
         let environment = Environment {
             clock: clock.clone(),
             gate: gate.clone(),
-            requests: Arc::default(),
+            requests: Arc::clone(&requests),
             shutdown: shutdown.clone(),
         };
         let publisher = Publisher::start(mqtt, identity, environment)?;
@@ -113,7 +114,7 @@ fn measure(
         gpio: gpio::open_gpio(&settings.gpio),
         preview: Preview::new(&gate),
         gate,
-        requests: Arc::default(),
+        requests,
         sink: sink.clone(),
         clock: clock.clone(),
         shutdown,

@@ -6,10 +6,7 @@ use anyhow::Context as _;
 
 use super::clip;
 use crate::{
-    capture::{
-        Decoder, Frame, PixelFormat, jpeg,
-        split::{Split, Splitter},
-    },
+    capture::{Decoder, Frame, PixelFormat, jpeg, split::jpeg_pictures},
     file,
     picture::Picture,
     text,
@@ -35,18 +32,9 @@ impl Recording {
     /// If the file cannot be read, or contains no complete JPEG picture.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let data = file::read(path, MAX_BYTES).with_context(|| text::path(path))?;
-        let mut pictures = Vec::new();
-        let (mut splitter, mut rest) = (Splitter::Detect, &data[..]);
-        while !rest.is_empty() {
-            match splitter.find(rest).map_err(anyhow::Error::msg)? {
-                Split::Frame { body, end } => {
-                    pictures.push(Cow::Owned(rest[body].to_vec()));
-                    rest = &rest[end..];
-                }
-                Split::Skip(count) | Split::Damaged(count, _) => rest = &rest[count..],
-                Split::More => break,
-            }
-        }
+        let pictures: Vec<_> = jpeg_pictures(&data)
+            .map(|picture| Cow::Owned(picture.to_vec()))
+            .collect();
         anyhow::ensure!(
             !pictures.is_empty(),
             "{}: found no JPEG picture; allowed: concatenated JPEG pictures",
@@ -106,20 +94,21 @@ impl Player {
             self.decoder.decode(&self.frame, &mut self.picture)?;
             self.frame.data = yuyv(&self.picture);
             self.frame.format = self.format;
-            self.frame.stride = self.frame.width * 2;
+            self.frame.stride = self.frame.width.div_ceil(2) * 4;
         }
         Ok(&self.frame)
     }
 }
 
-/// Converts RGB to packed 4:2:2 YUV: ITU-R BT.601, limited range.
+/// Converts RGB to packed 4:2:2 YUV: ITU-R BT.601, limited range. The last pixel of a row of odd length is repeated.
 fn yuyv(picture: &Picture) -> Vec<u8> {
     let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
     picture
         .rgb()
-        .chunks_exact(6)
+        .chunks_exact(picture.width() as usize * 3)
+        .flat_map(|row| row.chunks(6))
         .flat_map(|pair| {
-            let [r0, g0, b0, r1, g1, b1] = std::array::from_fn(|i| f32::from(pair[i]));
+            let [r0, g0, b0, r1, g1, b1] = std::array::from_fn(|i| f32::from(pair[i % pair.len()]));
             let luma = |r: f32, g: f32, b: f32| 16.0 + 0.257 * r + 0.504 * g + 0.098 * b;
             let (r, g, b) = ((r0 + r1) / 2.0, (g0 + g1) / 2.0, (b0 + b1) / 2.0);
             let u = 128.0 - 0.148 * r - 0.291 * g + 0.439 * b;
@@ -127,4 +116,20 @@ fn yuyv(picture: &Picture) -> Vec<u8> {
             [byte(luma(r0, g0, b0)), byte(u), byte(luma(r1, g1, b1)), byte(v)]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_odd_length_end_with_a_repeated_pixel() {
+        let mut picture = Picture::default();
+        let grey = [0, 100, 200, 50, 150, 250];
+        for (rgb, value) in picture.reset(3, 2).chunks_exact_mut(3).zip(grey) {
+            rgb.fill(value);
+        }
+        let luma: Vec<u8> = yuyv(&picture).iter().step_by(2).copied().collect();
+        assert_eq!(luma, [16, 102, 188, 188, 59, 145, 231, 231]);
+    }
 }

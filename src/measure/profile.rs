@@ -51,7 +51,7 @@ pub fn profile(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(
     Ok(())
 }
 
-/// Throughput of a kind of operator in 10^9 multiplications per second, and its share of the peak.
+/// Throughput of a kind of operator in 10^9 multiply-accumulates per second, and its share of the peak.
 fn throughput(kind: &OperatorTime, peak: Peak) -> Option<(f64, f64)> {
     let seconds = kind.time.as_secs_f64();
     let (floats, integers) = (kind.float_macs as f64, kind.integer_macs as f64);
@@ -88,7 +88,7 @@ fn write_text(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                 milliseconds / total * 100.0
             )?;
             match throughput(kind, peak) {
-                Some((gops, share)) => writeln!(out, "{:>10.1}{:>9.0}%", gops * 2.0, share * 100.0)?,
+                Some((gmacs, share)) => writeln!(out, "{:>10.1}{:>9.0}%", gmacs * 2.0, share * 100.0)?,
                 None => writeln!(out)?,
             }
         }
@@ -110,7 +110,7 @@ fn write_json(out: &mut dyn Write, profiles: &[Profile], peak: Peak) -> io::Resu
                         "ms": table::milliseconds(kind.time),
                         "float_macs": kind.float_macs,
                         "integer_macs": kind.integer_macs,
-                        "gops": throughput(kind, peak).map(|(gops, _)| gops * 2.0),
+                        "gops": throughput(kind, peak).map(|(gmacs, _)| gmacs * 2.0),
                         "of_peak": throughput(kind, peak).map(|(_, share)| share),
                     })
                 })

@@ -99,9 +99,9 @@ fn describe(manifest: &Manifest) -> Result<String, ModelError> {
 /// The arithmetic of the network's layers.
 fn arithmetic(layers: IntegerLayers) -> String {
     match layers {
-        IntegerLayers { bytes: 0, words: 0 } => "floating point".to_owned(),
-        IntegerLayers { bytes, words: 0 } => format!("{bytes} layers in 8-bit integers"),
-        IntegerLayers { bytes: 0, words } => format!("{words} layers in 16-bit integers"),
-        IntegerLayers { bytes, words } => format!("{bytes} layers in 8-bit and {words} in 16-bit integers"),
+        IntegerLayers { int8: 0, int16: 0 } => "floating point".to_owned(),
+        IntegerLayers { int8, int16: 0 } => format!("{int8} layers in 8-bit integers"),
+        IntegerLayers { int8: 0, int16 } => format!("{int16} layers in 16-bit integers"),
+        IntegerLayers { int8, int16 } => format!("{int8} layers in 8-bit and {int16} in 16-bit integers"),
     }
 }

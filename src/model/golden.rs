@@ -1,6 +1,6 @@
 //! Golden vectors: inputs and the outputs that the model's authors computed for them with another runtime.
 //!
-//! Layout, all little-endian: `count` as u32, then `count` times the whole input as f32 (already normalised,
+//! Layout, all little-endian: `count` as u32, then `count` times the whole input as f32 (already normalized,
 //! in the network's own order) and all outputs as f32, in the network's order. Nothing follows.
 
 use std::path::Path;

@@ -40,7 +40,7 @@ impl Manifest {
                 Precision::F32 => Arithmetic::Floats,
                 Precision::Int8Weights => Arithmetic::Integers,
             },
-            Kind::Detector(_) => Arithmetic::IntegersOfFewChannels,
+            Kind::Detector(_) => Arithmetic::IntegersIfFastForFewChannels,
         };
         let runs = self.golden.as_ref().map_or(1, |golden| golden.count);
         let (limit, shape) = (load_limit(&self.file, runs), self.input.shape());

@@ -265,7 +265,7 @@ fn valence_arousal(
         return Err(output.diagnostic(
             "arousal",
             &arousal.to_string(),
-            "another index than that of valence",
+            "an index other than that of valence",
         ));
     }
     Ok(ValenceArousal {

@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// First backoff between attempts to open the camera: a replugged camera should be back at once.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
 /// Longest backoff: a source that fails soon after every start must not be reopened all the time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
 
-/// A source that has delivered frames for this long works: after its next failure the backoff is the first again.
+/// After a source has delivered frames for this long, its next failure starts the backoff at its shortest.
 const STEADY: Duration = Duration::from_secs(10);
 
 /// How often a closed privacy gate is polled, in case it has opened or has a new reason.
@@ -54,7 +54,7 @@ impl CameraLoop {
         let Self { opener, context } = self;
         let Context { gate, metrics, .. } = &*context;
         let state = &*context.camera;
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = FIRST_BACKOFF;
         let mut opened_before = false;
         while !context.shutdown.is_raised() {
             let Some(permit) = gate.permit() else {
@@ -62,13 +62,17 @@ impl CameraLoop {
                     state.closed(CameraStatus::Disabled, &reason);
                 }
                 let _ = context.shutdown.wait(GATE_POLL);
+                if gate.permit().is_none() {
+                    opener.discard();
+                }
                 continue;
             };
+            state.opening(context.clock.now());
             let failure = match opener.open(gate.interrupt()) {
                 Ok(mut source) => {
                     opened_before = true;
-                    state.opened(context.clock.now(), describe(&*source));
-                    match stream(context, &mut *source, permit, &mut pause) {
+                    state.opened(context.clock.now(), source.stream().to_string());
+                    match stream(context, &mut *source, permit, &mut backoff) {
                         Stopped::Requested => continue,
                         Stopped::Failed(error) => error,
                     }
@@ -90,30 +94,37 @@ impl CameraLoop {
                 };
             }
             state.closed(failure.kind.into(), &failure.message());
-            let _ = gate.interrupt().wait(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            opener.discard();
+            let _ = gate.interrupt().wait(backoff);
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
         }
         Ok(())
     }
 }
 
 /// Passes frames on until the source fails or must stop. Leaves no picture behind in its own buffer.
-fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause: &mut Duration) -> Stopped {
+fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, backoff: &mut Duration) -> Stopped {
     let opened = context.clock.now();
     let mut frame = Frame::default();
+    let mut last: Option<u64> = None;
     let stopped = loop {
         if must_stop(context, permit) {
             break Stopped::Requested;
         }
         match source.next(&mut frame, context.gate.interrupt()) {
             Ok(()) => {
+                let expected = last.map_or(frame.sequence, |last| last + 1);
+                context
+                    .metrics
+                    .count_lost(frame.sequence.saturating_sub(expected));
+                last = Some(frame.sequence);
                 // A frame that was captured before the gate closed must not reach the slot afterwards.
                 if !context.slot.put_if(&mut frame, || permit.is_valid()) {
                     break Stopped::Requested;
                 }
                 context.metrics.count_captured();
                 if context.clock.now().saturating_sub(opened) >= STEADY {
-                    *pause = FIRST_PAUSE;
+                    *backoff = FIRST_BACKOFF;
                 }
             }
             // An interrupted wait ends with an error too.
@@ -131,17 +142,6 @@ fn stream(context: &Context, source: &mut dyn Source, permit: Permit<'_>, pause:
 
 fn must_stop(context: &Context, permit: Permit<'_>) -> bool {
     context.shutdown.is_raised() || !permit.is_valid()
-}
-
-fn describe(source: &dyn Source) -> String {
-    let stream = source.stream();
-    let rate = stream
-        .rate
-        .map_or(String::new(), |rate| format!(" at {rate:.1}/s"));
-    format!(
-        "{}: {} {}x{}{rate}",
-        stream.name, stream.format, stream.width, stream.height
-    )
 }
 
 /// Failures that a retry a moment later will not fix; systemd retries with its own backoff.

@@ -22,6 +22,15 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Minimum number of consecutive unusable frames that counts as a fault: a slow camera may lose a single one.
 const MIN_UNUSABLE: u32 = 3;
 
+/// A camera that takes longer than this to open after privacy has been turned off is no longer reported as disabled.
+const SLOW_OPENING: Duration = Duration::from_secs(1);
+
+/// A camera that has recovered from two faults within this time is unstable.
+const UNSTABLE: Duration = Duration::from_secs(60);
+
+/// An unstable camera is `ok` only after it has delivered nothing but usable frames for this long.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// Publishes and logs the camera's status only when it changes.
 pub(super) struct CameraState {
     sink: Arc<dyn Sink>,
@@ -42,6 +51,14 @@ struct State {
     unusable: Option<Duration>,
     /// Unusable frames since the last usable one.
     in_a_row: u32,
+    /// Since when the camera is being opened.
+    opening: Option<Duration>,
+    /// Whether the published status is a fault, from which the camera has not recovered.
+    is_faulty: bool,
+    /// When it recovered from the last two faults, the older one first.
+    recovered: [Option<Duration>; 2],
+    /// Since when there have been only usable frames, while it is not `ok`.
+    steady: Option<Duration>,
 }
 
 impl CameraState {
@@ -60,12 +77,32 @@ impl CameraState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The camera is being opened.
+    pub fn opening(&self, now: Duration) {
+        self.lock().opening = Some(now);
+    }
+
+    /// Reports a camera that takes long to open: why it was closed before is no longer true. Called regularly.
+    pub fn check_opening(&self, now: Duration) {
+        let mut state = self.lock();
+        let is_slow = state
+            .opening
+            .is_some_and(|since| now.saturating_sub(since) >= SLOW_OPENING);
+        if is_slow && matches!(state.published, Some((CameraStatus::Disabled, _))) {
+            let reason = "starting";
+            tracing::info!(reason, "camera is off");
+            self.sink.camera(CameraStatus::Missing, reason);
+            state.published = Some((CameraStatus::Missing, reason.to_owned()));
+        }
+    }
+
     /// The camera is open. Its status becomes `ok` only with its first usable frame.
     pub fn opened(&self, now: Duration, stream: String) {
         let mut state = self.lock();
         state.stream = Some(stream);
         state.usable = now;
         state.in_a_row = 0;
+        (state.opening, state.steady) = (None, None);
         self.metrics.set_camera_open(true);
     }
 
@@ -73,6 +110,8 @@ impl CameraState {
     pub fn closed(&self, status: CameraStatus, reason: &str) {
         let mut state = self.lock();
         state.stream = None;
+        (state.opening, state.steady) = (None, None);
+        state.is_faulty |= status != CameraStatus::Disabled;
         self.metrics.set_camera_open(false);
         self.publish(&mut state, status, reason);
     }
@@ -86,8 +125,20 @@ impl CameraState {
         }
         state.usable = now;
         state.in_a_row = 0;
-        let is_ok = matches!(&state.published, Some((CameraStatus::Ok, _)));
-        if !is_ok && let Some(stream) = state.stream.clone() {
+        if matches!(&state.published, Some((CameraStatus::Ok, _))) {
+            return;
+        }
+        let since = *state.steady.get_or_insert(now);
+        if state.is_faulty {
+            let [older, newer] = state.recovered;
+            let is_unstable = older.is_some_and(|then| now.saturating_sub(then) < UNSTABLE);
+            if is_unstable && now.saturating_sub(since) < STEADY {
+                return;
+            }
+            state.recovered = [newer, Some(now)];
+            state.is_faulty = false;
+        }
+        if let Some(stream) = state.stream.clone() {
             self.publish(&mut state, CameraStatus::Ok, &stream);
         }
     }
@@ -103,6 +154,7 @@ impl CameraState {
             tracing::warn!(reason = error.message(), "a frame is unusable");
         }
         state.in_a_row = state.in_a_row.saturating_add(1);
+        state.steady = None;
         let lasts = now.saturating_sub(state.usable) >= self.unusable_after && state.in_a_row >= MIN_UNUSABLE;
         if state.stream.is_none() || !lasts {
             return;
@@ -112,6 +164,7 @@ impl CameraState {
         if !is_known {
             let seconds = self.unusable_after.as_secs_f32();
             let reason = format!("no usable frame for {seconds:.1} s: {}", error.message());
+            state.is_faulty = true;
             self.publish(&mut state, CameraStatus::Unsupported, &reason);
         }
     }
@@ -127,9 +180,13 @@ impl CameraState {
         match status {
             CameraStatus::Ok => tracing::info!(stream = reason, "camera is delivering"),
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
-            _ => tracing::warn!(?status, reason, "camera is unusable"),
+            _ => tracing::warn!(status = status.name(), reason, "camera is unusable"),
         }
         self.sink.camera(status, reason);
         state.published = Some((status, reason.to_owned()));
     }
 }
+
+#[cfg(test)]
+#[path = "camera_state_tests.rs"]
+mod tests;

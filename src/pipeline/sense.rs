@@ -10,6 +10,7 @@ use crate::{
     luma::LumaGrid,
     picture::Picture,
     preview::LONGEST_SIDE,
+    privacy::Permit,
     sense::{
         Admission, FrameTime, Sensor,
         resample::{Region, resample},
@@ -45,8 +46,11 @@ pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure>
             let loaded = load();
             metrics.set_loading(false);
             let sensor = loaded?;
-            let seconds = context.clock.now().saturating_sub(begun).as_secs_f32();
-            tracing::info!(seconds, "the networks are loaded");
+            let took = context.clock.now().saturating_sub(begun);
+            tracing::info!(
+                took = format_args!("{:.1} s", took.as_secs_f32()),
+                "the networks are loaded"
+            );
             sensor
         }
     };
@@ -70,6 +74,16 @@ struct Buffers {
     decoder: Decoder,
 }
 
+impl Buffers {
+    /// Overwrites them with zeros.
+    fn clear(&mut self) {
+        self.frame.clear();
+        self.luma.clear();
+        self.picture.clear();
+        self.decoder.clear();
+    }
+}
+
 impl SenseLoop {
     fn new(sensor: Sensor, context: Context) -> Self {
         Self {
@@ -86,29 +100,36 @@ impl SenseLoop {
     /// If a network fails on a frame: that is a fault of the model or of the program, not of the frame.
     fn run(mut self) -> Result<(), Failure> {
         let mut buffers = Buffers::default();
+        let gate = self.context.gate.clone();
+        let mut permit = gate.permit();
         loop {
-            match self.context.slot.take(&mut buffers.frame, WAIT) {
-                Recv::Frame => self.sense(&mut buffers)?,
-                Recv::Timeout => {}
-                Recv::Closed => {
+            self.context.slot.wait(WAIT);
+            if !permit.is_some_and(Permit::is_valid) {
+                if permit.is_some() {
+                    buffers.clear();
+                    self.sensor.lose_all();
+                    self.is_lost = true;
+                }
+                permit = gate.permit();
+            }
+            // The slot is emptied when the gate closes: what it holds now was captured under this permit or a
+            // later one, in which case this one is no longer valid.
+            match (self.context.slot.take(&mut buffers.frame), permit) {
+                (Recv::Frame, Some(permit)) => self.sense(&mut buffers, permit)?,
+                (Recv::Frame, None) => buffers.frame.clear(),
+                (Recv::Empty, _) => {}
+                (Recv::Closed, _) => {
                     // At the end of a finite source, all faces are lost.
                     if !self.context.shutdown.is_raised() {
-                        self.lose_all();
+                        self.lose_all(permit);
                     }
                     return Ok(());
                 }
             }
-            if self.context.gate.permit().is_none() {
-                buffers.frame.clear();
-                buffers.luma.clear();
-                buffers.picture.clear();
-                buffers.decoder.clear();
-                self.lose_all();
-            }
             let now = self.context.clock.now();
             let lost_after = self.lost_after();
             if self.gaps.since(now).is_some_and(|gap| gap >= lost_after) {
-                self.lose_all();
+                self.lose_all(permit);
             }
         }
     }
@@ -118,13 +139,13 @@ impl SenseLoop {
         self.sensor.lost_after().max(self.gaps.usual() * 2)
     }
 
-    /// Ends all tracks, because the camera no longer shows anything. Nothing is reported while privacy is on.
-    fn lose_all(&mut self) {
+    /// Ends all tracks, because the camera no longer shows anything, and reports it unless the gate has closed.
+    fn lose_all(&mut self, permit: Option<Permit<'_>>) {
         if std::mem::replace(&mut self.is_lost, true) {
             return;
         }
         let report = self.sensor.lose_all();
-        if self.context.gate.permit().is_some() {
+        if permit.is_some_and(Permit::is_valid) {
             self.context.sink.report(report);
         }
     }
@@ -142,11 +163,10 @@ impl SenseLoop {
     }
 
     /// Takes one frame through all stages, unless there is a reason to skip it.
-    fn sense(&mut self, buffers: &mut Buffers) -> Result<(), Failure> {
-        // The slot is cleared when the gate closes, so this frame was captured under this permit.
-        let Some(permit) = self.context.gate.permit() else {
+    fn sense(&mut self, buffers: &mut Buffers, permit: Permit<'_>) -> Result<(), Failure> {
+        if !permit.is_valid() {
             return Ok(());
-        };
+        }
         let Buffers {
             frame,
             luma,

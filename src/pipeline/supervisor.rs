@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Context;
 use crate::{
-    health::{Board, Governor, Reading, Watchdog, WorkRate},
+    capture::Slot,
+    health::{Board, Governor, Metrics, Reading, Watchdog, WorkRate},
     privacy::Input,
 };
 
@@ -85,6 +86,7 @@ impl<'a> Supervisor<'a> {
     pub fn watch(mut self, has_ended: impl Fn() -> bool) {
         let Context {
             metrics,
+            camera,
             clock,
             requests,
             shutdown,
@@ -94,6 +96,7 @@ impl<'a> Supervisor<'a> {
         while !has_ended() && !shutdown.wait(SUPERVISE) {
             let now = clock.now();
             metrics.note_progress(now);
+            camera.check_opening(now);
             self.watchdog
                 .feed(now, metrics.finished_frames(), metrics.is_idle());
             if self.has_switch {
@@ -151,13 +154,13 @@ impl<'a> Supervisor<'a> {
             sensed_fps: fps(self.governed.sensed - last.sensed),
             // A long frame is counted when it is finished.
             load: load.min(1.0),
-            drops: slot.dropped() + metrics.stale_frames(),
+            drops: drops(slot, metrics),
         });
         if rate.fraction == before.fraction {
             return;
         }
         metrics.set_rate_fraction(rate.fraction);
-        let reason = rate.throttle_reason.map(tracing::field::display);
+        let reason = rate.shed_reason.map(tracing::field::display);
         let (fraction, temperature) = (rate.fraction, self.board.temperature_c);
         if rate.fraction < before.fraction {
             tracing::warn!(fraction, reason, temperature, "shedding load");
@@ -178,8 +181,12 @@ impl<'a> Supervisor<'a> {
         self.reported = Reported { at: now, sensed };
         self.next_report = self.health_interval;
         let work_rate = self.governor.work_rate();
-        let drops = slot.dropped() + metrics.stale_frames();
-        let health = metrics.health(fps, drops, &self.board, work_rate, now);
+        let health = metrics.health(fps, drops(slot, metrics), &self.board, work_rate, now);
         sink.health(&health);
     }
+}
+
+/// Frames dropped since the start.
+fn drops(slot: &Slot, metrics: &Metrics) -> u64 {
+    slot.dropped() + metrics.stale_frames() + metrics.lost_frames()
 }

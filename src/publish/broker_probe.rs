@@ -15,7 +15,7 @@ use super::{
         link,
         login::{Login, Will},
         negotiation::Negotiation,
-        stream::{Connector, PATIENCE},
+        stream::{CONNECT_TIMEOUT, Connector},
         version::Version,
     },
     destination::Destination,
@@ -173,7 +173,7 @@ impl Probe {
         };
         requests.disconnect();
         // The answer is known, so a failed disconnect is not an error.
-        let _ = timeout(PATIENCE, async {
+        let _ = timeout(CONNECT_TIMEOUT, async {
             while !matches!(events.next().await, Ok(Event::Disconnected) | Err(_)) {}
         })
         .await;
@@ -200,7 +200,7 @@ pub(super) fn explain(reason: &DisconnectReason, destination: &Destination) -> P
         return destination.refuses(refusal);
     }
     let Destination { address: broker, .. } = destination;
-    let seconds = PATIENCE.as_secs();
+    let seconds = CONNECT_TIMEOUT.as_secs();
     let words = reason.describe(destination);
     let is_late = |error: &std::io::Error| error.kind() == std::io::ErrorKind::TimedOut;
     let found = match reason {

@@ -50,7 +50,7 @@ impl ConnectionLog {
         words
     }
 
-    /// An accepted connection has ended at `now`; `is_about_a_message`: because a message is too large, as it seems.
+    /// An accepted connection has ended at `now`; `is_about_a_message`: presumably because a message is too large.
     /// Returns why, in words.
     pub fn lost(
         &mut self,

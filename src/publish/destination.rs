@@ -28,6 +28,8 @@ pub struct Destination {
     pub client_certificate: Option<String>,
     /// The message about a broker that speaks none of the configured versions.
     pub wrong_version: &'static str,
+    /// What to do about refused credentials.
+    credentials: &'static str,
     /// What else it may mean that the broker closes the connection instead of accepting it; empty if the broker would
     /// say so.
     pub unsaid: &'static str,
@@ -72,6 +74,17 @@ impl Destination {
                 MqttVersion::V5 => "it does not speak MQTT 5: set mqtt.version to auto or 3.1.1",
                 MqttVersion::V311 => "it does not speak MQTT 3.1.1: set mqtt.version to auto or 5",
             },
+            credentials: match (
+                settings.username.is_empty(),
+                settings.password_file.as_os_str().is_empty(),
+            ) {
+                (true, _) => "no user name was sent: set mqtt.username and mqtt.password_file",
+                (false, true) => {
+                    "no password was sent, because mqtt.password_file is empty: set it, or if only the unit has it, \
+                     use sudo AFFECTD_MQTT__PASSWORD_FILE=FILE affectd check"
+                }
+                (false, false) => "check mqtt.username and mqtt.password_file",
+            },
             unsaid: match settings.version {
                 MqttVersion::Auto | MqttVersion::V5 => "",
                 MqttVersion::V311 => {
@@ -94,7 +107,8 @@ impl Destination {
         PublishError::new(
             PublishErrorKind::Refused,
             format!(
-                "{address} refuses the credentials ({refusal}): check mqtt.username and mqtt.password_file{id}"
+                "{address} refuses the credentials ({refusal}): {}{id}",
+                self.credentials
             ),
         )
     }
@@ -116,7 +130,10 @@ fn address(settings: &config::Mqtt, endpoint: &Endpoint) -> String {
     } else {
         host.clone()
     };
-    format!("{scheme}://{host}:{port}{}", settings.websocket_path)
+    format!(
+        "{scheme}://{host}:{port}{}",
+        text::redacted(&settings.websocket_path)
+    )
 }
 
 /// A warning about what others in the network can read; `None` with TLS and for brokers on this machine.

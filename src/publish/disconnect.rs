@@ -14,6 +14,7 @@ use super::{
     },
     destination::Destination,
 };
+use crate::text;
 
 /// Why a connection ended or could not be made.
 #[derive(Debug)]
@@ -193,14 +194,24 @@ impl DisconnectReason {
     }
 }
 
+/// The longest error of the TLS library that is shown, in characters.
+const MAX_TLS_ERROR: usize = 400;
+
 fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
     let hint = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                format!(
-                    "; its certificate must be signed by one of {}",
-                    destination.authorities
-                )
+            CertificateError::UnknownIssuer => format!(
+                "; its certificate must be signed by one of {}",
+                destination.authorities
+            ),
+            CertificateError::BadSignature => format!(
+                "; its certificate must be signed by one of {}, and an RSA key must have 2048 bits or more",
+                destination.authorities
+            ),
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+                return "invalid peer certificate: it is signed with an algorithm that is no longer accepted, such as \
+                        SHA-1; sign it with SHA-256"
+                    .into();
             }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
@@ -240,7 +251,8 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
         }
         _ => String::new(),
     };
-    format!("{error}{hint}")
+    // A certificate may be for thousands of names.
+    format!("{}{hint}", text::escaped(&error.to_string(), MAX_TLS_ERROR))
 }
 
 /// Whether a certificate has no extensions, which rustls requires.

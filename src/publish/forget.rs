@@ -23,7 +23,7 @@ use super::{
 use crate::config::{self, DeviceId};
 
 /// Longest time for the broker's answer to each request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A broker does not say when it has sent all retained messages: silence for this long ends the list.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -48,14 +48,15 @@ struct Retained {
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`], [`PublishErrorKind::Refused`] or [`PublishErrorKind::Unreachable`] as for a
-/// connection; [`PublishErrorKind::Denied`] if the device is online, or the broker keeps some of its messages.
+/// connection; [`PublishErrorKind::Denied`] if the device is or may be online, its messages may not be read, or the
+/// broker keeps some of them.
 pub fn forget(
     settings: &config::Mqtt,
     device: &DeviceId,
     even_if_online: bool,
 ) -> Result<Vec<String>, PublishError> {
     let id = format!("{}-forget", options::client_id(settings, device));
-    let janitor = Janitor {
+    let cleaner = Cleaner {
         login: options::login(settings, id)?,
         connector: options::connector(settings)?,
         topics: Topics::new(&settings.base, device, &settings.discovery_prefix),
@@ -69,7 +70,7 @@ pub fn forget(
     let mut first_error = None;
     for destination in Destination::all(settings) {
         let mut negotiation = Negotiation::new(settings.version);
-        match runtime.block_on(janitor.run(&destination, &mut negotiation)) {
+        match runtime.block_on(cleaner.run(&destination, &mut negotiation)) {
             Ok(result) => return result,
             Err(reason) => {
                 first_error.get_or_insert_with(|| explain(&reason, &destination));
@@ -82,7 +83,7 @@ pub fn forget(
 }
 
 /// The task to do at a broker.
-struct Janitor<'a> {
+struct Cleaner<'a> {
     login: Login,
     connector: Connector,
     topics: Topics,
@@ -90,7 +91,7 @@ struct Janitor<'a> {
     even_if_online: bool,
 }
 
-impl Janitor<'_> {
+impl Cleaner<'_> {
     /// Tries one broker with each version that may work. The inner error is about what happened after the
     /// broker accepted the connection.
     async fn run(
@@ -135,15 +136,13 @@ impl Janitor<'_> {
         let address = &destination.address;
         let denied = |reason| PublishError::new(PublishErrorKind::Denied, reason);
         let mut kept = self.retained(destination, requests, events).await?;
-        kept.sort_by_key(|message| message.topic != self.topics.discovery);
-        let is_online = kept
-            .iter()
-            .any(|message| message.topic == self.topics.availability && message.payload == b"online");
-        if is_online && !self.even_if_online {
-            return Err(denied(format!(
-                "{} is online at {address}: stop its daemon first, or use --force if the board is gone",
-                self.device
-            )));
+        // The availability comes last: as long as anything is left, another attempt can check it.
+        kept.sort_by_key(|message| {
+            let is_last = message.topic == self.topics.availability;
+            (is_last, message.topic != self.topics.discovery)
+        });
+        if !self.even_if_online {
+            self.check_offline(&kept, address).map_err(denied)?;
         }
         for message in &kept {
             let empty = Message {
@@ -155,7 +154,7 @@ impl Janitor<'_> {
             let busy = |_| denied(format!("{address} cannot be written to"));
             requests.publish(empty, true, None).map_err(busy)?;
             while !matches!(
-                self.next(destination, events, Instant::now() + PATIENCE).await?,
+                self.next(destination, events, Instant::now() + TIMEOUT).await?,
                 Event::Acknowledged(_)
             ) {}
             if message.topic == self.topics.discovery {
@@ -178,6 +177,23 @@ impl Janitor<'_> {
         Ok(kept.into_iter().map(|message| message.topic).collect())
     }
 
+    /// Checks that the device with these retained messages is not online.
+    fn check_offline(&self, kept: &[Retained], address: &str) -> Result<(), String> {
+        let availability = &self.topics.availability;
+        match kept.iter().find(|message| message.topic == *availability) {
+            Some(message) if message.payload == b"online" => Err(format!(
+                "{} is online at {address}: stop its daemon first, or use --force if the board is gone",
+                self.device
+            )),
+            None if !kept.is_empty() => Err(format!(
+                "{address} shows messages of {}, but not {availability}, so the device may be online: log in as a user \
+                 that may read it, or use --force if the board is gone",
+                self.device
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Subscribes, and collects the retained messages, which the broker sends for every subscription (MQTT
     /// 3.1.1, 3.8.4).
     async fn retained(
@@ -195,7 +211,7 @@ impl Janitor<'_> {
             .subscribe(&filters)
             .map_err(|_| PublishError::config("the topics cannot be used"))?;
         let mut kept = Vec::new();
-        let mut deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + TIMEOUT;
         let mut is_subscribed = false;
         loop {
             let event = match timeout_at(deadline, events.next()).await {
@@ -204,7 +220,18 @@ impl Janitor<'_> {
                 Err(_) => return Err(explain(&DisconnectReason::Unanswered, destination)),
             };
             match event {
-                Event::Subscribed(_) => is_subscribed = true,
+                Event::Subscribed(answers) => {
+                    for (answer, (filter, _)) in answers.iter().zip(filters) {
+                        answer.map_err(|reason| {
+                            let reason = format!(
+                                "{} does not let this user subscribe to {filter} ({reason})",
+                                destination.address
+                            );
+                            PublishError::new(PublishErrorKind::Denied, reason)
+                        })?;
+                    }
+                    is_subscribed = true;
+                }
                 Event::Message(message)
                     if message.retain && !message.payload.is_empty() && kept.len() < MAX_TOPICS =>
                 {

@@ -164,6 +164,11 @@ async fn listen(
                 // The channel is empty when the broker answers.
                 let _ = requests.subscribe(&[(topic, false)]);
             }
+            Event::Subscribed(answers) => {
+                if let Some(Err(reason)) = answers.first() {
+                    tracing::warn!(topic, reason, "the broker refuses the subscription");
+                }
+            }
             Event::Message(message) => receive(&message),
             _ => {}
         }

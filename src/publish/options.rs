@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The largest password file: MQTT does not carry longer passwords (MQTT 5, section 3.1.3.6).
-const MAX_PASSWORD: u64 = 64 << 10;
+const MAX_PASSWORD: u64 = u16::MAX as u64;
 
 /// The daemon's login.
 ///

@@ -63,7 +63,7 @@ pub struct Camera {
 /// The newest values of everything that is published as a state.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The followed faces, the primary one first. `raw` holds the newest classification, even if it is some
+    /// The tracked faces, the primary one first. `raw` holds the newest classification, even if it is some
     /// frames old.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Whether there are faces that `publish.min_faces` withholds.

@@ -9,6 +9,7 @@ use super::{
     connection::{
         event::{Answer, Event, Limits, Received},
         link::{Events, Requests},
+        reasons::{NO_REASON, NOT_AUTHORIZED},
         version::Version,
     },
     destination::Destination,
@@ -184,10 +185,14 @@ impl<'a> Permissions<'a> {
         let [result, question] = self.messages();
         let topic = if self.acknowledged == 0 { result } else { question }.topic;
         answer.map_err(|reason| {
-            format!(
-                "it does not let this device publish on {topic} ({reason}): {}",
-                self.remedy()
-            )
+            // Others, such as a size or a quota, have nothing to do with access.
+            let is_access = [NOT_AUTHORIZED, NO_REASON].contains(&reason);
+            let remedy = if is_access {
+                format!(": {}", self.remedy())
+            } else {
+                String::new()
+            };
+            format!("it does not let this device publish on {topic} ({reason}){remedy}")
         })?;
         self.acknowledged += 1;
         Ok(())

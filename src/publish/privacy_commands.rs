@@ -19,12 +19,18 @@ pub struct PrivacyCommands<'a> {
     gate: &'a PrivacyGate,
     /// Whether the last command was invalid; further invalid ones in a row are not logged.
     ignored: bool,
+    /// Whether the recorded command is neither ON nor OFF.
+    is_record_invalid: bool,
 }
 
 impl<'a> PrivacyCommands<'a> {
     /// Nothing commanded yet.
     pub fn new(gate: &'a PrivacyGate) -> Self {
-        Self { gate, ignored: false }
+        Self {
+            gate,
+            ignored: false,
+            is_record_invalid: false,
+        }
     }
 
     /// The command cannot be read, so nothing may be sensed. A privacy command that is in force stays in
@@ -41,7 +47,7 @@ impl<'a> PrivacyCommands<'a> {
 
     /// Handles a message on the topic of the recorded command: the command of an earlier run, or the question
     /// of the run `boot`. Returns whether it is the question.
-    pub fn recall(&self, message: &Received, topic: &str, boot: &str) -> bool {
+    pub fn recall(&mut self, message: &Received, topic: &str, boot: &str) -> bool {
         // A recorded OFF revokes nothing, and this run's own records return as well.
         // A command in force is not set again, so a command given on the device still counts as such.
         if message.retain
@@ -51,10 +57,20 @@ impl<'a> PrivacyCommands<'a> {
         {
             info!("privacy stays on until OFF is commanded: see the retained {topic}");
         }
+        let is_known = matches!(self.gate.privacy().command, Input::On | Input::Off);
+        if message.retain && !is_known && !matches!(&*message.payload, b"ON" | b"OFF" | b"") {
+            // Somebody else wrote there, and it may have been ON.
+            self.is_record_invalid = true;
+            let start = message.payload[..message.payload.len().min(32)].escape_ascii();
+            self.cannot_be_read(format!(
+                "the retained {topic} is neither ON nor OFF (\"{start}\"): send ON or OFF to …/privacy/set"
+            ));
+        }
         let is_question = !message.retain && message.payload == boot.as_bytes();
         if is_question {
             let known = [Input::On, Input::Off];
-            if !known.contains(&self.gate.privacy().command) {
+            // An invalid record needs a new command.
+            if !known.contains(&self.gate.privacy().command) && !self.is_record_invalid {
                 self.gate.set_command(Input::Off);
             }
         }
@@ -81,6 +97,7 @@ impl<'a> PrivacyCommands<'a> {
             }
         };
         self.ignored = false;
+        self.is_record_invalid = false;
         if self.gate.set_command(if is_on { Input::On } else { Input::Off }) {
             info!(
                 command = privacy_word(is_on),

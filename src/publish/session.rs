@@ -32,7 +32,7 @@ use super::{
 };
 
 /// How long a clean exit waits for the broker.
-const GOODBYE: Duration = Duration::from_millis(500);
+const DISCONNECT_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long the broker may take to return this device's own message.
 const ECHO_LIMIT: Duration = Duration::from_secs(5);
@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
     fn time_to_leave(&mut self) -> Option<Duration> {
         let now = self.shared.clock.now();
         self.shared.outbox.is_stopping().then(|| {
-            let deadline = *self.deadline.get_or_insert(now + GOODBYE);
+            let deadline = *self.deadline.get_or_insert(now + DISCONNECT_LIMIT);
             deadline.saturating_sub(now)
         })
     }
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
                 Duration::MAX
             }
             Phase::Subscribing => Duration::MAX,
-            Phase::Subscribed => self.ask_for_past(now.monotonic),
+            Phase::Subscribed => self.request_recorded_command(now.monotonic),
             Phase::Asking(until) if now.monotonic >= until => {
                 self.missed_echo();
                 Duration::ZERO
@@ -265,7 +265,7 @@ impl<'a> Session<'a> {
     }
 
     /// Asks for the command that an earlier run has recorded.
-    fn ask_for_past(&mut self, now: Duration) -> Duration {
+    fn request_recorded_command(&mut self, now: Duration) -> Duration {
         let question = Message {
             topic: &self.dispatcher.topics.privacy_command,
             payload: Payload::Word(self.dispatcher.boot()),

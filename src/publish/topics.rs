@@ -81,7 +81,7 @@ impl Topics {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn topics_follow_the_contract() {
+    fn topics_are_as_documented() {
         let topics = crate::publish::samples::topics();
         assert_eq!(topics.availability, "affectd/lobby/availability");
         assert_eq!(topics.privacy_set, "affectd/lobby/privacy/set");

@@ -7,11 +7,7 @@
 
 use std::time::Duration;
 
-use super::{
-    appearance::Appearance,
-    classify::Classification,
-    face::{Category, Prediction},
-};
+use super::{appearance::Appearance, classify::Classification, face::Prediction};
 
 /// A new face is classified at the full rate for this long, because its means start from few predictions.
 const NEW: Duration = Duration::from_millis(500);
@@ -86,10 +82,7 @@ fn distance(a: &Prediction, b: &Prediction) -> f32 {
         _ => 0.0,
     };
     let probabilities = match (&a.probabilities, &b.probabilities) {
-        (Some(a), Some(b)) => Category::ALL
-            .into_iter()
-            .map(|category| (a.of(category) - b.of(category)).abs())
-            .fold(0.0, f32::max),
+        (Some(a), Some(b)) => a.max_difference(b),
         _ => 0.0,
     };
     probabilities

@@ -119,6 +119,9 @@ impl FaceTracker {
         self.tracker.clear();
         self.states.clear();
         self.changes.clear();
+        self.found.clear();
+        self.seen.clear();
+        self.untracked = None;
     }
 
     /// Sets the time between two searches of the whole picture at the full rate.

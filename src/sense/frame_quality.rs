@@ -18,7 +18,7 @@ pub struct FrameQuality {
 }
 
 /// Maximum number of rows measured, each with the rows above and below it.
-const MOST_ROWS: usize = 32;
+const MAX_ROWS: usize = 32;
 
 /// Luma below this is nearly black, 0 to 255.
 const BLACK: i32 = 16;
@@ -42,7 +42,7 @@ impl FrameQuality {
         }
         let rows: Rows<'_> = picture.rgb().chunks_exact(width * 3);
         let mut sums = Sums::default();
-        let step = (height - 2).div_ceil(MOST_ROWS);
+        let step = (height - 2).div_ceil(MAX_ROWS);
         let inner = rows.clone().zip(rows.clone().skip(1)).zip(rows.skip(2));
         for ((above, here), below) in inner.step_by(step) {
             sums.add_row(above, here, below);

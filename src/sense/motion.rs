@@ -15,7 +15,10 @@
 //! relies on the flags must also be done occasionally without them.
 
 use super::geometry::Rect;
-use crate::luma::{LumaGrid, MAX_CELLS, PARTS};
+use crate::{
+    luma::{LUMA_SCALE, LumaGrid, MAX_CELLS},
+    picture::wipe,
+};
 
 /// Smallest difference that counts, in levels.
 const MIN_DIFFERENCE: i32 = 4;
@@ -66,8 +69,9 @@ impl ChangeFlag {
 }
 
 /// How much a cell differs from its reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
+    #[default]
     None,
     /// Half the threshold: counts for tracks, whose faces change only slightly.
     Slight,
@@ -86,7 +90,7 @@ pub struct ChangeMap {
     current: Vec<i16>,
     flags: Vec<u16>,
     differences: Vec<Difference>,
-    /// Mean absolute difference of the quieter rows, in units of the grid ([`PARTS`] per level).
+    /// Mean absolute difference of the quieter rows, in units of the grid ([`LUMA_SCALE`] per level).
     noise: i32,
     /// The flags that even a slight difference sets.
     sensitive: u16,
@@ -126,12 +130,11 @@ impl ChangeMap {
 
     /// Erases all data, so nothing of the picture is left and everything counts as changed.
     pub fn clear(&mut self) {
-        for cells in [&mut self.reference, &mut self.current] {
-            cells.fill(0);
-            std::hint::black_box(cells.as_mut_slice());
-            cells.clear();
-        }
-        self.columns = 0;
+        wipe(&mut self.reference);
+        wipe(&mut self.current);
+        wipe(&mut self.flags);
+        wipe(&mut self.differences);
+        (self.columns, self.noise) = (0, 0);
     }
 
     /// Whether the luma is known. If it is not, everything counts as changed.
@@ -237,7 +240,7 @@ impl ChangeMap {
 
     /// Compares every cell with its reference.
     fn compare(&mut self) {
-        let parts = i32::from(PARTS);
+        let parts = i32::from(LUMA_SCALE);
         let threshold = (self.noise * NOISE_FACTOR).clamp(MIN_DIFFERENCE * parts, MAX_DIFFERENCE * parts);
         let mut means: heapless::Vec<i32, MAX_CELLS> = heapless::Vec::new();
         let rows = self
@@ -314,7 +317,7 @@ impl ChangeMap {
 /// The factor by which the light of a row changed: the median ratio of its cells, or 1 if that is unclear.
 fn factor(reference: &[i16], current: &[i16]) -> i32 {
     let mut ratios: heapless::Vec<u16, MAX_CELLS> = heapless::Vec::new();
-    let dark = DARK * PARTS;
+    let dark = DARK * LUMA_SCALE;
     for (&before, &now) in reference.iter().zip(current) {
         if before >= dark {
             // At most (2040 << 10) / 64.

@@ -42,7 +42,7 @@ impl Camera {
             let (column, row) = (index % 80, index / 80);
             let wall = 110.0 + 40.0 * (column as f32 / 5.0).sin() + 30.0 * (row as f32 / 9.0).cos();
             let luma = thing(column, row).unwrap_or(wall) * light(row) + self.noise * self.normal();
-            self.grid.cells_mut()[index] = (luma.clamp(0.0, 255.0) * f32::from(PARTS)) as i16;
+            self.grid.cells_mut()[index] = (luma.clamp(0.0, 255.0) * f32::from(LUMA_SCALE)) as i16;
         }
         self.map.update(&self.grid);
     }

@@ -1,7 +1,7 @@
 //! Output vectors of an expression network: the elements that its manifest names, and what they mean.
 
 use super::face::{Prediction, Probabilities};
-use crate::model::Expression as Contract;
+use crate::model::Expression as ExpressionSpec;
 use affectd_infer::{InferError, Output};
 
 /// Maximum number of elements: eight logits, valence and arousal.
@@ -17,9 +17,9 @@ impl OutputVector {
     ///
     /// # Errors
     /// [`InferError::NotFinite`]; [`InferError::Run`] if an output is too short.
-    pub(super) fn gather(contract: &Contract, outputs: &[Output<'_>]) -> Result<Self, InferError> {
-        let logits = contract.logits.iter().map(|(_, index)| *index);
-        let others = contract
+    pub(super) fn gather(spec: &ExpressionSpec, outputs: &[Output<'_>]) -> Result<Self, InferError> {
+        let logits = spec.logits.iter().map(|(_, index)| *index);
+        let others = spec
             .valence_arousal
             .into_iter()
             .flat_map(|va| [va.valence, va.arousal]);
@@ -42,14 +42,14 @@ impl OutputVector {
     }
 
     /// Softmax of the logits, and valence and arousal clamped to -1 to 1.
-    pub(super) fn prediction(&self, contract: &Contract) -> Prediction {
-        let (logits, others) = self.0.split_at(contract.logits.len());
+    pub(super) fn prediction(&self, spec: &ExpressionSpec) -> Prediction {
+        let (logits, others) = self.0.split_at(spec.logits.len());
         let mut known = [None; 8];
-        for ((category, _), logit) in contract.logits.iter().zip(logits) {
+        for ((category, _), logit) in spec.logits.iter().zip(logits) {
             known[*category as usize] = Some(*logit);
         }
         Prediction {
-            probabilities: softmax(&known, contract.temperature),
+            probabilities: softmax(&known, spec.temperature),
             valence: others.first().map(|valence| valence.clamp(-1.0, 1.0)),
             arousal: others.get(1).map(|arousal| arousal.clamp(-1.0, 1.0)),
         }

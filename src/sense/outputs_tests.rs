@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::{category::Category, model::Registry};
 
-fn contract(name: &str) -> Contract {
+fn spec(name: &str) -> ExpressionSpec {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models");
     let manifest = Registry::open(&folder).unwrap().find(name).unwrap();
     manifest.expression().unwrap().clone()
@@ -16,14 +16,14 @@ fn output(data: &[f32]) -> Output<'_> {
     Output { shape: &[], data }
 }
 
-fn predict(contract: &Contract, outputs: &[Output<'_>]) -> Result<Prediction, InferError> {
-    OutputVector::gather(contract, outputs).map(|outputs| outputs.prediction(contract))
+fn predict(spec: &ExpressionSpec, outputs: &[Output<'_>]) -> Result<Prediction, InferError> {
+    OutputVector::gather(spec, outputs).map(|outputs| outputs.prediction(spec))
 }
 
 #[test]
 fn seven_categories_in_the_models_own_order() {
     let numbers = [0.0, 0.0, 0.0, 2.0_f32.ln(), 0.0, 0.0, 0.0];
-    let prediction = predict(&contract("tiny-seven"), &[output(&numbers)]).unwrap();
+    let prediction = predict(&spec("tiny-seven"), &[output(&numbers)]).unwrap();
     let probabilities = prediction.probabilities.unwrap();
     // The fourth logit is happiness: twice as probable as each of the other six.
     assert!((probabilities.of(Category::Happiness) - 0.25).abs() < 1e-6);
@@ -38,7 +38,7 @@ fn eight_categories_with_temperature_and_bounded_valence_and_arousal() {
     numbers[0] = 1.5 * 7.0_f32.ln();
     numbers[8] = -1.75;
     numbers[9] = 0.25;
-    let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+    let prediction = predict(&spec("tiny-combined"), &[output(&numbers)]).unwrap();
     assert!((prediction.probabilities.unwrap().to_array()[0] - 0.5).abs() < 1e-6);
     assert_eq!((prediction.valence, prediction.arousal), (Some(-1.0), Some(0.25)));
 }
@@ -47,7 +47,7 @@ fn eight_categories_with_temperature_and_bounded_valence_and_arousal() {
 fn several_outputs_are_one_vector() {
     let categories = [0.0; 8];
     let prediction = predict(
-        &contract("tiny-combined"),
+        &spec("tiny-combined"),
         &[output(&categories), output(&[0.5, -0.5])],
     )
     .unwrap();
@@ -60,13 +60,13 @@ fn large_logits_overflow_nothing() {
         let mut numbers = [base; 10];
         numbers[8] = 0.0;
         numbers[9] = 0.0;
-        let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+        let prediction = predict(&spec("tiny-combined"), &[output(&numbers)]).unwrap();
         assert_eq!(prediction.probabilities.unwrap().to_array(), [0.125; 8]);
     }
     let mut numbers = [0.0; 10];
     numbers[2] = f32::MAX;
     numbers[3] = f32::MIN;
-    let prediction = predict(&contract("tiny-combined"), &[output(&numbers)]).unwrap();
+    let prediction = predict(&spec("tiny-combined"), &[output(&numbers)]).unwrap();
     assert_eq!(prediction.probabilities.unwrap().to_array()[2], 1.0);
 }
 
@@ -80,7 +80,7 @@ fn outputs_that_are_not_finite_are_an_error() {
     ] {
         let mut numbers = [0.0; 10];
         numbers[index] = value;
-        match predict(&contract("tiny-combined"), &[output(&numbers)]) {
+        match predict(&spec("tiny-combined"), &[output(&numbers)]) {
             Err(InferError::NotFinite { index: found, .. }) => assert_eq!(found, index),
             other => panic!("{other:?}"),
         }
@@ -89,14 +89,14 @@ fn outputs_that_are_not_finite_are_an_error() {
 
 #[test]
 fn a_mean_is_that_of_the_outputs_and_not_of_the_probabilities() {
-    let contract = contract("tiny-combined");
+    let spec = spec("tiny-combined");
     let mut numbers = [0.0; 10];
     numbers[0] = 1.5 * 49.0_f32.ln();
     (numbers[8], numbers[9]) = (f32::MAX, 0.5);
-    let one = OutputVector::gather(&contract, &[output(&numbers)]).unwrap();
+    let one = OutputVector::gather(&spec, &[output(&numbers)]).unwrap();
     (numbers[0], numbers[9]) = (0.0, -0.25);
-    let other = OutputVector::gather(&contract, &[output(&numbers)]).unwrap();
-    let prediction = one.mean(&other).prediction(&contract);
+    let other = OutputVector::gather(&spec, &[output(&numbers)]).unwrap();
+    let prediction = one.mean(&other).prediction(&spec);
     assert!((prediction.probabilities.unwrap().to_array()[0] - 0.5).abs() < 1e-6);
     assert_eq!((prediction.valence, prediction.arousal), (Some(1.0), Some(0.125)));
 }

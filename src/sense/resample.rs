@@ -32,7 +32,7 @@ impl Region {
 
 /// Maximum number of samples along a side of a new pixel; a region that needs more is larger than any
 /// picture.
-const MOST_SAMPLES: f32 = 64.0;
+const MAX_SAMPLES: f32 = 64.0;
 
 /// Resamples a region to `width` x `height` pixels and passes each to `put` (row, column, red, green and blue
 /// from 0 to 255). Returns how much of the region lies inside the picture, 0 to 1. Allocates nothing.
@@ -49,7 +49,7 @@ pub fn resample(
     let samples = |edge: Point, pixels: usize| {
         // Rounding errors must not cause a second sample.
         let covered = edge.x.hypot(edge.y) / pixels as f32;
-        (covered - 0.01).ceil().clamp(1.0, MOST_SAMPLES) as usize
+        (covered - 0.01).ceil().clamp(1.0, MAX_SAMPLES) as usize
     };
     let grid = Grid {
         columns: samples(region.across, width),

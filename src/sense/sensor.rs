@@ -205,7 +205,7 @@ impl Sensor {
         self.report.faces.clear();
         self.report.events.clear();
         let changes = self.apply(&faces, &classifications, captured);
-        self.summarise(captured, date, &changes);
+        self.summarize(captured, date, &changes);
         done(Stage::Smooth);
         Ok(&self.report)
     }
@@ -378,7 +378,7 @@ impl Sensor {
     }
 
     /// Reports the scene and the visits, and withholds single faces if only groups may be reported.
-    fn summarise(&mut self, captured: Duration, date: Date, changes: &Changes) {
+    fn summarize(&mut self, captured: Duration, date: Date, changes: &Changes) {
         let report = &mut self.report;
         self.visits
             .update(captured, date, &report.faces, &mut report.events);

@@ -26,6 +26,12 @@ impl VisitCounters {
         (self.visits > 0).then(|| (self.seconds / self.visits as f64) as f32)
     }
 
+    /// Length of the longest visit in seconds; `None` without visits.
+    #[must_use]
+    pub fn longest_s(&self) -> Option<f32> {
+        (self.visits > 0).then_some(self.longest_s)
+    }
+
     /// Counts a visit.
     pub(super) fn add(&mut self, visit: &Visit, smile_s: f32) {
         self.visits += 1;
@@ -45,4 +51,16 @@ pub struct VisitTotals {
     pub today: VisitCounters,
     /// The local date that `today` covers; `None` before the first frame.
     pub day: Option<Date>,
+}
+
+impl VisitTotals {
+    /// The counters of the local date `day`; those of an earlier day do not count.
+    #[must_use]
+    pub fn of_day(&self, day: Date) -> VisitCounters {
+        if self.day == Some(day) {
+            self.today
+        } else {
+            VisitCounters::default()
+        }
+    }
 }

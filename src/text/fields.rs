@@ -104,6 +104,7 @@ impl Name<'_> {
         let (separated, spaced) = (gap.is_separated, gap.is_spaced);
         let span = match self.kind {
             Kind::Header if separated => Some(self.header(&gap)),
+            Kind::Header if spaced && self.is_option() => self.prose(&gap),
             Kind::Secret | Kind::Ambiguous if separated => self.separated(&gap),
             Kind::Secret if spaced => self.prose(&gap),
             Kind::Ambiguous if spaced && self.is_option() => self.prose(&gap),
@@ -124,6 +125,7 @@ impl Name<'_> {
         let is_expected = gap.is_separated || self.is_option();
         match self.kind {
             Kind::Header if gap.is_separated => Some(Open::Rest),
+            Kind::Header if self.is_option() => Some(Open::Value),
             Kind::Secret | Kind::Scheme => Some(Open::Value),
             Kind::Ambiguous if is_expected => Some(Open::Value),
             Kind::User if is_expected => Some(Open::Login),

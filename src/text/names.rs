@@ -24,17 +24,18 @@ pub(super) enum Kind {
 /// Ends of the names of secrets. Here and below, names are in lower case, without hyphens and underscores.
 const SECRETS: &str = "pass passwd password passwort passcode passphrase loginpas pwd pw psw psk jwt secret token \
     credential accesskey apikey authkey encryptionkey licensekey privatekey secretkey sessionkey sharedkey \
-    streamkey contraseña contrasena kennwort senha wachtwoord пароль 密码 密碼";
+    streamkey creds pswd contraseña contrasena kennwort senha wachtwoord lösenord hasło adgangskode salasana пароль \
+    密码 密碼 パスワード 비밀번호";
 
 /// Parts of names whose values are secrets if a separator follows.
 const PARTS: &str = "apikey credential passcode passphrase passw pwd secret sessid sessionid token";
 
-/// Ends of such names.
-const ENDS: &str = "auth jwt key psk";
+/// Ends of names whose values are secrets if a separator follows.
+const ENDS: &str = "auth bearer jwt key psk signature";
 
-/// Such names.
-const WHOLE: &str = "accesscode authcode bearer clave csrf heslo hmac otp parola phrase pin pincode securitycode \
-    session sid sig signature totp xsrf";
+/// Whole names whose values are secrets if a separator follows.
+const WHOLE: &str = "accesscode authcode clave cred csrf heslo hmac mdp otp parola phrase pin pincode securitycode \
+    session sid sig totp xsrf";
 
 /// Ends of the names of headers whose values are secrets.
 const HEADERS: &str = "authorization cookie cookies xapikey";
@@ -64,6 +65,8 @@ pub(super) fn kind(run: &str, before: &str) -> Option<Kind> {
     match run {
         "-p" | "-P" => return Some(Kind::Port),
         "-u" | "-U" => return Some(Kind::User),
+        // curl -su
+        _ if is_joined_user(run) => return Some(Kind::User),
         _ => {}
     }
     let name = plain(run);
@@ -81,6 +84,12 @@ pub(super) fn kind(run: &str, before: &str) -> Option<Kind> {
         name if name.len() > 1 => secret(name),
         _ => None,
     }
+}
+
+/// Whether this is curl's `-u` joined to options without a value.
+fn is_joined_user(run: &str) -> bool {
+    let letters = run.strip_prefix('-').and_then(|run| run.strip_suffix('u'));
+    letters.is_some_and(|letters| !letters.is_empty() && letters.chars().all(|c| "SfgikLs".contains(c)))
 }
 
 /// Whether `name` is that of a secret, in lower case.

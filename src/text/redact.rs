@@ -25,7 +25,11 @@ pub fn redacted(text: &str) -> String {
 #[must_use]
 pub fn redacted_arguments(arguments: &[String]) -> Vec<String> {
     let mut next = Open::Nothing;
+    let mut previous = "";
     let redacted = arguments.iter().map(|argument| {
+        if let Some(from) = urls::joined_option(argument, std::mem::replace(&mut previous, argument)) {
+            return format!("{}{REDACTED}", &argument[..from]);
+        }
         let is_secret = match next {
             Open::Nothing => false,
             Open::Value | Open::Rest => true,

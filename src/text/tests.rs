@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "program_tests.rs"]
+mod programs;
+
 /// Asserts what is shown of each text.
 fn assert_shown(table: &[(&str, &str)]) {
     for (text, shown) in table {

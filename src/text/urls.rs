@@ -4,9 +4,13 @@ use std::ops::Range;
 
 use super::words::{is_quote, skip_space, word_end};
 
+/// How many bytes before a word show what a program takes it for.
+const MAX_CONTEXT: usize = 100;
+
 /// Adds the user and password of every URL in `text`. `is_cut`: the text went on.
 pub(super) fn find(text: &str, is_cut: bool, spans: &mut Vec<Range<usize>>) {
     let mut at = skip_space(text, 0);
+    let mut previous = "";
     while at < text.len() {
         let end = word_end(text, at);
         let word = &text[at..end];
@@ -20,8 +24,10 @@ pub(super) fn find(text: &str, is_cut: bool, spans: &mut Vec<Range<usize>>) {
                 }
             }
         } else {
-            spans.extend(without_scheme(text, at, end));
+            spans.extend(without_scheme(text, at, end).or_else(|| after_port_or_host(text, at, end)));
+            spans.extend(joined_option(word, previous).map(|from| at + from..end));
         }
+        previous = word;
         if is_cut && end == text.len() {
             spans.extend(cut(text, at));
         }
@@ -119,6 +125,10 @@ fn is_near_the_end(text: &str, end: usize) -> bool {
 fn without_scheme(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
     let word = &text[from..end];
     let to = word.rfind('@')?;
+    // [ERROR:0@2.030], as OpenCV writes it, and 1920x1080@30/1.
+    if is_measure(&word[..to]) && word[to + 1..].starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     if let Some(colon) = word[..to].find(':') {
         // No user name holds these.
         let start = word[..colon].rfind(['/', '=', '"', '\'', '(', '[', '{', '<', ',', ';', '&']);
@@ -138,6 +148,74 @@ fn without_scheme(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
     // Folders may have such names: /run/credentials/affectd@lobby.service/password.
     let is_path = word[start..].starts_with('/') && !word[start..].starts_with("//");
     (host_end > 0 && continues && start < to && !is_path).then_some(from + start..from + to)
+}
+
+/// Whether this is the size of a picture, or a log level with the number of a thread.
+fn is_measure(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_size = text
+        .split_once('x')
+        .is_some_and(|(width, height)| is_number(width) && is_number(height));
+    let is_level = text
+        .trim_start_matches('[')
+        .split_once(':')
+        .is_some_and(|(level, thread)| {
+            ["DEBUG", "ERROR", "FATAL", "INFO", "VERBOSE", "WARN"].contains(&level.trim())
+                && is_number(thread)
+        });
+    is_size || is_level
+}
+
+/// What a program takes for a port or the name of a host, because it understands no user and password in a URL or
+/// the password holds an @: `nonnumeric port: 'hunter2@host'`, `failed to resolve hunter2@host`, `invalid port
+/// ":hunter2"`.
+fn after_port_or_host(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
+    let mut context = from.saturating_sub(MAX_CONTEXT);
+    while !text.is_char_boundary(context) {
+        context += 1;
+    }
+    let context = &text[context..from];
+    let line = context.rfind(['\n', '\r']).map_or(0, |at| at + 1);
+    let before = context[line..].to_lowercase();
+    let mut words = before.split(|c: char| !c.is_alphanumeric());
+    let start = end
+        - text[from..end]
+            .trim_start_matches(|c| is_quote(c) || matches!(c, ':' | '('))
+            .len();
+    let word = text[start..end].trim_end_matches(|c: char| is_quote(c) || c.is_ascii_punctuation());
+    if let Some(at) = word.rfind('@') {
+        const LOOKUPS: [&str; 7] = [
+            "address",
+            "enotfound",
+            "host",
+            "hostname",
+            "lookup",
+            "port",
+            "resolve",
+        ];
+        let is_lookup = words.any(|word| LOOKUPS.contains(&word));
+        return is_lookup.then_some(start..start + at);
+    }
+    let is_quoted = start > from && text[from..start].contains(is_quote);
+    let is_near = words
+        .rev()
+        .filter(|word| !word.is_empty())
+        .take(12)
+        .any(|word| word == "port");
+    let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+    (is_quoted && is_near && !is_number).then(|| start..start + word.len())
+}
+
+/// Where the secret begins in an option that is joined to it: `curl -uadmin:hunter2`, `sshpass -phunter2`.
+pub(super) fn joined_option(word: &str, previous: &str) -> Option<usize> {
+    let is_user = word.strip_prefix("-u").is_some_and(|rest| {
+        let user = rest.split_once(':').map(|(user, _)| user);
+        user.is_some_and(|user| {
+            !user.is_empty() && user.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
+        })
+    });
+    let is_password = previous.ends_with("sshpass") && word.starts_with("-p") && word.len() > 2;
+    (is_user || is_password).then_some(2)
 }
 
 /// What may be the beginning of a URL or of `user:password@host` in the last word, which begins at `from` and was

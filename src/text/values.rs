@@ -32,10 +32,20 @@ impl Name<'_> {
             });
         }
         if let Some(group) = group_end(text, at) {
-            return Some(at..group);
+            // GStreamer: password=(string)hunter2
+            let is_type = text[group..].starts_with(|c: char| c.is_alphanumeric() || is_quote(c));
+            return match self.quoted(group).filter(|_| is_type) {
+                Some(quoted) => Some(quoted),
+                None if is_type => Some(at..word_end(text, group)),
+                None => Some(at..group),
+            };
         }
         if !gap.is_spaced {
             return Some(at..end);
+        }
+        // sh: CAM_TOKEN: unbound variable
+        if text[at..].starts_with("unbound variable") {
+            return None;
         }
         // /etc/password: No such file
         if text[..self.start].ends_with('/') && names::is_ordinary(&bare(&text[at..end])) {

@@ -28,14 +28,14 @@ const COLUMNS: [Column; 10] = [
     Column::new("prob.", 5, |face| {
         best(face).map_or("-".to_owned(), |best| format!("{best:.2}"))
     }),
-    Column::new("val., arousal", 13, |face| {
+    Column::new("val., arous.", 13, |face| {
         format!("{} {}", signed(face.valence), signed(face.arousal))
     }),
     Column::new("width (needs)", 13, |face| match face.needed_width {
         Some(needed) => format!("{:.0} ({needed:.0}) px", face.width),
         None => format!("{:.0} px", face.width),
     }),
-    Column::new("away", 6, |face| {
+    Column::new("distance", 8, |face| {
         face.distance
             .map_or("-".to_owned(), |metres| format!("{metres:.1} m"))
     }),
@@ -53,7 +53,7 @@ const COLUMNS: [Column; 10] = [
             .as_ref()
             .map_or("-".to_owned(), |quality| format!("{:.2}", quality.value))
     }),
-    Column::new("because", 0, |face| {
+    Column::new("flaws", 0, |face| {
         face.quality
             .as_ref()
             .map_or(String::new(), |quality| quality.reasons.join(", "))

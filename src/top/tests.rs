@@ -145,7 +145,7 @@ fn the_trail_is_bounded_and_ends_with_the_face() {
 }
 
 #[test]
-fn a_tiny_terminal_is_drawn() {
+fn drawing_in_a_tiny_terminal_does_not_panic() {
     let mut screen = Screen::default();
     screen.take(Message::View(view(json!([face()]))));
     for (width, height) in [(1, 1), (20, 5), (200, 2)] {

@@ -28,7 +28,7 @@ fn onnx() {
         };
         for mut network in [floats]
             .into_iter()
-            .chain(load(shape, Arithmetic::IntegersOfFewChannels))
+            .chain(load(shape, Arithmetic::IntegersIfFastForFewChannels))
         {
             let _ = network.run(
                 |input| input.fill(0.5),

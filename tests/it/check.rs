@@ -57,6 +57,20 @@ fn everything_is_ready() {
 }
 
 #[test]
+fn a_timeout_that_the_packaged_unit_rejects_is_pointed_out() {
+    let unit = fs::read_to_string(format!("{SOURCE}/systemd/affectd.service.d/daemon.conf")).unwrap();
+    assert!(unit.contains("\nWatchdogSec=30s\n"), "{unit}");
+    let models = models::folder();
+    for (seconds, is_pointed_out) in [(15, false), (16, true)] {
+        let output = check(models.path(), &[&format!("camera.timeout_s={seconds}")]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let warning = format!("found {seconds}, but the packaged unit allows at most 15");
+        assert_eq!(text.contains(&warning), is_pointed_out, "{text}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
 fn all_failures_are_reported_and_the_first_sets_the_exit_code() {
     let models = models::folder();
     let weights = models.path().join("blazeface.onnx");

@@ -58,6 +58,12 @@ fn web_server() -> u16 {
     port
 }
 
+/// A port without a listener.
+fn closed_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 #[test]
 fn check_reports_what_is_wrong_with_the_broker() {
     let (broker, models) = (Broker::start(), models::folder());
@@ -74,10 +80,8 @@ fn check_reports_what_is_wrong_with_the_broker() {
 
     // A port without a listener, and one whose listener never answers.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let silent_port = silent.local_addr().unwrap().port();
-    let closed_port = closed.local_addr().unwrap().port();
-    drop(closed);
+    let closed_port = closed_port();
     let wrong_password = format!("mqtt.password_file={}", broker.path("wrong-password").display());
     let other_authority = format!("mqtt.ca_file={}", broker.path("other-ca.pem").display());
     for (settings, expected) in [
@@ -102,10 +106,17 @@ fn check_reports_what_is_wrong_with_the_broker() {
             vec!["mqtt.host=127.0.0.1"],
             "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
         ),
-        (vec![&*wrong_password], "refuses the credentials (not authorised)"),
+        (
+            vec![&*wrong_password],
+            ": check mqtt.username and mqtt.password_file",
+        ),
         (
             vec!["mqtt.username=", "mqtt.password_file="],
-            "refuses the credentials (not authorised)",
+            "refuses the credentials (not authorized): no user name was sent",
+        ),
+        (
+            vec!["mqtt.password_file="],
+            "refuses the credentials (not authorized): no password was sent",
         ),
     ] {
         let begun = Instant::now();

@@ -70,7 +70,10 @@ fn every_retained_topic_of_the_device_is_removed_and_no_other() {
 
     let again = forget(&broker, &["lobby"]);
     assert_eq!(again.status.code(), Some(0));
-    assert_eq!(text(&again.stdout), "the broker keeps nothing of lobby\n");
+    assert_eq!(
+        text(&again.stdout),
+        "the broker shows this user no retained message of lobby\n"
+    );
 }
 
 #[test]
@@ -99,6 +102,22 @@ fn missing_write_access_is_reported() {
     );
     let done = forget(&broker, &["--set", "mqtt.username=technician", "lobby"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_device_whose_availability_cannot_be_read_may_be_online() {
+    let broker = Broker::with_example_access();
+    let recorded = "affectd/lobby/privacy/commanded";
+    broker.watch().publish(recorded, "ON", true);
+    until("the command is recorded", || broker.retained_at(recorded) == "ON");
+    let refused = forget(&broker, &["--set", "mqtt.username=lobby", "lobby"]);
+    assert_eq!(refused.status.code(), Some(69));
+    let error = text(&refused.stderr);
+    assert!(
+        error.contains("but not affectd/lobby/availability, so the device may be online"),
+        "{error}"
+    );
+    assert_eq!(broker.retained_at(recorded), "ON");
 }
 
 #[test]

@@ -118,8 +118,8 @@ fn alternating_good_and_bad_frames_log_few_lines() {
     let (reader, writer) = io::pipe().unwrap();
     let log = thread::spawn(move || io::read_to_string(reader).unwrap());
     let portrait = data("pictures/astronaut.jpg");
-    let rubbish = r"\377\330rubbish\377\331";
-    let script = format!("while :; do cat {portrait}; printf '{rubbish}'; sleep 0.02; done");
+    let undecodable = r"\377\330no picture\377\331";
+    let script = format!("while :; do cat {portrait}; printf '{undecodable}'; sleep 0.02; done");
     let mut daemon = Printing::start(&script, Stdio::from(OwnedFd::from(writer)));
     daemon.states(10);
     let (status, _) = daemon.stop("TERM");

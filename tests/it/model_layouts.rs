@@ -34,7 +34,7 @@ fn predict(manifest: &Manifest, colour: [u8; 3]) -> Prediction {
         .prediction
 }
 
-/// The network's ten outputs for a uniform colour, normalised as in EmotiEffLib.
+/// The network's ten outputs for a uniform colour, normalized as in EmotiEffLib.
 fn raw(colour: [u8; 3]) -> Vec<f32> {
     let manifest = manifest();
     let mut network = Network::load(&manifest.file, &[1, 3, 16, 16], Arithmetic::Floats).unwrap();
@@ -69,7 +69,7 @@ fn assert_predicts(prediction: &Prediction, names: &[Category], logits: &[f32], 
 }
 
 #[test]
-fn emotiefflib_has_its_own_order_and_normalisation() {
+fn emotiefflib_has_its_own_order_and_normalization() {
     let order = [
         Category::Anger,
         Category::Contempt,

@@ -215,7 +215,7 @@ fn a_wrong_password_is_permanent() {
     let error = daemon.thread.stop().unwrap_err();
     assert_eq!(
         (error.kind, error.exit()),
-        (PublishErrorKind::Refused, Exit::Broker)
+        (PublishErrorKind::Refused, Exit::Unavailable)
     );
     assert!(
         error.to_string().contains("mqtt.password_file") && !error.to_string().contains("horse"),

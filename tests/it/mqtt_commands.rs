@@ -75,7 +75,7 @@ fn hostile_commands_are_answered_and_logged_once() {
     }
     let answer = command(&watcher, vec![b' '; 8192]);
     assert_eq!(answer["error"], "found 8192 bytes; allowed: up to 4096");
-    assert_eq!(logged("a command over MQTT was refused: found no JSON"), 1);
+    assert_eq!(logged("a command over MQTT was refused: found invalid JSON"), 1);
 
     // A retained command may be old. The daemon receives it as retained after the next connection.
     daemon.stop();

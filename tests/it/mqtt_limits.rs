@@ -90,7 +90,7 @@ fn check_tells_what_it_has_proven_of_the_access_list() {
     for (list, on_5, on_311) in [
         (
             privacy.to_owned(),
-            "does not let this device publish on affectd/lobby/result (not authorised)",
+            "does not let this device publish on affectd/lobby/result (not authorized)",
             "affectd/lobby/result did not return, so this device may not write it or may not read it; no other topic",
         ),
         (
@@ -183,7 +183,7 @@ fn a_topic_that_may_not_be_written_is_named() {
         ..broker.settings()
     });
     let words = |topic: &str| {
-        format!("the broker does not take what this device publishes on {topic}: not authorised")
+        format!("the broker does not take what this device publishes on {topic}: not authorized")
     };
     until("the topic is named", || logged(&words(STATE)) >= 1);
     until("the others too", || logged(&words(DISCOVERY)) >= 1);

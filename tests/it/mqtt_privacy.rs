@@ -256,6 +256,25 @@ fn a_retained_command_can_start_but_not_end_privacy() {
     }
 }
 
+/// A bridge or a restored backup may have written it, and it may have been ON.
+#[test]
+fn an_invalid_record_keeps_the_camera_closed_until_a_command() {
+    let broker = Broker::start();
+    let watcher = broker.watch();
+    watcher.publish(PRIVACY_COMMANDED, "on", true);
+    until("retained", || broker.retained_at(PRIVACY_COMMANDED) == "on");
+    let daemon = Daemon::start(&broker.settings());
+    until("the reason", || {
+        daemon.reason().contains("is neither ON nor OFF (\"on\")")
+    });
+    until("online", || broker.retained_at(AVAILABILITY) == "online");
+    assert_eq!(broker.retained_at(PRIVACY_COMMANDED), "on");
+    assert!(daemon.reason().contains("is neither ON nor OFF"));
+    watcher.publish(PRIVACY_SET, "OFF", false);
+    until("recorded", || broker.retained_at(PRIVACY_COMMANDED) == "OFF");
+    daemon.stop();
+}
+
 #[test]
 fn a_command_does_not_overrule_the_switch_on_the_device() {
     let broker = Broker::start();

@@ -130,8 +130,8 @@ fn a_broker_that_does_not_speak_the_wanted_version_is_named() {
     daemon.stop();
 }
 
-/// A broker of MQTT 5 that accepts a login and then ends the connection with this reason code.
-fn broker_that_ends_with(code: u8) -> u16 {
+/// A broker of MQTT 5 that accepts a login and then ends the connection with this packet.
+fn broker_that_ends_with(disconnect: &'static [u8]) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -139,7 +139,7 @@ fn broker_that_ends_with(code: u8) -> u16 {
             let mut client = client.unwrap();
             let mut bytes = [0; 4096];
             // CONNECT, then SUBSCRIBE.
-            for answer in [&[0x20, 3, 0, 0, 0][..], &[0xe0, 2, code, 0]] {
+            for answer in [&[0x20, 3, 0, 0, 0][..], disconnect] {
                 let _ = client.read(&mut bytes);
                 let _ = client.write_all(answer);
             }
@@ -152,16 +152,18 @@ fn broker_that_ends_with(code: u8) -> u16 {
 
 #[test]
 fn the_reasons_of_mqtt_5_are_in_plain_words() {
-    for (code, words) in [
+    for (disconnect, words) in [
         (
-            0x8e,
+            &[0xe0, 2, 0x8e, 0][..],
             "another client with the same id has connected, kiosk-7: give every board its own name with the setting \
              `device`",
         ),
-        (0x8b, "it shuts down"),
-        (0x97, "its quota is exceeded"),
+        (&[0xe0, 2, 0x8b, 0], "it shuts down"),
+        (&[0xe0, 2, 0x97, 0], "its quota is exceeded"),
+        // Without the length of properties, as mosquitto sends it.
+        (&[0xe0, 1, 0x8b], "it shuts down"),
     ] {
-        let port = broker_that_ends_with(code);
+        let port = broker_that_ends_with(disconnect);
         let daemon = Daemon::start(&Mqtt {
             client_id: "kiosk-7".into(),
             host: vec!["127.0.0.1".into()],

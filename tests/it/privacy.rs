@@ -41,6 +41,8 @@ struct Camera {
 }
 
 impl Opener for Camera {
+    fn discard(&mut self) {}
+
     fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.opened.fetch_add(1, SeqCst);
         Ok(Box::new(Self {
@@ -73,10 +75,22 @@ struct Reports {
     count: AtomicUsize,
     held: AtomicBool,
     cameras: Mutex<Vec<(CameraStatus, String)>>,
+    /// The tracks of all faces in all reports.
+    tracks: Mutex<Vec<u32>>,
+    /// Closes and opens again when the first face is reported.
+    toggled: Option<PrivacyGate>,
 }
 
 impl Sink for Reports {
-    fn report(&self, _report: &Report) {
+    fn report(&self, report: &Report) {
+        let mut tracks = self.tracks.lock().unwrap();
+        let is_first = tracks.is_empty() && !report.faces.is_empty();
+        tracks.extend(report.faces.iter().map(|face| face.track));
+        drop(tracks);
+        if let (true, Some(gate)) = (is_first, &self.toggled) {
+            gate.set_command(Input::On);
+            gate.set_command(Input::Off);
+        }
         self.count.fetch_add(1, SeqCst);
         while self.held.load(SeqCst) {
             thread::sleep(Duration::from_millis(5));
@@ -226,6 +240,28 @@ fn a_frame_that_waits_when_the_gate_closes_is_never_read() {
         run.stop();
         assert_eq!(metrics.sensed_frames(), 1, "a frame from before was read");
     }
+}
+
+/// The gate closes and opens again while a frame is being sensed, so the sensing thread never sees it closed.
+#[test]
+fn faces_from_before_the_gate_closed_are_not_tracked_on() {
+    let gate = gate();
+    let sink = Arc::new(Reports {
+        toggled: Some(gate.clone()),
+        ..Reports::default()
+    });
+    let next = |_, _: &Interrupt| {
+        thread::sleep(Duration::from_millis(20));
+        Ok(())
+    };
+    let run = Run::start(&gate, Arc::new(SystemClock::new()), sink, Arc::new(next));
+    let tracks = || run.sink.tracks.lock().unwrap().clone();
+    until("a face before and one after", || tracks().len() >= 2);
+    let [before, after @ ..] = &*tracks() else {
+        panic!("there are two")
+    };
+    assert!(!after.contains(before), "{before}, then {after:?}");
+    run.stop();
 }
 
 #[test]

@@ -47,6 +47,7 @@ struct Portrait {
 struct Showing(Portrait);
 
 impl Opener for Portrait {
+    fn discard(&mut self) {}
     fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         self.open.store(true, SeqCst);
         Ok(Box::new(Showing(Self {

@@ -1,6 +1,6 @@
 //! Measures the luma grid of an uncompressed frame directly from its bytes.
 //!
-//! The inner loops use wrapping arithmetic, because overflow checks would prevent vectorisation. A cell's sum
+//! The inner loops use wrapping arithmetic, because overflow checks would prevent vectorization. A cell's sum
 //! cannot overflow: it is at most 255 times 64 pixels per row times [`ROWS`].
 
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
         color::Range,
         frame::{Frame, PixelFormat},
     },
-    luma::{LumaGrid, MAX_CELLS, PARTS},
+    luma::{LUMA_SCALE, LumaGrid, MAX_CELLS},
 };
 
 /// Number of rows that are read of each cell.
@@ -49,7 +49,7 @@ pub(super) fn measure(frame: &Frame, grid: &mut LumaGrid) {
         }
         for (column, (value, &sum)) in cells.iter_mut().zip(&sums).enumerate() {
             let pixels = count * cell.min(width - column * cell) as i32;
-            let mean = sum as i32 * i32::from(PARTS) / pixels - black * i32::from(PARTS);
+            let mean = sum as i32 * i32::from(LUMA_SCALE) / pixels - black * i32::from(LUMA_SCALE);
             *value = mean.max(0) as i16;
         }
     }

@@ -117,7 +117,7 @@ impl Decoder {
     pub fn clear(&mut self) {
         self.jpeg.clear();
         crate::picture::wipe(&mut self.turned);
-        self.turned_cells.fill(0);
+        crate::picture::wipe(&mut self.turned_cells);
     }
 }
 

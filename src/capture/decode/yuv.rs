@@ -6,7 +6,7 @@
 //! within 2.3 of the exact value.
 //!
 //! The inner loops use wrapping arithmetic: no operand can overflow (the ranges are stated beside each), and
-//! overflow checks would prevent vectorisation.
+//! overflow checks would prevent vectorization.
 
 use crate::capture::color::{ColorEncoding, Matrix, Range};
 

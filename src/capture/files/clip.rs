@@ -11,8 +11,9 @@ use crate::{
     capture::{
         frame::{Frame, PixelFormat},
         source::{CaptureError, CaptureKind},
-        split::{Progress, Splitter, StreamBuffer},
+        split::{MAX_FRAME_BYTES, Progress, Splitter, StreamBuffer},
     },
+    interrupt::Interrupt,
     text,
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Clip {
 
 impl Clip {
     /// Opens a clip and reads its first frame; a few damaged ones may precede it.
-    pub(super) fn open(path: &Path) -> Result<Self, CaptureError> {
+    pub(super) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self, CaptureError> {
         let file = File::open(path).map_err(|error| failure(path, error))?;
         let mut clip = Self {
             path: path.into(),
@@ -39,19 +40,19 @@ impl Clip {
             format: PixelFormat::Mjpeg,
             size: (0, 0),
         };
-        let first = clip.first_frame()?;
+        let first = clip.first_frame(interrupt)?;
         clip.format = first.format;
         clip.size = (first.width, first.height);
         clip.rewind()?;
         Ok(clip)
     }
 
-    fn first_frame(&mut self) -> Result<Frame, CaptureError> {
+    fn first_frame(&mut self, interrupt: &Interrupt) -> Result<Frame, CaptureError> {
         let mut frame = Frame::default();
         let mut damaged = 0;
         let mut damage = None;
         loop {
-            match self.read(&mut frame) {
+            match self.read(&mut frame, interrupt) {
                 Ok(true) => return Ok(frame),
                 Ok(false) => return Err(damage.unwrap_or_else(|| self.corrupt("it holds no frame"))),
                 Err(error) if error.kind == CaptureKind::Corrupt && damaged < MAX_DAMAGED => {
@@ -69,8 +70,15 @@ impl Clip {
     }
 
     /// Reads the next frame; `false` at the end.
-    pub(super) fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
+    pub(super) fn read(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<bool, CaptureError> {
+        let mut read = 0;
         loop {
+            if interrupt.is_raised() {
+                return Err(CaptureError::interrupted());
+            }
+            if read > MAX_FRAME_BYTES {
+                return Err(self.corrupt(&format!("{read} bytes of it hold no frame")));
+            }
             match self.buffer.step().map_err(|why| {
                 CaptureError::new(
                     CaptureKind::Unsupported,
@@ -82,7 +90,9 @@ impl Clip {
                 Progress::More => {
                     let file = &mut self.file;
                     let count = self.buffer.fill(|room| file.read(room));
-                    if count.map_err(|error| failure(&self.path, error))? == 0 {
+                    let count = count.map_err(|error| failure(&self.path, error))?;
+                    read += count;
+                    if count == 0 {
                         if self.buffer.end() {
                             return Ok(self.buffer.take(frame));
                         }

@@ -45,7 +45,9 @@ impl FilesOpener {
 }
 
 impl Opener for FilesOpener {
-    fn open(&mut self, _interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
+    fn discard(&mut self) {}
+
+    fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let path = &self.path;
         if path.as_os_str().is_empty() {
             return Err(CaptureError::new(
@@ -55,7 +57,7 @@ impl Opener for FilesOpener {
         }
         let metadata = fs::metadata(path).map_err(|error| failure(path, error))?;
         let (media, format, (width, height)) = if metadata.is_file() && is_clip(path) {
-            let clip = Clip::open(path)?;
+            let clip = Clip::open(path, interrupt)?;
             let (format, size) = clip.first();
             (Media::Clip(clip), format, size)
         } else {
@@ -126,10 +128,10 @@ impl Files {
     }
 
     /// The next frame; `false` at the end.
-    fn read(&mut self, frame: &mut Frame) -> Result<bool, CaptureError> {
+    fn read(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<bool, CaptureError> {
         match &mut self.media {
             Media::Pictures(pictures) => pictures.read(frame),
-            Media::Clip(clip) => clip.read(frame),
+            Media::Clip(clip) => clip.read(frame, interrupt),
         }
     }
 
@@ -151,12 +153,12 @@ impl Files {
 impl Source for Files {
     fn next(&mut self, frame: &mut Frame, interrupt: &Interrupt) -> Result<(), CaptureError> {
         self.wait_until_due(interrupt)?;
-        if !self.read(frame)? {
+        if !self.read(frame, interrupt)? {
             if !self.repeat {
                 return Err(self.ended());
             }
             self.rewind()?;
-            if !self.read(frame)? {
+            if !self.read(frame, interrupt)? {
                 return Err(self.ended());
             }
         }

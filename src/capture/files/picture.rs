@@ -138,6 +138,7 @@ fn header<'a>(
 fn orientation(header: &mut Header<impl ImageDecoder>, bytes: &[u8]) -> Orientation {
     let chunk = match header.format {
         Some(ImageFormat::Png) => png_exif(bytes).map(<[u8]>::to_vec),
+        Some(ImageFormat::Jpeg) => jpeg::exif(bytes).map(<[u8]>::to_vec),
         _ => header.decoder.exif_metadata().ok().flatten(),
     };
     chunk
@@ -152,8 +153,10 @@ fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (kind, after) = after.split_first_chunk::<4>()?;
         let (data, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        if kind == b"eXIf" {
-            return Some(data);
+        match kind {
+            b"eXIf" => return Some(data),
+            b"IEND" => return None,
+            _ => {}
         }
         // The checksum.
         rest = after.get(4..)?;

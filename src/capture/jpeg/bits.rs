@@ -10,6 +10,9 @@ use super::huffman::{LAST_OF_RUN, LOOKAHEAD, Table};
 /// also occur in the data of flat areas.
 const PADDING: usize = 16;
 
+/// The longest pattern that padding repeats, in bytes: a pixel of black or grey in any format.
+const MAX_PERIOD: usize = 4;
+
 /// Why a block cannot be skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -200,18 +203,20 @@ impl<'a> Bits<'a> {
         if self.left < 0 { Err(Stop::End) } else { Ok(()) }
     }
 
-    /// Where padding begins and which byte it repeats, if the data that were read end within it: they ended
-    /// earlier, and what followed happened to be a code.
-    pub(super) fn padding(&self) -> Option<(usize, u8)> {
+    /// Where padding begins and which bytes it repeats, in hexadecimal, if the data that were read end within it: they
+    /// ended earlier, and what followed happened to be a code.
+    pub(super) fn padding(&self) -> Option<(usize, String)> {
         // Stuffed zeros among the bytes that are left over do not count, but differ from the FF before them.
         let end = self.at.checked_sub(usize::try_from(self.left).ok()? / 8)?;
-        let around = self.data.get(end.checked_sub(PADDING)?..end + PADDING)?;
-        let value = around[0];
-        if around.iter().any(|&byte| byte != value) {
-            return None;
-        }
-        let before = self.data[..end].iter().rposition(|&byte| byte != value);
-        Some((before.map_or(0, |last| last + 1), value))
+        let start = end.checked_sub(PADDING)?;
+        let around = self.data.get(start..end + PADDING)?;
+        let period = (1..=MAX_PERIOD).find(|period| around[*period..] == around[..around.len() - period])?;
+        let begins = (0..start)
+            .rev()
+            .take_while(|&at| self.data[at] == self.data[at + period])
+            .last();
+        let pattern = around[..period].iter().map(|byte| format!("{byte:02X}"));
+        Some((begins.unwrap_or(start), pattern.collect::<Vec<_>>().join(" ")))
     }
 
     /// Drops the rest of the data. Returns where the next marker begins, or the length of the data if there

@@ -10,7 +10,10 @@ use super::{
     standard_tables::STANDARD_TABLES,
     tables::Tables,
 };
-use crate::{capture::limits::MAX_SIDE, luma::LumaGrid};
+use crate::{
+    capture::limits::{MAX_SCANS, MAX_SIDE},
+    luma::LumaGrid,
+};
 
 /// Which codings are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +38,6 @@ pub struct Complete {
     pub(super) exif: Option<Range<usize>>,
 }
 
-/// The most scans of a picture; the decoder has the same limit. A scan of a hundred bytes may describe every block of
-/// the largest picture, so thousands would take minutes.
-const MAX_SCANS: u32 = 100;
-
 /// Checks that every block of the picture at the start of `data` is present, and measures its luma in passing
 /// if a grid is given: the DC coefficient of a block is its mean.
 pub(super) fn check(
@@ -61,6 +60,7 @@ pub(super) fn check(
                 if scans > MAX_SCANS {
                     return Err(JpegError::ManyScans);
                 }
+                walk.allow_scan(&scan)?;
                 let after = walk.skip_scan(&scan, luma.as_deref_mut())?;
                 if walk.is_complete(false) {
                     return walk.complete(after);
@@ -90,6 +90,13 @@ pub(super) fn size(data: &[u8]) -> Option<(u32, u32)> {
             Segment::Scan(_) | Segment::End => return None,
         }
     }
+}
+
+/// The TIFF structure of the EXIF data in the header of the picture at the start of `data`.
+pub(super) fn exif(data: &[u8]) -> Option<&[u8]> {
+    let mut walk = Walk::new(data).ok()?;
+    while let Segment::Frame | Segment::Other = walk.next().ok()? {}
+    walk.exif.map(|range| &data[range])
 }
 
 /// What a step of the walk found.
@@ -222,6 +229,12 @@ impl<'a> Walk<'a> {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(JpegError::Size(width, height));
         }
+        let [luma, chroma @ ..] = &*frame.components else {
+            return Err(JpegError::Sampling);
+        };
+        if chroma.iter().any(|component| component.v > luma.v) {
+            return Err(JpegError::Sampling);
+        }
         // A block of 64 pixels takes at least two bits, in progressive pictures one.
         let pixels_per_byte = if frame.is_progressive { 512 } else { 256 };
         let bytes = self.data.len();
@@ -233,6 +246,19 @@ impl<'a> Walk<'a> {
             self.coefficients = components
                 .map(|component| Coefficients::new(frame, component))
                 .collect();
+        }
+        Ok(())
+    }
+
+    /// Checks a scan of a sequential picture: the decoder places its blocks wrongly if some of the components are in
+    /// another scan and have several rows of blocks in a unit.
+    fn allow_scan(&self, scan: &ScanHeader) -> Result<(), JpegError> {
+        let Some(frame) = &self.frame else {
+            return Ok(());
+        };
+        let is_separate = !frame.is_progressive && scan.parts().len() < frame.components.len();
+        if is_separate && frame.components.iter().any(|component| component.v > 1) {
+            return Err(JpegError::SeparateScans);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use zune_jpeg::errors::DecodeErrors;
 
-use crate::capture::limits::MAX_SIDE;
+use crate::capture::limits::{MAX_SCANS, MAX_SIDE};
 
 /// Why bytes are not a JPEG picture that can be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -73,18 +73,24 @@ pub enum JpegError {
         block: u64,
     },
     /// The data of a scan stop before its last block, and padding takes the place of the rest.
-    #[error("the picture is cut off: from byte {at} on it is padded with bytes of {value:02X}")]
+    #[error("the picture is cut off: from byte {at} on it is padded with {pattern}")]
     Padded {
         /// Where the padding begins.
         at: usize,
-        /// The byte that is repeated.
-        value: u8,
+        /// The bytes that are repeated, in hexadecimal.
+        pattern: String,
     },
+    /// Components are subsampled vertically and in separate scans.
+    #[error("its components are in separate scans, which cannot be read with chroma of half the rows")]
+    SeparateScans,
+    /// The first component has fewer rows than another.
+    #[error("its luma has fewer rows than its chroma, which cannot be read")]
+    Sampling,
     /// There are too few scans.
     #[error("the picture is cut off: a scan is missing")]
     MissingScan,
     /// There are more scans than any encoder writes.
-    #[error("it has more than 100 scans")]
+    #[error("it has more than {MAX_SCANS} scans")]
     ManyScans,
     /// The decoder rejects it.
     #[error("it cannot be decoded")]

@@ -4,16 +4,16 @@ use super::{
     header::{FrameHeader, ScanHeader},
     scan::DcSink,
 };
-use crate::luma::{LumaGrid, PARTS};
+use crate::luma::{LUMA_SCALE, LumaGrid};
 
 /// Side of a block in pixels.
 const BLOCK: u32 = 8;
 
 /// Luma of a block whose DC coefficient is 0 (T.81, A.3.1), in parts.
-const MIDDLE: i32 = 128 * PARTS as i32;
+const MIDDLE: i32 = 128 * LUMA_SCALE as i32;
 
 /// The largest luma, in parts.
-const WHITE: i32 = 255 * PARTS as i32;
+const WHITE: i32 = 255 * LUMA_SCALE as i32;
 
 /// Writes the mean of each block to the grid's cell.
 pub(super) struct BlockMeans<'a> {

@@ -3,9 +3,9 @@
 //!
 //! A picture is complete if every block of it can be decoded, whatever its markers say: half a picture may
 //! end in an EOI, and many cameras send none. Padding in the place of blocks does not count, although it often
-//! decodes: drivers report the size of their buffer after a transfer that was cut off. What follows the data (padding, a second EOI, the video of a
-//! motion photo, the next picture of an MPO file) is not part of the picture. The same rule applies to files,
-//! programs and cameras.
+//! decodes: drivers report the size of their buffer after a transfer that was cut off. What follows the data (padding, a
+//! second EOI, the video of a motion photo, the next picture of an MPO file) is not part of the picture. The same rule
+//! applies to files, programs and cameras.
 
 mod bits;
 mod check;
@@ -113,6 +113,12 @@ const EOI: [u8; 2] = [0xFF, 0xD9];
 /// [`JpegError`] if it is not a complete picture in a coding that is accepted.
 pub fn measure(data: &[u8], coding: Coding, luma: &mut LumaGrid) -> Result<Complete, JpegError> {
     check::check(data, coding, Some(luma))
+}
+
+/// The TIFF structure of the EXIF data in the header of the picture at the start of `data`.
+#[must_use]
+pub fn exif(data: &[u8]) -> Option<&[u8]> {
+    check::exif(data)
 }
 
 /// Width and height of the picture at the start of `data`, if its header is there.

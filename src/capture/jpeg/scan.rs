@@ -118,8 +118,8 @@ impl<'a> Progress<'a> {
     }
 
     fn padded(&self) -> Option<JpegError> {
-        let (at, value) = self.bits.padding()?;
-        Some(JpegError::Padded { at, value })
+        let (at, pattern) = self.bits.padding()?;
+        Some(JpegError::Padded { at, pattern })
     }
 
     /// Ends the scan. Returns where the marker after it begins.

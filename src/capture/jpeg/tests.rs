@@ -188,15 +188,17 @@ fn an_error_counts_blocks() {
 
 #[test]
 fn the_exif_data_are_returned() {
-    let exif = b"Exif\0\0MM\0\x2Arest";
-    let mut data = vec![0xFF, 0xD8, 0xFF, 0xE1, 0, exif.len() as u8 + 2];
-    data.extend_from_slice(exif);
+    let segment = b"Exif\0\0MM\0\x2Arest";
+    let mut data = vec![0xFF, 0xD8, 0xFF, 0xE1, 0, segment.len() as u8 + 2];
+    data.extend_from_slice(segment);
     data.extend_from_slice(&GREY[2..]);
     let mut picture = Picture::default();
     let tiff = Decoder::default()
         .decode(&data, Coding::Any, &mut picture)
         .unwrap();
     assert_eq!(tiff, Some(&b"MM\0\x2Arest"[..]));
+    assert_eq!(exif(&data), tiff);
+    assert_eq!(exif(SEQUENTIAL), None);
 }
 
 #[test]
@@ -206,6 +208,34 @@ fn a_camera_may_not_send_progressive_pictures() {
         .decode(PROGRESSIVE, Coding::Sequential, &mut picture)
         .unwrap_err();
     assert!(matches!(error, JpegError::Progressive), "{error}");
+}
+
+/// The decoder places the blocks of such pictures wrongly.
+#[test]
+fn unusual_sampling_is_refused() {
+    let frame = SEQUENTIAL
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xC0])
+        .unwrap();
+    let mut sampling = SEQUENTIAL.to_vec();
+    // Luma 1x1, chroma 2x2.
+    for (component, factors) in [(0, 0x11), (1, 0x22), (2, 0x22)] {
+        sampling[frame + 11 + 3 * component] = factors;
+    }
+    assert!(matches!(decode(&sampling), Err(JpegError::Sampling)));
+
+    let scan = SEQUENTIAL
+        .windows(2)
+        .position(|pair| pair == [0xFF, 0xDA])
+        .unwrap();
+    // Luma alone, as the first of three scans.
+    let separate = [
+        &SEQUENTIAL[..scan],
+        &[0xFF, 0xDA, 0, 8, 1, SEQUENTIAL[scan + 5], 0, 0, 63, 0],
+        &SEQUENTIAL[scans(SEQUENTIAL)[0].clone()],
+    ]
+    .concat();
+    assert!(matches!(decode(&separate), Err(JpegError::SeparateScans)));
 }
 
 /// The mean luma of the pixels of each cell, from the decoded picture.

@@ -4,11 +4,17 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
     process::{self, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group, waitid,
+};
 
 use super::{
     guard::Guard,
@@ -22,6 +28,10 @@ use crate::{
 
 /// How long a program may take to exit after it closed its output or was asked to exit.
 const GRACE: Duration = Duration::from_millis(300);
+
+/// How long a killed program may take to exit. One of another user cannot be killed, and one that waits in a driver
+/// exits later.
+const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// How often the program is checked during that time.
 const STEP: Duration = Duration::from_millis(5);
@@ -38,11 +48,25 @@ pub(super) struct Child {
     reaped: bool,
     /// `None` if it could not be started, and once the group was killed.
     guard: Option<Guard>,
+    /// Whether an earlier program has not ended although it was killed.
+    lingers: Arc<AtomicBool>,
 }
 
 impl Child {
-    pub(super) fn start(program: &str, arguments: &[String]) -> Result<Self, CaptureError> {
+    /// Starts a program. No other is started while `lingers` says that an earlier one has not ended, so there is never
+    /// more than one.
+    pub(super) fn start(
+        program: &str,
+        arguments: &[String],
+        lingers: &Arc<AtomicBool>,
+    ) -> Result<Self, CaptureError> {
         let name = text::sanitized(program, MAX_LINE);
+        if lingers.load(SeqCst) {
+            return Err(CaptureError::new(
+                CaptureKind::Busy,
+                format!("`{name}` was killed and does not end; it may still use the camera"),
+            ));
+        }
         let failed = |error: io::Error| {
             let (kind, hint) = match error.kind() {
                 io::ErrorKind::NotFound => (
@@ -76,6 +100,7 @@ impl Child {
             last_line: Box::default(),
             reaped: false,
             guard,
+            lingers: Arc::clone(lingers),
         })
     }
 
@@ -145,19 +170,45 @@ impl Child {
         self.reaped || matches!(waitid(id, options), Ok(Some(_)))
     }
 
-    /// Kills what is left of the group and collects the exit status of the program.
+    /// Kills what is left of the group and collects the exit status of the program; `None` if it does not end. A
+    /// thread then waits for it.
     fn reap(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::KILL);
         self.guard = None;
-        let status = self.process.wait().ok();
         self.reaped = true;
-        status
+        let deadline = Instant::now() + KILL_GRACE;
+        loop {
+            match self.process.try_wait() {
+                Ok(None) if Instant::now() < deadline => thread::sleep(STEP),
+                Ok(None) => break,
+                Ok(status) => return status,
+                Err(_) => return None,
+            }
+        }
+        tracing::error!(
+            program = self.program,
+            "the camera program was killed and does not end; it may still use the camera"
+        );
+        self.lingers.store(true, SeqCst);
+        let (id, lingers) = (Pid::from_child(&self.process), Arc::clone(&self.lingers));
+        let wait = move || {
+            let _ = waitid(WaitId::Pid(id), WaitIdOptions::EXITED);
+            lingers.store(false, SeqCst);
+        };
+        // Without a thread, no program is started until the daemon is restarted.
+        let _ = thread::Builder::new().name("reap".into()).spawn(wait);
+        None
     }
 
-    /// Signals the group, whose ID is the program's: the exit status must not have been collected.
+    /// Signals the program and its group, which has the same ID: the exit status must not have been collected.
     fn signal(&self, signal: Signal) {
+        let id = Pid::from_child(&self.process);
         // It fails if every process of the group has ended.
-        let _ = kill_process_group(Pid::from_child(&self.process), signal);
+        let _ = kill_process_group(id, signal);
+        // The program may have moved to another group.
+        if getpgid(Some(id)).is_ok_and(|group| group != id) {
+            let _ = kill_process(id, signal);
+        }
     }
 }
 

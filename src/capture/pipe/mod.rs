@@ -1,6 +1,7 @@
 //! Frames from a program's standard output, or from our own standard input.
 
 mod child;
+mod drain;
 mod guard;
 mod last_line;
 mod poll;
@@ -8,7 +9,7 @@ mod reader;
 mod waited;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -20,8 +21,9 @@ use super::{
 };
 use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
 use child::Child;
+use drain::Kept;
 pub use last_line::LastLine;
-use reader::{Input, Kept, Reader};
+use reader::{Input, Reader};
 
 /// Starts the configured program.
 pub struct PipeOpener {
@@ -30,6 +32,8 @@ pub struct PipeOpener {
     clock: Arc<dyn Clock>,
     /// Standard input cannot be rewound, so a partial frame is kept for the next source.
     stdin: Arc<Mutex<Option<Kept>>>,
+    /// Whether a program has not ended although it was killed.
+    lingers: Arc<AtomicBool>,
 }
 
 impl PipeOpener {
@@ -51,6 +55,7 @@ impl PipeOpener {
             timeouts,
             clock,
             stdin: Arc::default(),
+            lingers: Arc::default(),
         })
     }
 }
@@ -87,18 +92,32 @@ impl PipeOpener {
     }
 }
 
+fn is_stdin(settings: &Camera) -> bool {
+    settings.command.first().is_some_and(|program| program == "-")
+}
+
 fn splitter(settings: &Camera) -> Result<Splitter, CaptureError> {
     Splitter::by_name(&settings.format, settings.width, settings.height, settings.stride)
         .map_err(|why| CaptureError::new(CaptureKind::Unsupported, why))
 }
 
 impl Opener for PipeOpener {
+    fn discard(&mut self) {
+        if is_stdin(&self.settings)
+            && let Ok(splitter) = splitter(&self.settings)
+        {
+            let mut kept = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = || Kept::new(StreamBuffer::new(splitter), self.clock.now());
+            kept.get_or_insert_with(first).discard();
+        }
+    }
+
     /// Starts the program and waits for its first frame, which determines the size.
     fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         let splitter = splitter(&self.settings)?;
         let (input, kept) = match self.settings.command.as_slice() {
             [program, arguments @ ..] if program != "-" => {
-                let child = Child::start(program, arguments)?;
+                let child = Child::start(program, arguments, &self.lingers)?;
                 (Input::Child(child), None)
             }
             _ => {

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{child::Child, poll, waited::Waited};
+use super::{
+    child::Child,
+    drain::{Kept, is_file},
+    poll,
+    waited::Waited,
+};
 use crate::{
     capture::{
         frame::Frame,
@@ -20,19 +25,14 @@ use crate::{
     interrupt::Interrupt,
 };
 
+/// An input that is neither a pipe nor a file, such as a socket, is assumed to hold at most this many bytes.
+const MAX_WAITING: usize = 1 << 20;
+
 /// Where the bytes come from.
 pub(super) enum Input {
     Child(Child),
     /// Our standard input, and where the buffer is kept when the source is closed.
     Stdin(Arc<Mutex<Option<Kept>>>),
-}
-
-/// A partial frame from standard input, for the next source.
-#[derive(Debug)]
-pub(super) struct Kept {
-    buffer: StreamBuffer,
-    /// When the source was closed. Data that arrives afterwards waits in the pipe.
-    closed: Duration,
 }
 
 impl Input {
@@ -68,6 +68,9 @@ pub(super) struct Reader {
     waited: Waited,
     /// Since when the newest frame may have waited; `None` if it is new.
     newest_waited: Option<Duration>,
+    /// When the last source on the same standard input was closed. The camera may have been closed for privacy, so
+    /// no frame that began before this source was opened is used.
+    closed: Option<Duration>,
 }
 
 impl Reader {
@@ -80,14 +83,17 @@ impl Reader {
             pauses: PauseDetector::new(Arc::clone(clock)),
             waited: Waited::default(),
             newest_waited: None,
+            closed: None,
         }
     }
 
     /// Continues where the last source was closed.
     pub(super) fn resume(input: Input, kept: Kept, clock: &Arc<dyn Clock>) -> Self {
-        let capacity = pipe_capacity(input.output());
-        let mut reader = Self::new(input, kept.buffer, clock);
-        reader.waited.paused(kept.closed, capacity);
+        let capacity = capacity(input.output());
+        let (buffer, closed) = kept.finish();
+        let mut reader = Self::new(input, buffer, clock);
+        reader.waited.paused(closed, capacity);
+        reader.closed = Some(closed);
         reader
     }
 
@@ -122,7 +128,7 @@ impl Reader {
     pub(super) fn wait(&mut self, timeout: Duration, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let mut deadline = self.clock.now() + timeout;
         // A program that writes faster than we read never leaves the pipe empty; one pipe capacity is enough.
-        let mut unread = pipe_capacity(self.input.output());
+        let mut unread = capacity(self.input.output());
         let mut damage = None;
         let mut count = 0_usize;
         loop {
@@ -136,7 +142,8 @@ impl Reader {
             }
             // A frame that is already there is delivered at once: only the data waiting behind it is read.
             let only_look = self.buffer.has_frame() || damage.is_some();
-            let left = if only_look {
+            // While bytes may have waited, the moment when the input is empty must not be missed.
+            let left = if only_look || self.waited.has_unread() {
                 Duration::ZERO
             } else {
                 left.min(LONGEST_WAIT)
@@ -145,7 +152,7 @@ impl Reader {
             let ready =
                 poll::wait(output, messages, interrupt.as_fd(), left).map_err(|error| self.failed(error))?;
             if let Some(since) = self.pauses.check() {
-                self.waited.paused(since, pipe_capacity(self.input.output()));
+                self.waited.paused(since, capacity(self.input.output()));
                 // During the pause, neither this process nor, on a suspended machine, the program could run.
                 deadline = self.clock.now() + timeout;
             }
@@ -187,7 +194,12 @@ impl Reader {
         let mut damage = None;
         loop {
             match self.buffer.step() {
-                Ok(Progress::Frame) => self.newest_waited = self.waited.frame_ended(),
+                Ok(Progress::Frame) => {
+                    self.newest_waited = self.waited.frame_ended();
+                    if self.newest_waited.is_some() && self.newest_waited == self.closed {
+                        self.buffer.drop_frame();
+                    }
+                }
                 Ok(Progress::More) => return Ok(damage),
                 Ok(Progress::Damaged(why)) => {
                     self.waited.frame_ended();
@@ -243,16 +255,14 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if let Input::Stdin(kept) = &self.input {
             let buffer = std::mem::replace(&mut self.buffer, StreamBuffer::new(Splitter::Detect));
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Kept {
-                buffer,
-                closed: self.clock.now(),
-            });
+            let closed = Kept::new(buffer, self.clock.now());
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed);
         }
     }
 }
 
-/// The capacity of a pipe; 0 if it is not a pipe, such as a file redirected to standard input, of which no
-/// frame may be skipped.
-fn pipe_capacity(fd: BorrowedFd<'_>) -> usize {
-    rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(0)
+/// How many bytes may wait in an input: the capacity of a pipe; 0 for a file redirected to standard input, of which
+/// no frame may be skipped.
+fn capacity(fd: BorrowedFd<'_>) -> usize {
+    rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(if is_file(fd) { 0 } else { MAX_WAITING })
 }

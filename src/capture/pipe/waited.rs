@@ -15,12 +15,22 @@ pub(super) enum Waited {
 }
 
 impl Waited {
-    /// A pause began at `since` and has ended. The pipe holds at most `capacity` bytes.
+    /// A pause began at `since` and has ended. The pipe holds at most `capacity` bytes. What waited in an earlier
+    /// pause still counts from the beginning of that one.
     pub(super) fn paused(&mut self, since: Duration, capacity: usize) {
+        let since = match *self {
+            Self::Nothing => since,
+            Self::Bytes { since: earlier, .. } | Self::Beginning { since: earlier } => earlier,
+        };
         *self = Self::Bytes {
             since,
             unread: capacity,
         };
+    }
+
+    /// Whether unread bytes may have been in the pipe during a pause.
+    pub(super) fn has_unread(self) -> bool {
+        matches!(self, Self::Bytes { .. })
     }
 
     /// The next bytes are about to be read; `pending` bytes of a frame were read before.

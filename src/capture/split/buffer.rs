@@ -3,7 +3,10 @@
 use std::{io, ops::Range};
 
 use super::{MAX_FRAME_BYTES, Split, Splitter, StreamFormat};
-use crate::capture::{frame::Frame, limits::MAX_REUSED_BYTES};
+use crate::{
+    capture::{frame::Frame, limits::MAX_REUSED_BYTES},
+    picture::wipe,
+};
 
 /// Bytes read at a time: the default capacity of a pipe.
 const CHUNK: usize = 64 << 10;
@@ -175,6 +178,22 @@ impl StreamBuffer {
         (self.filled, self.parsed, self.newest) = (0, 0, None);
     }
 
+    /// Drops the waiting frame.
+    pub fn drop_frame(&mut self) {
+        self.newest = None;
+    }
+
+    /// Drops the waiting frame and overwrites all picture data with zeros. The end of a frame that has begun is
+    /// still found.
+    pub fn erase(&mut self) {
+        self.newest = None;
+        self.compact();
+        self.splitter.erase(&mut self.buffer[..self.filled]);
+        self.buffer[self.filled..].fill(0);
+        // Keeps the compiler from eliding the writes.
+        std::hint::black_box(self.buffer.as_mut_slice());
+    }
+
     /// The newest frame's bytes.
     #[must_use]
     pub fn peek(&self) -> Option<&[u8]> {
@@ -196,10 +215,67 @@ impl StreamBuffer {
     }
 }
 
+impl Drop for StreamBuffer {
+    /// Leaves no picture in freed memory.
+    fn drop(&mut self) {
+        wipe(&mut self.buffer);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// The beginning of a frame is read, erased, and followed by its end and another frame.
+    #[test]
+    fn an_erased_frame_still_ends_where_it_ends() {
+        let picture: &[u8] = &[
+            0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xFF, 0xD9,
+        ];
+        let y4m = b"YUV4MPEG2 W4 H2 F15:1 Cmono\nFRAME\n12345678FRAME\nabcdefgh";
+        let raw = b"12345678abcdefgh";
+        let streams = [
+            ("auto", [picture, picture].concat(), 9, &picture[6..9], picture),
+            ("y4m", y4m.to_vec(), 38, &b"1234"[..], &b"abcdefgh"[..]),
+            ("grey", raw.to_vec(), 4, &b"1234"[..], &b"abcdefgh"[..]),
+        ];
+        for (name, stream, read, erased, last) in streams {
+            let mut buffer = StreamBuffer::new(Splitter::by_name(name, 4, 2, 0).unwrap());
+            let feed = |buffer: &mut StreamBuffer, bytes: &[u8]| {
+                buffer
+                    .fill(|room| {
+                        room[..bytes.len()].copy_from_slice(bytes);
+                        Ok(bytes.len())
+                    })
+                    .unwrap();
+            };
+            feed(&mut buffer, &stream[..read]);
+            assert_eq!(buffer.step().unwrap(), Progress::More, "{name}");
+            assert!(buffer.buffer.windows(erased.len()).any(|bytes| bytes == erased));
+            buffer.erase();
+            assert!(!buffer.buffer.windows(erased.len()).any(|bytes| bytes == erased));
+            feed(&mut buffer, &stream[read..]);
+            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{name}");
+            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{name}");
+            assert_eq!(buffer.peek(), Some(last), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_waiting_frame_is_erased() {
+        let mut buffer = StreamBuffer::new(Splitter::by_name("grey", 4, 2, 0).unwrap());
+        buffer
+            .fill(|room| {
+                room[..8].copy_from_slice(b"12345678");
+                Ok(8)
+            })
+            .unwrap();
+        assert_eq!(buffer.step().unwrap(), Progress::Frame);
+        buffer.erase();
+        assert!(!buffer.has_frame());
+        assert!(buffer.buffer.iter().all(|&byte| byte == 0));
+    }
 
     /// Frames that are not copied arrive intact, and so do the bytes of the next frame that were read with
     /// them.

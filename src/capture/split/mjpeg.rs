@@ -1,6 +1,8 @@
 //! Concatenated JPEG pictures: each extends from its SOI to its EOI or, if it has none, to the next SOI
 //! (ITU-T T.81, annex B). Decoding shows whether it is complete.
 
+use std::ops::Range;
+
 use super::Split;
 
 /// Walks through one picture; the position is kept between calls, so no byte is examined twice.
@@ -27,6 +29,11 @@ impl Splitter {
     /// Whether the walk has passed the header of a scan.
     pub(super) fn has_data(&self) -> bool {
         self.has_data
+    }
+
+    /// The bytes of a picture that has begun and will not be examined again: not the SOI.
+    pub(super) fn examined(&self) -> Range<usize> {
+        2..self.at.max(2)
     }
 
     pub(super) fn find(&mut self, bytes: &[u8]) -> Split {

@@ -65,6 +65,28 @@ impl StreamFormat {
     }
 }
 
+/// The JPEG pictures in `data`, in order. The last one may lack its EOI.
+pub fn jpeg_pictures(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut splitter = mjpeg::Splitter::default();
+    std::iter::from_fn(move || {
+        loop {
+            match splitter.find(data) {
+                Split::Frame { body, end } => {
+                    let picture = &data[body];
+                    data = &data[end..];
+                    return Some(picture);
+                }
+                Split::Skip(count) | Split::Damaged(count, _) => data = &data[count..],
+                Split::More => {
+                    let last = splitter.has_data().then_some(data);
+                    (data, splitter) = (&[], mjpeg::Splitter::default());
+                    return last;
+                }
+            }
+        }
+    })
+}
+
 /// Finds the frames of one kind of stream.
 #[derive(Debug)]
 pub enum Splitter {
@@ -132,6 +154,19 @@ impl Splitter {
                 Self::Raw(splitter) => Ok(splitter.find(bytes)),
             };
         }
+    }
+
+    /// Overwrites a frame that has begun with zeros, except what is needed to find its end. `bytes` are the
+    /// unconsumed ones.
+    fn erase(&self, bytes: &mut [u8]) {
+        let end = bytes.len();
+        let range = match self {
+            Self::Detect => end..end,
+            Self::Mjpeg(splitter) => splitter.examined(),
+            Self::Y4m(_) => y4m::Splitter::body(bytes).unwrap_or(end)..end,
+            Self::Raw(_) => 0..end,
+        };
+        bytes[range.start.min(end)..range.end.min(end)].fill(0);
     }
 
     /// The format of the frames; `None` until the stream's header has been read.

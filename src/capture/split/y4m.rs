@@ -11,10 +11,12 @@ use crate::capture::{
 };
 
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
-/// How the headers of mjpegtools and FFmpeg begin. Long enough that no picture contains it by chance.
-const HEADER: &[u8] = b"YUV4MPEG2 W";
+/// How a header begins. Long enough that no picture contains it by chance.
+const HEADER: &[u8] = b"YUV4MPEG2 ";
 /// The word that begins every frame.
 const FRAME: &[u8] = b"FRAME";
+/// The line before a frame without parameters.
+const FRAME_LINE: &[u8] = b"FRAME\n";
 /// Longest accepted header line, in bytes.
 const MAX_LINE: usize = 1024;
 
@@ -35,6 +37,13 @@ pub struct Splitter {
 impl Splitter {
     pub(super) fn format(&self) -> Option<StreamFormat> {
         self.stream.map(|(format, _)| format)
+    }
+
+    /// Where the picture begins if `bytes` begin with a frame.
+    pub(super) fn body(bytes: &[u8]) -> Option<usize> {
+        line(bytes)
+            .filter(|_| bytes.starts_with(FRAME))
+            .map(|line| line + 1)
     }
 
     pub(super) fn find(&mut self, bytes: &[u8]) -> Result<Split, String> {
@@ -63,13 +72,14 @@ impl Splitter {
         if bytes.len() < end {
             return Ok(Split::More);
         }
-        // The writer may have been restarted within a frame.
-        if let Some(header) = memmem::find(&bytes[body..end], HEADER) {
-            self.is_after_frame = false;
-            return Ok(Split::Damaged(
-                body + header,
-                "a Y4M frame is cut off by another header".into(),
-            ));
+        // The writer may have been restarted within a frame, or write frames of another size than it stated. A picture
+        // contains the start of a frame by chance once in a thousand million frames.
+        for (start, what) in [(HEADER, "another header"), (FRAME_LINE, "another frame")] {
+            if let Some(at) = memmem::find(&bytes[body..end], start) {
+                self.is_after_frame = false;
+                let why = format!("a Y4M frame is cut off by {what} after {at} of its {size} bytes");
+                return Ok(Split::Damaged(body + at, why));
+            }
         }
         if self.is_after_frame {
             self.misfits = 0;
@@ -138,12 +148,13 @@ fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
     }
     let (mut width, mut height, mut rate, mut chroma) = (0_u32, 0_u32, None, "420");
     let mut range = None;
+    let mut is_chroma_known = false;
     for word in words {
         let (tag, value) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         match tag {
             "W" => width = value.parse().unwrap_or(0),
             "H" => height = value.parse().unwrap_or(0),
-            "C" => chroma = value,
+            "C" => (chroma, is_chroma_known) = (value, true),
             "F" => {
                 rate = value
                     .split_once(':')
@@ -154,6 +165,8 @@ fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
             "X" => match value.split_once('=') {
                 Some(("COLORRANGE", "FULL")) => range = Some(Range::Full),
                 Some(("COLORRANGE", "LIMITED")) => range = Some(Range::Limited),
+                // Older versions of mjpegtools state the colour space only here.
+                Some(("YSCSS", space)) if !is_chroma_known => chroma = space,
                 _ => {}
             },
             _ => {}
@@ -165,15 +178,16 @@ fn header(line: &[u8]) -> Result<(StreamFormat, usize), String> {
             "the Y4M header `{line}` has no usable size: W and H must be 1 to {MAX_SIDE}"
         ));
     }
-    let format = match chroma {
-        "420" | "420jpeg" | "420mpeg2" | "420paldv" => PixelFormat::Yu12,
-        "mono" => PixelFormat::Grey,
-        _ => {
-            return Err(format!(
-                "the Y4M stream's colour space is C{chroma}: 8-bit 4:2:0 (C420, C420jpeg, C420mpeg2, C420paldv) \
-                 and Cmono can be read; ffmpeg converts with `-pix_fmt yuv420p`"
-            ));
-        }
+    let is_one_of = |names: &[&str]| names.iter().any(|name| chroma.eq_ignore_ascii_case(name));
+    let format = if is_one_of(&["420", "420jpeg", "420mpeg2", "420paldv"]) {
+        PixelFormat::Yu12
+    } else if is_one_of(&["mono"]) {
+        PixelFormat::Grey
+    } else {
+        return Err(format!(
+            "the Y4M stream's colour space is C{chroma}: 8-bit 4:2:0 (C420, C420jpeg, C420mpeg2, C420paldv) and \
+             Cmono can be read; ffmpeg converts with `-pix_fmt yuv420p`"
+        ));
     };
     let stride = format.row_bytes(width);
     let size = format.padded_bytes(height, stride);
@@ -306,11 +320,43 @@ mod tests {
         }
     }
 
+    /// The headers of mjpegtools may begin with any parameter.
     #[test]
-    fn a_stream_whose_frames_have_another_size_ends() {
-        let stream = b"YUV4MPEG2 W40 H1 Cmono\n".to_vec();
-        let stream = [stream, b"FRAME\nhij".repeat(60)].concat();
+    fn a_header_within_a_frame_may_begin_with_any_parameter() {
+        let stream =
+            b"YUV4MPEG2 W60 H1 Cmono\nFRAME\nabcYUV4MPEG2 H1 W3 Cmono\nFRAME\nefgFRAME\nhijFRAME\nklmFRAME\nnop";
+        let frames = split(stream, 5).unwrap();
+        let bodies: Vec<&[u8]> = frames.iter().map(|(_, body)| body.as_slice()).collect();
+        assert_eq!(bodies, [&b"efg"[..], b"hij", b"klm", b"nop"]);
+    }
+
+    #[test]
+    fn a_stream_with_larger_frames_than_it_states_ends() {
+        let stream = b"YUV4MPEG2 W4 H1 Cmono\n".to_vec();
+        let stream = [stream, b"FRAME\nhijklmnop".repeat(60)].concat();
         let error = split(&stream, 7).unwrap_err();
         assert!(error.contains("do not have the size"), "{error}");
+    }
+
+    #[test]
+    fn frames_smaller_than_stated_are_not_joined() {
+        let stream = b"YUV4MPEG2 W40 H1 Cmono\n".to_vec();
+        let stream = [stream, b"FRAME\nhij".repeat(60)].concat();
+        assert_eq!(split(&stream, 7).unwrap(), []);
+    }
+
+    #[test]
+    fn the_colour_space_of_older_headers_is_read() {
+        let chroma = |line: &[u8]| header(line).map(|(format, _)| format.pixels);
+        assert_eq!(chroma(b"YUV4MPEG2 W4 H4 XYSCSS=420MPEG2"), Ok(PixelFormat::Yu12));
+        assert!(
+            chroma(b"YUV4MPEG2 W4 H4 XYSCSS=411")
+                .unwrap_err()
+                .contains("C411")
+        );
+        assert_eq!(
+            chroma(b"YUV4MPEG2 W4 H4 C420jpeg XYSCSS=411"),
+            Ok(PixelFormat::Yu12)
+        );
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn failure(path: &Path, what: &str, error: io::Error) -> CaptureError
         ),
         Some(Errno::BUSY) => (
             CaptureKind::Busy,
-            " (another program uses it, which `fuser` names: affectd itself, if it runs as a service)",
+            " (another program uses it: `fuser` shows which; it may be affectd running as a service)",
         ),
         Some(Errno::NOSPC) => (
             CaptureKind::Busy,

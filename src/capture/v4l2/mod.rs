@@ -80,6 +80,8 @@ pub fn request(settings: &Camera) -> Result<Request, CaptureError> {
 }
 
 impl Opener for V4l2Opener {
+    fn discard(&mut self) {}
+
     fn open(&mut self, interrupt: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         if interrupt.is_raised() {
             return Err(CaptureError::interrupted());

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{
     Aim,
-    protocol::{LONGEST_LINE, Message, Request},
+    protocol::{MAX_LINE, Message, Request},
     secret::{Code, Token},
     session::{End, LENGTH},
 };
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Maximum number of connections at a time.
-const MOST_CONNECTIONS: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 
 /// How long either side may take for a line.
 const LINE: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub async fn listen(path: PathBuf, aim: Aim) {
     let listener = match Listener::bind(&Place::Unix(path.clone())) {
         Ok(listener) => listener,
         Err(error) => {
-            warn!(socket = %path.display(), %error, "`affectd aim` cannot be listened to");
+            warn!(socket = %path.display(), %error, "the control socket cannot be opened: `affectd aim` will not work");
             return;
         }
     };
@@ -62,7 +62,7 @@ pub async fn listen(path: PathBuf, aim: Aim) {
             }
         };
         while consoles.try_join_next().is_some() {}
-        if consoles.len() < MOST_CONNECTIONS && is_permitted(&stream) {
+        if consoles.len() < MAX_CONNECTIONS && is_permitted(&stream) {
             let aim = aim.clone();
             consoles.spawn(async move {
                 let (reader, writer) = stream.into_split();
@@ -118,7 +118,7 @@ impl Console {
 
     async fn read_request(&mut self) -> io::Result<Request> {
         let mut line = String::new();
-        let limited = (&mut self.reader).take(LONGEST_LINE as u64);
+        let limited = (&mut self.reader).take(MAX_LINE as u64);
         timeout(LINE, BufReader::new(limited).read_line(&mut line)).await??;
         Ok(serde_json::from_str(&line)?)
     }

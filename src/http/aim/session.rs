@@ -8,7 +8,7 @@ use super::secret::{Code, Token};
 pub const LENGTH: Duration = Duration::from_secs(600);
 
 /// Number of wrong codes after which the session ends.
-const MOST_TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 
 /// Minimum time between two attempts.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -128,7 +128,7 @@ impl Session {
     fn end(&self, now: Duration) -> Option<End> {
         if now >= self.ends {
             Some(End::Time)
-        } else if self.tries >= MOST_TRIES {
+        } else if self.tries >= MAX_TRIES {
             Some(End::Tries)
         } else {
             None
@@ -180,11 +180,11 @@ mod tests {
     #[test]
     fn guessing_is_slow_and_ends_the_session() {
         let (mut sessions, number, code) = begun();
-        for attempt in 0..MOST_TRIES {
+        for attempt in 0..MAX_TRIES {
             let now = SECOND * (2 * attempt + 2);
             assert_eq!(sessions.ended(number, now), None);
             assert_eq!(sessions.redeem(now, "0000-0000").unwrap_err(), Refusal::Invalid);
-            if attempt + 1 < MOST_TRIES {
+            if attempt + 1 < MAX_TRIES {
                 let refusal = sessions.redeem(now + SECOND / 2, &code).unwrap_err();
                 assert_eq!(refusal, Refusal::TooSoon, "even with the right code");
             }

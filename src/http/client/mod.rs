@@ -12,17 +12,17 @@ use std::{
 
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, Error, StreamOwned, pki_types::ServerName};
 
-use super::{error::HttpError, tls::Tls, token::Token, view::View};
+use super::{error::HttpError, tls, token::Token, view::View};
 use crate::{
     config::{self, Place},
     text,
 };
 
 /// Timeout for connecting and between two parts of a response. The stream of events has one per second.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum length of a response in bytes.
-const MAX_ANSWER: u64 = 1 << 20;
+const MAX_RESPONSE: u64 = 1 << 20;
 
 /// Why the daemon did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl<T: Read + Write> Stream for T {}
 
 /// A response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// Its HTTP status.
     pub status: u16,
     /// Its text.
@@ -83,10 +83,9 @@ impl Client {
             path: text::path(&settings.cert_file),
             reason: error.to_string(),
         };
-        let tls = match Tls::read(settings)? {
-            None => None,
-            Some(tls) => Some(pinned::only(tls.certificate).map_err(unusable)?),
-        };
+        let tls = tls::certificate(settings)?
+            .map(|certificate| pinned::only(certificate).map_err(unusable))
+            .transpose()?;
         Ok(Some(Self {
             place,
             authorization,
@@ -98,17 +97,17 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn get(&self, path: &str) -> Result<Answer, ClientError> {
+    pub fn get(&self, path: &str) -> Result<Response, ClientError> {
         let read = || {
             let mut text = String::new();
-            self.ask(path)?.take(MAX_ANSWER).read_to_string(&mut text)?;
+            self.ask(path)?.take(MAX_RESPONSE).read_to_string(&mut text)?;
             io::Result::Ok(text)
         };
         let text = read().map_err(|source| self.unreachable(source))?;
         let (head, body) = text
             .split_once("\r\n\r\n")
             .ok_or_else(|| self.unexpected(&text))?;
-        Ok(Answer {
+        Ok(Response {
             status: status(head).ok_or_else(|| self.unexpected(head))?,
             body: body.to_owned(),
         })
@@ -151,14 +150,14 @@ impl Client {
         match &self.place {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
                 self.secured(stream)
             }
             Place::Tcp(address) => {
-                let stream = TcpStream::connect_timeout(&reachable(*address), PATIENCE)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
+                let stream = TcpStream::connect_timeout(&reachable(*address), TIMEOUT)?;
+                stream.set_read_timeout(Some(TIMEOUT))?;
+                stream.set_write_timeout(Some(TIMEOUT))?;
                 self.secured(stream)
             }
         }
@@ -210,7 +209,7 @@ impl Events<'_> {
 
     fn line(&mut self) -> Result<String, ClientError> {
         let mut line = String::new();
-        let read = self.lines.by_ref().take(MAX_ANSWER).read_line(&mut line);
+        let read = self.lines.by_ref().take(MAX_RESPONSE).read_line(&mut line);
         match read {
             Ok(0) => Err(self.client.unreachable(io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => Ok(line.trim_end().to_owned()),

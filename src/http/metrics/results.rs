@@ -40,7 +40,7 @@ pub(super) fn camera(text: &mut Exposition, shared: &Shared, newest: &Newest) {
         ),
         (
             "affectd_frames_dropped_total",
-            "Frames dropped because sensing was busy or the driver lost them.",
+            "Frames dropped because sensing was busy, the driver lost them, or they had waited too long.",
             metrics.reading().drops,
         ),
         (
@@ -79,7 +79,7 @@ pub(super) fn stages(text: &mut Exposition, metrics: &Metrics) {
     text.metric(
         "affectd_stage_seconds",
         Kind::Histogram,
-        "Time that each stage took for a frame; total is from the capture to the handed over report.",
+        "Time that each stage took for a frame; total is from the capture until the report has been handed over.",
     );
     let totals = metrics.totals();
     for stage in Stage::ALL {

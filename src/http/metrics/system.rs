@@ -5,7 +5,7 @@ use super::{
     truth,
 };
 use crate::{
-    health::{BrokerLink, Reading, ThrottleReason},
+    health::{BrokerLink, Reading, ShedReason},
     http::shared::Shared,
 };
 
@@ -30,7 +30,7 @@ pub(super) fn process(text: &mut Exposition, shared: &Shared) {
     text.single(
         "affectd_stuck_seconds",
         Kind::Gauge,
-        "For how long there was work and no frame was finished.",
+        "How long there has been work without a finished frame.",
         shared.metrics.stuck_for(now).as_secs_f64(),
     );
     text.single(
@@ -81,8 +81,8 @@ pub(super) fn board(text: &mut Exposition, reading: &Reading) {
         f64::from(reading.work_rate.fraction),
     );
     text.metric("affectd_shed", Kind::Gauge, "Whether load is shed, by reason.");
-    for reason in ThrottleReason::ALL {
-        let is_reason = reading.work_rate.throttle_reason == Some(reason);
+    for reason in ShedReason::ALL {
+        let is_reason = reading.work_rate.shed_reason == Some(reason);
         text.sample(&[("reason", reason.name())], truth(is_reason));
     }
 }

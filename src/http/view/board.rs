@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{milliseconds, rounded};
-use crate::health::{BrokerLink, Metrics, Reading, Stage, ThrottleReason};
+use crate::health::{BrokerLink, Metrics, Reading, ShedReason, Stage};
 
 /// The board and its load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,10 +40,7 @@ impl BoardView {
             undervoltage: board.undervoltage,
             rss: board.rss_bytes,
             shed: rounded(1.0 - work_rate.fraction),
-            shed_reason: work_rate
-                .throttle_reason
-                .map(ThrottleReason::name)
-                .map(str::to_owned),
+            shed_reason: work_rate.shed_reason.map(ShedReason::name).map(str::to_owned),
         }
     }
 }

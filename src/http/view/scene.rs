@@ -65,8 +65,8 @@ pub struct CountersView {
     pub smiled: u64,
     /// Mean length in seconds; `null` without visits.
     pub mean_s: Option<f32>,
-    /// Length of the longest one in seconds.
-    pub longest_s: f32,
+    /// Length of the longest one in seconds; `null` without visits.
+    pub longest_s: Option<f32>,
 }
 
 impl CountersView {
@@ -76,18 +76,17 @@ impl CountersView {
             attended: counters.attended,
             smiled: counters.smiled,
             mean_s: counters.mean_s().map(rounded),
-            longest_s: rounded(counters.longest_s),
+            longest_s: counters.longest_s().map(rounded),
         }
     }
 }
 
 impl VisitsView {
-    /// The counters on the local date `today`. Counters of an earlier day do not count as today's.
+    /// The counters on the local date `today`.
     pub(super) fn new(totals: &VisitTotals, today: Date) -> Self {
-        let of_today = (totals.day == Some(today)).then_some(totals.today);
         Self {
             since_start: CountersView::new(&totals.since_start),
-            today: CountersView::new(&of_today.unwrap_or_default()),
+            today: CountersView::new(&totals.of_day(today)),
         }
     }
 }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 pub use self::parse::Id;
 use self::{
-    limit::{Limit, Verdict},
+    limit::{Limit, LimitOutcome},
     parse::{Command, Refusal, Request, parse},
 };
 use crate::{config::MessageRate, requests::Requests, text};
@@ -68,9 +68,9 @@ impl Commands {
             return None;
         }
         let result = match self.limit.update(now) {
-            Verdict::Allowed => parse(payload),
-            Verdict::FirstRefused => Err(Refusal::too_fast()),
-            Verdict::Refused => return None,
+            LimitOutcome::Allowed => parse(payload),
+            LimitOutcome::FirstRefused => Err(Refusal::too_fast()),
+            LimitOutcome::Refused => return None,
         };
         let outcome = match result.and_then(|request| self.carry_out(request)) {
             Ok(outcome) => outcome,

@@ -120,7 +120,7 @@ pub fn parse(payload: &[u8]) -> Result<Request, Refusal> {
         Err(error) => {
             return Err(Refusal::new(
                 "no JSON",
-                format!("found no JSON ({error}); {allowed}"),
+                format!("found invalid JSON ({error}); {allowed}"),
             ));
         }
     };
@@ -139,7 +139,7 @@ fn id(value: &Value) -> Result<Id, Refusal> {
     id.ok_or_else(|| {
         let found = quoted(&value.to_string());
         let message =
-            format!("id: found {found}; allowed: a whole number, or a text of up to {MAX_ID} characters");
+            format!("id: found {found}; allowed: a whole number, or a string of up to {MAX_ID} characters");
         Refusal::new("id", message)
     })
 }

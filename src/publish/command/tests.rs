@@ -50,7 +50,7 @@ fn commands_are_carried_out_and_answered() {
 #[test]
 fn an_invalid_command_gives_an_error_only() {
     for (payload, error) in [
-        ("restart", "found no JSON (expected value"),
+        ("restart", "found invalid JSON (expected value"),
         ("\"restart\"", "a JSON object"),
         ("[]", "a JSON object"),
         (

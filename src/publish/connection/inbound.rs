@@ -40,6 +40,9 @@ const ALIVE: [u8; 2] = [0xd0, 0];
 /// Bytes of a packet identifier.
 const IDENTIFIER: usize = 2;
 
+/// The type of a DISCONNECT.
+const DISCONNECT: u8 = 14;
+
 /// The first byte of a CONNACK.
 const CONNACK: u8 = 0x20;
 
@@ -67,6 +70,8 @@ enum State {
     Body { keep: usize, drop: usize },
     /// Within an MQTT 5 PUBACK that has a reason: bytes before it, and bytes from it on.
     Acknowledgement { before: usize, left: usize },
+    /// Before the reason of an MQTT 5 DISCONNECT without the length of properties.
+    Reason,
     /// Not MQTT: the library reports it.
     Foreign,
 }
@@ -126,6 +131,11 @@ impl Filter for Packets {
                     });
                     self.state = State::passing(*left - 1);
                 }
+                State::Reason => {
+                    out.extend([bytes[0], 0]);
+                    bytes = &bytes[1..];
+                    self.state = State::Header(heapless::Vec::new());
+                }
                 State::Beginning { first, prefix, left } => {
                     let (first, byte) = (*first, bytes[0]);
                     bytes = &bytes[1..];
@@ -139,16 +149,7 @@ impl Filter for Packets {
                     }
                 }
                 State::Body { keep, drop } => {
-                    let kept = bytes.len().min(*keep);
-                    out.extend_from_slice(&bytes[..kept]);
-                    let dropped = (bytes.len() - kept).min(*drop);
-                    *keep -= kept;
-                    let before = *drop / MAX_INCOMING;
-                    *drop -= dropped;
-                    for _ in *drop / MAX_INCOMING..before {
-                        out.extend(ALIVE);
-                    }
-                    bytes = &bytes[kept + dropped..];
+                    bytes = &bytes[pass(bytes, keep, drop, out)..];
                     if *keep == 0 && *drop == 0 {
                         self.state = State::Header(heapless::Vec::new());
                     }
@@ -170,6 +171,21 @@ impl Filter for Packets {
         }
         Ok(())
     }
+}
+
+/// Passes on the next `keep` bytes and drops the `drop` bytes after them, as far as they have arrived. Returns how
+/// many that were.
+fn pass(bytes: &[u8], keep: &mut usize, drop: &mut usize, out: &mut Vec<u8>) -> usize {
+    let kept = bytes.len().min(*keep);
+    out.extend_from_slice(&bytes[..kept]);
+    let dropped = (bytes.len() - kept).min(*drop);
+    *keep -= kept;
+    let before = *drop / MAX_INCOMING;
+    *drop -= dropped;
+    for _ in *drop / MAX_INCOMING..before {
+        out.extend(ALIVE);
+    }
+    kept + dropped
 }
 
 impl Packets {
@@ -202,6 +218,12 @@ impl Packets {
                 prefix: Box::default(),
                 left: length,
             };
+            return Ok(());
+        }
+        // The library reads a length of properties in any case; mosquitto and others omit that of none (3.14.2.2.1).
+        if kind == DISCONNECT && self.version == Version::V5 && length == 1 {
+            out.extend([header[0], 2]);
+            self.state = State::Reason;
             return Ok(());
         }
         if is_too_large {

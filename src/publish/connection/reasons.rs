@@ -2,8 +2,11 @@
 
 use rumqttc_v5::{ConnectReturnCode, DisconnectReasonCode, PubAckReason, SubscribeReasonCode};
 
+/// Words for a refusal without a reason.
+pub const NO_REASON: &str = "no reason given";
+
 /// Words for code 0x87, and for the codes of MQTT 3.1.1 that mean the same.
-pub const NOT_AUTHORIZED: &str = "not authorised";
+pub const NOT_AUTHORIZED: &str = "not authorized";
 
 /// Words for code 0x85.
 pub const BAD_CLIENT_ID: &str = "it does not allow this client id: see mqtt.client_id";
@@ -69,7 +72,7 @@ pub fn connect(code: ConnectReturnCode) -> Option<Refusal> {
             Refusal::other("it calls the login malformed")
         }
         Code::Success | Code::UnspecifiedError | Code::ImplementationSpecificError => {
-            Refusal::other("no reason given")
+            Refusal::other(NO_REASON)
         }
     })
 }
@@ -120,7 +123,7 @@ pub fn publish(reason: PubAckReason) -> Result<(), &'static str> {
         PubAckReason::PayloadFormatInvalid => Err("it calls the content malformed"),
         // See `inbound`.
         PubAckReason::PacketIdentifierInUse => Err(TOO_LARGE),
-        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Err("no reason given"),
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => Err(NO_REASON),
     }
 }
 
@@ -131,6 +134,6 @@ pub fn subscribe(code: SubscribeReasonCode) -> Result<(), &'static str> {
         SubscribeReasonCode::NotAuthorized => Err(NOT_AUTHORIZED),
         SubscribeReasonCode::TopicFilterInvalid => Err("it does not allow this topic"),
         SubscribeReasonCode::QuotaExceeded => Err("its quota is exceeded"),
-        _ => Err("no reason given"),
+        _ => Err(NO_REASON),
     }
 }

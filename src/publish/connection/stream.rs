@@ -29,7 +29,7 @@ use super::{
 use crate::publish::disconnect::DisconnectReason;
 
 /// Time limit for name look-up, connection, TLS and WebSocket together.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A bidirectional byte stream.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -105,7 +105,7 @@ impl Connector {
 }
 
 fn remaining(begun: Instant) -> Duration {
-    PATIENCE.saturating_sub(begun.elapsed())
+    CONNECT_TIMEOUT.saturating_sub(begun.elapsed())
 }
 
 /// Runs one step for the rest of the time limit at most.

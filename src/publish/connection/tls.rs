@@ -29,6 +29,9 @@ const MAX_CERTIFICATES: u64 = 4 << 20;
 /// The largest private key file. A 16384-bit RSA key has 13 KiB.
 const MAX_KEY: u64 = 64 << 10;
 
+/// The longest name of a PEM section, such as `ENCRYPTED PRIVATE KEY`.
+const MAX_LABEL: usize = 30;
+
 /// The byte order mark in UTF-8, with which some editors begin a text.
 const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -81,17 +84,25 @@ pub fn read(key: &str, path: &Path, max: u64) -> Result<Vec<u8>, PublishError> {
     Ok(bytes)
 }
 
-/// What is wrong with a PEM file, in words.
+/// What is wrong with a PEM file, in words. Nothing that may belong to a key is shown: without line breaks, the
+/// whole file is one line.
 fn describe_pem(error: pem::Error) -> String {
     match error {
-        pem::Error::MissingSectionEnd { end_marker } => format!(
-            "it is cut off: there is no line {}",
-            text::quoted(&format!("-----END {}-----", String::from_utf8_lossy(&end_marker)))
-        ),
-        pem::Error::IllegalSectionStart { line } => format!(
-            "this line should begin a section: {}",
-            text::quoted(&String::from_utf8_lossy(&line))
-        ),
+        pem::Error::MissingSectionEnd { end_marker } => {
+            let is_label = end_marker.len() <= MAX_LABEL
+                && end_marker
+                    .iter()
+                    .all(|byte| byte.is_ascii_uppercase() || *byte == b' ');
+            if is_label {
+                let label = String::from_utf8_lossy(&end_marker);
+                format!("it is cut off: there is no line \"-----END {label}-----\"")
+            } else {
+                "it is cut off, or its line breaks are missing".to_owned()
+            }
+        }
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line that begins a section does not end in -----: are its line breaks missing?".to_owned()
+        }
         pem::Error::Base64Decode(error) => format!("a section is not base64 text: {error}"),
         error => error.to_string(),
     }
@@ -228,5 +239,29 @@ mod tests {
         }
         assert!(check_variable(None).is_ok());
         assert!(check_variable(Some("/nonexistent/ca.pem".into())).is_ok());
+    }
+
+    /// Secrets that were passed through a variable have often lost their line breaks.
+    #[test]
+    fn a_key_without_line_breaks_is_not_shown() {
+        const SECRET: &str = "MHcCAQEEIBOrdHQHtIFxmzU3o3";
+        let (begin, end) = ("-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----");
+        for (first, second) in [("", ""), (" ", " "), (r"\n", r"\n"), ("", "\n"), ("\n", "")] {
+            let file = format!("{begin}{first}{SECRET}{second}{end}\n");
+            let error = PrivateKeyDer::from_pem_slice(file.as_bytes()).unwrap_err();
+            let words = describe_pem(error);
+            assert!(!words.contains(&SECRET[..8]), "{words}");
+            assert!(!words.contains("MHcC"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_cut_off_lacks_its_last_line() {
+        let file = b"-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n";
+        let words = describe_pem(PrivateKeyDer::from_pem_slice(file).unwrap_err());
+        assert_eq!(
+            words,
+            r#"it is cut off: there is no line "-----END EC PRIVATE KEY-----""#
+        );
     }
 }

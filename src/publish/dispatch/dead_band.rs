@@ -1,6 +1,6 @@
 //! Holds published values steady while they change only by noise, so subscribers record less.
 
-use crate::sense::face::{Prediction, Probabilities};
+use crate::sense::face::Prediction;
 
 /// `newest`, in which every value that differs from the published one by less than `band` is replaced by it.
 /// The probabilities are held or change together, so their sum remains 1.
@@ -11,7 +11,7 @@ pub fn steady(newest: Prediction, published: Prediction, band: f32) -> Predictio
     };
     Prediction {
         probabilities: match (newest.probabilities, published.probabilities) {
-            (Some(new), Some(old)) if distance(&new, &old) < band => Some(old),
+            (Some(new), Some(old)) if new.max_difference(&old) < band => Some(old),
             _ => newest.probabilities,
         },
         valence: number(newest.valence, published.valence),
@@ -19,15 +19,10 @@ pub fn steady(newest: Prediction, published: Prediction, band: f32) -> Predictio
     }
 }
 
-/// The largest difference between corresponding probabilities.
-fn distance(a: &Probabilities, b: &Probabilities) -> f32 {
-    let pairs = a.to_array().into_iter().zip(b.to_array());
-    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sense::face::Probabilities;
 
     fn prediction(happiness: f32, valence: Option<f32>) -> Prediction {
         Prediction {

@@ -1,10 +1,10 @@
-//! Limits the rate of messages about each followed face.
+//! Limits the rate of messages about each tracked face.
 
 use std::time::Duration;
 
 use crate::sense::face::{MAX_FACES, TrackedFace};
 
-/// When each followed face was last published.
+/// When each tracked face was last published.
 #[derive(Debug)]
 pub struct FaceRate {
     interval: Duration,

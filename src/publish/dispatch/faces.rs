@@ -1,4 +1,4 @@
-//! The messages about each followed face.
+//! The messages about each tracked face.
 
 use std::time::Duration;
 

@@ -214,7 +214,7 @@ impl Dispatcher {
         transport.send(Message::retained_word(&self.topics.availability, "stopped"))
     }
 
-    /// Sends everything retained that is due, in the contract's order: availability, discovery, state, scene,
+    /// Sends everything retained that is due, in the documented order: availability, discovery, state, scene,
     /// visits, camera, the recorded command, privacy. The recorded command precedes privacy, so a command
     /// that was answered survives a restart.
     fn send_states(

@@ -119,7 +119,7 @@ impl Fixture {
 }
 
 #[test]
-fn the_first_messages_have_the_contracts_order() {
+fn the_first_messages_have_the_documented_order() {
     let mut fixture = Fixture::new();
     let wait = fixture.due().unwrap();
     assert_eq!(wait, Duration::from_secs(30), "nothing before the refresh");

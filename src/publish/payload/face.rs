@@ -1,4 +1,4 @@
-//! One followed face.
+//! One tracked face.
 
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::value::{Moment, Reading, Share};
 use crate::{
     config::MessageRate,
-    health::{Health, StageLatency, Summary, ThrottleReason},
+    health::{Health, ShedReason, StageLatency, Summary},
     json::Decimals,
     publish::identity::Identity,
 };
@@ -19,7 +19,7 @@ use crate::{
 pub struct HealthPayload<'a> {
     /// Frames sensed per second over the last health interval.
     fps: Reading,
-    /// Frames dropped since the start because sensing was busy or the driver lost them.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too long.
     drops: u64,
     /// Keyed by the stage's name.
     #[serde(serialize_with = "by_stage")]
@@ -70,7 +70,7 @@ impl<'a> HealthPayload<'a> {
             throttled: board.throttled,
             undervoltage: board.undervoltage,
             shed: Decimals(1.0 - work_rate.fraction),
-            shed_reason: work_rate.throttle_reason.map(ThrottleReason::name),
+            shed_reason: work_rate.shed_reason.map(ShedReason::name),
             rss: board.rss_bytes.unwrap_or(0),
             uptime: health.uptime.as_secs(),
             rate: Decimals(rate.per_second() as f32),

@@ -14,7 +14,7 @@ use crate::{
     capture::CameraStatus,
     category::Category,
     config::MessageRate,
-    health::{Stage, ThrottleReason},
+    health::{self, Stage},
     json::{Decimals, Distribution},
     model::VaOrigin,
     sense::face,
@@ -49,11 +49,11 @@ words! {
     CommandName: COMMANDS,
     Va: [VaOrigin::Annotated, VaOrigin::Fitted, VaOrigin::Projected, VaOrigin::None].map(VaOrigin::name),
     ShedReason: [
-        ThrottleReason::Undervoltage,
-        ThrottleReason::Throttled,
-        ThrottleReason::Hot,
-        ThrottleReason::Overload,
-    ].map(ThrottleReason::name),
+        health::ShedReason::Undervoltage,
+        health::ShedReason::Throttled,
+        health::ShedReason::Hot,
+        health::ShedReason::Overload,
+    ].map(health::ShedReason::name),
     Label: labels(),
 }
 

@@ -21,7 +21,7 @@ pub enum StateFaces<'a> {
     Unknown,
     /// There are faces, but individual ones are not published.
     Withheld,
-    /// The followed faces, the primary one first.
+    /// The tracked faces, the primary one first.
     Followed(&'a [TrackedFace]),
 }
 

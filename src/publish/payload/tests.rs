@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{face::fractions, *};
 use crate::{
     capture::CameraStatus,
-    health::{Board, Health, Stage, StageLatency, Summary, ThrottleReason, WorkRate},
+    health::{Board, Health, ShedReason, Stage, StageLatency, Summary, WorkRate},
     json::Decimals,
     publish::{
         identity::Identity,
@@ -309,7 +309,7 @@ fn camera_and_health() {
         },
         work_rate: WorkRate {
             fraction: 0.7,
-            throttle_reason: Some(ThrottleReason::Hot),
+            shed_reason: Some(ShedReason::Hot),
         },
         uptime: Duration::from_millis(3_600_900),
     };

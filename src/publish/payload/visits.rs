@@ -52,24 +52,18 @@ impl CountersPayload {
             attended: counters.attended,
             smiled: counters.smiled,
             mean_s: counters.mean_s().map(Decimals),
-            longest_s: (counters.visits > 0).then_some(Decimals(counters.longest_s)),
+            longest_s: counters.longest_s().map(Decimals),
         }
     }
 }
 
 impl<'a> VisitsPayload<'a> {
-    /// The counters as of `time`, on the local date `today`. Counters of an earlier day do not count as
-    /// today's.
+    /// The counters as of `time`, on the local date `today`.
     #[must_use]
     pub fn new(identity: &'a Identity, totals: &VisitTotals, today: Date, time: Timestamp) -> Self {
-        let of_today = if totals.day == Some(today) {
-            totals.today
-        } else {
-            VisitCounters::default()
-        };
         Self {
             since_start: CountersPayload::new(&totals.since_start),
-            today: CountersPayload::new(&of_today),
+            today: CountersPayload::new(&totals.of_day(today)),
             day: today,
             boot: &identity.boot,
             time: Moment(time),

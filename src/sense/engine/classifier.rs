@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::workers::InferenceWorker;
 use crate::{
-    model::{Expression as Contract, Manifest, ModelError},
+    model::{Expression as ExpressionSpec, Manifest, ModelError},
     picture::Picture,
     sense::{
         alignment::AlignedCrop,
@@ -22,7 +22,7 @@ use crate::{
 pub struct NetworkClassifier {
     network: Network,
     cropper: Cropper,
-    contract: Arc<Contract>,
+    spec: Arc<ExpressionSpec>,
     workers: Vec<InferenceWorker>,
 }
 
@@ -32,11 +32,11 @@ impl NetworkClassifier {
     /// # Errors
     /// [`ModelError`], also if the manifest is that of a detector.
     pub fn open(manifest: &Manifest) -> Result<Self, ModelError> {
-        let contract = Arc::new(manifest.expression()?.clone());
+        let spec = Arc::new(manifest.expression()?.clone());
         Ok(Self {
-            cropper: Cropper::new(&manifest.input, contract.crop),
+            cropper: Cropper::new(&manifest.input, spec.crop),
             network: manifest.load()?.network,
-            contract,
+            spec,
             workers: Vec::new(),
         })
     }
@@ -48,7 +48,7 @@ impl NetworkClassifier {
     /// [`InferError::Run`] if a thread or a network cannot be created.
     pub fn with_threads(mut self, threads: usize) -> Result<Self, InferError> {
         self.workers = (1..threads)
-            .map(|_| InferenceWorker::start(&self.network, &self.contract))
+            .map(|_| InferenceWorker::start(&self.network, &self.spec))
             .collect::<Result<_, _>>()?;
         Ok(self)
     }
@@ -56,7 +56,7 @@ impl NetworkClassifier {
     /// The softmax temperature, above 0.
     #[must_use]
     pub fn temperature(&self) -> f32 {
-        self.contract.temperature
+        self.spec.temperature
     }
 
     /// Classifies one face in the calling thread.
@@ -82,15 +82,15 @@ impl NetworkClassifier {
     /// Runs the network in the calling thread on the input that `fill` writes and, if the manifest asks for
     /// it, on its mirror image.
     fn predict(&mut self, fill: impl FnOnce(&mut Cropper, &mut [f32])) -> Result<Prediction, InferError> {
-        let (cropper, contract) = (&mut self.cropper, &self.contract);
-        let gather = |outputs: &[Output<'_>]| OutputVector::gather(contract, outputs);
+        let (cropper, spec) = (&mut self.cropper, &self.spec);
+        let gather = |outputs: &[Output<'_>]| OutputVector::gather(spec, outputs);
         let mut outputs = self.network.run(|tensor| fill(cropper, tensor), gather)??;
-        if contract.crop.mirror {
+        if spec.crop.mirror {
             // The input still holds the face.
             let mirrored = self.network.run(|tensor| cropper.mirror(tensor), gather)??;
             outputs = outputs.mean(&mirrored);
         }
-        Ok(outputs.prediction(contract))
+        Ok(outputs.prediction(spec))
     }
 
     /// Runs all views at the same time, at most one per thread; `done` receives each view's face and result.
@@ -120,7 +120,7 @@ impl NetworkClassifier {
             .network
             .run(
                 |tensor| quality = fill(first, tensor),
-                |outputs| OutputVector::gather(&self.contract, outputs),
+                |outputs| OutputVector::gather(&self.spec, outputs),
             )
             .flatten();
         done(first.face, own.map(|outputs| (outputs, quality)));
@@ -148,7 +148,7 @@ impl Classifier for NetworkClassifier {
         results: &mut Classifications,
     ) -> Result<(), InferError> {
         debug_assert!(crops.len() <= MAX_FACES);
-        let images = if self.contract.crop.mirror {
+        let images = if self.spec.crop.mirror {
             &[false, true][..]
         } else {
             &[false]
@@ -175,7 +175,7 @@ impl Classifier for NetworkClassifier {
             let (outputs, quality) = result?;
             // There is room for one per face.
             let _ = results.push(Classification {
-                prediction: outputs.prediction(&self.contract),
+                prediction: outputs.prediction(&self.spec),
                 quality,
             });
         }

@@ -63,8 +63,8 @@ pub fn open(settings: &Settings, registry: &Registry) -> Result<(Sensor, Manifes
     );
     let manifest = registry.find(&settings.expression.model)?;
     let mut classified = manifest.clone();
-    if let Kind::Expression(contract) = &mut classified.kind {
-        contract.crop.mirror &= settings.expression.mirror;
+    if let Kind::Expression(spec) = &mut classified.kind {
+        spec.crop.mirror &= settings.expression.mirror;
     }
     let classifier = NetworkClassifier::open(&classified)?
         .with_threads(threads(settings.expression.threads))

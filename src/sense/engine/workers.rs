@@ -13,7 +13,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use crate::{model::Expression as Contract, sense::outputs::OutputVector};
+use crate::{model::Expression as ExpressionSpec, sense::outputs::OutputVector};
 
 /// The outputs of a run, and the network.
 type Finished = (Network, Result<OutputVector, InferError>);
@@ -34,14 +34,14 @@ impl InferenceWorker {
     ///
     /// # Errors
     /// [`InferError::Run`] if the thread or the state cannot be created.
-    pub(super) fn start(network: &Network, contract: &Arc<Contract>) -> Result<Self, InferError> {
+    pub(super) fn start(network: &Network, spec: &Arc<ExpressionSpec>) -> Result<Self, InferError> {
         let (jobs, queue) = sync_channel::<Network>(1);
         let (results, finished) = sync_channel(1);
-        let contract = contract.clone();
+        let spec = spec.clone();
         let work = move || {
             for mut network in queue {
                 let outputs = network
-                    .run(|_| (), |outputs| OutputVector::gather(&contract, outputs))
+                    .run(|_| (), |outputs| OutputVector::gather(&spec, outputs))
                     .flatten();
                 if results.send((network, outputs)).is_err() {
                     break;
@@ -53,7 +53,7 @@ impl InferenceWorker {
             .spawn(work)
             .map_err(|error| InferError::Run(error.into()))?;
         Ok(Self {
-            network: Some(network.another()?),
+            network: Some(network.try_clone()?),
             jobs: Some(jobs),
             finished,
             thread: Some(thread),

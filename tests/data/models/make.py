@@ -138,7 +138,7 @@ def store(name, g, inputs, outputs, opset):
     with open(f"{name}.onnx", "wb") as file:
         file.write(data)
 
-    # Its optimised MatMul rounds the activations as well when the weights come from a DequantizeLinear.
+    # Its optimized MatMul rounds the activations as well when the weights come from a DequantizeLinear.
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

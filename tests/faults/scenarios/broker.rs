@@ -158,7 +158,7 @@ fn hostile_broker(lab: &Lab) -> Outcome {
         ("silent", Habit::Silent),
         ("closing", Habit::Closing),
         ("http", Habit::Saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
-        ("rubbish", Habit::Repeating(&[0xFF, 0x00, 0x13, 0x37])),
+        ("random bytes", Habit::Repeating(&[0xFF, 0x00, 0x13, 0x37])),
         ("connacks", Habit::Repeating(CONNACK)),
         // A packet of 256 MiB.
         (

@@ -27,10 +27,10 @@ pub const ALL: &[Scenario] = &[
         run: slow_start,
     },
     Scenario {
-        name: "turns-to-rubbish",
+        name: "becomes-undecodable",
         fault: "frames cannot be decoded any more, with a face in view",
         promise: "`left` and state `none` within seconds, camera `unsupported` with the reason",
-        run: turns_to_rubbish,
+        run: becomes_undecodable,
     },
     Scenario {
         name: "half-pictures",
@@ -137,12 +137,12 @@ fn slow_start(lab: &Lab) -> Outcome {
     Ok(format!("a face {seconds:.0} s after the daemon's start"))
 }
 
-fn turns_to_rubbish(lab: &Lab) -> Outcome {
+fn becomes_undecodable(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     let picture = lab.picture("astronaut");
     let script = format!(
         "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do cat {}; sleep 0.2; done
-        while :; do printf '\\377\\330rubbish\\377\\331'; sleep 0.2; done",
+        while :; do printf '\\377\\330no picture\\377\\331'; sleep 0.2; done",
         picture.display()
     );
     let mut daemon = lab.daemon().broker(broker.port).camera(&script).start();

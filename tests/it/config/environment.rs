@@ -46,7 +46,7 @@ fn variables_are_refused_by_name() {
         (
             "AFFECTD_CAMERA__COMMAND",
             "ffmpeg -i x",
-            &["allowed: a list of texts; written like [\"program\", \"argument\"]"],
+            &["allowed: a list of strings; written like [\"program\", \"argument\"]"],
         ),
         (
             "AFFECTD_MQTT__HOTS",

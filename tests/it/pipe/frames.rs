@@ -273,7 +273,25 @@ fn a_flood_neither_hangs_nor_grows() {
     );
 }
 
-/// Standard input cannot be restarted: after a stall, the next source continues within the frame.
+/// Opens the source while frames of `byte` arrive.
+fn open_during(opener: &mut dyn Opener, writer: &mut (impl Write + Send), byte: u8) -> Box<dyn Source> {
+    let is_open = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (is_open, scoped) = (&is_open, &mut *writer);
+        scope.spawn(move || {
+            while !is_open.load(SeqCst) {
+                scoped.write_all(&[byte; 8]).unwrap();
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let source = opener.open(&quiet());
+        is_open.store(true, SeqCst);
+        source.unwrap()
+    })
+}
+
+/// Standard input cannot be restarted: the next source continues within the frame, but uses no frame that began
+/// before it was opened.
 #[test]
 fn standard_input() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -290,21 +308,39 @@ fn standard_input() {
         opener.open(&quiet()).err().map(|error| error.kind),
         Some(CaptureKind::Stalled)
     );
-    writer.write_all(b"111111112222").unwrap();
-    let mut source = opener.open(&quiet()).unwrap();
+    let mut source = open_during(&mut *opener, &mut writer, b'1');
     assert_eq!(source.stream().name, "standard input");
-    assert_eq!(next(&mut source).unwrap().data, b"11111111");
-    assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Stalled);
+    writer.write_all(b"2222").unwrap();
+    let error = loop {
+        match next(&mut source) {
+            Ok(frame) => assert_eq!(frame.data, b"11111111"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, CaptureKind::Stalled);
     drop(source);
-    writer.write_all(b"2222333").unwrap();
-    // The source was closed for a minute, during which this arrived.
+    // The source was closed for a minute, during which this arrived: the rest of a frame, a frame, and the
+    // beginning of another.
+    writer.write_all(b"222233333333444").unwrap();
     clock.forward(60);
-    let mut source = opener.open(&quiet()).unwrap();
+    let reopened = clock.now();
+    let mut source = open_during(&mut *opener, &mut writer, b'5');
     let frame = next(&mut source).unwrap();
-    assert_eq!(frame.data, b"22222222");
-    assert!(clock.now() - frame.captured >= Duration::from_secs(60));
+    assert_eq!(frame.data, b"55555555");
+    assert!(frame.captured >= reopened);
+    drop(source);
+    opener.discard();
+    // More than a pipe holds, so it is read although no source is open.
+    writer.write_all(&[b'7'; 1 << 18]).unwrap();
+    let mut source = open_during(&mut *opener, &mut writer, b'8');
+    assert_eq!(next(&mut source).unwrap().data, b"88888888");
     drop(writer);
-    let error = next(&mut source).unwrap_err();
+    let error = loop {
+        match next(&mut source) {
+            Ok(frame) => assert_eq!(frame.data, b"88888888"),
+            Err(error) => break error,
+        }
+    };
     assert_eq!(error.kind, CaptureKind::Ended);
     assert!(
         error.reason.contains("within a frame, 3 bytes"),

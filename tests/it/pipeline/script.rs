@@ -47,6 +47,8 @@ pub struct Script {
 }
 
 impl Opener for Script {
+    fn discard(&mut self) {}
+
     fn open(&mut self, _: &Interrupt) -> Result<Box<dyn Source>, CaptureError> {
         match self.acts.pop_front() {
             None => Err(CaptureError::new(CaptureKind::Ended, "the script is over")),
@@ -67,8 +69,8 @@ impl Opener for Script {
                 spoiled,
             }) => {
                 let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);
-                let rubbish = std::iter::repeat_n(b"no picture".to_vec(), spoiled);
-                Ok(self.play(pictures.chain(rubbish).collect(), CaptureKind::Ended))
+                let undecodable = std::iter::repeat_n(b"no picture".to_vec(), spoiled);
+                Ok(self.play(pictures.chain(undecodable).collect(), CaptureKind::Ended))
             }
             Some(Act::Deliver { from, frames, then }) => {
                 let pictures = clip::pictures().skip(from).take(frames).map(<[u8]>::to_vec);

@@ -1,6 +1,8 @@
 //! Shared parts of the engines' programs: command line, input, and the protocol with the driver.
 //!
-//!     peer-… ENGINE MODEL THREADS [--input FILE] [--runs N] [--size WIDTHxHEIGHT]
+//! ```text
+//! peer-… ENGINE MODEL THREADS [--input FILE] [--runs N] [--size WIDTHxHEIGHT]
+//! ```
 //!
 //! `--size` replaces the last two axes of the input's shape if they are dynamic in the file.
 //! With `--runs` the network is run N times, and the time per face of each run is printed in nanoseconds.

@@ -44,6 +44,34 @@ fn padding_does_not_replace_blocks() {
     }
 }
 
+/// Text, black and grey pixels of other formats, and filler that decodes.
+#[test]
+fn a_repeated_pattern_does_not_replace_blocks() {
+    let data = detailed(128);
+    let scan = scans(&data)[0].clone();
+    let patterns: [&[u8]; 7] = [
+        b"\r\n",
+        &[0x10, 0x80],
+        &[0, 1],
+        &[0xAA, 0x55],
+        &[0x80, 0x80, 0x80],
+        &[0x80, 0x80, 0x80, 0],
+        &[0xFF, 0, 0, 0],
+    ];
+    for pattern in patterns {
+        for tenth in 1..10 {
+            let cut = scan.start + (scan.end - scan.start) * tenth / 10;
+            for count in [1000, 40_000] {
+                let padded = [&data[..cut], &pattern.repeat(count)].concat();
+                assert!(refusal(&padded).is_some(), "{pattern:02X?} after {cut} bytes");
+            }
+            // A whole picture may be followed by it.
+            let followed = [&data[..], &pattern.repeat(1000)].concat();
+            assert!(refusal(&followed).is_none(), "{pattern:02X?}");
+        }
+    }
+}
+
 #[test]
 fn an_error_says_where_padding_begins() {
     let data = detailed(64);
@@ -57,7 +85,7 @@ fn an_error_says_where_padding_begins() {
     let measured = measure(&padded, Coding::Sequential, &mut LumaGrid::default()).err();
     for error in [decoded, measured] {
         assert!(
-            matches!(error, Some(JpegError::Padded { at, value: 0 }) if at == half),
+            matches!(error, Some(JpegError::Padded { at, ref pattern }) if at == half && pattern == "00"),
             "{half}: {error:?}"
         );
     }
@@ -127,7 +155,7 @@ fn a_flat_picture_of_equal_bytes_is_whole() {
     // This may as well be a part of the picture, with padding.
     let error = refusal(&[&unended[..], &[0; 100]].concat());
     assert!(
-        matches!(error, Some(JpegError::Padded { value: 0, .. })),
+        matches!(error, Some(JpegError::Padded { ref pattern, .. }) if pattern == "00"),
         "{error:?}"
     );
 }
