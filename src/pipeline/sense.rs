@@ -46,9 +46,9 @@ pub(super) fn run(sensor: SensorSource, context: Context) -> Result<(), Failure>
             let loaded = load();
             metrics.set_loading(false);
             let sensor = loaded?;
-            let took = context.clock.now().saturating_sub(begun);
+            let seconds = context.clock.now().saturating_sub(begun).as_secs_f64();
             tracing::info!(
-                took = format_args!("{:.1} s", took.as_secs_f32()),
+                seconds = (seconds * 10.0).round() / 10.0,
                 "the networks are loaded"
             );
             sensor
