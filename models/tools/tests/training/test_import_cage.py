@@ -162,7 +162,7 @@ class Building(unittest.TestCase):
 
 
 class Pictures(unittest.TestCase):
-    def test_colours_are_normalised_by_channel(self):
+    def test_colours_are_normalized_by_channel(self):
         with tempfile.TemporaryDirectory() as folder:
             Image.new("RGB", (50, 40), (255, 0, 51)).save(Path(folder) / "face.png")
             faces = cage.pictures(Path(folder))
