@@ -53,11 +53,16 @@ impl<'a> Permissions<'a> {
             command: None,
             error: None,
         };
+        let result = serde_json::json!(ResultPayload::new(&word, &answer, now)).to_string();
         Self {
             topics,
             version,
             limits,
-            result: serde_json::json!(ResultPayload::new(&word, &answer, now)).to_string(),
+            result: match version {
+                Version::V5 => result,
+                // Only its return shows that messages of this size are not dropped.
+                Version::V311 => format!("{result:width$}", width = LARGEST as usize),
+            },
             word,
             not_subscribed: Vec::new(),
             is_subscribed: false,
@@ -222,7 +227,8 @@ impl fmt::Display for Permissions<'_> {
         } else {
             write!(
                 f,
-                "; {result} did not return, so this device may not write it or may not read it; no other topic was tried"
+                "; {result} did not return, so this device may not write it or may not read it, or the broker drops \
+                 messages of {LARGEST} bytes; no other topic was tried"
             )?;
         }
         for topic in &self.not_subscribed {

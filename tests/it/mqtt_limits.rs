@@ -91,7 +91,8 @@ fn check_tells_what_it_has_proven_of_the_access_list() {
         (
             privacy.to_owned(),
             "does not let this device publish on affectd/lobby/result (not authorized)",
-            "affectd/lobby/result did not return, so this device may not write it or may not read it; no other topic",
+            "affectd/lobby/result did not return, so this device may not write it or may not read it, or the broker drops \
+             messages of 8192 bytes; no other topic",
         ),
         (
             format!("{privacy}pattern write affectd/lobby/result\n"),

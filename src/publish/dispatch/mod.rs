@@ -5,6 +5,7 @@ mod dead_band;
 mod face_rate;
 mod faces;
 mod inputs;
+mod privacy_limit;
 mod render;
 mod results;
 mod topic_limiter;
@@ -17,6 +18,7 @@ use jiff::SignedDuration;
 use self::{
     faces::Faces,
     inputs::Inputs,
+    privacy_limit::PrivacyLimit,
     render::{Delivery, Renderer},
     results::Results,
     visits::Visits,
@@ -58,6 +60,7 @@ pub struct Dispatcher {
     due: Due,
     /// When everything was last repeated because Home Assistant had started.
     last_birth: Option<Duration>,
+    privacy_limit: PrivacyLimit,
     rate: MessageRate,
     results: Results,
     visits: Visits,
@@ -104,6 +107,7 @@ impl Dispatcher {
             topics,
             due: Due::default(),
             last_birth: None,
+            privacy_limit: PrivacyLimit::default(),
             rate: settings.rate,
             results: Results::new(settings),
             visits: Visits::new(settings.refresh),
@@ -132,6 +136,7 @@ impl Dispatcher {
             ..Due::default()
         };
         self.last_birth = None;
+        self.privacy_limit = PrivacyLimit::default();
         self.visits.force();
         self.repeat_all();
     }
@@ -245,6 +250,29 @@ impl Dispatcher {
         if self.due.camera != Some(newest.camera.version) {
             self.send_camera(newest, now, transport)?;
         }
+        if self.privacy_due(newest) <= now.monotonic {
+            self.send_privacy(newest, now, transport)?;
+        }
+        Ok(())
+    }
+
+    /// When privacy and the recorded command must be published; [`Duration::MAX`] if they have been.
+    fn privacy_due(&self, newest: &Snapshot) -> Duration {
+        let is_recorded = !self.has_broker
+            || newest.privacy_command.value.is_none()
+            || self.due.privacy_command == Some(newest.privacy_command.version);
+        if is_recorded && self.due.privacy == Some(newest.privacy.version) {
+            return Duration::MAX;
+        }
+        self.privacy_limit.due(newest.privacy.value)
+    }
+
+    fn send_privacy(
+        &mut self,
+        newest: &Snapshot,
+        now: Now,
+        transport: &mut impl Transport,
+    ) -> Result<(), Backpressure> {
         let command = &newest.privacy_command;
         if let Some(is_on) = command.value
             && self.has_broker
@@ -260,6 +288,7 @@ impl Dispatcher {
             transport.send(Message::retained_word(&self.topics.privacy, word))?;
             self.due.privacy = Some(privacy.version);
         }
+        self.privacy_limit.published(privacy.value, now.monotonic);
         Ok(())
     }
 
@@ -350,7 +379,7 @@ impl Dispatcher {
         if self.due.birth {
             next = next.min(after(self.last_birth, BIRTH_INTERVAL));
         }
-        next
+        next.min(self.privacy_due(newest))
     }
 }
 

@@ -95,3 +95,36 @@ fn answers_that_cannot_be_sent_are_bounded() {
     assert_eq!(answers.len(), MAX_ANSWERS);
     assert!(answers[7].contains(r#""id":99,"#), "the newest stay");
 }
+
+#[test]
+fn a_flood_of_privacy_commands_is_answered_a_few_times() {
+    let mut fixture = Fixture::live();
+    let command = |fixture: &Fixture, input| fixture.outbox.privacy(&privacy(input, Input::Off));
+    let answers = |fixture: &Fixture| {
+        let messages = fixture.sent.messages.iter();
+        let answers = messages.filter(|message| message.0 == "affectd/lobby/privacy");
+        answers.map(|message| message.1.clone()).collect::<Vec<_>>()
+    };
+    // For ten seconds.
+    for round in 0..1000 {
+        command(&fixture, if round % 2 == 0 { Input::On } else { Input::Off });
+        fixture.due().unwrap();
+        fixture.pass(10);
+    }
+    let flood = answers(&fixture).len();
+    assert!((10..=45).contains(&flood), "{flood}");
+
+    let wait = fixture.due().unwrap();
+    assert!(wait <= Duration::from_secs(2), "{wait:?}");
+    fixture.pass(2000);
+    fixture.due().unwrap();
+    assert_eq!(answers(&fixture).last().unwrap(), "OFF");
+    // Privacy is never delayed.
+    for _ in 0..8 {
+        command(&fixture, Input::On);
+        fixture.due().unwrap();
+        assert_eq!(answers(&fixture).last().unwrap(), "ON");
+        command(&fixture, Input::Off);
+        fixture.due().unwrap();
+    }
+}
