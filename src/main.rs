@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     affectd_infer::memory::tune_allocator();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(answer) => return cmd::answer(&answer),
+        Err(output) => return cmd::print_clap_output(&output),
     };
     match cli.run() {
         Ok(()) => {

@@ -200,17 +200,17 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 
 /// Prints clap's output: help and version to standard output, a usage error to standard error.
 #[must_use]
-pub fn answer(answer: &clap::Error) -> ExitCode {
+pub fn print_clap_output(output: &clap::Error) -> ExitCode {
     // If it cannot be printed, the exit code still shows what happened.
-    if answer.use_stderr() {
-        let message = answer.to_string();
+    if output.use_stderr() {
+        let message = output.to_string();
         // It quotes the arguments.
         for line in message.lines() {
             let _ = writeln!(io::stderr(), "{}", text::sanitized(line, MAX_ERROR_LINE));
         }
         ExitCode::from(Exit::Usage as u8)
     } else {
-        let _ = answer.print();
+        let _ = output.print();
         ExitCode::SUCCESS
     }
 }

@@ -86,7 +86,7 @@ impl Program {
     }
 
     /// The same network with its own buffers, for another thread.
-    pub(crate) fn try_clone(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self {
             steps: self.steps.clone(),
             input: self.input,
@@ -319,7 +319,7 @@ mod tests {
             let input = noise(&[4, 6], step, 1.0);
             let expected = values(&run(model.clone(), &input));
             assert_eq!(outputs(&mut program, &input), [expected.clone(), values(&input)]);
-            assert_eq!(outputs(&mut program.try_clone(), &input)[0], expected);
+            assert_eq!(outputs(&mut program.duplicate(), &input)[0], expected);
         }
     }
 

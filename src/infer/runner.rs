@@ -51,7 +51,7 @@ impl Runner {
     /// The same network for another thread; the weights are shared.
     pub(crate) fn try_clone(&self) -> TractResult<Self> {
         Ok(match self {
-            Self::Program(program) => Self::Program(program.try_clone()),
+            Self::Program(program) => Self::Program(program.duplicate()),
             Self::Tract(runner) => Self::Tract(TractRunner {
                 state: Box::new(runner.state.plan().spawn()?),
                 input: Arc::new(Tensor::zero::<f32>(runner.input.shape())?),

@@ -29,7 +29,7 @@ const SLOW_OPENING: Duration = Duration::from_secs(1);
 const UNSTABLE: Duration = Duration::from_secs(60);
 
 /// An unstable camera is `ok` only after it has delivered nothing but usable frames for this long.
-const STEADY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Publishes and logs the camera's status only when it changes.
 pub(super) struct CameraState {
@@ -89,10 +89,8 @@ impl CameraState {
             .opening
             .is_some_and(|since| now.saturating_sub(since) >= SLOW_OPENING);
         if is_slow && matches!(state.published, Some((CameraStatus::Disabled, _))) {
-            let reason = "starting";
-            tracing::info!(reason, "camera is off");
-            self.sink.camera(CameraStatus::Missing, reason);
-            state.published = Some((CameraStatus::Missing, reason.to_owned()));
+            tracing::info!("camera is starting");
+            self.set(&mut state, CameraStatus::Missing, "starting");
         }
     }
 
@@ -132,7 +130,7 @@ impl CameraState {
         if state.is_faulty {
             let [older, newer] = state.recovered;
             let is_unstable = older.is_some_and(|then| now.saturating_sub(then) < UNSTABLE);
-            if is_unstable && now.saturating_sub(since) < STEADY {
+            if is_unstable && now.saturating_sub(since) < RECOVERY {
                 return;
             }
             state.recovered = [newer, Some(now)];
@@ -182,6 +180,10 @@ impl CameraState {
             CameraStatus::Disabled => tracing::info!(reason, "camera is off"),
             _ => tracing::warn!(status = status.name(), reason, "camera is unusable"),
         }
+        self.set(state, status, reason);
+    }
+
+    fn set(&self, state: &mut State, status: CameraStatus, reason: &str) {
         self.sink.camera(status, reason);
         state.published = Some((status, reason.to_owned()));
     }

@@ -5,6 +5,8 @@
 //! order (4.6). So the daemon publishes this run's boot id, not retained, on the topic of the recorded
 //! command. When this question returns, a recorded command must already have arrived.
 
+use std::slice::EscapeAscii;
+
 use tracing::{info, warn};
 
 use super::{
@@ -57,22 +59,19 @@ impl<'a> PrivacyCommands<'a> {
         {
             info!("privacy stays on until OFF is commanded: see the retained {topic}");
         }
-        let is_known = matches!(self.gate.privacy().command, Input::On | Input::Off);
-        if message.retain && !is_known && !matches!(&*message.payload, b"ON" | b"OFF" | b"") {
+        let is_known = || matches!(self.gate.privacy().command, Input::On | Input::Off);
+        if message.retain && !is_known() && !matches!(&*message.payload, b"ON" | b"OFF" | b"") {
             // Somebody else wrote there, and it may have been ON.
             self.is_record_invalid = true;
-            let start = message.payload[..message.payload.len().min(32)].escape_ascii();
+            let start = beginning(&message.payload);
             self.cannot_be_read(format!(
                 "the retained {topic} is neither ON nor OFF (\"{start}\"): send ON or OFF to …/privacy/set"
             ));
         }
         let is_question = !message.retain && message.payload == boot.as_bytes();
-        if is_question {
-            let known = [Input::On, Input::Off];
-            // An invalid record needs a new command.
-            if !known.contains(&self.gate.privacy().command) && !self.is_record_invalid {
-                self.gate.set_command(Input::Off);
-            }
+        // An invalid record needs a new command.
+        if is_question && !is_known() && !self.is_record_invalid {
+            self.gate.set_command(Input::Off);
         }
         is_question
     }
@@ -86,7 +85,7 @@ impl<'a> PrivacyCommands<'a> {
             PrivacyCommand::Invalid => {
                 if !self.ignored {
                     let payload = &message.payload;
-                    let start = payload[..payload.len().min(32)].escape_ascii();
+                    let start = beginning(payload);
                     warn!(
                         "ignoring {} bytes on {topic} (\"{start}\"): ON and OFF are allowed",
                         payload.len()
@@ -108,4 +107,9 @@ impl<'a> PrivacyCommands<'a> {
             );
         }
     }
+}
+
+/// The first bytes of a payload, to be shown in a message.
+fn beginning(payload: &[u8]) -> EscapeAscii<'_> {
+    payload[..payload.len().min(32)].escape_ascii()
 }

@@ -240,8 +240,8 @@ impl ChangeMap {
 
     /// Compares every cell with its reference.
     fn compare(&mut self) {
-        let parts = i32::from(LUMA_SCALE);
-        let threshold = (self.noise * NOISE_FACTOR).clamp(MIN_DIFFERENCE * parts, MAX_DIFFERENCE * parts);
+        let scale = i32::from(LUMA_SCALE);
+        let threshold = (self.noise * NOISE_FACTOR).clamp(MIN_DIFFERENCE * scale, MAX_DIFFERENCE * scale);
         let mut means: heapless::Vec<i32, MAX_CELLS> = heapless::Vec::new();
         let rows = self
             .reference

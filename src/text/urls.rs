@@ -170,6 +170,15 @@ fn is_measure(text: &str) -> bool {
 /// the password holds an @: `nonnumeric port: 'hunter2@host'`, `failed to resolve hunter2@host`, `invalid port
 /// ":hunter2"`.
 fn after_port_or_host(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
+    let start = end
+        - text[from..end]
+            .trim_start_matches(|c| is_quote(c) || matches!(c, ':' | '('))
+            .len();
+    let word = text[start..end].trim_end_matches(|c: char| is_quote(c) || c.is_ascii_punctuation());
+    let mark = word.rfind('@');
+    if mark.is_none() && !text[from..start].contains(is_quote) {
+        return None;
+    }
     let mut context = from.saturating_sub(MAX_CONTEXT);
     while !text.is_char_boundary(context) {
         context += 1;
@@ -178,12 +187,7 @@ fn after_port_or_host(text: &str, from: usize, end: usize) -> Option<Range<usize
     let line = context.rfind(['\n', '\r']).map_or(0, |at| at + 1);
     let before = context[line..].to_lowercase();
     let mut words = before.split(|c: char| !c.is_alphanumeric());
-    let start = end
-        - text[from..end]
-            .trim_start_matches(|c| is_quote(c) || matches!(c, ':' | '('))
-            .len();
-    let word = text[start..end].trim_end_matches(|c: char| is_quote(c) || c.is_ascii_punctuation());
-    if let Some(at) = word.rfind('@') {
+    if let Some(at) = mark {
         const LOOKUPS: [&str; 7] = [
             "address",
             "enotfound",
@@ -196,14 +200,13 @@ fn after_port_or_host(text: &str, from: usize, end: usize) -> Option<Range<usize
         let is_lookup = words.any(|word| LOOKUPS.contains(&word));
         return is_lookup.then_some(start..start + at);
     }
-    let is_quoted = start > from && text[from..start].contains(is_quote);
     let is_near = words
         .rev()
         .filter(|word| !word.is_empty())
         .take(12)
         .any(|word| word == "port");
     let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
-    (is_quoted && is_near && !is_number).then(|| start..start + word.len())
+    (is_near && !is_number).then(|| start..start + word.len())
 }
 
 /// Where the secret begins in an option that is joined to it: `curl -uadmin:hunter2`, `sshpass -phunter2`.

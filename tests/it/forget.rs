@@ -25,6 +25,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The message with which `affectd forget` refuses.
+fn refusal(broker: &Broker, arguments: &[&str]) -> String {
+    let refused = forget(broker, arguments);
+    assert_eq!(refused.status.code(), Some(69));
+    text(&refused.stderr)
+}
+
 #[test]
 fn every_retained_topic_of_the_device_is_removed_and_no_other() {
     let broker = Broker::start();
@@ -38,13 +45,8 @@ fn every_retained_topic_of_the_device_is_removed_and_no_other() {
         broker.retained_at(STATE).contains("happiness")
     });
 
-    let refused = forget(&broker, &["lobby"]);
-    assert_eq!(refused.status.code(), Some(69));
-    assert!(
-        text(&refused.stderr).contains("lobby is online"),
-        "{}",
-        text(&refused.stderr)
-    );
+    let error = refusal(&broker, &["lobby"]);
+    assert!(error.contains("lobby is online"), "{error}");
     assert!(broker.retained_at(STATE).contains("happiness"));
 
     daemon.stop();
@@ -93,9 +95,7 @@ fn missing_write_access_is_reported() {
     until("there is something", || {
         broker.retained_at(AVAILABILITY) == "stopped"
     });
-    let refused = forget(&broker, &["--set", "mqtt.username=homeassistant", "lobby"]);
-    assert_eq!(refused.status.code(), Some(69));
-    let error = text(&refused.stderr);
+    let error = refusal(&broker, &["--set", "mqtt.username=homeassistant", "lobby"]);
     assert!(
         error.contains("keeps 1 of 1 messages, affectd/lobby/availability"),
         "{error}"
@@ -110,9 +110,7 @@ fn a_device_whose_availability_cannot_be_read_may_be_online() {
     let recorded = "affectd/lobby/privacy/commanded";
     broker.watch().publish(recorded, "ON", true);
     until("the command is recorded", || broker.retained_at(recorded) == "ON");
-    let refused = forget(&broker, &["--set", "mqtt.username=lobby", "lobby"]);
-    assert_eq!(refused.status.code(), Some(69));
-    let error = text(&refused.stderr);
+    let error = refusal(&broker, &["--set", "mqtt.username=lobby", "lobby"]);
     assert!(
         error.contains("but not affectd/lobby/availability, so the device may be online"),
         "{error}"

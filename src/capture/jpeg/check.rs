@@ -34,8 +34,6 @@ pub struct Complete {
     pub(super) needs_tables_at: Option<usize>,
     /// Where its data end. What follows (EOI, padding, a video, another picture) is not part of it.
     pub(super) end: usize,
-    /// The TIFF structure of its EXIF data.
-    pub(super) exif: Option<Range<usize>>,
 }
 
 /// Checks that every block of the picture at the start of `data` is present, and measures its luma in passing
@@ -332,7 +330,6 @@ impl<'a> Walk<'a> {
             height: frame.height,
             needs_tables_at: (!self.has_tables).then_some(first_scan),
             end,
-            exif: self.exif.clone(),
         })
     }
 }

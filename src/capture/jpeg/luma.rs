@@ -9,10 +9,10 @@ use crate::luma::{LUMA_SCALE, LumaGrid};
 /// Side of a block in pixels.
 const BLOCK: u32 = 8;
 
-/// Luma of a block whose DC coefficient is 0 (T.81, A.3.1), in parts.
+/// Luma of a block whose DC coefficient is 0 (T.81, A.3.1), in units of the grid.
 const MIDDLE: i32 = 128 * LUMA_SCALE as i32;
 
-/// The largest luma, in parts.
+/// The largest luma, in units of the grid.
 const WHITE: i32 = 255 * LUMA_SCALE as i32;
 
 /// Writes the mean of each block to the grid's cell.

@@ -36,21 +36,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes the picture at the start of `data` into `picture`, in full range as JFIF specifies. Returns
-    /// the TIFF structure of its EXIF data, if there is one.
+    /// Decodes the picture at the start of `data` into `picture`, in full range as JFIF specifies.
     ///
     /// # Errors
     /// [`JpegError`] if it is not a complete picture in a coding that is accepted. The content of `picture`
     /// is then unspecified.
-    pub fn decode<'a>(
-        &mut self,
-        data: &'a [u8],
-        coding: Coding,
-        picture: &mut Picture,
-    ) -> Result<Option<&'a [u8]>, JpegError> {
+    pub fn decode(&mut self, data: &[u8], coding: Coding, picture: &mut Picture) -> Result<(), JpegError> {
         let complete = check::check(data, coding, None)?;
-        self.decode_complete(data, &complete, picture)?;
-        Ok(complete.exif.map(|range| &data[range]))
+        self.decode_complete(data, &complete, picture)
     }
 
     /// Decodes the picture at the start of `data` that [`measure`] found complete.

@@ -255,8 +255,8 @@ impl Drop for Reader {
     fn drop(&mut self) {
         if let Input::Stdin(kept) = &self.input {
             let buffer = std::mem::replace(&mut self.buffer, StreamBuffer::new(Splitter::Detect));
-            let closed = Kept::new(buffer, self.clock.now());
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed);
+            let rest = Kept::new(buffer, self.clock.now());
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
         }
     }
 }

@@ -11,7 +11,8 @@
 //! - A server that does not begin with the answer to a CONNECT is not a broker. The library would wait for the
 //!   rest of what it takes for a packet.
 //! - mosquitto answers an MQTT 5 message above its `message_size_limit` with the reason 0x95, which a PUBACK must
-//!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by [`PACKET_IDENTIFIER_IN_USE`].
+//!   not have (3.4.2.1). The library would end the connection, so the reason is replaced by
+//!   [`PACKET_IDENTIFIER_IN_USE`].
 
 use super::{
     filtered::{Filter, Rejected},

@@ -258,13 +258,17 @@ impl Dispatcher {
 
     /// When privacy and the recorded command must be published; [`Duration::MAX`] if they have been.
     fn privacy_due(&self, newest: &Snapshot) -> Duration {
-        let is_recorded = !self.has_broker
-            || newest.privacy_command.value.is_none()
-            || self.due.privacy_command == Some(newest.privacy_command.version);
-        if is_recorded && self.due.privacy == Some(newest.privacy.version) {
+        if self.unrecorded(newest).is_none() && self.due.privacy == Some(newest.privacy.version) {
             return Duration::MAX;
         }
         self.privacy_limit.due(newest.privacy.value)
+    }
+
+    /// The privacy command that must be recorded at the broker.
+    fn unrecorded(&self, newest: &Snapshot) -> Option<bool> {
+        let command = &newest.privacy_command;
+        let is_due = self.has_broker && self.due.privacy_command != Some(command.version);
+        command.value.filter(|_| is_due)
     }
 
     fn send_privacy(
@@ -273,14 +277,10 @@ impl Dispatcher {
         now: Now,
         transport: &mut impl Transport,
     ) -> Result<(), Backpressure> {
-        let command = &newest.privacy_command;
-        if let Some(is_on) = command.value
-            && self.has_broker
-            && self.due.privacy_command != Some(command.version)
-        {
+        if let Some(is_on) = self.unrecorded(newest) {
             let word = privacy_word(is_on);
             transport.send(Message::retained_word(&self.topics.privacy_command, word))?;
-            self.due.privacy_command = Some(command.version);
+            self.due.privacy_command = Some(newest.privacy_command.version);
         }
         let privacy = &newest.privacy;
         if self.due.privacy != Some(privacy.version) {
