@@ -80,6 +80,9 @@ fn hostile_commands_are_answered_and_logged_once() {
     // A retained command may be old. The daemon receives it as retained after the next connection.
     daemon.stop();
     watcher.publish(COMMAND, r#"{"command": "restart"}"#, true);
+    until("the broker retains it", || {
+        !broker.retained_at(COMMAND).is_empty()
+    });
     let daemon = Daemon::live(&broker.settings());
     until("the retained one has arrived", || {
         logged("a retained command is ignored") == 1
