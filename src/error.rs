@@ -11,8 +11,8 @@ pub enum Exit {
     /// A model or an input file is missing, corrupt or of the wrong kind.
     Input = 66,
     /// The broker permanently refused the credentials. With `check` and `forget` also: the broker cannot be
-    /// reached, or refuses the request. With `aim`, `top` and `check --running`: the daemon cannot be reached, or
-    /// refuses the request.
+    /// reached, or refuses the request. With `aim`, `top` and `check --running`: the daemon cannot be
+    /// reached, or refuses the request.
     Unavailable = 69,
     /// Something in the daemon itself failed.
     Software = 70,

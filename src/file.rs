@@ -9,6 +9,9 @@ use std::{
 
 use rustix::fs::OFlags;
 
+/// The byte order mark in UTF-8.
+const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -78,6 +81,15 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge(max));
     }
     Ok(bytes)
+}
+
+/// The content of a text file without the byte order mark with which some editors begin it.
+#[must_use]
+pub fn without_mark(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.starts_with(UTF8_BOM) {
+        bytes.drain(..UTF8_BOM.len());
+    }
+    bytes
 }
 
 /// Reads a regular file of at most `max` bytes of UTF-8 text.

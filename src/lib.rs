@@ -18,6 +18,7 @@ pub mod logging;
 pub mod luma;
 pub mod measure;
 pub mod model;
+pub mod pem;
 pub mod picture;
 pub mod pipeline;
 pub mod preview;

@@ -34,7 +34,8 @@ impl Shutdown {
     pub fn on_signals() -> std::io::Result<Self> {
         let shutdown = Self::new();
         let raised = shutdown.clone();
-        // With a handler, a write beyond the limit on file sizes (RLIMIT_FSIZE) fails instead of ending the process.
+        // With a handler, a write beyond the limit on file sizes (RLIMIT_FSIZE) fails instead of ending the
+        // process.
         flag::register(SIGXFSZ, Arc::default())?;
         let mut signals = Signals::new([SIGTERM, SIGINT])?;
         if !is_ignored(SIGHUP) {

@@ -266,13 +266,13 @@ fn allocates_nothing_elsewhere() {
         attention: Attention::new(&config::Attention {
             yaw_deg: 25.0,
             pitch_deg: 25.0,
-            hold_s: 0.5,
+            hold: Duration::from_millis(500),
         }),
         scene: SceneSummary::new(&smoothing(), &publish),
         visits: Visits::new(&config::Visit {
-            gap_s: 1.0,
-            present_s: 1.0,
-            smile_s: 1.0,
+            gap: Duration::from_millis(1000),
+            present: Duration::from_millis(1000),
+            smile: Duration::from_millis(1000),
         }),
         times: StageTimes::new(Duration::from_secs(60)),
     };

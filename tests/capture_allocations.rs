@@ -12,7 +12,7 @@ use std::{
 use affectd::{
     capture::{Decoder, Frame, Recv, Slot, opener},
     clock::SystemClock,
-    config::{Camera, SourceKind},
+    config::{Camera, CameraFormat, SourceKind},
     interrupt::Interrupt,
     picture::Picture,
 };
@@ -47,11 +47,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn settings(source: SourceKind, format: &str) -> Camera {
+fn settings(source: SourceKind, format: CameraFormat) -> Camera {
     Camera {
         source,
         device: "auto".into(),
-        format: format.into(),
+        format,
         width: 64,
         height: 48,
         rate: 0.0,
@@ -103,18 +103,25 @@ fn a_clip_without_allocations() {
     std::fs::write(&path, bytes).unwrap();
     let settings = Camera {
         path,
-        ..settings(SourceKind::Files, "auto")
+        ..settings(SourceKind::Files, CameraFormat::Auto)
     };
     assert_eq!(allocations(&settings, 60, 200), 0);
 }
 
 #[test]
 fn a_pipe_without_allocations() {
-    for format in ["YUYV", "NV12", "YU12", "GREY", "RGB3", "BGR3"] {
+    for format in [
+        CameraFormat::Yuyv,
+        CameraFormat::Nv12,
+        CameraFormat::Yu12,
+        CameraFormat::Grey,
+        CameraFormat::Rgb3,
+        CameraFormat::Bgr3,
+    ] {
         let settings = Camera {
             command: vec!["cat".into(), "/dev/zero".into()],
             ..settings(SourceKind::Pipe, format)
         };
-        assert_eq!(allocations(&settings, 10, 100), 0, "{format}");
+        assert_eq!(allocations(&settings, 10, 100), 0, "{format:?}");
     }
 }

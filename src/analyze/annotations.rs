@@ -149,7 +149,8 @@ fn is_writable(path: &Path) -> bool {
 /// The path of each picture's PNG file in `folder`, numbered if two pictures have the same name.
 fn targets_in(folder: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
     let mut taken = HashSet::new();
-    // The number that the next picture of each name gets, so that thousands of one name take no longer than others.
+    // The number that the next picture of each name gets, so that thousands of one name take no longer than
+    // others.
     let mut numbers: HashMap<&OsStr, u32> = HashMap::new();
     let mut targets = Vec::with_capacity(pictures.len());
     for picture in pictures {

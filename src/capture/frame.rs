@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{color::ColorEncoding, limits::MAX_REUSED_BYTES, orientation::Orientation};
+use crate::config::CameraFormat;
 
 /// The pixel formats that can be decoded, by their V4L2 names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,13 +46,18 @@ impl PixelFormat {
         Self::ALL.into_iter().find(|format| format.fourcc() == code)
     }
 
-    /// The pixel format for a name in the settings: a four-character code or `mjpeg`, in upper or lower case.
+    /// The pixel format that the settings ask for; `None` if they leave it to the camera or the stream.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        let name = name.to_ascii_uppercase();
-        match name.as_str() {
-            "MJPEG" => Some(Self::Mjpeg),
-            _ => Self::from_fourcc(name.as_bytes().try_into().ok()?),
+    pub fn requested(format: CameraFormat) -> Option<Self> {
+        match format {
+            CameraFormat::Auto | CameraFormat::Y4m => None,
+            CameraFormat::Mjpeg => Some(Self::Mjpeg),
+            CameraFormat::Yuyv => Some(Self::Yuyv),
+            CameraFormat::Nv12 => Some(Self::Nv12),
+            CameraFormat::Yu12 => Some(Self::Yu12),
+            CameraFormat::Grey => Some(Self::Grey),
+            CameraFormat::Rgb3 => Some(Self::Rgb3),
+            CameraFormat::Bgr3 => Some(Self::Bgr3),
         }
     }
 

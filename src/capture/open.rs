@@ -24,7 +24,7 @@ use crate::{
 pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener>, CaptureError> {
     let timeouts = Timeouts::new(settings);
     let opener: Box<dyn Opener> = match settings.source {
-        SourceKind::V4l2 => Box::new(V4l2Opener::new(settings, timeouts, clock)?),
+        SourceKind::V4l2 => Box::new(V4l2Opener::new(settings, timeouts, clock)),
         SourceKind::Pipe => Box::new(PipeOpener::new(settings.clone(), timeouts, clock)?),
         SourceKind::Files => Box::new(FilesOpener::new(settings, clock)),
     };

@@ -43,8 +43,8 @@ pub trait Source: Send {
 
 /// Opens a source, and opens it again after a failure.
 pub trait Opener: Send {
-    /// The source stays closed for now. An input that cannot be closed, such as standard input, is read and discarded
-    /// until it is opened: nothing that was captured while the camera was closed is used later.
+    /// The source stays closed for now. An input that cannot be closed, such as standard input, is read and
+    /// discarded until it is opened: nothing that was captured while the camera was closed is used later.
     fn discard(&mut self);
 
     /// Opens the source and starts it. If that includes waiting for the first frame, raising `interrupt` ends

@@ -11,8 +11,8 @@ pub enum CameraStatus {
     Stalled,
     /// The camera is not there or cannot be opened.
     Missing,
-    /// The camera cannot be used: it is busy, has no usable format, delivers damaged frames, or this process is
-    /// not permitted to use it.
+    /// The camera cannot be used: it is busy, has no usable format, delivers damaged frames, or this process
+    /// is not permitted to use it.
     Unsupported,
     /// Privacy is on, or the daemon is stopping.
     Disabled,

@@ -18,9 +18,9 @@ use crate::{
 
 /// Opens the live page of the running daemon for ten minutes, to aim the camera
 ///
-/// Prints the address of the page and a code that opens it once. The page can be reached from this board only,
-/// or through an SSH tunnel as printed. It shows outlines and figures, no picture, and is closed when this
-/// command ends. Must be run as root, because the daemon accepts the command from root only.
+/// Prints the address of the page and a code that opens it once. The page can be reached from this board
+/// only, or through an SSH tunnel as printed. It shows outlines and figures, no picture, and is closed when
+/// this command ends. Must be run as root, because the daemon accepts the command from root only.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Shows the camera's picture too: twice a second, at most 480 pixels wide

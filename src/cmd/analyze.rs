@@ -14,8 +14,8 @@ use crate::{
 ///
 /// Prints one line of JSON for each face: file, faces (the number of faces in the picture), face (its number,
 /// largest first), box (left, top, width, height in pixels), score, quality, poor (the quality is below
-/// publish.min_quality, so that the daemon would call the face uncertain), category, probabilities, valence and
-/// arousal, all from this picture alone. A picture without a face gives one line with "faces":0. Pictures
+/// publish.min_quality, so that the daemon would call the face uncertain), category, probabilities, valence
+/// and arousal, all from this picture alone. A picture without a face gives one line with "faces":0. Pictures
 /// that cannot be read are reported on standard error, and the exit code is then 66.
 #[derive(Debug, Args)]
 pub struct Arguments {

@@ -82,8 +82,8 @@ fn seconds(text: &str) -> Result<f32, String> {
 }
 
 fn format(text: &str) -> Result<PixelFormat, String> {
-    match PixelFormat::from_name(text) {
-        Some(format) if bench::FORMATS.contains(&format) => Ok(format),
-        _ => Err("allowed: YUYV or MJPG".to_owned()),
-    }
+    bench::FORMATS
+        .into_iter()
+        .find(|format| format.to_string() == text)
+        .ok_or_else(|| "allowed: YUYV or MJPG".to_owned())
 }

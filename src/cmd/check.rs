@@ -27,15 +27,17 @@ use crate::{
     text,
 };
 
-/// The longest `camera.timeout_s` that the packaged unit allows: half of the WatchdogSec in systemd/daemon.conf.
+/// The longest `camera.timeout_s` that the packaged unit allows: half of the WatchdogSec in
+/// systemd/daemon.conf.
 const UNIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Checks everything that `run` needs
 ///
-/// Reads the configuration, verifies the checksums of the models and the golden vectors of the expression model,
-/// takes one frame from the camera, reads the privacy switch, and verifies that this device may publish to the
-/// broker and receive from it. A camera or GPIO lines that the running daemon uses are skipped. Prints one line
-/// for each check. Every check runs even if an earlier one fails; the exit code is that of the first failure.
+/// Reads the configuration, verifies the checksums of the models and the golden vectors of the expression
+/// model, takes one frame from the camera, reads the privacy switch, and verifies that this device may
+/// publish to the broker and receive from it. A camera or GPIO lines that the running daemon uses are
+/// skipped. Prints one line for each check. Every check runs even if an earlier one fails; the exit code is
+/// that of the first failure.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Prints the settings in force as TOML, each with its origin, and checks nothing else

@@ -81,7 +81,7 @@ impl ExitClass for ClientError {
 impl ExitClass for HttpError {
     fn exit(&self) -> Exit {
         match self {
-            Self::File { .. } | Self::Content { .. } => Exit::Config,
+            Self::File { .. } | Self::Content { .. } | Self::Pem(_) => Exit::Config,
             Self::Start(_) => Exit::Software,
         }
     }

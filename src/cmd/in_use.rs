@@ -11,8 +11,8 @@ pub const PROC: &str = "/proc";
 /// A process by its ID.
 type Pid = u32;
 
-/// Another process of this program, if `is_device` returns true for a file that it has open. Also if its files
-/// cannot be seen, because another user runs it.
+/// Another process of this program, if `is_device` returns true for a file that it has open. Also if its
+/// files cannot be seen, because another user runs it.
 #[must_use]
 pub fn holder(proc: &Path, is_device: impl Fn(&Path) -> bool) -> Option<Pid> {
     let holds = |pid: &Pid| {
@@ -51,7 +51,8 @@ fn pids(proc: &Path) -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The process's command line is a sequence of strings that each end with a zero byte; see proc_pid_cmdline(5).
+/// The process's command line is a sequence of strings that each end with a zero byte; see
+/// proc_pid_cmdline(5).
 fn is_running(proc: &Path, pid: Pid, command: &[String]) -> bool {
     let Ok(line) = fs::read(folder(proc, pid).join("cmdline")) else {
         return false;

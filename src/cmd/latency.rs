@@ -1,6 +1,6 @@
 //! `affectd latency`: the age of results, from capture to a subscriber.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use clap::Args;
 
@@ -29,7 +29,11 @@ impl Arguments {
         let settings = global.settings()?;
         let (sensor, manifest) = open_sensor(&settings)?;
         let stop = stop_on_signals()?;
-        latency::latency(&settings, sensor, &manifest, stop, (self.seconds, self.json), out)
+        let plan = latency::Plan {
+            time: Duration::from_secs_f32(self.seconds),
+            json: self.json,
+        };
+        latency::latency(&settings, sensor, &manifest, stop, plan, out)
     }
 }
 

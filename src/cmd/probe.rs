@@ -36,9 +36,9 @@ impl Arguments {
 /// Examines every camera and writes the findings as text or as one JSON object.
 ///
 /// # Errors
-/// If `settings.camera.format` cannot be decoded, or `out` cannot be written.
+/// If `out` cannot be written.
 fn probe(settings: &Settings, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let request = v4l2::request(&settings.camera)?;
+    let request = v4l2::request(&settings.camera);
     report(&enumerate(&request), &request, &settings.camera.device, json, out)
 }
 

@@ -15,8 +15,8 @@ use crate::{
 /// Shows in the terminal what the running daemon sees
 ///
 /// Faces with their expression, distance and quality, valence and arousal, the latency of each stage, camera,
-/// broker and board: the figures of the live page. Needs http.listen, and the same configuration as the daemon.
-/// Press q to end it.
+/// broker and board: the figures of the live page. Needs http.listen, and the same configuration as the
+/// daemon. Press q to end it.
 #[derive(Debug, Args)]
 pub struct Arguments {}
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    camera_format::CameraFormat,
     listen::Place,
     settings::{Camera, Http, Line, Mqtt, Settings, SourceKind},
 };
@@ -89,7 +90,7 @@ fn camera(camera: &Camera, watchdog: Option<Duration>, found: &mut Vec<Conflict>
     );
     add(
         found,
-        camera.source == SourceKind::V4l2 && camera.format == "y4m",
+        camera.source == SourceKind::V4l2 && camera.format == CameraFormat::Y4m,
         ["camera.format", "camera.source"],
         "auto or a pixel format, since camera.source is v4l2",
     );

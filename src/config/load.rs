@@ -191,8 +191,8 @@ fn find(table: &Map<String, Merged>, key: &str) -> Option<Merged> {
     }
 }
 
-/// A layer for the `config` crate. Each value's origin is the layer's number, by which its entry is found again
-/// after merging.
+/// A layer for the `config` crate. Each value's origin is the layer's number, by which its entry is found
+/// again after merging.
 #[derive(Debug, Clone)]
 struct Numbered {
     number: usize,

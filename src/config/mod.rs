@@ -1,6 +1,7 @@
 //! Settings: the built-in defaults, a TOML file, the environment and the command line, in ascending order of
 //! precedence. Also the reader for TOML that model manifests and board budgets share.
 
+mod camera_format;
 mod conflicts;
 mod constraint;
 mod deserialize;
@@ -19,6 +20,7 @@ mod suggest;
 mod table;
 mod value;
 
+pub use camera_format::CameraFormat;
 pub use diagnostic::{ConfigError, Diagnostic, Origin};
 pub use document::Document;
 pub use layer::Override;

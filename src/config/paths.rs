@@ -51,8 +51,8 @@ impl Settings {
         Some(format!("{scheme}://{address}/"))
     }
 
-    /// The folder of the model manifests: the one that is set; otherwise `/usr/share/affectd/models` if it exists,
-    /// otherwise `models` in the source tree that this program was built from.
+    /// The folder of the model manifests: the one that is set; otherwise `/usr/share/affectd/models` if it
+    /// exists, otherwise `models` in the source tree that this program was built from.
     ///
     /// # Errors
     /// [`NoModels`] if there is no such folder.

@@ -1,6 +1,7 @@
 //! All settings and their allowed values: the single table behind every check and every message.
 
 use super::{
+    camera_format::CameraFormat,
     constraint::Constraint,
     listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
@@ -72,12 +73,7 @@ pub static RULES: &[Rule] = &[
         "camera.device",
         string(camera, "auto, or a path that starts with /"),
     ),
-    rule(
-        "camera.format",
-        Constraint::OneOf(&[
-            "auto", "mjpeg", "y4m", "MJPG", "YUYV", "NV12", "YU12", "GREY", "RGB3", "BGR3",
-        ]),
-    ),
+    rule("camera.format", Constraint::OneOf(CameraFormat::WORDS)),
     rule("camera.width", integer(16, 8192, "in pixels")),
     rule("camera.height", integer(16, 8192, "in pixels")),
     rule("camera.rate", float(0.1, 240.0, "in frames a second")),

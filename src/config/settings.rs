@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 use super::{
+    camera_format::CameraFormat,
     deserialize::{one_or_more, optional_device, seconds},
     listen::Listen,
     names::{DeviceId, ModelName, TopicPrefix},
@@ -64,8 +65,8 @@ pub struct Camera {
     pub source: SourceKind,
     /// V4L2: a device path, or `auto` for the first usable camera.
     pub device: String,
-    /// V4L2: `auto` or a four-character code. Pipe: `mjpeg`, `y4m` or a raw pixel format's code.
-    pub format: String,
+    /// V4L2: the requested format. Pipe: what the program writes.
+    pub format: CameraFormat,
     /// Requested width in pixels.
     pub width: u32,
     /// Requested height in pixels.
@@ -163,20 +164,24 @@ pub struct Attention {
     pub yaw_deg: f32,
     /// Largest estimated pitch up or down, degrees.
     pub pitch_deg: f32,
-    /// How long a face must look towards or away from the camera before that counts, seconds.
-    pub hold_s: f32,
+    /// How long a face must look towards or away from the camera before that counts.
+    #[serde(rename = "hold_s", deserialize_with = "seconds")]
+    pub hold: Duration,
 }
 
 /// What counts as a visit.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Visit {
-    /// A face that comes back to where one was lost within this time continues its visit, seconds.
-    pub gap_s: f32,
-    /// A visit is announced as present after this time, seconds.
-    pub present_s: f32,
-    /// A visit counts as smiled once the face has smiled for this time, seconds.
-    pub smile_s: f32,
+    /// A face that comes back to where one was lost within this time continues its visit.
+    #[serde(rename = "gap_s", deserialize_with = "seconds")]
+    pub gap: Duration,
+    /// A visit is announced as present after this time.
+    #[serde(rename = "present_s", deserialize_with = "seconds")]
+    pub present: Duration,
+    /// A visit counts as smiled once the face has smiled for this time.
+    #[serde(rename = "smile_s", deserialize_with = "seconds")]
+    pub smile: Duration,
 }
 
 /// Restrictions on what is published.

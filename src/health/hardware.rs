@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::Board;
+use super::{
+    Board,
+    sysfs::{board_model, string},
+};
 
 /// The board's own names, and the sensors it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +21,6 @@ pub struct Hardware {
     /// Whether it reports that the supply voltage is too low.
     pub detects_undervoltage: bool,
 }
-
-/// Longest name that is kept, in characters.
-const MAX_NAME: usize = 120;
 
 /// An Ethernet adapter, including wireless ones (`ARPHRD_ETHER` in linux/if_arp.h).
 const ETHERNET: &str = "1";
@@ -40,8 +40,8 @@ impl Hardware {
         let machine = root.join("sys/class/dmi/id");
         let board = Board::read_below(root);
         Self {
-            model: text(&tree.join("model")).or_else(|| text(&machine.join("product_name"))),
-            serial: text(&tree.join("serial-number")).or_else(|| text(&machine.join("product_serial"))),
+            model: board_model(root).or_else(|| string(&machine.join("product_name"))),
+            serial: string(&tree.join("serial-number")).or_else(|| string(&machine.join("product_serial"))),
             mac: mac(&root.join("sys/class/net")),
             has_thermometer: board.temperature_c.is_some(),
             detects_undervoltage: board.undervoltage.is_some(),
@@ -49,25 +49,17 @@ impl Hardware {
     }
 }
 
-/// A string from the firmware, which ends device-tree strings with a zero byte.
-fn text(file: &Path) -> Option<String> {
-    let bytes = fs::read(file).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
-    let text: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-    (!text.is_empty()).then_some(text)
-}
-
 /// Virtual adapters (bridges, containers) have no device.
 fn mac(adapters: &Path) -> Option<String> {
     let adapters = fs::read_dir(adapters).ok()?.flatten();
     let found = adapters.filter_map(|adapter| {
         let adapter = adapter.path();
-        let is = |file: &str, expected: &str| text(&adapter.join(file)).is_some_and(|text| text == expected);
+        let is =
+            |file: &str, expected: &str| string(&adapter.join(file)).is_some_and(|found| found == expected);
         let is_usable =
             adapter.join("device").exists() && is("type", ETHERNET) && is("addr_assign_type", PERMANENT);
         let is_wireless = adapter.join("phy80211").exists();
-        let address = text(&adapter.join("address"))?;
+        let address = string(&adapter.join("address"))?;
         is_usable.then_some((is_wireless, adapter, address))
     });
     found.min().map(|(_, _, address)| address)

@@ -4,6 +4,8 @@ use std::{env::consts::ARCH, fs, path::Path, thread};
 
 use serde::Serialize;
 
+use super::sysfs::{board_model, string};
+
 /// A machine's description. Values that the system does not provide are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Machine {
@@ -29,24 +31,19 @@ impl Machine {
     /// Like [`Machine::read`], but below `root` instead of `/`.
     #[must_use]
     pub fn read_below(root: &Path) -> Self {
-        let word = |path: &str| {
-            let text = fs::read_to_string(root.join(path)).ok()?;
-            // Strings in the device tree end with a NUL.
-            let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
-            (!text.is_empty()).then(|| text.to_owned())
-        };
         Self {
-            model: word("proc/device-tree/model").or_else(|| processor(&word("proc/cpuinfo")?)),
+            model: board_model(root).or_else(|| processor(&root.join("proc/cpuinfo"))),
             arch: ARCH,
             cores: thread::available_parallelism().map_or(1, Into::into),
-            kernel: word("proc/sys/kernel/osrelease"),
-            governor: word("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            kernel: string(&root.join("proc/sys/kernel/osrelease")),
+            governor: string(&root.join("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         }
     }
 }
 
 /// `model name : …` in /proc/cpuinfo.
-fn processor(cpuinfo: &str) -> Option<String> {
+fn processor(cpuinfo: &Path) -> Option<String> {
+    let cpuinfo = fs::read_to_string(cpuinfo).ok()?;
     let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
     let (_, name) = line.split_once(':')?;
     Some(name.trim().to_owned())

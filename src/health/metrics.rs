@@ -51,7 +51,8 @@ pub struct Reading {
     pub sensed_fps: f32,
     /// How busy the sensing thread was, 0 to 1.
     pub load: f32,
-    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too long.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too
+    /// long.
     pub drops: u64,
 }
 
@@ -116,8 +117,8 @@ impl Metrics {
         self.lost.load(Relaxed)
     }
 
-    /// Frames that the sensing thread has finished, including those that were too old or could not be decoded:
-    /// restarting the daemon does not help against a camera that sends nothing else.
+    /// Frames that the sensing thread has finished, including those that were too old or could not be
+    /// decoded: restarting the daemon does not help against a camera that sends nothing else.
     #[must_use]
     pub fn finished_frames(&self) -> u64 {
         self.sensed_frames() + self.undecodable.load(Relaxed) + self.stale_frames()
@@ -129,8 +130,8 @@ impl Metrics {
         self.faces.load(Relaxed)
     }
 
-    /// Whether the open camera has delivered a frame; otherwise the sensing thread has nothing to do. A camera may take
-    /// longer for its first frame than the watchdog allows.
+    /// Whether the open camera has delivered a frame; otherwise the sensing thread has nothing to do. A
+    /// camera may take longer for its first frame than the watchdog allows.
     #[must_use]
     pub fn is_delivering(&self) -> bool {
         self.delivering.load(Relaxed)

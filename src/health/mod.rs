@@ -10,6 +10,7 @@ mod progress;
 pub mod snapshot;
 pub mod stage;
 mod stage_totals;
+mod sysfs;
 pub mod watchdog;
 
 pub use board::Board;

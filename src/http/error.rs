@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::file::FileError;
+use crate::{file::FileError, pem::PemError};
 
 /// Why the server cannot be started. An address that cannot be used yet is not an error: it is retried.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum HttpError {
         /// What was found and what is allowed. Never holds a secret.
         reason: String,
     },
+    /// A certificate or key that a setting names cannot be used.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The thread cannot be started.
     #[error("the HTTP thread cannot be started")]
     Start(#[from] io::Error),

@@ -36,7 +36,7 @@ pub struct Newest {
     pub reason: String,
     /// Whether privacy is on.
     pub is_private: bool,
-    /// The newest frame; `None` while privacy is on or the camera is not ok.
+    /// The newest frame; `None` while privacy is on, the camera is not ok, or its frames have stopped.
     pub frame: Option<Frame>,
     /// Number of frames reported so far.
     pub frames: u64,
@@ -96,10 +96,10 @@ impl Live {
                 return;
             }
             newest.visits = report.visits;
-            newest.frames += 1;
-            newest.frame = Some(Frame {
+            newest.frames += u64::from(report.captured.is_some());
+            newest.frame = report.captured.map(|captured| Frame {
                 size: report.size,
-                captured: report.captured,
+                captured,
                 faces: report.faces.clone(),
                 withheld: report.withheld,
                 quality: report.quality,
@@ -154,7 +154,10 @@ mod tests {
     fn privacy_and_camera_failure_clear_the_frame() {
         let gate = PrivacyGate::new().unwrap();
         let live = Live::new(&gate);
-        let report = Report::default();
+        let report = Report {
+            captured: Some(Duration::ZERO),
+            ..Report::default()
+        };
         live.camera(CameraStatus::Ok, "");
         live.report(&report);
         assert!(live.newest().frame.is_none(), "the gate is closed at first");
@@ -164,6 +167,9 @@ mod tests {
         live.report(&report);
         live.report(&report);
         assert!(live.newest().frame.is_some());
+        assert_eq!(live.newest().frames, 2);
+        live.report(&Report::default());
+        assert!(live.newest().frame.is_none(), "frames have stopped");
         assert_eq!(live.newest().frames, 2);
 
         gate.set_switch(Input::On);

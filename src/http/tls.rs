@@ -1,24 +1,14 @@
 //! TLS with the certificate that the settings name.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{
-        ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
+    rustls::{self, ServerConfig, crypto::ring, pki_types::CertificateDer},
 };
 
 use super::error::HttpError;
-use crate::{config, file, text};
-
-/// The largest certificate or key file.
-const MAX_PEM: u64 = 256 << 10;
-
-const CERTIFICATE: &str = "http.cert_file";
-const KEY: &str = "http.key_file";
+use crate::{config, pem::PemFile};
 
 /// A certificate and the acceptor that uses it.
 pub struct Tls {
@@ -37,26 +27,23 @@ impl Tls {
         if settings.cert_file.as_os_str().is_empty() {
             return Ok(None);
         }
-        let chain = certificates(&settings.cert_file)?;
-        let key = PrivateKeyDer::from_pem_slice(&read(KEY, &settings.key_file)?).map_err(|_| {
-            let reason =
-                "it holds no private key; a PEM file with 'BEGIN PRIVATE KEY', not encrypted, is needed";
-            content(KEY, &settings.key_file, reason)
-        })?;
-        let certificate = chain[0].clone();
-        let unusable = |error: tokio_rustls::rustls::Error| {
-            let reason = format!("it does not match {KEY}: {error}");
-            content(CERTIFICATE, &settings.cert_file, &reason)
+        let certificate = certificate_file(settings);
+        let key = PemFile {
+            key: "http.key_file",
+            path: &settings.key_file,
         };
+        let unusable = |error: rustls::Error| certificate.mismatch(key, "subjectAltName=DNS:NAME", &error);
+        let chain = certificate.certificates()?;
+        let own = chain[0].clone();
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_single_cert(chain, key.private_key()?)
             .map_err(unusable)?;
         Ok(Some(Self {
             acceptor: TlsAcceptor::from(Arc::new(server)),
-            certificate,
+            certificate: own,
         }))
     }
 }
@@ -69,34 +56,97 @@ pub fn certificate(settings: &config::Http) -> Result<Option<CertificateDer<'sta
     if settings.cert_file.as_os_str().is_empty() {
         return Ok(None);
     }
-    Ok(certificates(&settings.cert_file)?.into_iter().next())
+    Ok(certificate_file(settings).certificates()?.into_iter().next())
 }
 
-/// At least one certificate, the server's own first.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpError> {
-    let pem = read(CERTIFICATE, path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        _ => {
-            let reason = "it holds no certificate; a PEM file with 'BEGIN CERTIFICATE' is needed";
-            Err(content(CERTIFICATE, path, reason))
-        }
+fn certificate_file(settings: &config::Http) -> PemFile<'_> {
+    PemFile {
+        key: "http.cert_file",
+        path: &settings.cert_file,
     }
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, HttpError> {
-    file::read(path, MAX_PEM).map_err(|source| HttpError::File {
-        key,
-        path: text::path(path),
-        source,
-    })
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs, path::Path, process::Command};
 
-fn content(key: &'static str, path: &Path, reason: &str) -> HttpError {
-    HttpError::Content {
-        key,
-        path: text::path(path),
-        reason: reason.to_owned(),
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn openssl(folder: &Path, arguments: &str) {
+        let output = Command::new("openssl")
+            .current_dir(folder)
+            .args(arguments.split(' '))
+            .output()
+            .expect("openssl is needed");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// The error, or empty.
+    fn refusal(folder: &Path) -> String {
+        let settings = config::Http {
+            cert_file: folder.join("certificate"),
+            key_file: folder.join("key"),
+            ..config::stack(None, &[], &[]).unwrap().settings.http
+        };
+        Tls::read(&settings)
+            .err()
+            .map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn the_fault_of_a_certificate_or_key_is_named() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        let request =
+            "req -x509 -nodes -keyout key -out certificate -subj /CN=lobby -addext subjectAltName=DNS:lobby";
+        openssl(
+            path,
+            &format!("{request} -newkey ec -pkeyopt ec_paramgen_curve:P-384"),
+        );
+        assert_eq!(refusal(path), "");
+        let certificate = fs::read(path.join("certificate")).unwrap();
+        fs::write(
+            path.join("certificate"),
+            [b"\xef\xbb\xbf", &*certificate].concat(),
+        )
+        .unwrap();
+        assert_eq!(refusal(path), "", "a mark of the encoding does not matter");
+
+        fs::write(path.join("certificate"), &certificate[..100]).unwrap();
+        let error = refusal(path);
+        assert!(
+            error.contains("http.cert_file") && error.contains("it is cut off"),
+            "{error}"
+        );
+
+        openssl(
+            path,
+            &format!("{request} -newkey ec -pkeyopt ec_paramgen_curve:P-521"),
+        );
+        let error = refusal(path);
+        assert!(
+            error.contains("http.key_file") && error.contains("P-256 or P-384"),
+            "{error}"
+        );
+
+        openssl(
+            path,
+            "req -new -newkey rsa:2048 -nodes -keyout key -out request -subj /CN=lobby",
+        );
+        openssl(path, "x509 -req -in request -signkey key -out certificate");
+        let error = refusal(path);
+        assert!(
+            error.contains("http.cert_file")
+                && error.contains("version 1")
+                && error.contains("subjectAltName"),
+            "{error}"
+        );
     }
 }

@@ -48,8 +48,8 @@ pub enum Access {
     Granted,
     /// It is missing or wrong.
     Denied,
-    /// This one was not checked: less than a second ago the same address sent a wrong one, or too many addresses
-    /// did.
+    /// This one was not checked: less than a second ago the same address sent a wrong one, or too many
+    /// addresses did.
     TooSoon,
 }
 

@@ -19,8 +19,8 @@ pub struct CaughtPanic {
 }
 
 impl CaughtPanic {
-    /// Whether memory lacked for an allocation of a plausible size. That may be temporary, and is then not the
-    /// fault of a file.
+    /// Whether memory lacked for an allocation of a plausible size. That may be temporary, and is then not
+    /// the fault of a file.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         // The message of tract's allocations.
@@ -35,8 +35,8 @@ thread_local! {
     static CATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`, and returns a panic in it as an error of `library` instead of printing it. After a panic, what
-/// `work` borrowed must not be used.
+/// Runs `work`, and returns a panic in it as an error of `library` instead of printing it. After a panic,
+/// what `work` borrowed must not be used.
 ///
 /// # Errors
 /// [`CaughtPanic`] with the panic's message.

@@ -48,8 +48,8 @@ struct View {
 }
 
 impl Program {
-    /// `None` unless the model has one input and fixed sizes, and every node is one of this crate's operators, a
-    /// constant, or a change of shape.
+    /// `None` unless the model has one input and fixed sizes, and every node is one of this crate's
+    /// operators, a constant, or a change of shape.
     pub(crate) fn compile(model: &TypedModel) -> Option<Self> {
         let order = model.eval_order().ok()?;
         let mut allocator = BufferAllocator::of(model, &order)?;

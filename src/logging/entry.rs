@@ -90,8 +90,8 @@ pub(super) fn priority(level: Level) -> u8 {
     }
 }
 
-/// Collects the message of an event and its fields, `message field=value`. Texts are in quotation marks. Backslashes
-/// are not doubled: what was escaped before stays legible.
+/// Collects the message of an event and its fields, `message field=value`. Texts are in quotation marks.
+/// Backslashes are not doubled: what was escaped before stays legible.
 #[derive(Default)]
 struct Text(String);
 

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use crate::text::is_unsafe;
 
-/// `text` with its unsafe characters ([`is_unsafe`]), including line breaks, in JSON notation (`\n`, `\u001b`), so
-/// JSON keeps its meaning.
+/// `text` with its unsafe characters ([`is_unsafe`]), including line breaks, in JSON notation (`\n`,
+/// `\u001b`), so JSON keeps its meaning.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_unless(text, |_| false)

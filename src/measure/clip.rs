@@ -22,20 +22,15 @@ pub fn pictures() -> impl Iterator<Item = &'static [u8]> {
     jpeg_pictures(CLIP)
 }
 
-/// A frame with one of the clip's pictures.
-#[must_use]
-pub fn frame(picture: &[u8], sequence: u64, captured: Duration) -> Frame {
-    let (width, height) = SIZE;
-    let data = picture.to_vec();
-    Frame {
-        data,
-        format: PixelFormat::Mjpeg,
-        width,
-        height,
-        sequence,
-        captured,
-        ..Frame::default()
-    }
+/// Fills `frame` with one of the clip's pictures.
+pub fn fill(frame: &mut Frame, picture: &[u8], sequence: u64, captured: Duration) {
+    frame.data.clear();
+    frame.data.extend_from_slice(picture);
+    frame.format = PixelFormat::Mjpeg;
+    (frame.width, frame.height) = SIZE;
+    frame.stride = 0;
+    frame.sequence = sequence;
+    frame.captured = captured;
 }
 
 /// Opens the clip as a camera that plays it once, in real time.
@@ -92,13 +87,7 @@ impl Source for ClipSource {
         if interrupt.wait(due.saturating_sub(self.clock.now())) {
             return Err(CaptureError::interrupted());
         }
-        frame.data.clear();
-        frame.data.extend_from_slice(picture);
-        frame.format = PixelFormat::Mjpeg;
-        (frame.width, frame.height) = SIZE;
-        frame.stride = 0;
-        frame.sequence = self.shown;
-        frame.captured = self.clock.now();
+        fill(frame, picture, self.shown, self.clock.now());
         self.shown += 1;
         Ok(())
     }

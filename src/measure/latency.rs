@@ -42,8 +42,17 @@ struct Measurement {
     samples: Option<LatencySamples>,
 }
 
-/// Runs like the daemon for `seconds`, with an additional subscriber, and writes text or one JSON object to
-/// `out`.
+/// How to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// For how long.
+    pub time: Duration,
+    /// Write one JSON object instead of text.
+    pub json: bool,
+}
+
+/// Runs like the daemon for the planned time, with an additional subscriber, and writes text or one JSON
+/// object to `out`.
 ///
 /// # Errors
 /// [`Failure`] if the broker cannot be reached, if the camera delivers no frame, or for anything that would
@@ -53,15 +62,15 @@ pub fn latency(
     sensor: Sensor,
     manifest: &Manifest,
     shutdown: Shutdown,
-    (seconds, json): (f32, bool),
+    plan: Plan,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let measurement = measure(settings, sensor, manifest, shutdown, seconds)?;
+    let measurement = measure(settings, sensor, manifest, shutdown, plan.time)?;
     let machine = Machine::read();
     let software = |error: anyhow::Error| Failure::new(Exit::Software, error);
     let budget = Comparison::new(&machine, settings, &metrics(&measurement))
         .map_err(|error| software(error.into()))?;
-    if json {
+    if plan.json {
         write_json(out, &measurement, &machine, &budget)
     } else {
         write_text(out, &measurement, &budget)
@@ -75,7 +84,7 @@ fn measure(
     sensor: Sensor,
     manifest: &Manifest,
     shutdown: Shutdown,
-    seconds: f32,
+    time: Duration,
 ) -> Result<Measurement, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opener = capture::opener(&settings.camera, clock.clone())
@@ -106,7 +115,7 @@ fn measure(
         camera: Mutex::default(),
     });
     let metrics = Arc::new(Metrics::new());
-    end_after(Duration::from_secs_f32(seconds), shutdown.clone())?;
+    end_after(time, shutdown.clone())?;
     let begun = clock.now();
     let deps = Deps {
         opener,
@@ -135,7 +144,7 @@ fn measure(
     if metrics.sensed_frames() == 0 {
         return Err(Failure::new(
             Exit::Camera,
-            anyhow!("no frame in {seconds} s: {camera}"),
+            anyhow!("no frame in {} s: {camera}", time.as_secs_f32()),
         ));
     }
     Ok(Measurement {

@@ -100,7 +100,8 @@ impl Player {
     }
 }
 
-/// Converts RGB to packed 4:2:2 YUV: ITU-R BT.601, limited range. The last pixel of a row of odd length is repeated.
+/// Converts RGB to packed 4:2:2 YUV: ITU-R BT.601, limited range. The last pixel of a row of odd length is
+/// repeated.
 fn yuyv(picture: &Picture) -> Vec<u8> {
     let byte = |value: f32| value.round().clamp(0.0, 255.0) as u8;
     picture

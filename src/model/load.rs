@@ -51,7 +51,8 @@ impl Manifest {
         Ok(Verified { network, difference })
     }
 
-    /// Checks the number of outputs and runs the network; returns the largest difference from a golden vector.
+    /// Checks the number of outputs and runs the network; returns the largest difference from a golden
+    /// vector.
     fn check(&self, network: &mut Network) -> Result<Option<f32>, ModelError> {
         let available = network
             .outputs()

@@ -1,5 +1,5 @@
-//! The camera's status. The capture thread knows whether the camera delivers frames, the sensing thread whether
-//! they are usable; both report here.
+//! The camera's status. The capture thread knows whether the camera delivers frames, the sensing thread
+//! whether they are usable; both report here.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,7 +22,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Minimum number of consecutive unusable frames that counts as a fault: a slow camera may lose a single one.
 const MIN_UNUSABLE: u32 = 3;
 
-/// A camera that takes longer than this to open after privacy has been turned off is no longer reported as disabled.
+/// A camera that takes longer than this to open after privacy has been turned off is no longer reported as
+/// disabled.
 const SLOW_OPENING: Duration = Duration::from_secs(1);
 
 /// A camera that has recovered from two faults within this time is unstable.
@@ -82,7 +83,8 @@ impl CameraState {
         self.lock().opening = Some(now);
     }
 
-    /// Reports a camera that takes long to open: why it was closed before is no longer true. Called regularly.
+    /// Reports a camera that takes long to open: why it was closed before is no longer true. Called
+    /// regularly.
     pub fn check_opening(&self, now: Duration) {
         let mut state = self.lock();
         let is_slow = state

@@ -157,8 +157,8 @@ pub fn run(deps: Deps, metrics: &Arc<Metrics>) -> Result<(), Failure> {
     Supervisor::new(&context, deps.governor, has_switch, deps.health_interval).watch(has_ended);
 
     let sensed = if capture.is_finished() {
-        // A finite source ends by closing the slot; its last frame is still to be sensed. Shutdown is raised afterwards,
-        // because the sensing thread reports no ended visits during a shutdown.
+        // A finite source ends by closing the slot; its last frame is still to be sensed. Shutdown is raised
+        // afterwards, because the sensing thread reports no ended visits during a shutdown.
         let sensed = join(sensing);
         context.stop();
         sensed

@@ -139,7 +139,8 @@ impl SenseLoop {
         self.sensor.lost_after().max(self.gaps.usual() * 2)
     }
 
-    /// Ends all tracks, because the camera no longer shows anything, and reports it unless the gate has closed.
+    /// Ends all tracks, because the camera no longer shows anything, and reports it unless the gate has
+    /// closed.
     fn lose_all(&mut self, permit: Option<Permit<'_>>) {
         if std::mem::replace(&mut self.is_lost, true) {
             return;

@@ -93,8 +93,8 @@ impl Broker {
     }
 
     /// The connection has ended. If the broker closed it, `closed` is how long after accepting it. A message
-    /// that the broker seems to reject is left out from now on. Returns whether the size of a message explains the
-    /// end.
+    /// that the broker seems to reject is left out from now on. Returns whether the size of a message
+    /// explains the end.
     pub fn ended(&mut self, closed: Option<Duration>) -> bool {
         self.requests = None;
         self.subscribing = 0;
@@ -120,8 +120,8 @@ impl Broker {
         self.in_flight.widen();
     }
 
-    /// The broker has answered the oldest QoS 1 message. Returns its topic and the size of its payload in bytes;
-    /// `None` if there is no such message.
+    /// The broker has answered the oldest QoS 1 message. Returns its topic and the size of its payload in
+    /// bytes; `None` if there is no such message.
     pub fn acknowledged(&mut self, answer: Answer) -> Option<(String, usize)> {
         let Pending { topic, bytes, .. } = self.in_flight.answered(self.now)?;
         self.oversize.survived(&topic);

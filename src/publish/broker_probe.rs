@@ -80,9 +80,10 @@ impl fmt::Display for Accepted {
     }
 }
 
-/// Connects to every broker of `settings`, tries its permissions, and disconnects. `device` is the device's name.
-/// The client id differs from the daemon's, so a running daemon keeps its session. Brokers refuse a last will that
-/// they cannot keep, so there is one as the daemon has; should the connection break, it is an empty result.
+/// Connects to every broker of `settings`, tries its permissions, and disconnects. `device` is the device's
+/// name. The client id differs from the daemon's, so a running daemon keeps its session. Brokers refuse a
+/// last will that they cannot keep, so there is one as the daemon has; should the connection break, it is an
+/// empty result.
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`] if a file cannot be used, [`PublishErrorKind::Unreachable`] or

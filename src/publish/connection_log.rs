@@ -50,8 +50,8 @@ impl ConnectionLog {
         words
     }
 
-    /// An accepted connection has ended at `now`; `is_about_a_message`: presumably because a message is too large.
-    /// Returns why, in words.
+    /// An accepted connection has ended at `now`; `is_about_a_message`: presumably because a message is too
+    /// large. Returns why, in words.
     pub fn lost(
         &mut self,
         destination: &Destination,

@@ -30,8 +30,8 @@ pub struct Destination {
     pub wrong_version: &'static str,
     /// What to do about refused credentials.
     credentials: &'static str,
-    /// What else it may mean that the broker closes the connection instead of accepting it; empty if the broker would
-    /// say so.
+    /// What else it may mean that the broker closes the connection instead of accepting it; empty if the
+    /// broker would say so.
     pub unsaid: &'static str,
 }
 

@@ -14,7 +14,10 @@ use super::{
     },
     destination::Destination,
 };
-use crate::text;
+use crate::{
+    pem::{SUPPORTED_KEYS, is_of_version_1},
+    text,
+};
 
 /// Why a connection ended or could not be made.
 #[derive(Debug)]
@@ -147,8 +150,8 @@ impl DisconnectReason {
         }
     }
 
-    /// A question that helps if `destination` has never accepted the connection; empty if [`Self::describe`] says
-    /// enough.
+    /// A question that helps if `destination` has never accepted the connection; empty if [`Self::describe`]
+    /// says enough.
     pub fn question(&self, destination: &Destination) -> String {
         match self {
             Self::Tls(rustls::Error::InvalidMessage(_)) | Self::TlsStream(_) => {
@@ -208,10 +211,12 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
                 "; its certificate must be signed by one of {}, and an RSA key must have 2048 bits or more",
                 destination.authorities
             ),
-            CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
-                return "invalid peer certificate: it is signed with an algorithm that is no longer accepted, such as \
-                        SHA-1; sign it with SHA-256"
-                    .into();
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                return format!(
+                    "invalid peer certificate: it is signed with an algorithm that is not accepted, such as SHA-1; sign \
+                     it with SHA-256 and a key that is {SUPPORTED_KEYS}"
+                );
             }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
@@ -255,11 +260,6 @@ fn describe_tls(error: &rustls::Error, destination: &Destination) -> String {
     format!("{}{hint}", text::escaped(&error.to_string(), MAX_TLS_ERROR))
 }
 
-/// Whether a certificate has no extensions, which rustls requires.
-pub fn is_of_version_1(error: &CertificateError) -> bool {
-    error.to_string().contains("UnsupportedCertVersion")
-}
-
 /// What the broker's TLS alert says (RFC 8446, section 6.2).
 fn describe_alert(alert: AlertDescription, destination: &Destination) -> String {
     let certificate = &destination.client_certificate;
@@ -268,10 +268,12 @@ fn describe_alert(alert: AlertDescription, destination: &Destination) -> String 
             "it requires a client certificate: set mqtt.client_cert_file and mqtt.client_key_file".into()
         }
         // TLS 1.2 has no specific alert for this.
-        (AlertDescription::HandshakeFailure, None) => {
-            "it ends the TLS handshake; if it requires a client certificate, set mqtt.client_cert_file and \
-             mqtt.client_key_file"
-                .into()
+        (AlertDescription::HandshakeFailure, None) => format!(
+            "it ends the TLS handshake; its own key must be {SUPPORTED_KEYS}; if it requires a client certificate, set \
+             mqtt.client_cert_file and mqtt.client_key_file"
+        ),
+        (AlertDescription::HandshakeFailure, Some(_)) => {
+            format!("it ends the TLS handshake; its own key must be {SUPPORTED_KEYS}")
         }
         (
             AlertDescription::UnknownCA

@@ -2,8 +2,8 @@
 //!
 //! MQTT 5 answers a rejected message with a reason. MQTT 3.1.1 acknowledges it like any other (section
 //! 3.3.5.2). So on the first connection the daemon subscribes to its own results for a while. A broker that
-//! returns some of them but not others rejects the others; if it returns the small ones of a topic but not the
-//! largest, they are too large. If none returns, nothing is known, because reading may be forbidden.
+//! returns some of them but not others rejects the others; if it returns the small ones of a topic but not
+//! the largest, they are too large. If none returns, nothing is known, because reading may be forbidden.
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ impl Echoes {
         }
     }
 
-    /// A message of this many bytes that was not retained has arrived on `topic`. Returns whether it is one of the
-    /// device's own.
+    /// A message of this many bytes that was not retained has arrived on `topic`. Returns whether it is one
+    /// of the device's own.
     pub fn returned(&mut self, topic: &[u8], bytes: usize) -> bool {
         let echo = self.topics.iter_mut().find(|echo| echo.topic.as_bytes() == topic);
         echo.map(|echo| echo.returned = echo.returned.max(Some(bytes)))

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::pem::PemError;
+
 /// The kinds of failure that end the daemon or a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishErrorKind {
@@ -57,6 +59,16 @@ impl PublishError {
         Self {
             source: Some(source.into()),
             ..self
+        }
+    }
+}
+
+impl From<PemError> for PublishError {
+    fn from(error: PemError) -> Self {
+        let failure = Self::config(error.to_string());
+        match error {
+            PemError::File { source, .. } => failure.because(source),
+            PemError::Content { .. } => failure,
         }
     }
 }

@@ -48,8 +48,8 @@ struct Retained {
 ///
 /// # Errors
 /// [`PublishErrorKind::Config`], [`PublishErrorKind::Refused`] or [`PublishErrorKind::Unreachable`] as for a
-/// connection; [`PublishErrorKind::Denied`] if the device is or may be online, its messages may not be read, or the
-/// broker keeps some of them.
+/// connection; [`PublishErrorKind::Denied`] if the device is or may be online, its messages may not be read,
+/// or the broker keeps some of them.
 pub fn forget(
     settings: &config::Mqtt,
     device: &DeviceId,

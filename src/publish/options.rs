@@ -6,7 +6,7 @@ use super::{
     connection::{
         login::{Login, Will},
         stream::Connector,
-        tls::{self, read},
+        tls,
     },
     error::PublishError,
     identity::Identity,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{self, DeviceId},
-    text,
+    file, text,
 };
 
 /// The largest password file: MQTT does not carry longer passwords (MQTT 5, section 3.1.3.6).
@@ -77,8 +77,8 @@ pub fn connector(settings: &config::Mqtt) -> Result<Connector, PublishError> {
 }
 
 fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
-    let file: &Path = &settings.password_file;
-    if file.as_os_str().is_empty() {
+    let path: &Path = &settings.password_file;
+    if path.as_os_str().is_empty() {
         return Ok(None);
     }
     if settings.username.is_empty() {
@@ -86,7 +86,10 @@ fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
             "mqtt.password_file is set but mqtt.username is empty; MQTT allows a password only with a user name",
         ));
     }
-    let mut password = read("mqtt.password_file", file, MAX_PASSWORD)?;
+    let password = file::read(path, MAX_PASSWORD).map_err(|error| {
+        PublishError::config(format!("mqtt.password_file {} cannot be read", text::path(path))).because(error)
+    })?;
+    let mut password = file::without_mark(password);
     let end = password
         .iter()
         .rposition(|byte| !matches!(byte, b'\n' | b'\r'))
@@ -95,7 +98,7 @@ fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
     if password.is_empty() {
         return Err(PublishError::config(format!(
             "mqtt.password_file {} is empty",
-            text::path(file)
+            text::path(path)
         )));
     }
     Ok(Some(password))

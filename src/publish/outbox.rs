@@ -97,7 +97,7 @@ impl Snapshot {
         !self.privacy.value && self.camera.value.status == CameraStatus::Ok
     }
 
-    /// Clears the faces, because there is no camera or it may not look.
+    /// Clears the faces, because no frame is current.
     fn forget_faces(&mut self) {
         self.faces.clear();
         self.withheld = false;
@@ -195,12 +195,12 @@ impl Outbox {
                 face.raw = before.and_then(|before| before.raw);
             }
         }
-        newest.scene = Some(report.scene);
+        newest.scene = report.captured.map(|_| report.scene);
         newest.withheld = report.withheld;
         newest.frame_version += 1;
         newest.faces = faces;
         newest.size = report.size;
-        newest.captured = Some(report.captured);
+        newest.captured = report.captured;
         drop(state);
         self.wake.notify_one();
     }

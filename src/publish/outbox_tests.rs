@@ -104,6 +104,22 @@ fn visits_end_after_the_camera_is_lost() {
     );
 }
 
+/// Frames have stopped, but the camera still counts as ok.
+#[test]
+fn without_a_current_frame_neither_faces_nor_scene_are_known() {
+    let outbox = outbox();
+    outbox.report(&report(&[face(1)]), SECOND);
+    assert!(outbox.snapshot().scene.is_some());
+    let lost = Report {
+        captured: None,
+        ..report(&[])
+    };
+    outbox.report(&lost, SECOND);
+    let newest = outbox.snapshot();
+    assert!(newest.faces.is_empty() && newest.captured.is_none() && newest.scene.is_none());
+    assert!(newest.is_sensing());
+}
+
 #[test]
 fn nothing_passes_before_camera_and_privacy_are_known() {
     let outbox = Outbox::new();

@@ -22,8 +22,8 @@ use super::{
 /// Discovery, the largest message, has fewer bytes.
 const LARGEST: u32 = 8 << 10;
 
-/// Permissions that are being tried: subscribes as the daemon does, publishes two messages without effect, and
-/// waits for answers. One message is a question (see `privacy_commands`), which must return. The other one is a
+/// Permissions that are being tried: subscribes as the daemon does, publishes two messages without effect,
+/// and waits for answers. One message is a question (see `privacy`), which must return. The other one is a
 /// result without a command, which nobody waits for. State and scene are not tried, because their readers
 /// would take anything for a state.
 #[derive(Debug)]
@@ -72,8 +72,9 @@ impl<'a> Permissions<'a> {
         }
     }
 
-    /// The topics to subscribe to, in this order: the essential ones, those that the daemon can do without, and one
-    /// for the proof. MQTT 3.1.1 does not tell that a result was rejected, but a result that returns was not.
+    /// The topics to subscribe to, in this order: the essential ones, those that the daemon can do without,
+    /// and one for the proof. MQTT 3.1.1 does not tell that a result was rejected, but a result that returns
+    /// was not.
     fn filters(&self) -> [(&'a str, bool); 5] {
         let topics = self.topics;
         [

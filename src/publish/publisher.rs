@@ -20,7 +20,7 @@ use super::{
     lifetimes::Lifetimes,
     options,
     outbox::Outbox,
-    privacy_commands::PrivacyCommands,
+    privacy::PrivacyCommands,
     rotation::Rotation,
     session::Session,
     shared::Shared,

@@ -70,7 +70,7 @@ pub fn face(track: u32) -> TrackedFace {
 pub fn report(faces: &[TrackedFace]) -> Report {
     Report {
         size: (640, 480),
-        captured: Duration::from_secs(1),
+        captured: Some(Duration::from_secs(1)),
         faces: faces.iter().copied().collect(),
         ..Report::default()
     }

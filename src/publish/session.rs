@@ -1,7 +1,7 @@
 //! One connection to the broker: subscribe, ask for the recorded command, publish, disconnect.
 //!
 //! After every ConnAck, the session subscribes. Once the broker has acknowledged the subscriptions, it asks
-//! for the command of an earlier run (see `privacy_commands`). Once that is answered, it publishes, in this
+//! for the command of an earlier run (see `privacy`). Once that is answered, it publishes, in this
 //! order: availability, discovery, state, camera, the recorded command and privacy; then events, faces and
 //! health. So a client that sees this device online can send commands at once, and a retained command takes
 //! effect before any result is published. Nothing is queued while the broker is unreachable: sessions are
@@ -14,7 +14,6 @@ use tracing::{info, warn};
 
 use super::{
     broker::Broker,
-    commands,
     connection::{
         event::{Answer, Event, Received},
         link::{Events, Requests},
@@ -23,10 +22,11 @@ use super::{
     connection_log::ConnectionLog,
     destination::Destination,
     disconnect::DisconnectReason,
+    discovery::birth,
     dispatch::Dispatcher,
     echoes::Echoes,
     phase::Phase,
-    privacy_commands::PrivacyCommands,
+    privacy::PrivacyCommands,
     shared::Shared,
     transport::{Message, Payload, Transport},
 };
@@ -370,7 +370,7 @@ impl<'a> Session<'a> {
             let now = self.shared.clock.now();
             self.dispatcher.command(&message.payload, message.retain, now);
         } else if message.topic == topics.home_assistant.as_bytes()
-            && commands::home_assistant_has_started(&message.payload, message.retain)
+            && birth::home_assistant_has_started(&message.payload, message.retain)
         {
             info!("Home Assistant has started, announcing the device again");
             self.dispatcher.home_assistant_has_started();

@@ -25,8 +25,8 @@ impl Takeovers {
         self.accepted = now;
     }
 
-    /// An accepted connection has ended; `is_about_a_message`: the size of a message explains it. Returns whether
-    /// another client took over the session: MQTT 5 reports it, with 3.1.1 it is only probable.
+    /// An accepted connection has ended; `is_about_a_message`: the size of a message explains it. Returns
+    /// whether another client took over the session: MQTT 5 reports it, with 3.1.1 it is only probable.
     pub fn ended(&mut self, now: Duration, reason: &DisconnectReason, is_about_a_message: bool) -> bool {
         if let DisconnectReason::Ended {
             is_takeover: true, ..

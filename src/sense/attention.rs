@@ -122,7 +122,7 @@ impl Attention {
             return self.attending;
         }
         let since = *self.contradicted.get_or_insert(now);
-        if now.saturating_sub(since) >= Duration::from_secs_f32(self.settings.hold_s) {
+        if now.saturating_sub(since) >= self.settings.hold {
             self.attending = within;
             self.contradicted = None;
         }

@@ -8,7 +8,7 @@ use super::*;
 const SETTINGS: config::Attention = config::Attention {
     yaw_deg: 25.0,
     pitch_deg: 20.0,
-    hold_s: 0.5,
+    hold: Duration::from_millis(500),
 };
 
 /// A head in space: right eye, left eye, nose and mouth, in any unit. The axes point to the right, downwards

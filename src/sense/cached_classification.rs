@@ -1,9 +1,9 @@
 //! The last classification of a track, reused while the face looks the same.
 //!
-//! While a face looks as it did when it was classified, the network would give about the same prediction, so the cached
-//! one enters the means again, at the full rate. The means therefore do not depend on how often the network
-//! runs. How long a classification stays valid depends on how much the face has changed since, and on how much
-//! the predictions vary.
+//! While a face looks as it did when it was classified, the network would give about the same prediction, so
+//! the cached one enters the means again, at the full rate. The means therefore do not depend on how often
+//! the network runs. How long a classification stays valid depends on how much the face has changed since,
+//! and on how much the predictions vary.
 
 use std::time::Duration;
 

@@ -32,8 +32,8 @@ pub enum Flaw {
     CutOff,
 }
 
-/// A part below this counts as a flaw. At half the size, and at a sharpness between those of 1 and 2 pixels of
-/// blur, the shipped network begins to lose accuracy (models/maxvit-ferplus-64.md, degraded faces).
+/// A part below this counts as a flaw. At half the size, and at a sharpness between those of 1 and 2 pixels
+/// of blur, the shipped network begins to lose accuracy (models/maxvit-ferplus-64.md, degraded faces).
 pub const FLAWED: f32 = 0.5;
 
 /// With less than this fraction of its crop inside the picture, a face is cut off.

@@ -143,7 +143,8 @@ impl ChangeMap {
         self.columns > 0
     }
 
-    /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `flag` was cleared there.
+    /// Whether a cell that touches `rect` (in pixels of the picture) has changed since `flag` was cleared
+    /// there.
     #[must_use]
     pub fn has_changed(&self, flag: ChangeFlag, rect: &Rect) -> bool {
         let is_flagged = |index: usize| self.flags[index] & flag.bit() != 0;

@@ -75,8 +75,8 @@ fn element(outputs: &[Output<'_>], wanted: usize) -> Result<f32, InferError> {
     Err(InferError::Run(format!("it has no output {wanted}").into()))
 }
 
-/// Softmax over the categories that the model predicts; the others get 0. The largest logit is subtracted first,
-/// so no exponential overflows. `None` if the model predicts no categories.
+/// Softmax over the categories that the model predicts; the others get 0. The largest logit is subtracted
+/// first, so no exponential overflows. `None` if the model predicts no categories.
 fn softmax(logits: &[Option<f32>; 8], temperature: f32) -> Option<Probabilities> {
     let largest = logits
         .iter()

@@ -47,16 +47,17 @@ pub enum Event {
     },
 }
 
-/// The result of sensing one frame.
+/// The result of sensing one frame, or the end of all visits because no frame is current.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The frame's size in pixels, which boxes refer to.
     pub size: (u32, u32),
-    /// Light and sharpness of this frame or of one shortly before; `None` before the first measurement and for a
-    /// frame too small to measure.
+    /// Light and sharpness of this frame or of one shortly before; `None` before the first measurement and
+    /// for a frame too small to measure.
     pub quality: Option<FrameQuality>,
-    /// When the frame was captured, on the daemon's monotonic clock.
-    pub captured: std::time::Duration,
+    /// When the frame was captured, on the daemon's monotonic clock. `None` if no frame is current, so
+    /// nothing is known of who is in view: frames have stopped, or none can be decoded.
+    pub captured: Option<std::time::Duration>,
     /// The tracked faces, the primary one (the largest, with hysteresis) first; empty if they are withheld.
     pub faces: heapless::Vec<TrackedFace, MAX_FACES>,
     /// Whether there are faces that `publish.min_faces` withholds.

@@ -144,8 +144,8 @@ impl SearchSchedule {
             .all(|region| region.rest(now).as_secs_f32() >= SETTLED_S)
     }
 
-    /// The region to search at `now`, if any; without `quarters` only the whole picture is searched. The caller
-    /// records what it searches.
+    /// The region to search at `now`, if any; without `quarters` only the whole picture is searched. The
+    /// caller records what it searches.
     pub fn next(&mut self, now: Duration, demand: &Demand, quarters: bool) -> Option<SearchRegion> {
         let unsettled = demand.unsettled.iter().zip(&mut self.regions);
         for (_, region) in unsettled.filter(|(is_unsettled, _)| **is_unsettled) {

@@ -19,8 +19,8 @@ const CUT_MARGIN: f32 = 2.0;
 /// A search of the whole picture finds a face of at least this width almost always, in pixels of the
 /// network's input: 30 pixels of a picture of 640 in a network of 320 (models/detectors.md).
 const RESOLVED: f32 = 15.0;
-/// A window around changes reaches this far beyond them, as a fraction of the picture's width: two cells of its luma
-/// grid.
+/// A window around changes reaches this far beyond them, as a fraction of the picture's width: two cells of
+/// its luma grid.
 const CHANGE_MARGIN: f32 = 1.0 / 40.0;
 /// A window around changes shows a face at no less than this fraction of its size in a quarter. In a picture
 /// of 640 pixels, 25 pixels are then as wide as 30 in a search of the whole.

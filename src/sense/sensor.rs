@@ -147,8 +147,8 @@ impl Sensor {
         }
     }
 
-    /// What to do with a frame that was captured at `captured`. At the full rate every frame is sensed while something
-    /// happens, whatever the camera's rate.
+    /// What to do with a frame that was captured at `captured`. At the full rate every frame is sensed while
+    /// something happens, whatever the camera's rate.
     pub fn admit(&mut self, captured: Duration) -> Admission {
         if self.rate_fraction < 1.0 && !self.frames.is_due(captured) {
             return Admission::Shed;
@@ -201,7 +201,7 @@ impl Sensor {
             self.stale_quality.restart(captured);
             self.report.quality = FrameQuality::measure(picture);
         }
-        self.report.captured = captured;
+        self.report.captured = Some(captured);
         self.report.faces.clear();
         self.report.events.clear();
         let changes = self.apply(&faces, &classifications, captured);
@@ -217,8 +217,7 @@ impl Sensor {
     }
 
     /// Drops all tracks and ends their visits, because no more usable frames arrive. The report has no faces,
-    /// a `left` event for each visit unless single faces are withheld, and the size and the time of the last
-    /// frame.
+    /// a `left` event for each visit unless single faces are withheld, and no time of a frame.
     pub fn lose_all(&mut self) -> &Report {
         self.face_tracker.clear();
         self.tracks.clear();
@@ -230,6 +229,7 @@ impl Sensor {
         report.scene = self.scene.update(&[], self.visits.is_any_open());
         report.withheld = false;
         report.quality = None;
+        report.captured = None;
         if self.publish.min_faces > 1 {
             report.events.clear();
         }
@@ -265,8 +265,8 @@ impl Sensor {
         (face.seen && state.classifications.is_due(captured)).then_some(state)
     }
 
-    /// The faces in sight that must be classified. If the cached classification is still valid, it is reused. Faces
-    /// whose landmarks span no face are skipped; the next frame's landmarks may be better.
+    /// The faces in sight that must be classified. If the cached classification is still valid, it is reused.
+    /// Faces whose landmarks span no face are skipped; the next frame's landmarks may be better.
     fn due_faces(
         &self,
         faces: &[FollowedFace],

@@ -1,5 +1,7 @@
 //! Counters of the visits that have ended.
 
+use std::time::Duration;
+
 use jiff::civil::Date;
 
 use super::visit::Visit;
@@ -32,11 +34,11 @@ impl VisitCounters {
         (self.visits > 0).then_some(self.longest_s)
     }
 
-    /// Counts a visit.
-    pub(super) fn add(&mut self, visit: &Visit, smile_s: f32) {
+    /// Counts a visit. It is one with a smile if the face smiled for `smile`.
+    pub(super) fn add(&mut self, visit: &Visit, smile: Duration) {
         self.visits += 1;
         self.attended += u64::from(visit.attended_s > 0.0);
-        self.smiled += u64::from(visit.smiled_s > 0.0 && visit.smiled_s >= smile_s);
+        self.smiled += u64::from(visit.smiled_s > 0.0 && visit.smiled_s >= smile.as_secs_f32());
         self.seconds += f64::from(visit.seconds);
         self.longest_s = self.longest_s.max(visit.seconds);
     }

@@ -85,14 +85,14 @@ impl Visits {
             };
             let visit = &mut self.open[index];
             visit.sample(now, face);
-            let seconds = now.saturating_sub(visit.first).as_secs_f32();
-            if !visit.announced && seconds >= self.settings.present_s {
+            let stay = now.saturating_sub(visit.first);
+            if !visit.announced && stay >= self.settings.present {
                 visit.announced = true;
                 push(
                     events,
                     Event::Present {
                         track: face.track,
-                        seconds,
+                        seconds: stay.as_secs_f32(),
                     },
                 );
             }
@@ -108,7 +108,7 @@ impl Visits {
 
     /// Ends the visits whose face has been gone for longer than `visit.gap_s`.
     fn end_visits(&mut self, now: Duration, events: &mut Events) {
-        let gap = Duration::from_secs_f32(self.settings.gap_s);
+        let gap = self.settings.gap;
         let mut index = 0;
         while let Some(visit) = self.open.get(index) {
             let lost_for = now.saturating_sub(visit.last);
@@ -124,8 +124,8 @@ impl Visits {
 
     fn end(&mut self, ended: &OpenVisit, announce: bool, events: &mut Events) {
         let visit = ended.finish();
-        self.totals.since_start.add(&visit, self.settings.smile_s);
-        self.totals.today.add(&visit, self.settings.smile_s);
+        self.totals.since_start.add(&visit, self.settings.smile);
+        self.totals.today.add(&visit, self.settings.smile);
         if announce {
             let track = ended.track;
             push(events, Event::Left { track, visit });

@@ -14,9 +14,9 @@ use crate::sense::{
 mod replay;
 
 const SETTINGS: config::Visit = config::Visit {
-    gap_s: 4.0,
-    present_s: 5.0,
-    smile_s: 1.0,
+    gap: Duration::from_millis(4000),
+    present: Duration::from_millis(5000),
+    smile: Duration::from_millis(1000),
 };
 
 fn day() -> Date {

@@ -1,6 +1,7 @@
 //! Text from outside (files, the environment, other programs) made safe for terminals, logs and topics.
 
 mod fields;
+mod known;
 mod names;
 mod redact;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod words;
 
 use std::path::Path;
 
+pub use known::KnownSecrets;
 pub use redact::{redacted, redacted_arguments, redacted_line};
 
 /// The longest part of a value that a message quotes, in characters.
@@ -58,8 +60,8 @@ pub fn quoted(text: &str) -> String {
     safe + more + "\""
 }
 
-/// A path as shown in messages. File names may hold any bytes, including terminal control characters, and a URL
-/// with a password may be given where a path is expected.
+/// A path as shown in messages. File names may hold any bytes, including terminal control characters, and a
+/// URL with a password may be given where a path is expected.
 #[must_use]
 pub fn path(path: &Path) -> String {
     let text = path.to_string_lossy();

@@ -59,8 +59,8 @@ const LINKS: &str = "are as be been being by called entered equals expected for 
     phrase provided read received sent set specified string supplied to used user username using value was were \
     with word";
 
-/// The kind of the name in `run`, which holds letters, digits, `-` and `_`; `before` is the name one space before
-/// it.
+/// The kind of the name in `run`, which holds letters, digits, `-` and `_`; `before` is the name one space
+/// before it.
 pub(super) fn kind(run: &str, before: &str) -> Option<Kind> {
     match run {
         "-p" | "-P" => return Some(Kind::Port),
@@ -122,7 +122,8 @@ fn plain(name: &str) -> String {
     characters.flat_map(char::to_lowercase).collect()
 }
 
-/// Whether this word, in lower case, follows the name of a secret in an ordinary message: "password incorrect".
+/// Whether this word, in lower case, follows the name of a secret in an ordinary message: "password
+/// incorrect".
 pub(super) fn is_ordinary(word: &str) -> bool {
     has(ORDINARY, word)
 }

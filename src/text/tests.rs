@@ -254,12 +254,12 @@ fn an_argument_may_announce_the_next() {
 
 #[test]
 fn a_credential_may_begin_in_the_line_before_and_end_after_the_cut() {
-    let line = |before: &str, line: &str| redacted_line(before, line, false);
+    let line = |before: &str, line: &str| redacted_line(before, line, false, &KnownSecrets::default());
     assert_eq!(line("rtsp://admin:hun", "ter2@cam/x"), "***@cam/x");
     assert_eq!(line("rtsp://admin:hun", "ter2@cam"), "***@cam");
     assert_eq!(line("password:", "hunter2"), "***");
     assert_eq!(line("wrong password", "closing"), "closing");
-    let cut = |line| redacted_line("", line, true);
+    let cut = |line| redacted_line("", line, true, &KnownSecrets::default());
     assert_eq!(cut("x rtsp://a:1234"), "x rtsp://***");
     assert_eq!(cut("x rtsp://a:12 34"), "x rtsp://***");
     assert_eq!(cut("x rtsp://a:my hunt"), "x rtsp://***");

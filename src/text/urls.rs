@@ -40,8 +40,8 @@ pub(super) fn is_port(text: &str) -> bool {
     text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
-/// The end of user and password in the URL whose authority begins at `from` and whose word ends at `end`; `None`
-/// if there are none.
+/// The end of user and password in the URL whose authority begins at `from` and whose word ends at `end`;
+/// `None` if there are none.
 fn userinfo_end(text: &str, from: usize, end: usize, is_cut: bool) -> Option<usize> {
     let rest = &text[from..end];
     // The last @, because a password may hold others.
@@ -120,8 +120,8 @@ fn is_near_the_end(text: &str, end: usize) -> bool {
     word_end(text, skip_space(text, end)) == text.len()
 }
 
-/// User and password in a word without `://`: `user:password@host`, or the end of a URL whose beginning is missing,
-/// `word@host/path`. Text such as `user@host` is kept.
+/// User and password in a word without `://`: `user:password@host`, or the end of a URL whose beginning is
+/// missing, `word@host/path`. Text such as `user@host` is kept.
 fn without_scheme(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
     let word = &text[from..end];
     let to = word.rfind('@')?;
@@ -166,9 +166,9 @@ fn is_measure(text: &str) -> bool {
     is_size || is_level
 }
 
-/// What a program takes for a port or the name of a host, because it understands no user and password in a URL or
-/// the password holds an @: `nonnumeric port: 'hunter2@host'`, `failed to resolve hunter2@host`, `invalid port
-/// ":hunter2"`.
+/// What a program takes for a port or the name of a host, because it understands no user and password in a
+/// URL or the password holds an @: `nonnumeric port: 'hunter2@host'`, `failed to resolve hunter2@host`,
+/// `invalid port ":hunter2"`.
 fn after_port_or_host(text: &str, from: usize, end: usize) -> Option<Range<usize>> {
     let start = end
         - text[from..end]
@@ -221,8 +221,8 @@ pub(super) fn joined_option(word: &str, previous: &str) -> Option<usize> {
     (is_user || is_password).then_some(2)
 }
 
-/// What may be the beginning of a URL or of `user:password@host` in the last word, which begins at `from` and was
-/// cut.
+/// What may be the beginning of a URL or of `user:password@host` in the last word, which begins at `from` and
+/// was cut.
 fn cut(text: &str, from: usize) -> Option<Range<usize>> {
     let word = &text[from..];
     let authority = word.find("://").map(|at| at + 3);

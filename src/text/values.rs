@@ -164,8 +164,8 @@ impl Name<'_> {
     }
 }
 
-/// The end of a value of several words, the first of which ends at `end`. The value ends before an ordinary word,
-/// an option, a group and another name.
+/// The end of a value of several words, the first of which ends at `end`. The value ends before an ordinary
+/// word, an option, a group and another name.
 fn words_end(text: &str, mut end: usize) -> usize {
     loop {
         let at = skip_blanks(text, end);
@@ -187,8 +187,8 @@ fn words_end(text: &str, mut end: usize) -> usize {
     }
 }
 
-/// If the word that ends at `end` is followed by a separator, as in "password hunter2: rejected", the end of the
-/// word after that.
+/// If the word that ends at `end` is followed by a separator, as in "password hunter2: rejected", the end of
+/// the word after that.
 fn continuation(text: &str, end: usize) -> Option<usize> {
     let is_followed =
         text[..end].ends_with([':', '=']) || text[skip_blanks(text, end)..].starts_with(is_separator);
@@ -201,8 +201,8 @@ fn skip_separators(text: &str, at: usize) -> usize {
     text.len() - text[at..].trim_start_matches(is_skipped).len()
 }
 
-/// The end of a value whose quotation ends from `content` to `close`: the end of the word, unless that is the end
-/// of the value.
+/// The end of a value whose quotation ends from `content` to `close`: the end of the word, unless that is the
+/// end of the value.
 fn word_rest(text: &str, content: usize, close: usize) -> usize {
     let is_over =
         |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '.' | ':' | ')' | ']' | '}' | '>' | '&' | '|');

@@ -89,8 +89,8 @@ impl Quote {
     }
 }
 
-/// The end of the group in brackets that begins at `at`; `None` if there is none, the end of the text if it does
-/// not end.
+/// The end of the group in brackets that begins at `at`; `None` if there is none, the end of the text if it
+/// does not end.
 pub(super) fn group_end(text: &str, at: usize) -> Option<usize> {
     let open = text[at..].chars().next()?;
     let close = match open {

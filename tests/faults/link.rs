@@ -1,4 +1,5 @@
-//! A cable between the daemon's board and the broker's: two network namespaces, a virtual link, and its faults.
+//! A cable between the daemon's board and the broker's: two network namespaces, a virtual link, and its
+//! faults.
 
 use crate::{lab::shell, runner::Impossible};
 

@@ -1,6 +1,6 @@
-//! Faults of everything that the daemon depends on, caused with real parts: brokers, links, certificates, clocks,
-//! signals, limits, disks, logs, camera programs and models. Each scenario has a number and a promise, and ends with
-//! what was measured.
+//! Faults of everything that the daemon depends on, caused with real parts: brokers, links, certificates,
+//! clocks, signals, limits, disks, logs, camera programs and models. Each scenario has a number and a
+//! promise, and ends with what was measured.
 //!
 //! `make test-faults` runs it as root in its own network and mount namespaces. With names or numbers as
 //! arguments, only those scenarios run. `--json` prints the results at the end, which docs/faults.md shows.

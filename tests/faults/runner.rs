@@ -42,8 +42,8 @@ struct Numbered {
     scenario: &'static Scenario,
 }
 
-/// Runs the wanted scenarios, or all, and reports to standard error; with `json` their results go to standard output.
-/// Succeeds if no promise was broken.
+/// Runs the wanted scenarios, or all, and reports to standard error; with `json` their results go to standard
+/// output. Succeeds if no promise was broken.
 pub fn run(groups: &'static [Group], wanted: &[String], json: bool) -> ExitCode {
     let all = groups
         .iter()

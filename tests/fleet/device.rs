@@ -104,7 +104,7 @@ impl Device {
         let since = Duration::from_secs_f64((now + self.offset).as_secs_f64() % PERIOD.as_secs_f64());
         let mut report = Report {
             size: (640, 480),
-            captured: now,
+            captured: Some(now),
             ..Report::default()
         };
         let label = (since < STAY).then(|| {

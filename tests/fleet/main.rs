@@ -1,4 +1,5 @@
-//! Load generator of `make test-fleet`: devices that publish with the daemon's own code, without camera and networks.
+//! Load generator of `make test-fleet`: devices that publish with the daemon's own code, without camera and
+//! networks.
 //!
 //!     fleet HOST:PORT DEVICES [SECTION.NAME=VALUE...]
 //!

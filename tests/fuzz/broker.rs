@@ -1,7 +1,11 @@
 //! What a broker sends.
 
 use affectd::{
-    publish::{command::parse::parse, commands},
+    publish::{
+        command::parse::parse,
+        discovery::birth,
+        privacy::command::{self as privacy, PrivacyCommand},
+    },
     text,
 };
 use bytes::BytesMut;
@@ -44,12 +48,12 @@ fn packets_v5() {
 fn messages() {
     fuzz("broker__messages", |bytes| {
         for retain in [false, true] {
-            let command = commands::privacy_command(bytes, retain);
+            let command = privacy::parse(bytes, retain);
             // A stale or damaged command never turns privacy off.
-            if command == commands::PrivacyCommand::Off {
+            if command == PrivacyCommand::Off {
                 assert!(!retain && bytes == b"OFF");
             }
-            let has_started = commands::home_assistant_has_started(bytes, retain);
+            let has_started = birth::home_assistant_has_started(bytes, retain);
             assert!(!has_started || !retain);
         }
         if let Err(refusal) = parse(bytes) {

@@ -10,7 +10,7 @@ use affectd::{
             select::{Mode, Request, SizeRange, select},
         },
     },
-    text,
+    text::{self, KnownSecrets},
 };
 
 use crate::target::fuzz;
@@ -117,8 +117,16 @@ fn assert_no_secret(text: &str) {
         assert!(!text::redacted(&whole).contains(secret), "{whole}");
         let mut line = LastLine::default();
         line.push(whole.as_bytes());
-        assert!(!line.text().unwrap_or_default().contains(secret), "{whole}");
+        let shown = line.text(&KnownSecrets::default()).unwrap_or_default();
+        assert!(!shown.contains(secret), "{whole}");
     }
+    // A secret that the program was given needs no name.
+    let command = ["camera".into(), "--password".into(), secret.into()];
+    let known = KnownSecrets::new(&command, []);
+    let mut line = LastLine::default();
+    line.push(format!("{before}{secret}{after}").as_bytes());
+    let shown = line.text(&known).unwrap_or_default();
+    assert!(!shown.contains(secret), "{before}{secret}{after}");
 }
 
 /// The messages of a camera program: what is kept is one bounded line without credentials.
@@ -130,7 +138,7 @@ fn program_messages() {
         let (first, second) = bytes.split_at(bytes.len() / 3);
         line.push(first);
         line.push(second);
-        if let Some(text) = line.text() {
+        if let Some(text) = line.text(&KnownSecrets::default()) {
             assert!(!text.contains(text::is_unsafe), "{text}");
             // An escaped character takes at most ten.
             assert!(text.chars().count() <= 2001);

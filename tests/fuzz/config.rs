@@ -35,8 +35,8 @@ fn file() {
                 assert_in_range(&loaded);
                 let printed = loaded.to_toml();
                 assert!(!printed.replace('\n', " ").contains(text::is_unsafe), "{printed}");
-                // The printed settings can be read back and are the same, unless credentials were removed: what is
-                // left of a value may be longer, or may be no host name.
+                // The printed settings can be read back and are the same, unless credentials were removed:
+                // what is left of a value may be longer, or may be no host name.
                 match stack(Some((Path::new("printed.toml"), &printed)), &[], &[]) {
                     Ok(again) if !printed.contains("***") => assert_eq!(again.settings, loaded.settings),
                     Ok(_) => {}

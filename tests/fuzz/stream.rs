@@ -5,16 +5,24 @@ use affectd::{
         Decoder, Frame,
         split::{Progress, Splitter, StreamBuffer},
     },
+    config::CameraFormat,
     picture::Picture,
 };
 
 use crate::{picture::assert_whole, target::fuzz};
 
 /// The format in the settings, by the first byte.
-const FORMATS: [&str; 6] = ["auto", "mjpeg", "y4m", "yuyv", "nv12", "rgb3"];
+const FORMATS: [CameraFormat; 6] = [
+    CameraFormat::Auto,
+    CameraFormat::Mjpeg,
+    CameraFormat::Y4m,
+    CameraFormat::Yuyv,
+    CameraFormat::Nv12,
+    CameraFormat::Rgb3,
+];
 
-/// A stream of frames. Its first byte selects the format, the second how many bytes arrive at a time, on which the
-/// result must not depend.
+/// A stream of frames. Its first byte selects the format, the second how many bytes arrive at a time, on
+/// which the result must not depend.
 #[test]
 fn frames() {
     fuzz("stream__frames", |bytes| {
@@ -30,8 +38,8 @@ fn frames() {
 }
 
 /// Sizes of the frames that can be decoded, how many cannot, and why the stream ended.
-fn split(format: &str, mut rest: &[u8], piece: usize) -> (Vec<(u32, u32)>, usize, Option<String>) {
-    let mut buffer = StreamBuffer::new(Splitter::by_name(format, 6, 4, 0).unwrap());
+fn split(format: CameraFormat, mut rest: &[u8], piece: usize) -> (Vec<(u32, u32)>, usize, Option<String>) {
+    let mut buffer = StreamBuffer::new(Splitter::new(format, 6, 4, 0).unwrap());
     let (mut decoder, mut frame, mut picture) = (Decoder::new(), Frame::default(), Picture::default());
     let (mut sizes, mut undecodable) = (Vec::new(), 0);
     loop {

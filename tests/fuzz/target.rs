@@ -4,7 +4,8 @@ use std::panic::RefUnwindSafe;
 #[cfg(not(fuzzing_libfuzzer))]
 use std::{fs, path::Path};
 
-/// The longest input, bytes; bolero's default would cut off the networks of the corpus. The same as in run.py.
+/// The longest input, bytes; bolero's default would cut off the networks of the corpus. The same as in
+/// run.py.
 const MAX_LENGTH: usize = 16_384;
 
 /// Runs `check` on the corpus of `target` (`__fuzz__/TARGET/corpus`; fixed findings are in

@@ -65,62 +65,32 @@ fn closed_port() -> u16 {
 }
 
 #[test]
-fn check_reports_what_is_wrong_with_the_broker() {
+fn check_asks_one_question_and_leaves_nothing_behind() {
     let (broker, models) = (Broker::start(), models::folder());
-    let check = |more: &[&str]| verdict(&broker, models.path(), more);
     let watcher = broker.watch();
-
-    let (line, code) = check(&[]);
+    let (line, code) = verdict(&broker, models.path(), &[]);
     let start = format!("ok mqtts://localhost:{} (", broker.port);
     assert!(
         line.starts_with(&start) && line.contains("accepts this device"),
         "{line}"
     );
     assert_eq!(code, Some(0));
+    let messages = watcher.messages();
+    let is_question = |message: &Seen| message.topic == "affectd/lobby/privacy/commanded" && !message.retain;
+    let is_result = |message: &Seen| message.topic == "affectd/lobby/result" && !message.retain;
+    assert!(
+        messages.len() == 2 && messages.iter().any(is_question) && messages.iter().any(is_result),
+        "a check publishes one question, which nobody obeys, one result without a command, and no will: {messages:?}"
+    );
+}
 
-    // A port without a listener, and one whose listener never answers.
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let silent_port = silent.local_addr().unwrap().port();
-    let closed_port = closed_port();
-    let wrong_password = format!("mqtt.password_file={}", broker.path("wrong-password").display());
-    let other_authority = format!("mqtt.ca_file={}", broker.path("other-ca.pem").display());
-    for (settings, expected) in [
-        (vec!["mqtt.host=nowhere.invalid"], "its name is not known here"),
-        (
-            vec![&*format!("mqtt.port={closed_port}")],
-            "does the broker run there",
-        ),
-        (
-            vec!["mqtt.host=127.0.0.1", &*format!("mqtt.port={silent_port}")],
-            "is mqtt.tls right for it?",
-        ),
-        (
-            vec!["mqtt.tls=false", "mqtt.ca_file="],
-            "is this a broker's port, and are mqtt.tls and mqtt.websocket_path right for it?",
-        ),
-        (
-            vec![&*other_authority],
-            "must be signed by one of the authorities in",
-        ),
-        (
-            vec!["mqtt.host=127.0.0.1"],
-            "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
-        ),
-        (
-            vec![&*wrong_password],
-            ": check mqtt.username and mqtt.password_file",
-        ),
-        (
-            vec!["mqtt.username=", "mqtt.password_file="],
-            "refuses the credentials (not authorized): no user name was sent",
-        ),
-        (
-            vec!["mqtt.password_file="],
-            "refuses the credentials (not authorized): no password was sent",
-        ),
-    ] {
+/// Runs `check` with each of these settings, which fails with these words.
+fn assert_failures(broker: &Broker, cases: &[(&[&str], &str)]) {
+    let models = models::folder();
+    let watcher = broker.watch();
+    for (settings, expected) in cases {
         let begun = Instant::now();
-        let (line, code) = check(&settings);
+        let (line, code) = verdict(broker, models.path(), settings);
         assert!(
             line.starts_with("FAILED") && line.contains(expected),
             "{settings:?}: {line}"
@@ -133,19 +103,68 @@ fn check_reports_what_is_wrong_with_the_broker() {
             begun.elapsed()
         );
     }
-    let (line, code) = check(&["mqtt.ca_file=/nonexistent/ca.pem"]);
+    assert!(watcher.messages().is_empty());
+}
+
+#[test]
+fn check_reports_what_is_wrong_with_the_broker() {
+    let broker = Broker::start();
+    // A port without a listener, and one whose listener never answers.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent_port = format!("mqtt.port={}", silent.local_addr().unwrap().port());
+    let closed_port = format!("mqtt.port={}", closed_port());
+    let other_authority = format!("mqtt.ca_file={}", broker.path("other-ca.pem").display());
+    assert_failures(
+        &broker,
+        &[
+            (&["mqtt.host=nowhere.invalid"], "its name is not known here"),
+            (&[&closed_port], "does the broker run there"),
+            (
+                &["mqtt.host=127.0.0.1", &silent_port],
+                "is mqtt.tls right for it?",
+            ),
+            (
+                &["mqtt.tls=false", "mqtt.ca_file="],
+                "is this a broker's port, and are mqtt.tls and mqtt.websocket_path right for it?",
+            ),
+            (&[&other_authority], "must be signed by one of the authorities in"),
+            (
+                &["mqtt.host=127.0.0.1"],
+                "its certificate must have a subjectAltName for mqtt.host, 127.0.0.1",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn check_reports_what_is_wrong_with_the_credentials() {
+    let broker = Broker::start();
+    let wrong_password = format!("mqtt.password_file={}", broker.path("wrong-password").display());
+    assert_failures(
+        &broker,
+        &[
+            (&[&wrong_password], ": check mqtt.username and mqtt.password_file"),
+            (
+                &["mqtt.username=", "mqtt.password_file="],
+                "refuses the credentials (not authorized): no user name was sent",
+            ),
+            (
+                &["mqtt.password_file="],
+                "refuses the credentials (not authorized): no password was sent",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn check_reports_a_file_that_cannot_be_read() {
+    let (broker, models) = (Broker::start(), models::folder());
+    let (line, code) = verdict(&broker, models.path(), &["mqtt.ca_file=/nonexistent/ca.pem"]);
     assert!(
         line.contains("mqtt.ca_file /nonexistent/ca.pem cannot be read"),
         "{line}"
     );
     assert_eq!(code, Some(78));
-    let messages = watcher.messages();
-    let is_question = |message: &Seen| message.topic == "affectd/lobby/privacy/commanded" && !message.retain;
-    let is_result = |message: &Seen| message.topic == "affectd/lobby/result" && !message.retain;
-    assert!(
-        messages.len() == 2 && messages.iter().any(is_question) && messages.iter().any(is_result),
-        "a check publishes one question, which nobody obeys, one result without a command, and no will: {messages:?}"
-    );
 }
 
 #[test]

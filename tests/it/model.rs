@@ -238,10 +238,13 @@ fn eval_reports_the_invalid_line() {
     let path = folder.path().join("labels.csv");
     for (rows, words) in [
         ("0.png,joy\n", [":2", "joy", "happiness"]),
-        ("0.png,fear\ngone.png,fear\n", [":3", "gone.png", "cannot read"]),
+        (
+            "0.png,fear\ngone.png,fear\n",
+            [":3", "gone.png", "cannot be read"],
+        ),
         (
             "0.png,fear\n1.png,fear\nbroken.png,fear\n",
-            [":4", "broken.png", "cannot read"],
+            [":4", "broken.png", "cannot be decoded"],
         ),
     ] {
         fs::write(&path, format!("path,category\n{rows}")).unwrap();

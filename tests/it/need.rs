@@ -50,7 +50,7 @@ impl Observer {
         if !by_need {
             settings.expression.rate = FULL_RATE;
         }
-        settings.visit.gap_s = 0.1;
+        settings.visit.gap = Duration::from_millis(100);
         let (sensor, _) = engine::open(&settings, &stage::registry()).unwrap();
         Self {
             sensor,
@@ -134,8 +134,8 @@ struct Comparison {
     /// Sums of the squared differences of valence and arousal.
     valence: f32,
     arousal: f32,
-    /// Faces that left, near ones that left later than at the full rate by more than a frame, and the greatest delays in
-    /// seconds.
+    /// Faces that left, near ones that left later than at the full rate by more than a frame, and the
+    /// greatest delays in seconds.
     left: u32,
     late_near: u32,
     latest_near: f32,

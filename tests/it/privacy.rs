@@ -60,7 +60,7 @@ impl Source for Camera {
         (self.next)(self.frames, interrupt)?;
         self.frames += 1;
         let portrait = clip::pictures().nth(30).unwrap();
-        *frame = clip::frame(portrait, 0, self.clock.now());
+        clip::fill(frame, portrait, 0, self.clock.now());
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use crate::common::sensor;
 use std::time::Duration;
 
 use affectd::{
-    capture::Decoder,
+    capture::{Decoder, Frame},
     health::Stage,
     luma::LumaGrid,
     measure::clip,
@@ -18,8 +18,8 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
     fn work(rate_fraction: f32) -> [usize; 3] {
         let mut sensor = sensor::sensor().0;
         sensor.set_rate_fraction(rate_fraction);
-        let (mut decoder, mut luma, mut picture) =
-            (Decoder::default(), LumaGrid::default(), Picture::default());
+        let (mut decoder, mut frame) = (Decoder::default(), Frame::default());
+        let (mut luma, mut picture) = (LumaGrid::default(), Picture::default());
         let (mut frames, mut searches, mut classifications) = (0, 0, 0);
         for (number, bytes) in (0..).zip(clip::pictures()) {
             let captured = Duration::from_millis(100 * number);
@@ -27,9 +27,8 @@ fn at_a_quarter_of_the_rate_about_a_quarter_of_the_work_is_done() {
                 continue;
             }
             frames += 1;
-            decoder
-                .decode(&clip::frame(bytes, number, captured), &mut picture)
-                .unwrap();
+            clip::fill(&mut frame, bytes, number, captured);
+            decoder.decode(&frame, &mut picture).unwrap();
             let time = FrameTime {
                 captured,
                 date: jiff::civil::Date::ZERO,

@@ -62,7 +62,7 @@ impl Source for Showing {
     fn next(&mut self, frame: &mut Frame, _: &Interrupt) -> Result<(), CaptureError> {
         thread::sleep(Duration::from_millis(100));
         let picture = clip::pictures().nth(30).unwrap();
-        *frame = clip::frame(picture, 0, self.0.clock.now());
+        clip::fill(frame, picture, 0, self.0.clock.now());
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use std::{fs, path::PathBuf, sync::Arc, thread, time::Duration};
 use affectd::{
     capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
     clock::{Clock as _, SystemClock},
-    config::{Camera, SourceKind},
+    config::{Camera, CameraFormat, SourceKind},
     interrupt::{Cause, Interrupt},
     picture::Picture,
 };
@@ -39,7 +39,7 @@ fn settings(timeout: Duration) -> Camera {
     Camera {
         source: SourceKind::V4l2,
         device: NODE.into(),
-        format: "auto".into(),
+        format: CameraFormat::Auto,
         width: 64,
         height: 48,
         rate: 30.0,

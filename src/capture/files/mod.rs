@@ -2,6 +2,7 @@
 
 mod clip;
 mod picture;
+mod png_exif;
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
 //! Reads photographs: turned upright, without transparency, and bounded in memory.
 
 use std::{
+    borrow::Cow,
     error::Error,
     io::{self, BufRead, Cursor, Seek},
     path::Path,
@@ -9,6 +10,7 @@ use std::{
 use affectd_infer::panics::catch_panics;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use super::png_exif;
 use crate::{
     capture::{
         jpeg::{self, Coding},
@@ -137,30 +139,13 @@ fn header<'a>(
 /// The photograph's orientation. If its EXIF data are missing or damaged, it is used as stored.
 fn orientation(header: &mut Header<impl ImageDecoder>, bytes: &[u8]) -> Orientation {
     let chunk = match header.format {
-        Some(ImageFormat::Png) => png_exif(bytes).map(<[u8]>::to_vec),
+        Some(ImageFormat::Png) => png_exif::exif(bytes).map(Cow::into_owned),
         Some(ImageFormat::Jpeg) => jpeg::exif(bytes).map(<[u8]>::to_vec),
         _ => header.decoder.exif_metadata().ok().flatten(),
     };
     chunk
         .and_then(|chunk| Orientation::from_exif(&chunk))
         .unwrap_or_default()
-}
-
-/// The eXIf chunk of a PNG picture, which may come before or after its data (PNG, 11.3.4.5).
-fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = bytes.get(8..)?;
-    loop {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let (kind, after) = after.split_first_chunk::<4>()?;
-        let (data, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        match kind {
-            b"eXIf" => return Some(data),
-            b"IEND" => return None,
-            _ => {}
-        }
-        // The checksum.
-        rest = after.get(4..)?;
-    }
 }
 
 /// Writes `image` into `picture`, blended with white where it is transparent.

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     capture::opener,
     clock::SystemClock,
-    config::{Camera, SourceKind},
+    config::{Camera, CameraFormat, SourceKind},
     interrupt::Interrupt,
 };
 
@@ -18,7 +18,7 @@ fn settings(path: PathBuf, repeat: bool) -> Camera {
     Camera {
         source: SourceKind::Files,
         device: "auto".into(),
-        format: "auto".into(),
+        format: CameraFormat::Auto,
         width: 640,
         height: 480,
         rate: 0.0,

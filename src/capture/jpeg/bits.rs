@@ -22,8 +22,8 @@ pub(super) enum Stop {
     Code,
 }
 
-/// The value that the first `size` of `bits` stand for, which are left-aligned: at most 15, of which the first
-/// is the sign, 0 for negative values, which are stored less one.
+/// The value that the first `size` of `bits` stand for, which are left-aligned: at most 15, of which the
+/// first is the sign, 0 for negative values, which are stored less one.
 #[inline(always)]
 fn signed(bits: u32, size: u32) -> i32 {
     let value = (u64::from(bits) << size >> 32) as i32;
@@ -163,8 +163,8 @@ impl<'a> Bits<'a> {
         Ok(signed(bits << 1 << (31 - size), size.into()))
     }
 
-    /// Skips a block of a sequential scan (T.81, F.2.2). Returns the difference of the DC coefficient from the
-    /// previous block's (F.2.2.1).
+    /// Skips a block of a sequential scan (T.81, F.2.2). Returns the difference of the DC coefficient from
+    /// the previous block's (F.2.2.1).
     #[inline]
     pub(super) fn skip_block(&mut self, dc: &Table, ac: &Table) -> Result<i32, Stop> {
         self.refill();
@@ -203,8 +203,8 @@ impl<'a> Bits<'a> {
         if self.left < 0 { Err(Stop::End) } else { Ok(()) }
     }
 
-    /// Where padding begins and which bytes it repeats, in hexadecimal, if the data that were read end within it: they
-    /// ended earlier, and what followed happened to be a code.
+    /// Where padding begins and which bytes it repeats, in hexadecimal, if the data that were read end within
+    /// it: they ended earlier, and what followed happened to be a code.
     pub(super) fn padding(&self) -> Option<(usize, String)> {
         // Stuffed zeros among the bytes that are left over do not count, but differ from the FF before them.
         let end = self.at.checked_sub(usize::try_from(self.left).ok()? / 8)?;
@@ -252,7 +252,8 @@ mod tests {
     use super::{super::huffman::tests::ac_table, *};
 
     proptest! {
-        /// Blocks end at the same bit, or fail for the same reason, whether codes are skipped one or several at a time.
+        /// Blocks end at the same bit, or fail for the same reason, whether codes are skipped one or several
+        /// at a time.
         #[test]
         fn joined_codes_skip_the_same(
             symbols in prop::collection::vec(any::<u8>(), 16),

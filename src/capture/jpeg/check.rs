@@ -248,8 +248,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Checks a scan of a sequential picture: the decoder places its blocks wrongly if some of the components are in
-    /// another scan and have several rows of blocks in a unit.
+    /// Checks a scan of a sequential picture: the decoder places its blocks wrongly if some of the components
+    /// are in another scan and have several rows of blocks in a unit.
     fn allow_scan(&self, scan: &ScanHeader) -> Result<(), JpegError> {
         let Some(frame) = &self.frame else {
             return Ok(());
@@ -261,8 +261,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Skips the data of the scan, which begin at `at`, and writes the luma to the grid if they hold it. Returns
-    /// where the marker after them begins.
+    /// Skips the data of the scan, which begin at `at`, and writes the luma to the grid if they hold it.
+    /// Returns where the marker after them begins.
     fn skip_scan(&mut self, header: &ScanHeader, luma: Option<&mut LumaGrid>) -> Result<usize, JpegError> {
         if !self.has_tables {
             header::define_tables(&STANDARD_TABLES[4..], &mut self.tables, self.at)?;
@@ -298,7 +298,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether no scan is missing. A progressive picture that `has_ended` properly may omit coefficients that
-    /// are zero everywhere, but not all the detail of its first component, and it refines those that it holds.
+    /// are zero everywhere, but not all the detail of its first component, and it refines those that it
+    /// holds.
     fn is_complete(&self, has_ended: bool) -> bool {
         let Some(frame) = &self.frame else {
             return false;

@@ -2,10 +2,10 @@
 //! photographs.
 //!
 //! A picture is complete if every block of it can be decoded, whatever its markers say: half a picture may
-//! end in an EOI, and many cameras send none. Padding in the place of blocks does not count, although it often
-//! decodes: drivers report the size of their buffer after a transfer that was cut off. What follows the data (padding, a
-//! second EOI, the video of a motion photo, the next picture of an MPO file) is not part of the picture. The same rule
-//! applies to files, programs and cameras.
+//! end in an EOI, and many cameras send none. Padding in the place of blocks does not count, although it
+//! often decodes: drivers report the size of their buffer after a transfer that was cut off. What follows the
+//! data (padding, a second EOI, the video of a motion photo, the next picture of an MPO file) is not part of
+//! the picture. The same rule applies to files, programs and cameras.
 
 mod bits;
 mod check;

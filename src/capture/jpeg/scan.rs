@@ -46,7 +46,8 @@ pub(super) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The largest magnitude of a component's DC coefficient, before it is multiplied by its quantization step.
+    /// The largest magnitude of a component's DC coefficient, before it is multiplied by its quantization
+    /// step.
     ///
     /// An encoder makes it at most 1024 and half a step with 8 bits per sample (T.81, A.3.3). Twice that is
     /// allowed.
@@ -133,8 +134,8 @@ impl<'a> Progress<'a> {
 
 /// Takes the DC coefficients of the first component's blocks while a sequential scan is skipped.
 pub(super) trait DcSink {
-    /// Takes the coefficient, not yet multiplied by its quantization step, of the block in `column` and `row`,
-    /// counted in blocks of the component. Blocks may lie outside the picture.
+    /// Takes the coefficient, not yet multiplied by its quantization step, of the block in `column` and
+    /// `row`, counted in blocks of the component. Blocks may lie outside the picture.
     fn put(&mut self, column: usize, row: usize, coefficient: i32);
 }
 

@@ -23,14 +23,14 @@ use super::{
 };
 use crate::{
     capture::source::{CaptureError, CaptureKind},
-    text,
+    text::{self, KnownSecrets},
 };
 
 /// How long a program may take to exit after it closed its output or was asked to exit.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// How long a killed program may take to exit. One of another user cannot be killed, and one that waits in a driver
-/// exits later.
+/// How long a killed program may take to exit. One of another user cannot be killed, and one that waits in a
+/// driver exits later.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// How often the program is checked during that time.
@@ -44,6 +44,8 @@ pub(super) struct Child {
     /// `None` once the program closed it.
     messages: Option<ChildStderr>,
     last_line: Box<LastLine>,
+    /// The credentials that the program was given.
+    known: Arc<KnownSecrets>,
     /// The exit status was collected, so the process ID may belong to another program now.
     reaped: bool,
     /// `None` if it could not be started, and once the group was killed.
@@ -53,11 +55,12 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts a program. No other is started while `lingers` says that an earlier one has not ended, so there is never
-    /// more than one.
+    /// Starts a program, whose messages are shown without the credentials in `known`. No other is started
+    /// while `lingers` says that an earlier one has not ended, so there is never more than one.
     pub(super) fn start(
         program: &str,
         arguments: &[String],
+        known: &Arc<KnownSecrets>,
         lingers: &Arc<AtomicBool>,
     ) -> Result<Self, CaptureError> {
         let name = text::sanitized(program, MAX_LINE);
@@ -98,6 +101,7 @@ impl Child {
             output,
             messages,
             last_line: Box::default(),
+            known: Arc::clone(known),
             reaped: false,
             guard,
             lingers: Arc::clone(lingers),
@@ -148,7 +152,7 @@ impl Child {
             Some(status) => format!("`{}` ended with {status}", self.program),
             None => format!("`{}` closed its output", self.program),
         };
-        if let Some(line) = self.last_line.text() {
+        if let Some(line) = self.last_line.text(&self.known) {
             reason += &format!(" (its last message: {line})");
         }
         reason
@@ -170,8 +174,8 @@ impl Child {
         self.reaped || matches!(waitid(id, options), Ok(Some(_)))
     }
 
-    /// Kills what is left of the group and collects the exit status of the program; `None` if it does not end. A
-    /// thread then waits for it.
+    /// Kills what is left of the group and collects the exit status of the program; `None` if it does not
+    /// end. A thread then waits for it.
     fn reap(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::KILL);
         self.guard = None;
@@ -200,7 +204,8 @@ impl Child {
         None
     }
 
-    /// Signals the program and its group, which has the same ID: the exit status must not have been collected.
+    /// Signals the program and its group, which has the same ID: the exit status must not have been
+    /// collected.
     fn signal(&self, signal: Signal) {
         let id = Pid::from_child(&self.process);
         // It fails if every process of the group has ended.

@@ -19,8 +19,8 @@ use crate::{
     interrupt::{Cause, Interrupt},
 };
 
-/// What is kept of standard input until the next source is opened: what is needed to find the end of a frame that
-/// has begun.
+/// What is kept of standard input until the next source is opened: what is needed to find the end of a frame
+/// that has begun.
 #[derive(Debug)]
 pub(super) struct Kept {
     buffer: Arc<Mutex<StreamBuffer>>,
@@ -39,8 +39,8 @@ impl Kept {
         }
     }
 
-    /// Discards what arrives from now on. A writer that waits until it is read would otherwise deliver old frames
-    /// later. A file keeps its frames.
+    /// Discards what arrives from now on. A writer that waits until it is read would otherwise deliver old
+    /// frames later. A file keeps its frames.
     pub(super) fn discard(&mut self) {
         if self.drain.is_none() && !is_file(rustix::stdio::stdin()) {
             self.drain = Drain::start(&self.buffer)

@@ -1,6 +1,6 @@
 //! The last message of a camera program.
 
-use crate::text;
+use crate::text::{self, KnownSecrets};
 
 /// Longest line that is kept, in bytes.
 pub(super) const MAX_LINE: usize = 200;
@@ -37,12 +37,13 @@ impl LastLine {
         self.current.clear();
     }
 
-    /// The line without credentials and control characters, if anything was written.
+    /// The line without credentials and control characters, if anything was written. `known`: the credentials
+    /// that the program was given.
     ///
-    /// A password that contains a line break is split between two lines, so the line is read as what follows the
-    /// line before it: `ter2@camera/` after `rtsp://admin:hun`.
+    /// A password that contains a line break is split between two lines, so the line is read as what follows
+    /// the line before it: `ter2@camera/` after `rtsp://admin:hun`.
     #[must_use]
-    pub fn text(&self) -> Option<String> {
+    pub fn text(&self, known: &KnownSecrets) -> Option<String> {
         let (before, line) = if self.current.is_blank() {
             (&self.before, &self.last)
         } else {
@@ -50,7 +51,7 @@ impl LastLine {
         };
         let before = String::from_utf8_lossy(before);
         let shown = String::from_utf8_lossy(&line.start);
-        let shown: String = text::redacted_line(&before, &shown, line.is_cut)
+        let shown: String = text::redacted_line(&before, &shown, line.is_cut, known)
             .chars()
             .map(|c| if c == '\t' { ' ' } else { c })
             .filter(|c| !c.is_ascii_control())
@@ -106,20 +107,26 @@ mod tests {
     fn shown(bytes: &[u8]) -> String {
         let mut line = LastLine::default();
         line.push(bytes);
-        line.text().unwrap_or_default()
+        line.text(&KnownSecrets::default()).unwrap_or_default()
     }
 
     #[test]
     fn keeps_the_last_line_and_no_more() {
         let mut line = LastLine::default();
-        assert_eq!(line.text(), None);
+        assert_eq!(line.text(&KnownSecrets::default()), None);
         line.push(b"first\nframe=1\rframe=2\r");
-        assert_eq!(line.text().as_deref(), Some("frame=2"));
+        assert_eq!(line.text(&KnownSecrets::default()).as_deref(), Some("frame=2"));
         line.push(b"\x1b[31mno cam");
         line.push(b"era\n\n \x07\n");
-        assert_eq!(line.text().as_deref(), Some("[31mno camera"));
+        assert_eq!(
+            line.text(&KnownSecrets::default()).as_deref(),
+            Some("[31mno camera")
+        );
         line.push(&vec![b'x'; 1 << 20]);
-        assert_eq!(line.text().map(|text| text.len()), Some(MAX_LINE));
+        assert_eq!(
+            line.text(&KnownSecrets::default()).map(|text| text.len()),
+            Some(MAX_LINE)
+        );
         let Line { start, end, .. } = &line.current;
         assert!(start.capacity() + end.capacity() < 1 << 10);
     }

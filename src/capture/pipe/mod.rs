@@ -9,6 +9,7 @@ mod reader;
 mod waited;
 
 use std::{
+    env,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use super::{
     split::{Splitter, StreamBuffer},
     timeouts::Timeouts,
 };
-use crate::{clock::Clock, config::Camera, interrupt::Interrupt};
+use crate::{clock::Clock, config::Camera, interrupt::Interrupt, text::KnownSecrets};
 use child::Child;
 use drain::Kept;
 pub use last_line::LastLine;
@@ -32,6 +33,8 @@ pub struct PipeOpener {
     clock: Arc<dyn Clock>,
     /// Standard input cannot be rewound, so a partial frame is kept for the next source.
     stdin: Arc<Mutex<Option<Kept>>>,
+    /// The credentials that the program is given.
+    known: Arc<KnownSecrets>,
     /// Whether a program has not ended although it was killed.
     lingers: Arc<AtomicBool>,
 }
@@ -50,7 +53,11 @@ impl PipeOpener {
             ));
         }
         splitter(&settings)?;
+        // The program inherits the environment.
+        let environment = env::vars_os()
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()));
         Ok(Self {
+            known: Arc::new(KnownSecrets::new(&settings.command, environment)),
             settings,
             timeouts,
             clock,
@@ -61,8 +68,8 @@ impl PipeOpener {
 }
 
 impl PipeOpener {
-    /// Waits for the first frame; damaged ones may precede it. After the first of those, the wait is only as long
-    /// as for a later frame, so the reason is soon known.
+    /// Waits for the first frame; damaged ones may precede it. After the first of those, the wait is only as
+    /// long as for a later frame, so the reason is soon known.
     fn wait_for_first(&self, reader: &mut Reader, interrupt: &Interrupt) -> Result<(), CaptureError> {
         let mut deadline = self.clock.now() + self.timeouts.start;
         let mut damage: Option<CaptureError> = None;
@@ -97,7 +104,7 @@ fn is_stdin(settings: &Camera) -> bool {
 }
 
 fn splitter(settings: &Camera) -> Result<Splitter, CaptureError> {
-    Splitter::by_name(&settings.format, settings.width, settings.height, settings.stride)
+    Splitter::new(settings.format, settings.width, settings.height, settings.stride)
         .map_err(|why| CaptureError::new(CaptureKind::Unsupported, why))
 }
 
@@ -117,7 +124,7 @@ impl Opener for PipeOpener {
         let splitter = splitter(&self.settings)?;
         let (input, kept) = match self.settings.command.as_slice() {
             [program, arguments @ ..] if program != "-" => {
-                let child = Child::start(program, arguments, &self.lingers)?;
+                let child = Child::start(program, arguments, &self.known, &self.lingers)?;
                 (Input::Child(child), None)
             }
             _ => {

@@ -68,8 +68,8 @@ pub(super) struct Reader {
     waited: Waited,
     /// Since when the newest frame may have waited; `None` if it is new.
     newest_waited: Option<Duration>,
-    /// When the last source on the same standard input was closed. The camera may have been closed for privacy, so
-    /// no frame that began before this source was opened is used.
+    /// When the last source on the same standard input was closed. The camera may have been closed for
+    /// privacy, so no frame that began before this source was opened is used.
     closed: Option<Duration>,
 }
 
@@ -261,8 +261,8 @@ impl Drop for Reader {
     }
 }
 
-/// How many bytes may wait in an input: the capacity of a pipe; 0 for a file redirected to standard input, of which
-/// no frame may be skipped.
+/// How many bytes may wait in an input: the capacity of a pipe; 0 for a file redirected to standard input, of
+/// which no frame may be skipped.
 fn capacity(fd: BorrowedFd<'_>) -> usize {
     rustix::pipe::fcntl_getpipe_size(fd).unwrap_or(if is_file(fd) { 0 } else { MAX_WAITING })
 }

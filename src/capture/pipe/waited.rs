@@ -15,8 +15,8 @@ pub(super) enum Waited {
 }
 
 impl Waited {
-    /// A pause began at `since` and has ended. The pipe holds at most `capacity` bytes. What waited in an earlier
-    /// pause still counts from the beginning of that one.
+    /// A pause began at `since` and has ended. The pipe holds at most `capacity` bytes. What waited in an
+    /// earlier pause still counts from the beginning of that one.
     pub(super) fn paused(&mut self, since: Duration, capacity: usize) {
         let since = match *self {
             Self::Nothing => since,

@@ -183,8 +183,8 @@ impl StreamBuffer {
         self.newest = None;
     }
 
-    /// Drops the waiting frame and overwrites all picture data with zeros. The end of a frame that has begun is
-    /// still found.
+    /// Drops the waiting frame and overwrites all picture data with zeros. The end of a frame that has begun
+    /// is still found.
     pub fn erase(&mut self) {
         self.newest = None;
         self.compact();
@@ -226,6 +226,7 @@ impl Drop for StreamBuffer {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::config::CameraFormat;
 
     /// The beginning of a frame is read, erased, and followed by its end and another frame.
     #[test]
@@ -236,12 +237,30 @@ mod tests {
         let y4m = b"YUV4MPEG2 W4 H2 F15:1 Cmono\nFRAME\n12345678FRAME\nabcdefgh";
         let raw = b"12345678abcdefgh";
         let streams = [
-            ("auto", [picture, picture].concat(), 9, &picture[6..9], picture),
-            ("y4m", y4m.to_vec(), 38, &b"1234"[..], &b"abcdefgh"[..]),
-            ("grey", raw.to_vec(), 4, &b"1234"[..], &b"abcdefgh"[..]),
+            (
+                CameraFormat::Auto,
+                [picture, picture].concat(),
+                9,
+                &picture[6..9],
+                picture,
+            ),
+            (
+                CameraFormat::Y4m,
+                y4m.to_vec(),
+                38,
+                &b"1234"[..],
+                &b"abcdefgh"[..],
+            ),
+            (
+                CameraFormat::Grey,
+                raw.to_vec(),
+                4,
+                &b"1234"[..],
+                &b"abcdefgh"[..],
+            ),
         ];
-        for (name, stream, read, erased, last) in streams {
-            let mut buffer = StreamBuffer::new(Splitter::by_name(name, 4, 2, 0).unwrap());
+        for (format, stream, read, erased, last) in streams {
+            let mut buffer = StreamBuffer::new(Splitter::new(format, 4, 2, 0).unwrap());
             let feed = |buffer: &mut StreamBuffer, bytes: &[u8]| {
                 buffer
                     .fill(|room| {
@@ -251,20 +270,20 @@ mod tests {
                     .unwrap();
             };
             feed(&mut buffer, &stream[..read]);
-            assert_eq!(buffer.step().unwrap(), Progress::More, "{name}");
+            assert_eq!(buffer.step().unwrap(), Progress::More, "{format:?}");
             assert!(buffer.buffer.windows(erased.len()).any(|bytes| bytes == erased));
             buffer.erase();
             assert!(!buffer.buffer.windows(erased.len()).any(|bytes| bytes == erased));
             feed(&mut buffer, &stream[read..]);
-            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{name}");
-            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{name}");
-            assert_eq!(buffer.peek(), Some(last), "{name}");
+            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{format:?}");
+            assert_eq!(buffer.step().unwrap(), Progress::Frame, "{format:?}");
+            assert_eq!(buffer.peek(), Some(last), "{format:?}");
         }
     }
 
     #[test]
     fn a_waiting_frame_is_erased() {
-        let mut buffer = StreamBuffer::new(Splitter::by_name("grey", 4, 2, 0).unwrap());
+        let mut buffer = StreamBuffer::new(Splitter::new(CameraFormat::Grey, 4, 2, 0).unwrap());
         buffer
             .fill(|room| {
                 room[..8].copy_from_slice(b"12345678");
@@ -284,7 +303,7 @@ mod tests {
         let (width, height) = (8192, 5000);
         let size = width * height;
         assert!(size > MAX_REUSED_BYTES);
-        let splitter = Splitter::by_name("grey", width as u32, height as u32, 0).unwrap();
+        let splitter = Splitter::new(CameraFormat::Grey, width as u32, height as u32, 0).unwrap();
         let mut buffer = StreamBuffer::new(splitter);
         let byte = |at: usize| (at * 7 / 1000) as u8;
         let mut frame = Frame::default();

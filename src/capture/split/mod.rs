@@ -12,6 +12,7 @@ use super::{
     frame::{Frame, PixelFormat},
     jpeg,
 };
+use crate::config::CameraFormat;
 
 pub use buffer::{Progress, StreamBuffer};
 
@@ -101,27 +102,18 @@ pub enum Splitter {
 }
 
 impl Splitter {
-    /// A splitter for the format named in the settings: `auto`, `mjpeg`, `y4m` or the code of a raw pixel
-    /// format, whose frames then have `width` x `height` pixels and rows that are `stride` bytes apart; 0 for
-    /// no padding.
+    /// A splitter for this format. Raw frames have `width` x `height` pixels and rows that are `stride` bytes
+    /// apart; 0 for no padding.
     ///
     /// # Errors
-    /// A message if the name is unknown or a raw frame of that size is not allowed.
-    pub fn by_name(name: &str, width: u32, height: u32, stride: u32) -> Result<Self, String> {
-        if name.eq_ignore_ascii_case("auto") {
-            return Ok(Self::Detect);
-        }
-        if name.eq_ignore_ascii_case("y4m") {
-            return Ok(Self::Y4m(y4m::Splitter::default()));
-        }
-        match PixelFormat::from_name(name) {
-            Some(PixelFormat::Mjpeg) => Ok(Self::Mjpeg(mjpeg::Splitter::default())),
-            Some(format) => Ok(Self::Raw(raw::Splitter::new(format, width, height, stride)?)),
-            None => Err(format!(
-                "camera.format is `{name}`: a stream of frames can be auto, mjpeg, y4m or raw frames in one of \
-                 YUYV, NV12, YU12, GREY, RGB3, BGR3"
-            )),
-        }
+    /// A message if a raw frame of that size is not allowed.
+    pub fn new(format: CameraFormat, width: u32, height: u32, stride: u32) -> Result<Self, String> {
+        Ok(match PixelFormat::requested(format) {
+            Some(PixelFormat::Mjpeg) => Self::Mjpeg(mjpeg::Splitter::default()),
+            Some(format) => Self::Raw(raw::Splitter::new(format, width, height, stride)?),
+            None if format == CameraFormat::Y4m => Self::Y4m(y4m::Splitter::default()),
+            None => Self::Detect,
+        })
     }
 
     /// Examines the unconsumed bytes of the stream.

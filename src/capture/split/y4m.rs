@@ -56,24 +56,20 @@ impl Splitter {
         if start > 0 {
             return self.resync(start);
         }
-        let Some(line) = line(bytes) else {
-            return if bytes.len() >= MAX_LINE {
+        let Some(body) = Self::body(bytes) else {
+            // Otherwise the line or its first word is incomplete, or the word belongs to another header.
+            return if line(bytes).is_none() && bytes.len() >= MAX_LINE {
                 self.resync(FRAME.len())
             } else {
                 Ok(Split::More)
             };
         };
-        // The word may still be incomplete, or belong to another header.
-        if !bytes.starts_with(FRAME) {
-            return Ok(Split::More);
-        }
-        let body = line + 1;
         let end = body + size;
         if bytes.len() < end {
             return Ok(Split::More);
         }
-        // The writer may have been restarted within a frame, or write frames of another size than it stated. A picture
-        // contains the start of a frame by chance once in a thousand million frames.
+        // The writer may have been restarted within a frame, or write frames of another size than it stated.
+        // A picture contains the start of a frame by chance once in a thousand million frames.
         for (start, what) in [(HEADER, "another header"), (FRAME_LINE, "another frame")] {
             if let Some(at) = memmem::find(&bytes[body..end], start) {
                 self.is_after_frame = false;

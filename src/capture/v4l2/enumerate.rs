@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_format_that_is_not_offered_is_named() {
         let request = Request {
-            format: crate::capture::PixelFormat::from_name("nv12"),
+            format: Some(crate::capture::PixelFormat::Nv12),
             ..REQUEST
         };
         let error = camera(0, &[b"YUYV", b"MJPG"]).select(&request).unwrap_err();

@@ -37,46 +37,27 @@ pub struct V4l2Opener {
 
 impl V4l2Opener {
     /// An opener for `settings.device`; `timeouts` bound the wait for each frame.
-    ///
-    /// # Errors
-    /// [`CaptureKind::Unsupported`] if `settings.format` is not a pixel format that can be decoded.
-    pub fn new(settings: &Camera, timeouts: Timeouts, clock: Arc<dyn Clock>) -> Result<Self, CaptureError> {
+    #[must_use]
+    pub fn new(settings: &Camera, timeouts: Timeouts, clock: Arc<dyn Clock>) -> Self {
         let auto = settings.device.eq_ignore_ascii_case("auto") || settings.device.is_empty();
-        Ok(Self {
+        Self {
             device: (!auto).then(|| PathBuf::from(&settings.device)),
-            request: request(settings)?,
+            request: request(settings),
             timeouts,
             clock,
-        })
+        }
     }
 }
 
 /// The mode that the settings ask for.
-///
-/// # Errors
-/// [`CaptureKind::Unsupported`] if `settings.format` is not a pixel format that can be decoded.
-pub fn request(settings: &Camera) -> Result<Request, CaptureError> {
-    let name = &settings.format;
-    let format = if name.eq_ignore_ascii_case("auto") {
-        None
-    } else {
-        let format = PixelFormat::from_name(name).ok_or_else(|| {
-            CaptureError::new(
-                CaptureKind::Unsupported,
-                format!(
-                    "camera.format is `{name}`: a camera can be asked for auto, YUYV, NV12, YU12, RGB3, BGR3, MJPG \
-                     or GREY"
-                ),
-            )
-        })?;
-        Some(format)
-    };
-    Ok(Request {
-        format,
+#[must_use]
+pub fn request(settings: &Camera) -> Request {
+    Request {
+        format: PixelFormat::requested(settings.format),
         width: settings.width,
         height: settings.height,
         rate: settings.rate,
-    })
+    }
 }
 
 impl Opener for V4l2Opener {

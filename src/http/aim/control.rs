@@ -14,9 +14,8 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    Aim,
+    Aim, Secrets,
     protocol::{MAX_LINE, Message, Request},
-    secret::{Code, Token},
     session::{End, LENGTH},
 };
 use crate::{
@@ -131,8 +130,7 @@ impl Console {
         {
             return Err(format!("no picture can be shown: {reason}"));
         }
-        let secrets = Code::random().and_then(|code| Ok((code, Token::random()?)));
-        let (code, token) = secrets.map_err(|error| error.to_string())?;
+        let secrets = Secrets::random().map_err(|error| error.to_string())?;
         let opened = match TcpListener::bind(("127.0.0.1", PORT)).await {
             Err(_) => TcpListener::bind(("127.0.0.1", 0)).await,
             listener => listener,
@@ -141,10 +139,10 @@ impl Console {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let message = Message::Began {
             address,
-            code: code.to_string(),
+            code: secrets.code.to_string(),
             seconds: LENGTH.as_secs(),
         };
-        let number = aim.begin((code, token), request.preview, listener, &Place::Tcp(address));
+        let number = aim.begin(secrets, request.preview, listener, &Place::Tcp(address));
         if let Err(error) = self.send(&message).await {
             self.aim.end(number);
             return Err(error.to_string());

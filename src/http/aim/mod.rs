@@ -18,7 +18,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use self::control::listen;
 use self::{
-    secret::{Code, Token},
+    secret::{Code, NoRandom, Token},
     session::{End, Refusal, Sessions},
 };
 use super::{accept::accept, hosts::Hosts, listener::Listener, shared::Shared, site::Site};
@@ -38,6 +38,23 @@ struct State {
     server: Option<JoinHandle<()>>,
 }
 
+/// What one session hands out.
+struct Secrets {
+    /// Shown at the board and exchanged for the token.
+    code: Code,
+    /// Lets the browser see the page.
+    token: Token,
+}
+
+impl Secrets {
+    fn random() -> Result<Self, NoRandom> {
+        Ok(Self {
+            code: Code::random()?,
+            token: Token::random()?,
+        })
+    }
+}
+
 impl Aim {
     /// Starts without a session. The page shows the state in `shared` and the pictures of `preview`.
     #[must_use]
@@ -52,13 +69,7 @@ impl Aim {
 
     /// Begins a session and serves its page on `listener` at `place`; any earlier session ends. Returns its
     /// number.
-    fn begin(
-        self: &Arc<Self>,
-        secrets: (Code, Token),
-        preview: bool,
-        listener: TcpListener,
-        place: &Place,
-    ) -> u64 {
+    fn begin(self: &Arc<Self>, secrets: Secrets, preview: bool, listener: TcpListener, place: &Place) -> u64 {
         let site = Site::new(Arc::clone(&self.shared), None, Hosts::new(place, None));
         let router = routes::router(Arc::new(site), Arc::clone(self));
         let server = tokio::spawn(accept(Listener::Tcp(listener), router, None));
@@ -75,8 +86,7 @@ impl Aim {
                 self.preview.close();
             }
         }
-        let (code, token) = secrets;
-        state.sessions.begin(now, code, token)
+        state.sessions.begin(now, secrets.code, secrets.token)
     }
 
     /// Ends the session with this number, and returns why it ended.

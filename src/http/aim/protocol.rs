@@ -14,7 +14,8 @@ const SOCKET: &str = "control";
 /// Maximum length in bytes of a line that either side reads.
 pub const MAX_LINE: usize = 4096;
 
-/// The only line that the command sends. The session lasts until the connection ends, for ten minutes at most.
+/// The only line that the command sends. The session lasts until the connection ends, for ten minutes at
+/// most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {

@@ -1,5 +1,5 @@
-//! The code that a person types and the token that the browser keeps: random, compared in constant time, never
-//! logged.
+//! The code that a person types and the token that the browser keeps: random, compared in constant time,
+//! never logged.
 
 use std::fmt;
 

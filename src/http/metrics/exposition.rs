@@ -25,7 +25,8 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Begins a metric: its samples follow. Names end in the unit (`_seconds`, `_bytes`, `_celsius`, `_ratio`).
+    /// Begins a metric: its samples follow. Names end in the unit (`_seconds`, `_bytes`, `_celsius`,
+    /// `_ratio`).
     pub fn metric(&mut self, name: &'static str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",

@@ -19,7 +19,8 @@ pub struct CameraView {
     pub fps: f32,
     /// Frames that it delivered since the start.
     pub frames: u64,
-    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too long.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too
+    /// long.
     pub dropped: u64,
     /// Frames since the start whose bytes were unusable.
     pub unusable: u64,

@@ -1,9 +1,9 @@
 //! The inner loops, compiled for several SIMD instruction sets and dispatched at run time.
 //!
 //! [`isa`] is the interface to an instruction set; the modules named after one implement it. The int8 matrix
-//! product ([`mod@pack`] quantizes the activations, [`mod@qgemm`] multiplies), that of floats ([`mod@fgemm`]), layer
-//! normalization, the element-wise functions ([`mod@activate`], [`mod@exp`]) and the resampling of pictures
-//! ([`mod@filter_row`]) are built on it.
+//! product ([`mod@pack`] quantizes the activations, [`mod@qgemm`] multiplies), that of floats
+//! ([`mod@fgemm`]), layer normalization, the element-wise functions ([`mod@activate`], [`mod@exp`]) and the
+//! resampling of pictures ([`mod@filter_row`]) are built on it.
 
 mod activate;
 #[cfg(target_arch = "x86_64")]

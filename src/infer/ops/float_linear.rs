@@ -62,7 +62,8 @@ impl FloatLinear {
         fgemm(&self.weights, rows, residual, self.activation, to);
     }
 
-    /// Evaluates all tokens where one of the layouts is channels-first: a block is transposed before or after.
+    /// Evaluates all tokens where one of the layouts is channels-first: a block is transposed before or
+    /// after.
     fn eval_transposed(&self, inputs: &[&[f32]], to: &mut [f32], scratch: &mut Scratch) {
         let (channels, outputs) = (self.weights.inputs(), self.weights.outputs());
         let Scratch {

@@ -22,6 +22,7 @@ use report::Report;
 use sample::Sample;
 
 use crate::{
+    capture::read_picture,
     error::{Exit, Failure, Unwritable},
     logging::progress,
     model::Registry,
@@ -68,20 +69,11 @@ fn classify(classifier: &mut NetworkClassifier, csv: &Path) -> anyhow::Result<Ve
     let mut picture = Picture::default();
     for row in &rows {
         let at = || format!("{}:{}", text::path(csv), row.line);
-        load(&row.path, &mut picture).with_context(at)?;
+        read_picture(&row.path, &mut picture).with_context(at)?;
         let classification = classifier.classify_whole(&picture).with_context(at)?;
         samples.push(Sample::new(row.truth, &classification, temperature));
         bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(samples)
-}
-
-fn load(path: &Path, picture: &mut Picture) -> anyhow::Result<()> {
-    let read = || image::ImageReader::open(path)?.with_guessed_format()?.decode();
-    let rgb = read()
-        .with_context(|| format!("cannot read the picture {}", text::path(path)))?
-        .into_rgb8();
-    picture.reset(rgb.width(), rgb.height()).copy_from_slice(&rgb);
-    Ok(())
 }

@@ -57,8 +57,8 @@ impl Commands {
     }
 
     /// Handles a message that arrived at `now`. `None` for one that is not answered: a retained one, which
-    /// may be long outdated, an empty one, which clears a retained one at the broker, and all but the first of
-    /// those that exceed the rate limit.
+    /// may be long outdated, an empty one, which clears a retained one at the broker, and all but the first
+    /// of those that exceed the rate limit.
     pub fn take(&mut self, payload: &[u8], retained: bool, now: Duration) -> Option<Outcome> {
         if payload.is_empty() {
             return None;

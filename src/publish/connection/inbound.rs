@@ -34,8 +34,8 @@ const TOO_LARGE: &[u8] = b"too large";
 /// nearly as long.
 const PREFIX: usize = 4096;
 
-/// A PINGRESP. mosquitto sends a large message over a WebSocket at 40 KB a second; while the rest of one is dropped,
-/// these say that the broker is alive.
+/// A PINGRESP. mosquitto sends a large message over a WebSocket at 40 KB a second; while the rest of one is
+/// dropped, these say that the broker is alive.
 const ALIVE: [u8; 2] = [0xd0, 0];
 
 /// Bytes of a packet identifier.
@@ -50,8 +50,8 @@ const CONNACK: u8 = 0x20;
 /// The reason in mosquitto's answer to a message that is too large.
 const PACKET_TOO_LARGE: u8 = 0x95;
 
-/// What replaces it: "packet identifier in use", which no broker has a reason to answer, because the library uses
-/// an identifier again only after its answer. See `reasons::publish`.
+/// What replaces it: "packet identifier in use", which no broker has a reason to answer, because the library
+/// uses an identifier again only after its answer. See `reasons::publish`.
 const PACKET_IDENTIFIER_IN_USE: u8 = 0x91;
 
 #[derive(Debug)]
@@ -174,8 +174,8 @@ impl Filter for Packets {
     }
 }
 
-/// Passes on the next `keep` bytes and drops the `drop` bytes after them, as far as they have arrived. Returns how
-/// many that were.
+/// Passes on the next `keep` bytes and drops the `drop` bytes after them, as far as they have arrived.
+/// Returns how many that were.
 fn pass(bytes: &[u8], keep: &mut usize, drop: &mut usize, out: &mut Vec<u8>) -> usize {
     let kept = bytes.len().min(*keep);
     out.extend_from_slice(&bytes[..kept]);
@@ -221,7 +221,8 @@ impl Packets {
             };
             return Ok(());
         }
-        // The library reads a length of properties in any case; mosquitto and others omit that of none (3.14.2.2.1).
+        // The library reads a length of properties in any case; mosquitto and others omit that of none
+        // (3.14.2.2.1).
         if kind == DISCONNECT && self.version == Version::V5 && length == 1 {
             out.extend([header[0], 2]);
             self.state = State::Reason;

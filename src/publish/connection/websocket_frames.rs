@@ -1,9 +1,10 @@
 //! Divides what a WebSocket delivers into small messages before the library collects them.
 //!
-//! The library hands a message over when all of it has arrived, so it needs a limit, and a message above the limit
-//! ends the connection. A broker puts a retained MQTT message of any size into one WebSocket message. MQTT does not
-//! care where WebSocket messages end (MQTT 5, section 6.0), so every piece of content becomes one as it arrives
-//! (RFC 6455, section 5.2); `inbound` then truncates large MQTT messages as over any other stream.
+//! The library hands a message over when all of it has arrived, so it needs a limit, and a message above the
+//! limit ends the connection. A broker puts a retained MQTT message of any size into one WebSocket message.
+//! MQTT does not care where WebSocket messages end (MQTT 5, section 6.0), so every piece of content becomes
+//! one as it arrives (RFC 6455, section 5.2); `inbound` then truncates large MQTT messages as over any other
+//! stream.
 
 use super::filtered::{CHUNK, Filter, Rejected};
 

@@ -6,6 +6,7 @@
 //! feeds category, valence and arousal, so they never disagree. There is no `expire_after`: the state is
 //! retained, and availability says whether it is current.
 
+pub mod birth;
 mod daemon;
 mod entity;
 mod seen;

@@ -13,7 +13,8 @@ const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(1);
 /// Limits the rate of one topic: in the long run at most one change per interval, at most [`BURST`] changes
 /// in succession, and at least one message per refresh interval.
 ///
-/// The rate limiter is the generic cell rate algorithm (ITU-T I.371) with a tolerance of `BURST - 1` intervals.
+/// The rate limiter is the generic cell rate algorithm (ITU-T I.371) with a tolerance of `BURST - 1`
+/// intervals.
 #[derive(Debug)]
 pub struct TopicLimiter {
     interval: Duration,
@@ -66,8 +67,8 @@ impl TopicLimiter {
     }
 
     /// When the next message is due: at once if it is forced or if sensing has just ended; within a second if
-    /// somebody has come, everybody has left, or the room counts as empty; at the rate limit if anything else has
-    /// changed; otherwise at the refresh.
+    /// somebody has come, everybody has left, or the room counts as empty; at the rate limit if anything else
+    /// has changed; otherwise at the refresh.
     pub fn due(&self, has_changed: bool, presence: Presence) -> Duration {
         match self.last {
             Some(last) if !self.forced => {

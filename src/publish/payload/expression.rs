@@ -36,8 +36,8 @@ pub(super) struct Expression<'a> {
     /// as above.
     #[cfg_attr(test, schemars(with = "super::schema::Label"))]
     raw_category: &'static str,
-    /// Smoothed probability of each category that the model predicts, 0 to 1, sum 1; `null` without a face or without
-    /// categories.
+    /// Smoothed probability of each category that the model predicts, 0 to 1, sum 1; `null` without a face or
+    /// without categories.
     probabilities: Option<Distribution<'a>>,
     /// Smoothed, -1 (unpleasant) to 1 (pleasant).
     #[cfg_attr(test, schemars(range(min = -1, max = 1)))]

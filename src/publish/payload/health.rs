@@ -19,7 +19,8 @@ use crate::{
 pub struct HealthPayload<'a> {
     /// Frames sensed per second over the last health interval.
     fps: Reading,
-    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too long.
+    /// Frames dropped since the start because sensing was busy, the driver lost them, or they had waited too
+    /// long.
     drops: u64,
     /// Keyed by the stage's name.
     #[serde(serialize_with = "by_stage")]

@@ -15,8 +15,8 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScenePayload<'a> {
-    /// Number of tracked faces; `null` while there is no current frame (no camera, privacy, just started)
-    /// or while they are withheld.
+    /// Number of tracked faces; `null` while there is no current frame (no camera, no usable frames, privacy,
+    /// just started) or while they are withheld.
     faces: Option<usize>,
     /// Whether somebody is in view or was until `visit.gap_s` ago, so the room does not count as empty when
     /// a face turns away for a moment; `null` as above.

@@ -31,8 +31,8 @@ pub enum StateFaces<'a> {
 pub struct StatePayload<'a> {
     #[serde(flatten)]
     expression: Expression<'a>,
-    /// Number of tracked faces; `null` while there is no current frame (no camera, privacy, just started)
-    /// or while they are withheld.
+    /// Number of tracked faces; `null` while there is no current frame (no camera, no usable frames, privacy,
+    /// just started) or while they are withheld.
     faces: Option<usize>,
     /// Number of the primary face's track, as in `base/face/<track>`; meaningless after a restart.
     track: Option<u32>,
@@ -42,8 +42,8 @@ pub struct StatePayload<'a> {
     boot: &'a str,
     /// When the message was made.
     time: Moment,
-    /// Seconds from the capture of the frame to `time`; `null` without a frame (no camera, privacy, just
-    /// started). Grows while the daemon has nothing newer.
+    /// Seconds from the capture of the frame to `time`; `null` without a current frame, as for `faces`. Grows
+    /// while the daemon has nothing newer.
     age: Option<Seconds>,
     /// The next state message comes within this many seconds: a subscriber that receives none for twice as
     /// long holds a stale one.

@@ -51,9 +51,9 @@ pub(super) struct ModelPayload<'a> {
     name: &'a str,
     /// The first twelve digits of its file's SHA-256.
     sha256: &'a str,
-    /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations), `fitted`
-    /// (a map of the categories, fitted to people's ratings), `projected` (a projection of the categories onto their
-    /// published means) or `none` (it has neither).
+    /// Where valence and arousal come from: `annotated` (the model was trained on people's annotations),
+    /// `fitted` (a map of the categories, fitted to people's ratings), `projected` (a projection of the
+    /// categories onto their published means) or `none` (it has neither).
     #[cfg_attr(test, schemars(with = "super::schema::Va"))]
     va: &'static str,
 }

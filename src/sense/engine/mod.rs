@@ -72,8 +72,8 @@ pub fn open(settings: &Settings, registry: &Registry) -> Result<(Sensor, Manifes
     Ok((Sensor::new(settings, tracker, Box::new(classifier)), manifest))
 }
 
-/// Number of expression networks that run at the same time: `setting`, but at most one per face, or if that is
-/// 0 the number of cores minus one, which is left to the camera, but at most four.
+/// Number of expression networks that run at the same time: `setting`, but at most one per face, or if that
+/// is 0 the number of cores minus one, which is left to the camera, but at most four.
 fn threads(setting: usize) -> usize {
     const MOST: usize = 4;
     match setting {

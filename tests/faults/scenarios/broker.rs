@@ -74,7 +74,8 @@ fn killed(lab: &Lab) -> Outcome {
     assert!(number(&state.field("age")) < 2.0, "{}", state.text);
     broker.messages.wait_for_word(mark, "availability", "online");
     pass(3.0);
-    // A busy machine may lose the face just before the broker returns: an event of less than five seconds is not late.
+    // A busy machine may lose the face just before the broker returns: an event of less than five seconds is
+    // not late.
     let events = broker.messages.received(mark, "event").into_iter();
     let late: Vec<_> = events
         .filter(|event| event.delay().is_none_or(|delay| delay > 5.0))

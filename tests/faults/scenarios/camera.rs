@@ -1,8 +1,8 @@
 //! Camera programs that exit, hang, write garbage, or print secrets.
 
 use crate::{
-    broker::Broker,
-    lab::{Lab, pass, until},
+    broker::{BASE, Broker},
+    lab::{Lab, pass, shell, until},
     runner::{Outcome, Scenario},
 };
 
@@ -62,6 +62,13 @@ pub const ALL: &[Scenario] = &[
         promise: "they end with it; the next start finds the camera free",
         run: leaves_processes,
     },
+    Scenario {
+        name: "cannot-be-killed",
+        fault: "the program runs as another user, whom the daemon may not signal; privacy on, then off",
+        promise: "privacy holds at once; the camera's status says what is wrong; no second program is started; the \
+                  camera is `ok` again once it has ended",
+        run: cannot_be_killed,
+    },
 ];
 
 fn ends(lab: &Lab) -> Outcome {
@@ -89,7 +96,7 @@ fn ends(lab: &Lab) -> Outcome {
     let count = std::fs::read_to_string(&starts).unwrap().lines().count();
     assert!(count <= 12, "{count} starts");
     assert!(after.is_like(&before), "{before:?} {after:?}");
-    let zombies = crate::lab::shell(&format!("ps -o stat= --ppid {} || true", daemon.id()));
+    let zombies = shell(&format!("ps -o stat= --ppid {} || true", daemon.id()));
     assert!(
         zombies.lines().filter(|state| state.starts_with('Z')).count() <= 1,
         "{zombies}"
@@ -277,4 +284,69 @@ fn leaves_processes(lab: &Lab) -> Outcome {
     daemon.stop("TERM");
     until("nothing is left", || crate::lab::processes(&word).is_empty());
     Ok("nothing is left".into())
+}
+
+/// A daemon without privileges, and a program that root's own copy of env(1) gives all of them.
+fn cannot_be_killed(lab: &Lab) -> Outcome {
+    let broker = lab.broker();
+    let word = format!("95{}", std::process::id());
+    let env = lab.path("env");
+    shell(&format!("cp /usr/bin/env {0} && chmod 4755 {0}", env.display()));
+    let script = format!("trap '' PIPE; {}", lab.camera());
+    let command = serde_json::json!([
+        env,
+        "setpriv",
+        "--reuid=0",
+        "--regid=0",
+        "--clear-groups",
+        "sh",
+        "-c",
+        script,
+        word
+    ]);
+    let capabilities = "+dac_read_search";
+    let mut daemon = lab
+        .daemon()
+        .broker(broker.port)
+        .set("camera.source=pipe")
+        .set("camera.format=auto")
+        .set(format!("camera.command={command}"))
+        .within(&[
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            &format!("--inh-caps={capabilities}"),
+            &format!("--ambient-caps={capabilities}"),
+        ])
+        .start();
+    let programs = || {
+        let daemon = daemon.id();
+        let all = crate::lab::processes(&word).into_iter();
+        all.filter(|id| *id != daemon).collect::<Vec<_>>()
+    };
+    let face = broker.messages.wait_for_category(0, "happiness");
+    let before = programs();
+    let topic = format!("{BASE}/privacy/set");
+    broker.publish(&topic, false, "-m ON");
+    let gone = broker.messages.wait_for_category(face.index, "none");
+    assert_eq!(broker.last("privacy").text, "ON");
+    broker.publish(&topic, false, "-m OFF");
+    let refused = broker.messages.wait_for_camera(gone.index, "missing");
+    let reason = refused.field("reason").to_string();
+    assert!(reason.contains("was killed and does not end"), "{reason}");
+    pass(5.0);
+    let during = programs();
+    assert_eq!(during, before, "another program was started");
+    for id in before {
+        shell(&format!("kill -KILL {id} || true"));
+    }
+    broker.messages.wait_for_category(refused.index, "happiness");
+    broker.publish(&topic, false, "-m ON");
+    broker.messages.wait_for_word(refused.index, "privacy", "ON");
+    for id in programs() {
+        shell(&format!("kill -KILL {id} || true"));
+    }
+    daemon.stop("TERM");
+    Ok(reason)
 }

@@ -68,7 +68,8 @@ impl Broker {
         })
     }
 
-    /// Starts a broker with the access rules of the package's examples, in which [`Self::watch`] may do anything.
+    /// Starts a broker with the access rules of the package's examples, in which [`Self::watch`] may do
+    /// anything.
     pub fn with_example_access() -> Self {
         Self::with(|folder| {
             let path = |name: &str| folder.join(name).display().to_string();

@@ -107,7 +107,7 @@ impl Daemon {
     pub fn report(&self, category: Category, events: &[Event]) {
         self.publisher.report(&Report {
             size: (640, 480),
-            captured: self.clock.now(),
+            captured: Some(self.clock.now()),
             faces: [face(category)].into_iter().collect(),
             events: events.iter().copied().collect(),
             ..Report::default()

@@ -35,8 +35,8 @@ pub fn except(topic: &str, payload: &[u8]) {
     OWN.lock().unwrap().insert((topic.to_owned(), payload.to_owned()));
 }
 
-/// What is wrong with a message of the daemon; `None` if it is valid, if a test has published it, or if its topic has
-/// no schema.
+/// What is wrong with a message of the daemon; `None` if it is valid, if a test has published it, or if its
+/// topic has no schema.
 pub fn fault(topic: &str, payload: &[u8]) -> Option<String> {
     let level = topic.split('/').nth(2)?;
     let message = (topic.to_owned(), payload.to_owned());

@@ -30,7 +30,7 @@ fn dropping_the_source_ends_the_program_and_what_it_started() {
     let word = format!("86{}", std::process::id());
     // A program that ignores SIGTERM.
     let script = format!("trap '' TERM; sleep {word} & printf 11111111; sleep {word}");
-    let source = pipe("grey", &script).open(&quiet()).unwrap();
+    let source = pipe(CameraFormat::Grey, &script).open(&quiet()).unwrap();
     assert!(!processes(&word).is_empty());
     let start = Instant::now();
     drop(source);
@@ -52,7 +52,11 @@ fn raising_the_interrupt_ends_a_silent_program() {
     let word = format!("87{}", std::process::id());
     let interrupt = quiet();
     let wait = |script: &str| {
-        let mut opener = command("grey", &["sh", "-c", script], Duration::from_secs(3600));
+        let mut opener = command(
+            CameraFormat::Grey,
+            &["sh", "-c", script],
+            Duration::from_secs(3600),
+        );
         let interrupt = interrupt.clone();
         thread::spawn(move || {
             let mut source = opener.open(&interrupt)?;
@@ -83,9 +87,12 @@ fn raising_the_interrupt_ends_a_silent_program() {
 #[test]
 fn orphans_end_with_the_source() {
     let word = format!("88{}", std::process::id());
-    let mut source = pipe("grey", &format!("sleep {word} >/dev/null & printf 11111111"))
-        .open(&quiet())
-        .unwrap();
+    let mut source = pipe(
+        CameraFormat::Grey,
+        &format!("sleep {word} >/dev/null & printf 11111111"),
+    )
+    .open(&quiet())
+    .unwrap();
     next(&mut source).unwrap();
     assert_eq!(next(&mut source).unwrap_err().kind, CaptureKind::Missing);
     drop(source);
@@ -133,7 +140,7 @@ fn a_program_ends_with_the_thread_that_started_it() {
     let arguments = ["sleep".to_string(), word.clone()];
     let source = thread::spawn(move || {
         let script = format!("printf 11111111; exec {} {}", arguments[0], arguments[1]);
-        pipe("grey", &script).open(&quiet()).unwrap()
+        pipe(CameraFormat::Grey, &script).open(&quiet()).unwrap()
     })
     .join()
     .unwrap();

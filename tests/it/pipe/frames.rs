@@ -14,7 +14,7 @@ fn jpeg(value: u8) -> Vec<u8> {
 fn raw_frames_one_by_one() {
     let gate = Gate::new();
     let script = format!("printf 11111111; {}; printf 22222222", gate.wait());
-    let mut source = pipe("grey", &script).open(&quiet()).unwrap();
+    let mut source = pipe(CameraFormat::Grey, &script).open(&quiet()).unwrap();
     let stream = source.stream();
     assert_eq!(
         (stream.format, stream.width, stream.height),
@@ -39,20 +39,26 @@ fn raw_frames_one_by_one() {
 #[test]
 fn y4m_says_its_own_size() {
     let script = "printf 'YUV4MPEG2 W6 H2 F15:1 Cmono\\nFRAME\\n123456123456'; sleep 5";
-    for format in ["y4m", "auto"] {
+    for format in [CameraFormat::Y4m, CameraFormat::Auto] {
         let mut source = pipe(format, script).open(&quiet()).unwrap();
         let stream = source.stream();
         assert_eq!((stream.width, stream.height, stream.rate), (6, 2, Some(15.0)));
         assert_eq!(next(&mut source).unwrap().data, b"123456123456");
     }
-    let error = refusal(pipe("y4m", "printf 'YUV4MPEG2 W6 H2 C444\\nFRAME\\n'; sleep 5"));
+    let error = refusal(pipe(
+        CameraFormat::Y4m,
+        "printf 'YUV4MPEG2 W6 H2 C444\\nFRAME\\n'; sleep 5",
+    ));
     assert_eq!(error.kind, CaptureKind::Unsupported);
     assert!(
         error.reason.contains("C444") && error.reason.contains("-pix_fmt yuv420p"),
         "{}",
         error.reason
     );
-    let error = refusal(pipe("auto", "echo usage: frames to standard output; sleep 5"));
+    let error = refusal(pipe(
+        CameraFormat::Auto,
+        "echo usage: frames to standard output; sleep 5",
+    ));
     assert_eq!(error.kind, CaptureKind::Unsupported);
     assert!(error.reason.contains("camera.format"), "{}", error.reason);
 }
@@ -76,7 +82,7 @@ fn mjpeg_comes_through_and_damage_is_passed_over() {
         "cat {first}; {}; cat {cut_off} {cut_data}; sleep 0.3; cat {cut_data} {second}; printf xx; sleep 5",
         gate.wait()
     );
-    let mut source = pipe("mjpeg", &script).open(&quiet()).unwrap();
+    let mut source = pipe(CameraFormat::Mjpeg, &script).open(&quiet()).unwrap();
     assert_eq!((source.stream().width, source.stream().height), (32, 16));
     let mut picture = Picture::default();
     let mut values = Vec::new();
@@ -114,13 +120,16 @@ fn damage_before_the_first_frame_is_passed_over() {
         "cd {}; cat cut-off cut-off; sleep 0.3; cat whole; sleep 60",
         folder.path().display()
     );
-    let mut source = pipe("mjpeg", &script).open(&quiet()).unwrap();
+    let mut source = pipe(CameraFormat::Mjpeg, &script).open(&quiet()).unwrap();
     assert_eq!(next(&mut source).unwrap().data, whole);
     // With damage only, the reason is known before the start-up timeout.
     let settings = Camera {
         timeout: Duration::from_secs_f32(0.3),
         start_timeout: Duration::from_secs(3600),
-        ..settings(&["sh", "-c", &script.replace("whole;", "cut-off;")], "mjpeg")
+        ..settings(
+            &["sh", "-c", &script.replace("whole;", "cut-off;")],
+            CameraFormat::Mjpeg,
+        )
     };
     let error = refusal(opener(&settings, Arc::new(SystemClock::new())).unwrap());
     assert_eq!(error.kind, CaptureKind::Corrupt, "{}", error.reason);
@@ -141,7 +150,7 @@ fn pictures_without_an_end_are_read() {
         })
         .to_vec();
     fs::write(&path, unended.concat()).unwrap();
-    let mut source = pipe("mjpeg", &format!("exec cat {}", path.display()))
+    let mut source = pipe(CameraFormat::Mjpeg, &format!("exec cat {}", path.display()))
         .open(&quiet())
         .unwrap();
     let mut picture = Picture::default();
@@ -166,7 +175,10 @@ fn pictures_without_an_end_are_read() {
 fn rows_may_be_padded() {
     let settings = Camera {
         stride: 6,
-        ..settings(&["sh", "-c", "printf 1234--5678--abcd--efgh--; sleep 5"], "grey")
+        ..settings(
+            &["sh", "-c", "printf 1234--5678--abcd--efgh--; sleep 5"],
+            CameraFormat::Grey,
+        )
     };
     let mut source = opener(&settings, Arc::new(SystemClock::new()))
         .unwrap()
@@ -196,7 +208,7 @@ fn the_newest_waiting_frame_is_read() {
         "printf 00000000; for i in 1 2 3 4 5 6 7 8 9; do printf $i$i$i$i$i$i$i$i; done; touch {}; sleep 10",
         gate.path().display()
     );
-    let mut source = pipe("grey", &script).open(&quiet()).unwrap();
+    let mut source = pipe(CameraFormat::Grey, &script).open(&quiet()).unwrap();
     gate.wait_here();
     let frame = next(&mut source).unwrap();
     assert_eq!((frame.data.as_slice(), frame.sequence), (&b"99999999"[..], 0));
@@ -214,7 +226,7 @@ fn a_frame_that_waited_during_a_pause_is_not_new() {
         written.path().display(),
         new.wait(),
     );
-    let settings = settings(&["sh", "-c", &script], "grey");
+    let settings = settings(&["sh", "-c", &script], CameraFormat::Grey);
     let mut source = opener(&settings, clock.clone()).unwrap().open(&quiet()).unwrap();
     assert_eq!(next(&mut source).unwrap().data, b"00000000");
     let paused = clock.now();
@@ -245,7 +257,9 @@ fn a_frame_that_waited_during_a_pause_is_not_new() {
 
 #[test]
 fn a_flood_neither_hangs_nor_grows() {
-    let mut source = pipe("grey", "exec cat /dev/zero").open(&quiet()).unwrap();
+    let mut source = pipe(CameraFormat::Grey, "exec cat /dev/zero")
+        .open(&quiet())
+        .unwrap();
     let start = Instant::now();
     for _ in 0..100 {
         assert_eq!(next(&mut source).unwrap().data, [0; 8]);
@@ -253,7 +267,7 @@ fn a_flood_neither_hangs_nor_grows() {
     assert!(start.elapsed() < Duration::from_secs(60));
     // A flood without a frame ends with the timeout.
     let error = refusal(command(
-        "mjpeg",
+        CameraFormat::Mjpeg,
         &["cat", "/dev/zero"],
         Duration::from_millis(300),
     ));
@@ -261,7 +275,7 @@ fn a_flood_neither_hangs_nor_grows() {
     // A frame that never ends is abandoned at the size limit.
     let script = "printf '\\377\\330\\377\\332\\000\\002'; exec cat /dev/zero";
     let error = refusal(command(
-        "mjpeg",
+        CameraFormat::Mjpeg,
         &["sh", "-c", script],
         Duration::from_millis(30000),
     ));
@@ -290,8 +304,8 @@ fn open_during(opener: &mut dyn Opener, writer: &mut (impl Write + Send), byte: 
     })
 }
 
-/// Standard input cannot be restarted: the next source continues within the frame, but uses no frame that began
-/// before it was opened.
+/// Standard input cannot be restarted: the next source continues within the frame, but uses no frame that
+/// began before it was opened.
 #[test]
 fn standard_input() {
     let (reader, mut writer) = std::io::pipe().unwrap();
@@ -301,7 +315,7 @@ fn standard_input() {
     let clock = Arc::new(Skewed::default());
     let settings = Camera {
         timeout: Duration::from_millis(300),
-        ..settings(&["-"], "grey")
+        ..settings(&["-"], CameraFormat::Grey)
     };
     let mut opener = opener(&settings, clock.clone()).unwrap();
     assert_eq!(

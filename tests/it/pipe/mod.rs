@@ -20,7 +20,7 @@ use std::{
 use affectd::{
     capture::{CaptureError, CaptureKind, Decoder, Frame, Opener, PixelFormat, Source, opener},
     clock::{Clock, SystemClock},
-    config::{Camera, SourceKind},
+    config::{Camera, CameraFormat, SourceKind},
     interrupt::{Cause, Interrupt},
     picture::Picture,
 };
@@ -30,16 +30,16 @@ use tempfile::TempDir;
 use crate::common::{clock::Skewed, daemon, models};
 
 /// A pipe source of a shell script; raw frames have 4 x 2 pixels.
-fn pipe(format: &str, script: &str) -> Box<dyn Opener> {
+fn pipe(format: CameraFormat, script: &str) -> Box<dyn Opener> {
     command(format, &["sh", "-c", script], Duration::from_secs(10))
 }
 
 /// Settings of a pipe source with frames of 4 x 2 pixels.
-fn settings(command: &[&str], format: &str) -> Camera {
+fn settings(command: &[&str], format: CameraFormat) -> Camera {
     Camera {
         source: SourceKind::Pipe,
         device: "auto".into(),
-        format: format.into(),
+        format,
         width: 4,
         height: 2,
         rate: 30.0,
@@ -55,7 +55,7 @@ fn settings(command: &[&str], format: &str) -> Camera {
     }
 }
 
-fn command(format: &str, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
+fn command(format: CameraFormat, command: &[&str], timeout: Duration) -> Box<dyn Opener> {
     let settings = Camera {
         timeout,
         ..settings(command, format)
@@ -117,7 +117,10 @@ fn the_first_frame_may_take_longer() {
     let settings = Camera {
         timeout: Duration::from_secs_f32(0.3),
         start_timeout: Duration::from_secs_f32(30.0),
-        ..settings(&["sh", "-c", "sleep 1; printf 11111111; sleep 60"], "grey")
+        ..settings(
+            &["sh", "-c", "sleep 1; printf 11111111; sleep 60"],
+            CameraFormat::Grey,
+        )
     };
     let mut source = opener(&settings, Arc::new(SystemClock::new()))
         .unwrap()
@@ -131,11 +134,15 @@ fn the_first_frame_may_take_longer() {
 
 #[test]
 fn a_program_that_hangs_is_stalled() {
-    let error = refusal(command("grey", &["sleep", "60"], Duration::from_millis(200)));
+    let error = refusal(command(
+        CameraFormat::Grey,
+        &["sleep", "60"],
+        Duration::from_millis(200),
+    ));
     assert_eq!(error.kind, CaptureKind::Stalled);
     assert!(error.reason.contains("no frame within 0.2 s"), "{}", error.reason);
     let mut opener = command(
-        "grey",
+        CameraFormat::Grey,
         &["sh", "-c", "printf 111111112222; sleep 60"],
         Duration::from_millis(500),
     );
@@ -153,7 +160,7 @@ fn a_program_that_hangs_is_stalled() {
 #[test]
 fn the_exit_reason_is_reported() {
     let error = refusal(pipe(
-        "mjpeg",
+        CameraFormat::Mjpeg,
         "echo starting >&2; echo ERROR: no cameras available >&2; exit 3",
     ));
     assert_eq!(error.kind, CaptureKind::Missing);
@@ -164,7 +171,7 @@ fn the_exit_reason_is_reported() {
         "{}",
         error.reason
     );
-    let mut source = pipe("grey", "printf 111111112222; sleep 0.2; kill -9 $$")
+    let mut source = pipe(CameraFormat::Grey, "printf 111111112222; sleep 0.2; kill -9 $$")
         .open(&quiet())
         .unwrap();
     next(&mut source).unwrap();
@@ -175,10 +182,22 @@ fn the_exit_reason_is_reported() {
         "{}",
         error.reason
     );
-    let error = refusal(pipe("grey", "exit 0"));
+    let error = refusal(pipe(CameraFormat::Grey, "exit 0"));
     assert_eq!(error.kind, CaptureKind::Missing);
     assert!(
         error.reason.contains("before its first frame"),
+        "{}",
+        error.reason
+    );
+}
+
+#[test]
+fn a_program_that_repeats_its_password_does_not_show_it() {
+    let script = "echo \"$2 was not accepted by camera $3\" >&2; exit 1";
+    let arguments = ["sh", "-c", script, "cam", "--password", "hunter2", "7"];
+    let error = refusal(command(CameraFormat::Mjpeg, &arguments, Duration::from_secs(10)));
+    assert!(
+        error.reason.contains("*** was not accepted by camera 7"),
         "{}",
         error.reason
     );
@@ -189,7 +208,7 @@ fn a_verbose_program_keeps_running() {
     let script = "i=0; while [ $i -lt 3000 ]; do echo 'a line of sixty-four characters that nobody will ever want to read' >&2; \
         i=$((i+1)); done; printf 11111111; sleep 5";
     assert_eq!(
-        next(&mut pipe("grey", script).open(&quiet()).unwrap())
+        next(&mut pipe(CameraFormat::Grey, script).open(&quiet()).unwrap())
             .unwrap()
             .data,
         b"11111111"
@@ -199,7 +218,7 @@ fn a_verbose_program_keeps_running() {
 #[test]
 fn unusable_programs_are_refused() {
     let error = refusal(command(
-        "mjpeg",
+        CameraFormat::Mjpeg,
         &["rpicam-that-does-not-exist"],
         Duration::from_millis(1000),
     ));
@@ -210,7 +229,7 @@ fn unusable_programs_are_refused() {
     fs::write(&file, "").unwrap();
     assert_eq!(
         refusal(command(
-            "mjpeg",
+            CameraFormat::Mjpeg,
             &[&file.display().to_string()],
             Duration::from_millis(1000)
         ))
@@ -218,19 +237,18 @@ fn unusable_programs_are_refused() {
         CaptureKind::Denied
     );
     for (camera, word) in [
-        (settings(&[], "mjpeg"), "camera.command is empty"),
-        (settings(&["x"], "h264"), "camera.format is `h264`"),
+        (settings(&[], CameraFormat::Mjpeg), "camera.command is empty"),
         (
             Camera {
                 width: 0,
-                ..settings(&["x"], "grey")
+                ..settings(&["x"], CameraFormat::Grey)
             },
             "0x2",
         ),
         (
             Camera {
                 width: 9000,
-                ..settings(&["x"], "grey")
+                ..settings(&["x"], CameraFormat::Grey)
             },
             "9000x2",
         ),
@@ -238,7 +256,7 @@ fn unusable_programs_are_refused() {
             Camera {
                 width: 8192,
                 height: 8192,
-                ..settings(&["x"], "rgb3")
+                ..settings(&["x"], CameraFormat::Rgb3)
             },
             "at most",
         ),

@@ -29,10 +29,11 @@ pub enum Act {
         frames: usize,
         spoiled: usize,
     },
-    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, that were
-    /// captured a minute ago, and ends.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, that
+    /// were captured a minute ago, and ends.
     Delay { from: usize, frames: usize },
-    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and fails.
+    /// Opening succeeds; the camera delivers `frames` frames of the clip, starting with number `from`, and
+    /// fails.
     Deliver {
         from: usize,
         frames: usize,
@@ -134,7 +135,8 @@ impl Source for Playing {
             return Err(CaptureError::new(self.then, format!("scripted: {:?}", self.then)));
         };
         self.wait_for_sensing();
-        *frame = clip::frame(&picture, 0, self.clock.now().saturating_sub(self.age));
+        let captured = self.clock.now().saturating_sub(self.age);
+        clip::fill(frame, &picture, 0, captured);
         Ok(())
     }
 

@@ -281,7 +281,8 @@ fn a_progressive_picture_may_omit_the_detail_of_chroma() {
     assert!(matches!(error, Some(JpegError::MissingScan)), "{error:?}");
 }
 
-/// A scan of a few bytes may describe every block of a large picture, so thousands of them would take minutes.
+/// A scan of a few bytes may describe every block of a large picture, so thousands of them would take
+/// minutes.
 #[test]
 fn the_number_of_scans_is_limited() {
     let all = scans(PROGRESSIVE);

@@ -187,7 +187,7 @@ fn a_wait_ends_when_the_next_message_is_due() {
 fn the_age_grows_when_nothing_new_comes() {
     let mut fixture = Fixture::live();
     let mut report = report(&[face(1)]);
-    report.captured = fixture.now.monotonic;
+    report.captured = Some(fixture.now.monotonic);
     fixture.pass(500);
     fixture.outbox.report(&report, fixture.now.monotonic);
     fixture.due().unwrap();

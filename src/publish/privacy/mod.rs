@@ -5,15 +5,14 @@
 //! order (4.6). So the daemon publishes this run's boot id, not retained, on the topic of the recorded
 //! command. When this question returns, a recorded command must already have arrived.
 
+pub mod command;
+
 use std::slice::EscapeAscii;
 
 use tracing::{info, warn};
 
-use super::{
-    commands::{self, PrivacyCommand},
-    connection::event::Received,
-    payload::privacy_word,
-};
+use self::command::PrivacyCommand;
+use super::{connection::event::Received, payload::privacy_word};
 use crate::privacy::{Input, PrivacyGate};
 
 /// Passes commands on to the gate.
@@ -78,7 +77,7 @@ impl<'a> PrivacyCommands<'a> {
 
     /// Handles a message on `topic`, the topic of privacy commands.
     pub fn command(&mut self, message: &Received, topic: &str) {
-        let is_on = match commands::privacy_command(&message.payload, message.retain) {
+        let is_on = match command::parse(&message.payload, message.retain) {
             PrivacyCommand::On => true,
             PrivacyCommand::Off => false,
             PrivacyCommand::StaleOff | PrivacyCommand::Cleared => return,
