@@ -56,8 +56,6 @@ class TrainTable(TypedDict):
     ema: float
     va_weight: float
     balance: NotRequired[float]
-    consistency: NotRequired[float]
-    frozen: NotRequired[int]
     validate_every: int
 
 
@@ -117,7 +115,7 @@ TABLES: dict[str, type] = {
 def load(path: Path) -> Config:
     """Read a configuration; `InvalidInput` names the key that is missing, unknown or of another type."""
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path}: {error}") from error
     check(table, path)

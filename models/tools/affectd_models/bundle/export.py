@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     net, config = checkpoint.load(args.checkpoint)
     size = config["model"]["size"]
     face = torch.randn(1, 1, size, size, generator=torch.Generator().manual_seed(0))
-    graph = write(deploy.plain(net), face, args.out)
+    graph = write(deploy.folded(net), face, args.out)
 
     with torch.no_grad():
         expected = net(face)
@@ -45,10 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.info("operators: %s", dict(Counter(node.op_type for node in graph.graph.node)))
 
 
-def write(plain: nn.Module, face: Float[Tensor, "1 c h w"], path: Path) -> onnx.ModelProto:
-    """Write a network of `deploy.plain` for inputs of the shape of `face`; returns the checked ONNX model."""
+def write(net: nn.Module, face: Float[Tensor, "1 c h w"], path: Path) -> onnx.ModelProto:
+    """Write a network for inputs of the shape of `face`; returns the checked ONNX model."""
     torch.onnx.export(
-        plain,
+        net,
         (face,),
         path,
         dynamo=False,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
+import tomli_w
 from jaxtyping import Float32
 
 from affectd_models.errors import InvalidInput
 
-# A golden input is 0.6 MB at 224 pixels.
+log = logging.getLogger(__name__)
+
+# Golden vectors of a bundle; an input is 0.6 MB at 224 pixels.
 GOLDEN_COUNT = 2
 
 
@@ -42,13 +45,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def colour_input(size: int, normalization: Normalization) -> dict[str, Any]:
-    """The [input] table of a square RGB network that takes whole faces."""
+def square_input(size: int, normalization: Normalization, colour: str = "rgb") -> dict[str, Any]:
+    """The [input] table of a network that takes `size` x `size` pixels of a face, "rgb" or "gray"."""
     return {
         "width": size,
         "height": size,
         "layout": "nchw",
-        "colour": "rgb",
+        "colour": colour,
         "mean": normalization["mean"],
         "std": normalization["std"],
         "margin": 0.0,
@@ -56,23 +59,38 @@ def colour_input(size: int, normalization: Normalization) -> dict[str, Any]:
     }
 
 
+def file_table(path: Path) -> dict[str, Any]:
+    """The path, relative to the manifest beside it, and the SHA-256 of a file."""
+    return {"path": path.name, "sha256": sha256(path)}
+
+
+def golden_table(vectors: Path, count: int, tolerance: float) -> dict[str, Any]:
+    """The [golden] table; `tolerance` is the largest accepted difference of an output."""
+    return {**file_table(vectors), "count": count, "tolerance": tolerance}
+
+
 def write_golden(
     path: Path,
-    faces: Sequence[Float32[np.ndarray, "c h w"]] | Float32[np.ndarray, "n c h w"],
-    answers: Sequence[Float32[np.ndarray, "1 outputs"]],
+    inputs: Sequence[Float32[np.ndarray, "c h w"]] | Float32[np.ndarray, "n c h w"],
+    outputs: Sequence[Float32[np.ndarray, "1 outputs"]],
 ) -> None:
-    """Write golden vectors, little endian: u32 count, then for each face its input and its output as f32."""
+    """Write golden vectors, little endian: u32 count, then each input and its output as f32."""
     with path.open("wb") as file:
-        file.write(np.uint32(len(faces)).astype("<u4").tobytes())
-        for face, answer in zip(faces, answers, strict=True):
-            file.write(face.astype("<f4").tobytes() + answer.astype("<f4").tobytes())
+        file.write(np.uint32(len(inputs)).astype("<u4").tobytes())
+        for face, output in zip(inputs, outputs, strict=True):
+            file.write(face.astype("<f4").tobytes() + output.astype("<f4").tobytes())
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest as TOML, which is UTF-8."""
+    path.write_text(tomli_w.dumps(manifest), encoding="utf-8")
 
 
 def finish(
     folder: Path,
     manifest: Manifest,
-    faces: Float32[np.ndarray, "n c h w"],
-    answers: Sequence[Float32[np.ndarray, "1 outputs"]],
+    inputs: Float32[np.ndarray, "n c h w"],
+    outputs: Sequence[Float32[np.ndarray, "1 outputs"]],
     tolerance: float,
 ) -> Path:
     """Write golden vectors and manifest beside `folder`/NAME.onnx; returns the manifest's path.
@@ -80,25 +98,15 @@ def finish(
     The manifest is written last, so that an interrupted import leaves no model that looks complete.
     """
     name = manifest["name"]
-    network, vectors = folder / f"{name}.onnx", folder / f"{name}.golden"
-    write_golden(vectors, faces, answers)
-    manifest["file"] = {"path": network.name, "sha256": sha256(network)}
-    manifest["golden"] = {
-        "path": vectors.name,
-        "sha256": sha256(vectors),
-        "count": len(faces),
-        "tolerance": tolerance,
-    }
-    path = folder / f"{name}.toml"
-    path.write_text(toml(manifest))
+    vectors, path = folder / f"{name}.golden", folder / f"{name}.toml"
+    write_golden(vectors, inputs, outputs)
+    manifest["file"] = file_table(folder / f"{name}.onnx")
+    manifest["golden"] = golden_table(vectors, len(inputs), tolerance)
+    write_manifest(path, manifest)
     return path
 
 
-def toml(table: Mapping[str, Any]) -> str:
-    """A dict of plain values and one level of tables; JSON writes these values as TOML does."""
-    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{key}]", *toml(value).splitlines()]
-    return "\n".join(lines) + "\n"
+def write_logged(path: Path, content: bytes) -> None:
+    """Write a network's file, and log its size and SHA-256."""
+    path.write_bytes(content)
+    log.info("%s: %d bytes, sha256 %s", path, len(content), hashlib.sha256(content).hexdigest())

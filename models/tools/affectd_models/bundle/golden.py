@@ -48,7 +48,7 @@ def session(network: Path | bytes, optimized: bool = False) -> onnxruntime.Infer
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
-def answers(
+def outputs(
     network: onnxruntime.InferenceSession, faces: Iterable[Float32[np.ndarray, "c h w"]]
 ) -> list[Float32[np.ndarray, "1 outputs"]]:
     """The outputs of a session of batch 1 for each face."""

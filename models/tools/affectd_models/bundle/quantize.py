@@ -119,6 +119,18 @@ def symmetric(
         # Slightly less, so that two weights that are both rounded up do not exceed the sum.
         scale = np.maximum(scale, most / (MAX_PAIR_SUM - 1e-3))
     scale = np.where(scale > 1e-30, scale, 1).astype(np.float32)
-    others = tuple(i for i in range(weight.ndim) if i != axis)
-    values = np.rint(weight / np.expand_dims(scale, others))
+    values = np.rint(weight / along(scale, axis, weight.ndim))
     return values.astype(np.int8), scale
+
+
+def dequantized(
+    values: Int8[np.ndarray, ...], scale: Float32[np.ndarray, " outputs"], axis: int
+) -> Float32[np.ndarray, ...]:
+    """The weights that int8 `values` stand for, with one scale for each index of `axis` and zero point 0."""
+    weight: Float32[np.ndarray, ...] = values * along(scale, axis, values.ndim)
+    return weight
+
+
+def along(scale: Float32[np.ndarray, " outputs"], axis: int, ndim: int) -> Float32[np.ndarray, ...]:
+    """`scale` as an array of `ndim` dimensions that lies along `axis` and broadcasts over the others."""
+    return np.expand_dims(scale, tuple(i for i in range(ndim) if i != axis % ndim))

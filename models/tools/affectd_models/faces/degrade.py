@@ -38,15 +38,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     faces = ferplus.load(args.data, args.split)
     if args.faces:
-        faces = faces.take(np.linspace(0, len(faces) - 1, args.faces).astype(int))
+        faces = faces.take(ferplus.spread(len(faces), args.faces))
     for name in tqdm(args.only or CHANGES):
-        changed = [change_of(name, place)(Image.fromarray(face)) for place, face in enumerate(faces.images)]
+        changed = [change_of(name, index)(Image.fromarray(face)) for index, face in enumerate(faces.images)]
         images.write(args.out / name, args.split, changed, faces)
 
 
-def change_of(name: str, place: int) -> Change:
-    """The change of this name; MIXED cycles through all changes, one per face."""
-    return list(CHANGES.values())[place % len(CHANGES)] if name == MIXED else CHANGES[name]
+def change_of(name: str, index: int) -> Change:
+    """The change of this name for the face at `index`; MIXED cycles through all changes, one per face."""
+    return list(CHANGES.values())[index % len(CHANGES)] if name == MIXED else CHANGES[name]
 
 
 def unchanged(face: Image.Image) -> Image.Image:

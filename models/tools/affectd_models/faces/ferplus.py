@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, UInt8
@@ -16,6 +17,9 @@ PER_ROW = 100
 
 # The order of the logits; names as the daemon publishes them.
 CATEGORIES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+
+CLASSES = len(CATEGORIES)
+OUTPUTS = CLASSES + 2  # of a network: logits, valence, arousal
 
 # The choices of an annotator; names as in ferplus_*.npz, in lower case.
 CHOICES = [*CATEGORIES, "unknown", "nf"]
@@ -73,55 +77,63 @@ def load(folder: Path, split: str) -> Faces:
     As in Barsoum et al. 2016, a single vote is removed as an outlier, and a face is left out if most
     annotators marked it as unknown or as no face.
     """
-    votes, usable, given = read_votes(folder, split)
-    images = read_sheets(folder, split, len(votes))
-    target = votes[usable] / votes[usable].sum(1, keepdims=True)
-    faces = Faces.from_votes(images[usable], target)
-    faces.votes = given[usable]
+    votes = read_votes(folder, split)
+    images = read_sheets(folder, split, len(votes.given))
+    counts = votes.counts[votes.usable]
+    faces = Faces.from_votes(images[votes.usable], counts / counts.sum(1, keepdims=True))
+    faces.votes = votes.given[votes.usable]
     return faces
 
 
 def usable_rows(folder: Path, split: str) -> Bool[np.ndarray, " n"]:
     """Which of all faces of a split `load` keeps."""
-    return read_votes(folder, split)[1]
+    return read_votes(folder, split).usable
 
 
-def read_votes(
-    folder: Path, split: str
-) -> tuple[Float32[np.ndarray, "n 8"], Bool[np.ndarray, " n"], UInt8[np.ndarray, "n 10"]]:
-    """The votes of all faces of a split.
+class Votes(NamedTuple):
+    """The votes of all faces of a split, and which of the faces `load` keeps."""
 
-    Returns the votes for each category without single ones, which faces are usable, and all votes in the
-    order of `CHOICES`.
-    """
+    # For each of CATEGORIES, without single votes.
+    counts: Float32[np.ndarray, "n 8"]
+    usable: Bool[np.ndarray, " n"]
+    # For each of CHOICES as they were given.
+    given: UInt8[np.ndarray, "n 10"]
+
+
+def read_votes(folder: Path, split: str) -> Votes:
+    """The votes in `ferplus_SPLIT.npz`."""
     with np.load(folder / f"ferplus_{split}.npz") as archive:
         columns = [str(name).lower() for name in archive["columns"]]
-        given = archive["votes"]
-        votes = given.astype(np.float32)
+        votes = archive["votes"]
     if missing := [name for name in CHOICES if name not in columns]:
         raise InvalidInput(f"{folder}/ferplus_{split}.npz: no votes for {', '.join(missing)}")
-    majority = votes[:, [columns.index(name) for name in CHOICES]].argmax(1)
-    usable = majority < len(CATEGORIES)
-    votes[votes <= 1] = 0
-    votes = votes[:, [columns.index(name) for name in CATEGORIES]]
-    return votes, usable & (votes.sum(1) > 0), given[:, [columns.index(name) for name in CHOICES]]
+    given = votes[:, [columns.index(name) for name in CHOICES]]
+    counts = given[:, :CLASSES].astype(np.float32)
+    counts[counts <= 1] = 0
+    usable = (given.argmax(1) < CLASSES) & (counts.sum(1) > 0)
+    return Votes(counts, usable, given)
 
 
 def read_sheets(folder: Path, split: str, count: int) -> UInt8[np.ndarray, "n 48 48"]:
     """The first `count` faces of the sheets `ferplus_SPLIT_*.webp`, 100 faces a row."""
-    parts = []
+    sheets = []
     for path in sorted(folder.glob(f"ferplus_{split}_*.webp")):
         sheet = np.asarray(Image.open(path).convert("L"))
         rows = sheet.shape[0] // SIDE
-        parts.append(sheet.reshape(rows, SIDE, PER_ROW, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE))
-    found = sum(map(len, parts))
+        sheets.append(sheet.reshape(rows, SIDE, PER_ROW, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE))
+    found = sum(map(len, sheets))
     if found < count:
         raise InvalidInput(f"{folder}: the sheets of {split} hold {found} faces; the votes are for {count}")
-    return np.concatenate(parts)[:count]
+    return np.concatenate(sheets)[:count]
 
 
 def split_holdout(faces: Faces, count: int) -> tuple[Faces, Faces]:
     """(rest, holdout): `count` faces, spread evenly over `faces`, are excluded from training."""
     held = np.zeros(len(faces), bool)
-    held[np.linspace(0, len(faces) - 1, count).astype(int)] = True
+    held[spread(len(faces), count)] = True
     return faces.take(~held), faces.take(held)
+
+
+def spread(total: int, count: int) -> Int[np.ndarray, " count"]:
+    """`count` indices, spread evenly over 0..`total`."""
+    return np.linspace(0, total - 1, count).astype(int)

@@ -16,7 +16,7 @@ FEWEST = 10
 
 
 class Ratings(NamedTuple):
-    """Rated faces: their places in a split, and valence and arousal in -1..1."""
+    """Rated faces: their rows in a split, and valence and arousal in -1..1."""
 
     row: Int[np.ndarray, " n"]
     va: Float[np.ndarray, "n 2"]

@@ -10,7 +10,6 @@ of the original, followed by a Cast. The outputs are compared with those of Lite
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import tflite
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper, numpy_helper
 
+from affectd_models.bundle import files
 from affectd_models.errors import InvalidInput
 from affectd_models.importers import pypi
 
@@ -251,6 +251,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.info("largest difference from LiteRT: %.2g of the largest value", worst)
     if worst > TOLERANCE:
         raise InvalidInput("the converted graph differs from the original")
-    content = converted.SerializeToString()
-    args.out.write_bytes(content)
-    log.info("%s: %d bytes, sha256 %s", args.out, len(content), hashlib.sha256(content).hexdigest())
+    files.write_logged(args.out, converted.SerializeToString())

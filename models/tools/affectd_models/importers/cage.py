@@ -41,7 +41,7 @@ from affectd_models.network import deploy
 log = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
-Outputs = list[Float32[np.ndarray, "1 outputs"]]
+Outputs = list[Float32[np.ndarray, "1 outputs"]]  # one array for each face
 
 SIZE = 224
 
@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--name", required=True, help="the model's name in affectd's configuration")
     parser.add_argument(
-        "--classes", type=int, choices=(7, 8), help="refuse a checkpoint with another number of them"
+        "--classes", type=int, choices=(7, 8), help="refuse a checkpoint with another number of categories"
     )
     tasks = ("combined", "categories", "valence-arousal")
     parser.add_argument("--task", choices=tasks, help="refuse a checkpoint of another task")
@@ -126,11 +126,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if not 1 <= args.golden <= 64:
         parser.error(f"--golden is {args.golden}; allowed is 1 to 64")
-    convert(args)
-
-
-def convert(args: argparse.Namespace) -> None:
-    """Write the bundle of the checkpoint that the arguments name."""
     files.check_name(args.name)
     crops = None if args.faces is None else pictures(args.faces)
     state = weights(read(args.checkpoint, args.trust_pickle))
@@ -139,41 +134,46 @@ def convert(args: argparse.Namespace) -> None:
     net = network(state, variant)
 
     args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / f"{args.name}.onnx"
-    graph = export.write(deploy.plain(net), torch.zeros(1, 3, SIZE, SIZE), path)
-    if args.precision == "int8-weights":
+    session = write_network(args.out / f"{args.name}.onnx", net, args.precision)
+    if crops is not None:
+        compare(net, session, variant, crops)
+    faces = golden.inputs(args.golden, 3, SIZE, IMAGENET["mean"], IMAGENET["std"])
+    # PyTorch's outputs, with which the daemon's self-test then compares its runtime.
+    outputs = predict(net, faces)
+    if args.precision != "f32":
+        exact, outputs = outputs, golden.outputs(session, faces)
+        log.info("largest difference from PyTorch on the golden vectors: %.6f", largest(outputs, exact))
+    tables = manifest(args.name, args.checkpoint, variant, args.precision)
+    log.info("%s", files.finish(args.out, tables, faces, outputs, TOLERANCE[args.precision]))
+
+
+def write_network(path: Path, net: nn.Module, precision: str) -> onnxruntime.InferenceSession:
+    """Write the network for inference as ONNX with weights of this precision, and open it."""
+    graph = export.write(deploy.folded(net), torch.zeros(1, 3, SIZE, SIZE), path)
+    if precision == "int8-weights":
         quantize.quantize(graph)
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, path)
     log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    return golden.session(path)
 
-    session = golden.session(path)
-    faces = golden.inputs(args.golden, 3, SIZE, IMAGENET["mean"], IMAGENET["std"])
-    original = predict(net, faces)
-    if args.precision == "f32":
-        # The daemon's self-test then compares its runtime with PyTorch.
-        answers = original
-    else:
-        answers = golden.answers(session, faces)
-        log.info("largest difference from PyTorch on the golden vectors: %.6f", largest(answers, original))
-    if crops is not None:
-        compare(net, session, variant, crops)
 
-    manifest: Manifest = {
+def manifest(name: str, checkpoint: Path, variant: Variant, precision: str) -> Manifest:
+    """The manifest of a checkpoint, without the tables of the files."""
+    return {
         "format": 1,
         "kind": "expression",
-        "name": args.name,
-        "version": files.sha256(args.checkpoint)[:12],
+        "name": name,
+        "version": files.sha256(checkpoint)[:12],
         "licence": "not redistributable: weights trained on AffectNet, for non-commercial research only",
         "provenance": f"CAGE (Wagner et al. 2024), torchvision maxvit_t, {variant}; imported from "
-        f"{args.checkpoint.name}. The version is the start of its SHA-256.",
+        f"{checkpoint.name}. The version is the start of its SHA-256.",
         "task": variant.task,
-        "precision": args.precision,
+        "precision": precision,
         **({} if variant.task == "categories" else {"va": "annotated"}),
-        "input": files.colour_input(SIZE, IMAGENET),
+        "input": files.square_input(SIZE, IMAGENET),
         "output": variant.table(),
     }
-    log.info("%s", files.finish(args.out, manifest, faces, answers, TOLERANCE[args.precision]))
 
 
 def read(path: Path, trust_pickle: bool = False) -> Any:
@@ -190,7 +190,7 @@ def read(path: Path, trust_pickle: bool = False) -> Any:
                     "allowed is a state_dict. If you trust its authors, use --trust-pickle"
                 ) from error
             raise InvalidInput(
-                f"{path} is no PyTorch checkpoint, or a broken one; allowed are files of torch.save"
+                f"{path} is not a PyTorch checkpoint, or is damaged; allowed are files of torch.save"
             ) from error
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
@@ -261,7 +261,7 @@ def network(state: State, variant: Variant) -> nn.Module:
     ]:
         complaints.append(f"{len(other)} have another shape ({shortened(other)})")
     if complaints:
-        raise InvalidInput(f"these are no weights of torchvision's maxvit_t: {'; '.join(complaints)}")
+        raise InvalidInput(f"these are not weights of torchvision's maxvit_t: {'; '.join(complaints)}")
     if broken := [key for key, value in state.items() if not torch.isfinite(value).all()]:
         raise InvalidInput(f"{len(broken)} tensors hold infinities or NaN ({shortened(broken)})")
     net.load_state_dict(state)
@@ -282,9 +282,9 @@ def compare(
     faces: Float32[np.ndarray, "n 3 224 224"],
 ) -> None:
     """Log the difference between the written file and PyTorch on cropped faces."""
-    answers, originals = golden.answers(session, faces), predict(net, faces)
-    log.info("%d faces: largest difference from PyTorch %.4f", len(faces), largest(answers, originals))
-    found, expected = np.concatenate(answers), np.concatenate(originals)
+    outputs, exact = golden.outputs(session, faces), predict(net, faces)
+    log.info("%d faces: largest difference from PyTorch %.4f", len(faces), largest(outputs, exact))
+    found, expected = np.concatenate(outputs), np.concatenate(exact)
     if variant.classes:
         same = found[:, : variant.classes].argmax(1) == expected[:, : variant.classes].argmax(1)
         log.info("the same category for %.1f %%", 100 * same.mean())

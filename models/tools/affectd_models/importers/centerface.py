@@ -12,7 +12,6 @@ comparison.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import onnxruntime
 from jaxtyping import Float32
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from affectd_models.bundle import files
 from affectd_models.bundle.quantize import is_grouped, symmetric
 from affectd_models.errors import InvalidInput
 from affectd_models.importers import pypi
@@ -138,6 +138,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     log.info("largest difference: %s", ", ".join(differences))
     if args.float and worst.max() > 1e-3:
         raise InvalidInput("the converted graph differs from the original")
-    content = converted.SerializeToString()
-    args.out.write_bytes(content)
-    log.info("%s: %d bytes, sha256 %s", args.out, len(content), hashlib.sha256(content).hexdigest())
+    files.write_logged(args.out, converted.SerializeToString())

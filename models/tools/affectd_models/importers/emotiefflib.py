@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CATEGORIES = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
 
-NORMALISATION: dict[int, Normalization] = {112: {"mean": [0.5] * 3, "std": [0.5] * 3}, 224: IMAGENET}
+NORMALIZATION: dict[int, Normalization] = {112: {"mean": [0.5] * 3, "std": [0.5] * 3}, 224: IMAGENET}
 
 TOLERANCE = 0.001
 
@@ -51,9 +51,9 @@ def convert(model: Path, folder: Path, name: str) -> Path:
     try:
         session = golden.session(model)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class.
-        raise InvalidInput(f"{model} is no ONNX network: {error}") from error
+        raise InvalidInput(f"{model} is not an ONNX network: {error}") from error
     size = side(session)
-    faces = golden.inputs(files.GOLDEN_COUNT, 3, size, **NORMALISATION[size])
+    faces = golden.inputs(files.GOLDEN_COUNT, 3, size, **NORMALIZATION[size])
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.onnx"
@@ -69,7 +69,7 @@ def convert(model: Path, folder: Path, name: str) -> Path:
         "task": "combined",
         "precision": "f32",
         "va": "annotated",
-        "input": files.colour_input(size, NORMALISATION[size]),
+        "input": files.square_input(size, NORMALIZATION[size]),
         "output": {
             "categories": CATEGORIES,
             "logits": list(range(8)),
@@ -78,18 +78,19 @@ def convert(model: Path, folder: Path, name: str) -> Path:
             "temperature": 1.0,
         },
     }
-    return files.finish(folder, manifest, faces, golden.answers(session, faces), TOLERANCE)
+    return files.finish(folder, manifest, faces, golden.outputs(session, faces), TOLERANCE)
 
 
 def side(session: onnxruntime.InferenceSession) -> int:
-    """The side of the square input, after checking the shapes of inputs and outputs."""
-    shapes = [[put.shape for put in puts] for puts in (session.get_inputs(), session.get_outputs())]
-    (taken, *more), (given, *others) = shapes
-    fits = not more and not others and len(taken) == 4 and len(given) == 2
-    if not (fits and taken[1] == 3 and taken[2] == taken[3] and taken[2] in NORMALISATION and given[1] == 10):
-        raise InvalidInput(
-            f"it takes {shapes[0]} and gives {shapes[1]}; allowed are one input of [any, 3, S, S] "
-            f"with S one of {', '.join(map(str, NORMALISATION))}, and one output of [any, 10]"
-        )
-    size: int = taken[2]
-    return size
+    """The side of the square input in pixels, after checking the shapes of inputs and outputs."""
+    inputs = [value.shape for value in session.get_inputs()]
+    outputs = [value.shape for value in session.get_outputs()]
+    for size in NORMALIZATION:
+        if [shape[1:] for shape in inputs] == [[3, size, size]] and [shape[1:] for shape in outputs] == [
+            [10]
+        ]:
+            return size
+    raise InvalidInput(
+        f"its inputs are {inputs} and its outputs {outputs}; allowed are one input of [any, 3, S, S] "
+        f"with S one of {', '.join(map(str, NORMALIZATION))}, and one output of [any, 10]"
+    )

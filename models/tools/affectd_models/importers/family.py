@@ -52,7 +52,7 @@ SUFFIX = {"f32": "f32", "int8-weights": "int8"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the bundles."""
+    """Write the bundles, and verify them if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--verify", metavar="AFFECTD", help="the daemon's program")
@@ -87,10 +87,10 @@ def verify(program: str, folder: Path, name: str) -> dict[str, str | float]:
             peak = max(peak, peak_kib(child.pid))
             time.sleep(0.02)
         output.seek(0)
-        said = output.read()
-    found = VERIFIED.search(said)
+        printed = output.read()
+    found = VERIFIED.search(printed)
     if child.returncode != 0 or found is None:
-        raise InvalidInput(f"{' '.join(command)} ended with {child.returncode}: {said.strip()}")
+        raise InvalidInput(f"{' '.join(command)} ended with {child.returncode}: {printed.strip()}")
     figures = {key: float(value) for key, value in found.groupdict().items()}
     return {"name": name, **figures, "peak_kib": peak}
 
@@ -103,18 +103,18 @@ def peak_kib(process: int) -> int:
 
 
 def write(name: str, net: nn.Module, folder: Path) -> list[str]:
-    """Both bundles of one network; returns their names."""
+    """Write both bundles of one network; returns their names."""
     names = []
-    randomise(net.eval())
+    randomize(net.eval())
     graph = stored(net)
     faces = golden.inputs(files.GOLDEN_COUNT, 3, SIZE, IMAGENET["mean"], IMAGENET["std"])
-    answers = cage.predict(net, faces)
+    expected = cage.predict(net, faces)
     for precision, tolerance in TOLERANCE.items():
         bundle = f"{name}-{SUFFIX[precision]}"
         onnx.save(graph, folder / f"{bundle}.onnx")
-        found = golden.answers(golden.session(folder / f"{bundle}.onnx"), faces)
+        found = golden.outputs(golden.session(folder / f"{bundle}.onnx"), faces)
         names.append(bundle)
-        log.info("%s: ONNX Runtime differs from PyTorch by %.1e", bundle, cage.largest(found, answers))
+        log.info("%s: ONNX Runtime differs from PyTorch by %.1e", bundle, cage.largest(found, expected))
         manifest = {
             "format": 1,
             "kind": "expression",
@@ -125,15 +125,15 @@ def write(name: str, net: nn.Module, folder: Path) -> list[str]:
             "task": "combined",
             "precision": precision,
             "va": "annotated",
-            "input": files.colour_input(SIZE, IMAGENET),
+            "input": files.square_input(SIZE, IMAGENET),
             "output": cage.VARIANTS[OUTPUTS].table(),
         }
-        log.info("%s", files.finish(folder, manifest, faces, answers, tolerance))
+        log.info("%s", files.finish(folder, manifest, faces, expected, tolerance))
     return names
 
 
 @torch.no_grad()
-def randomise(net: nn.Module, seed: int = 7) -> None:
+def randomize(net: nn.Module, seed: int = 7) -> None:
     """Seeded weights that keep activations about as large as a trained network's, on a grid of int8 steps."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in net.named_parameters():
@@ -162,10 +162,7 @@ def on_grid(weight: Float32[np.ndarray, "outputs ..."]) -> Float32[np.ndarray, "
     first -= np.sign(first) * excess * is_smaller
     second -= np.sign(second) * excess * ~is_smaller
     rounded = np.moveaxis(rows.reshape(shape), -1, 1)
-    grid: Float32[np.ndarray, "outputs ..."] = rounded.astype(np.float32) * scale.reshape(
-        -1, *[1] * (weight.ndim - 1)
-    )
-    return grid
+    return quantize.dequantized(rounded.astype(np.int8), scale, 0)
 
 
 def stored(net: nn.Module) -> onnx.ModelProto:

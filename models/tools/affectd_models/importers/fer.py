@@ -39,6 +39,7 @@ CATEGORIES = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "n
 WIDTHS = [8, 16, 32, 64, 128]
 SIDES = [60, 30, 15, 8]  # input of each stage, in pixels
 NORM_EPS = 1e-3
+TOLERANCE = 0.001  # of an output
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,10 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "provenance": f"mini-Xception of the Python package {SOURCE.requirement}",
         "task": "categories",
         "precision": "f32",
-        "input": {**files.colour_input(SIZE, {"mean": [0.5], "std": [0.5]}), "colour": "gray"},
+        "input": files.square_input(SIZE, {"mean": [0.5], "std": [0.5]}, "gray"),
         "output": {"categories": CATEGORIES, "logits": list(range(len(CATEGORIES))), "temperature": 1.0},
     }
-    log.info("%s", files.finish(args.out, manifest, faces, golden.answers(session, faces), 0.001))
+    log.info("%s", files.finish(args.out, manifest, faces, golden.outputs(session, faces), TOLERANCE))
 
 
 class MiniXception(nn.Module):

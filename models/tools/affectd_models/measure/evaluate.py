@@ -47,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def measure(predict: Predict, config: Config, folder: Path) -> tuple[metrics.Figures, float]:
-    """(metrics on the validation split, temperature) of `predict`."""
-    predict = inference.as_shown(predict, config["data"])
+    """(metrics of `predict` on the validation split, temperature); `folder` is that of FER+."""
+    predict = inference.as_deployed(predict, config["data"])
     _, held = ferplus.split_holdout(ferplus.load(folder, "train"), config["data"]["holdout"])
-    logits = predict(held.images)[:, : len(ferplus.CATEGORIES)]
+    logits = predict(held.images)[:, : ferplus.CLASSES]
     temperature = metrics.fit_temperature(logits, held.label)
     valid = ferplus.load(folder, "valid")
     return metrics.summary(predict(valid.images), valid, temperature), temperature

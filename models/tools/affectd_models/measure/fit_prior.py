@@ -5,7 +5,7 @@
 The file is one of `affectd-models export`, before `quantize`.
 
 A network that was trained on vote distributions predicts shares of votes. Few faces of a rare category have
-most of their votes there, so its output is seldom the largest. This command fits a temperature and eight
+most of their votes for it, so its output is seldom the largest. This command fits a temperature and eight
 offsets to the majority labels of training faces by logistic regression, in which the weight of a category is
 its frequency to the power of minus `--balance`, or of minus `--rare-balance` if less than 1 % of the faces
 show it. Such faces are so few that the network memorizes them: it finds them more often among the training
@@ -28,10 +28,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int
 
 from affectd_models import config as configuration
+from affectd_models.bundle import last_layer
 from affectd_models.faces import ferplus
-from affectd_models.measure import fit_va, metrics
+from affectd_models.faces.ferplus import CLASSES
+from affectd_models.measure import metrics
+from affectd_models.training import inference
 
-CLASSES = len(ferplus.CATEGORIES)
 ROUNDS = 100
 # Categories with a smaller share of the faces are rare.
 RARE = 0.01
@@ -57,33 +59,40 @@ def main(argv: Sequence[str] | None = None) -> None:
     train, held = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
     network = onnx.load(args.model)
     # All training faces, because few of them show a rare category.
-    logits, features = fit_va.with_features(network, config, train.images, optimized=True)
+    logits, features = inference.logits_and_features(network, config, train.images, optimized=True)
     frequency = np.bincount(train.label, minlength=CLASSES).clip(1) / len(train)
     offsets = fit(logits, train.label, importance(frequency, args.balance, args.rare_balance))
-    constant = np.linalg.lstsq(features.astype(np.float64), np.ones(len(features)), rcond=1e-6)[0]
-    weights = fit_va.last_weights(network)
-    fit_va.replace_outputs(
-        network, (weights[:, :CLASSES] + np.outer(constant, offsets)).astype(np.float32), 0
-    )
-    onnx.checker.check_model(network, full_check=True)
+    last_layer.add_offsets(network, features, offsets)
     onnx.save(network, args.out)
-
-    offset = ", ".join(
-        f"{name} {value:+.2f}" for name, value in zip(ferplus.CATEGORIES, offsets, strict=True)
-    )
-    lines = [f"offsets: {offset}", ""]
-    lines += [
-        "| held-out faces | accuracy | macro F1 | recall of each category |",
-        "| --- | --- | --- | --- |",
+    held_logits = [
+        inference.deployed_predictor(path, config)(held.images)[:, :CLASSES]
+        for path in (args.model, args.out)
     ]
-    for name, path in (("before", args.model), ("after", args.out)):
-        outputs = fit_va.predictor(path, config)(held.images)[:, :CLASSES]
-        lines.append(f"| {name} | {row(outputs, held.label)}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write(report(offsets, held.label, *held_logits) + "\n")
 
 
-def row(logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"]) -> str:
-    """The cells of a table."""
+def report(
+    offsets: Float[np.ndarray, " 8"],
+    label: Int[np.ndarray, " n"],
+    before: Float32[np.ndarray, "n 8"],
+    after: Float32[np.ndarray, "n 8"],
+) -> str:
+    """The offsets, and a Markdown table of the figures of the logits before and after on held-out faces."""
+    named = zip(ferplus.CATEGORIES, offsets, strict=True)
+    return "\n".join(
+        [
+            f"offsets: {', '.join(f'{name} {value:+.2f}' for name, value in named)}",
+            "",
+            "| held-out faces | accuracy | macro F1 | recall of each category |",
+            "| --- | --- | --- | --- |",
+            f"| before | {cells(before, label)}",
+            f"| after | {cells(after, label)}",
+        ]
+    )
+
+
+def cells(logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"]) -> str:
+    """The figures as the cells of a table's row."""
     predicted = logits.argmax(1)
     recalls = (f"{(predicted[label == c] == c).mean():.2f}" for c in range(CLASSES) if (label == c).any())
     accuracy = metrics.accuracy(predicted, label)
@@ -93,7 +102,7 @@ def row(logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"]) -> str
 def importance(
     frequency: Float[np.ndarray, " 8"], balance: float, rare_balance: float
 ) -> Float[np.ndarray, " 8"]:
-    """How much a face of each category counts."""
+    """The weight of a face of each category in the fit, from the categories' shares of the faces."""
     weights: Float[np.ndarray, " 8"] = frequency ** -np.where(frequency < RARE, rare_balance, balance)
     return weights
 
@@ -102,14 +111,14 @@ def fit(
     logits: Float32[np.ndarray, "n 8"], label: Int[np.ndarray, " n"], importance: Float[np.ndarray, " 8"]
 ) -> Float[np.ndarray, " 8"]:
     """The offsets of the logits, fitted together with a temperature that divides the sums."""
-    z, y, weight = torch.from_numpy(logits).double(), torch.from_numpy(label), torch.from_numpy(importance)
+    x, target, weight = (torch.from_numpy(array) for array in (logits.astype(np.float64), label, importance))
     offset = torch.zeros(CLASSES, dtype=torch.float64, requires_grad=True)
     scale = torch.zeros((), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([offset, scale], max_iter=ROUNDS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        value = F.cross_entropy((z + offset) * scale.exp(), y, weight) + RIDGE * offset.square().sum()
+        value = F.cross_entropy((x + offset) * scale.exp(), target, weight) + RIDGE * offset.square().sum()
         value.backward()
         return value
 

@@ -1,4 +1,4 @@
-"""The metrics of the manifest and of the training log, on NumPy arrays."""
+"""The metrics in the manifest and in the training log, on NumPy arrays."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Figures = dict[str, float]
 
 def softmax(logits: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
     """Probabilities of each row."""
-    e = np.exp(logits - logits.max(1, keepdims=True))
-    probability: Float[np.ndarray, "n c"] = e / e.sum(1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    probability: Float[np.ndarray, "n c"] = exponentials / exponentials.sum(1, keepdims=True)
     return probability
 
 
@@ -35,11 +35,11 @@ def ece(probability: Float[np.ndarray, "n c"], label: Int[np.ndarray, " n"], bin
     """Expected calibration error of the top prediction, over bins of equal width."""
     confidence = probability.max(1)
     correct: Bool[np.ndarray, " n"] = probability.argmax(1) == label
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_index = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [
-        abs(correct[bin_of == b].mean() - confidence[bin_of == b].mean()) * np.mean(bin_of == b)
+        abs(correct[bin_index == b].mean() - confidence[bin_index == b].mean()) * np.mean(bin_index == b)
         for b in range(bins)
-        if np.any(bin_of == b)
+        if np.any(bin_index == b)
     ]
     return float(sum(gaps))
 
@@ -61,13 +61,18 @@ def ccc(predicted: Float[np.ndarray, " n"], target: Float[np.ndarray, " n"]) -> 
     return float(2 * covariance / spread)
 
 
-def mean_ccc(predicted: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"]) -> float:
-    """The concordance correlation coefficient, averaged over valence and arousal."""
-    return float(np.mean([ccc(predicted[:, axis], target[:, axis]) for axis in range(predicted.shape[1])]))
+def ccc_of_axes(
+    predicted: Float[np.ndarray, "n 2"], target: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, " 2"]:
+    """The concordance correlation coefficients of valence and of arousal."""
+    return np.array([ccc(predicted[:, axis], target[:, axis]) for axis in range(2)])
 
 
 def summary(outputs: Float[np.ndarray, "n 10"], faces: Faces, temperature: float = 1.0) -> Figures:
-    """All metrics of a network's outputs on `faces`."""
+    """All metrics of a network's outputs (logits, valence, arousal) on `faces`.
+
+    Keys are the names in the manifest; `ece` is a share, `soft_ce` in nats, `n` the number of faces.
+    """
     classes = faces.target.shape[1]
     probability = softmax(outputs[:, :classes] / temperature)
     predicted = probability.argmax(1)
@@ -79,7 +84,7 @@ def summary(outputs: Float[np.ndarray, "n 10"], faces: Faces, temperature: float
         "ece": ece(probability, faces.label),
         "soft_ce": soft_cross_entropy(probability, faces.target),
         "va_rmse": rmse(va, faces.va),
-        "va_ccc": mean_ccc(va, faces.va),
+        "va_ccc": float(ccc_of_axes(va, faces.va).mean()),
         "n": len(faces),
     }
 

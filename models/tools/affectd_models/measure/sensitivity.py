@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -35,7 +35,7 @@ from affectd_models.config import Config
 from affectd_models.faces import ferplus
 from affectd_models.faces.ferplus import Faces
 from affectd_models.measure import metrics
-from affectd_models.network import deploy, maxvit, unpack
+from affectd_models.network import deploy, from_onnx, maxvit
 from affectd_models.training import inference
 
 COLUMNS = ["expand", "squeeze", "project", "shortcut", "qkv", "merge", "mlp.1", "mlp.3"]
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = configuration.load(args.config)
     valid = ferplus.load(args.data, "valid")
     train, _ = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
-    net = plain(args.model, config)
+    net = load(args.model, config)
     layers = {name: layer for name, layer in net.named_modules() if is_product(layer)}
     ranges = calibrate(net, layers, faces(train, args.calibration, config))
     hooks: dict[str, Callable[[str], Hook]] = {
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print_table("weights", layers, net, some, partial(weights_rounded, layers))
 
     if args.all_faces:
-        valid = valid.take(spread(valid, args.all_faces))
+        valid = valid.take(ferplus.spread(len(valid), args.all_faces))
     show(f"\nall layers at once, {len(valid)} faces:\n")
     show("| | accuracy | RMS change of the logits | VA RMSE |\n| --- | --- | --- | --- |")
     everything = faces(valid, len(valid), config)
@@ -107,10 +107,10 @@ def show(line: str) -> None:
     sys.stdout.flush()
 
 
-def plain(path: Path, config: Config) -> nn.Module:
-    """`deploy.Plain` with the weights of an ONNX file."""
-    net = deploy.plain(maxvit.build(config["model"]))
-    named = unpack.parameters(path)
+def load(path: Path, config: Config) -> nn.Module:
+    """The folded network with the weights of an ONNX file."""
+    net = deploy.folded(maxvit.build(config["model"]))
+    named = from_onnx.parameters(path)
     net.load_state_dict({name: named[name].reshape(value.shape) for name, value in net.state_dict().items()})
     return net
 
@@ -122,20 +122,15 @@ def is_product(layer: nn.Module) -> bool:
 
 def faces(split: Faces, count: int, config: Config) -> Float[Tensor, "count 1 1 size size"]:
     """Normalized faces, each a batch of one, spread evenly over a split."""
-    images = torch.as_tensor(split.images[spread(split, count)])
+    images = torch.as_tensor(split.images[ferplus.spread(len(split), count)])
     return inference.prepare(images, config["model"]["size"], config["data"]).unsqueeze(1)
-
-
-def spread(split: Faces, count: int) -> Int[np.ndarray, " count"]:
-    """Indices of `count` faces, spread evenly over a split."""
-    return np.linspace(0, len(split) - 1, count).astype(int)
 
 
 @torch.no_grad()
 def predict(net: nn.Module, x: Float[Tensor, "n 1 1 size size"]) -> Float[Tensor, "n 10"]:
     """The outputs for each face; the network for inference takes one face, so the batch is mapped over it."""
-    parts = [torch.vmap(net)(part)[:, 0] for part in tqdm(x.split(BATCH), leave=False, mininterval=10)]
-    return torch.cat(parts)
+    batches = tqdm(x.split(BATCH), leave=False, mininterval=10)
+    return torch.cat([torch.vmap(net)(batch)[:, 0] for batch in batches])
 
 
 def group(name: str) -> Group:
@@ -175,22 +170,22 @@ def calibrate(
     net: nn.Module, layers: Layers, x: Float[Tensor, "n 1 1 size size"]
 ) -> dict[str, dict[str, Range]]:
     """The range of each layer's input by both rules: {rule: {name: (low, high)}}."""
-    seen: dict[str, list[Tensor]] = {name: [] for name in layers}
+    samples: dict[str, list[Tensor]] = {name: [] for name in layers}
 
-    def note(name: str, _layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def record(name: str, _layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         values = inputs[0].flatten()
-        seen[name].append(values[:: max(1, len(values) // CALIBRATION_VALUES)])
+        samples[name].append(values[:: max(1, len(values) // CALIBRATION_VALUES)])
 
-    hooks = [layer.register_forward_pre_hook(partial(note, name)) for name, layer in layers.items()]
+    hooks = [layer.register_forward_pre_hook(partial(record, name)) for name, layer in layers.items()]
     for face in tqdm(x, "calibration", mininterval=10):
         net(face)
     for hook in hooks:
         hook.remove()
     ranges: dict[str, dict[str, Range]] = {"percentile": {}, "mse": {}}
-    for name, parts in seen.items():
-        values = torch.cat(parts)
-        cut = np.percentile(values.numpy(), [0.01, 99.99])
-        ranges["percentile"][name] = (float(cut[0]), float(cut[1]))
+    for name, of_faces in samples.items():
+        values = torch.cat(of_faces)
+        low, high = np.percentile(values.numpy(), [0.01, 99.99])
+        ranges["percentile"][name] = (float(low), float(high))
         ranges["mse"][name] = least_square_error(values[:: max(1, len(values) // (10 * CALIBRATION_VALUES))])
     return ranges
 
@@ -208,8 +203,7 @@ def least_square_error(values: Float[Tensor, " n"]) -> Range:
 
 def rms(a: Float[Tensor, "n 10"], b: Float[Tensor, "n 10"]) -> float:
     """Root mean square difference of the logits."""
-    logits = len(ferplus.CATEGORIES)
-    return float((a - b)[:, :logits].square().mean().sqrt())
+    return float((a - b)[:, : ferplus.CLASSES].square().mean().sqrt())
 
 
 @contextmanager
@@ -230,7 +224,7 @@ def weights_rounded(layers: Layers, names: Iterable[str]) -> Iterator[None]:
     with torch.no_grad():
         for name, weight in kept.items():
             values, scale = quantize.symmetric(weight.numpy(), 0, paired=not has_one_position(name))
-            layers[name].weight.copy_(torch.tensor(values * scale.reshape(-1, *[1] * (values.ndim - 1))))
+            layers[name].weight.copy_(torch.from_numpy(quantize.dequantized(values, scale, 0)))
     try:
         yield
     finally:
@@ -251,9 +245,9 @@ def print_table(
     for name in layers:
         groups.setdefault(group(name), []).append(name)
     exact, costs = predict(net, x), {}
-    for place, names in tqdm(groups.items(), title, mininterval=10):
+    for key, names in tqdm(groups.items(), title, mininterval=10):
         with changed(names):
-            costs[place] = rms(predict(net, x), exact)
+            costs[key] = rms(predict(net, x), exact)
     show(f"\n{title}: RMS change of the logits, in thousandths\n\n| layer | {' | '.join(COLUMNS)} |")
     show("| --- " * (len(COLUMNS) + 1) + "|")
     for row in dict.fromkeys(row for row, _ in groups):

@@ -94,8 +94,7 @@ def cross_validated(
             test = order[fold::FOLDS]
             train = np.setdiff1d(order, test)
             predicted[test] = probability[test] @ fit(probability[train], ratings[train], prior)
-        clipped = predicted.clip(-1, 1)
-        scores.append([metrics.ccc(clipped[:, axis], ratings[:, axis]) for axis in range(2)])
+        scores.append(metrics.ccc_of_axes(predicted.clip(-1, 1), ratings))
     return np.array(scores)
 
 

@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def plain(net: nn.Module) -> Plain:
+def folded(net: nn.Module) -> FoldedMaxViT:
     """The inference form of a trained MaxViT, for input [1, c, size, size]."""
-    return Plain(net.eval())
+    return FoldedMaxViT(net.eval())
 
 
-class Plain(nn.Module):
+class FoldedMaxViT(nn.Module):
     """MaxViT with its batch norms folded, for a single face."""
 
     def __init__(self, net: nn.Module) -> None:
@@ -39,10 +39,9 @@ class Layer(nn.Module):
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        parts = layer.layers
-        self.convolutions = Bottleneck(parts.MBconv)
-        self.window = Attention(parts.window_attention)
-        self.grid = Attention(parts.grid_attention)
+        self.convolutions = Bottleneck(layer.layers.MBconv)
+        self.window = Attention(layer.layers.window_attention)
+        self.grid = Attention(layer.layers.grid_attention)
 
     def forward(self, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, "1 d h/stride w/stride"]:
         """The layer's activations."""
@@ -70,8 +69,8 @@ class Bottleneck(nn.Module):
         """The block's activations."""
         y = self.activation(self.expand(x))
         y = self.activation(self.depthwise(y))
-        share = self.squeeze.activation(self.squeeze.fc1(y.mean((2, 3), keepdim=True)))
-        y = y * self.squeeze.scale_activation(self.squeeze.fc2(share))
+        hidden = self.squeeze.activation(self.squeeze.fc1(y.mean((2, 3), keepdim=True)))
+        y = y * self.squeeze.scale_activation(self.squeeze.fc2(hidden))
         return self.project(y) + self.shortcut(x)
 
 
@@ -104,8 +103,8 @@ class Attention(nn.Module):
         groups, tokens, channels = x.shape
         qkv = self.qkv(x).reshape(groups, tokens, 3, self.heads, self.depth).permute(2, 0, 3, 1, 4)
         q, k, v = qkv[0], qkv[1], qkv[2]
-        share = torch.softmax(q @ k.transpose(-1, -2) + self.bias, -1)
-        return self.merge((share @ v).permute(0, 2, 1, 3).reshape(groups, tokens, channels))
+        weights = torch.softmax(q @ k.transpose(-1, -2) + self.bias, -1)
+        return self.merge((weights @ v).permute(0, 2, 1, 3).reshape(groups, tokens, channels))
 
     def gather(self, x: Float[Tensor, "h w c"]) -> Float[Tensor, "groups tokens c"]:
         """Partition into groups: a window's tokens are adjacent, a grid's are spread over the picture."""
@@ -126,13 +125,13 @@ class Attention(nn.Module):
 
 
 def as_conv(conv: nn.Conv2d) -> nn.Conv2d:
-    """A copy of `conv` as a plain nn.Conv2d with a bias."""
-    plain = nn.Conv2d(
+    """A copy of `conv` as an nn.Conv2d with a bias."""
+    copy = nn.Conv2d(
         conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, groups=conv.groups
     )
-    plain.weight.data.copy_(conv.weight.data)
-    plain.bias.data.copy_(conv.bias.data if conv.bias is not None else torch.zeros_like(plain.bias))
-    return plain
+    copy.weight.data.copy_(conv.weight.data)
+    copy.bias.data.copy_(conv.bias.data if conv.bias is not None else torch.zeros_like(copy.bias))
+    return copy
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:

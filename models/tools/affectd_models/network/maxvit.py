@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torchvision.models.maxvit import MaxVit
 
 from affectd_models.config import ModelTable
-
-OUTPUTS = 10  # 8 logits, valence, arousal
+from affectd_models.faces.ferplus import OUTPUTS
 
 
 class StridedDepthwise(nn.Conv2d):
@@ -60,18 +59,18 @@ class Gelu(nn.GELU):
         return super().forward(x)
 
 
-def build(shape: ModelTable) -> nn.Module:
-    """MaxViT for [n, 1, size, size] -> [n, 10], freshly initialized; `shape` is the [model] table."""
+def build(table: ModelTable) -> nn.Module:
+    """MaxViT for [n, 1, size, size] -> [n, 10], freshly initialized; `table` is the [model] table."""
     net = MaxVit(
-        input_size=(shape["size"], shape["size"]),
-        stem_channels=shape["stem"],
-        partition_size=shape["partition"],
-        block_channels=shape["channels"],
-        block_layers=shape["depths"],
-        head_dim=shape["head_dim"],
-        stochastic_depth_prob=shape["drop_path"],
-        expansion_ratio=shape["expansion"],
-        mlp_ratio=shape["mlp_ratio"],
+        input_size=(table["size"], table["size"]),
+        stem_channels=table["stem"],
+        partition_size=table["partition"],
+        block_channels=table["channels"],
+        block_layers=table["depths"],
+        head_dim=table["head_dim"],
+        stochastic_depth_prob=table["drop_path"],
+        expansion_ratio=table["expansion"],
+        mlp_ratio=table["mlp_ratio"],
         activation_layer=Gelu,
         num_classes=OUTPUTS,
     )

@@ -50,7 +50,7 @@ def averaged(paths: Sequence[Path], shares: Sequence[float]) -> tuple[dict[str, 
         values = [state[name] for state in states]
         if not values[0].is_floating_point():
             return values[0]
-        parts = [share * value.double() for share, value in zip(shares, values, strict=True)]
-        return torch.stack(parts).sum(0).to(values[0].dtype)
+        weighted = [share * value.double() for share, value in zip(shares, values, strict=True)]
+        return torch.stack(weighted).sum(0).to(values[0].dtype)
 
     return {name: mean(name) for name in states[0]}, networks[0][1]

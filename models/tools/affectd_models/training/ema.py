@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which generalises better than the last step's."""
+"""An exponential moving average of the weights, which generalizes better than the last step's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
-        """Include the weights after one step; in the first steps the average is shorter."""
+        """Include the weights after one step; the first steps have a smaller decay."""
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 9))
         ours, theirs = list(self.net.parameters()), list(net.parameters())

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affectd_models.training import device
+from affectd_models.training import devices
 
 
 def orthogonal(g: Float[Tensor, "b m n"]) -> Float[Tensor, "b m n"]:
     """The matrices with their singular values set to nearly one; in bf16 where that is fast."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16() if device.has_bf16(g.device) else g
+    x = g.bfloat16() if devices.has_bf16(g.device) else g
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -33,7 +33,7 @@ def orthogonal(g: Float[Tensor, "b m n"]) -> Float[Tensor, "b m n"]:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised Nesterov momentum with decoupled weight decay."""
+    """Orthogonalized Nesterov momentum with decoupled weight decay."""
 
     def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
@@ -50,16 +50,16 @@ class Muon(torch.optim.Optimizer):
 
     def update(self, group: dict[str, Any], shape: Sequence[int], weights: list[Tensor]) -> None:
         """One step for several weights whose flattened `shape` [m, n] is the same."""
-        ahead = []
+        directions = []
         for weight in weights:
             state = self.state[weight]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(weight.grad)
             state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
-            ahead.append(weight.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
+            directions.append(weight.grad.lerp(state["momentum"], group["momentum"]).flatten(1))
         # An orthogonal [m, n] has entries of size 1/sqrt(max(m, n)). They are scaled to an RMS of 0.2, so
         # that one learning rate suits all shapes and compares with AdamW's.
-        changes = orthogonal(torch.stack(ahead)).float() * (0.2 * max(shape) ** 0.5)
+        changes = orthogonal(torch.stack(directions)).float() * (0.2 * max(shape) ** 0.5)
         for weight, change in zip(weights, changes, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.sub_(group["lr"] * change.view_as(weight))

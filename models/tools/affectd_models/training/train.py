@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,17 +21,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from affectd_models import config as configuration
-from affectd_models.config import Config, TrainTable
+from affectd_models.config import Config
 from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus
-from affectd_models.faces.ferplus import Faces
+from affectd_models.faces.ferplus import CLASSES, OUTPUTS, Faces
 from affectd_models.measure import metrics
-from affectd_models.network import dlib_face, maxvit, unpack
-from affectd_models.network.build import OUTPUTS, build
-from affectd_models.training import checkpoint, device, distill, inference
+from affectd_models.network import dlib_face, from_onnx, maxvit
+from affectd_models.network.build import build
+from affectd_models.training import checkpoint, devices, distill, inference, optimizers, sampling
 from affectd_models.training.augment import Augment, mirror, mix
 from affectd_models.training.ema import Average
-from affectd_models.training.muon import Muon
 from affectd_models.training.views import Views
 
 log = logging.getLogger(__name__)
@@ -56,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--teacher", type=Path, nargs="+", help="checkpoints or shipped ONNX files to distil")
     parser.add_argument(
-        "--online", type=Path, nargs="+", help="checkpoints that predict every batch as it is"
+        "--online", type=Path, nargs="+", help="checkpoints that predict every augmented batch"
     )
     parser.add_argument("--views", type=Path, help="folder of `affectd-models views`, to distil from")
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1, …; default: a GPU if there is one"
     )
     parser.add_argument(
-        "--compile", action="store_true", help="compile the network first; minutes, for a GPU"
+        "--compile", action="store_true", help="compile the network first, which takes minutes"
     )
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
@@ -77,8 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--threads is {args.threads}; at least 1 is expected")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    place = device.pick(args.device)
-    run = Run(config, args.out, place)
+    run = Run(config, args.out, devices.pick(args.device))
     faces = ferplus.load(args.data, "train")
     faces, _ = ferplus.split_holdout(faces, config["data"]["holdout"])
     if (args.out / "last.pt").exists():
@@ -97,29 +94,29 @@ def main(argv: Sequence[str] | None = None) -> None:
 class Run:
     """The state of one training run, and its loop."""
 
-    def __init__(self, config: Config, out: Path, place: torch.device) -> None:
+    def __init__(self, config: Config, out: Path, device: torch.device) -> None:
         torch.manual_seed(config["seed"])
-        self.config, self.out, self.device = config, out, place
-        self.net = build(config["model"]).to(place, memory_format=torch.channels_last)
+        self.config, self.out, self.device = config, out, device
+        self.net = build(config["model"]).to(device, memory_format=torch.channels_last)
         self.forward = self.net
         self.average = Average(self.net, config["train"]["ema"])
-        self.optimizers = optimizers(self.net, config["train"])
+        self.optimizers = optimizers.build(self.net, config["train"])
         self.augment = Augment(config["augment"])
-        self.part = device.part(place, config["train"]["batch"])
-        self.bf16 = device.has_bf16(place)
+        self.micro_batch = devices.micro_batch(device, config["train"]["batch"])
+        self.bf16 = devices.has_bf16(device)
         self.step, self.seconds, self.best = 0, 0.0, 0.0
         self.last_step = 0
         self.views: Views | None = None
         self.online: distill.Online | None = None
         self.online_share = 0.0
-        self.log_prior = torch.zeros(OUTPUTS - 2, device=place)
+        self.log_prior = torch.zeros(CLASSES, device=device)
 
     def compile(self) -> None:
         """Compile the network, or continue without compilation if that fails."""
         compiled = torch.compile(self.net)
         size = self.config["model"]["size"]
-        face = torch.zeros(self.part, 1, size, size, device=self.device)
-        states = device.random_state(self.device)
+        face = torch.zeros(self.micro_batch, 1, size, size, device=self.device)
+        states = devices.random_state(self.device)
         kept = {name: value.clone() for name, value in self.net.named_buffers()}
         self.net.train()
         try:
@@ -128,24 +125,25 @@ class Run:
             self.forward = compiled
         except Exception as error:  # noqa: BLE001  A missing or broken compiler can raise anything.
             log.warning("not compiled: %s", error)
-        # Undo the effects of the trial.
+        # Undo what the trial changed.
         self.net.zero_grad(set_to_none=True)
         for name, value in self.net.named_buffers():
             value.copy_(kept[name])
-        device.set_random_state(self.device, states)
+        devices.set_random_state(self.device, states)
 
     def teach(self, faces: Faces, stored: Sequence[Path], online: Sequence[Path]) -> None:
         """Blend the targets of `faces` with predictions of `stored`, and let `online` predict every batch."""
-        first, self.online_share = distill.shares(self.config["teacher"]["weight"], len(stored), len(online))
+        weight = self.config["teacher"]["weight"]
+        stored_share, self.online_share = distill.shares(weight, len(stored), len(online))
         if online:
             networks = [trained(path, self.config, faces) for path in online]
-            self.online = distill.Online(networks, self.device, self.part)
+            self.online = distill.Online(networks, self.device, self.micro_batch)
         if stored:
             teachers = [trained(path, self.config, faces) for path in stored]
-            faces.target, faces.va = distill.blend(faces, teachers, self.device, first)
+            faces.target, faces.va = distill.targets(faces, teachers, self.device, stored_share)
 
     def autocast(self) -> torch.autocast:
-        """bf16 where that is fast."""
+        """A context that computes in bf16 where that is fast."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def train(self, faces: Faces, valid: Faces) -> None:
@@ -153,7 +151,7 @@ class Run:
         train = self.config["train"]
         steps_per_epoch = len(faces) // train["batch"]
         self.last_step = steps_per_epoch * train["epochs"]
-        share, shift = balance(faces.target, train.get("balance", 0.0))
+        share, shift = sampling.balance(faces.target, train.get("balance", 0.0))
         # Teachers do not see the votes that a face was drawn by, so their predictions need no correction.
         voted = 1 - self.config["teacher"]["weight"] if "teacher" in self.config else 1.0
         self.log_prior = torch.from_numpy(voted * shift).to(self.device)
@@ -182,7 +180,7 @@ class Run:
     def one_epoch(
         self, data: list[Tensor], order: Int[Tensor, " n"], epoch: int, steps_per_epoch: int
     ) -> None:
-        """The rest of `epoch`, with the faces in this order."""
+        """Train on the rest of the epoch, with the faces in this order."""
         batch = self.config["train"]["batch"]
         first = self.step % steps_per_epoch
         bar = tqdm(range(first, steps_per_epoch), f"epoch {epoch}", mininterval=20, ncols=100)
@@ -190,7 +188,7 @@ class Run:
         self.net.train()
         for i in bar:
             chosen = order[i * batch : (i + 1) * batch]
-            images, target, va = (part[chosen] for part in data)
+            images, target, va = (tensor[chosen] for tensor in data)
             loss = self.one_step(images, target, va)
             if i % LOSS_EVERY == 0:
                 shown = f"{float(loss):.3f}"
@@ -209,25 +207,25 @@ class Run:
     ) -> Float[Tensor, ""]:
         """One update of the weights; returns the loss."""
         train, data = self.config["train"], self.config["data"]
-        rate = schedule(self.progress(), train["warmup"], train["decay"])
+        rate = optimizers.schedule(self.progress(), train["warmup"], train["decay"])
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = train["lr"] * rate
         with torch.no_grad():
             x = images.unsqueeze(1).float() / 255
-            # Views are already augmented. Their targets also hold for the mirror images.
+            # Views are already augmented, and their targets are those of their mirror images too.
             x = self.augment(x, self.config["model"]["size"]) if self.views is None else mirror(x)
             x, target, va = mix(self.config["augment"]["mixup"], x, target, va)
             if self.online is not None:
-                seen = self.online(x)
-                target = target.lerp(seen[:, : target.shape[1]], self.online_share)
-                va = va.lerp(seen[:, target.shape[1] :], self.online_share)
+                prediction = self.online(x)
+                target = target.lerp(prediction[:, :CLASSES], self.online_share)
+                va = va.lerp(prediction[:, CLASSES:], self.online_share)
             x = (x - data["mean"]) / data["std"]
             x = x.to(memory_format=torch.channels_last)
         total = torch.zeros((), device=self.device)
-        parts = [part.split(self.part) for part in (x, target, va)]
-        for faces, votes, circumplex in zip(*parts, strict=True):
-            loss = self.loss(faces, votes, circumplex) * (len(faces) / len(x))
+        micro_batches = (tensor.split(self.micro_batch) for tensor in (x, target, va))
+        for micro_x, micro_target, micro_va in zip(*micro_batches, strict=True):
+            loss = self.loss(micro_x, micro_target, micro_va) * (len(micro_x) / len(x))
             loss.backward()
             total += loss.detach()
         for optimizer in self.optimizers:
@@ -244,8 +242,8 @@ class Run:
         with self.autocast():
             y = self.forward(x)
         y = y.float()
-        categories = F.cross_entropy(y[:, : target.shape[1]] + self.log_prior, target)
-        return categories + self.config["train"]["va_weight"] * F.mse_loss(y[:, target.shape[1] :], va)
+        categories = F.cross_entropy(y[:, :CLASSES] + self.log_prior, target)
+        return categories + self.config["train"]["va_weight"] * F.mse_loss(y[:, CLASSES:], va)
 
     def progress(self) -> float:
         """Completed share of the schedule, by steps or by the clock, whichever is larger."""
@@ -255,7 +253,7 @@ class Run:
         """Log the averaged network's metrics, and save it if its accuracy is the best so far."""
         predict = inference.predictor(self.average.net, self.config, autocast=True)
         plain = metrics.summary(predict(valid.images), valid)
-        outputs = inference.as_shown(predict, self.config["data"])(valid.images)
+        outputs = inference.as_deployed(predict, self.config["data"])(valid.images)
         figures = metrics.summary(outputs, valid)
         figures["unmirrored"] = plain["accuracy"]
         text = "  ".join(f"{name} {value:.4f}" for name, value in figures.items() if name != "n")
@@ -274,7 +272,7 @@ class Run:
                 "net": self.net.state_dict(),
                 "average_steps": self.average.steps,
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "random": device.random_state(self.device),
+                "random": devices.random_state(self.device),
                 "step": self.step,
                 "seconds": self.seconds,
                 "best": self.best,
@@ -290,7 +288,7 @@ class Run:
         self.average.steps = state["average_steps"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        device.set_random_state(self.device, state["random"])
+        devices.set_random_state(self.device, state["random"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
 
     def start_from(self, path: Path, faces: Faces) -> None:
@@ -327,67 +325,4 @@ def trained(path: Path, config: Config, faces: Faces) -> tuple[nn.Module, Config
     """
     if path.suffix != ".onnx":
         return checkpoint.load(path)
-    return unpack.load(path, config, faces.images[:: max(1, len(faces) // STATISTICS_FACES)]), config
-
-
-def optimizers(net: nn.Module, train: TrainTable) -> list[torch.optim.Optimizer]:
-    """The optimizers that the [train] table chooses.
-
-    By default Muon for matrices, and AdamW for depthwise filters, tables, norms, biases and the last layer.
-    """
-    if train.get("optimizer", "muon") == "adamw":
-        return [adamw(net, train)]
-    matrices, others, plain = [], [], []
-    last = (net.last if isinstance(net, dlib_face.FaceNet) else net.classifier[-1]).weight
-    for module in net.modules():
-        for name, weight in module.named_parameters(recurse=False):
-            is_matrix = isinstance(module, (nn.Linear, nn.Conv2d)) and name == "weight"
-            if is_matrix and weight is not last and min(weight.flatten(1).shape) > 9:
-                matrices.append(weight)
-            elif is_matrix:
-                others.append(weight)
-            else:
-                plain.append(weight)
-    decay = train["weight_decay"]
-    adam = [{"params": others, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
-    return [
-        Muon(matrices, train["lr"], train["momentum"], decay),
-        torch.optim.AdamW(adam, train["lr"], betas=(0.9, 0.98)),
-    ]
-
-
-def balance(
-    target: Float32[np.ndarray, "n 8"], exponent: float
-) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " 8"]]:
-    """How often to draw each face (mean 1), and what to add to the logits in the loss (Menon et al. 2021).
-
-    A category's weight is its frequency to the power -`exponent`: 0 draws all faces alike, 1 all categories.
-    The loss adds the log ratio of the drawn to the original frequencies, so the network itself learns the
-    latter.
-    """
-    if exponent == 0:
-        return np.ones(len(target), np.float32), np.zeros(target.shape[1], np.float32)
-    frequency = target.mean(0).clip(1e-6)
-    share = target @ frequency**-exponent
-    share = share / share.mean()
-    drawn = (share[:, None] * target).mean(0).clip(1e-6)
-    return share.astype(np.float32), np.log(drawn / frequency).astype(np.float32)
-
-
-def adamw(net: nn.Module, train: TrainTable) -> torch.optim.Optimizer:
-    """AdamW for all parameters, with weight decay for matrices and filters."""
-    decayed = [weight for weight in net.parameters() if weight.ndim > 1]
-    plain = [weight for weight in net.parameters() if weight.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": train["weight_decay"]},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, train["lr"], betas=(0.9, 0.99))
-
-
-def schedule(progress: float, warmup: float, decay: float) -> float:
-    """Factor of the learning rate: linear warm-up, constant, then cosine decay to zero."""
-    if progress < warmup:
-        return (progress + 1e-3) / (warmup + 1e-3)
-    left = (1 - progress) / decay
-    return 1.0 if left >= 1 else 0.5 - 0.5 * math.cos(math.pi * max(0.0, left))
+    return from_onnx.load(path, config, faces.images[:: max(1, len(faces) // STATISTICS_FACES)]), config

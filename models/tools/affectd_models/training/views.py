@@ -30,7 +30,7 @@ from affectd_models.config import Config
 from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus
 from affectd_models.faces.ferplus import Faces
-from affectd_models.training import checkpoint, inference
+from affectd_models.training import checkpoint, distill, inference
 from affectd_models.training.augment import Augment
 
 log = logging.getLogger(__name__)
@@ -59,24 +59,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     faces, _ = ferplus.split_holdout(ferplus.load(args.data, "train"), config["data"]["holdout"])
     args.out.mkdir(parents=True, exist_ok=True)
     check_origin(args.out, config, faces, args.views)
-    images = make(args.out / "images.npy", config, faces, args.views)
+    images = make_images(args.out / "images.npy", config, faces, args.views)
     for name, path in zip(names, args.teacher, strict=True):
         net, own = checkpoint.load(path)
-        ask(args.out / f"{name}.npy", net, own, images)
+        store_predictions(args.out / f"{name}.npy", net, own, images)
 
 
 def check_origin(folder: Path, config: Config, faces: Faces, count: int) -> None:
     """Refuse a folder with views of other faces or from another augmentation."""
-    digest = hashlib.sha256(faces.images.tobytes()).hexdigest()
-    origin = {"faces": digest, "views": count, "seed": config["seed"], "size": config["model"]["size"]}
-    origin["augment"] = dict(config["augment"])
+    origin = {
+        "faces": digest(faces),
+        "views": count,
+        "seed": config["seed"],
+        "size": config["model"]["size"],
+        "augment": dict(config["augment"]),
+    }
     path = folder / "views.json"
     if path.exists() and json.loads(path.read_text()) != origin:
         raise InvalidInput(f"{path}: these views are of other faces or from another configuration")
     path.write_text(json.dumps(origin, indent=2) + "\n")
 
 
-def make(path: Path, config: Config, faces: Faces, count: int) -> UInt8[np.ndarray, "views n size size"]:
+def digest(faces: Faces) -> str:
+    """The SHA-256 of the pictures, by which views are known to be of the same faces."""
+    return hashlib.sha256(faces.images.tobytes()).hexdigest()
+
+
+def make_images(
+    path: Path, config: Config, faces: Faces, count: int
+) -> UInt8[np.ndarray, "views n size size"]:
     """The augmented views, read from the file if it exists."""
     if path.exists():
         return np.load(path, mmap_mode="c")
@@ -88,31 +99,28 @@ def make(path: Path, config: Config, faces: Faces, count: int) -> UInt8[np.ndarr
     for view in tqdm(range(count), "views", ncols=100):
         torch.manual_seed(config["seed"] * 1000 + view)
         for start in range(0, len(faces), BATCH):
-            part = torch.from_numpy(faces.images[start : start + BATCH]).unsqueeze(1).float() / 255
-            seen = (augment(part, size).clamp(0, 1) * 255).round().byte()
-            images[view, start : start + BATCH] = seen[:, 0].numpy()
+            batch = torch.from_numpy(faces.images[start : start + BATCH]).unsqueeze(1).float() / 255
+            augmented = (augment(batch, size).clamp(0, 1) * 255).round().byte()
+            images[view, start : start + BATCH] = augmented[:, 0].numpy()
     torch.set_rng_state(generator_state)
     images.flush()
     partial.replace(path)
     return images
 
 
-def ask(
+def store_predictions(
     path: Path, net: nn.Module, config: Config, images: UInt8[np.ndarray, "views n size size"]
-) -> Float16[np.ndarray, "views n 10"]:
-    """A teacher's predictions for the views; those that are stored in the file already are kept."""
-    stored = list(np.load(path)) if path.exists() else []
+) -> None:
+    """Store a teacher's predictions for the views; those that the file already holds are kept."""
+    stored: list[Float16[np.ndarray, "n 10"]] = list(np.load(path)) if path.exists() else []
     predict = inference.mirrored(inference.predictor(net.to(memory_format=torch.channels_last), config, True))
-    classes = len(ferplus.CATEGORIES)
     for view in tqdm(range(len(stored), len(images)), path.stem, ncols=100):
-        outputs = predict(np.ascontiguousarray(images[view]))
-        probability = torch.from_numpy(outputs[:, :classes]).softmax(1).numpy()
-        stored.append(np.concatenate([probability, outputs[:, classes:]], 1).astype(np.float16))
+        outputs = torch.from_numpy(predict(np.ascontiguousarray(images[view])))
+        stored.append(inference.probabilities(outputs).numpy().astype(np.float16))
         partial = path.with_suffix(".new")
         with partial.open("wb") as file:
             np.save(file, np.stack(stored))
         partial.replace(path)
-    return np.stack(stored)
 
 
 @dataclass
@@ -120,7 +128,8 @@ class Views:
     """Stored views, and the mean prediction of their teachers."""
 
     images: UInt8[np.ndarray, "views n size size"]
-    answer: Float32[np.ndarray, "views n 10"]
+    # Eight probabilities, valence and arousal.
+    prediction: Float32[np.ndarray, "views n 10"]
 
     @classmethod
     def load(cls, folder: Path, faces: Faces, config: Config) -> Views:
@@ -129,24 +138,24 @@ class Views:
             origin: dict[str, Any] = json.loads((folder / "views.json").read_text())
         except json.JSONDecodeError as error:
             raise InvalidInput(f"{folder}/views.json: {error}") from error
-        if origin["faces"] != hashlib.sha256(faces.images.tobytes()).hexdigest():
+        if origin["faces"] != digest(faces):
             raise InvalidInput(f"{folder}: these views are of other faces than the training's")
         if origin["size"] != config["model"]["size"]:
             raise InvalidInput(f"{folder}: views of {origin['size']} pixels; the network takes another size")
         images = np.load(folder / "images.npy", mmap_mode="c")
         paths = sorted(path for path in folder.glob("*.npy") if path.name != "images.npy")
-        answers = [np.load(path) for path in paths]
-        if not answers or any(len(answer) != len(images) for answer in answers):
+        predictions = [np.load(path) for path in paths]
+        if not predictions or any(len(prediction) != len(images) for prediction in predictions):
             raise InvalidInput(f"{folder}: no teacher, or one without all {len(images)} views")
         log.info("teachers: %s", ", ".join(path.stem for path in paths))
-        return cls(images, np.mean([answer.astype(np.float32) for answer in answers], 0))
+        return cls(images, np.mean([prediction.astype(np.float32) for prediction in predictions], 0))
 
     def blend(
         self, view: int, faces: Faces, weight: float
     ) -> tuple[UInt8[np.ndarray, "n size size"], Float32[np.ndarray, "n 8"], Float32[np.ndarray, "n 2"]]:
-        """One view of each face, with the votes and the teachers' prediction, whose share is `weight`."""
-        answer = self.answer[view]
-        classes = faces.target.shape[1]
-        target = faces.target + weight * (answer[:, :classes] - faces.target)
-        va = faces.va + weight * (answer[:, classes:] - faces.va)
+        """(one view of each face, and its targets: the votes, blended with the teachers' prediction).
+
+        The share of the prediction is `weight`.
+        """
+        target, va = distill.blend(faces, self.prediction[view], weight)
         return np.ascontiguousarray(self.images[view]), target, va

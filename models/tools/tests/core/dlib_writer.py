@@ -43,9 +43,10 @@ def write(path, seed=1):
         filters = random.normal(size=(outputs, before, side, side)) / (side * before**0.5)
         bias, beta = random.normal(size=(2, outputs)) / 4
         gamma = random.uniform(0.5, 1.5, outputs)
-        parts = [part.astype(np.float32) for part in (filters, bias, gamma, beta)]
-        convolutions.append(parts)
-        data += convolution(*parts[:2]) + string("affine_") + tensor(np.concatenate(parts[2:])) + integer(300)
+        parameters = [array.astype(np.float32) for array in (filters, bias, gamma, beta)]
+        convolutions.append(parameters)
+        data += convolution(*parameters[:2])
+        data += string("affine_") + tensor(np.concatenate(parameters[2:])) + integer(300)
     last = random.normal(size=(inputs, 128)).astype(np.float32)
     data += string("fc_2") + integer(128) + integer(inputs) + tensor(last) + integer(1)
     path.write_bytes(data)

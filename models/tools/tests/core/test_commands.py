@@ -1,11 +1,9 @@
-"""The command line, configurations, and bundles' text."""
+"""The command line, configurations, plots, and files that commands read and write."""
 
-import hashlib
 import io
 import json
 import sys
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import onnx
 import pytest
 
 from affectd_models import cli, config
-from affectd_models.bundle import files, quantize
+from affectd_models.bundle import quantize
 from affectd_models.errors import InvalidInput
 from affectd_models.importers import pypi
 from affectd_models.measure import plot
@@ -68,32 +66,6 @@ def test_wrong_configurations_are_refused(tmp_path):
             config.load(path)
     path.write_text(good.replace("weight_decay = 0.05", "weight_decay = 0"))
     assert config.load(path)["train"]["weight_decay"] == 0
-
-
-def test_toml_reads_back():
-    inner = {"mean": [0.5, 0.25], "names": ["x", "y"], "small": 1e-05}
-    table = {"name": 'a "b" \u00e9', "count": 2, "input": inner}
-    assert tomllib.loads(files.toml(table)) == table
-
-
-def test_names():
-    files.check_name("cage-8.va_1")
-    for name in ("", "-a", "a/b", "..", "a b", "a" * 65):
-        with pytest.raises(InvalidInput):
-            files.check_name(name)
-
-
-def test_golden_vectors_and_manifest(tmp_path):
-    (tmp_path / "net.onnx").write_bytes(b"network")
-    faces = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
-    answers = [np.float32([[1, 2]]), np.float32([[3, 4]])]
-    path = files.finish(tmp_path, {"name": "net"}, faces, answers, 0.01)
-    vectors = (tmp_path / "net.golden").read_bytes()
-    assert vectors[:4] == b"\x02\0\0\0"
-    assert np.frombuffer(vectors[4:], "<f4").tolist() == [0, 1, 2, 3, 1, 2, 4, 5, 6, 7, 3, 4]
-    manifest = tomllib.loads(path.read_text())
-    assert manifest["file"] == {"path": "net.onnx", "sha256": hashlib.sha256(b"network").hexdigest()}
-    assert (manifest["golden"]["count"], manifest["golden"]["tolerance"]) == (2, 0.01)
 
 
 def test_files_of_wheels_and_sdists(tmp_path):

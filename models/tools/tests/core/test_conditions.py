@@ -84,7 +84,7 @@ def test_glasses_cover_the_eyes_and_a_mask_the_mouth():
 
 def test_mixed_faces_have_all_changes_in_turn():
     names = list(degrade.CHANGES)
-    found = [degrade.change_of(degrade.MIXED, place) for place in range(2 * len(names))]
+    found = [degrade.change_of(degrade.MIXED, index) for index in range(2 * len(names))]
     assert found == [degrade.CHANGES[name] for name in names] * 2
     assert degrade.change_of("mask", 3) is degrade.CHANGES["mask"]
     for change in found[: len(names)]:

@@ -32,7 +32,7 @@ def test_batch_norms_keep_the_features(weights):
         expected = dlib_face.original(weights).features(dlib_face.prepare_rgb(images))
         found = net.features((grey - 0.5) / 0.25)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-        # The statistics are those of these faces: in training mode the answers are the same.
+        # The statistics are those of these faces: in training mode the features are the same.
         torch.testing.assert_close(net.train().features((grey - 0.5) / 0.25), expected, atol=1e-3, rtol=1e-2)
 
 

@@ -13,8 +13,8 @@ from affectd_models.importers import family
 def test_weights_on_the_grid_are_not_rounded(shape):
     weight = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     grid = family.on_grid(weight)
-    largest = [abs(part).reshape(len(part), -1).max(1) for part in (grid, weight)]
+    largest = [abs(array).reshape(len(array), -1).max(1) for array in (grid, weight)]
     np.testing.assert_allclose(*largest, rtol=1e-6)
     for paired in (False, True):
         values, scale = quantize.symmetric(grid, 0, paired)
-        np.testing.assert_allclose(values * scale.reshape(-1, *[1] * (grid.ndim - 1)), grid, rtol=1e-6)
+        np.testing.assert_allclose(quantize.dequantized(values, scale, 0), grid, rtol=1e-6)

@@ -67,6 +67,6 @@ class Importing(unittest.TestCase):
                 emotiefflib.convert(source, self.folder, "out")
         source.write_bytes(b"not a model")
         for path in (source, self.folder / "none.onnx"):
-            with pytest.raises(InvalidInput, match="is no ONNX network"):
+            with pytest.raises(InvalidInput, match="is not an ONNX network"):
                 emotiefflib.convert(path, self.folder, "out")
         assert not (self.folder / "out.toml").exists()

@@ -8,15 +8,16 @@ from pathlib import Path
 import dlib_writer
 import numpy as np
 import pytest
+import tomli_w
 from test_train import CONFIG, write_split
 
 from affectd_models import cli
 from affectd_models import config as configuration
-from affectd_models.bundle import files, golden
+from affectd_models.bundle import golden
 from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus
 from affectd_models.network import dlib_face, dlib_file
-from affectd_models.training import inference, train, views
+from affectd_models.training import inference, sampling, views
 
 
 def write_config(path, **changes):
@@ -26,7 +27,7 @@ def write_config(path, **changes):
     for table, entries in changes.items():
         config[table] = config.get(table, {}) | entries if table != "model" else entries
     path.parent.mkdir(exist_ok=True)
-    path.write_text(files.toml(config | {"name": path.stem}))
+    path.write_text(tomli_w.dumps(config | {"name": path.stem}))
     return str(path)
 
 
@@ -70,8 +71,8 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
         run(*distil, "--out", tmp_path / "student")
     assert "teachers: one, two" in caplog.text
     f32, int8 = tmp_path / "student.f32.onnx", tmp_path / "student.onnx"
-    parts = [tmp_path / "student" / name for name in ("best.pt", "last.pt")]
-    run("average", "--checkpoint", *parts, "--share", 0.5, 0.5, "--out", tmp_path / "average.pt")
+    checkpoints = [tmp_path / "student" / name for name in ("best.pt", "last.pt")]
+    run("average", "--checkpoint", *checkpoints, "--share", 0.5, 0.5, "--out", tmp_path / "average.pt")
     run("export", "--checkpoint", tmp_path / "average.pt", "--out", f32)
     run("quantize", "--model", f32, "--out", int8)
     run("manifest", "--config", student, *data, "--model", int8)
@@ -86,8 +87,8 @@ def test_recipe(tmp_path, monkeypatch, caplog, capsys):
     count = manifest["golden"]["count"]
     numbers = np.frombuffer(vectors[4:], "<f4").reshape(count, -1)
     faces = numbers[:, :-10].reshape(count, 1, 24, 24)
-    answers = golden.answers(golden.session(int8), faces)
-    np.testing.assert_array_equal(np.concatenate(answers), numbers[:, -10:])
+    outputs = golden.outputs(golden.session(int8), faces)
+    np.testing.assert_array_equal(np.concatenate(outputs), numbers[:, -10:])
 
     fit_prior(tmp_path, student, f32, capsys)
     fit_va(tmp_path, student, int8, capsys)
@@ -98,7 +99,7 @@ def fit_prior(folder, student, f32, capsys):
     fitted = folder / "prior.onnx"
     run("fit-prior", "--config", student, "--data", folder, "--model", f32, "--out", fitted)
     printed = capsys.readouterr().out.splitlines()[0].removeprefix("offsets: ")
-    offsets = [float(part.split()[-1]) for part in printed.split(", ")]
+    offsets = [float(named.split()[-1]) for named in printed.split(", ")]
     config, faces = configuration.load(Path(student)), ferplus.load(folder, "valid")
     before, after = (
         inference.onnx_predictor(golden.session(path), config)(faces.images) for path in (f32, fitted)
@@ -146,9 +147,9 @@ def test_views_of_other_faces_are_refused(tmp_path):
 
 def test_balanced_drawing():
     target = np.repeat(np.eye(8, dtype=np.float32), [800, 80, 40, 20, 20, 20, 10, 10], 0)
-    share, shift = train.balance(target, 0)
+    share, shift = sampling.balance(target, 0)
     assert (share.min(), share.max(), abs(shift).max()) == (1, 1, 0)
-    share, shift = train.balance(target, 0.5)
+    share, shift = sampling.balance(target, 0.5)
     # The weight of a category falls with the root of its frequency.
     assert share[0] / share[-1] == pytest.approx((10 / 800) ** 0.5)
     drawn = (share[:, None] * target).mean(0)

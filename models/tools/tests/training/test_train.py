@@ -21,8 +21,8 @@ from PIL import Image
 from affectd_models.bundle import export, quantize
 from affectd_models.errors import InvalidInput
 from affectd_models.faces import ferplus, images
-from affectd_models.network import deploy, unpack
-from affectd_models.training import augment, average, checkpoint, device, distill, inference, train
+from affectd_models.network import deploy, from_onnx
+from affectd_models.training import augment, average, checkpoint, devices, distill, inference, train
 
 CPU = torch.device("cpu")
 
@@ -141,26 +141,26 @@ class Training(WithFaces):
 
     def test_whole_batches_in_bf16_as_on_a_gpu(self):
         with (
-            mock.patch.object(device, "has_bf16", return_value=True),
-            mock.patch.object(device, "part", side_effect=lambda _place, batch: batch),
+            mock.patch.object(devices, "has_bf16", return_value=True),
+            mock.patch.object(devices, "micro_batch", side_effect=lambda _device, batch: batch),
         ):
             run, lines = self.run_of("run")
         assert run.bf16
         assert "accuracy" in lines[0]
 
-    def test_a_teacher_answers_for_the_face_and_its_mirror_image(self):
+    def test_a_teacher_predicts_the_face_and_its_mirror_image(self):
         self.run_of("teacher")
         network = checkpoint.load(self.folder / "teacher" / "best.pt")
         faces = ferplus.load(self.folder, "train")
         with contextlib.redirect_stderr(io.StringIO()):
-            taught = distill.blend(faces, [network], CPU, 0.5)
+            taught = distill.targets(faces, [network], CPU, 0.5)
         np.testing.assert_allclose(taught[0].sum(1), np.ones(len(faces)), rtol=1e-5)
         chosen = taught[0][np.arange(len(faces)), faces.label]
         assert (chosen > 0.5).all()
         assert (taught[0] > 0).all()
         mirrored = ferplus.Faces.from_votes(faces.images[:, :, ::-1].copy(), faces.target)
         with contextlib.redirect_stderr(io.StringIO()):
-            again = distill.blend(mirrored, [network, network], CPU, 0.5)
+            again = distill.targets(mirrored, [network, network], CPU, 0.5)
         for one, other in zip(taught, again, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
 
@@ -172,8 +172,8 @@ class Training(WithFaces):
         outputs = torch.from_numpy(predict(faces.images))
         expected = torch.cat([outputs[:, :8].softmax(1), outputs[:, 8:]], 1)
         online = distill.Online([(network, config)] * 2, CPU, 16)
-        seen = online(torch.from_numpy(faces.images).unsqueeze(1).float() / 255)
-        torch.testing.assert_close(seen, expected, atol=0.02, rtol=0)
+        predicted = online(torch.from_numpy(faces.images).unsqueeze(1).float() / 255)
+        torch.testing.assert_close(predicted, expected, atol=0.02, rtol=0)
         student = train.Run(CONFIG | {"teacher": {"weight": 0.7}}, self.folder, CPU)
         path = self.folder / "teacher" / "best.pt"
         with contextlib.redirect_stderr(io.StringIO()):
@@ -256,25 +256,25 @@ class Training(WithFaces):
             torch.testing.assert_close(run.forward(faces), run.net(faces))
 
 
-class Packing(WithFaces):
-    def test_a_packed_model_trains_on(self):
+class Exporting(WithFaces):
+    def test_an_exported_model_trains_on(self):
         self.run_of("run")
         net, config = checkpoint.load(self.folder / "run" / "best.pt")
         path = self.folder / "tiny.onnx"
         with contextlib.redirect_stderr(io.StringIO()):
-            graph = export.write(deploy.plain(net), torch.zeros(1, 1, 24, 24), path)
+            graph = export.write(deploy.folded(net), torch.zeros(1, 1, 24, 24), path)
         quantize.quantize(graph)
         onnx.save(graph, path)
 
         valid = ferplus.load(self.folder, "valid").images
-        unpacked = unpack.load(path, config, valid)
+        loaded = from_onnx.load(path, config, valid)
         # With optimizations, ONNX Runtime would quantize activations as well.
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        packed = inference.onnx_predictor(onnxruntime.InferenceSession(path, options), config)(valid)
-        np.testing.assert_allclose(inference.predictor(unpacked, config)(valid), packed, atol=1e-4)
+        exported = inference.onnx_predictor(onnxruntime.InferenceSession(path, options), config)(valid)
+        np.testing.assert_allclose(inference.predictor(loaded, config)(valid), exported, atol=1e-4)
         # The filters before batch norms have the scale of freshly initialized ones.
-        for module in unpacked.modules():
+        for module in loaded.modules():
             if isinstance(module, torch.nn.Conv2d) and module.bias is None:
                 size = module.weight.detach().square().mean().sqrt() / (2 / module.weight[0].numel()) ** 0.5
                 assert float(size) == pytest.approx(1, abs=1e-3)
@@ -282,14 +282,14 @@ class Packing(WithFaces):
         run = train.Run(config, self.folder / "run", CPU)
         faces = ferplus.load(self.folder, "train")
         run.start_from(path, faces)
-        np.testing.assert_allclose(inference.predictor(run.average.net, config)(valid), packed, atol=1e-3)
+        np.testing.assert_allclose(inference.predictor(run.average.net, config)(valid), exported, atol=1e-3)
 
         with contextlib.redirect_stderr(io.StringIO()):
             networks = [train.trained(one, config, faces) for one in (path, run.out / "best.pt")]
-            answers = [distill.blend(faces, [network], CPU, 1) for network in networks]
+            targets = [distill.targets(faces, [network], CPU, 1) for network in networks]
         # They differ by the int8 quantization.
-        for packed, plain in zip(*answers, strict=True):
-            np.testing.assert_allclose(packed, plain, atol=0.03)
+        for exported, plain in zip(*targets, strict=True):
+            np.testing.assert_allclose(exported, plain, atol=0.03)
 
 
 class Splits(WithFaces):

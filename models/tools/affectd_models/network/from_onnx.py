@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from affectd_models.bundle import quantize
 from affectd_models.config import Config
 from affectd_models.errors import InvalidInput
 from affectd_models.network import maxvit
@@ -41,7 +42,7 @@ def load(path: Path, config: Config, images: UInt8[np.ndarray, "n 48 48"]) -> nn
 
 
 def parameters(path: Path) -> dict[str, Tensor]:
-    """The file's parameters in f32, by their names in `deploy.Plain`."""
+    """The file's parameters in f32, by their names in `deploy.FoldedMaxViT`."""
     graph = onnx.load(path).graph
     raw = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     named = {name: torch.tensor(value) for name, value in raw.items() if value.dtype.name == "float32"}
@@ -49,8 +50,7 @@ def parameters(path: Path) -> dict[str, Tensor]:
         if node.op_type == "DequantizeLinear":
             axis = next(a.i for a in node.attribute if a.name == "axis")
             values, scale = raw[node.input[0]], raw[node.input[1]]
-            shape = [-1 if i == axis else 1 for i in range(values.ndim)]
-            named[node.output[0]] = torch.tensor(values.astype("float32") * scale.reshape(shape))
+            named[node.output[0]] = torch.from_numpy(quantize.dequantized(values, scale, axis))
     # The exporter stores equal parameters only once.
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in named:
@@ -91,18 +91,18 @@ def fill(net: nn.Module, named: dict[str, Tensor]) -> None:
     copy(net.stem[1][0], "stem.2")
     layers = [layer.layers for block in net.blocks for layer in block.layers]
     for i, layer in enumerate(layers):
-        prefix, parts = f"layers.{i}.convolutions", layer.MBconv.layers
-        neutral(parts.pre_norm)
-        copy_folded(parts.conv_a, f"{prefix}.expand")
-        copy_folded(parts.conv_b, f"{prefix}.depthwise")
-        copy(parts.squeeze_excitation.fc1, f"{prefix}.squeeze.fc1")
-        copy(parts.squeeze_excitation.fc2, f"{prefix}.squeeze.fc2")
-        copy(parts.conv_c, f"{prefix}.project")
+        prefix, mbconv = f"layers.{i}.convolutions", layer.MBconv.layers
+        neutral(mbconv.pre_norm)
+        copy_folded(mbconv.conv_a, f"{prefix}.expand")
+        copy_folded(mbconv.conv_b, f"{prefix}.depthwise")
+        copy(mbconv.squeeze_excitation.fc1, f"{prefix}.squeeze.fc1")
+        copy(mbconv.squeeze_excitation.fc2, f"{prefix}.squeeze.fc2")
+        copy(mbconv.conv_c, f"{prefix}.project")
         if isinstance(layer.MBconv.proj, nn.Sequential):
             copy(layer.MBconv.proj[-1], f"{prefix}.shortcut.{len(layer.MBconv.proj) - 1}")
-        for kind, part in (("window", layer.window_attention), ("grid", layer.grid_attention)):
+        for kind, partition in (("window", layer.window_attention), ("grid", layer.grid_attention)):
             prefix = f"layers.{i}.{kind}"
-            norm, attention, _ = part.attn_layer
+            norm, attention, _ = partition.attn_layer
             copy(norm, f"{prefix}.norm")
             copy(attention.to_qkv, f"{prefix}.qkv")
             queries = attention.to_qkv.out_features // 3
@@ -111,10 +111,10 @@ def fill(net: nn.Module, named: dict[str, Tensor]) -> None:
             bias = named[f"{prefix}.bias"][0].flatten(1).T
             attention.relative_position_bias_table[attention.relative_position_index.flatten()] = bias
             copy(attention.merge, f"{prefix}.merge")
-            for place in (0, 1, 3):
-                copy(part.mlp_layer[place], f"{prefix}.mlp.{place}")
-    for place in (2, 3, 5):
-        copy(net.classifier[place], f"head.{place}")
+            for index in (0, 1, 3):
+                copy(partition.mlp_layer[index], f"{prefix}.mlp.{index}")
+    for index in (2, 3, 5):
+        copy(net.classifier[index], f"head.{index}")
 
 
 def neutral(norm: nn.BatchNorm2d) -> None:
@@ -130,14 +130,14 @@ def measure(net: nn.Module, images: UInt8[np.ndarray, "n 48 48"], config: Config
     """Give each batch norm the statistics of its input, and compensate for them in its weight and bias."""
     sums: dict[nn.Module, tuple[int, Tensor]] = {}
 
-    def note(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def record(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].double()
         total = torch.stack([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3))])
         count, before = sums.get(norm, (0, torch.zeros_like(total)))
         sums[norm] = (count + x.numel() // x.shape[1], before + total)
 
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+    hooks = [norm.register_forward_pre_hook(record) for norm in norms]
     inference.predictor(net, config)(images)
     for hook in hooks:
         hook.remove()
@@ -152,9 +152,9 @@ def measure(net: nn.Module, images: UInt8[np.ndarray, "n 48 48"], config: Config
 
 
 @torch.no_grad()
-def move_scale(parts: nn.Module) -> None:
+def move_scale(mbconv: nn.Module) -> None:
     """Move the scale of an MBConv's first norm into its convolution, and the offset into the next norm."""
-    norm, conv, after = parts.pre_norm, parts.conv_a[0], parts.conv_a[1]
+    norm, conv, after = mbconv.pre_norm, mbconv.conv_a[0], mbconv.conv_a[1]
     conv.weight.mul_(norm.weight.view(1, -1, 1, 1))
     after.running_mean.sub_(conv.weight.flatten(1) @ (norm.bias / norm.weight))
     nn.init.ones_(norm.weight)

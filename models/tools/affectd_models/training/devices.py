@@ -1,4 +1,4 @@
-"""Properties of the processor that a run uses."""
+"""The device that a run uses: its choice, properties and random numbers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-# Faces whose activations are in memory at once on a CPU: more of them do not fit its caches.
-CPU_PART = 64
+# Faces of a micro-batch on a CPU: the activations of more do not fit its caches.
+CPU_MICRO_BATCH = 64
 
 
 def pick(name: str) -> torch.device:
@@ -24,9 +24,9 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-def part(device: torch.device, batch: int) -> int:
+def micro_batch(device: torch.device, batch: int) -> int:
     """Number of faces of a batch that go through the network at once."""
-    return min(batch, CPU_PART) if device.type == "cpu" else batch
+    return min(batch, CPU_MICRO_BATCH) if device.type == "cpu" else batch
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
