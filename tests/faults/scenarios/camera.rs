@@ -332,7 +332,7 @@ fn cannot_be_killed(lab: &Lab) -> Outcome {
     let gone = broker.messages.wait_for_category(face.index, "none");
     assert_eq!(broker.last("privacy").text, "ON");
     broker.publish(&topic, false, "-m OFF");
-    let refused = broker.messages.wait_for_camera(gone.index, "missing");
+    let refused = broker.messages.wait_for_camera(gone.index, "unsupported");
     let reason = refused.field("reason").to_string();
     assert!(reason.contains("was killed and does not end"), "{reason}");
     pass(5.0);
