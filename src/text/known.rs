@@ -1,18 +1,14 @@
 //! Credentials that a program was given: its messages may repeat them in any words.
 
-use std::{ops::Range, path::Path};
+use std::path::Path;
 
 use super::{
+    arguments::argument_secrets,
     names::{self, Kind},
-    redact,
+    repeats::MIN_LENGTH,
+    view,
     words::is_quote,
 };
-
-/// Fewest characters of a credential. Hiding shorter ones would hide ordinary words and numbers.
-const MIN_LENGTH: usize = 3;
-
-/// Fewest characters of a credential that is found within a word.
-const MIN_WITHIN_WORD: usize = 5;
 
 /// The credentials in the command and the environment of a program.
 #[derive(Default)]
@@ -39,7 +35,7 @@ impl KnownSecrets {
     }
 
     fn add_all(&mut self, arguments: &[String]) {
-        for (argument, spans) in arguments.iter().zip(redact::argument_secrets(arguments)) {
+        for (argument, spans) in arguments.iter().zip(argument_secrets(arguments)) {
             for span in spans {
                 self.add(&argument[span]);
             }
@@ -61,37 +57,17 @@ impl KnownSecrets {
             .filter(|(scheme, _)| names::kind(scheme, "") == Some(Kind::Scheme))
             .map(|(_, token)| token);
         for value in [Some(value), after_user, after_scheme].into_iter().flatten() {
-            let decoded = super::view::decoded(value);
+            let decoded = view::decoded(value);
             let values = [Some(value.to_owned()), decoded].into_iter().flatten();
             self.values
                 .extend(values.filter(|value| value.chars().count() >= MIN_LENGTH));
         }
     }
 
-    /// Adds where `text` repeats a credential. `is_cut`: the text went on, so it may end within one.
-    pub(super) fn find(&self, text: &str, is_cut: bool, spans: &mut Vec<Range<usize>>) {
-        for value in &self.values {
-            let is_short = value.chars().count() < MIN_WITHIN_WORD;
-            let found = text
-                .match_indices(value.as_str())
-                .map(|(at, value)| at..at + value.len());
-            spans.extend(found.filter(|span| !is_short || is_word(text, span)));
-            if is_cut {
-                let prefixes = value
-                    .char_indices()
-                    .skip(MIN_LENGTH)
-                    .map(|(end, _)| &value[..end]);
-                let longest = prefixes.filter(|prefix| text.ends_with(prefix)).last();
-                spans.extend(longest.map(|prefix| text.len() - prefix.len()..text.len()));
-            }
-        }
+    /// The credentials, the longest first.
+    pub(super) fn values(&self) -> &[String] {
+        &self.values
     }
-}
-
-/// Whether neither a letter nor a digit adjoins this part of `text`.
-fn is_word(text: &str, span: &Range<usize>) -> bool {
-    !text[..span.start].ends_with(char::is_alphanumeric)
-        && !text[span.end..].starts_with(char::is_alphanumeric)
 }
 
 #[cfg(test)]

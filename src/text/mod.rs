@@ -1,9 +1,12 @@
 //! Text from outside (files, the environment, other programs) made safe for terminals, logs and topics.
 
+mod arguments;
 mod fields;
 mod known;
 mod names;
 mod redact;
+mod repeats;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod urls;
@@ -13,8 +16,9 @@ mod words;
 
 use std::path::Path;
 
+pub use arguments::redacted_arguments;
 pub use known::KnownSecrets;
-pub use redact::{redacted, redacted_arguments, redacted_line};
+pub use redact::{redacted, redacted_line};
 
 /// The longest part of a value that a message quotes, in characters.
 const MAX_QUOTED: usize = 60;
