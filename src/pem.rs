@@ -52,7 +52,7 @@ pub enum PemError {
 #[derive(Debug, Clone, Copy)]
 pub struct PemFile<'a> {
     /// The setting, such as `http.cert_file`.
-    pub key: &'static str,
+    pub setting: &'static str,
     /// Its value.
     pub path: &'a Path,
 }
@@ -98,13 +98,13 @@ impl PemFile<'_> {
         })
     }
 
-    /// Why this certificate and the private key in `key` cannot be used together. `extension`: what a
+    /// Why this certificate and this private key cannot be used together. `extension`: what a
     /// certificate for this purpose must contain, as in a file for openssl.
     #[must_use]
-    pub fn mismatch(self, key: PemFile<'_>, extension: &str, error: &rustls::Error) -> PemError {
+    pub fn mismatch(self, private_key: PemFile<'_>, extension: &str, error: &rustls::Error) -> PemError {
         match error {
             rustls::Error::InconsistentKeys(_) => PemError::Content {
-                setting: format!("{} and {}", key.shown(), self.shown()),
+                setting: format!("{} and {}", private_key.shown(), self.shown()),
                 reason: "do not belong together: the certificate is for another key".to_owned(),
             },
             rustls::Error::InvalidCertificate(error) if is_of_version_1(error) => self.unusable(&format!(
@@ -112,9 +112,12 @@ impl PemFile<'_> {
                  contains {extension})"
             )),
             // rustls has no error of its own for a key that its provider does not know.
-            rustls::Error::General(_) => key.unusable(&format!(
-                "its kind of private key is not supported; it must be {SUPPORTED_KEYS}"
+            rustls::Error::General(words) => private_key.unusable(&format!(
+                "its private key is damaged or of a kind that is not supported; it must be {SUPPORTED_KEYS} ({words})"
             )),
+            rustls::Error::InvalidCertificate(error) => {
+                self.unusable(&format!("it is damaged, or not an X.509 certificate ({error})"))
+            }
             error => self.unusable(&error.to_string()),
         }
     }
@@ -135,7 +138,7 @@ impl PemFile<'_> {
     }
 
     fn shown(self) -> String {
-        format!("{} {}", self.key, text::path(self.path))
+        format!("{} {}", self.setting, text::path(self.path))
     }
 }
 

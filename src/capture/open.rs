@@ -20,7 +20,8 @@ use crate::{
 /// The opener of the source that the settings describe.
 ///
 /// # Errors
-/// [`super::CaptureKind::Unsupported`] if the settings name a pixel format that cannot be decoded.
+/// [`super::CaptureKind::Unsupported`] if no program is configured, or frames of the configured size are not
+/// allowed.
 pub fn opener(settings: &Camera, clock: Arc<dyn Clock>) -> Result<Box<dyn Opener>, CaptureError> {
     let timeouts = Timeouts::new(settings);
     let opener: Box<dyn Opener> = match settings.source {

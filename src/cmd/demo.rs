@@ -125,7 +125,9 @@ impl Sink for Screen {
             for face in &report.faces {
                 describe(face, &mut lines);
             }
-            if report.faces.is_empty() {
+            if report.captured.is_none() {
+                lines.push_str("  no picture\n");
+            } else if report.faces.is_empty() {
                 lines.push_str("  no face\n");
             }
             self.draw(&lines);

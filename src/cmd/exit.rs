@@ -80,6 +80,9 @@ impl ExitClass for ClientError {
 
 impl ExitClass for HttpError {
     fn exit(&self) -> Exit {
+        if is_shortage(self) {
+            return Exit::Software;
+        }
         match self {
             Self::File { .. } | Self::Content { .. } | Self::Pem(_) => Exit::Config,
             Self::Start(_) => Exit::Software,
@@ -90,6 +93,7 @@ impl ExitClass for HttpError {
 impl ExitClass for PublishError {
     fn exit(&self) -> Exit {
         match self.kind {
+            PublishErrorKind::Config if is_shortage(self) => Exit::Software,
             PublishErrorKind::Config => Exit::Config,
             PublishErrorKind::Refused | PublishErrorKind::Unreachable | PublishErrorKind::Denied => {
                 Exit::Unavailable

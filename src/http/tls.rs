@@ -29,7 +29,7 @@ impl Tls {
         }
         let certificate = certificate_file(settings);
         let key = PemFile {
-            key: "http.key_file",
+            setting: "http.key_file",
             path: &settings.key_file,
         };
         let unusable = |error: rustls::Error| certificate.mismatch(key, "subjectAltName=DNS:NAME", &error);
@@ -61,7 +61,7 @@ pub fn certificate(settings: &config::Http) -> Result<Option<CertificateDer<'sta
 
 fn certificate_file(settings: &config::Http) -> PemFile<'_> {
     PemFile {
-        key: "http.cert_file",
+        setting: "http.cert_file",
         path: &settings.cert_file,
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn argument_secrets(arguments: &[String]) -> impl Iterator<Item = Vec
             Open::Nothing => is_password_after_user(&arguments[..index], argument),
             Open::Value | Open::Rest => true,
             Open::Login => argument.contains(':'),
-            Open::Password => !urls::is_port(argument),
+            Open::Password => !urls::is_port(argument) || is_run_by(&arguments[..index], "sshpass"),
         };
         if is_secret && !argument.is_empty() {
             if next != Open::Rest {
@@ -45,11 +45,14 @@ pub(super) fn argument_secrets(arguments: &[String]) -> impl Iterator<Item = Vec
         // In `password=my hunter2`, the value ends with the argument.
         if let Some((name, _)) = argument.split_once(['=', ':'])
             && !name.contains(char::is_whitespace)
-            && secrets(&argument[..=name.len()], false, &[]).1 == Open::Value
         {
-            next = Open::Nothing;
-            let value = name.len() + 1..length;
-            return vec![value];
+            let separated = &argument[..=name.len()];
+            let open = secrets(separated, false, &[]).1;
+            if open == Open::Value || (open == Open::Rest && separated.ends_with('=')) {
+                next = Open::Nothing;
+                let value = separated.len()..length;
+                return vec![value];
+            }
         }
         let (spans, open) = secrets(argument, false, &[]);
         next = open;
@@ -58,12 +61,16 @@ pub(super) fn argument_secrets(arguments: &[String]) -> impl Iterator<Item = Vec
 }
 
 /// Whether `argument` is the password in live555's `openRTSP -u user password`.
-fn is_password_after_user(before: &[String], argument: &str) -> bool {
-    let [.., option, _] = before else {
-        return false;
-    };
-    let is_live555 = Path::new(&before[0])
-        .file_name()
-        .is_some_and(|name| name.eq_ignore_ascii_case("openRTSP"));
-    is_live555 && option == "-u" && !argument.contains("://")
+pub(super) fn is_password_after_user(before: &[String], argument: &str) -> bool {
+    matches!(before, [.., option, _] if option == "-u")
+        && is_run_by(before, "openRTSP")
+        && !argument.contains("://")
+}
+
+/// Whether one of these arguments is this program: others may run it, such as nice(1).
+pub(super) fn is_run_by(arguments: &[String], program: &str) -> bool {
+    let mut names = arguments
+        .iter()
+        .filter_map(|argument| Path::new(argument).file_name());
+    names.any(|name| name.eq_ignore_ascii_case(program))
 }

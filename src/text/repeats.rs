@@ -17,6 +17,8 @@ pub(super) fn find(known: &[String], text: &str, is_cut: bool, spans: &mut Vec<R
             .map(|(at, value)| at..at + value.len());
         spans.extend(found.filter(|span| !is_short || is_word(text, span)));
         if is_cut {
+            // What is left of a character that was cut.
+            let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
             let prefixes = value
                 .char_indices()
                 .skip(MIN_LENGTH)

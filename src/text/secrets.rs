@@ -13,8 +13,8 @@ const REDACTED: &str = "***";
 /// How often a text may have been encoded: a URL in a URL's parameter is encoded twice.
 const MAX_ENCODED: u32 = 3;
 
-/// The secrets in `text`, sorted, without overlap, and what would follow the text. `is_cut`: the text went on. `known`:
-/// secrets that need no name.
+/// The secrets in `text`, sorted, without overlap, and what would follow the text. `is_cut`: the text went
+/// on. `known`: secrets that need no name.
 pub(super) fn secrets(text: &str, is_cut: bool, known: &[String]) -> (Vec<Range<usize>>, Open) {
     decoded_secrets(text, is_cut, known, MAX_ENCODED)
 }

@@ -4,21 +4,30 @@ use std::{borrow::Cow, io::Read as _};
 
 use flate2::read::ZlibDecoder;
 
-/// The longest text of a profile, in bytes: EXIF data in a JPEG segment, two digits a byte.
-const MAX_PROFILE: u64 = 2 * (64 << 10) + 1024;
+/// The longest text of a profile, in bytes: EXIF data in a JPEG segment, two digits a byte and line breaks.
+const MAX_PROFILE: u64 = 3 * (64 << 10);
+
+/// The most text chunks that are tried: each may have to be decompressed.
+const MAX_PROFILES: usize = 16;
 
 /// The keywords of the text chunks in which ImageMagick stores EXIF data.
 const PROFILES: [&[u8]; 2] = [b"Raw profile type exif\0", b"Raw profile type APP1\0"];
 
-/// The EXIF data: the eXIf chunk, which may come before or after the picture's data (PNG, 11.3.4.5), or else the
-/// text chunk that programs wrote before there was that chunk.
+/// The EXIF data: the eXIf chunk, which may come before or after the picture's data (PNG, 11.3.4.5), or else
+/// the text chunk that programs wrote before there was that chunk.
 pub(super) fn exif(png: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut profile = None;
+    let mut tried = 0;
     let mut rest = png.get(8..)?;
     while let Some((kind, data, after)) = chunk(rest) {
         match kind {
             b"eXIf" => return Some(Cow::Borrowed(data)),
-            b"tEXt" | b"zTXt" if profile.is_none() => profile = self::profile(kind, data),
+            b"tEXt" | b"zTXt" if profile.is_none() && tried < MAX_PROFILES => {
+                if let Some(content) = PROFILES.iter().find_map(|keyword| data.strip_prefix(*keyword)) {
+                    tried += 1;
+                    profile = self::profile(kind, content);
+                }
+            }
             b"IEND" => break,
             _ => {}
         }
@@ -36,10 +45,9 @@ fn chunk(bytes: &[u8]) -> Option<(&[u8; 4], &[u8], &[u8])> {
     Some((kind, data, bytes.get(4..)?))
 }
 
-/// The profile in a text chunk: lines with its name, its length and its bytes in hexadecimal (ImageMagick,
+/// The EXIF data in the content of a text chunk: lines with its name, its length and its bytes in hexadecimal (ImageMagick,
 /// coders/png.c). In a zTXt chunk, they are compressed with zlib, method 0.
-fn profile(kind: &[u8; 4], data: &[u8]) -> Option<Vec<u8>> {
-    let content = PROFILES.iter().find_map(|keyword| data.strip_prefix(*keyword))?;
+fn profile(kind: &[u8; 4], content: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     if kind == b"zTXt" {
         let compressed = content.strip_prefix(&[0])?;
@@ -62,7 +70,11 @@ fn profile(kind: &[u8; 4], data: &[u8]) -> Option<Vec<u8>> {
     while bytes.len() < length {
         bytes.push((digits.next()?? * 16 + digits.next()??) as u8);
     }
-    Some(bytes)
+    // An APP1 profile may also hold XMP.
+    [&b"Exif\0\0"[..], b"MM", b"II"]
+        .iter()
+        .any(|start| bytes.starts_with(start))
+        .then_some(bytes)
 }
 
 #[cfg(test)]

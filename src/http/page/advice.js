@@ -11,7 +11,7 @@ export function advise(view) {
     const status = text(`camera.status.${view.camera.status}`);
     return advice("stop", "camera", { status, reason: view.camera.reason });
   }
-  if (view.frame === null) return advice("none", "waiting");
+  if (view.frame === null) return advice("none", view.camera.frames > 0 ? "stopped" : "waiting");
   // Do not aim at a face that is leaving.
   const seen = view.frame.faces.filter((face) => face.seen);
   const faces = (seen.length > 0 ? seen : view.frame.faces).filter((face) => face.quality !== null);

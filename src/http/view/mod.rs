@@ -45,7 +45,7 @@ pub struct View {
     pub privacy: PrivacyView,
     /// The camera.
     pub camera: CameraView,
-    /// The newest frame; `null` while privacy is on or the camera is not ok.
+    /// The newest frame; `null` while privacy is on, the camera is not ok, or frames have stopped.
     pub frame: Option<FrameView>,
     /// Everybody in view; `null` without a frame.
     pub scene: Option<SceneView>,

@@ -37,11 +37,11 @@ pub fn tls(settings: &config::Mqtt) -> Result<Option<Tls>, PublishError> {
         builder.with_no_client_auth()
     } else {
         let certificate = PemFile {
-            key: "mqtt.client_cert_file",
+            setting: "mqtt.client_cert_file",
             path: &settings.client_cert_file,
         };
         let key = PemFile {
-            key: "mqtt.client_key_file",
+            setting: "mqtt.client_key_file",
             path: &settings.client_key_file,
         };
         builder
@@ -82,10 +82,14 @@ fn authorities(path: &Path) -> Result<RootCertStore, PublishError> {
         }
         return Ok(roots);
     }
-    let key = "mqtt.ca_file";
-    for certificate in (PemFile { key, path }).certificates()? {
+    let setting = "mqtt.ca_file";
+    for certificate in (PemFile { setting, path }).certificates()? {
         roots.add(certificate).map_err(|error| {
-            PublishError::config(format!("{key} {} is unusable", text::path(path))).because(error)
+            PublishError::config(format!(
+                "{setting} {} is unusable: it is damaged, or not an X.509 certificate",
+                text::path(path)
+            ))
+            .because(error)
         })?;
     }
     Ok(roots)

@@ -17,7 +17,7 @@ use crate::{
 /// What is known of the faces in view.
 #[derive(Debug, Clone, Copy)]
 pub enum StateFaces<'a> {
-    /// No frame is current: there is no camera, or it may not look.
+    /// No frame is current: there is no camera, it may not look, or frames have stopped.
     Unknown,
     /// There are faces, but individual ones are not published.
     Withheld,

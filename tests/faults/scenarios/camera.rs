@@ -286,10 +286,22 @@ fn leaves_processes(lab: &Lab) -> Outcome {
     Ok("nothing is left".into())
 }
 
+/// Kills every process whose command line contains the word, also if the scenario fails.
+struct KillAtEnd<'a>(&'a str);
+
+impl Drop for KillAtEnd<'_> {
+    fn drop(&mut self) {
+        for id in crate::lab::processes(self.0) {
+            shell(&format!("kill -KILL {id} || true"));
+        }
+    }
+}
+
 /// A daemon without privileges, and a program that root's own copy of env(1) gives all of them.
 fn cannot_be_killed(lab: &Lab) -> Outcome {
     let broker = lab.broker();
     let word = format!("95{}", std::process::id());
+    let _kill = KillAtEnd(&word);
     let env = lab.path("env");
     shell(&format!("cp /usr/bin/env {0} && chmod 4755 {0}", env.display()));
     let script = format!("trap '' PIPE; {}", lab.camera());
@@ -344,9 +356,6 @@ fn cannot_be_killed(lab: &Lab) -> Outcome {
     broker.messages.wait_for_category(refused.index, "happiness");
     broker.publish(&topic, false, "-m ON");
     broker.messages.wait_for_word(refused.index, "privacy", "ON");
-    for id in programs() {
-        shell(&format!("kill -KILL {id} || true"));
-    }
     daemon.stop("TERM");
     Ok(reason)
 }
