@@ -13,10 +13,11 @@ import difflib
 import re
 import sys
 
-from tables import budgets, fleet, homeassistant, http, models, mqtt, performance, robustness
+from tables import budgets, ci, fleet, homeassistant, http, models, mqtt, performance, robustness
 from tables.common import ROOT
 
 DOCUMENTS = [
+    "CONTRIBUTING.md",
     "docs/faults.md",
     "docs/fleet.md",
     "docs/home-assistant.md",
@@ -31,7 +32,7 @@ DOCUMENTS = [
 BUDGETS = "models/budgets.toml"
 BLOCK = re.compile(r"<!-- figures: (\w+) -->\n(.*?)<!-- /figures -->\n", re.DOTALL)
 
-MODULES = (fleet, homeassistant, http, models, mqtt, performance, robustness)
+MODULES = (ci, fleet, homeassistant, http, models, mqtt, performance, robustness)
 TABLES = [table for module in MODULES for table in module.TABLES]
 BLOCKS = {table.__name__: table for table in TABLES}
 
