@@ -85,7 +85,7 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
 
 /// The content of a text file without the byte order mark with which some editors begin it.
 #[must_use]
-pub fn without_mark(mut bytes: Vec<u8>) -> Vec<u8> {
+pub fn without_bom(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.starts_with(UTF8_BOM) {
         bytes.drain(..UTF8_BOM.len());
     }

@@ -127,7 +127,7 @@ impl PemFile<'_> {
             setting: self.shown(),
             source,
         })?;
-        Ok(file::without_mark(bytes))
+        Ok(file::without_bom(bytes))
     }
 
     fn unusable(self, reason: &str) -> PemError {

@@ -89,7 +89,7 @@ fn password(settings: &config::Mqtt) -> Result<Option<Vec<u8>>, PublishError> {
     let password = file::read(path, MAX_PASSWORD).map_err(|error| {
         PublishError::config(format!("mqtt.password_file {} cannot be read", text::path(path))).because(error)
     })?;
-    let mut password = file::without_mark(password);
+    let mut password = file::without_bom(password);
     let end = password
         .iter()
         .rposition(|byte| !matches!(byte, b'\n' | b'\r'))

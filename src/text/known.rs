@@ -19,7 +19,7 @@ const MIN_DIGITS: usize = 5;
 const MIN_LINE: usize = 8;
 
 /// Values of settings whose names suggest a secret, in lower case.
-const WORDS: &str =
+const ORDINARY_VALUES: &str =
     "any auto basic default digest disabled enabled false no none null off on prompt stdin true yes";
 
 /// The credentials in the command and the environment of a program.
@@ -61,7 +61,8 @@ impl KnownSecrets {
 
     fn add_span(&mut self, text: &str, span: Range<usize>) {
         let (before, value, after) = (&text[..span.start], &text[span.clone()], &text[span.end..]);
-        let is_directory_or_port = before.trim_end().ends_with("-p") || before.trim_end().ends_with("-P");
+        let option = before.trim_end();
+        let is_directory_or_port = option.ends_with("-p") || option.ends_with("-P");
         if is_directory_or_port && !before.contains("sshpass") {
             return;
         }
@@ -137,11 +138,13 @@ fn is_secret(value: &str) -> bool {
         .is_some_and(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '-'));
     let is_number = value.chars().all(|c| c.is_ascii_digit() || ":,.x*+-".contains(c));
     let is_long_number = value.len() >= MIN_DIGITS && value.bytes().all(|byte| byte.is_ascii_digit());
-    let is_word = WORDS.split(' ').any(|word| value.eq_ignore_ascii_case(word));
+    let is_ordinary = ORDINARY_VALUES
+        .split(' ')
+        .any(|word| value.eq_ignore_ascii_case(word));
     value.chars().count() >= MIN_LENGTH
         && !value.starts_with('/')
         && !is_option
-        && !is_word
+        && !is_ordinary
         && (!is_number || is_long_number)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     broker::{BASE, Broker},
-    lab::{Lab, pass, shell, until},
+    lab::{Lab, pass, processes, shell, until},
     runner::{Outcome, Scenario},
 };
 
@@ -279,10 +279,10 @@ fn leaves_processes(lab: &Lab) -> Outcome {
     let mut daemon = lab.daemon().camera(&script).start();
     // The command lines of the daemon, of one program and of what it started contain the word.
     until("three starts", || daemon.output().matches("missing").count() >= 3);
-    let most = crate::lab::processes(&word).len();
+    let most = processes(&word).len();
     assert!(most <= 3, "{most} processes");
     daemon.stop("TERM");
-    until("nothing is left", || crate::lab::processes(&word).is_empty());
+    until("nothing is left", || processes(&word).is_empty());
     Ok("nothing is left".into())
 }
 
@@ -291,7 +291,7 @@ struct KillAtEnd<'a>(&'a str);
 
 impl Drop for KillAtEnd<'_> {
     fn drop(&mut self) {
-        for id in crate::lab::processes(self.0) {
+        for id in processes(self.0) {
             shell(&format!("kill -KILL {id} || true"));
         }
     }
@@ -334,7 +334,7 @@ fn cannot_be_killed(lab: &Lab) -> Outcome {
         .start();
     let programs = || {
         let daemon = daemon.id();
-        let all = crate::lab::processes(&word).into_iter();
+        let all = processes(&word).into_iter();
         all.filter(|id| *id != daemon).collect::<Vec<_>>()
     };
     let face = broker.messages.wait_for_category(0, "happiness");
